@@ -1,0 +1,2 @@
+//! Roadstead.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Engine stand-in.
+fn main() {}
