@@ -1,1 +1,3 @@
-//! Roadstead.
+//! Roadstead places model-serving workloads across clouds.
+
+pub mod kube_ext;

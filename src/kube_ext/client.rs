@@ -1,0 +1,191 @@
+//! How Roadstead talks to an API server: no hidden retries, a time limit on every call, and no write without leadership.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::{Either, Ready, ready};
+use http::{Method, Request};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use tower::{BoxError, Layer, Service};
+
+/// The longest a single call may take, from the first byte sent to the last byte read.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a call to an API server did not give its result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// Nothing came back in time; the call may or may not have had its effect.
+    #[error("{call}: no answer within {} s", CALL_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was asked, such as `create inferenceendpoint`.
+        call: &'static str,
+    },
+    /// The server refused, or could not be reached.
+    #[error("{call}: {}", describe(.source))]
+    Kube {
+        /// What was asked.
+        call: &'static str,
+        /// The client's own error.
+        source: Box<kube::Error>,
+    },
+}
+
+impl CallError {
+    /// The HTTP status code of the server's refusal, if the server answered at all.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Kube { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::Timeout { .. } => None,
+        }
+    }
+
+    /// The object changed since it was read, or exists already.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.code() == Some(409)
+    }
+
+    /// The server says that the object is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(404)
+    }
+
+    /// This process does not hold the lease, so the write was not sent.
+    #[must_use]
+    pub fn is_not_leader(&self) -> bool {
+        match self {
+            Self::Kube { source, .. } => match source.as_ref() {
+                kube::Error::Service(error) => error.is::<NotLeader>(),
+                _ => false,
+            },
+            Self::Timeout { .. } => false,
+        }
+    }
+
+    /// The underlying answer of the server, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Kube { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::Timeout { .. } => None,
+        }
+    }
+}
+
+/// One sentence for people: the server's own message where it sent one, else what the transport said.
+fn describe(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        other => {
+            let mut text = other.to_string();
+            let mut source = std::error::Error::source(other);
+            while let Some(inner) = source {
+                let inner_text = inner.to_string();
+                if !text.contains(&inner_text) {
+                    text = format!("{text}: {inner_text}");
+                }
+                source = inner.source();
+            }
+            text
+        }
+    }
+}
+
+/// Runs one call under [`CALL_TIMEOUT`] and names it in the error.
+///
+/// # Errors
+/// [`CallError`] when the server refuses, cannot be reached or does not answer in time.
+pub async fn call<T>(name: &'static str, future: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_TIMEOUT, future).await {
+        Err(_) => Err(CallError::Timeout { call: name }),
+        Ok(Err(source)) => Err(CallError::Kube { call: name, source: Box::new(source) }),
+        Ok(Ok(value)) => Ok(value),
+    }
+}
+
+/// The same as [`call`], with "not found" as `None`.
+///
+/// # Errors
+/// [`CallError`] for everything but a 404.
+pub async fn call_opt<T>(
+    name: &'static str,
+    future: impl Future<Output = kube::Result<T>>,
+) -> Result<Option<T>, CallError> {
+    match call(name, future).await {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says whether this process may write now.
+pub type WriteGate = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// A write was stopped before it was sent, because the lease is not held.
+#[derive(Debug, thiserror::Error)]
+#[error("not the leader (or the lease is about to expire): the write was not sent")]
+pub struct NotLeader;
+
+/// Builds a client for `config` that never retries by itself and refuses every writing request while `gate` says no.
+///
+/// kube's default client repeats any request, creates included, up to fifteen times. Here the work queue repeats,
+/// after the world has been looked at again.
+///
+/// # Errors
+/// When the TLS or credential settings of `config` cannot be used.
+pub fn client(mut config: Config, gate: WriteGate) -> kube::Result<Client> {
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&GateLayer { gate }).build())
+}
+
+struct GateLayer {
+    gate: WriteGate,
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Gated { inner, gate: Arc::clone(&self.gate) }
+    }
+}
+
+/// A client service that lets reads through and stops writes while the gate is closed.
+struct Gated<S> {
+    inner: S,
+    gate: WriteGate,
+}
+
+impl<S> Service<Request<Body>> for Gated<S>
+where
+    S: Service<Request<Body>, Error = BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Either<S::Future, Ready<Result<S::Response, BoxError>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if reads || (self.gate)() {
+            Either::Left(self.inner.call(request))
+        } else {
+            Either::Right(ready(Err(NotLeader.into())))
+        }
+    }
+}

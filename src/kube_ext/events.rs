@@ -1,0 +1,126 @@
+//! Events for people, through `events.k8s.io`, on transitions only.
+
+use data_encoding::HEXLOWER;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, Resource, ResourceExt};
+use sha2::{Digest, Sha256};
+
+use super::client::call;
+
+/// The API server refuses longer notes.
+const MAX_NOTE_BYTES: usize = 1024;
+
+/// Whether an event reports the ordinary course of things or something to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The ordinary course of things.
+    Normal,
+    /// Something to look at.
+    Warning,
+}
+
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}
+
+/// Publishes events without holding up or failing what they tell about.
+///
+/// kube's `Recorder` folds events by everything but their note and repeats the first note for ever; here each transition
+/// is an event of its own.
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    instance: String,
+}
+
+impl Events {
+    /// Events are reported by `roadstead.dev/operator`, instance `instance` (the pod's name).
+    #[must_use]
+    pub fn new(client: Client, instance: String) -> Self {
+        Self { client, instance }
+    }
+
+    /// Publishes one event about `object`, in the background. A lost event is logged and otherwise ignored.
+    pub fn publish<K>(&self, object: &K, severity: Severity, reason: &'static str, action: &'static str, note: &str)
+    where
+        K: Resource,
+        K::DynamicType: Default,
+    {
+        let event = self.event(object, severity, reason, action, note);
+        let namespace = event.metadata.namespace.clone().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        tokio::spawn(async move {
+            if let Err(error) = call("create event", api.create(&PostParams::default(), &event)).await
+                && !error.is_conflict()
+            {
+                tracing::debug!(%error, reason, "event lost");
+            }
+        });
+    }
+
+    fn event<K>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str) -> Event
+    where
+        K: Resource,
+        K::DynamicType: Default,
+    {
+        let dynamic = K::DynamicType::default();
+        let now = jiff::Timestamp::now();
+        // Events about cluster-scoped objects live in the namespace `default`, as the API server demands.
+        let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
+        let digest = Sha256::digest(format!("{reason}\0{note}\0{}", now.as_nanosecond()));
+        let suffix: String = HEXLOWER.encode(&digest).chars().take(16).collect();
+        Event {
+            metadata: ObjectMeta {
+                name: Some(format!("{}.{suffix}", object.name_any())),
+                namespace: Some(namespace),
+                ..ObjectMeta::default()
+            },
+            action: Some(action.to_owned()),
+            event_time: Some(MicroTime(now)),
+            note: Some(bounded(note)),
+            reason: Some(reason.to_owned()),
+            regarding: Some(ObjectReference {
+                api_version: Some(K::api_version(&dynamic).into_owned()),
+                kind: Some(K::kind(&dynamic).into_owned()),
+                name: Some(object.name_any()),
+                namespace: object.namespace(),
+                resource_version: object.resource_version(),
+                uid: object.uid(),
+                ..ObjectReference::default()
+            }),
+            reporting_controller: Some("roadstead.dev/operator".to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            type_: Some(severity.as_str().to_owned()),
+            ..Event::default()
+        }
+    }
+}
+
+fn bounded(note: &str) -> String {
+    if note.len() <= MAX_NOTE_BYTES {
+        return note.to_owned();
+    }
+    let end = note.floor_char_boundary(MAX_NOTE_BYTES - '…'.len_utf8());
+    format!("{}…", note.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_NOTE_BYTES, bounded};
+
+    #[test]
+    fn a_long_note_is_cut_at_a_character() {
+        let note = "é".repeat(1000);
+        let cut = bounded(&note);
+        assert!(cut.len() <= MAX_NOTE_BYTES && cut.ends_with('…'));
+        assert_eq!(bounded("short"), "short");
+    }
+}

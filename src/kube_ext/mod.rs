@@ -1,0 +1,8 @@
+//! What kube leaves open: calls with limits, caches that show our own writes, a ranked work queue, leadership, events.
+
+pub mod cache;
+pub mod client;
+pub mod events;
+pub mod patch;
+pub mod queue;
+pub mod watch;

@@ -1,0 +1,348 @@
+//! The work queue: one entry a key, the most urgent first, never the same key twice at once, failures ever later.
+//!
+//! It behaves as client-go's work queue does, with two additions: entries have a rank (so that one queue can hold the
+//! planning order), and each key keeps its own count of failures.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The wait after a first failure; it doubles with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+/// The longest wait after failures.
+const LAST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// How the work on a key ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more to do until something changes.
+    Done,
+    /// Look again after this time.
+    Again(Duration),
+    /// It failed: look again, later with each failure in a row.
+    Failed,
+}
+
+struct State<K, R> {
+    ready: BTreeSet<(R, u64, K)>,
+    /// Where each ready key stands in `ready`.
+    places: HashMap<K, (R, u64)>,
+    delayed: BTreeMap<(Instant, u64), K>,
+    due: HashMap<K, (Instant, u64, R)>,
+    working: HashSet<K>,
+    /// Keys that came in again while they were worked on.
+    dirty: HashMap<K, R>,
+    failures: HashMap<K, u32>,
+    sequence: u64,
+    closed: bool,
+}
+
+/// A work queue of keys `K`, popped by ascending rank `R`, then in order of arrival.
+pub struct Queue<K, R> {
+    state: Mutex<State<K, R>>,
+    wake: Notify,
+}
+
+impl<K, R> Default for Queue<K, R> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                ready: BTreeSet::new(),
+                places: HashMap::new(),
+                delayed: BTreeMap::new(),
+                due: HashMap::new(),
+                working: HashSet::new(),
+                dirty: HashMap::new(),
+                failures: HashMap::new(),
+                sequence: 0,
+                closed: false,
+            }),
+            wake: Notify::new(),
+        }
+    }
+}
+
+impl<K, R> Queue<K, R>
+where
+    K: Clone + Ord + Hash + Debug,
+    R: Clone + Ord,
+{
+    fn lock(&self) -> MutexGuard<'_, State<K, R>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `key` in, now. A key that waits already takes the new rank; one that is worked on comes back afterwards.
+    pub fn add(&self, key: K, rank: R) {
+        let mut state = self.lock();
+        if state.working.contains(&key) {
+            state.dirty.insert(key, rank);
+            return;
+        }
+        state.cancel_delay(&key);
+        state.make_ready(key, rank);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Puts `key` in after `delay`, unless it is due earlier anyway.
+    pub fn add_after(&self, key: K, rank: R, delay: Duration) {
+        if delay.is_zero() {
+            return self.add(key, rank);
+        }
+        let mut state = self.lock();
+        if state.places.contains_key(&key) {
+            return;
+        }
+        state.delay(key, rank, Instant::now() + delay);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Waits for the most urgent key and takes it out to be worked on; `None` once the queue is closed.
+    pub async fn pop(&self) -> Option<K> {
+        loop {
+            let (found, next_due) = {
+                let mut state = self.lock();
+                if state.closed {
+                    // One waiting worker was woken by `close`; it wakes the next.
+                    self.wake.notify_one();
+                    return None;
+                }
+                state.release_due(Instant::now());
+                (state.take_first(), state.delayed.keys().next().map(|(due, _)| *due))
+            };
+            if let Some((key, more)) = found {
+                if more {
+                    self.wake.notify_one();
+                }
+                return Some(key);
+            }
+            match next_due {
+                Some(due) => tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = tokio::time::sleep_until(due) => {}
+                },
+                None => self.wake.notified().await,
+            }
+        }
+    }
+
+    /// Says that the work on `key` is over. `rank` is used where it is to come again.
+    pub fn done(&self, key: &K, rank: R, outcome: Outcome) {
+        let mut state = self.lock();
+        state.working.remove(key);
+        let delay = match outcome {
+            Outcome::Failed => {
+                let failures = state.failures.entry(key.clone()).or_default();
+                let delay = backoff(*failures);
+                *failures = failures.saturating_add(1);
+                Some(delay)
+            }
+            Outcome::Again(delay) => {
+                state.failures.remove(key);
+                Some(delay)
+            }
+            Outcome::Done => {
+                state.failures.remove(key);
+                None
+            }
+        };
+        // News is looked at at once, but not by a key that keeps failing: that would be a hot loop.
+        if let Some(rank) = state.dirty.remove(key)
+            && outcome != Outcome::Failed
+        {
+            state.make_ready(key.clone(), rank);
+        } else if let Some(delay) = delay {
+            state.delay(key.clone(), rank, Instant::now() + delay);
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// How many keys wait to be worked on now (delayed ones are not counted).
+    pub fn depth(&self) -> usize {
+        self.lock().ready.len()
+    }
+
+    /// The ready keys in the order in which they will be taken.
+    pub fn ready(&self) -> Vec<K> {
+        self.lock().ready.iter().map(|(_, _, key)| key.clone()).collect()
+    }
+
+    /// Ends the queue: every [`pop`](Self::pop) returns `None` from now on.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_one();
+    }
+}
+
+impl<K, R> State<K, R>
+where
+    K: Clone + Ord + Hash,
+    R: Clone + Ord,
+{
+    fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    fn make_ready(&mut self, key: K, rank: R) {
+        let sequence = match self.places.remove(&key) {
+            Some((old, sequence)) => {
+                self.ready.remove(&(old, sequence, key.clone()));
+                sequence
+            }
+            None => self.next_sequence(),
+        };
+        self.places.insert(key.clone(), (rank.clone(), sequence));
+        self.ready.insert((rank, sequence, key));
+    }
+
+    fn delay(&mut self, key: K, rank: R, due: Instant) {
+        if self.due.get(&key).is_some_and(|(earlier, _, _)| *earlier <= due) {
+            return;
+        }
+        self.cancel_delay(&key);
+        let sequence = self.next_sequence();
+        self.delayed.insert((due, sequence), key.clone());
+        self.due.insert(key, (due, sequence, rank));
+    }
+
+    fn cancel_delay(&mut self, key: &K) {
+        if let Some((due, sequence, _)) = self.due.remove(key) {
+            self.delayed.remove(&(due, sequence));
+        }
+    }
+
+    fn release_due(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            let key = entry.remove();
+            let Some((_, _, rank)) = self.due.remove(&key) else { continue };
+            if self.working.contains(&key) {
+                self.dirty.insert(key, rank);
+            } else {
+                self.make_ready(key, rank);
+            }
+        }
+    }
+
+    /// The first key, and whether more are ready.
+    fn take_first(&mut self) -> Option<(K, bool)> {
+        let (_, _, key) = self.ready.pop_first()?;
+        self.places.remove(&key);
+        self.working.insert(key.clone());
+        Some((key, !self.ready.is_empty()))
+    }
+}
+
+/// The wait after `failures` earlier failures in a row.
+fn backoff(failures: u32) -> Duration {
+    FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(LAST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Ranked = Queue<&'static str, i32>;
+
+    async fn popped(queue: &Ranked) -> &'static str {
+        queue.pop().await.unwrap_or("closed")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_lowest_rank_comes_first_then_the_earliest_arrival() {
+        let queue = Ranked::default();
+        queue.add("late", 5);
+        queue.add("later", 5);
+        queue.add("urgent", 1);
+        assert_eq!(queue.ready(), ["urgent", "late", "later"]);
+        assert_eq!(popped(&queue).await, "urgent");
+        assert_eq!(popped(&queue).await, "late");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_queued_once_and_takes_its_newest_rank() {
+        let queue = Ranked::default();
+        queue.add("a", 5);
+        queue.add("b", 3);
+        queue.add("a", 1);
+        assert_eq!(queue.depth(), 2);
+        assert_eq!(popped(&queue).await, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_is_worked_on_comes_back_only_when_done() {
+        let queue = Ranked::default();
+        queue.add("a", 1);
+        assert_eq!(popped(&queue).await, "a");
+        queue.add("a", 1);
+        assert_eq!(queue.depth(), 0);
+        queue.done(&"a", 1, Outcome::Done);
+        assert_eq!(popped(&queue).await, "a");
+        queue.done(&"a", 1, Outcome::Done);
+        assert_eq!(queue.depth(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_wait_twice_as_long_each_time_and_success_forgets_them() {
+        let queue = Ranked::default();
+        let start = Instant::now();
+        queue.add("a", 1);
+        for _ in 0..3 {
+            popped(&queue).await;
+            queue.done(&"a", 1, Outcome::Failed);
+        }
+        popped(&queue).await;
+        assert_eq!(start.elapsed(), Duration::from_millis(500 + 1000 + 2000));
+        queue.done(&"a", 1, Outcome::Again(Duration::from_secs(3)));
+        popped(&queue).await;
+        queue.done(&"a", 1, Outcome::Failed);
+        let failed = Instant::now();
+        popped(&queue).await;
+        assert_eq!(failed.elapsed(), Duration::from_millis(500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_does_not_turn_failures_into_a_hot_loop() {
+        let queue = Ranked::default();
+        queue.add("a", 1);
+        popped(&queue).await;
+        queue.add("a", 1);
+        queue.done(&"a", 1, Outcome::Failed);
+        assert_eq!(queue.depth(), 0);
+        let failed = Instant::now();
+        popped(&queue).await;
+        assert_eq!(failed.elapsed(), Duration::from_millis(500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_earlier_delay_wins_and_news_beats_a_delay() {
+        let queue = Ranked::default();
+        let start = Instant::now();
+        queue.add_after("a", 1, Duration::from_secs(60));
+        queue.add_after("a", 1, Duration::from_secs(5));
+        queue.add_after("a", 1, Duration::from_secs(30));
+        popped(&queue).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(5));
+        queue.done(&"a", 1, Outcome::Again(Duration::from_secs(60)));
+        queue.add("a", 1);
+        popped(&queue).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_queue_sends_every_worker_home() {
+        let queue = Ranked::default();
+        let (first, second, ()) = tokio::join!(queue.pop(), queue.pop(), async { queue.close() });
+        assert_eq!((first, second), (None, None));
+    }
+}

@@ -1,0 +1,82 @@
+//! Keeps a [`Cache`] in step with the API server, whatever the objects look like.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::{StreamExt, pin_mut};
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch_stream};
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::cache::{Cache, Change, Key};
+
+/// Watches `api` for ever, keeps `cache` up to date and tells `on_change` of every change that is news.
+///
+/// Errors of the watch are logged and tried again with backoff. An object that cannot be read is logged, and its last
+/// good state kept: one bad object stops neither the watch nor another object. `prune` drops what need not be kept.
+pub fn watch<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    cache: Arc<Cache<K>>,
+    prune: fn(&mut K),
+    on_change: impl Fn(Change<K>) + Send + 'static,
+) -> impl Future<Output = ()> + Send
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K::DynamicType: Default,
+{
+    async move {
+        let kind = K::kind(&K::DynamicType::default()).into_owned();
+        let stream = watch_stream(api, config).default_backoff();
+        pin_mut!(stream);
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(event) => handle(&kind, event, &cache, prune, &on_change),
+                Err(error) => tracing::warn!(kind, %error, "watch interrupted; trying again"),
+            }
+        }
+    }
+}
+
+fn handle<K>(
+    kind: &str,
+    event: Event<DeserializeGuard<K>>,
+    cache: &Cache<K>,
+    prune: fn(&mut K),
+    on_change: &impl Fn(Change<K>),
+) where
+    K: Resource + Clone,
+{
+    match event {
+        Event::Init => cache.begin_listing(),
+        Event::InitDone => cache.end_listing().into_iter().for_each(on_change),
+        Event::Apply(guarded) | Event::InitApply(guarded) => match guarded.0 {
+            Ok(mut object) => {
+                object.managed_fields_mut().clear();
+                prune(&mut object);
+                if let Some(change) = cache.apply(object) {
+                    on_change(change);
+                }
+            }
+            Err(invalid) => {
+                let key = Key::new(
+                    invalid.metadata.namespace.unwrap_or_default(),
+                    invalid.metadata.name.unwrap_or_default(),
+                );
+                tracing::warn!(kind, object = %key, error = invalid.error, "object cannot be read; its last good state is kept");
+                cache.keep(key);
+            }
+        },
+        Event::Delete(guarded) => {
+            if let Ok(object) = guarded.0
+                && let Some(change) = cache.delete(&object)
+            {
+                on_change(change);
+            }
+        }
+    }
+}
