@@ -1,1 +1,56 @@
-//! Pure placement decisions.
+//! Pure placement decisions of Roadstead: facts in, a plan and its report out.
+//!
+//! Nothing here reads a clock, a file, a network or a random source, and nothing depends on the order of its
+//! input: the same facts give a byte-identical plan. Prices are integers of micro-dollars.
+//!
+//! ```text
+//! Fleet   (targets, endpoints, what was found)  --+
+//! Deployment (the validated request)            --+--> plan(&fleet, &deployment, now) -> Plan
+//! Timestamp (the time it is)                    --+        lint(&fleet, &deployment, &plan) -> Vec<Violation>
+//! ```
+//!
+//! How it is used, one deployment after another in the order of [`QueueKey`]:
+//!
+//! 1. facts are put into the [`Fleet`] as they arrive: [`Fleet::upsert_target`], [`Fleet::upsert_endpoint`],
+//!    [`Fleet::set_found`] and their counterparts;
+//! 2. [`plan()`] decides for one deployment;
+//! 3. what was decided is put in at once: an [`Endpoint::planned`] for each [`Action::Create`], an endpoint
+//!    for each [`Action::Adopt`], the new state for each [`Action::Drain`] and [`Action::Delete`], the new
+//!    replicas for each [`Action::Keep`], an [`Exhausted`] on the target for each [`Exhaust`];
+//! 4. it is carried out elsewhere, and the outcome comes back as facts.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod capacity;
+mod decide;
+mod deployment;
+mod endpoint;
+mod fleet;
+mod labels;
+mod lint;
+mod money;
+mod pattern;
+mod plan;
+mod report;
+mod resources;
+mod taints;
+mod target;
+mod time;
+
+pub use decide::plan;
+pub use deployment::{Deployment, DeploymentId, Objective, Preference, QueueKey, Rules, Shape};
+pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found};
+pub use fleet::Fleet;
+pub use labels::{LabelSelector, Labels, Operator, Requirement};
+pub use lint::{Violation, lint};
+pub use money::{MicroDollars, MoneyError};
+pub use pattern::{Pattern, PatternError};
+pub use plan::{
+    Action, Decision, Exhaust, Finding, FindingReason, Keep, Placement, Plan, PodFields, Removal,
+    Wait,
+};
+pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict};
+pub use resources::{Accelerator, Resources, Size};
+pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};
+pub use target::{CapacityType, Exhausted, Inventory, Location, Node, Offer, Target, TargetState};
+pub use time::Timestamp;

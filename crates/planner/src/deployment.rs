@@ -1,0 +1,201 @@
+//! What a user asks for: the validated request.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::labels::{LabelSelector, Labels};
+use crate::money::MicroDollars;
+use crate::pattern::Pattern;
+use crate::resources::{Accelerator, Resources};
+use crate::taints::Toleration;
+use crate::target::CapacityType;
+use crate::time::Timestamp;
+
+/// Namespace and name of a `ModelDeployment`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeploymentId {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A request, validated. A deployment that is being deleted is not planned: its endpoints just go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Which one.
+    pub id: DeploymentId,
+    /// UID of the object.
+    pub uid: String,
+    /// Orders planning, higher first; never preempts.
+    pub priority: i32,
+    /// When the object was created.
+    pub created_at: Timestamp,
+    /// Labels of its namespace.
+    pub namespace_labels: Labels,
+    /// Engine, like `vllm`.
+    pub engine: String,
+    /// Replicas wanted, all in one placement; 0 is scaled to zero.
+    pub replicas: u32,
+    /// What each replica asks for beside accelerators.
+    pub resources: Resources,
+    /// Ways to run one replica; the order breaks ties.
+    pub shapes: Vec<Shape>,
+    /// Where it may run.
+    pub rules: Rules,
+    /// What is to be least.
+    pub objective: Objective,
+    /// Budget for all replicas, overlap during a move not counted.
+    pub max_hourly_cost: Option<MicroDollars>,
+    /// How long a replaced endpoint stays once the new address is published.
+    pub drain_timeout_seconds: u32,
+    /// Targets that a first placement does not wait for (`roadstead.dev/place-without`).
+    pub place_without: BTreeSet<String>,
+    /// Nothing is decided; what runs is kept as it is.
+    pub suspended: bool,
+}
+
+/// One way to run one replica, on one node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shape {
+    /// Name, unique within its deployment.
+    pub name: String,
+    /// Accelerators of one replica.
+    pub accelerator: Accelerator,
+    /// Tokens per second of one replica; needed for [`Objective::CostPerMillionTokens`].
+    pub tokens_per_second: Option<u64>,
+}
+
+/// Where a deployment may run, and what it prefers. An absent list allows everything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Targets, by their labels.
+    pub target_selector: LabelSelector,
+    /// Clouds.
+    pub clouds: Option<BTreeSet<String>>,
+    /// Regions that are allowed.
+    pub allow_regions: Option<Vec<Pattern>>,
+    /// Regions that are not, even if allowed.
+    pub deny_regions: Vec<Pattern>,
+    /// Places worth a premium; the first that matches a target counts, and the order breaks ties.
+    pub prefer: Vec<Preference>,
+    /// The place must lie in one of these.
+    pub jurisdictions: Option<BTreeSet<String>>,
+    /// How capacity may be bought.
+    pub capacity_types: BTreeSet<CapacityType>,
+    /// Taints of targets that it stands.
+    pub target_tolerations: Vec<Toleration>,
+}
+
+/// The rules of a deployment that names none: everything, `Reserved` and `OnDemand`.
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            target_selector: LabelSelector::default(),
+            clouds: None,
+            allow_regions: None,
+            deny_regions: Vec::new(),
+            prefer: Vec::new(),
+            jurisdictions: None,
+            capacity_types: BTreeSet::from([CapacityType::Reserved, CapacityType::OnDemand]),
+            target_tolerations: Vec::new(),
+        }
+    }
+}
+
+/// A place that may cost more and is still chosen.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Preference {
+    /// Name, unique within its deployment.
+    pub name: String,
+    /// Cloud it is about; `None` is any.
+    pub cloud: Option<String>,
+    /// Region it is about; `None` is any.
+    pub region: Option<Pattern>,
+    /// How much more it may cost: its cost counts divided by (1 + premium).
+    pub premium_percent: u32,
+}
+
+/// What is to be least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum Objective {
+    /// Dollars per hour of all replicas.
+    #[default]
+    HourlyCost,
+    /// Dollars per million tokens at the declared throughput.
+    CostPerMillionTokens,
+}
+
+/// The place of a deployment in the planning queue: the smallest key is planned first.
+///
+/// The fields are in the order in which they count; priority is turned round so that higher comes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct QueueKey {
+    priority: std::cmp::Reverse<i32>,
+    created_at: Timestamp,
+    id: DeploymentId,
+}
+
+impl QueueKey {
+    /// The key of a deployment.
+    #[must_use]
+    pub const fn new(priority: i32, created_at: Timestamp, id: DeploymentId) -> Self {
+        Self {
+            priority: std::cmp::Reverse(priority),
+            created_at,
+            id,
+        }
+    }
+
+    /// The deployment it is about.
+    #[must_use]
+    pub const fn id(&self) -> &DeploymentId {
+        &self.id
+    }
+}
+
+impl Deployment {
+    /// Its place in the planning queue.
+    #[must_use]
+    pub fn queue_key(&self) -> QueueKey {
+        QueueKey::new(self.priority, self.created_at, self.id.clone())
+    }
+
+    /// The shape of this name.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&Shape> {
+        self.shapes.iter().find(|shape| shape.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_is_by_priority_then_age_then_name() {
+        let key = |priority, created_at, namespace: &str, name: &str| {
+            let id = DeploymentId {
+                namespace: namespace.into(),
+                name: name.into(),
+            };
+            QueueKey::new(priority, Timestamp(created_at), id)
+        };
+        let ordered = [
+            key(10, 9, "z", "z"),
+            key(0, 1, "z", "z"),
+            key(0, 2, "a", "b"),
+            key(0, 2, "b", "a"),
+            key(-5, 0, "a", "a"),
+        ];
+        assert!(ordered.is_sorted());
+    }
+}

@@ -1,0 +1,235 @@
+//! What was decided: endpoints, the ledger's entries; and what was found without one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::{Deployment, DeploymentId};
+use crate::money::MicroDollars;
+use crate::plan::Placement;
+use crate::resources::{Accelerator, Resources, Size};
+use crate::target::CapacityType;
+use crate::time::Timestamp;
+
+/// Namespace and name of an `InferenceEndpoint`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EndpointKey {
+    /// Namespace, that of its deployment.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for EndpointKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One decided placement, and what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Name of the `InferenceEndpoint`.
+    pub name: String,
+    /// Deployment it belongs to.
+    pub deployment: DeploymentId,
+    /// Priority of that deployment, as last known; others are told whom they wait for.
+    pub priority: i32,
+    /// Target.
+    pub target: String,
+    /// Offer of the target.
+    pub offer: String,
+    /// Shape of the deployment.
+    pub shape: String,
+    /// Accelerators of one replica.
+    pub accelerator: Accelerator,
+    /// Engine.
+    pub engine: String,
+    /// How its capacity is bought.
+    pub capacity_type: CapacityType,
+    /// Slot.
+    pub slot: u32,
+    /// Replicas it was last told to have.
+    pub replicas: u32,
+    /// What each replica asks for beside accelerators.
+    pub resources: Resources,
+    /// Its pods that are bound, by node.
+    pub bound: BTreeMap<String, u32>,
+    /// What is meant to become of it.
+    pub state: EndpointState,
+    /// It once was ready: an incumbent, not a newcomer.
+    pub ever_ready: bool,
+    /// It serves with all replicas now.
+    pub ready: bool,
+    /// Since when its URL stands in the deployment's status.
+    pub published_at: Option<Timestamp>,
+    /// Why it does not come up, if that is known.
+    pub failure: Option<Failure>,
+    /// It has had pods for a while that cannot be scheduled.
+    pub unschedulable: bool,
+    /// Price of one whole instance of its offer when that was last known.
+    pub last_price: Option<MicroDollars>,
+    /// Name of the endpoint of the same deployment that it takes over from.
+    pub replaces: Option<String>,
+    /// When it was decided.
+    pub created_at: Timestamp,
+}
+
+/// What is meant to become of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EndpointState {
+    /// It serves or will.
+    Active,
+    /// It still serves, and goes at the deadline.
+    Draining {
+        /// Earliest time of its deletion.
+        deadline: Timestamp,
+    },
+    /// Its deletion is requested and not yet confirmed.
+    Deleting,
+}
+
+/// Why an endpoint does not come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Failure {
+    /// What happened.
+    pub kind: FailureKind,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The failures that the planner acts upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// The provider or the scheduler has no room for it.
+    CapacityExhausted,
+    /// The account may not have so much.
+    QuotaExceeded,
+    /// It was not ready within its start-up timeout.
+    StartupTimeout,
+}
+
+impl FailureKind {
+    /// The reason's name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CapacityExhausted => "CapacityExhausted",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::StartupTimeout => "StartupTimeout",
+        }
+    }
+
+    /// Whether the place refused it, so that others of this size are refused too.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::CapacityExhausted | Self::QuotaExceeded)
+    }
+}
+
+impl Endpoint {
+    /// The endpoint that a [`Placement`] makes: a newcomer, of which nothing is known yet.
+    #[must_use]
+    pub fn planned(
+        name: String,
+        deployment: &Deployment,
+        placement: &Placement,
+        replaces: Option<String>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            name,
+            deployment: deployment.id.clone(),
+            priority: deployment.priority,
+            target: placement.target.clone(),
+            offer: placement.offer.clone(),
+            shape: placement.shape.clone(),
+            accelerator: placement.accelerator.clone(),
+            engine: deployment.engine.clone(),
+            capacity_type: placement.capacity_type,
+            slot: placement.slot,
+            replicas: placement.replicas,
+            resources: deployment.resources,
+            bound: BTreeMap::new(),
+            state: EndpointState::Active,
+            ever_ready: false,
+            ready: false,
+            published_at: None,
+            failure: None,
+            unschedulable: false,
+            last_price: placement.price,
+            replaces,
+            created_at: now,
+        }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> EndpointKey {
+        EndpointKey {
+            namespace: self.deployment.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// The size of one replica.
+    #[must_use]
+    pub const fn size(&self) -> Size {
+        Size {
+            accelerators: self.accelerator.count,
+            resources: self.resources,
+        }
+    }
+
+    /// Replicas that are not bound to a node yet, so that the planner assumes them.
+    #[must_use]
+    pub fn unbound(&self) -> u32 {
+        self.replicas.saturating_sub(self.bound.values().sum())
+    }
+
+    /// It serves with all replicas, and clients are told where.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        self.ready && self.published_at.is_some()
+    }
+
+    /// Whether it is meant to stay.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        matches!(self.state, EndpointState::Active)
+    }
+
+    /// Whether its place has shown that it has no room for newcomers of this size.
+    #[must_use]
+    pub fn shows_exhaustion(&self) -> bool {
+        self.failure
+            .is_some_and(|failure| failure.kind.is_refusal())
+            || (self.ever_ready && self.unschedulable)
+    }
+}
+
+/// Something that runs at a provider with our tags, and that no `InferenceEndpoint` records.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Found {
+    /// Its name, equal to the one computed from its tags.
+    pub name: String,
+    /// Deployment that its tags name.
+    pub deployment: DeploymentId,
+    /// Target where it is.
+    pub target: String,
+    /// Offer that its tags name.
+    pub offer: String,
+    /// Shape that its tags name.
+    pub shape: String,
+    /// Capacity type that its tags name.
+    pub capacity_type: CapacityType,
+    /// Slot that its tags name.
+    pub slot: u32,
+    /// Replicas it is told to have.
+    pub replicas: u32,
+    /// Replicas that are ready.
+    pub ready_replicas: u32,
+    /// When it was created there.
+    pub created_at: Timestamp,
+}

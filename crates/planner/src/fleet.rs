@@ -1,0 +1,273 @@
+//! The snapshot and the ledger: everything that a plan depends on, kept indexed as it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::capacity::{Load, OfferNodes};
+use crate::deployment::DeploymentId;
+use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
+use crate::target::{Node, Offer, Target};
+
+/// All targets, all endpoints and all that was found, in memory.
+///
+/// It is updated as facts arrive. What a plan decides is put in at once as an [`Endpoint`]
+/// ([`Endpoint::planned`]), so that the next plan counts it: that is the ledger, and there is no other.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet {
+    targets: BTreeMap<String, Entry>,
+    endpoints: BTreeMap<EndpointKey, Endpoint>,
+    by_deployment: BTreeMap<DeploymentId, BTreeSet<String>>,
+    by_target: BTreeMap<String, BTreeSet<EndpointKey>>,
+    loads: BTreeMap<String, BTreeMap<String, Load>>,
+    moving: BTreeMap<DeploymentId, u32>,
+    found: BTreeMap<DeploymentId, BTreeMap<String, Vec<Found>>>,
+}
+
+/// A target, with what was worked out when it was put in.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// The target, its lists in a fixed order.
+    pub(crate) target: Target,
+    /// For each offer, in the same order, the nodes that it may use.
+    pub(crate) offer_nodes: Vec<OfferNodes>,
+}
+
+impl Entry {
+    fn new(mut target: Target) -> Self {
+        normalize(&mut target);
+        let offer_nodes = target
+            .offers
+            .iter()
+            .map(|offer| OfferNodes::derive(offer, target.nodes.as_deref()))
+            .collect();
+        Self {
+            target,
+            offer_nodes,
+        }
+    }
+
+    /// The offer of this name and its nodes.
+    pub(crate) fn offer(&self, name: &str) -> Option<(&Offer, &OfferNodes)> {
+        let index = self
+            .target
+            .offers
+            .binary_search_by(|offer| offer.name.as_str().cmp(name))
+            .ok()?;
+        Some((self.target.offers.get(index)?, self.offer_nodes.get(index)?))
+    }
+
+    /// All offers, each with its nodes.
+    pub(crate) fn offers(&self) -> impl Iterator<Item = (&Offer, &OfferNodes)> {
+        self.target.offers.iter().zip(&self.offer_nodes)
+    }
+}
+
+/// Brings every list into one order, so that the order of the input never matters.
+fn normalize(target: &mut Target) {
+    target.offers.sort();
+    target
+        .offers
+        .dedup_by(|later, kept| later.name == kept.name);
+    target.taints.sort();
+    target.exhausted.sort();
+    if let Some(nodes) = &mut target.nodes {
+        nodes.sort();
+        nodes.dedup_by(|later: &mut Node, kept| later.name == kept.name);
+        for node in nodes {
+            node.taints.sort();
+        }
+    }
+}
+
+impl Fleet {
+    /// Nothing at all.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts in a target, or replaces what is known about it. Works out which nodes each offer may use.
+    pub fn upsert_target(&mut self, target: Target) {
+        self.targets.insert(target.name.clone(), Entry::new(target));
+    }
+
+    /// Takes out a target, and what was found there. Its endpoints stay until they are taken out themselves.
+    pub fn remove_target(&mut self, name: &str) -> Option<Target> {
+        self.set_found(name, Vec::new());
+        self.targets.remove(name).map(|entry| entry.target)
+    }
+
+    /// The target of this name.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.get(name).map(|entry| &entry.target)
+    }
+
+    /// All targets by name.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.values().map(|entry| &entry.target)
+    }
+
+    /// Replaces what was found at a target under our installation id. What has an [`Endpoint`] of the same
+    /// name may be among it: the planner leaves it out.
+    pub fn set_found(&mut self, target: &str, found: Vec<Found>) {
+        self.found.retain(|_, by_target| {
+            by_target.remove(target);
+            !by_target.is_empty()
+        });
+        for one in found {
+            let by_target = self.found.entry(one.deployment.clone()).or_default();
+            by_target.entry(target.to_owned()).or_default().push(one);
+        }
+    }
+
+    /// What was found of a deployment and has no endpoint, in a fixed order.
+    #[must_use]
+    pub fn found_of(&self, deployment: &DeploymentId) -> Vec<&Found> {
+        let recorded = self.by_deployment.get(deployment);
+        let mut found: Vec<_> = self
+            .found
+            .get(deployment)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .flatten()
+            .filter(|one| !recorded.is_some_and(|names| names.contains(&one.name)))
+            .collect();
+        found.sort();
+        found.dedup_by(|later, kept| later.name == kept.name);
+        found
+    }
+
+    /// Puts in an endpoint, or replaces what is known about it.
+    pub fn upsert_endpoint(&mut self, endpoint: Endpoint) {
+        let key = endpoint.key();
+        self.remove_endpoint(&key);
+        let deployment = endpoint.deployment.clone();
+        self.by_deployment
+            .entry(deployment.clone())
+            .or_default()
+            .insert(endpoint.name.clone());
+        self.by_target
+            .entry(endpoint.target.clone())
+            .or_default()
+            .insert(key.clone());
+        let loads = self.loads.entry(endpoint.target.clone()).or_default();
+        loads
+            .entry(endpoint.offer.clone())
+            .or_default()
+            .add(&endpoint);
+        self.endpoints.insert(key, endpoint);
+        self.count_moves(&deployment);
+    }
+
+    /// Takes out an endpoint.
+    pub fn remove_endpoint(&mut self, key: &EndpointKey) -> Option<Endpoint> {
+        let endpoint = self.endpoints.remove(key)?;
+        if let Some(names) = self.by_deployment.get_mut(&endpoint.deployment) {
+            names.remove(&endpoint.name);
+            if names.is_empty() {
+                self.by_deployment.remove(&endpoint.deployment);
+            }
+        }
+        if let Some(keys) = self.by_target.get_mut(&endpoint.target) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_target.remove(&endpoint.target);
+            }
+        }
+        if let Some(loads) = self.loads.get_mut(&endpoint.target) {
+            if let Some(load) = loads.get_mut(&endpoint.offer) {
+                load.subtract(&endpoint);
+                if load.is_empty() {
+                    loads.remove(&endpoint.offer);
+                }
+            }
+            if loads.is_empty() {
+                self.loads.remove(&endpoint.target);
+            }
+        }
+        self.count_moves(&endpoint.deployment);
+        Some(endpoint)
+    }
+
+    /// The endpoint of this key.
+    #[must_use]
+    pub fn endpoint(&self, key: &EndpointKey) -> Option<&Endpoint> {
+        self.endpoints.get(key)
+    }
+
+    /// All endpoints by key.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.values()
+    }
+
+    /// The endpoints of a deployment by name, whatever their state.
+    pub fn endpoints_of(&self, deployment: &DeploymentId) -> impl Iterator<Item = &Endpoint> {
+        let namespace = &deployment.namespace;
+        self.by_deployment
+            .get(deployment)
+            .into_iter()
+            .flatten()
+            .filter_map(move |name| {
+                self.endpoints.get(&EndpointKey {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                })
+            })
+    }
+
+    /// The endpoints on a target by key, whatever their state.
+    pub fn endpoints_on(&self, target: &str) -> impl Iterator<Item = &Endpoint> {
+        self.by_target
+            .get(target)
+            .into_iter()
+            .flatten()
+            .filter_map(|key| self.endpoints.get(key))
+    }
+
+    /// How many replacements are under way: active endpoints that take over from one that still serves or
+    /// drains. One whose deletion is requested no longer counts, for a lost cluster may never confirm it.
+    #[must_use]
+    pub fn replacements_under_way(&self) -> u32 {
+        self.moving.values().sum()
+    }
+
+    /// The target of this name with what was worked out about it.
+    pub(crate) fn entry(&self, target: &str) -> Option<&Entry> {
+        self.targets.get(target)
+    }
+
+    /// All targets by name, with what was worked out about them.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.targets.values()
+    }
+
+    /// What endpoints hold on a target, by offer.
+    pub(crate) fn loads(&self, target: &str) -> Option<&BTreeMap<String, Load>> {
+        self.loads.get(target)
+    }
+
+    fn count_moves(&mut self, deployment: &DeploymentId) {
+        let moves = self
+            .endpoints_of(deployment)
+            .filter(|endpoint| self.takes_over(endpoint))
+            .count();
+        match u32::try_from(moves) {
+            Ok(0) => self.moving.remove(deployment),
+            Ok(moves) => self.moving.insert(deployment.clone(), moves),
+            Err(_) => self.moving.insert(deployment.clone(), u32::MAX),
+        };
+    }
+
+    fn takes_over(&self, endpoint: &Endpoint) -> bool {
+        let Some(replaced) = endpoint.replaces.as_ref().filter(|_| endpoint.is_active()) else {
+            return false;
+        };
+        let key = EndpointKey {
+            namespace: endpoint.deployment.namespace.clone(),
+            name: replaced.clone(),
+        };
+        self.endpoints
+            .get(&key)
+            .is_some_and(|replaced| replaced.state != EndpointState::Deleting)
+    }
+}

@@ -1,0 +1,397 @@
+//! The plan: a value that says what to do, why, and what is waited for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::DeploymentId;
+use crate::endpoint::Found;
+use crate::money::MicroDollars;
+use crate::report::Report;
+use crate::resources::{Accelerator, Size};
+use crate::target::CapacityType;
+use crate::time::Timestamp;
+
+/// Everything that was decided for one deployment at one time.
+///
+/// Endpoints that no action names are left as they are (draining before their deadline, or being deleted).
+/// Actions are in the order in which they are to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Whose plan it is.
+    pub deployment: DeploymentId,
+    /// The time it was made for.
+    pub decided_at: Timestamp,
+    /// What to do.
+    pub actions: Vec<Action>,
+    /// The sum of it, for conditions and events.
+    pub decision: Decision,
+    /// A sentence with names and numbers.
+    pub message: String,
+    /// What has to happen before more can be done.
+    pub waits: Vec<Wait>,
+    /// Why each candidate was chosen or not.
+    pub report: Report,
+    /// When the same facts give another plan because time has passed; `None` is never.
+    pub recheck_at: Option<Timestamp>,
+}
+
+/// One step of a plan. Endpoints are named within the deployment's namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Serve at this endpoint with so many replicas.
+    Keep(Keep),
+    /// Record what was found as an endpoint of this deployment.
+    Adopt {
+        /// What was found.
+        found: Found,
+        /// `None`: it becomes the active endpoint. Else it drains until then.
+        drain_until: Option<Timestamp>,
+    },
+    /// Make a new endpoint.
+    Create {
+        /// Where, and how much.
+        placement: Placement,
+        /// The endpoint it takes over from.
+        replaces: Option<String>,
+        /// Why.
+        reason: Decision,
+    },
+    /// Let it serve until the deadline, and delete it then (a later plan says so).
+    Drain {
+        /// Which.
+        endpoint: String,
+        /// Earliest time of its deletion.
+        deadline: Timestamp,
+        /// Why.
+        reason: Removal,
+    },
+    /// Request its deletion.
+    Delete {
+        /// Which.
+        endpoint: String,
+        /// Why.
+        reason: Removal,
+        /// What is to be left alone for a growing while, to be recorded at the target.
+        exhaust: Option<Exhaust>,
+    },
+}
+
+/// How an endpoint that stays is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Which.
+    pub endpoint: String,
+    /// Replicas it is to have.
+    pub replicas: u32,
+    /// Whether its pod fields follow the deployment's spec.
+    pub pods: PodFields,
+    /// What so many replicas cost an hour there; `None` is unknown.
+    pub hourly_cost: Option<MicroDollars>,
+    /// What is wrong with its place, most important first; empty if nothing is.
+    pub findings: Vec<Finding>,
+}
+
+/// Whether the pod fields of an endpoint follow the spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PodFields {
+    /// They are those of the deployment's spec now.
+    FollowSpec,
+    /// They stay as they are, for the spec does not fit there (engine, shape or resources changed), a
+    /// replacement is under way, or the deployment is suspended.
+    StayAsPlaced,
+}
+
+/// Something about the place of an endpoint that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is.
+    pub reason: FindingReason,
+    /// A sentence with names and numbers.
+    pub message: String,
+}
+
+/// What can be wrong with a place that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FindingReason {
+    /// A rule forbids it. It stays until a replacement is ready.
+    PolicyViolated,
+    /// The spec asks for another engine, shape or resources than it can have there.
+    SpecChanged,
+    /// Its target cannot be used now.
+    TargetNotReady,
+    /// It costs more than the budget, or what is wanted there would.
+    OverBudget,
+    /// The wanted replicas do not fit there, or its own pods cannot be scheduled.
+    InsufficientCapacity,
+    /// Its offer is gone or smaller than what is used; it stays at its last known price.
+    OfferGone,
+    /// It did not become ready within its start-up timeout.
+    StartupTimeout,
+}
+
+impl FindingReason {
+    /// The reason's name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PolicyViolated => "PolicyViolated",
+            Self::SpecChanged => "SpecChanged",
+            Self::TargetNotReady => "TargetNotReady",
+            Self::OverBudget => "OverBudget",
+            Self::InsufficientCapacity => "InsufficientCapacity",
+            Self::OfferGone => "OfferGone",
+            Self::StartupTimeout => "StartupTimeout",
+        }
+    }
+}
+
+/// A decided place for all replicas.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Placement {
+    /// Target.
+    pub target: String,
+    /// Offer of the target.
+    pub offer: String,
+    /// Shape of the deployment.
+    pub shape: String,
+    /// Accelerators of one replica.
+    pub accelerator: Accelerator,
+    /// How its capacity is bought.
+    pub capacity_type: CapacityType,
+    /// Lowest number that no endpoint of this deployment holds, deleting ones included.
+    pub slot: u32,
+    /// Replicas.
+    pub replicas: u32,
+    /// Price of one whole instance; `None` is unknown (or paid already, for `Reserved`).
+    pub price: Option<MicroDollars>,
+    /// What all replicas cost an hour; `None` is unknown.
+    pub hourly_cost: Option<MicroDollars>,
+}
+
+/// What a refused endpoint says about its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Exhaust {
+    /// Target.
+    pub target: String,
+    /// Offer.
+    pub offer: String,
+    /// Size of the refused replica.
+    pub size: Size,
+    /// The only deployment it holds for; `None` is everyone.
+    pub only_for: Option<DeploymentId>,
+    /// CamelCase reason.
+    pub reason: String,
+}
+
+/// The sum of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Decision {
+    /// A first place was chosen.
+    InitialPlacement,
+    /// What runs stays, with the wanted replicas.
+    Unchanged,
+    /// Replicas were changed in place, or a place for all of them was chosen.
+    Scaled,
+    /// No replicas are wanted.
+    ScaledToZero,
+    /// The spec asks for something else than what runs: a replacement.
+    SpecChanged,
+    /// A rule forbids the place of what runs: a replacement.
+    PolicyViolated,
+    /// What runs costs more than the budget: a cheaper place.
+    OverBudget,
+    /// What was found running was taken over.
+    Adopted,
+    /// Targets have not said yet what runs there.
+    AwaitingInventory,
+    /// No candidate is feasible.
+    NoFeasiblePlacement,
+    /// Nothing is decided.
+    Suspended,
+}
+
+impl Decision {
+    /// The reason's name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InitialPlacement => "InitialPlacement",
+            Self::Unchanged => "Unchanged",
+            Self::Scaled => "Scaled",
+            Self::ScaledToZero => "ScaledToZero",
+            Self::SpecChanged => "SpecChanged",
+            Self::PolicyViolated => "PolicyViolated",
+            Self::OverBudget => "OverBudget",
+            Self::Adopted => "Adopted",
+            Self::AwaitingInventory => "AwaitingInventory",
+            Self::NoFeasiblePlacement => "NoFeasiblePlacement",
+            Self::Suspended => "Suspended",
+        }
+    }
+}
+
+/// Why an endpoint goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Removal {
+    /// Another endpoint has taken over.
+    Replaced,
+    /// It was not needed beside the one that serves.
+    Superfluous,
+    /// The place refused it for lack of capacity or quota.
+    CapacityExhausted,
+    /// It was to take over and did not become ready in time.
+    StartupTimeout,
+    /// It never was ready, and its target cannot be used any more.
+    TargetNotReady,
+    /// It never was ready, and a rule now forbids its place.
+    PolicyViolated,
+    /// It never was ready, and the spec now asks for something else.
+    SpecChanged,
+    /// It never was ready, and its place now costs more than the budget.
+    OverBudget,
+    /// It never was ready, and its offer is gone.
+    OfferGone,
+    /// It never was ready, and what it was to replace can stay after all.
+    MoveAbandoned,
+}
+
+impl Removal {
+    /// The reason's name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replaced => "Replaced",
+            Self::Superfluous => "Superfluous",
+            Self::CapacityExhausted => "CapacityExhausted",
+            Self::StartupTimeout => "StartupTimeout",
+            Self::TargetNotReady => "TargetNotReady",
+            Self::PolicyViolated => "PolicyViolated",
+            Self::SpecChanged => "SpecChanged",
+            Self::OverBudget => "OverBudget",
+            Self::OfferGone => "OfferGone",
+            Self::MoveAbandoned => "MoveAbandoned",
+        }
+    }
+}
+
+/// Something that has to happen before more can be done. Its display is a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wait {
+    /// Targets have not answered yet what runs there.
+    Inventory {
+        /// How many.
+        targets: u32,
+        /// Those that are asked for more than a minute, at most 8.
+        overdue: Vec<String>,
+    },
+    /// No candidate is feasible.
+    Feasible,
+    /// Too many replacements are under way.
+    ReplacementLimit {
+        /// How many are.
+        under_way: u32,
+        /// How many may be.
+        limit: u32,
+    },
+    /// The new endpoint has to become ready.
+    Readiness {
+        /// Which.
+        endpoint: String,
+    },
+    /// The new endpoint's address has to stand in the deployment's status.
+    Publication {
+        /// Which.
+        endpoint: String,
+    },
+    /// A drained endpoint goes at its deadline.
+    DrainDeadline {
+        /// Which.
+        endpoint: String,
+        /// When.
+        deadline: Timestamp,
+    },
+    /// A drained endpoint stays until another one serves.
+    Successor {
+        /// Which.
+        endpoint: String,
+    },
+    /// Capacity is held by deployments of lower priority, which keep it.
+    LowerPriority {
+        /// Target.
+        target: String,
+        /// Offer.
+        offer: String,
+        /// Names of those in the same namespace, at most 8.
+        held_by: Vec<String>,
+        /// How many others there are.
+        others: u32,
+    },
+    /// A target has to be usable again.
+    Target {
+        /// Which.
+        target: String,
+    },
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inventory { targets, overdue } => fmt_inventory(f, *targets, overdue),
+            Self::Feasible => f.write_str("waits for a feasible place"),
+            Self::ReplacementLimit { under_way, limit } => {
+                write!(
+                    f,
+                    "waits for its turn: {under_way} replacements are under way in the fleet, the limit is {limit}"
+                )
+            }
+            Self::Readiness { endpoint } => write!(f, "waits until {endpoint} is ready"),
+            Self::Publication { endpoint } => {
+                write!(f, "waits until the address of {endpoint} is published")
+            }
+            Self::DrainDeadline { endpoint, .. } => {
+                write!(f, "{endpoint} drains and goes at its deadline")
+            }
+            Self::Successor { endpoint } => {
+                write!(f, "{endpoint} stays until another endpoint serves")
+            }
+            Self::LowerPriority {
+                target,
+                offer,
+                held_by,
+                others,
+            } => {
+                write!(f, "capacity of offer {offer} on {target} is held by ")?;
+                fmt_holders(f, held_by, *others)?;
+                f.write_str(" of lower priority, which keep their place")
+            }
+            Self::Target { target } => write!(f, "waits until target {target} can be used again"),
+        }
+    }
+}
+
+fn fmt_inventory(f: &mut fmt::Formatter<'_>, targets: u32, overdue: &[String]) -> fmt::Result {
+    let noun = if targets == 1 {
+        "target has"
+    } else {
+        "targets have"
+    };
+    write!(f, "{targets} {noun} not said yet what runs there")?;
+    if overdue.is_empty() {
+        return Ok(());
+    }
+    write!(
+        f,
+        "; no answer for more than a minute from {}: mend the connection, or go on without by the annotation roadstead.dev/place-without",
+        overdue.join(", ")
+    )
+}
+
+fn fmt_holders(f: &mut fmt::Formatter<'_>, names: &[String], others: u32) -> fmt::Result {
+    match (names, others) {
+        ([], 1) => f.write_str("1 deployment of another namespace"),
+        ([], _) => write!(f, "{others} deployments of other namespaces"),
+        (_, 0) => f.write_str(&names.join(", ")),
+        _ => write!(f, "{} and {others} more", names.join(", ")),
+    }
+}

@@ -1,0 +1,172 @@
+//! What the platform team offers: targets, their offers, and the facts known about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::DeploymentId;
+use crate::labels::{LabelSelector, Labels};
+use crate::money::MicroDollars;
+use crate::resources::{Accelerator, Resources, Size};
+use crate::taints::{Taint, Toleration};
+use crate::time::Timestamp;
+
+/// A cluster, or a (provider, account, region), where models may run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Name of the `ServingTarget`.
+    pub name: String,
+    /// Cloud, like `aws`.
+    pub cloud: String,
+    /// Region, as the cloud names it.
+    pub region: String,
+    /// Where it is, if its owner says so; it replaces what the built-in region table says.
+    pub location: Option<Location>,
+    /// Labels that deployments select by.
+    pub labels: Labels,
+    /// Whether it can be used now.
+    pub state: TargetState,
+    /// Namespaces that may use it, by their labels: `None` is none, an empty selector is all.
+    pub allowed_namespaces: Option<LabelSelector>,
+    /// Its taints.
+    pub taints: Vec<Taint>,
+    /// What it can give. A second offer of the same name is dropped.
+    pub offers: Vec<Offer>,
+    /// Its nodes; `None` where there is no such thing, so that only `max_instances` limits.
+    pub nodes: Option<Vec<Node>>,
+    /// What was refused lately, and until when it is left alone.
+    pub exhausted: Vec<Exhausted>,
+    /// Whether the listing of what runs there under our installation id has been answered.
+    pub inventory: Inventory,
+    /// Engines that its driver can run; `None` is every engine.
+    pub engines: Option<BTreeSet<String>>,
+}
+
+/// Where a target is, in the words of law.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Location {
+    /// ISO 3166-1 alpha-2 code.
+    pub country: String,
+    /// Jurisdictions like `EU`.
+    pub jurisdictions: BTreeSet<String>,
+}
+
+/// Whether a target can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetState {
+    /// It answers, its credentials are valid, and it is the one that was pinned.
+    Ready,
+    /// Nothing new goes there.
+    NotReady {
+        /// CamelCase reason, like `CredentialsMissing`.
+        reason: String,
+        /// A sentence for people.
+        message: String,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// Whether a target's listing by installation id is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Inventory {
+    /// It is known and kept up to date.
+    Answered,
+    /// Not yet.
+    Pending {
+        /// Since when it is asked.
+        since: Timestamp,
+    },
+}
+
+/// How capacity is bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum CapacityType {
+    /// Paid already, whether used or not.
+    Reserved,
+    /// Paid while it is used.
+    OnDemand,
+    /// Cheaper, and can be taken away.
+    Spot,
+}
+
+impl CapacityType {
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "Reserved",
+            Self::OnDemand => "OnDemand",
+            Self::Spot => "Spot",
+        }
+    }
+}
+
+impl fmt::Display for CapacityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One kind of instance that a target has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Offer {
+    /// Name, unique within its target.
+    pub name: String,
+    /// Instance type, as the cloud names it.
+    pub instance_type: String,
+    /// Accelerators of one whole instance.
+    pub accelerator: Accelerator,
+    /// How it is bought.
+    pub capacity_type: CapacityType,
+    /// Price of one whole instance; `None` is unknown, and for `Reserved` paid already.
+    pub hourly_price: Option<MicroDollars>,
+    /// At most so many instances hold replicas of ours; also what an autoscaler may grow to.
+    pub max_instances: Option<u32>,
+    /// Whether an autoscaler may add nodes up to `max_instances` (`provisionTimeoutSeconds` is set).
+    pub autoscaled: bool,
+    /// Kubernetes resource that a pod asks for, like `nvidia.com/gpu`.
+    pub resource_name: String,
+    /// Nodes that belong to the offer, among those that have the resource.
+    pub node_selector: LabelSelector,
+    /// Taints of its nodes that its pods stand.
+    pub node_tolerations: Vec<Toleration>,
+}
+
+/// A node, with what is free on it: allocatable minus every bound pod, ours included.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Node {
+    /// Name, unique within its target.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Its taints.
+    pub taints: Vec<Taint>,
+    /// Ready and not cordoned.
+    pub schedulable: bool,
+    /// Accelerators by resource name that the node has.
+    pub allocatable_accelerators: BTreeMap<String, u32>,
+    /// Accelerators by resource name that no bound pod asks for.
+    pub free_accelerators: BTreeMap<String, u32>,
+    /// Other resources that no bound pod asks for.
+    pub free: Resources,
+}
+
+/// A size that an offer refused, and until when nothing as large is tried there again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Exhausted {
+    /// Offer of the target.
+    pub offer: String,
+    /// Size of the refused replica; anything as large or larger is left out too.
+    pub size: Size,
+    /// The only deployment it holds for; `None` is everyone. A start that took too long says
+    /// something about that deployment, a lack of capacity about the offer.
+    pub only_for: Option<DeploymentId>,
+    /// When it may be tried again.
+    pub until: Timestamp,
+    /// How often in a row it was refused.
+    pub attempts: u32,
+    /// CamelCase reason, like `CapacityExhausted`.
+    pub reason: String,
+}
