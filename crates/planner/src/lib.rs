@@ -22,6 +22,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod capacity;
+mod catalogue;
 mod decide;
 mod deployment;
 mod endpoint;
@@ -37,6 +38,9 @@ mod taints;
 mod target;
 mod time;
 
+pub use catalogue::{
+    AcceleratorInfo, accelerator, accelerator_of_node, accelerators, jurisdictions_of, locate,
+};
 pub use decide::plan;
 pub use deployment::{Deployment, DeploymentId, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found};

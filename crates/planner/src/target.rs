@@ -21,7 +21,7 @@ pub struct Target {
     pub cloud: String,
     /// Region, as the cloud names it.
     pub region: String,
-    /// Where it is, if its owner says so; it replaces what the built-in region table says.
+    /// Where its owner says it is; used only where the built-in table does not know the region.
     pub location: Option<Location>,
     /// Labels that deployments select by.
     pub labels: Labels,
