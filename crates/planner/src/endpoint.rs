@@ -68,8 +68,8 @@ pub struct Endpoint {
     pub failure: Option<Failure>,
     /// It has had pods for a while that cannot be scheduled.
     pub unschedulable: bool,
-    /// Price of one whole instance of its offer when that was last known.
-    pub last_price: Option<MicroDollars>,
+    /// What one replica cost an hour when the price of its offer was last known.
+    pub last_replica_cost: Option<MicroDollars>,
     /// Name of the endpoint of the same deployment that it takes over from.
     pub replaces: Option<String>,
     /// When it was decided.
@@ -158,7 +158,7 @@ impl Endpoint {
             published_at: None,
             failure: None,
             unschedulable: false,
-            last_price: placement.price,
+            last_replica_cost: placement.replica_cost,
             replaces,
             created_at: now,
         }

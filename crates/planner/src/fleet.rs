@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::capacity::{Load, OfferNodes};
+use crate::capacity::{Load, OfferNodes, Room, node_masks};
+use crate::catalogue::{jurisdictions_of, locate};
 use crate::deployment::DeploymentId;
 use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
-use crate::target::{Node, Offer, Target};
+use crate::target::{Location, Node, Offer, Target};
 
 /// All targets, all endpoints and all that was found, in memory.
 ///
@@ -29,19 +30,28 @@ pub(crate) struct Entry {
     pub(crate) target: Target,
     /// For each offer, in the same order, the nodes that it may use.
     pub(crate) offer_nodes: Vec<OfferNodes>,
+    /// For each node, in the same order, the offers that may use it, as bits.
+    pub(crate) node_masks: Vec<u64>,
+    /// Where it is, by the built-in table or by its owner.
+    pub(crate) location: Option<Location>,
 }
 
 impl Entry {
     fn new(mut target: Target) -> Self {
         normalize(&mut target);
-        let offer_nodes = target
+        let offer_nodes: Vec<OfferNodes> = target
             .offers
             .iter()
             .map(|offer| OfferNodes::derive(offer, target.nodes.as_deref()))
             .collect();
+        let node_masks = node_masks(&offer_nodes, target.nodes.as_ref().map_or(0, Vec::len));
+        let location =
+            locate(&target.cloud, &target.region).or_else(|| target.location.clone().map(complete));
         Self {
             target,
             offer_nodes,
+            node_masks,
+            location,
         }
     }
 
@@ -59,6 +69,14 @@ impl Entry {
     pub(crate) fn offers(&self) -> impl Iterator<Item = (&Offer, &OfferNodes)> {
         self.target.offers.iter().zip(&self.offer_nodes)
     }
+}
+
+/// Adds to what a target's owner says of its place what follows from the country.
+fn complete(mut location: Location) -> Location {
+    location
+        .jurisdictions
+        .extend(jurisdictions_of(&location.country));
+    location
 }
 
 /// Brings every list into one order, so that the order of the input never matters.
@@ -241,9 +259,19 @@ impl Fleet {
         self.targets.values()
     }
 
-    /// What endpoints hold on a target, by offer.
-    pub(crate) fn loads(&self, target: &str) -> Option<&BTreeMap<String, Load>> {
-        self.loads.get(target)
+    /// The room that an offer has on its target.
+    pub(crate) fn room<'a>(
+        &'a self,
+        entry: &'a Entry,
+        offer: &'a Offer,
+        nodes: &'a OfferNodes,
+    ) -> Room<'a> {
+        Room {
+            entry,
+            loads: self.loads.get(&entry.target.name),
+            offer,
+            nodes,
+        }
     }
 
     fn count_moves(&mut self, deployment: &DeploymentId) {

@@ -23,6 +23,7 @@
 
 mod capacity;
 mod catalogue;
+mod cost;
 mod decide;
 mod deployment;
 mod endpoint;

@@ -163,8 +163,8 @@ pub struct Placement {
     pub slot: u32,
     /// Replicas.
     pub replicas: u32,
-    /// Price of one whole instance; `None` is unknown (or paid already, for `Reserved`).
-    pub price: Option<MicroDollars>,
+    /// What one replica costs an hour, rounded up; `None` is unknown. `Reserved` without a price is zero.
+    pub replica_cost: Option<MicroDollars>,
     /// What all replicas cost an hour; `None` is unknown.
     pub hourly_cost: Option<MicroDollars>,
 }
