@@ -1,3 +1,4 @@
-//! Roadstead places model-serving workloads across clouds.
+//! Roadstead places model-serving workloads across clouds: see ARCHITECTURE.md for the map.
 
+pub mod api;
 pub mod kube_ext;

@@ -6,3 +6,4 @@ pub mod events;
 pub mod patch;
 pub mod queue;
 pub mod watch;
+

@@ -78,13 +78,15 @@ where
 
     /// Puts `key` in, now. A key that waits already takes the new rank; one that is worked on comes back afterwards.
     pub fn add(&self, key: K, rank: R) {
+        self.add_all([(key, rank)]);
+    }
+
+    /// Puts several keys in at once: none of them is taken before all are in, so that rank alone decides.
+    pub fn add_all(&self, keys: impl IntoIterator<Item = (K, R)>) {
         let mut state = self.lock();
-        if state.working.contains(&key) {
-            state.dirty.insert(key, rank);
-            return;
+        for (key, rank) in keys {
+            state.add(key, rank);
         }
-        state.cancel_delay(&key);
-        state.make_ready(key, rank);
         drop(state);
         self.wake.notify_one();
     }
@@ -186,6 +188,15 @@ where
     K: Clone + Ord + Hash,
     R: Clone + Ord,
 {
+    fn add(&mut self, key: K, rank: R) {
+        if self.working.contains(&key) {
+            self.dirty.insert(key, rank);
+        } else {
+            self.cancel_delay(&key);
+            self.make_ready(key, rank);
+        }
+    }
+
     fn next_sequence(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence

@@ -1,0 +1,110 @@
+//! Conditions: their types, and one builder that keeps the time of the last transition.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// Summary: it is as it should be.
+pub const READY: &str = "Ready";
+/// Present only while the newest generation is not realised.
+pub const RECONCILING: &str = "Reconciling";
+/// Present only while nothing but an edit can help.
+pub const STALLED: &str = "Stalled";
+/// A place was decided.
+pub const PLACED: &str = "Placed";
+/// What runs costs no more than allowed; only where a budget is set.
+pub const WITHIN_BUDGET: &str = "WithinBudget";
+/// The provider has made it.
+pub const CREATED: &str = "Created";
+/// All replicas are of the newest form and pass the provider's checks.
+pub const SERVING: &str = "Serving";
+/// The place answers.
+pub const REACHABLE: &str = "Reachable";
+/// The place accepts the credentials.
+pub const CREDENTIALS_VALID: &str = "CredentialsValid";
+
+/// The status of a condition.
+pub const TRUE: &str = "True";
+/// The status of a condition.
+pub const FALSE: &str = "False";
+/// The status of a condition.
+pub const UNKNOWN: &str = "Unknown";
+
+/// The API server refuses longer messages.
+const MAX_MESSAGE_BYTES: usize = 32_768;
+
+/// The condition of this type.
+#[must_use]
+pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whether the condition of this type is true.
+#[must_use]
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    find(conditions, type_).is_some_and(|condition| condition.status == TRUE)
+}
+
+/// Builds the conditions of one status, anew each time; what did not change keeps its time.
+pub struct Conditions<'a> {
+    former: &'a [Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+    built: Vec<Condition>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Begins with none; `former` gives the times of transitions.
+    #[must_use]
+    pub fn new(former: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
+        Self { former, generation, now, built: Vec::new() }
+    }
+
+    /// Sets one condition.
+    pub fn set(&mut self, type_: &str, status: &str, reason: &str, message: impl Into<String>) -> &mut Self {
+        let former = find(self.former, type_);
+        let since = former.filter(|former| former.status == status).map(|former| former.last_transition_time.clone());
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        self.built.push(Condition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: self.generation,
+            last_transition_time: since.unwrap_or(Time(self.now)),
+        });
+        self
+    }
+
+    /// Keeps a former condition as it was.
+    pub fn keep(&mut self, type_: &str) -> &mut Self {
+        self.built.extend(find(self.former, type_).cloned());
+        self
+    }
+
+    /// The conditions.
+    #[must_use]
+    pub fn finish(self) -> Vec<Condition> {
+        self.built
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_does_not_change_keeps_its_time() {
+        let first = Timestamp::from_second(100).unwrap();
+        let later = Timestamp::from_second(200).unwrap();
+        let mut conditions = Conditions::new(&[], Some(1), first);
+        conditions.set(READY, FALSE, "Starting", "one of two").set(PLACED, TRUE, "Placed", "");
+        let former = conditions.finish();
+        let mut conditions = Conditions::new(&former, Some(2), later);
+        conditions.set(READY, FALSE, "Starting", "two of two").set(PLACED, FALSE, "Lost", "");
+        let newest = conditions.finish();
+        assert_eq!(find(&newest, READY).unwrap().last_transition_time.0, first);
+        assert_eq!(find(&newest, PLACED).unwrap().last_transition_time.0, later);
+        assert_eq!(find(&newest, READY).unwrap().observed_generation, Some(2));
+    }
+}

@@ -1,0 +1,16 @@
+//! Version `v1alpha1` of the group `roadstead.dev`.
+
+pub mod common;
+pub mod conditions;
+pub mod inference_endpoint;
+pub mod model_deployment;
+pub mod names;
+pub mod quantity;
+pub mod reasons;
+pub mod serving_target;
+pub mod validate;
+
+pub use common::*;
+pub use inference_endpoint::*;
+pub use model_deployment::*;
+pub use serving_target::*;

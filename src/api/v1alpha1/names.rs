@@ -1,0 +1,174 @@
+//! Names, labels, annotations and finalizers: everything by which Roadstead recognises what it made.
+
+use data_encoding::BASE32_NOPAD;
+use sha2::{Digest, Sha256};
+
+/// Marks everything that an installation made.
+pub const LABEL_INSTALL_ID: &str = "roadstead.dev/install-id";
+/// The namespace of the deployment on the hub.
+pub const LABEL_NAMESPACE: &str = "roadstead.dev/namespace";
+/// The name of the deployment on the hub.
+pub const LABEL_DEPLOYMENT: &str = "roadstead.dev/deployment";
+/// The name of the endpoint; selects its pods.
+pub const LABEL_ENDPOINT: &str = "roadstead.dev/endpoint";
+/// Says who manages an object.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Says what an object is.
+pub const LABEL_APP_NAME: &str = "app.kubernetes.io/name";
+/// The value of [`LABEL_MANAGED_BY`], and the field manager of every write.
+pub const MANAGED_BY: &str = "roadstead";
+/// The field manager of every write.
+pub const FIELD_MANAGER: &str = "roadstead";
+
+/// The UID of the deployment on the hub.
+pub const ANNOTATION_DEPLOYMENT_UID: &str = "roadstead.dev/deployment-uid";
+/// The target for which an object was made.
+pub const ANNOTATION_TARGET: &str = "roadstead.dev/target";
+/// The offer for which an object was made.
+pub const ANNOTATION_OFFER: &str = "roadstead.dev/offer";
+/// The shape for which an object was made.
+pub const ANNOTATION_SHAPE: &str = "roadstead.dev/shape";
+/// The capacity type for which an object was made.
+pub const ANNOTATION_CAPACITY_TYPE: &str = "roadstead.dev/capacity-type";
+/// The slot for which an object was made.
+pub const ANNOTATION_SLOT: &str = "roadstead.dev/slot";
+/// The rendered pod template, as JSON.
+pub const ANNOTATION_TEMPLATE: &str = "roadstead.dev/template";
+/// The hash of what the pod template was rendered from.
+pub const ANNOTATION_TEMPLATE_HASH: &str = "roadstead.dev/template-hash";
+
+/// Set by users: look again now; echoed in `status.lastHandledReconcileAt`.
+pub const ANNOTATION_REQUESTED_AT: &str = "roadstead.dev/requestedAt";
+/// Set by users: targets that a first placement does not wait for, separated by commas.
+pub const ANNOTATION_PLACE_WITHOUT: &str = "roadstead.dev/place-without";
+/// Set by administrators on an endpoint, with its UID: its target is gone for good.
+pub const ANNOTATION_ABANDON: &str = "roadstead.dev/abandon";
+
+/// Holds a deployment until its endpoints are gone.
+pub const FINALIZER_DEPLOYMENT: &str = "roadstead.dev/deployment";
+/// Holds a target until no endpoint is on it.
+pub const FINALIZER_TARGET: &str = "roadstead.dev/target";
+/// Holds an endpoint until its provider has confirmed that it is gone.
+pub const FINALIZER_ENDPOINT: &str = "roadstead.dev/endpoint";
+
+/// The key of an API key in its Secret.
+pub const API_KEY: &str = "apiKey";
+/// What every API key begins with.
+pub const API_KEY_PREFIX: &str = "rs-";
+
+/// Characters of the deployment's name that an endpoint's name keeps.
+const NAME_CHARS: usize = 17;
+/// Characters of the hash in an endpoint's name: 60 bits.
+const HASH_CHARS: usize = 12;
+
+/// The name of an endpoint everywhere: on the hub, on members, at providers. At most 30 characters.
+///
+/// The fields are hashed with their lengths, so that no two different tuples read the same.
+#[must_use]
+pub fn endpoint_name(
+    install_id: &str,
+    namespace: &str,
+    name: &str,
+    target: &str,
+    shape: &str,
+    capacity_type: &str,
+    slot: u32,
+) -> String {
+    let slot = slot.to_string();
+    let mut digest = Sha256::new();
+    for field in [install_id, namespace, name, target, shape, capacity_type, &slot] {
+        digest.update(field.len().to_be_bytes());
+        digest.update(field.as_bytes());
+    }
+    let hash: String = BASE32_NOPAD.encode(&digest.finalize()).to_ascii_lowercase().chars().take(HASH_CHARS).collect();
+    let start: String = name.chars().take(NAME_CHARS).collect();
+    format!("{}-{hash}", start.trim_end_matches('-'))
+}
+
+/// The Secret that holds the API key of an endpoint, on the hub and on the member.
+#[must_use]
+pub fn key_secret(endpoint: &str) -> String {
+    format!("{endpoint}-key")
+}
+
+/// Whether `text` is an API key as Roadstead makes them.
+#[must_use]
+pub fn is_api_key(text: &str) -> bool {
+    text.strip_prefix(API_KEY_PREFIX).is_some_and(|rest| {
+        rest.len() == 43 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    })
+}
+
+/// An install id that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "install id {id:?} must match [a-z]([a-z0-9-]{{0,30}}[a-z0-9])?: 1 to 32 lower-case letters, digits and hyphens, \
+     beginning with a letter and not ending with a hyphen"
+)]
+pub struct InvalidInstallId {
+    id: String,
+}
+
+/// Checks an install id.
+///
+/// # Errors
+/// [`InvalidInstallId`] with the form that is wanted.
+pub fn check_install_id(id: &str) -> Result<(), InvalidInstallId> {
+    let bytes = id.as_bytes();
+    let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+    let valid = (1..=32).contains(&bytes.len())
+        && bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.last().is_some_and(|last| *last != b'-')
+        && bytes.iter().all(inner);
+    if valid { Ok(()) } else { Err(InvalidInstallId { id: id.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_of(deployment: &str, slot: u32) -> String {
+        endpoint_name("prod", "team-a", deployment, "gke-eu", "h100x2", "OnDemand", slot)
+    }
+
+    #[test]
+    fn a_name_is_short_and_tells_its_deployment() {
+        let name = name_of("llama-3-3-70b-instruct", 0);
+        assert!(name.starts_with("llama-3-3-70b-ins-"), "{name}");
+        assert_eq!(name.len(), 30);
+        assert!(name_of("a", 0).starts_with("a-"));
+        assert!(name_of("abcdefghijklmnop-xyz", 0).starts_with("abcdefghijklmnop-"));
+        assert!(!name_of("abcdefghijklmnop-xyz", 0).contains("--"));
+    }
+
+    #[test]
+    fn every_field_counts_and_no_two_tuples_read_the_same() {
+        assert_ne!(name_of("llama", 0), name_of("llama", 1));
+        assert_ne!(
+            endpoint_name("a", "bc", "m", "t", "s", "Spot", 0),
+            endpoint_name("ab", "c", "m", "t", "s", "Spot", 0)
+        );
+    }
+
+    #[test]
+    fn a_name_never_changes() {
+        assert_eq!(name_of("llama", 0), "llama-l4rrnhzz3oye");
+    }
+
+    #[test]
+    fn install_ids_have_a_form() {
+        for good in ["a", "prod", "prod-eu-1", &"a".repeat(32)] {
+            assert_eq!(check_install_id(good), Ok(()), "{good}");
+        }
+        for bad in ["", "1a", "-a", "a-", "A", "a_b", &"a".repeat(33)] {
+            assert!(check_install_id(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn api_keys_have_a_form() {
+        assert!(is_api_key(&format!("rs-{}", "a".repeat(43))));
+        assert!(!is_api_key(&"a".repeat(46)));
+        assert!(!is_api_key(&format!("rs-{}\n", "a".repeat(42))));
+    }
+}

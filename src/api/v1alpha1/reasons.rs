@@ -1,0 +1,88 @@
+//! Reasons of conditions and events: one constant each.
+
+/// Everything is as it should be.
+pub const READY: &str = "Ready";
+/// Work on the newest generation is under way.
+pub const PROGRESSING: &str = "Progressing";
+/// The spec says something that cannot be.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+/// Nothing is decided, because the deployment is suspended.
+pub const SUSPENDED: &str = "Suspended";
+/// It is being deleted.
+pub const DELETING: &str = "Deleting";
+/// It is scaled to zero on purpose.
+pub const SCALED_TO_ZERO: &str = "ScaledToZero";
+/// No place is feasible now.
+pub const NO_FEASIBLE_PLACE: &str = "NoFeasiblePlace";
+/// No place can become feasible by waiting.
+pub const UNSATISFIABLE: &str = "Unsatisfiable";
+/// Targets have not told yet what runs there.
+pub const AWAITING_INVENTORY: &str = "AwaitingInventory";
+/// It runs at a place that the rules forbid, and there is no other.
+pub const POLICY_VIOLATED: &str = "PolicyViolated";
+/// What runs costs no more than allowed.
+pub const WITHIN_BUDGET: &str = "WithinBudget";
+/// What runs costs more than allowed.
+pub const OVER_BUDGET: &str = "OverBudget";
+/// What runs has no known price.
+pub const PRICE_UNKNOWN: &str = "PriceUnknown";
+/// A replacement is under way.
+pub const REPLACING: &str = "Replacing";
+
+/// The endpoint is starting.
+pub const STARTING: &str = "Starting";
+/// The endpoint's target cannot be used now.
+pub const TARGET_NOT_READY: &str = "TargetNotReady";
+/// The address does not answer from the hub.
+pub const UNREACHABLE_FROM_HUB: &str = "UnreachableFromHub";
+/// The endpoint answers without its key.
+pub const NOT_PROTECTED: &str = "NotProtected";
+/// The endpoint does not list the model.
+pub const MODEL_NOT_LISTED: &str = "ModelNotListed";
+/// The address is not known yet.
+pub const AWAITING_ADDRESS: &str = "AwaitingAddress";
+/// It did not answer in time after its start.
+pub const STARTUP_TIMEOUT: &str = "StartupTimeout";
+/// There is no room for it.
+pub const CAPACITY_EXHAUSTED: &str = "CapacityExhausted";
+/// It was ready once, and has no room now.
+pub const INSUFFICIENT_CAPACITY: &str = "InsufficientCapacity";
+/// Pods restart in place, because no accelerator is spare.
+pub const RECREATE_NO_SPARE_CAPACITY: &str = "RecreateNoSpareCapacity";
+/// Something that is not ours has the name.
+pub const NAME_CONFLICT: &str = "NameConflict";
+/// A Secret or a key in it is not there.
+pub const SECRET_MISSING: &str = "SecretMissing";
+/// The target may not be used by this namespace, or is outside the jurisdictions.
+pub const NOT_ALLOWED: &str = "NotAllowed";
+/// The provider refused.
+pub const PROVIDER_ERROR: &str = "ProviderError";
+/// The record was released by hand.
+pub const ABANDONED: &str = "Abandoned";
+
+/// The target answers.
+pub const REACHABLE: &str = "Reachable";
+/// The target does not answer.
+pub const UNREACHABLE: &str = "Unreachable";
+/// The target's credentials are accepted.
+pub const ACCEPTED: &str = "Accepted";
+/// The target refuses the credentials.
+pub const UNAUTHORIZED: &str = "Unauthorized";
+/// The Secret with the credentials is not there.
+pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+/// The kubeconfig cannot be read.
+pub const KUBECONFIG_INVALID: &str = "KubeconfigInvalid";
+/// The kubeconfig uses a feature that is not allowed.
+pub const KUBECONFIG_REFUSED: &str = "KubeconfigRefused";
+/// The credentials lead to another cluster than before.
+pub const IDENTITY_CHANGED: &str = "IdentityChanged";
+/// Another target is the same cluster.
+pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
+/// Another hub uses the cluster with the same install id.
+pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";
+/// What runs there is being listed.
+pub const LISTING: &str = "Listing";
+/// It is being deleted and waits for its endpoints.
+pub const IN_USE: &str = "InUse";
+/// It was not looked at yet.
+pub const UNKNOWN: &str = "Unknown";

@@ -1,0 +1,328 @@
+//! `ServingTarget`: where models may run, and what that costs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::{Accelerator, CapacityType, LabelSelector, SecretKeyRef, Toleration};
+use super::model_deployment::not_observed;
+
+/// One cluster where models may run, with what it offers and for how much.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[kube(
+    group = "roadstead.dev",
+    version = "v1alpha1",
+    kind = "ServingTarget",
+    plural = "servingtargets",
+    shortname = "stgt",
+    category = "inference",
+    status = "ServingTargetStatus",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ServingTargetSpec {
+    /// The cloud, such as aws, gcp or azure; any name for your own.
+    #[schemars(length(min = 1, max = 63))]
+    pub cloud: String,
+    /// The region, as the cloud names it.
+    #[schemars(length(min = 1, max = 63))]
+    pub region: String,
+    /// Where that is, if the built-in table does not know the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The kind of place.
+    #[serde(rename = "type")]
+    pub type_: TargetType,
+    /// The cluster; needed for type Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesTarget>,
+    /// What can be had there.
+    pub offers: Vec<Offer>,
+    /// The namespaces whose deployments may use it, by labels; none if absent, all if empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_namespaces: Option<LabelSelector>,
+    /// Keep away deployments that do not tolerate them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<Taint>,
+}
+
+/// The kind of place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TargetType {
+    /// A Kubernetes cluster.
+    Kubernetes,
+}
+
+/// Where a target is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Location {
+    /// The country, as two capital letters (ISO 3166-1).
+    #[schemars(length(min = 2, max = 2))]
+    pub country: String,
+    /// The jurisdictions that hold there, such as EU.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jurisdictions: Vec<String>,
+}
+
+/// A Kubernetes cluster as a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KubernetesTarget {
+    /// How the cluster is reached.
+    pub connection: Connection,
+    /// The one namespace that is used there; it comes with the member manifest.
+    #[serde(default = "default_namespace")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// How endpoints are made reachable.
+    pub expose: Expose,
+}
+
+fn default_namespace() -> String {
+    "roadstead".to_owned()
+}
+
+/// How a cluster is reached: exactly one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// A Secret in the operator's namespace that holds a kubeconfig.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig_secret_ref: Option<SecretKeyRef>,
+    /// The cluster in which the operator runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_cluster: Option<InCluster>,
+}
+
+/// The cluster in which the operator runs; there is nothing to say about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InCluster {}
+
+/// How endpoints are made reachable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Expose {
+    /// The type of the Service.
+    #[serde(rename = "type")]
+    pub type_: ExposeType,
+    /// Details of a load balancer; only for type LoadBalancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_balancer: Option<LoadBalancer>,
+    /// Says that everybody who can reach the address may ask; the API key guards /v1 alone.
+    #[serde(default)]
+    pub public: bool,
+}
+
+/// The type of an endpoint's Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ExposeType {
+    /// A load balancer of the cloud.
+    LoadBalancer,
+    /// A port of the nodes.
+    NodePort,
+    /// Reachable inside the cluster only.
+    ClusterIP,
+}
+
+/// Details of a load balancer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancer {
+    /// The load balancer class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub class: Option<String>,
+    /// Annotations of the Service, which clouds read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The address ranges that may reach it, such as 10.0.0.0/8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_ranges: Vec<String>,
+}
+
+/// An instance type with its accelerators, one way to buy it, its price, and how much there is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// The offer's name.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// The instance type, as the cloud names it.
+    #[schemars(length(min = 1, max = 63))]
+    pub instance_type: String,
+    /// The accelerators of one whole instance.
+    pub accelerator: Accelerator,
+    /// How it is bought.
+    pub capacity_type: CapacityType,
+    /// What is billed.
+    #[serde(default)]
+    pub billing: Billing,
+    /// The price of one whole instance, in USD per hour; optional for Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub hourly_price: Option<String>,
+    /// At most so many instances are used; needed where an autoscaler may add nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub max_instances: Option<i32>,
+    /// An autoscaler may add nodes, which takes at most so long; absent: existing nodes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30, max = 86400))]
+    pub provision_timeout_seconds: Option<i32>,
+    /// The nodes that belong to the offer.
+    #[serde(default)]
+    pub nodes: OfferNodes,
+}
+
+/// What is billed of an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Billing {
+    /// Each replica pays for its share of the instance's accelerators.
+    #[default]
+    PerAccelerator,
+}
+
+/// The nodes that belong to an offer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferNodes {
+    /// The Kubernetes resource of the accelerators; by the accelerator's type if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 317))]
+    pub resource_name: Option<String>,
+    /// Labels that the nodes have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub selector: BTreeMap<String, String>,
+    /// Taints of the nodes that pods must stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+}
+
+/// Keeps away deployments that do not tolerate it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Taint {
+    /// The taint's key.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+    /// The taint's value.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub value: String,
+    /// What it does.
+    pub effect: TaintEffect,
+}
+
+/// What a taint of a target does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TaintEffect {
+    /// Nothing new is placed there.
+    NoPlacement,
+}
+
+/// Whether a target can be used, and what is free there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServingTargetStatus {
+    /// The generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default = "not_observed")]
+    pub observed_generation: i64,
+    /// Ready, Reachable, CredentialsValid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The UID of the cluster's kube-system namespace, pinned at first contact.
+    #[serde(default, rename = "clusterUID", skip_serializing_if = "Option::is_none")]
+    pub cluster_uid: Option<String>,
+    /// The first failed check of an unbroken run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Time>,
+    /// The taints, each since when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<TaintStatus>,
+    /// What is free, by offer; at most a minute old when it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity: Vec<OfferCapacity>,
+    /// What was refused lately and is left alone for a while.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exhausted: Vec<ExhaustedStatus>,
+}
+
+impl Default for ServingTargetStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: not_observed(),
+            conditions: Vec::new(),
+            cluster_uid: None,
+            failing_since: None,
+            taints: Vec::new(),
+            capacity: Vec::new(),
+            exhausted: Vec::new(),
+        }
+    }
+}
+
+/// A taint, and since when it is there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaintStatus {
+    /// The taint's key.
+    pub key: String,
+    /// The taint's value.
+    #[serde(default)]
+    pub value: String,
+    /// What it does.
+    pub effect: TaintEffect,
+    /// Since when it is there.
+    pub since: Time,
+}
+
+/// What is free of an offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferCapacity {
+    /// The offer.
+    pub offer: String,
+    /// Its nodes, gathered by how many accelerators are free on them.
+    #[serde(default)]
+    pub nodes: Vec<NodeCapacity>,
+}
+
+/// Nodes with equally many free accelerators.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeCapacity {
+    /// Accelerators free on each.
+    pub free: i32,
+    /// How many such nodes.
+    pub count: i32,
+}
+
+/// A size that an offer refused, left alone for a while.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExhaustedStatus {
+    /// The offer.
+    pub offer: String,
+    /// The accelerators of the refused replica.
+    pub accelerator_count: i32,
+    /// Its cpu request.
+    pub cpu: Quantity,
+    /// Its memory request.
+    pub memory: Quantity,
+    /// Its ephemeral-storage request.
+    pub ephemeral_storage: Quantity,
+    /// The only deployment that it holds for, as namespace/name; absent: everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_for: Option<String>,
+    /// Until when it is left alone.
+    pub until: Time,
+    /// How often in a row it was refused.
+    pub attempts: i32,
+    /// Why it was refused.
+    pub reason: String,
+}

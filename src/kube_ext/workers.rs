@@ -1,0 +1,117 @@
+//! Runs the work of a queue: decisions one after another in the queue's order, effects side by side within a bound;
+//! a panic costs one try and nothing else; everything is counted.
+
+use std::any::Any;
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use super::queue::{Outcome, Queue};
+use crate::telemetry::metrics::Metrics;
+
+/// What one controller does with one key.
+pub trait Reconcile<K>: Send + Sync + 'static {
+    /// The controller's name, for logs and metrics.
+    const NAME: &'static str;
+    /// What is to be done, as plain data.
+    type Decision: Send;
+    /// The error that a try can end with.
+    type Error: Display + Send;
+
+    /// Looks at what is known of `key` and decides. Never called twice at once, and in the order of the queue.
+    fn decide(&self, key: &K) -> Self::Decision;
+
+    /// Does what was decided. Runs beside the work on other keys.
+    fn act(&self, key: &K, decision: Self::Decision) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
+}
+
+/// Works off `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for what is under way.
+pub async fn work<K, R, C>(
+    queue: Arc<Queue<K, R>>,
+    controller: Arc<C>,
+    concurrency: usize,
+    rank: impl Fn(&K) -> R + Send + Sync + 'static,
+    metrics: Arc<Metrics>,
+) where
+    K: Clone + Ord + Hash + Debug + Display + Send + Sync + 'static,
+    R: Clone + Ord + Send + Sync + 'static,
+    C: Reconcile<K>,
+{
+    metrics.max_concurrent_reconciles(C::NAME, concurrency);
+    let slots = Arc::new(Semaphore::new(concurrency));
+    let rank = Arc::new(rank);
+    let mut tasks = JoinSet::new();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let Some(key) = queue.pop().await else { break };
+        while tasks.try_join_next().is_some() {}
+        metrics.queue_depth(C::NAME, queue.depth());
+        let (queue, controller, rank, metrics) =
+            (Arc::clone(&queue), Arc::clone(&controller), Arc::clone(&rank), Arc::clone(&metrics));
+        let start = Instant::now();
+        let decision = std::panic::catch_unwind(AssertUnwindSafe(|| controller.decide(&key)));
+        tasks.spawn(async move {
+            let outcome = attempt(controller.as_ref(), &key, decision, start, &metrics).await;
+            queue.done(&key, rank(&key), outcome);
+            drop(slot);
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// What a panic leaves behind.
+type Panic = Box<dyn Any + Send>;
+
+/// The rest of one try, with whatever goes wrong turned into an outcome.
+async fn attempt<K, C>(
+    controller: &C,
+    key: &K,
+    decision: Result<C::Decision, Panic>,
+    start: Instant,
+    metrics: &Metrics,
+) -> Outcome
+where
+    K: Display + Sync,
+    C: Reconcile<K>,
+{
+    let _active = metrics.active_worker(C::NAME);
+    let span = tracing::info_span!("reconcile", controller = C::NAME, object = %key);
+    let result = match decision {
+        Ok(decision) => {
+            AssertUnwindSafe(controller.act(key, decision)).catch_unwind().instrument(span.clone()).await
+        }
+        Err(panic) => Err(panic),
+    };
+    let _entered = span.enter();
+    let (label, outcome) = match result {
+        Ok(Ok(outcome @ Outcome::Again(_))) => ("requeue_after", outcome),
+        Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
+        Ok(Ok(Outcome::Failed)) => ("error", Outcome::Failed),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "failed; will be tried again");
+            ("error", Outcome::Failed)
+        }
+        Err(panic) => {
+            tracing::error!(panic = panic_text(panic.as_ref()), "panicked; will be tried again");
+            metrics.reconcile_panicked(C::NAME);
+            ("error", Outcome::Failed)
+        }
+    };
+    metrics.reconciled(C::NAME, label, start.elapsed());
+    outcome
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
