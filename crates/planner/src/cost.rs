@@ -82,7 +82,7 @@ pub(crate) fn preference<'d>(
 
 /// The adjusted objective as a fraction: dollars per hour, or per token, divided by (1 + premium). Compared by
 /// cross-multiplication, so that nothing is rounded; what is unknown comes last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Adjusted(Option<(u128, u128)>);
 
 impl Adjusted {
@@ -119,6 +119,14 @@ impl Ord for Adjusted {
         }
     }
 }
+
+impl PartialEq for Adjusted {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Adjusted {}
 
 impl PartialOrd for Adjusted {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {

@@ -21,20 +21,24 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod candidates;
 mod capacity;
 mod catalogue;
 mod cost;
 mod decide;
 mod deployment;
 mod endpoint;
+mod explain;
 mod fleet;
 mod labels;
+mod ledger;
 mod lint;
 mod money;
 mod pattern;
 mod plan;
 mod report;
 mod resources;
+mod rules;
 mod taints;
 mod target;
 mod time;
@@ -42,7 +46,7 @@ mod time;
 pub use catalogue::{
     AcceleratorInfo, accelerator, accelerator_of_node, accelerators, jurisdictions_of, locate,
 };
-pub use decide::plan;
+pub use decide::{MAX_REPLACEMENTS, plan};
 pub use deployment::{Deployment, DeploymentId, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found};
 pub use fleet::Fleet;
@@ -54,7 +58,7 @@ pub use plan::{
     Action, Decision, Exhaust, Finding, FindingReason, Keep, Placement, Plan, PodFields, Removal,
     Wait,
 };
-pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict};
+pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict, render_text};
 pub use resources::{Accelerator, Resources, Size};
 pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};
 pub use target::{CapacityType, Exhausted, Inventory, Location, Node, Offer, Target, TargetState};

@@ -8,7 +8,7 @@ use laying::{Bin, Pods, fewest_slots};
 
 use crate::endpoint::Endpoint;
 use crate::fleet::Entry;
-use crate::resources::{Resources, Size};
+use crate::resources::Size;
 use crate::taints::first_untolerated;
 use crate::target::{Node, Offer};
 

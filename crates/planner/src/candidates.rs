@@ -1,0 +1,308 @@
+//! All candidates of a deployment, judged as newcomers.
+
+use std::cmp::Ordering;
+
+use crate::capacity::Room;
+use crate::cost::{Adjusted, cost_on, preference};
+use crate::deployment::{Deployment, Shape};
+use crate::fleet::{Entry, Fleet};
+use crate::money::MicroDollars;
+use crate::report::Reason;
+use crate::resources::Size;
+use crate::rules::{capacity_type_rule, target_rule};
+use crate::taints::first_untolerated;
+use crate::target::{Exhausted, Offer, TargetState};
+use crate::time::Timestamp;
+
+/// A place that refused replicas within the plan that is being made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused<'a> {
+    /// Target.
+    pub(crate) target: &'a str,
+    /// Offer.
+    pub(crate) offer: &'a str,
+    /// Size of the refused replica.
+    pub(crate) size: Size,
+}
+
+impl Refused<'_> {
+    /// Whether it was there.
+    pub(crate) fn is(&self, judged: &Judged) -> bool {
+        self.target == judged.entry.target.name && self.offer == judged.offer_name()
+    }
+}
+
+/// What is asked of the candidates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    /// Everything that is known.
+    pub(crate) fleet: &'a Fleet,
+    /// Who asks.
+    pub(crate) deployment: &'a Deployment,
+    /// The time it is.
+    pub(crate) now: Timestamp,
+    /// What this plan has seen refused.
+    pub(crate) refused: Option<Refused<'a>>,
+}
+
+/// A candidate and how it was judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    /// Its target.
+    pub(crate) entry: &'a Entry,
+    /// Its offer; `None` where no offer of the target has the accelerator.
+    pub(crate) offer: Option<&'a Offer>,
+    /// Its shape.
+    pub(crate) shape: &'a Shape,
+    /// What all replicas would cost an hour; `None` is unknown.
+    pub(crate) cost: Option<MicroDollars>,
+    /// How it was judged.
+    pub(crate) judgement: Judgement,
+    order: Order,
+}
+
+/// How a candidate was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It would do.
+    Feasible,
+    /// It would not.
+    Rejected(Reason),
+    /// It holds only so many replicas.
+    Fits(u32),
+}
+
+impl Judgement {
+    /// Its reason.
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Self::Feasible => Reason::Feasible,
+            Self::Rejected(reason) => reason,
+            Self::Fits(_) => Reason::InsufficientCapacity,
+        }
+    }
+}
+
+/// Where a candidate stands among the others but for its names: adjusted objective, then order of shapes, then
+/// order of preferences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Order {
+    adjusted: Adjusted,
+    shape: usize,
+    preference: usize,
+}
+
+/// All candidates of a deployment.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates<'a> {
+    /// Judged, the best first; rejected ones stand where their cost puts them.
+    pub(crate) all: Vec<Judged<'a>>,
+    /// Targets that the namespace may not use.
+    pub(crate) namespace_not_allowed: u32,
+}
+
+impl<'a> Candidates<'a> {
+    /// The cheapest that would do.
+    pub(crate) fn best(&self) -> Option<&Judged<'a>> {
+        self.all
+            .iter()
+            .find(|judged| judged.judgement == Judgement::Feasible)
+    }
+
+    /// How many would do.
+    pub(crate) fn feasible(&self) -> usize {
+        self.all
+            .iter()
+            .filter(|judged| judged.judgement == Judgement::Feasible)
+            .count()
+    }
+
+    /// The one that holds the most replicas, if none holds all but one holds some.
+    pub(crate) fn largest_fit(&self) -> Option<(&Judged<'a>, u32)> {
+        let fits = self.all.iter().filter_map(|judged| match judged.judgement {
+            Judgement::Fits(fits) if fits > 0 => Some((judged, fits)),
+            _ => None,
+        });
+        // The first of the largest: the cheapest of them.
+        fits.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    }
+}
+
+impl<'a> Judged<'a> {
+    /// The offer's name, or nothing where there is none.
+    pub(crate) fn offer_name(&self) -> &'a str {
+        self.offer.map_or("", |offer| &offer.name)
+    }
+
+    /// A total order: the better first.
+    fn compare(&self, other: &Self) -> Ordering {
+        let names = |judged: &Self| (judged.entry.target.name.as_str(), judged.offer_name());
+        self.order
+            .cmp(&other.order)
+            .then_with(|| names(self).cmp(&names(other)))
+    }
+}
+
+/// Judges all candidates.
+pub(crate) fn judge_all<'a>(question: &Question<'a>) -> Candidates<'a> {
+    let mut candidates = Candidates {
+        all: Vec::new(),
+        namespace_not_allowed: 0,
+    };
+    for entry in question.fleet.entries() {
+        match target_rule(entry, question.deployment) {
+            Some(Reason::NamespaceNotAllowed) => candidates.namespace_not_allowed += 1,
+            rule => judge_target(question, entry, rule, &mut candidates.all),
+        }
+    }
+    candidates.all.sort_by(Judged::compare);
+    candidates
+}
+
+/// Adds the candidates on one target: an offer with the accelerator for each shape, or one that says that
+/// there is none.
+fn judge_target<'a>(
+    question: &Question<'a>,
+    entry: &'a Entry,
+    rule: Option<Reason>,
+    judged: &mut Vec<Judged<'a>>,
+) {
+    let deployment = question.deployment;
+    let rule = rule.map_or(Judgement::Feasible, Judgement::Rejected);
+    let (preference, premium) = preference(deployment, &entry.target)
+        .map_or((usize::MAX, 0), |(index, preference)| {
+            (index, preference.premium_percent)
+        });
+    for (index, shape) in deployment.shapes.iter().enumerate() {
+        let mut place = |offer: Option<&'a Offer>, judgement| {
+            let cost = offer.and_then(|offer| cost_on(offer, shape, deployment.replicas));
+            let adjusted =
+                Adjusted::new(deployment.objective, cost, shape.tokens_per_second, premium);
+            let order = Order {
+                adjusted,
+                shape: index,
+                preference,
+            };
+            judged.push(Judged {
+                entry,
+                offer,
+                shape,
+                cost,
+                judgement,
+                order,
+            });
+        };
+        let mut found = false;
+        for (offer, nodes) in entry.offers() {
+            if offer.accelerator.kind == shape.accelerator.kind {
+                found = true;
+                let judgement = match rule {
+                    Judgement::Feasible => {
+                        judge(question, &question.fleet.room(entry, offer, nodes), shape)
+                    }
+                    rejected => rejected,
+                };
+                place(Some(offer), judgement);
+            }
+        }
+        if !found {
+            let missing = Judgement::Rejected(Reason::AcceleratorMissing);
+            place(
+                None,
+                if rule == Judgement::Feasible {
+                    missing
+                } else {
+                    rule
+                },
+            );
+        }
+    }
+}
+
+/// Judges one place on a target that no rule forbids. What only an edit can change comes first.
+fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
+    let deployment = question.deployment;
+    if let Some(reason) =
+        offer_rule(deployment, room, shape).or_else(|| price_rule(deployment, room.offer, shape))
+    {
+        return Judgement::Rejected(reason);
+    }
+    if room.entry.target.state != TargetState::Ready {
+        return Judgement::Rejected(Reason::TargetNotReady);
+    }
+    let size = Size {
+        accelerators: shape.accelerator.count,
+        resources: deployment.resources,
+    };
+    if is_refused(question, room, &size) {
+        return Judgement::Rejected(Reason::Exhausted);
+    }
+    match room.slots(&size, None, deployment.replicas) {
+        fits if fits < deployment.replicas => Judgement::Fits(fits),
+        _ => Judgement::Feasible,
+    }
+}
+
+fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Reason> {
+    let target = &room.entry.target;
+    if room.offer.accelerator.count < shape.accelerator.count {
+        return Some(Reason::AcceleratorMissing);
+    }
+    if let Some(reason) = capacity_type_rule(deployment, room.offer.capacity_type) {
+        return Some(reason);
+    }
+    if target
+        .engines
+        .as_ref()
+        .is_some_and(|engines| !engines.contains(&deployment.engine))
+    {
+        return Some(Reason::ProviderUnsupported);
+    }
+    let taint = first_untolerated(&target.taints, &deployment.rules.target_tolerations);
+    taint.map(|_| Reason::TaintNotTolerated)
+}
+
+fn price_rule(deployment: &Deployment, offer: &Offer, shape: &Shape) -> Option<Reason> {
+    let budget = deployment.max_hourly_cost?;
+    match cost_on(offer, shape, deployment.replicas) {
+        None => Some(Reason::PriceUnknown),
+        Some(cost) if cost > budget => Some(Reason::OverBudget),
+        Some(_) => None,
+    }
+}
+
+/// Whether the offer refused this size: within this plan, lately, or as endpoints there show now.
+fn is_refused(question: &Question, room: &Room, size: &Size) -> bool {
+    let now = question.refused.is_some_and(|refused| {
+        refused.target == room.entry.target.name
+            && refused.offer == room.offer.name
+            && refused.size.within(size)
+    });
+    now || last_refusal(question, room, size).is_some()
+        || room
+            .load()
+            .is_some_and(|load| load.refused.keys().any(|refused| refused.within(size)))
+}
+
+/// The recorded refusal that holds longest.
+pub(crate) fn last_refusal<'a>(
+    question: &Question,
+    room: &Room<'a>,
+    size: &Size,
+) -> Option<&'a Exhausted> {
+    let holds = |exhausted: &&Exhausted| {
+        exhausted.offer == room.offer.name
+            && exhausted.size.within(size)
+            && exhausted.until > question.now
+            && exhausted
+                .only_for
+                .as_ref()
+                .is_none_or(|id| *id == question.deployment.id)
+    };
+    room.entry
+        .target
+        .exhausted
+        .iter()
+        .filter(holds)
+        .max_by_key(|exhausted| exhausted.until)
+}

@@ -1,0 +1,451 @@
+//! Looks at an endpoint where it is: the table of what a verdict means to newcomers and incumbents.
+
+use std::collections::BTreeSet;
+
+use crate::candidates::Question;
+use crate::capacity::Room;
+use crate::cost::cost_of;
+use crate::deployment::Deployment;
+use crate::endpoint::{Endpoint, FailureKind};
+use crate::explain::{capacity_type, count, forbidden, limiting, not_ready, over_budget, per_hour};
+use crate::fleet::Entry;
+use crate::money::MicroDollars;
+use crate::plan::{Decision, Exhaust, Finding, FindingReason, Keep, PodFields, Removal};
+use crate::resources::{Resources, Size};
+use crate::rules::{capacity_type_rule, target_rule};
+use crate::taints::first_untolerated;
+use crate::target::TargetState;
+use crate::time::Timestamp;
+
+/// A newcomer stays at a target that cannot be used for so long.
+pub(super) const NOT_READY_GRACE_SECONDS: u32 = 60;
+
+/// How an endpoint is off where it is.
+#[derive(Debug)]
+pub(super) struct Assessment {
+    /// How it is to be if it stays.
+    pub(super) keep: Keep,
+    /// Whether its target can be used.
+    pub(super) usable: Usable,
+    problems: BTreeSet<Problem>,
+    lacking: Option<Decision>,
+}
+
+/// Whether a target can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usable {
+    /// It can.
+    Yes,
+    /// It cannot, since then.
+    NotSince(Timestamp),
+    /// There is no such target any more.
+    Gone,
+}
+
+/// What is wrong with a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Problem {
+    /// A rule forbids it.
+    Forbidden,
+    /// The spec asks for something else.
+    SpecChanged,
+    /// The target wants nothing new of the kind: a taint, or an engine that it cannot run.
+    Unwelcome,
+    /// The offer is gone.
+    OfferGone,
+    /// It costs too much.
+    OverBudget,
+}
+
+/// Why a newcomer cannot stay.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The reason of its deletion.
+    pub(super) reason: Removal,
+    /// What is to be left alone for a while.
+    pub(super) exhaust: Option<Exhaust>,
+}
+
+impl Assessment {
+    /// Why an incumbent is to be replaced.
+    pub(super) fn cause(&self) -> Option<Decision> {
+        if self.has(Problem::Forbidden) {
+            return Some(Decision::PolicyViolated);
+        }
+        if self.has(Problem::SpecChanged) {
+            return Some(Decision::SpecChanged);
+        }
+        // A target that cannot be used is left only for reasons that do not depend on it.
+        if self.usable != Usable::Yes {
+            return None;
+        }
+        if self.has(Problem::OverBudget) {
+            Some(Decision::OverBudget)
+        } else {
+            self.lacking
+        }
+    }
+
+    /// Whether it cannot have there what the spec wants, so that another place is better if there is one.
+    pub(super) const fn lacks_room(&self) -> bool {
+        self.lacking.is_some()
+    }
+
+    /// Why an endpoint that has not served yet cannot stay. One that was ready once only goes for what makes
+    /// its place forbidden.
+    pub(super) fn fault(
+        &self,
+        endpoint: &Endpoint,
+        takes_over: bool,
+        now: Timestamp,
+    ) -> Option<Fault> {
+        if !endpoint.ever_ready
+            && let Some(fault) = failed(endpoint, takes_over)
+        {
+            return Some(fault);
+        }
+        let forbidden = [
+            (Problem::Forbidden, Removal::PolicyViolated),
+            (Problem::SpecChanged, Removal::SpecChanged),
+        ];
+        let unfit_for_newcomers = [
+            (Problem::Unwelcome, Removal::PolicyViolated),
+            (Problem::OfferGone, Removal::OfferGone),
+            (Problem::OverBudget, Removal::OverBudget),
+        ];
+        let unfit = unfit_for_newcomers.iter().filter(|_| !endpoint.ever_ready);
+        let found = forbidden
+            .iter()
+            .chain(unfit)
+            .find(|(problem, _)| self.has(*problem));
+        let out_of_patience = match self.usable {
+            Usable::Yes => false,
+            Usable::NotSince(since) => since.plus(NOT_READY_GRACE_SECONDS) <= now,
+            Usable::Gone => true,
+        };
+        let left = (out_of_patience && !endpoint.ever_ready).then_some(Removal::TargetNotReady);
+        let reason = found.map(|(_, reason)| *reason).or(left)?;
+        Some(Fault {
+            reason,
+            exhaust: None,
+        })
+    }
+
+    fn has(&self, problem: Problem) -> bool {
+        self.problems.contains(&problem)
+    }
+
+    fn find(&mut self, reason: FindingReason, message: String) {
+        self.keep.findings.push(Finding { reason, message });
+    }
+}
+
+/// The fault of a newcomer that does not come up: refused by its place, or too slow to take over.
+fn failed(endpoint: &Endpoint, takes_over: bool) -> Option<Fault> {
+    let kind = endpoint.failure?.kind;
+    if kind.is_refusal() {
+        let exhaust = Some(exhaust(endpoint, kind, false));
+        return Some(Fault {
+            reason: Removal::CapacityExhausted,
+            exhaust,
+        });
+    }
+    if kind == FailureKind::StartupTimeout && takes_over {
+        let exhaust = Some(exhaust(endpoint, kind, true));
+        return Some(Fault {
+            reason: Removal::StartupTimeout,
+            exhaust,
+        });
+    }
+    None
+}
+
+fn exhaust(endpoint: &Endpoint, kind: FailureKind, only_for_this: bool) -> Exhaust {
+    Exhaust {
+        target: endpoint.target.clone(),
+        offer: endpoint.offer.clone(),
+        size: endpoint.size(),
+        only_for: only_for_this.then(|| endpoint.deployment.clone()),
+        reason: kind.as_str().to_owned(),
+    }
+}
+
+/// Looks at `endpoint` where it is.
+pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
+    let deployment = question.deployment;
+    let entry = question.fleet.entry(&endpoint.target);
+    let room = entry.and_then(|entry| {
+        let (offer, nodes) = entry.offer(&endpoint.offer)?;
+        Some(question.fleet.room(entry, offer, nodes))
+    });
+    let mut assessment = Assessment {
+        keep: Keep {
+            endpoint: endpoint.name.clone(),
+            replicas: deployment.replicas,
+            pods: PodFields::FollowSpec,
+            hourly_cost: None,
+            findings: Vec::new(),
+        },
+        usable: Usable::Yes,
+        problems: BTreeSet::new(),
+        lacking: None,
+    };
+    look_at_rules(&mut assessment, deployment, endpoint, entry);
+    look_at_spec(&mut assessment, deployment, endpoint);
+    look_at_target(&mut assessment, deployment, endpoint, entry);
+    look_at_offer(&mut assessment, endpoint, entry, room.as_ref());
+    look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
+    look_at_money(&mut assessment, deployment, endpoint, room.as_ref());
+    look_at_health(&mut assessment, endpoint);
+    assessment
+        .keep
+        .findings
+        .sort_by_key(|finding| finding.reason);
+    assessment
+}
+
+fn look_at_rules(
+    assessment: &mut Assessment,
+    deployment: &Deployment,
+    endpoint: &Endpoint,
+    entry: Option<&Entry>,
+) {
+    let rule = entry.and_then(|entry| {
+        let reason = target_rule(entry, deployment)?;
+        Some((reason, forbidden(deployment, entry, reason)))
+    });
+    let rule = rule.or_else(|| {
+        let reason = capacity_type_rule(deployment, endpoint.capacity_type)?;
+        Some((reason, capacity_type(deployment, endpoint.capacity_type)))
+    });
+    if let Some((reason, message)) = rule {
+        assessment.problems.insert(Problem::Forbidden);
+        assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
+        assessment.find(
+            FindingReason::PolicyViolated,
+            format!("{}: {message}", reason.as_str()),
+        );
+    }
+}
+
+fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint) {
+    let shape = deployment.shape(&endpoint.shape);
+    let message = match shape {
+        None => format!("shape {} is gone", endpoint.shape),
+        Some(shape) if shape.accelerator != endpoint.accelerator => format!(
+            "shape {} now wants {}, it has {}",
+            endpoint.shape, shape.accelerator, endpoint.accelerator
+        ),
+        Some(_) if deployment.engine != endpoint.engine => {
+            format!(
+                "engine {} is wanted now, it runs {}",
+                deployment.engine, endpoint.engine
+            )
+        }
+        Some(_) => return,
+    };
+    assessment.problems.insert(Problem::SpecChanged);
+    assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
+    assessment.keep.pods = PodFields::StayAsPlaced;
+    assessment.find(FindingReason::SpecChanged, message);
+}
+
+fn look_at_target(
+    assessment: &mut Assessment,
+    deployment: &Deployment,
+    endpoint: &Endpoint,
+    entry: Option<&Entry>,
+) {
+    let Some(entry) = entry else {
+        assessment.usable = Usable::Gone;
+        assessment.find(
+            FindingReason::TargetNotReady,
+            format!("target {} is gone", endpoint.target),
+        );
+        return;
+    };
+    if let TargetState::NotReady { since, .. } = &entry.target.state {
+        assessment.usable = Usable::NotSince(*since);
+        assessment.find(
+            FindingReason::TargetNotReady,
+            not_ready(&entry.target.state),
+        );
+    }
+    let engines = entry.target.engines.as_ref();
+    let untolerated = first_untolerated(&entry.target.taints, &deployment.rules.target_tolerations);
+    if untolerated.is_some() || engines.is_some_and(|engines| !engines.contains(&endpoint.engine)) {
+        assessment.problems.insert(Problem::Unwelcome);
+    }
+}
+
+fn look_at_offer(
+    assessment: &mut Assessment,
+    endpoint: &Endpoint,
+    entry: Option<&Entry>,
+    room: Option<&Room>,
+) {
+    let Some(room) = room else {
+        if entry.is_some() {
+            assessment.problems.insert(Problem::OfferGone);
+            assessment.find(
+                FindingReason::OfferGone,
+                format!(
+                    "target {} no longer has offer {}",
+                    endpoint.target, endpoint.offer
+                ),
+            );
+        }
+        return;
+    };
+    let Some(instances) = room.offer.max_instances else {
+        return;
+    };
+    let allowed = u64::from(instances) * u64::from(room.offer.accelerator.count);
+    let held = room.load().map_or(0, |load| load.accelerators);
+    if held > allowed {
+        assessment.find(
+            FindingReason::OfferGone,
+            format!(
+                "offer {} on {} has maxInstances {instances} ({allowed} accelerators), {held} are used",
+                endpoint.offer, endpoint.target
+            ),
+        );
+    }
+}
+
+/// Whether the wanted replicas and resources fit where the endpoint is; what does not fit stays as it was.
+fn look_at_room(
+    assessment: &mut Assessment,
+    deployment: &Deployment,
+    endpoint: &Endpoint,
+    room: Option<&Room>,
+) {
+    if assessment.has(Problem::SpecChanged) {
+        return;
+    }
+    let (wanted, asked) = (assessment.keep.replicas, deployment.resources);
+    if fits(room, endpoint, wanted, asked) {
+        return;
+    }
+    if assessment.has(Problem::Forbidden) {
+        assessment.keep.pods = PodFields::StayAsPlaced;
+        return;
+    }
+    let held = wanted.min(endpoint.replicas);
+    let old_count_fits = fits(room, endpoint, held, asked);
+    assessment.keep.replicas = held;
+    if old_count_fits {
+        assessment.lacking = Some(Decision::Scaled);
+    } else {
+        assessment.lacking = Some(Decision::SpecChanged);
+        assessment.keep.pods = PodFields::StayAsPlaced;
+    }
+    let what = if old_count_fits {
+        count(wanted, "replica")
+    } else {
+        "the wanted resources".to_owned()
+    };
+    let size = Size {
+        accelerators: endpoint.accelerator.count,
+        resources: asked,
+    };
+    let why = room.map_or_else(String::new, |room| {
+        format!(" ({})", limiting(room, &size, Some(endpoint), wanted))
+    });
+    assessment.find(
+        FindingReason::InsufficientCapacity,
+        format!(
+            "{what} do not fit on {}, offer {}{why}; it stays as it is with {} until there is a place for all",
+            endpoint.target,
+            endpoint.offer,
+            count(held, "replica")
+        ),
+    );
+}
+
+/// Whether `replicas` that each ask for `resources` fit where the endpoint is. Its own pods do not count
+/// against it, and those on nodes that newcomers could not use stay where they are.
+fn fits(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Resources) -> bool {
+    if replicas <= endpoint.replicas && resources.within(&endpoint.resources) {
+        return true;
+    }
+    let Some(room) = room else { return false };
+    let size = Size {
+        accelerators: endpoint.accelerator.count,
+        resources,
+    };
+    let elsewhere: u32 = if resources == endpoint.resources {
+        bound_elsewhere(room, endpoint)
+    } else {
+        0
+    };
+    let needed = replicas.saturating_sub(elsewhere);
+    room.slots(&size, Some(endpoint), needed) >= needed
+}
+
+fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
+    let here = room
+        .nodes()
+        .filter_map(|node| endpoint.bound.get(&node.name))
+        .sum::<u32>();
+    endpoint.bound.values().sum::<u32>().saturating_sub(here)
+}
+
+/// What it costs, and whether that is within the budget. Replicas that would break the budget are not added.
+fn look_at_money(
+    assessment: &mut Assessment,
+    deployment: &Deployment,
+    endpoint: &Endpoint,
+    room: Option<&Room>,
+) {
+    let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas);
+    let held = assessment.keep.replicas.min(endpoint.replicas);
+    if let Some(budget) = deployment.max_hourly_cost {
+        let within = |cost: Option<MicroDollars>| cost.is_some_and(|cost| cost <= budget);
+        let (now, wanted) = (cost(held), cost(assessment.keep.replicas));
+        if now.is_some_and(|now| now > budget) {
+            assessment.problems.insert(Problem::OverBudget);
+            assessment.keep.replicas = held;
+            assessment.find(FindingReason::OverBudget, over_budget(deployment, now));
+        } else if assessment.keep.replicas > held && !within(wanted) {
+            assessment.find(
+                FindingReason::OverBudget,
+                format!(
+                    "{} would cost {}, the budget is {}; it stays at {held}",
+                    count(assessment.keep.replicas, "replica"),
+                    per_hour(wanted),
+                    per_hour(deployment.max_hourly_cost),
+                ),
+            );
+            assessment.lacking = assessment.lacking.or(Some(Decision::Scaled));
+            assessment.keep.replicas = held;
+        }
+    }
+    assessment.keep.hourly_cost = cost(assessment.keep.replicas);
+}
+
+fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {
+    if endpoint.ever_ready && endpoint.unschedulable {
+        assessment.find(
+            FindingReason::InsufficientCapacity,
+            format!(
+                "{} of {} replicas are bound on {}, the others cannot be scheduled",
+                endpoint.bound.values().sum::<u32>(),
+                endpoint.replicas,
+                endpoint.target
+            ),
+        );
+    }
+    let failure = endpoint
+        .failure
+        .filter(|failure| failure.kind == FailureKind::StartupTimeout);
+    if let Some(failure) = failure.filter(|_| !endpoint.ever_ready) {
+        assessment.find(
+            FindingReason::StartupTimeout,
+            format!(
+                "it was not ready within its start-up timeout, which ended at {}",
+                failure.since
+            ),
+        );
+    }
+}

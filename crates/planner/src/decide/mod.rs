@@ -1,0 +1,133 @@
+//! Decides for one deployment, step by step.
+
+mod assess;
+mod cast;
+mod draft;
+mod place;
+mod settle;
+
+use cast::Cast;
+use draft::{Draft, Outcome};
+
+use crate::candidates::{Candidates, Question};
+use crate::deployment::Deployment;
+use crate::endpoint::Found;
+use crate::fleet::Fleet;
+use crate::plan::{Action, Decision, Keep, Plan, PodFields};
+use crate::report::build;
+use crate::time::Timestamp;
+
+/// At most so many replacements are under way in the whole fleet.
+pub const MAX_REPLACEMENTS: u32 = 5;
+
+/// Decides what is to become of `deployment`, given `fleet` and the time.
+///
+/// It never fails: what cannot be done is said in the plan's decision, waits and report.
+#[must_use]
+pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
+    let question = Question {
+        fleet,
+        deployment,
+        now,
+        refused: None,
+    };
+    let mut draft = Draft::new(question, Cast::of(fleet, deployment));
+    let outcome = decide(&mut draft);
+    let report = build(&draft.question, &outcome.candidates, outcome.chosen);
+    Plan {
+        deployment: deployment.id.clone(),
+        decided_at: now,
+        actions: draft.actions,
+        decision: outcome.decision,
+        message: outcome.message,
+        waits: draft.waits,
+        report,
+        recheck_at: draft.recheck_at,
+    }
+}
+
+fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
+    let mut found = draft.question.fleet.found_of(&draft.question.deployment.id);
+    found.sort_by(|a, b| {
+        let key = |found: &Found| (found.ready_replicas, found.created_at);
+        key(b).cmp(&key(a)).then_with(|| a.name.cmp(&b.name))
+    });
+    let suspended = draft.question.deployment.suspended;
+    let adopted = adopt(draft, &found, suspended);
+    if let Some(adopted) = adopted {
+        settle::let_drained_go(draft);
+        return adopted;
+    }
+    if suspended {
+        return suspend(draft);
+    }
+    let outcome = match draft.cast.main {
+        None => place::first(draft),
+        Some(main) if draft.question.deployment.replicas == 0 => settle::at_zero(draft, main),
+        Some(main) if main.ever_ready => settle::incumbent(draft, main),
+        Some(main) => settle::newcomer(draft, main),
+    };
+    settle::retire_others(draft);
+    settle::let_drained_go(draft);
+    outcome
+}
+
+/// Takes over what was found: as the active endpoint if there is none, else to drain. A suspended deployment
+/// only gets its active endpoint back.
+fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option<Outcome<'a>> {
+    let deployment = draft.question.deployment;
+    let until = draft.question.now.plus(deployment.drain_timeout_seconds);
+    let (first, rest) = match found.split_first() {
+        Some((first, rest)) if draft.cast.main.is_none() => (Some(*first), rest),
+        _ => (None, found),
+    };
+    if let Some(first) = first {
+        draft.actions.push(Action::Adopt {
+            found: first.clone(),
+            drain_until: None,
+        });
+    }
+    if !suspended {
+        for one in rest {
+            draft.actions.push(Action::Adopt {
+                found: (*one).clone(),
+                drain_until: Some(until),
+            });
+        }
+    }
+    let first = first?;
+    Some(Outcome {
+        decision: Decision::Adopted,
+        message: format!(
+            "{} was found on {} with {} of {} replicas ready, and is taken over",
+            first.name, first.target, first.ready_replicas, first.replicas
+        ),
+        chosen: None,
+        candidates: Candidates::default(),
+    })
+}
+
+/// Keeps everything as it is.
+fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
+    let active = draft
+        .cast
+        .all
+        .iter()
+        .filter(|endpoint| endpoint.is_active());
+    let kept: Vec<Keep> = active
+        .map(|endpoint| Keep {
+            endpoint: endpoint.name.clone(),
+            replicas: endpoint.replicas,
+            pods: PodFields::StayAsPlaced,
+            hourly_cost: draft.cost_of(endpoint, endpoint.replicas),
+            findings: Vec::new(),
+        })
+        .collect();
+    draft.actions.extend(kept.into_iter().map(Action::Keep));
+    Outcome {
+        decision: Decision::Suspended,
+        message: "spec.suspend is set: nothing is decided, and what runs is kept".to_owned(),
+        chosen: None,
+        candidates: Candidates::default(),
+    }
+}

@@ -1,0 +1,315 @@
+//! Finds a place: for a deployment that has none, or for what takes over.
+
+use std::collections::BTreeSet;
+
+use super::draft::{Draft, Outcome};
+use crate::candidates::{
+    Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal,
+};
+use crate::cost::cost_on;
+use crate::deployment::Deployment;
+use crate::endpoint::Endpoint;
+use crate::explain::{count, per_hour};
+use crate::fleet::Entry;
+use crate::plan::{Action, Decision, Placement, Wait};
+use crate::report::{Chosen, Reason};
+use crate::resources::Size;
+use crate::rules::{admits, capacity_type_rule, target_rule};
+use crate::target::Inventory;
+
+/// A target that has not said what runs there is named after so long.
+const INVENTORY_PATIENCE_SECONDS: u32 = 60;
+
+/// At most so many names are listed in a wait.
+const MAX_NAMES: usize = 8;
+
+/// At most so many places are told as held by others.
+const MAX_HELD_PLACES: usize = 3;
+
+/// Chooses the first place of a deployment that has no active endpoint.
+pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
+    if draft.question.deployment.replicas == 0 {
+        return Outcome {
+            decision: Decision::ScaledToZero,
+            message: "no replicas are wanted".to_owned(),
+            chosen: None,
+            candidates: Candidates::default(),
+        };
+    }
+    if let Some(message) = await_inventory(draft) {
+        let candidates = judge_all(&draft.question);
+        return Outcome {
+            decision: Decision::AwaitingInventory,
+            message,
+            chosen: None,
+            candidates,
+        };
+    }
+    anew(draft, None)
+}
+
+/// Chooses a place for a deployment that has no endpoint that stays, what `refused` left out.
+pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> Outcome<'a> {
+    draft.question.refused = refused;
+    let candidates = judge_all(&draft.question);
+    if let Some((chosen, message)) = create(draft, &candidates, None, Decision::InitialPlacement) {
+        return Outcome {
+            decision: Decision::InitialPlacement,
+            message,
+            chosen: Some(chosen),
+            candidates,
+        };
+    }
+    let message = nothing_feasible(draft, &candidates);
+    Outcome {
+        decision: Decision::NoFeasiblePlacement,
+        message,
+        chosen: None,
+        candidates,
+    }
+}
+
+/// Creates an endpoint at the best candidate, if there is one.
+pub(super) fn create<'a>(
+    draft: &mut Draft<'a>,
+    candidates: &Candidates<'a>,
+    replaces: Option<&Endpoint>,
+    reason: Decision,
+) -> Option<(Chosen<'a>, String)> {
+    let best = candidates.best()?;
+    let offer = best.offer?;
+    let deployment = draft.question.deployment;
+    let placement = Placement {
+        target: best.entry.target.name.clone(),
+        offer: offer.name.clone(),
+        shape: best.shape.name.clone(),
+        accelerator: best.shape.accelerator.clone(),
+        capacity_type: offer.capacity_type,
+        slot: free_slot(draft),
+        replicas: deployment.replicas,
+        replica_cost: cost_on(offer, best.shape, 1),
+        hourly_cost: best.cost,
+    };
+    let message = format!(
+        "{} of {} on {}, offer {} ({}), for {}, the best of {} among {}",
+        count(placement.replicas, "replica"),
+        placement.shape,
+        placement.target,
+        placement.offer,
+        placement.capacity_type,
+        per_hour(placement.hourly_cost),
+        count(
+            u32::try_from(candidates.feasible()).unwrap_or(u32::MAX),
+            "feasible place"
+        ),
+        count(
+            u32::try_from(candidates.all.len()).unwrap_or(u32::MAX),
+            "candidate"
+        ),
+    );
+    draft.actions.push(Action::Create {
+        placement,
+        replaces: replaces.map(|endpoint| endpoint.name.clone()),
+        reason,
+    });
+    let chosen = Chosen {
+        target: &best.entry.target.name,
+        offer: &offer.name,
+        shape: &best.shape.name,
+        cost: best.cost,
+        kept: false,
+    };
+    Some((chosen, message))
+}
+
+/// The lowest slot that nothing of the deployment holds, what is being deleted or only found included.
+fn free_slot(draft: &Draft) -> u32 {
+    let found = draft.question.fleet.found_of(&draft.question.deployment.id);
+    let held: BTreeSet<u32> = draft
+        .cast
+        .all
+        .iter()
+        .map(|endpoint| endpoint.slot)
+        .chain(found.iter().map(|found| found.slot))
+        .collect();
+    (0..=u32::MAX)
+        .find(|slot| !held.contains(slot))
+        .unwrap_or(u32::MAX)
+}
+
+/// What is waited for while no candidate would do, and the sum of why none does.
+pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> String {
+    draft.waits.push(Wait::Feasible);
+    tell_holders(draft, candidates);
+    for judged in &candidates.all {
+        if let Some(until) = exhausted_until(&draft.question, judged) {
+            draft.look_again(until);
+        }
+    }
+    if candidates.all.is_empty() {
+        return match candidates.namespace_not_allowed {
+            0 => "there is no target".to_owned(),
+            targets => format!(
+                "{} not let namespace {} in",
+                if targets == 1 {
+                    "the only target does".to_owned()
+                } else {
+                    format!("all {targets} targets do")
+                },
+                draft.question.deployment.id.namespace
+            ),
+        };
+    }
+    summary(draft.question.deployment, candidates)
+}
+
+fn summary(deployment: &Deployment, candidates: &Candidates) -> String {
+    let mut reasons = std::collections::BTreeMap::<Reason, u32>::new();
+    for judged in &candidates.all {
+        *reasons.entry(judged.judgement.reason()).or_default() += 1;
+    }
+    let mut reasons: Vec<(Reason, u32)> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(reason, number)| (std::cmp::Reverse(*number), *reason));
+    let reasons: Vec<String> = reasons
+        .iter()
+        .map(|(reason, number)| format!("{number} {}", reason.as_str()))
+        .collect();
+    let number = u32::try_from(candidates.all.len()).unwrap_or(u32::MAX);
+    let largest = candidates
+        .largest_fit()
+        .map_or_else(String::new, |(judged, fits)| {
+            format!(
+                "; the largest fit is {} of {} on {}, offer {}",
+                count(fits, "replica"),
+                judged.shape.name,
+                judged.entry.target.name,
+                judged.offer_name()
+            )
+        });
+    format!(
+        "no place for {} among {}: {}{largest}",
+        count(deployment.replicas, "replica"),
+        count(number, "candidate"),
+        reasons.join(", ")
+    )
+}
+
+fn exhausted_until(question: &Question, judged: &Judged) -> Option<crate::time::Timestamp> {
+    if judged.judgement != Judgement::Rejected(Reason::Exhausted) {
+        return None;
+    }
+    let (offer, nodes) = judged.entry.offer(judged.offer_name())?;
+    let room = question.fleet.room(judged.entry, offer, nodes);
+    let size = Size {
+        accelerators: judged.shape.accelerator.count,
+        resources: question.deployment.resources,
+    };
+    last_refusal(question, &room, &size).map(|refusal| refusal.until)
+}
+
+/// Says which places are short because deployments of lower priority hold them.
+fn tell_holders(draft: &mut Draft, candidates: &Candidates) {
+    let short = candidates
+        .all
+        .iter()
+        .filter(|judged| matches!(judged.judgement, Judgement::Fits(_)));
+    let mut told = BTreeSet::new();
+    for judged in short {
+        let place = (judged.entry.target.name.as_str(), judged.offer_name());
+        if told.len() == MAX_HELD_PLACES {
+            return;
+        }
+        if told.contains(&place) {
+            continue;
+        }
+        if let Some(wait) = held_by_lower(&draft.question, place.0, place.1) {
+            told.insert(place);
+            draft.waits.push(wait);
+        }
+    }
+}
+
+fn held_by_lower(question: &Question, target: &str, offer: &str) -> Option<Wait> {
+    let deployment = question.deployment;
+    let holders: BTreeSet<_> = question
+        .fleet
+        .endpoints_on(target)
+        .filter(|endpoint| {
+            endpoint.offer == offer
+                && endpoint.is_active()
+                && endpoint.replicas > 0
+                && endpoint.priority < deployment.priority
+                && endpoint.deployment != deployment.id
+        })
+        .map(|endpoint| &endpoint.deployment)
+        .collect();
+    if holders.is_empty() {
+        return None;
+    }
+    // Names of other namespaces are nobody's business here.
+    let held_by: Vec<String> = holders
+        .iter()
+        .filter(|id| id.namespace == deployment.id.namespace)
+        .map(|id| id.name.clone())
+        .take(MAX_NAMES)
+        .collect();
+    let others = u32::try_from(holders.len() - held_by.len()).unwrap_or(u32::MAX);
+    Some(Wait::LowerPriority {
+        target: target.to_owned(),
+        offer: offer.to_owned(),
+        held_by,
+        others,
+    })
+}
+
+/// Waits, before a first placement, until every target that could hold an endpoint of this deployment has said
+/// what runs there.
+fn await_inventory(draft: &mut Draft) -> Option<String> {
+    let question = draft.question;
+    let pending: Vec<_> = question
+        .fleet
+        .entries()
+        .filter(|entry| {
+            !question
+                .deployment
+                .place_without
+                .contains(&entry.target.name)
+                && could_hold(entry, question.deployment)
+        })
+        .filter_map(|entry| match entry.target.inventory {
+            Inventory::Answered => None,
+            Inventory::Pending { since } => Some((&entry.target.name, since)),
+        })
+        .collect();
+    if pending.is_empty() {
+        return None;
+    }
+    let mut overdue = Vec::new();
+    for (name, since) in &pending {
+        let named_at = since.plus(INVENTORY_PATIENCE_SECONDS);
+        if named_at <= question.now {
+            overdue.push((*name).clone());
+        } else {
+            draft.look_again(named_at);
+        }
+    }
+    overdue.truncate(MAX_NAMES);
+    let targets = u32::try_from(pending.len()).unwrap_or(u32::MAX);
+    let wait = Wait::Inventory { targets, overdue };
+    let message = wait.to_string();
+    draft.waits.push(wait);
+    Some(message)
+}
+
+/// Whether an endpoint of the deployment could be on the target without breaking a hard rule.
+fn could_hold(entry: &Entry, deployment: &Deployment) -> bool {
+    admits(entry, deployment)
+        && target_rule(entry, deployment).is_none()
+        && entry.target.offers.iter().any(|offer| {
+            capacity_type_rule(deployment, offer.capacity_type).is_none()
+                && deployment.shapes.iter().any(|shape| {
+                    offer.accelerator.kind == shape.accelerator.kind
+                        && offer.accelerator.count >= shape.accelerator.count
+                })
+        })
+}

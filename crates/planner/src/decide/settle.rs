@@ -1,0 +1,344 @@
+//! Decides about what is there: newcomers, incumbents, and those that take over.
+
+use std::fmt::Write;
+
+use super::MAX_REPLACEMENTS;
+use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess};
+use super::draft::{Draft, Outcome};
+use super::place::{anew, create, nothing_feasible};
+use crate::candidates::{Candidates, Refused, judge_all};
+use crate::endpoint::Endpoint;
+use crate::explain::{count, per_hour};
+use crate::money::MicroDollars;
+use crate::plan::{Decision, Keep, PodFields, Removal, Wait};
+use crate::report::Chosen;
+
+/// Keeps the endpoint of a deployment that is scaled to zero, with nothing in it. Its place, key and URL stay.
+pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
+    if let Some(successor) = draft.cast.successor {
+        draft.delete(successor, Removal::MoveAbandoned, None);
+    }
+    let pods = assess(&draft.question, main).keep.pods;
+    let hourly_cost = draft.cost_of(main, 0);
+    let keep = Keep {
+        endpoint: main.name.clone(),
+        replicas: 0,
+        pods,
+        hourly_cost,
+        findings: Vec::new(),
+    };
+    draft.keep(keep);
+    Outcome {
+        decision: Decision::ScaledToZero,
+        message: format!(
+            "no replicas are wanted; {} keeps its place on {}",
+            main.name, main.target
+        ),
+        chosen: None,
+        candidates: Candidates::default(),
+    }
+}
+
+/// Decides about the main endpoint while it never was ready: it has no claim to its place yet.
+pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
+    if let Some(successor) = draft.cast.successor {
+        draft.delete(successor, Removal::Superfluous, None);
+    }
+    let assessment = assess(&draft.question, main);
+    if let Some(fault) = assessment.fault(main, false, draft.question.now) {
+        draft.delete(main, fault.reason, fault.exhaust);
+        return anew(draft, Some(place_of(main)));
+    }
+    let candidates = judge_all(&draft.question);
+    if assessment.lacks_room() && candidates.best().is_some() {
+        draft.delete(main, Removal::SpecChanged, None);
+        return anew(draft, None);
+    }
+    look_again_at(draft, main, &assessment);
+    if assessment.lacks_room() {
+        let _ = nothing_feasible(draft, &candidates);
+    }
+    stay(draft, main, assessment.keep, candidates)
+}
+
+/// Decides about the main endpoint once it was ready: it stays unless it must go, and then something else is
+/// ready first.
+pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
+    let assessment = assess(&draft.question, main);
+    if assessment.usable != Usable::Yes {
+        draft.waits.push(Wait::Target {
+            target: main.target.clone(),
+        });
+    }
+    match (assessment.cause(), draft.cast.successor) {
+        (None, None) => {
+            let candidates = judge_all(&draft.question);
+            stay(draft, main, assessment.keep, candidates)
+        }
+        (None, Some(successor)) => end_move(draft, main, assessment, successor),
+        (Some(cause), None) => seek(draft, main, assessment, cause, None),
+        (Some(cause), Some(successor)) => pursue(draft, main, assessment, cause, successor),
+    }
+}
+
+/// The main endpoint can stay after all: its successor goes, unless it is ready already.
+fn end_move<'a>(
+    draft: &mut Draft<'a>,
+    main: &'a Endpoint,
+    assessment: Assessment,
+    successor: &'a Endpoint,
+) -> Outcome<'a> {
+    if !successor.ready && draft.may_go(successor) {
+        draft.delete(successor, Removal::MoveAbandoned, None);
+    } else {
+        let beside = assess(&draft.question, successor).keep;
+        draft.keep(beside);
+        await_take_over(draft, successor);
+    }
+    let candidates = judge_all(&draft.question);
+    stay(draft, main, assessment.keep, candidates)
+}
+
+/// A successor is on its way: it goes on, or another place is tried.
+fn pursue<'a>(
+    draft: &mut Draft<'a>,
+    main: &'a Endpoint,
+    assessment: Assessment,
+    cause: Decision,
+    successor: &'a Endpoint,
+) -> Outcome<'a> {
+    let beside = assess(&draft.question, successor);
+    let may_go = draft.may_go(successor);
+    if let Some(fault) = beside
+        .fault(successor, true, draft.question.now)
+        .filter(|_| may_go)
+    {
+        draft.delete(successor, fault.reason, fault.exhaust);
+        return seek(draft, main, assessment, cause, Some(successor));
+    }
+    let candidates = judge_all(&draft.question);
+    if beside.lacks_room() && may_go && candidates.best().is_some() {
+        draft.delete(successor, Removal::SpecChanged, None);
+        return seek(draft, main, assessment, cause, None);
+    }
+    look_again_at(draft, successor, &beside);
+    let message = format!(
+        "{} on {} is to take over from {} on {}",
+        successor.name, successor.target, main.name, main.target
+    );
+    let chosen = kept_at(successor, beside.keep.hourly_cost);
+    draft.keep(Keep {
+        pods: PodFields::StayAsPlaced,
+        ..assessment.keep
+    });
+    draft.keep(beside.keep);
+    await_take_over(draft, successor);
+    Outcome {
+        decision: cause,
+        message,
+        chosen: Some(chosen),
+        candidates,
+    }
+}
+
+/// Looks for a place that can take over from the main endpoint, which stays meanwhile.
+fn seek<'a>(
+    draft: &mut Draft<'a>,
+    main: &'a Endpoint,
+    assessment: Assessment,
+    cause: Decision,
+    refused: Option<&'a Endpoint>,
+) -> Outcome<'a> {
+    let why = assessment
+        .keep
+        .findings
+        .first()
+        .map_or_else(String::new, |finding| finding.message.clone());
+    draft.question.refused = refused.map(place_of);
+    let candidates = judge_all(&draft.question);
+    let place = kept_at(main, assessment.keep.hourly_cost);
+    let under_way = draft
+        .question
+        .fleet
+        .replacements_under_way()
+        .saturating_sub(u32::from(draft.cast.successor.is_some()));
+    if under_way >= MAX_REPLACEMENTS && candidates.best().is_some() {
+        draft.keep(assessment.keep);
+        draft.waits.push(Wait::ReplacementLimit {
+            under_way,
+            limit: MAX_REPLACEMENTS,
+        });
+        let message = format!(
+            "{} on {} is to be replaced: {why}; it waits for its turn",
+            main.name, main.target
+        );
+        return Outcome {
+            decision: cause,
+            message,
+            chosen: Some(place),
+            candidates,
+        };
+    }
+    if candidates.best().is_some() {
+        draft.keep(Keep {
+            pods: PodFields::StayAsPlaced,
+            ..assessment.keep
+        });
+    } else {
+        draft.keep(assessment.keep);
+    }
+    if let Some((chosen, created)) = create(draft, &candidates, Some(main), cause) {
+        let message = format!(
+            "{} on {} is replaced ({why}): {created}",
+            main.name, main.target
+        );
+        return Outcome {
+            decision: cause,
+            message,
+            chosen: Some(chosen),
+            candidates,
+        };
+    }
+    let nowhere = nothing_feasible(draft, &candidates);
+    let message = format!(
+        "{} on {} is to be replaced ({why}), but stays: {nowhere}",
+        main.name, main.target
+    );
+    Outcome {
+        decision: cause,
+        message,
+        chosen: Some(place),
+        candidates,
+    }
+}
+
+/// The main endpoint stays.
+fn stay<'a>(
+    draft: &mut Draft<'a>,
+    main: &'a Endpoint,
+    keep: Keep,
+    candidates: Candidates<'a>,
+) -> Outcome<'a> {
+    let decision = if keep.replicas == main.replicas {
+        Decision::Unchanged
+    } else {
+        Decision::Scaled
+    };
+    let mut message = format!(
+        "{} of {} on {}, offer {}, for {}",
+        count(keep.replicas, "replica"),
+        main.shape,
+        main.target,
+        main.offer,
+        per_hour(keep.hourly_cost)
+    );
+    for finding in &keep.findings {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            message,
+            "; {}: {}",
+            finding.reason.as_str(),
+            finding.message
+        );
+    }
+    let chosen = kept_at(main, keep.hourly_cost);
+    draft.keep(keep);
+    Outcome {
+        decision,
+        message,
+        chosen: Some(chosen),
+        candidates,
+    }
+}
+
+/// Retires every further active endpoint once the main one serves; what never was ready goes at once.
+pub(super) fn retire_others(draft: &mut Draft) {
+    let others = std::mem::take(&mut draft.cast.others);
+    let main = draft.cast.main;
+    let published = main
+        .filter(|main| main.serves())
+        .and_then(|main| main.published_at);
+    for other in others {
+        let replaced = main.is_some_and(|main| main.replaces.as_ref() == Some(&other.name));
+        let reason = if replaced {
+            Removal::Replaced
+        } else {
+            Removal::Superfluous
+        };
+        match published.filter(|_| draft.may_go(other)) {
+            _ if !other.ever_ready => draft.delete(other, reason, None),
+            Some(published) => {
+                let deadline = published.plus(draft.question.deployment.drain_timeout_seconds);
+                draft.retire(other, deadline, reason);
+            }
+            None => draft.waits.push(Wait::Successor {
+                endpoint: other.name.clone(),
+            }),
+        }
+    }
+}
+
+/// Deletes what has drained long enough, if something else serves.
+pub(super) fn let_drained_go(draft: &mut Draft) {
+    for (endpoint, deadline) in std::mem::take(&mut draft.cast.draining) {
+        let replaced = draft
+            .cast
+            .all
+            .iter()
+            .any(|other| other.replaces.as_ref() == Some(&endpoint.name));
+        let reason = if replaced {
+            Removal::Replaced
+        } else {
+            Removal::Superfluous
+        };
+        if deadline > draft.question.now {
+            draft.await_deadline(endpoint, deadline);
+        } else if draft.may_go(endpoint) {
+            draft.delete(endpoint, reason, None);
+        } else {
+            draft.waits.push(Wait::Successor {
+                endpoint: endpoint.name.clone(),
+            });
+        }
+    }
+}
+
+/// The place of an endpoint that stays, for the report.
+fn kept_at(endpoint: &Endpoint, cost: Option<MicroDollars>) -> Chosen<'_> {
+    Chosen {
+        target: &endpoint.target,
+        offer: &endpoint.offer,
+        shape: &endpoint.shape,
+        cost,
+        kept: true,
+    }
+}
+
+fn place_of(endpoint: &Endpoint) -> Refused<'_> {
+    Refused {
+        target: &endpoint.target,
+        offer: &endpoint.offer,
+        size: endpoint.size(),
+    }
+}
+
+/// A newcomer leaves a target that has not been usable for a while.
+fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment) {
+    if let Usable::NotSince(since) = assessment.usable
+        && !newcomer.ever_ready
+    {
+        draft.look_again(since.plus(NOT_READY_GRACE_SECONDS));
+        draft.waits.push(Wait::Target {
+            target: newcomer.target.clone(),
+        });
+    }
+}
+
+fn await_take_over(draft: &mut Draft, successor: &Endpoint) {
+    let endpoint = successor.name.clone();
+    draft.waits.push(if successor.ready {
+        Wait::Publication { endpoint }
+    } else {
+        Wait::Readiness { endpoint }
+    });
+}

@@ -1,0 +1,462 @@
+//! Sentences that say why, with the names and numbers that decided it.
+
+use std::collections::BTreeSet;
+
+use crate::candidates::{Judged, Judgement, Question, last_refusal};
+use crate::capacity::Room;
+use crate::cost::{deciding_price, preference};
+use crate::deployment::{Deployment, Objective};
+use crate::endpoint::Endpoint;
+use crate::fleet::Entry;
+use crate::labels::{LabelSelector, Labels};
+use crate::money::MicroDollars;
+use crate::report::Reason;
+use crate::resources::{Resources, Size};
+use crate::taints::first_untolerated;
+use crate::target::{CapacityType, TargetState};
+
+/// `$12.50/h`, or that it is unknown.
+pub(crate) fn per_hour(cost: Option<MicroDollars>) -> String {
+    cost.map_or_else(
+        || "an unknown price".to_owned(),
+        |cost| format!("${cost}/h"),
+    )
+}
+
+/// `1 replica`, `2 replicas`.
+pub(crate) fn count(number: u32, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}
+
+/// Why a rejected candidate was rejected.
+pub(crate) fn rejection(question: &Question, judged: &Judged) -> String {
+    let (deployment, entry, shape) = (question.deployment, judged.entry, judged.shape);
+    let reason = judged.judgement.reason();
+    let why = match (reason, judged.offer) {
+        (Reason::CapacityTypeNotAllowed, Some(offer)) => {
+            capacity_type(deployment, offer.capacity_type)
+        }
+        (Reason::AcceleratorMissing, Some(offer)) => {
+            format!(
+                "an instance has {}, a replica wants {}",
+                offer.accelerator, shape.accelerator.count
+            )
+        }
+        (Reason::AcceleratorMissing, None) => no_such_accelerator(entry, &shape.accelerator.kind),
+        (Reason::OverBudget, _) => over_budget(deployment, judged.cost),
+        (Reason::PriceUnknown, _) => {
+            format!(
+                "its price is unknown, and there is a budget of {}",
+                per_hour(deployment.max_hourly_cost)
+            )
+        }
+        (Reason::Exhausted, _) => refusal(question, judged),
+        (Reason::InsufficientCapacity, _) => room_of(question, judged)
+            .map_or_else(String::new, |room| {
+                shortage(&room, &size_of(question, judged), deployment, judged)
+            }),
+        _ => forbidden(deployment, entry, reason),
+    };
+    match judged.cost {
+        Some(cost) if would_cost(reason) => format!("{why}; it would cost ${cost}/h"),
+        _ => why,
+    }
+}
+
+/// Reasons after which the cost is still worth a word: rules that exclude a place whatever it costs.
+const fn would_cost(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SelectorMismatch
+            | Reason::CloudNotAllowed
+            | Reason::RegionDenied
+            | Reason::JurisdictionUnknown
+            | Reason::JurisdictionNotAllowed
+            | Reason::CapacityTypeNotAllowed
+            | Reason::ProviderUnsupported
+            | Reason::TaintNotTolerated
+    )
+}
+
+/// What about a target forbids it.
+pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) -> String {
+    let (target, rules) = (&entry.target, &deployment.rules);
+    match reason {
+        Reason::NamespaceNotAllowed => {
+            format!(
+                "target {} does not let namespace {} in",
+                target.name, deployment.id.namespace
+            )
+        }
+        Reason::SelectorMismatch => mismatch(&rules.target_selector, &target.labels),
+        Reason::CloudNotAllowed => {
+            format!(
+                "cloud {} is not among {}",
+                target.cloud,
+                list(rules.clouds.iter().flatten())
+            )
+        }
+        Reason::RegionDenied => region(deployment, &target.region),
+        Reason::JurisdictionUnknown => format!(
+            "nobody knows in which jurisdiction region {} of cloud {} is: the target needs spec.location",
+            target.region, target.cloud
+        ),
+        Reason::JurisdictionNotAllowed => jurisdiction(deployment, entry),
+        Reason::ProviderUnsupported => format!(
+            "the target cannot run engine {}, only {}",
+            deployment.engine,
+            list(target.engines.iter().flatten())
+        ),
+        Reason::TaintNotTolerated => first_untolerated(&target.taints, &rules.target_tolerations)
+            .map_or_else(String::new, |taint| {
+                format!(
+                    "taint {}={}:{:?} is not tolerated",
+                    taint.key, taint.value, taint.effect
+                )
+            }),
+        Reason::TargetNotReady => not_ready(&target.state),
+        _ => String::new(),
+    }
+}
+
+/// That a capacity type is not in the list.
+pub(crate) fn capacity_type(deployment: &Deployment, found: CapacityType) -> String {
+    format!(
+        "capacity type {found} is not among {}",
+        list(&deployment.rules.capacity_types)
+    )
+}
+
+/// By how much a cost is over the budget.
+pub(crate) fn over_budget(deployment: &Deployment, cost: Option<MicroDollars>) -> String {
+    format!(
+        "costs {}, over the budget of {}",
+        per_hour(cost),
+        per_hour(deployment.max_hourly_cost)
+    )
+}
+
+/// Why a target cannot be used.
+pub(crate) fn not_ready(state: &TargetState) -> String {
+    match state {
+        TargetState::Ready => String::new(),
+        TargetState::NotReady { reason, since, .. } => {
+            format!("the target cannot be used since {since} ({reason})")
+        }
+    }
+}
+
+/// What speaks for the chosen candidate.
+pub(crate) fn choice(question: &Question, judged: &Judged, feasible: usize) -> String {
+    let cost = per_hour(judged.cost);
+    let cheapest = match (feasible, judged.cost) {
+        (0 | 1, _) => format!("costs {cost}, the only feasible place"),
+        (_, None) => format!("its price is unknown, like that of all {feasible} feasible places"),
+        _ => format!("costs {cost}, the best of {feasible} feasible places"),
+    };
+    format!("{cheapest}{}", remarks(question, judged))
+}
+
+/// What stands against a feasible candidate.
+pub(crate) fn feasible(
+    question: &Question,
+    judged: &Judged,
+    chosen: Option<MicroDollars>,
+) -> String {
+    let compared = match (judged.cost, chosen) {
+        (Some(cost), Some(chosen)) if cost > chosen => {
+            format!(
+                "costs ${cost}/h, ${}/h more than the chosen place",
+                cost.saturating_sub(chosen)
+            )
+        }
+        (Some(cost), Some(chosen)) if cost < chosen => {
+            format!(
+                "costs ${cost}/h, ${}/h less than the chosen place",
+                chosen.saturating_sub(cost)
+            )
+        }
+        (Some(cost), Some(_)) => format!("costs ${cost}/h, the same as the chosen place"),
+        (Some(cost), None) => format!("costs ${cost}/h"),
+        (None, _) => "its price is unknown, so it comes last".to_owned(),
+    };
+    format!("{compared}{}", remarks(question, judged))
+}
+
+/// What else counts in the comparison of costs.
+pub(crate) fn remarks(question: &Question, judged: &Judged) -> String {
+    let deployment = question.deployment;
+    let preferred = preference(deployment, &judged.entry.target).map(|(_, preferred)| {
+        format!(
+            "; preferred by {} for up to {} % more",
+            preferred.name, preferred.premium_percent
+        )
+    });
+    let throughput = judged
+        .shape
+        .tokens_per_second
+        .filter(|_| deployment.objective == Objective::CostPerMillionTokens)
+        .map(|tokens| format!("; {tokens} tokens/s from each replica"));
+    let unpriced = judged
+        .offer
+        .filter(|offer| offer.hourly_price.is_none() && deciding_price(offer).is_some())
+        .map(|_| "; reserved without a price, counted as $0.00/h".to_owned());
+    [preferred, throughput, unpriced]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items
+        .into_iter()
+        .map(|item| item.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn mismatch(selector: &LabelSelector, labels: &Labels) -> String {
+    let differs = selector
+        .match_labels
+        .iter()
+        .find(|(key, value)| labels.get(*key) != Some(value));
+    match differs {
+        Some((key, wanted)) => match labels.get(key) {
+            Some(found) => format!("label {key} is {found}, wanted {wanted}"),
+            None => format!("there is no label {key}, wanted {wanted}"),
+        },
+        None => "the labels do not match the expressions of the target selector".to_owned(),
+    }
+}
+
+fn region(deployment: &Deployment, region: &str) -> String {
+    let rules = &deployment.rules;
+    match rules
+        .deny_regions
+        .iter()
+        .find(|pattern| pattern.matches(region))
+    {
+        Some(pattern) => format!("region {region} is denied by {pattern}"),
+        None => format!(
+            "region {region} matches none of {}",
+            list(rules.allow_regions.iter().flatten())
+        ),
+    }
+}
+
+fn jurisdiction(deployment: &Deployment, entry: &Entry) -> String {
+    let nowhere = BTreeSet::new();
+    let found = entry
+        .location
+        .as_ref()
+        .map_or(&nowhere, |location| &location.jurisdictions);
+    let wanted = list(deployment.rules.jurisdictions.iter().flatten());
+    format!(
+        "region {} is in {}, wanted {wanted}",
+        entry.target.region,
+        list(found)
+    )
+}
+
+fn no_such_accelerator(entry: &Entry, kind: &str) -> String {
+    let kinds: BTreeSet<&str> = entry
+        .target
+        .offers
+        .iter()
+        .map(|offer| offer.accelerator.kind.as_str())
+        .collect();
+    if kinds.is_empty() {
+        return format!("no offer has {kind}, for there is none");
+    }
+    format!("no offer has {kind}, only {}", list(kinds))
+}
+
+fn size_of(question: &Question, judged: &Judged) -> Size {
+    Size {
+        accelerators: judged.shape.accelerator.count,
+        resources: question.deployment.resources,
+    }
+}
+
+fn room_of<'a>(question: &Question<'a>, judged: &Judged<'a>) -> Option<Room<'a>> {
+    let (offer, nodes) = judged.entry.offer(judged.offer_name())?;
+    Some(question.fleet.room(judged.entry, offer, nodes))
+}
+
+fn refusal(question: &Question, judged: &Judged) -> String {
+    let size = size_of(question, judged);
+    let recorded = room_of(question, judged).and_then(|room| last_refusal(question, &room, &size));
+    match recorded {
+        Some(refusal) => format!(
+            "refused {} {} ({}, {}), left alone until {}",
+            refusal.size.accelerators,
+            judged.shape.accelerator.kind,
+            refusal.reason,
+            count(refusal.attempts, "time"),
+            refusal.until
+        ),
+        None if question.refused.is_some_and(|refused| refused.is(judged)) => {
+            "an endpoint of this deployment was refused there just now".to_owned()
+        }
+        None => "an endpoint there has pods as large that cannot be scheduled".to_owned(),
+    }
+}
+
+/// What a place lacks to hold all replicas.
+fn shortage(room: &Room, size: &Size, deployment: &Deployment, judged: &Judged) -> String {
+    let fits = if let Judgement::Fits(fits) = judged.judgement {
+        fits
+    } else {
+        0
+    };
+    let wanted = deployment.replicas;
+    let kind = &judged.shape.accelerator.kind;
+    let headline = format!(
+        "wanted {} of {} {kind}, largest fit is {fits}",
+        count(wanted, "slot"),
+        size.accelerators
+    );
+    format!("{headline} ({})", limiting(room, size, None, wanted))
+}
+
+/// What limits a place: the first thing that alone would not do.
+pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted: u32) -> String {
+    let kind = &room.offer.accelerator.kind;
+    if room.limit(size, own) < wanted {
+        let held = room.load().map_or(0, |load| load.accelerators);
+        let most = room.offer.max_instances.unwrap_or(u32::MAX);
+        return format!(
+            "maxInstances {most} of {} each, {held} {kind} of them held",
+            room.offer.accelerator
+        );
+    }
+    let bare = Size {
+        accelerators: size.accelerators,
+        resources: Resources::default(),
+    };
+    if room.slots(&bare, own, wanted) < wanted {
+        return accelerators(room);
+    }
+    let asked = &size.resources;
+    let best =
+        |of: fn(&Resources) -> u64| room.nodes().map(|node| of(&node.free)).max().unwrap_or(0);
+    let alone = |resources| room.slots(&Size { resources, ..*size }, own, wanted) < wanted;
+    if alone(Resources {
+        memory_bytes: asked.memory_bytes,
+        ..Resources::default()
+    }) {
+        let most = best(|free| free.memory_bytes);
+        return format!(
+            "memory: {} wanted per replica, {} free on the best node",
+            gibibytes(asked.memory_bytes),
+            gibibytes(most)
+        );
+    }
+    if alone(Resources {
+        cpu_millis: asked.cpu_millis,
+        ..Resources::default()
+    }) {
+        let most = best(|free| free.cpu_millis);
+        return format!(
+            "CPU: {} wanted per replica, {} free on the best node",
+            cores(asked.cpu_millis),
+            cores(most)
+        );
+    }
+    if alone(Resources {
+        ephemeral_storage_bytes: asked.ephemeral_storage_bytes,
+        ..Resources::default()
+    }) {
+        let most = best(|free| free.ephemeral_storage_bytes);
+        return format!(
+            "ephemeral storage: {} wanted per replica, {} free on the best node",
+            gibibytes(asked.ephemeral_storage_bytes),
+            gibibytes(most)
+        );
+    }
+    "no nodes have enough of everything at once".to_owned()
+}
+
+fn accelerators(room: &Room) -> String {
+    let free: u64 = room
+        .nodes()
+        .filter_map(|node| node.free_accelerators.get(&room.offer.resource_name))
+        .map(|free| u64::from(*free))
+        .sum();
+    let nodes = u32::try_from(room.nodes().count()).unwrap_or(u32::MAX);
+    let unusable = room.nodes.belonging.saturating_sub(nodes);
+    let here = if room.nodes.usable.is_none() {
+        format!(
+            "{} of {} each",
+            count(room.addable().unwrap_or(u32::MAX), "instance"),
+            room.offer.accelerator
+        )
+    } else {
+        format!("{free} free accelerators on {}", count(nodes, "node"))
+    };
+    let unusable = (unusable > 0).then(|| {
+        format!(
+            ", {} cordoned, tainted or not ready",
+            count(unusable, "node")
+        )
+    });
+    let added = room
+        .addable()
+        .filter(|added| *added > 0 && room.nodes.usable.is_some())
+        .map(|added| format!(", {} may be added", count(added, "node")));
+    let assumed: u32 = room
+        .load()
+        .into_iter()
+        .flat_map(|load| load.assumed.values())
+        .sum();
+    let assumed =
+        (assumed > 0).then(|| format!(", {} decided and not bound yet", count(assumed, "replica")));
+    [Some(here), unusable, added, assumed]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.
+fn gibibytes(bytes: u64) -> String {
+    const GIB: u64 = 1 << 30;
+    if bytes < GIB {
+        return format!("{} MiB", bytes >> 20);
+    }
+    let (whole, tenths) = (bytes / GIB, bytes % GIB * 10 / GIB);
+    if tenths == 0 {
+        format!("{whole} GiB")
+    } else {
+        format!("{whole}.{tenths} GiB")
+    }
+}
+
+/// Thousandths of a core as cores: `8`, `7.5`.
+fn cores(millis: u64) -> String {
+    let (whole, rest) = (millis / 1_000, millis % 1_000);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    format!("{whole}.{}", format!("{rest:03}").trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_read_well() {
+        assert_eq!(gibibytes(64 << 30), "64 GiB");
+        assert_eq!(gibibytes(3 << 29), "1.5 GiB");
+        assert_eq!(gibibytes(512 << 20), "512 MiB");
+        assert_eq!(cores(8_000), "8");
+        assert_eq!(cores(7_500), "7.5");
+        assert_eq!(cores(50), "0.05");
+        assert_eq!(count(1, "slot"), "1 slot");
+        assert_eq!(count(0, "slot"), "0 slots");
+    }
+}

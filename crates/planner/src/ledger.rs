@@ -1,0 +1,113 @@
+//! Puts what was decided into the fleet at once, so that the next plan counts it.
+
+use std::collections::BTreeMap;
+
+use crate::deployment::Deployment;
+use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
+use crate::fleet::Fleet;
+use crate::plan::{Action, Placement, Plan, PodFields};
+use crate::resources::Accelerator;
+
+impl Fleet {
+    /// Puts the actions of a plan in, as if they were carried out; `name` gives the name of the endpoint that a
+    /// placement makes. Facts that come later replace what is put in here.
+    pub fn assume(
+        &mut self,
+        deployment: &Deployment,
+        plan: &Plan,
+        name: impl Fn(&Placement) -> String,
+    ) {
+        for action in &plan.actions {
+            match action {
+                Action::Create {
+                    placement,
+                    replaces,
+                    ..
+                } => self.upsert_endpoint(Endpoint::planned(
+                    name(placement),
+                    deployment,
+                    placement,
+                    replaces.clone(),
+                    plan.decided_at,
+                )),
+                Action::Adopt { found, drain_until } => {
+                    let state = drain_until.map_or(EndpointState::Active, |deadline| {
+                        EndpointState::Draining { deadline }
+                    });
+                    let endpoint = self.adopted(deployment, found, state);
+                    self.upsert_endpoint(endpoint);
+                }
+                Action::Keep(keep) => self.change(deployment, &keep.endpoint, |endpoint| {
+                    endpoint.replicas = keep.replicas;
+                    endpoint.priority = deployment.priority;
+                    if keep.pods == PodFields::FollowSpec {
+                        endpoint.resources = deployment.resources;
+                    }
+                }),
+                Action::Drain {
+                    endpoint, deadline, ..
+                } => {
+                    let state = EndpointState::Draining {
+                        deadline: *deadline,
+                    };
+                    self.change(deployment, endpoint, |endpoint| endpoint.state = state);
+                }
+                Action::Delete { endpoint, .. } => {
+                    self.change(deployment, endpoint, |endpoint| {
+                        endpoint.state = EndpointState::Deleting;
+                    });
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, deployment: &Deployment, name: &str, change: impl FnOnce(&mut Endpoint)) {
+        let key = EndpointKey {
+            namespace: deployment.id.namespace.clone(),
+            name: name.to_owned(),
+        };
+        if let Some(mut endpoint) = self.endpoint(&key).cloned() {
+            change(&mut endpoint);
+            self.upsert_endpoint(endpoint);
+        }
+    }
+
+    /// What was found as an endpoint, with what its tags do not say taken from the spec until facts say better.
+    fn adopted(&self, deployment: &Deployment, found: &Found, state: EndpointState) -> Endpoint {
+        let offer = self
+            .entry(&found.target)
+            .and_then(|entry| entry.offer(&found.offer));
+        let accelerator = deployment
+            .shape(&found.shape)
+            .map(|shape| shape.accelerator.clone())
+            .or_else(|| offer.map(|(offer, _)| offer.accelerator.clone()))
+            .unwrap_or_else(|| Accelerator {
+                kind: String::new(),
+                count: 1,
+            });
+        Endpoint {
+            name: found.name.clone(),
+            deployment: deployment.id.clone(),
+            priority: deployment.priority,
+            target: found.target.clone(),
+            offer: found.offer.clone(),
+            shape: found.shape.clone(),
+            accelerator,
+            engine: deployment.engine.clone(),
+            capacity_type: found.capacity_type,
+            slot: found.slot,
+            replicas: found.replicas,
+            resources: deployment.resources,
+            bound: BTreeMap::new(),
+            state,
+            ever_ready: found.ready_replicas > 0,
+            ready: false,
+            published_at: None,
+            failure: None,
+            unschedulable: false,
+            last_replica_cost: None,
+            replaces: None,
+            created_at: found.created_at,
+        }
+    }
+}

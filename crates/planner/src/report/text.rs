@@ -1,0 +1,208 @@
+//! A plan as text for people.
+
+use std::fmt::Write;
+
+use super::{Candidate, Reason, Report, Verdict};
+use crate::plan::{Action, Keep, Placement, Plan};
+
+/// Renders a plan: what is done and why, what is waited for, and a line for each candidate.
+#[must_use]
+pub fn render_text(plan: &Plan) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        &format!("{}: {}", plan.deployment, plan.decision.as_str()),
+    );
+    line(&mut text, &format!("  {}", plan.message));
+    section(&mut text, "actions", plan.actions.iter().map(action));
+    section(
+        &mut text,
+        "waits",
+        plan.waits.iter().map(ToString::to_string),
+    );
+    if let Some(at) = plan.recheck_at {
+        line(&mut text, &format!("\nlooked at again at {at}"));
+    }
+    candidates(&mut text, &plan.report);
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+fn section(text: &mut String, title: &str, items: impl Iterator<Item = String>) {
+    let mut items = items.peekable();
+    if items.peek().is_none() {
+        return;
+    }
+    line(text, &format!("\n{title}:"));
+    for item in items {
+        line(text, &format!("  - {item}"));
+    }
+}
+
+fn action(action: &Action) -> String {
+    match action {
+        Action::Keep(keep) => kept(keep),
+        Action::Adopt {
+            found,
+            drain_until: None,
+        } => format!("adopt {} on {}", found.name, found.target),
+        Action::Adopt {
+            found,
+            drain_until: Some(until),
+        } => {
+            format!(
+                "adopt {} on {}, to drain until {until}",
+                found.name, found.target
+            )
+        }
+        Action::Create {
+            placement,
+            replaces,
+            reason,
+        } => {
+            let instead = replaces
+                .as_ref()
+                .map_or_else(String::new, |name| format!(", to replace {name}"));
+            format!("create {}{instead} ({})", place(placement), reason.as_str())
+        }
+        Action::Drain {
+            endpoint,
+            deadline,
+            reason,
+        } => {
+            format!("drain {endpoint} until {deadline} ({})", reason.as_str())
+        }
+        Action::Delete {
+            endpoint,
+            reason,
+            exhaust,
+        } => {
+            let left = exhaust.as_ref().map_or_else(String::new, |refused| {
+                let for_whom = if refused.only_for.is_some() {
+                    ", for this deployment only"
+                } else {
+                    ""
+                };
+                format!(
+                    "; {} on {} is left alone for a while{for_whom}",
+                    refused.offer, refused.target
+                )
+            });
+            format!("delete {endpoint} ({}){left}", reason.as_str())
+        }
+    }
+}
+
+fn kept(keep: &Keep) -> String {
+    let cost = crate::explain::per_hour(keep.hourly_cost);
+    let mut text = format!(
+        "keep {} with {} for {cost}",
+        keep.endpoint,
+        replicas(keep.replicas)
+    );
+    for finding in &keep.findings {
+        let _ = write!(
+            text,
+            "\n      {}: {}",
+            finding.reason.as_str(),
+            finding.message
+        );
+    }
+    text
+}
+
+fn place(placement: &Placement) -> String {
+    format!(
+        "{} of {} ({}) on {}, offer {}, {}, slot {}, for {}",
+        replicas(placement.replicas),
+        placement.shape,
+        placement.accelerator,
+        placement.target,
+        placement.offer,
+        placement.capacity_type,
+        placement.slot,
+        crate::explain::per_hour(placement.hourly_cost)
+    )
+}
+
+fn replicas(count: u32) -> String {
+    crate::explain::count(count, "replica")
+}
+
+fn candidates(text: &mut String, report: &Report) {
+    if !report.candidates.is_empty() {
+        line(text, "\ncandidates:");
+    }
+    let places: Vec<String> = report.candidates.iter().map(name).collect();
+    let costs: Vec<String> = report.candidates.iter().map(cost).collect();
+    let wide = |column: &[String]| {
+        column
+            .iter()
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (place_width, cost_width) = (wide(&places), wide(&costs));
+    let reasons = report
+        .candidates
+        .iter()
+        .map(|candidate| candidate.reason.as_str().len());
+    let reason_width = reasons.max().unwrap_or(0);
+    for ((candidate, place), cost) in report.candidates.iter().zip(&places).zip(&costs) {
+        let mark = match candidate.verdict {
+            Verdict::Chosen => '*',
+            Verdict::Feasible => '+',
+            Verdict::Rejected => '-',
+        };
+        let reason = candidate.reason.as_str();
+        line(
+            text,
+            &format!(
+                "  {mark} {place:place_width$}  {cost:>cost_width$}  {reason:reason_width$}  {}",
+                candidate.message
+            ),
+        );
+    }
+    let omitted = report
+        .omitted
+        .iter()
+        .map(|(reason, count)| format!("{count} {}", reason.as_str()));
+    let hidden = report.namespace_not_allowed;
+    let hidden = (hidden > 0).then(|| {
+        format!(
+            "{hidden} {} (targets)",
+            Reason::NamespaceNotAllowed.as_str()
+        )
+    });
+    let more: Vec<String> = omitted.chain(hidden).collect();
+    if !more.is_empty() {
+        line(text, &format!("  and {}", more.join(", ")));
+    }
+    if !report.time_can_help {
+        line(
+            text,
+            "\nonly an edit of the deployment or of a target can change this",
+        );
+    }
+}
+
+fn name(candidate: &Candidate) -> String {
+    let offer = candidate
+        .offer
+        .as_ref()
+        .map_or_else(String::new, |offer| format!("/{offer}"));
+    format!(
+        "{}{offer} {} ({} {})",
+        candidate.target, candidate.shape, candidate.cloud, candidate.region
+    )
+}
+
+fn cost(candidate: &Candidate) -> String {
+    candidate
+        .hourly_cost
+        .map_or_else(|| "?".to_owned(), |cost| format!("${cost}/h"))
+}
