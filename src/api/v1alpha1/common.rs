@@ -168,7 +168,7 @@ pub struct EnvVar {
 }
 
 /// What one replica asks for beside accelerators.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceRequests {
     /// Amounts of cpu, memory and ephemeral-storage.
