@@ -23,7 +23,7 @@
 
 mod candidates;
 mod capacity;
-mod catalogue;
+pub mod catalogue;
 mod cost;
 mod decide;
 mod deployment;
@@ -43,9 +43,6 @@ mod taints;
 mod target;
 mod time;
 
-pub use catalogue::{
-    AcceleratorInfo, accelerator, accelerator_of_node, accelerators, jurisdictions_of, locate,
-};
 pub use decide::{MAX_REPLACEMENTS, plan};
 pub use deployment::{Deployment, DeploymentId, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found};
