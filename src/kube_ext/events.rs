@@ -49,7 +49,7 @@ impl Events {
     }
 
     /// Publishes one event about `object`, in the background. A lost event is logged and otherwise ignored.
-    pub fn publish<K>(&self, object: &K, severity: Severity, reason: &'static str, action: &'static str, note: &str)
+    pub fn publish<K>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str)
     where
         K: Resource,
         K::DynamicType: Default,
@@ -57,6 +57,7 @@ impl Events {
         let event = self.event(object, severity, reason, action, note);
         let namespace = event.metadata.namespace.clone().unwrap_or_default();
         let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let reason = reason.to_owned();
         tokio::spawn(async move {
             if let Err(error) = call("create event", api.create(&PostParams::default(), &event)).await
                 && !error.is_conflict()

@@ -3,7 +3,9 @@
 pub mod cache;
 pub mod client;
 pub mod events;
+pub mod lease;
 pub mod patch;
 pub mod queue;
 pub mod watch;
+pub mod workers;
 

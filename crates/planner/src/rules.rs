@@ -1,7 +1,7 @@
 //! The hard rules: what a deployment allows, and what a target allows.
 
 use crate::deployment::Deployment;
-use crate::fleet::Entry;
+use crate::fleet::{Entry, Fleet};
 use crate::report::Reason;
 use crate::target::CapacityType;
 
@@ -67,4 +67,13 @@ fn jurisdiction_rule(entry: &Entry, deployment: &Deployment) -> Option<Reason> {
         .iter()
         .any(|jurisdiction| location.jurisdictions.contains(jurisdiction));
     (!inside).then_some(Reason::JurisdictionNotAllowed)
+}
+
+impl Fleet {
+    /// The hard rule about the target itself that `deployment` breaks there, if it breaks one: asked once more before
+    /// anything is created.
+    #[must_use]
+    pub fn rule_against(&self, deployment: &Deployment, target: &str) -> Option<Reason> {
+        self.entry(target).and_then(|entry| target_rule(entry, deployment))
+    }
 }

@@ -52,11 +52,11 @@ pub struct InferenceEndpointSpec {
     /// How many replicas serve here.
     #[schemars(range(min = 0, max = 128))]
     pub replicas: i32,
-    /// The price of one whole instance when that was last known, in USD per hour.
+    /// What one replica costs, in USD per hour, when the offer's price was last known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
-    pub hourly_price: Option<String>,
-    /// What the replicas cost at that price, in USD per hour.
+    pub replica_hourly_cost: Option<String>,
+    /// What all replicas cost, in USD per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
     pub hourly_cost: Option<String>,

@@ -1,0 +1,24 @@
+//! The command line: what can be asked of the `roadstead` binary.
+
+pub mod crd;
+pub mod run;
+
+use clap::{Parser, Subcommand};
+
+/// Places model-serving workloads across clouds by price, region and rules.
+#[derive(Debug, Parser)]
+#[command(name = "roadstead", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(run::RunArgs),
+    /// Print the custom resource definitions.
+    Crd(crd::CrdArgs),
+}

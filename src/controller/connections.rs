@@ -1,0 +1,79 @@
+//! The connections to the targets: who is there, since when somebody is not, and why nothing may be asked of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::provider::Provider;
+
+/// The connection to one target, as of its last check.
+#[derive(Clone)]
+pub struct Connection {
+    /// The driver; the last one that could be built, so that deletes work also when the Secret is gone.
+    pub provider: Option<Arc<dyn Provider>>,
+    /// The UID that the place showed when it was last asked; endpoints are judged only there.
+    pub identity: Option<String>,
+    /// What can be asked of the place now.
+    pub state: ConnectionState,
+    /// Which credentials the driver was built from.
+    pub fingerprint: String,
+}
+
+/// What can be asked of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// It answers, it is the one it should be, and it is ours.
+    Ready,
+    /// It may not be used, for this reason.
+    NotReady {
+        /// A CamelCase reason for the condition.
+        reason: &'static str,
+        /// A sentence for people.
+        message: String,
+        /// Since when, in this unbroken run.
+        since: Timestamp,
+    },
+}
+
+impl Connection {
+    /// The driver, if everything may be asked of the place.
+    #[must_use]
+    pub fn usable(&self) -> Option<&Arc<dyn Provider>> {
+        match self.state {
+            ConnectionState::Ready => self.provider.as_ref(),
+            ConnectionState::NotReady { .. } => None,
+        }
+    }
+
+    /// The driver, if what it says is about the place with this identity: enough for deletes.
+    #[must_use]
+    pub fn at(&self, identity: &str) -> Option<&Arc<dyn Provider>> {
+        if self.identity.as_deref() == Some(identity) { self.provider.as_ref() } else { None }
+    }
+}
+
+/// All connections, by the target's name.
+#[derive(Default)]
+pub struct Connections {
+    all: RwLock<BTreeMap<String, Arc<Connection>>>,
+}
+
+impl Connections {
+    /// The connection to `target`, if it was ever tried.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Option<Arc<Connection>> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
+    }
+
+    /// Replaces the connection to `target`.
+    pub fn set(&self, target: &str, connection: Connection) {
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(target.to_owned(), Arc::new(connection));
+    }
+
+    /// Forgets the connection to `target`.
+    pub fn remove(&self, target: &str) {
+        self.all.write().unwrap_or_else(PoisonError::into_inner).remove(target);
+    }
+}

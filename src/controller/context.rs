@@ -1,0 +1,313 @@
+//! What all controllers share: the caches, the queues, the planner's view of the fleet and the connections to targets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::{Client, ResourceExt};
+use roadstead_planner::QueueKey;
+
+use super::connections::Connections;
+use super::fleet::Fleet;
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
+use crate::cluster::kubeconfig::AllowedKubeconfig;
+use crate::kube_ext::cache::{Cache, Change, Key};
+use crate::kube_ext::client::WriteGate;
+use crate::kube_ext::events::Events;
+use crate::kube_ext::queue::Queue;
+use crate::telemetry::metrics::Metrics;
+
+/// What the operator was told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The installation's id: the same for ever, also on a rebuilt hub.
+    pub install_id: String,
+    /// The operator's own namespace, where the Secrets of targets live.
+    pub namespace: String,
+    /// The UID of the hub's `kube-system` namespace.
+    pub hub_uid: String,
+    /// The UID of a former hub that is gone and whose members this hub takes over.
+    pub takeover: Option<String>,
+    /// Which dangerous features kubeconfigs may use.
+    pub allowed_kubeconfig: AllowedKubeconfig,
+}
+
+/// The local copies of the hub's objects.
+#[derive(Default)]
+pub struct Caches {
+    /// All deployments.
+    pub deployments: Arc<Cache<ModelDeployment>>,
+    /// All targets.
+    pub targets: Arc<Cache<ServingTarget>>,
+    /// All endpoints.
+    pub endpoints: Arc<Cache<InferenceEndpoint>>,
+    /// All namespaces, for their labels.
+    pub namespaces: Arc<Cache<Namespace>>,
+    /// The Secrets of the operator's own namespace.
+    pub secrets: Arc<Cache<Secret>>,
+}
+
+/// What waits to be looked at.
+#[derive(Default)]
+pub struct Queues {
+    /// Deployments, in the order in which they are planned.
+    pub deployments: Arc<Queue<Key, QueueKey>>,
+    /// Targets.
+    pub targets: Arc<Queue<Key, ()>>,
+    /// Endpoints.
+    pub endpoints: Arc<Queue<Key, ()>>,
+}
+
+/// Shared by all controllers.
+pub struct Context {
+    /// What the operator was told at its start.
+    pub settings: Settings,
+    /// The client of the hub.
+    pub client: Client,
+    /// Whether writes are allowed now; also built into the clients of members.
+    pub gate: WriteGate,
+    /// Where events go.
+    pub events: Events,
+    /// The operator's metrics.
+    pub metrics: Arc<Metrics>,
+    /// The local copies of the hub's objects.
+    pub caches: Caches,
+    /// What waits to be looked at.
+    pub queues: Queues,
+    /// The planner's view of the world.
+    pub fleet: Fleet,
+    /// The connections to the targets.
+    pub connections: Connections,
+    /// Where the endpoint of a name (unique in an installation) lives on the hub.
+    endpoint_keys: Mutex<HashMap<String, Key>>,
+}
+
+impl Context {
+    /// A context with empty caches.
+    #[must_use]
+    pub fn new(settings: Settings, client: Client, gate: WriteGate, events: Events, metrics: Arc<Metrics>) -> Self {
+        Self {
+            settings,
+            client,
+            gate,
+            events,
+            metrics,
+            caches: Caches::default(),
+            queues: Queues::default(),
+            fleet: Fleet::default(),
+            connections: Connections::default(),
+            endpoint_keys: Mutex::default(),
+        }
+    }
+
+    /// Where `key` stands in the planning order; an unknown deployment comes first, for there is nothing to plan.
+    #[must_use]
+    pub fn rank(&self, key: &Key) -> QueueKey {
+        let deployment = self.caches.deployments.get(key);
+        super::convert::queue_key(key, deployment.as_deref())
+    }
+
+    /// Has the deployment under `key` looked at now.
+    pub fn enqueue_deployment(&self, key: Key) {
+        let rank = self.rank(&key);
+        self.queues.deployments.add(key, rank);
+    }
+
+    /// Has the deployment under `key` looked at after `delay`.
+    pub fn enqueue_deployment_after(&self, key: Key, delay: Duration) {
+        let rank = self.rank(&key);
+        self.queues.deployments.add_after(key, rank, delay);
+    }
+
+    /// Has several deployments looked at, strictly in their planning order.
+    pub fn enqueue_deployments(&self, keys: impl IntoIterator<Item = Key>) {
+        self.queues.deployments.add_all(keys.into_iter().map(|key| {
+            let rank = self.rank(&key);
+            (key, rank)
+        }));
+    }
+
+    /// A deployment changed: it is looked at, and its endpoints take over what its status says of them.
+    pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
+        let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
+        for endpoint in self.endpoints_of(object) {
+            self.fleet.endpoint_changed(&endpoint, Some(object));
+        }
+        self.enqueue_deployment(Key::of(object.as_ref()));
+    }
+
+    /// Takes in the answer to a write of a deployment.
+    pub fn took_deployment(&self, written: ModelDeployment) {
+        if let Some(change) = self.caches.deployments.apply(written) {
+            self.deployment_changed(&change);
+        }
+    }
+
+    /// Takes in the answer to a write of an endpoint; returns the newest that is known.
+    pub fn took_endpoint(&self, written: InferenceEndpoint) -> Arc<InferenceEndpoint> {
+        let key = Key::of(&written);
+        let fallback = Arc::new(written.clone());
+        if let Some(change) = self.caches.endpoints.apply(written) {
+            self.endpoint_changed(&change);
+        }
+        self.caches.endpoints.get(&key).unwrap_or(fallback)
+    }
+
+    /// Takes in the answer to a write of a target; returns the newest that is known.
+    pub fn took_target(&self, written: ServingTarget) -> Arc<ServingTarget> {
+        let key = Key::of(&written);
+        let fallback = Arc::new(written.clone());
+        if let Some(change) = self.caches.targets.apply(written) {
+            self.target_changed(&change);
+        }
+        self.caches.targets.get(&key).unwrap_or(fallback)
+    }
+
+    /// The endpoints of a deployment, those of a former one of the same name included.
+    #[must_use]
+    pub fn endpoints_of(&self, deployment: &ModelDeployment) -> Vec<Arc<InferenceEndpoint>> {
+        self.fleet
+            .endpoint_keys_of(&Key::of(deployment))
+            .iter()
+            .filter_map(|key| self.caches.endpoints.get(key))
+            .collect()
+    }
+
+    /// The names of the endpoints on a target, as namespace/name.
+    #[must_use]
+    pub fn endpoints_on(&self, target: &str) -> Vec<Key> {
+        let keys = self.fleet.endpoint_keys_on(target);
+        keys.into_iter().filter(|key| self.caches.endpoints.get(key).is_some()).collect()
+    }
+
+    /// Has the endpoints on a target looked at.
+    pub fn wake_endpoints_on(&self, target: &str) {
+        self.queues.endpoints.add_all(self.endpoints_on(target).into_iter().map(|key| (key, ())));
+    }
+
+    /// The deployment of an endpoint.
+    #[must_use]
+    pub fn deployment_of(&self, endpoint: &InferenceEndpoint) -> Option<Arc<ModelDeployment>> {
+        let namespace = endpoint.namespace().unwrap_or_default();
+        self.caches.deployments.get(&Key::new(namespace, &endpoint.spec.deployment_ref.name))
+    }
+
+    /// The labels of a deployment's namespace.
+    #[must_use]
+    pub fn namespace_labels(&self, deployment: &ModelDeployment) -> BTreeMap<String, String> {
+        let namespace = deployment.namespace().unwrap_or_default();
+        let known = self.caches.namespaces.get(&Key::cluster(namespace));
+        known.map(|namespace| namespace.labels().clone()).unwrap_or_default()
+    }
+
+    /// The identity that was pinned for a target at first contact.
+    #[must_use]
+    pub fn pinned_identity(&self, target: &str) -> Option<String> {
+        self.caches.targets.get(&Key::cluster(target))?.status.as_ref()?.cluster_uid.clone()
+    }
+
+    /// Puts what the cache knows of a deployment's endpoints back into the planner's view.
+    pub fn restore_endpoints(&self, key: &Key) {
+        let owner = self.caches.deployments.get(key);
+        let known = self.fleet.endpoint_keys_of(key).into_iter().filter_map(|key| self.caches.endpoints.get(&key));
+        self.fleet.restore(key, known.collect::<Vec<_>>(), owner.as_deref());
+    }
+
+    /// An endpoint changed: its own controller, its deployment and its target may have something to do.
+    pub fn endpoint_changed(&self, change: &Change<InferenceEndpoint>) {
+        let (Change::Upserted { new: endpoint, .. } | Change::Deleted(endpoint)) = change;
+        let key = Key::of(endpoint.as_ref());
+        let mut keys = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        match change {
+            Change::Upserted { .. } => {
+                keys.insert(key.name.clone(), key.clone());
+                self.fleet.endpoint_changed(endpoint, self.deployment_of(endpoint).as_deref());
+            }
+            Change::Deleted(_) => {
+                keys.remove(&key.name);
+                self.fleet.endpoint_deleted(&key);
+                self.queues.targets.add(Key::cluster(&endpoint.spec.target), ());
+            }
+        }
+        drop(keys);
+        self.enqueue_deployment(Key::new(&key.namespace, &endpoint.spec.deployment_ref.name));
+        self.queues.endpoints.add(key, ());
+        if matches!(change, Change::Deleted(_)) {
+            // Whoever waits for room may have it now.
+            self.enqueue_deployments(self.fleet.unsettled());
+        }
+    }
+
+    /// The endpoint of this name changed at its provider.
+    pub fn endpoint_changed_at_provider(&self, name: &str) {
+        let key = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(key) = key {
+            self.queues.endpoints.add(key, ());
+        }
+    }
+
+    /// A target changed: it is looked at, and what its new spec means for everybody is decided again.
+    pub fn target_changed(&self, change: &Change<ServingTarget>) {
+        let (Change::Upserted { new: target, .. } | Change::Deleted(target)) = change;
+        self.queues.targets.add(Key::of(target.as_ref()), ());
+        let decided_by_spec = match change {
+            Change::Upserted { old: Some(old), new } => {
+                old.spec != new.spec || old.labels() != new.labels() || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
+            }
+            Change::Upserted { old: None, .. } | Change::Deleted(_) => true,
+        };
+        self.refresh_target(&target.name_any());
+        if decided_by_spec {
+            self.enqueue_all_deployments();
+        }
+    }
+
+    /// Puts what is known of a target (spec, state, facts) into the planner's view.
+    pub fn refresh_target(&self, name: &str) {
+        match self.caches.targets.get(&Key::cluster(name)) {
+            Some(target) => {
+                let connection = self.connections.get(name);
+                self.fleet.target_changed(&target, connection.as_deref());
+            }
+            None => self.fleet.target_deleted(name),
+        }
+    }
+
+    /// A target's state or capacity changed: those who wait for something, and those who are there, are looked at.
+    pub fn target_facts_changed(&self, name: &str) {
+        self.refresh_target(name);
+        let mut keys = self.fleet.unsettled();
+        keys.extend(self.fleet.deployments_on(name));
+        self.enqueue_deployments(keys);
+        self.queues.targets.add(Key::cluster(name), ());
+    }
+
+    /// Has every deployment decided again.
+    pub fn enqueue_all_deployments(&self) {
+        let all = self.caches.deployments.list();
+        self.enqueue_deployments(all.iter().map(|deployment| Key::of(deployment.as_ref())));
+    }
+
+    /// A Secret in the operator's namespace changed: the targets that name it are looked at.
+    pub fn target_secret_changed(&self, change: &Change<Secret>) {
+        let (Change::Upserted { new: secret, .. } | Change::Deleted(secret)) = change;
+        let name = secret.name_any();
+        for target in self.caches.targets.list() {
+            if super::serving_target::secret_name(&target) == Some(name.as_str()) {
+                self.queues.targets.add(Key::of(target.as_ref()), ());
+            }
+        }
+    }
+
+    /// A namespace changed: its labels decide which targets it may use.
+    pub fn namespace_changed(&self, change: &Change<Namespace>) {
+        let namespace = match change {
+            Change::Upserted { old: Some(old), new } if old.labels() == new.labels() => return,
+            Change::Upserted { new: namespace, .. } | Change::Deleted(namespace) => namespace.name_any(),
+        };
+        let all = self.caches.deployments.list();
+        let inside = all.iter().map(|deployment| Key::of(deployment.as_ref())).filter(|key| key.namespace == namespace);
+        self.enqueue_deployments(inside.collect::<Vec<_>>());
+    }
+}

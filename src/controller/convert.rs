@@ -1,0 +1,467 @@
+//! From the API's types to the planner's, and back. Nothing here decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff;
+use kube::ResourceExt;
+use roadstead_planner::{self as planner, MicroDollars, Timestamp};
+
+use super::connections::{Connection, ConnectionState};
+use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::{
+    self as api, CapacityType, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity,
+    OfferCapacity, ResourceRequests, ServingTarget, conditions, names, quantity, reasons,
+};
+use crate::kube_ext::cache::Key;
+use crate::provider::{ErrorClass, Facts};
+
+/// A time as the planner counts it.
+#[must_use]
+pub fn now(time: jiff::Timestamp) -> Timestamp {
+    Timestamp(time.as_second())
+}
+
+/// An object's time as the planner counts it; a missing one is the beginning of time.
+#[must_use]
+pub fn timestamp(time: Option<&Time>) -> Timestamp {
+    time.map_or(Timestamp::default(), |time| now(time.0))
+}
+
+/// A planner's time as it stands in an object.
+#[must_use]
+pub fn time(timestamp: Timestamp) -> Time {
+    Time(jiff::Timestamp::from_second(timestamp.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+}
+
+/// A time as it stands in an object: without fractions of seconds, as the server keeps it.
+#[must_use]
+pub fn api_time(time: jiff::Timestamp) -> Time {
+    self::time(now(time))
+}
+
+/// The planner's name of a deployment.
+#[must_use]
+pub fn deployment_id(key: &Key) -> planner::DeploymentId {
+    planner::DeploymentId { namespace: key.namespace.clone(), name: key.name.clone() }
+}
+
+/// The planner's name of an endpoint.
+#[must_use]
+pub fn endpoint_key(endpoint: &InferenceEndpoint) -> planner::EndpointKey {
+    planner::EndpointKey { namespace: endpoint.namespace().unwrap_or_default(), name: endpoint.name_any() }
+}
+
+/// Where a deployment stands in the planning order; one that is not known comes first, for nothing is to be planned.
+#[must_use]
+pub fn queue_key(key: &Key, deployment: Option<&ModelDeployment>) -> planner::QueueKey {
+    let (priority, created) = deployment.map_or((i32::MAX, Timestamp::default()), |deployment| {
+        (deployment.spec.priority, timestamp(deployment.metadata.creation_timestamp.as_ref()))
+    });
+    planner::QueueKey::new(priority, created, deployment_id(key))
+}
+
+/// The capacity type of this name.
+#[must_use]
+pub fn capacity_type(name: &str) -> Option<planner::CapacityType> {
+    [planner::CapacityType::Reserved, planner::CapacityType::OnDemand, planner::CapacityType::Spot]
+        .into_iter()
+        .find(|capacity_type| capacity_type.as_str() == name)
+}
+
+fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
+    match capacity_type {
+        CapacityType::Reserved => planner::CapacityType::Reserved,
+        CapacityType::OnDemand => planner::CapacityType::OnDemand,
+        CapacityType::Spot => planner::CapacityType::Spot,
+    }
+}
+
+/// The capacity type in the API.
+#[must_use]
+pub fn api_capacity_type(capacity_type: planner::CapacityType) -> CapacityType {
+    match capacity_type {
+        planner::CapacityType::Reserved => CapacityType::Reserved,
+        planner::CapacityType::OnDemand => CapacityType::OnDemand,
+        planner::CapacityType::Spot => CapacityType::Spot,
+    }
+}
+
+fn selector(selector: &api::LabelSelector) -> planner::LabelSelector {
+    let operator = |operator| match operator {
+        api::LabelOperator::In => planner::Operator::In,
+        api::LabelOperator::NotIn => planner::Operator::NotIn,
+        api::LabelOperator::Exists => planner::Operator::Exists,
+        api::LabelOperator::DoesNotExist => planner::Operator::DoesNotExist,
+    };
+    planner::LabelSelector {
+        match_labels: selector.match_labels.clone(),
+        match_expressions: selector
+            .match_expressions
+            .iter()
+            .map(|requirement| planner::Requirement {
+                key: requirement.key.clone(),
+                operator: operator(requirement.operator),
+                values: requirement.values.iter().cloned().collect(),
+            })
+            .collect(),
+    }
+}
+
+/// Tolerations of nodes or of targets.
+#[must_use]
+pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<planner::Toleration> {
+    let effect = |name: &str| match name {
+        "NoPlacement" => Some(planner::Effect::NoPlacement),
+        "NoSchedule" => Some(planner::Effect::NoSchedule),
+        "NoExecute" => Some(planner::Effect::NoExecute),
+        "PreferNoSchedule" => Some(planner::Effect::PreferNoSchedule),
+        _ => None,
+    };
+    tolerations
+        .iter()
+        .map(|toleration| planner::Toleration {
+            key: Some(toleration.key.clone()).filter(|key| !key.is_empty()),
+            operator: match toleration.operator {
+                api::TolerationOperator::Equal => planner::TolerationOperator::Equal,
+                api::TolerationOperator::Exists => planner::TolerationOperator::Exists,
+            },
+            value: toleration.value.clone(),
+            effect: effect(&toleration.effect),
+        })
+        .collect()
+}
+
+/// What one replica asks for; validation has seen to it that the quantities can be read.
+#[must_use]
+pub fn resources(resources: &ResourceRequests) -> planner::Resources {
+    let get = |name: &str| resources.requests.get(name);
+    let units = |name: &str| get(name).map_or(0, |amount| quantity::units(amount).unwrap_or(u64::MAX));
+    planner::Resources {
+        cpu_millis: get("cpu").map_or(0, |amount| quantity::millis(amount).unwrap_or(u64::MAX)),
+        memory_bytes: units("memory"),
+        ephemeral_storage_bytes: units("ephemeral-storage"),
+    }
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn accelerator(accelerator: &api::Accelerator) -> planner::Accelerator {
+    planner::Accelerator { kind: accelerator.type_.clone(), count: count(accelerator.count) }
+}
+
+fn problem(field: &str, error: impl std::fmt::Display) -> Problem {
+    Problem { field: field.to_owned(), message: error.to_string() }
+}
+
+fn patterns(field: &str, texts: Option<&Vec<String>>) -> Result<Option<Vec<planner::Pattern>>, Problem> {
+    let parse = |text: &String| planner::Pattern::parse(text).map_err(|error| problem(field, error));
+    texts.map(|texts| texts.iter().map(parse).collect()).transpose()
+}
+
+/// The request of a deployment, whose namespace has `namespace_labels`.
+///
+/// # Errors
+/// The [`Problem`] with the first field that cannot be read.
+pub fn deployment(
+    deployment: &ModelDeployment,
+    namespace_labels: BTreeMap<String, String>,
+) -> Result<planner::Deployment, Problem> {
+    let spec = &deployment.spec;
+    let cost = &spec.placement.cost;
+    let max_hourly_cost = cost.max_hourly_cost.as_deref().map(MicroDollars::parse).transpose();
+    let place_without = deployment.annotations().get(names::ANNOTATION_PLACE_WITHOUT);
+    Ok(planner::Deployment {
+        id: deployment_id(&Key::of(deployment)),
+        uid: deployment.uid().unwrap_or_default(),
+        priority: spec.priority,
+        created_at: timestamp(deployment.metadata.creation_timestamp.as_ref()),
+        namespace_labels,
+        engine: spec.serving.engine.as_str().to_owned(),
+        replicas: count(spec.replicas),
+        resources: resources(&spec.serving.resources),
+        shapes: spec
+            .serving
+            .shapes
+            .iter()
+            .map(|shape| planner::Shape {
+                name: shape.name.clone(),
+                accelerator: accelerator(&shape.accelerator),
+                tokens_per_second: shape.tokens_per_second.and_then(|tokens| u64::try_from(tokens).ok()),
+            })
+            .collect(),
+        rules: rules(&spec.placement)?,
+        objective: match cost.objective {
+            CostObjective::HourlyCost => planner::Objective::HourlyCost,
+            CostObjective::CostPerMillionTokens => planner::Objective::CostPerMillionTokens,
+        },
+        max_hourly_cost: max_hourly_cost.map_err(|error| problem("spec.placement.cost.maxHourlyCost", error))?,
+        drain_timeout_seconds: count(spec.serving.drain_timeout_seconds),
+        place_without: place_without
+            .into_iter()
+            .flat_map(|targets| targets.split(','))
+            .map(|target| target.trim().to_owned())
+            .collect(),
+        suspended: spec.suspend,
+    })
+}
+
+fn rules(placement: &api::PlacementRules) -> Result<planner::Rules, Problem> {
+    let regions = placement.regions.clone().unwrap_or_default();
+    let set = |list: &Vec<String>| list.iter().cloned().collect::<BTreeSet<_>>();
+    let prefer = regions.prefer.iter().map(|preference| {
+        let region = preference.region.as_deref().map(planner::Pattern::parse).transpose();
+        Ok(planner::Preference {
+            name: preference.name.clone(),
+            cloud: preference.cloud.clone(),
+            region: region.map_err(|error| problem("spec.placement.regions.prefer", error))?,
+            premium_percent: count(preference.premium_percent),
+        })
+    });
+    Ok(planner::Rules {
+        target_selector: placement.target_selector.as_ref().map(selector).unwrap_or_default(),
+        clouds: placement.clouds.as_ref().and_then(|clouds| clouds.allow.as_ref()).map(set),
+        allow_regions: patterns("spec.placement.regions.allow", regions.allow.as_ref())?,
+        deny_regions: patterns("spec.placement.regions.deny", regions.deny.as_ref())?.unwrap_or_default(),
+        prefer: prefer.collect::<Result<_, Problem>>()?,
+        jurisdictions: placement.jurisdictions.as_ref().map(set),
+        capacity_types: placement.capacity_types.iter().copied().map(planner_capacity_type).collect(),
+        target_tolerations: tolerations(&placement.target_tolerations),
+    })
+}
+
+/// A target with what its connection and its facts say.
+#[must_use]
+pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Option<&Facts>) -> planner::Target {
+    let spec = &target.spec;
+    let status = target.status.clone().unwrap_or_default();
+    planner::Target {
+        name: target.name_any(),
+        cloud: spec.cloud.clone(),
+        region: spec.region.clone(),
+        location: spec.location.as_ref().map(|location| planner::Location {
+            country: location.country.clone(),
+            jurisdictions: location.jurisdictions.iter().cloned().collect(),
+        }),
+        labels: target.labels().clone(),
+        state: target_state(target, connection),
+        allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
+        taints: spec
+            .taints
+            .iter()
+            .map(|taint| planner::Taint {
+                key: taint.key.clone(),
+                value: taint.value.clone(),
+                effect: planner::Effect::NoPlacement,
+            })
+            .collect(),
+        offers: spec.offers.iter().map(offer).collect(),
+        nodes: facts.map_or_else(|| Some(Vec::new()), |facts| facts.nodes.clone()),
+        exhausted: status.exhausted.iter().map(exhausted).collect(),
+        inventory: match facts {
+            Some(_) => planner::Inventory::Answered,
+            None => planner::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
+        },
+        engines: None,
+    }
+}
+
+fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> planner::TargetState {
+    let not_ready = |reason: &str, message: String, since: Timestamp| planner::TargetState::NotReady {
+        reason: reason.to_owned(),
+        message,
+        since,
+    };
+    if let Some(deleted) = &target.metadata.deletion_timestamp {
+        return not_ready(reasons::DELETING, "it is being deleted".to_owned(), now(deleted.0));
+    }
+    match connection.map(|connection| &connection.state) {
+        None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),
+        Some(ConnectionState::Ready) => planner::TargetState::Ready,
+        Some(ConnectionState::NotReady { reason, message, since }) => not_ready(reason, message.clone(), now(*since)),
+    }
+}
+
+fn offer(offer: &api::Offer) -> planner::Offer {
+    let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+    planner::Offer {
+        name: offer.name.clone(),
+        instance_type: offer.instance_type.clone(),
+        accelerator: accelerator(&offer.accelerator),
+        capacity_type: planner_capacity_type(offer.capacity_type),
+        hourly_price: offer.hourly_price.as_deref().and_then(|price| MicroDollars::parse(price).ok()),
+        max_instances: offer.max_instances.map(count),
+        autoscaled: offer.provision_timeout_seconds.is_some(),
+        resource_name: offer.nodes.resource_name.clone().or_else(known).unwrap_or_else(|| DEFAULT_RESOURCE.to_owned()),
+        node_selector: planner::LabelSelector {
+            match_labels: offer.nodes.selector.clone(),
+            ..planner::LabelSelector::default()
+        },
+        node_tolerations: node_tolerations(offer),
+    }
+}
+
+/// The resource of an accelerator that the catalogue does not know.
+const DEFAULT_RESOURCE: &str = "nvidia.com/gpu";
+
+/// The offer's own, and the customary taint of nodes with accelerators, which every endpoint tolerates.
+fn node_tolerations(offer: &api::Offer) -> Vec<planner::Toleration> {
+    let known = planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+    let customary = planner::Toleration {
+        key: Some(offer.nodes.resource_name.clone().or(known).unwrap_or_else(|| DEFAULT_RESOURCE.to_owned())),
+        operator: planner::TolerationOperator::Exists,
+        value: String::new(),
+        effect: Some(planner::Effect::NoSchedule),
+    };
+    let mut all = tolerations(&offer.nodes.tolerations);
+    all.push(customary);
+    all
+}
+
+/// The Kubernetes resource that stands for the accelerators of this offer.
+#[must_use]
+pub fn resource_name(target: &ServingTarget, offer_name: &str) -> String {
+    let found = target.spec.offers.iter().find(|offer| offer.name == offer_name);
+    found.map_or_else(|| DEFAULT_RESOURCE.to_owned(), |found| offer(found).resource_name)
+}
+
+fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
+    let only_for = entry.only_for.as_deref().and_then(|id| id.split_once('/')).map(|(namespace, name)| {
+        planner::DeploymentId { namespace: namespace.to_owned(), name: name.to_owned() }
+    });
+    planner::Exhausted {
+        offer: entry.offer.clone(),
+        size: planner::Size {
+            accelerators: count(entry.accelerator_count),
+            resources: planner::Resources {
+                cpu_millis: quantity::millis(&entry.cpu).unwrap_or(0),
+                memory_bytes: quantity::units(&entry.memory).unwrap_or(0),
+                ephemeral_storage_bytes: quantity::units(&entry.ephemeral_storage).unwrap_or(0),
+            },
+        },
+        only_for,
+        until: now(entry.until.0),
+        attempts: count(entry.attempts),
+        reason: entry.reason.clone(),
+    }
+}
+
+/// A refusal as it stands in a target's status.
+#[must_use]
+pub fn exhausted_status(refusal: &planner::Exhaust, until: Timestamp, attempts: i32) -> ExhaustedStatus {
+    let resources = &refusal.size.resources;
+    ExhaustedStatus {
+        offer: refusal.offer.clone(),
+        accelerator_count: i32::try_from(refusal.size.accelerators).unwrap_or(i32::MAX),
+        cpu: Quantity(format!("{}m", resources.cpu_millis)),
+        memory: Quantity(resources.memory_bytes.to_string()),
+        ephemeral_storage: Quantity(resources.ephemeral_storage_bytes.to_string()),
+        only_for: refusal.only_for.as_ref().map(ToString::to_string),
+        until: time(until),
+        attempts,
+        reason: refusal.reason.clone(),
+    }
+}
+
+/// An endpoint with what its status and its deployment's status say, and with its bound pods.
+#[must_use]
+pub fn endpoint(
+    endpoint: &InferenceEndpoint,
+    owner: Option<&ModelDeployment>,
+    bound: BTreeMap<String, u32>,
+) -> planner::Endpoint {
+    let spec = &endpoint.spec;
+    let status = endpoint.status.clone().unwrap_or_default();
+    let state = if endpoint.metadata.deletion_timestamp.is_some() {
+        planner::EndpointState::Deleting
+    } else {
+        match spec.state {
+            api::EndpointState::Active => planner::EndpointState::Active,
+            api::EndpointState::Draining => {
+                planner::EndpointState::Draining { deadline: timestamp(spec.deadline.as_ref()) }
+            }
+        }
+    };
+    let ready = conditions::find(&status.conditions, conditions::READY);
+    let is_ready = ready.is_some_and(|ready| ready.status == conditions::TRUE)
+        && Some(status.observed_generation) == endpoint.metadata.generation;
+    planner::Endpoint {
+        name: endpoint.name_any(),
+        deployment: planner::DeploymentId {
+            namespace: endpoint.namespace().unwrap_or_default(),
+            name: spec.deployment_ref.name.clone(),
+        },
+        priority: owner.map_or(0, |owner| owner.spec.priority),
+        target: spec.target.clone(),
+        offer: spec.offer.clone(),
+        shape: spec.shape.clone(),
+        accelerator: planner::Accelerator {
+            kind: spec.accelerator.type_.clone(),
+            count: count(spec.accelerator.count),
+        },
+        engine: spec.template.engine.as_str().to_owned(),
+        capacity_type: planner_capacity_type(spec.capacity_type),
+        slot: count(spec.slot),
+        replicas: count(spec.replicas),
+        resources: resources(&spec.template.resources),
+        bound,
+        state,
+        ever_ready: status.first_ready_time.is_some(),
+        ready: is_ready,
+        published_at: owner.and_then(|owner| published_at(owner, &endpoint.name_any())),
+        failure: failure(&status, ready.map(|ready| ready.reason.as_str())),
+        unschedulable: ready.is_some_and(|ready| ready.reason == reasons::INSUFFICIENT_CAPACITY),
+        last_replica_cost: spec.replica_hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok()),
+        replaces: spec.replaces.clone(),
+        created_at: timestamp(endpoint.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+/// Since when the endpoint's address stands in its deployment's status.
+fn published_at(owner: &ModelDeployment, endpoint: &str) -> Option<Timestamp> {
+    let placements = &owner.status.as_ref()?.placements;
+    let placement = placements.iter().find(|placement| placement.endpoint == endpoint)?;
+    placement.since.as_ref().map(|since| now(since.0))
+}
+
+fn failure(status: &api::InferenceEndpointStatus, ready_reason: Option<&str>) -> Option<planner::Failure> {
+    let error = status.last_error.as_ref()?;
+    let kind = if error.class == ErrorClass::CapacityExhausted.as_str() {
+        planner::FailureKind::CapacityExhausted
+    } else if error.class == ErrorClass::QuotaExceeded.as_str() {
+        planner::FailureKind::QuotaExceeded
+    } else if ready_reason == Some(reasons::STARTUP_TIMEOUT) {
+        planner::FailureKind::StartupTimeout
+    } else {
+        return None;
+    };
+    Some(planner::Failure { kind, since: now(error.time.0) })
+}
+
+/// What is free on a target, by offer, gathered by how much is free on a node.
+#[must_use]
+pub fn capacity(target: &planner::Target) -> Vec<OfferCapacity> {
+    let Some(nodes) = &target.nodes else { return Vec::new() };
+    let of = |offer: &planner::Offer| {
+        let mut free: BTreeMap<std::cmp::Reverse<u32>, i32> = BTreeMap::new();
+        let usable = nodes.iter().filter(|node| {
+            node.schedulable
+                && node.allocatable_accelerators.contains_key(&offer.resource_name)
+                && offer.node_selector.matches(&node.labels)
+                && planner::first_untolerated(&node.taints, &offer.node_tolerations).is_none()
+        });
+        for node in usable {
+            let amount = node.free_accelerators.get(&offer.resource_name).copied().unwrap_or(0);
+            *free.entry(std::cmp::Reverse(amount)).or_default() += 1;
+        }
+        let nodes = free
+            .into_iter()
+            .map(|(amount, count)| NodeCapacity { free: i32::try_from(amount.0).unwrap_or(i32::MAX), count })
+            .collect();
+        OfferCapacity { offer: offer.name.clone(), nodes }
+    };
+    target.offers.iter().map(of).collect()
+}

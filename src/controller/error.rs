@@ -1,0 +1,27 @@
+//! Why a controller could not do what was decided. All of it is tried again; the class of the cause is in the text.
+
+use crate::kube_ext::client::CallError;
+use crate::provider::ProviderError;
+
+/// A try that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The hub refused or did not answer.
+    #[error("hub: {0}")]
+    Hub(#[from] CallError),
+    /// The provider refused or did not answer.
+    #[error("provider: {0}")]
+    Provider(#[from] ProviderError),
+    /// What was decided upon is not as it was: decided again.
+    #[error("{object} changed since it was looked at; looking again")]
+    Stale {
+        /// What changed.
+        object: String,
+    },
+    /// The system gives no random bytes.
+    #[error("no random bytes for an API key: {0}")]
+    Random(String),
+    /// An object of ours could not be written as JSON: a defect of Roadstead.
+    #[error("cannot serialize: {0}")]
+    Serialize(#[from] serde_json::Error),
+}

@@ -1,0 +1,160 @@
+//! The planner's view of the world, kept in step with the caches, and the one place where plans are made.
+//!
+//! Everything that was decided but is not visible yet stands in here too (the ledger): a plan's new endpoints are
+//! assumed at once, so that the next deployment is planned against them, and taken back if they could not be written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use roadstead_planner::{self as planner, Plan, Timestamp};
+
+use super::connections::Connection;
+use super::convert;
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
+use crate::kube_ext::cache::Key;
+
+#[derive(Default)]
+struct Inner {
+    fleet: planner::Fleet,
+    /// Deployments that wait for something that a target's facts can change.
+    unsettled: BTreeSet<Key>,
+}
+
+/// The planner's view of the world.
+#[derive(Default)]
+pub struct Fleet {
+    inner: Mutex<Inner>,
+}
+
+impl Fleet {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Plans `deployment` and assumes what the plan does. `name` gives a new endpoint its name.
+    pub fn plan(
+        &self,
+        deployment: &planner::Deployment,
+        now: Timestamp,
+        name: impl Fn(&planner::Placement) -> String,
+    ) -> Plan {
+        let mut inner = self.lock();
+        let plan = planner::plan(&inner.fleet, deployment, now);
+        inner.fleet.assume(deployment, &plan, name);
+        let key = Key::new(&deployment.id.namespace, &deployment.id.name);
+        if plan.waits.is_empty() {
+            inner.unsettled.remove(&key);
+        } else {
+            inner.unsettled.insert(key);
+        }
+        plan
+    }
+
+    /// A deployment is no longer planned (gone, being deleted or invalid).
+    pub fn forget_deployment(&self, key: &Key) {
+        self.lock().unsettled.remove(key);
+    }
+
+    /// Puts back what is known of a deployment's endpoints, after a plan could not be carried out.
+    pub fn restore(
+        &self,
+        key: &Key,
+        known: impl IntoIterator<Item = Arc<InferenceEndpoint>>,
+        owner: Option<&ModelDeployment>,
+    ) {
+        let mut inner = self.lock();
+        let assumed: BTreeMap<_, _> = inner
+            .fleet
+            .endpoints_of(&convert::deployment_id(key))
+            .map(|endpoint| (endpoint.key(), endpoint.bound.clone()))
+            .collect();
+        for key in assumed.keys() {
+            inner.fleet.remove_endpoint(key);
+        }
+        for endpoint in known {
+            let bound = assumed.get(&convert::endpoint_key(&endpoint)).cloned().unwrap_or_default();
+            inner.fleet.upsert_endpoint(convert::endpoint(&endpoint, owner, bound));
+        }
+    }
+
+    /// The keys of a deployment's endpoints, those that are only assumed included.
+    pub fn endpoint_keys_of(&self, deployment: &Key) -> Vec<Key> {
+        let inner = self.lock();
+        inner.fleet.endpoints_of(&convert::deployment_id(deployment)).map(key_of).collect()
+    }
+
+    /// The keys of the endpoints on a target, those that are only assumed included.
+    pub fn endpoint_keys_on(&self, target: &str) -> Vec<Key> {
+        self.lock().fleet.endpoints_on(target).map(key_of).collect()
+    }
+
+    /// An endpoint is new or changed; `deployment` is its owner, if that is known.
+    pub fn endpoint_changed(&self, endpoint: &InferenceEndpoint, deployment: Option<&ModelDeployment>) {
+        let mut inner = self.lock();
+        let bound = inner
+            .fleet
+            .endpoint(&convert::endpoint_key(endpoint))
+            .map(|known| known.bound.clone())
+            .unwrap_or_default();
+        inner.fleet.upsert_endpoint(convert::endpoint(endpoint, deployment, bound));
+    }
+
+    /// An endpoint is gone.
+    pub fn endpoint_deleted(&self, key: &Key) {
+        self.lock()
+            .fleet
+            .remove_endpoint(&planner::EndpointKey { namespace: key.namespace.clone(), name: key.name.clone() });
+    }
+
+    /// A target, its connection or its facts changed.
+    pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) {
+        let mut inner = self.lock();
+        let facts = connection.and_then(|connection| connection.provider.as_ref()).and_then(|provider| provider.facts());
+        let converted = convert::target(target, connection, facts.as_deref());
+        let name = converted.name.clone();
+        inner.fleet.upsert_target(converted);
+        let Some(facts) = facts else { return };
+        inner.fleet.set_found(&name, facts.found.clone());
+        let here: Vec<planner::Endpoint> = inner.fleet.endpoints_on(&name).cloned().collect();
+        for mut endpoint in here {
+            let bound = facts.bound.get(&endpoint.name).cloned().unwrap_or_default();
+            if endpoint.bound != bound {
+                endpoint.bound = bound;
+                inner.fleet.upsert_endpoint(endpoint);
+            }
+        }
+    }
+
+    /// A target is gone.
+    pub fn target_deleted(&self, name: &str) {
+        self.lock().fleet.remove_target(name);
+    }
+
+    /// The deployments that wait for something that a target's facts can change.
+    pub fn unsettled(&self) -> BTreeSet<Key> {
+        self.lock().unsettled.clone()
+    }
+
+    /// The deployments that have an endpoint on the target.
+    pub fn deployments_on(&self, target: &str) -> BTreeSet<Key> {
+        self.lock()
+            .fleet
+            .endpoints_on(target)
+            .map(|endpoint| Key::new(&endpoint.deployment.namespace, &endpoint.deployment.name))
+            .collect()
+    }
+
+    /// What is free on the target, by offer.
+    pub fn capacity(&self, target: &str) -> Vec<OfferCapacity> {
+        self.lock().fleet.target(target).map(convert::capacity).unwrap_or_default()
+    }
+
+    /// The hard rule about the target that the deployment breaks, whatever was decided before.
+    pub fn rule_against(&self, deployment: &planner::Deployment, target: &str) -> Option<planner::Reason> {
+        self.lock().fleet.rule_against(deployment, target)
+    }
+}
+
+fn key_of(endpoint: &planner::Endpoint) -> Key {
+    Key::new(&endpoint.deployment.namespace, &endpoint.name)
+}

@@ -1,0 +1,104 @@
+//! Writes to the hub: each carries the version it was decided on, and its answer goes straight into the cache.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::error::ActError;
+use crate::api::v1alpha1::names;
+use crate::kube_ext::client::call;
+use crate::kube_ext::patch::merge_patch;
+
+/// A kind that can be written through `api`.
+pub trait Object: Resource + Clone + Debug + Serialize + DeserializeOwned {}
+impl<K: Resource + Clone + Debug + Serialize + DeserializeOwned> Object for K {}
+
+/// The API of a namespaced kind in the namespace of `object`.
+pub fn api_of<K>(client: &Client, object: &impl Resource) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+}
+
+/// How every write names its author.
+#[must_use]
+pub fn author() -> PatchParams {
+    PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Patches the status of `object` to `status`; `None` if nothing but times would change.
+///
+/// # Errors
+/// [`ActError`]; a conflict means that the object changed since it was read.
+pub async fn patch_status<K: Object>(
+    api: &Api<K>,
+    object: &K,
+    from: &impl Serialize,
+    to: &impl Serialize,
+) -> Result<Option<K>, ActError> {
+    let Some(change) = merge_patch(&serde_json::to_value(from)?, &serde_json::to_value(to)?) else {
+        return Ok(None);
+    };
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": change});
+    Ok(Some(call("patch status", api.patch_status(&object.name_any(), &author(), &Patch::Merge(patch))).await?))
+}
+
+/// Patches `object` (not its status) with `change`, a merge patch.
+///
+/// # Errors
+/// [`ActError`]; a conflict means that the object changed since it was read.
+pub async fn patch<K: Object>(api: &Api<K>, object: &K, mut change: Value) -> Result<K, ActError> {
+    if let Some(change) = change.as_object_mut()
+        && let Some(metadata) = change.entry("metadata").or_insert_with(|| json!({})).as_object_mut()
+    {
+        metadata.insert("resourceVersion".to_owned(), json!(object.resource_version()));
+    }
+    Ok(call("patch", api.patch(&object.name_any(), &author(), &Patch::Merge(change))).await?)
+}
+
+/// Adds or removes our finalizer; `None` if it is as wanted already.
+///
+/// # Errors
+/// [`ActError`]; a conflict means that the object changed since it was read.
+pub async fn set_finalizer<K: Object>(
+    api: &Api<K>,
+    object: &K,
+    finalizer: &str,
+    wanted: bool,
+) -> Result<Option<K>, ActError> {
+    let present = object.finalizers().iter().any(|held| held == finalizer);
+    if present == wanted {
+        return Ok(None);
+    }
+    let mut finalizers: Vec<&str> =
+        object.finalizers().iter().map(String::as_str).filter(|held| *held != finalizer).collect();
+    if wanted {
+        finalizers.push(finalizer);
+    }
+    patch(api, object, json!({"metadata": {"finalizers": finalizers}})).await.map(Some)
+}
+
+/// Asks for the deletion of exactly this `object`, in the version in which it was seen; gone already is fine.
+///
+/// Returns the object as it is while it is being deleted, or `None` if it is gone.
+///
+/// # Errors
+/// [`ActError`]; a conflict means that the object changed since it was read.
+pub async fn delete<K: Object>(api: &Api<K>, object: &K) -> Result<Option<K>, ActError> {
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: object.uid(), resource_version: object.resource_version() }),
+        ..DeleteParams::default()
+    };
+    match call("delete", api.delete(&object.name_any(), &params)).await {
+        Ok(answer) => Ok(answer.left()),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

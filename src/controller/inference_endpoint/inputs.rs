@@ -1,0 +1,146 @@
+//! What an endpoint is made from: its API key, and the Secrets that its deployment names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use data_encoding::BASE64URL_NOPAD;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret as HubSecret;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Resource, ResourceExt};
+
+use super::memory::{Inputs, Memory};
+use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
+use crate::controller::context::Context;
+use crate::controller::error::ActError;
+use crate::controller::hub;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::client::{call, call_opt};
+use crate::provider::{Provider, Redacted, Secret};
+
+/// Random bytes in an API key: 256 bits.
+const KEY_BYTES: usize = 32;
+
+/// Something that the endpoint needs is not there, and only the user can bring it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// A `CamelCase` reason for the condition.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Gathers the inputs of an endpoint, from memory where they are fresh.
+///
+/// # Errors
+/// [`ActError`] of a call; what the user must bring is the inner `Err`.
+pub async fn gather(
+    context: &Context,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    provider: &dyn Provider,
+) -> Result<Result<Inputs, Missing>, ActError> {
+    let key = Key::of(endpoint.as_ref());
+    let generation = endpoint.metadata.generation.unwrap_or_default();
+    if let Some(inputs) = memory.inputs(&key, generation) {
+        return Ok(Ok(inputs));
+    }
+    let secrets = match read_secrets(context, endpoint).await? {
+        Ok(secrets) => Arc::new(secrets),
+        Err(missing) => return Ok(Err(missing)),
+    };
+    let api_key = match api_key(context, endpoint, provider).await? {
+        Ok(api_key) => api_key,
+        Err(missing) => return Ok(Err(missing)),
+    };
+    let inputs = Inputs { generation, read_at: Instant::now(), api_key, secrets };
+    memory.keep(&key, inputs.clone());
+    Ok(Ok(inputs))
+}
+
+async fn read_secrets(
+    context: &Context,
+    endpoint: &InferenceEndpoint,
+) -> Result<Result<BTreeMap<String, Secret>, Missing>, ActError> {
+    let namespace = endpoint.namespace().unwrap_or_default();
+    let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &namespace);
+    let mut secrets = BTreeMap::new();
+    for name in endpoint.spec.secret_names() {
+        let Some(secret) = call_opt("get secret", api.get(&name)).await? else {
+            let message = format!("Secret {namespace}/{name}, which the deployment names, does not exist; create it");
+            return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
+        };
+        let kind = secret.type_.unwrap_or_else(|| "Opaque".to_owned());
+        secrets.insert(name, Secret { kind, data: secret.data.unwrap_or_default() });
+    }
+    if let Some((name, key)) = endpoint.spec.secret_keys().find(|(name, key)| {
+        secrets.get(*name).is_some_and(|secret: &Secret| !secret.data.contains_key(*key))
+    }) {
+        let message = format!("Secret {namespace}/{name} has no key {key:?}, which the deployment names; add it");
+        return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
+    }
+    Ok(Ok(secrets))
+}
+
+/// The endpoint's key: as it stands beside the deployment, else as the member has it, else a new one.
+async fn api_key(
+    context: &Context,
+    endpoint: &InferenceEndpoint,
+    provider: &dyn Provider,
+) -> Result<Result<Redacted, Missing>, ActError> {
+    let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
+    let name = names::key_secret(&endpoint.name_any());
+    if let Some(existing) = call_opt("get secret", api.get(&name)).await? {
+        return Ok(existing_key(endpoint, &existing));
+    }
+    let value = match provider.api_key(&endpoint.name_any()).await? {
+        Some(known) => known,
+        None => generate()?,
+    };
+    call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await?;
+    Ok(Ok(value))
+}
+
+fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
+    let name = secret.name_any();
+    if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
+        let message = format!("Secret {name} stands where the endpoint's API key belongs, and is not Roadstead's; rename it");
+        return Err(Missing { reason: reasons::NAME_CONFLICT, message });
+    }
+    let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
+    value.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| names::is_api_key(key)).map(Redacted::new).ok_or_else(
+        || Missing {
+            reason: reasons::SECRET_MISSING,
+            message: format!("Secret {name} has no usable value under {:?}; delete it to have it made anew", names::API_KEY),
+        },
+    )
+}
+
+fn generate() -> Result<Redacted, ActError> {
+    let mut bytes = [0_u8; KEY_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| ActError::Random(error.to_string()))?;
+    Ok(Redacted::new(format!("{}{}", names::API_KEY_PREFIX, BASE64URL_NOPAD.encode(&bytes))))
+}
+
+fn key_secret(endpoint: &InferenceEndpoint, name: &str, value: &Redacted) -> HubSecret {
+    HubSecret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: endpoint.namespace(),
+            labels: Some(
+                [
+                    (names::LABEL_ENDPOINT.to_owned(), endpoint.name_any()),
+                    (names::LABEL_DEPLOYMENT.to_owned(), endpoint.spec.deployment_ref.name.clone()),
+                    (names::LABEL_MANAGED_BY.to_owned(), names::MANAGED_BY.to_owned()),
+                ]
+                .into(),
+            ),
+            owner_references: endpoint.controller_owner_ref(&()).map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        },
+        data: Some([(names::API_KEY.to_owned(), ByteString(value.expose().as_bytes().to_vec()))].into()),
+        type_: Some("Opaque".to_owned()),
+        ..HubSecret::default()
+    }
+}

@@ -1,0 +1,56 @@
+//! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
+//!
+//! `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says what came out, `remove` takes
+//! the endpoint away. `memory` holds what is only worth keeping while the process lives.
+
+mod inputs;
+mod memory;
+mod remove;
+mod serve;
+mod status;
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::error::ActError;
+use crate::api::v1alpha1::InferenceEndpoint;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::queue::Outcome;
+use crate::kube_ext::workers::Reconcile;
+
+/// The controller of `InferenceEndpoint`s.
+pub struct EndpointController {
+    context: Arc<Context>,
+    memory: memory::Memory,
+}
+
+impl EndpointController {
+    /// The controller over `context`.
+    #[must_use]
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context, memory: memory::Memory::default() }
+    }
+}
+
+impl Reconcile<Key> for EndpointController {
+    const NAME: &'static str = "inferenceendpoint";
+    type Decision = Option<Arc<InferenceEndpoint>>;
+    type Error = ActError;
+
+    fn decide(&self, key: &Key) -> Self::Decision {
+        self.context.caches.endpoints.get(key)
+    }
+
+    async fn act(&self, key: &Key, endpoint: Self::Decision) -> Result<Outcome, ActError> {
+        match endpoint {
+            None => {
+                self.memory.forget(key);
+                Ok(Outcome::Done)
+            }
+            Some(endpoint) if endpoint.metadata.deletion_timestamp.is_some() => {
+                remove::remove(&self.context, &endpoint).await
+            }
+            Some(endpoint) => serve::serve(&self.context, &self.memory, &endpoint).await,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Takes an endpoint away, and lets its record go only when the provider has confirmed that nothing is left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::Api;
+
+use super::status;
+use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
+use crate::controller::context::Context;
+use crate::controller::error::ActError;
+use crate::controller::hub;
+use crate::kube_ext::client::call;
+use crate::kube_ext::events::Severity;
+use crate::kube_ext::queue::Outcome;
+use crate::provider::{ErrorClass, Provider, ProviderError, Removal};
+
+/// How soon a removal that is under way is looked at again, if the provider does not report by itself.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// One step of the removal.
+///
+/// # Errors
+/// [`ActError`] where the hub fails; a provider's failure is recorded in the endpoint's status first.
+pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Outcome, ActError> {
+    if !endpoint.finalizers().iter().any(|held| held == names::FINALIZER_ENDPOINT) {
+        return Ok(Outcome::Done);
+    }
+    if endpoint.annotations().get(names::ANNOTATION_ABANDON) == endpoint.uid().as_ref() {
+        return abandon(context, endpoint).await;
+    }
+    let provider = match provider(context, endpoint) {
+        Ok(Some(provider)) => provider,
+        // Nothing was ever asked of a provider: there is nothing to remove.
+        Ok(None) => return release(context, endpoint).await,
+        Err(error) => {
+            report(context, endpoint, &error).await?;
+            return Ok(Outcome::Failed);
+        }
+    };
+    confirm(context, endpoint).await?;
+    match provider.remove(endpoint).await {
+        Ok(Removal::Gone) => release(context, endpoint).await,
+        Ok(Removal::InProgress { message }) => {
+            report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message)).await?;
+            Ok(Outcome::Again(AGAIN))
+        }
+        Err(error) => {
+            report(context, endpoint, &error).await?;
+            Ok(Outcome::Failed)
+        }
+    }
+}
+
+/// The driver to ask; `None` if the endpoint was never created anywhere.
+fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
+    let Some(status) = endpoint.status.as_ref().filter(|status| status.create_intent.is_some()) else {
+        return Ok(None);
+    };
+    let target = &endpoint.spec.target;
+    let connection = context.connections.get(target);
+    let pinned = match &status.external_id {
+        Some(id) => Some(id.cluster_uid.clone()),
+        None => context.pinned_identity(target),
+    };
+    let provider = connection
+        .as_ref()
+        .zip(pinned.as_ref())
+        .and_then(|(connection, pinned)| connection.at(pinned))
+        .cloned();
+    match provider {
+        Some(provider) => Ok(Some(provider)),
+        None => {
+            let message = format!("target {target} is not connected as the place where this endpoint was made");
+            Err(ProviderError::new(ErrorClass::Transient, message))
+        }
+    }
+}
+
+async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
+    let newest = call("get inferenceendpoint", api.get(&endpoint.name_any())).await?;
+    if newest.uid() == endpoint.uid() && newest.metadata.deletion_timestamp.is_some() {
+        Ok(())
+    } else {
+        Err(ActError::Stale { object: endpoint.name_any() })
+    }
+}
+
+async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
+    hub::set_finalizer(&api, endpoint, names::FINALIZER_ENDPOINT, false).await?;
+    tracing::info!(endpoint = endpoint.name_any(), target = endpoint.spec.target, "confirmed gone");
+    Ok(Outcome::Done)
+}
+
+/// An administrator says that the target is gone for good.
+async fn abandon(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
+    let note = format!(
+        "released by the annotation {}: what may be left on target {} is not confirmed gone",
+        names::ANNOTATION_ABANDON,
+        endpoint.spec.target
+    );
+    context.events.publish(endpoint, Severity::Warning, reasons::ABANDONED, "Remove", &note);
+    context.metrics.abandoned();
+    release(context, endpoint).await
+}
+
+async fn report(context: &Context, endpoint: &Arc<InferenceEndpoint>, error: &ProviderError) -> Result<(), ActError> {
+    let former = endpoint.status.clone().unwrap_or_default();
+    let status = status::removing(&former, error, Timestamp::now());
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
+    if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
+        context.took_endpoint(written);
+    }
+    Ok(())
+}

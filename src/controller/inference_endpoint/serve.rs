@@ -1,0 +1,195 @@
+//! Drives the provider until the endpoint is what it should be and answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::Api;
+
+use super::inputs::{self, Missing};
+use super::memory::{self, Memory};
+use super::status::{self, Seen};
+use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use crate::controller::connections::ConnectionState;
+use crate::controller::context::Context;
+use crate::controller::convert;
+use crate::controller::error::ActError;
+use crate::controller::hub;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::client::call;
+use crate::kube_ext::queue::Outcome;
+use crate::provider::probe::{self, Answer};
+use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
+
+/// How soon an endpoint that serves but does not answer through its address is asked again: its port may lag behind.
+const SOON: Duration = Duration::from_secs(1);
+/// How often an endpoint that answers is asked whether it still does.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// How soon an object that is not ours is looked at again.
+const CONFLICT_AGAIN: Duration = Duration::from_secs(60);
+
+/// One look at an endpoint, and what is due.
+///
+/// # Errors
+/// [`ActError`] where the hub fails; a provider's failure is recorded in the endpoint's status first.
+pub async fn serve(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+) -> Result<Outcome, ActError> {
+    let Some(connection) = context.connections.get(&endpoint.spec.target) else {
+        // Not tried yet: its first check wakes this endpoint.
+        return Ok(Outcome::Done);
+    };
+    let provider = match (&connection.state, connection.usable()) {
+        (ConnectionState::NotReady { reason, .. }, _) if *reason == reasons::LISTING => return Ok(Outcome::Done),
+        (ConnectionState::NotReady { message, .. }, _) => {
+            return report(context, endpoint, &Seen::TargetNotReady { message: message.clone() }).await;
+        }
+        (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
+        (ConnectionState::Ready, None) => return Ok(Outcome::Done),
+    };
+    match look(context, memory, endpoint, provider.as_ref()).await {
+        Ok(outcome) => Ok(outcome),
+        Err(ActError::Provider(error)) => failed(context, endpoint, error).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn look(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    provider: &dyn Provider,
+) -> Result<Outcome, ActError> {
+    let Some(target) = context.caches.targets.get(&Key::cluster(&endpoint.spec.target)) else {
+        return Ok(Outcome::Done);
+    };
+    let inputs = match inputs::gather(context, memory, endpoint, provider).await? {
+        Ok(inputs) => inputs,
+        Err(Missing { reason, message }) => {
+            report(context, endpoint, &Seen::InputMissing { reason, message }).await?;
+            return Ok(Outcome::Again(CONFLICT_AGAIN));
+        }
+    };
+    let wanted =
+        Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
+    let present = match provider.observe(&wanted).await? {
+        Observation::Foreign { message } => {
+            report(context, endpoint, &Seen::Foreign { message }).await?;
+            return Ok(Outcome::Again(CONFLICT_AGAIN));
+        }
+        Observation::Present(present) if present.in_sync => present,
+        Observation::Present(_) => apply(context, endpoint, provider, &wanted).await?,
+        Observation::Absent => {
+            if let Some(message) = forbidden(context, endpoint) {
+                return report(context, endpoint, &Seen::Forbidden { message }).await;
+            }
+            let endpoint = &intend(context, endpoint).await?;
+            let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
+            let present = apply(context, endpoint, provider, &wanted).await?;
+            return judge(context, endpoint, &wanted, *present).await;
+        }
+    };
+    judge(context, endpoint, &wanted, *present).await
+}
+
+/// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
+async fn apply(
+    context: &Context,
+    endpoint: &InferenceEndpoint,
+    provider: &dyn Provider,
+    wanted: &Wanted,
+) -> Result<Box<Present>, ActError> {
+    confirm(context, endpoint).await?;
+    provider.apply(wanted).await?;
+    match provider.observe(wanted).await? {
+        Observation::Present(present) => Ok(present),
+        Observation::Absent | Observation::Foreign { .. } => {
+            Err(ProviderError::new(ErrorClass::Transient, "what was just created does not show yet").into())
+        }
+    }
+}
+
+/// A quorum read: what spends or destroys is not asked for on the word of a cache.
+async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
+    let newest = call("get inferenceendpoint", api.get(&endpoint.name_any())).await?;
+    let same = newest.uid() == endpoint.uid()
+        && newest.metadata.generation == endpoint.metadata.generation
+        && newest.metadata.deletion_timestamp.is_none();
+    if same { Ok(()) } else { Err(ActError::Stale { object: Key::of(endpoint).to_string() }) }
+}
+
+/// Writes down that a creation is about to be asked for; the write fails if the endpoint changed.
+async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
+    let former = endpoint.status.clone().unwrap_or_default();
+    let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
+    let intent = CreateIntent { attempt, time: convert::api_time(Timestamp::now()) };
+    let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
+    match hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
+        Some(written) => Ok(context.took_endpoint(written)),
+        None => Ok(Arc::clone(endpoint)),
+    }
+}
+
+/// Before anything is created: may the namespace use the target, and is the target where the deployment may be?
+fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> {
+    let deployment = context.deployment_of(endpoint)?;
+    let labels = context.namespace_labels(&deployment);
+    let request = convert::deployment(&deployment, labels).ok()?;
+    let reason = context.fleet.rule_against(&request, &endpoint.spec.target)?;
+    Some(format!("target {} may not be used any more: {}", endpoint.spec.target, reason.as_str()))
+}
+
+/// Asks the endpoint itself, where it should answer, and reports what was seen.
+async fn judge(
+    context: &Arc<Context>,
+    endpoint: &Arc<InferenceEndpoint>,
+    wanted: &Wanted,
+    present: Present,
+) -> Result<Outcome, ActError> {
+    let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
+    let answer = match &present.url {
+        Some(url) if serving => Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name()).await),
+        _ => None,
+    };
+    let settled = answer.as_ref().is_none_or(Answer::is_healthy);
+    let waits_for_url = serving && present.url.is_none();
+    let limit = status::next_limit(endpoint, &present, Timestamp::now());
+    report(context, endpoint, &Seen::Present { present, answer }).await?;
+    let again = if settled && !waits_for_url { if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) } } else { SOON };
+    Ok(Outcome::Again(limit.map_or(again, |limit| limit.min(again))))
+}
+
+async fn failed(
+    context: &Arc<Context>,
+    endpoint: &Arc<InferenceEndpoint>,
+    error: ProviderError,
+) -> Result<Outcome, ActError> {
+    let class = error.class;
+    let newest = context.caches.endpoints.get(&Key::of(endpoint.as_ref())).unwrap_or_else(|| Arc::clone(endpoint));
+    report(context, &newest, &Seen::Failed { error }).await?;
+    match class {
+        ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Again(after)),
+        ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Again(CONFLICT_AGAIN)),
+        _ => Ok(Outcome::Failed),
+    }
+}
+
+/// Writes what was seen, if it says something new.
+async fn report(
+    context: &Arc<Context>,
+    endpoint: &Arc<InferenceEndpoint>,
+    seen: &Seen,
+) -> Result<Outcome, ActError> {
+    let former = endpoint.status.clone().unwrap_or_default();
+    let status = status::status(endpoint, &former, seen, Timestamp::now());
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
+    if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
+        context.took_endpoint(written);
+    }
+    Ok(Outcome::Done)
+}

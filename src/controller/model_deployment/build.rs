@@ -1,0 +1,211 @@
+//! From a decision to the record of it: the spec of an `InferenceEndpoint`.
+
+use k8s_openapi::jiff::SignedDuration;
+use kube::api::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use roadstead_planner::{Exhaust, Found, Keep, Placement, PodFields, Timestamp};
+
+use super::Planned;
+use crate::api::v1alpha1::{
+    self as api, DeploymentRef, EndpointAccelerator, EndpointState, ExhaustedStatus, InferenceEndpoint,
+    InferenceEndpointSpec, ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
+};
+use crate::controller::context::Context;
+use crate::controller::convert;
+use crate::controller::error::ActError;
+use crate::kube_ext::cache::Key;
+
+/// A refused offer is left alone for this long at first; it doubles with each further refusal.
+const FIRST_EXHAUSTION_SECONDS: u32 = 300;
+/// The longest that a refused offer is left alone.
+const LAST_EXHAUSTION_SECONDS: u32 = 4 * 3600;
+
+/// The name of the endpoint that a placement makes.
+#[must_use]
+pub fn name(install_id: &str, id: &roadstead_planner::DeploymentId, placement: &Placement) -> String {
+    names::endpoint_name(
+        install_id,
+        &id.namespace,
+        &id.name,
+        &placement.target,
+        &placement.shape,
+        placement.capacity_type.as_str(),
+        placement.slot,
+    )
+}
+
+/// The endpoint of a new placement.
+///
+/// # Errors
+/// [`ActError::Stale`] where the target or the shape vanished since the decision.
+pub fn new(
+    context: &Context,
+    planned: &Planned,
+    placement: &Placement,
+    replaces: Option<&str>,
+    reason: &str,
+) -> Result<InferenceEndpoint, ActError> {
+    let target = target(context, &placement.target)?;
+    let name = name(&context.settings.install_id, &planned.request.id, placement);
+    let spec = InferenceEndpointSpec {
+        deployment_ref: reference(&planned.object),
+        target: placement.target.clone(),
+        cloud: target.spec.cloud.clone(),
+        region: target.spec.region.clone(),
+        offer: placement.offer.clone(),
+        shape: placement.shape.clone(),
+        accelerator: EndpointAccelerator {
+            type_: placement.accelerator.kind.clone(),
+            count: signed(placement.accelerator.count),
+            resource_name: convert::resource_name(&target, &placement.offer),
+        },
+        capacity_type: convert::api_capacity_type(placement.capacity_type),
+        slot: signed(placement.slot),
+        replicas: signed(placement.replicas),
+        replica_hourly_cost: placement.replica_cost.map(|cost| cost.to_string()),
+        hourly_cost: placement.hourly_cost.map(|cost| cost.to_string()),
+        template: template(&planned.object, &placement.shape, nodes(&target, &placement.offer)),
+        image_pull_secrets: planned.object.spec.serving.image_pull_secrets.clone(),
+        provision_timeout_seconds: offer(&target, &placement.offer).and_then(|offer| offer.provision_timeout_seconds),
+        state: EndpointState::Active,
+        replaces: replaces.map(ToOwned::to_owned),
+        reason: reason.to_owned(),
+        deadline: None,
+    };
+    Ok(record(planned, name, spec))
+}
+
+/// The record of an endpoint that was found running.
+///
+/// # Errors
+/// [`ActError::Stale`] where the target vanished since the decision.
+pub fn adopted(
+    context: &Context,
+    planned: &Planned,
+    found: &Found,
+    drain_until: Option<Timestamp>,
+) -> Result<InferenceEndpoint, ActError> {
+    let shape = planned.request.shape(&found.shape).or_else(|| planned.request.shapes.first());
+    let Some(shape) = shape else { return Err(ActError::Stale { object: planned.request.id.to_string() }) };
+    let placement = Placement {
+        target: found.target.clone(),
+        offer: found.offer.clone(),
+        shape: found.shape.clone(),
+        accelerator: shape.accelerator.clone(),
+        capacity_type: found.capacity_type,
+        slot: found.slot,
+        replicas: found.replicas,
+        replica_cost: None,
+        hourly_cost: None,
+    };
+    let mut endpoint = new(context, planned, &placement, None, "Adopted")?;
+    if let Some(deadline) = drain_until {
+        endpoint.spec.state = EndpointState::Draining;
+        endpoint.spec.deadline = Some(convert::time(deadline));
+    }
+    Ok(endpoint)
+}
+
+/// The spec of an endpoint that stays, as the plan wants it.
+pub fn kept(
+    planned: &Planned,
+    endpoint: &InferenceEndpoint,
+    keep: &Keep,
+) -> InferenceEndpointSpec {
+    let mut spec = endpoint.spec.clone();
+    spec.replicas = signed(keep.replicas);
+    spec.hourly_cost = keep.hourly_cost.map(|cost| cost.to_string());
+    if let Some(cost) = keep.hourly_cost.filter(|_| keep.replicas > 0) {
+        spec.replica_hourly_cost = Some(cost.share(1, u64::from(keep.replicas)).to_string());
+    }
+    if keep.pods == PodFields::FollowSpec {
+        // The nodes stay those of its beginning: an edit of the offer's nodes is for new endpoints only.
+        spec.template = template(&planned.object, &spec.shape, spec.template.nodes.clone());
+        spec.image_pull_secrets = planned.object.spec.serving.image_pull_secrets.clone();
+    }
+    spec
+}
+
+/// The target's refusals with one more; the time doubles with every refusal in a row.
+#[must_use]
+pub fn exhausted(former: &[ExhaustedStatus], refusal: &Exhaust, now: Timestamp) -> Vec<ExhaustedStatus> {
+    let new = convert::exhausted_status(refusal, now, 0);
+    let same = |entry: &ExhaustedStatus| {
+        entry.offer == new.offer
+            && entry.accelerator_count == new.accelerator_count
+            && entry.only_for == new.only_for
+            && entry.cpu == new.cpu
+            && entry.memory == new.memory
+            && entry.ephemeral_storage == new.ephemeral_storage
+    };
+    let attempts = former.iter().find(|entry| same(entry)).map_or(0, |entry| entry.attempts).saturating_add(1);
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(16);
+    let seconds = FIRST_EXHAUSTION_SECONDS.saturating_mul(2_u32.pow(doublings)).min(LAST_EXHAUSTION_SECONDS);
+    let keep_until = now.0 - SignedDuration::from_hours(24).as_secs();
+    let mut all: Vec<ExhaustedStatus> =
+        former.iter().filter(|entry| !same(entry) && entry.until.0.as_second() > keep_until).cloned().collect();
+    all.push(convert::exhausted_status(refusal, now.plus(seconds), attempts));
+    all
+}
+
+fn record(planned: &Planned, name: String, spec: InferenceEndpointSpec) -> InferenceEndpoint {
+    let mut endpoint = InferenceEndpoint::new(&name, spec);
+    endpoint.metadata = ObjectMeta {
+        name: Some(name),
+        namespace: Some(planned.request.id.namespace.clone()),
+        labels: Some([(names::LABEL_DEPLOYMENT.to_owned(), planned.request.id.name.clone())].into()),
+        finalizers: Some(vec![names::FINALIZER_ENDPOINT.to_owned()]),
+        owner_references: planned.object.controller_owner_ref(&()).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    };
+    endpoint
+}
+
+fn reference(deployment: &ModelDeployment) -> DeploymentRef {
+    DeploymentRef { name: deployment.name_any(), uid: deployment.uid().unwrap_or_default() }
+}
+
+fn target(context: &Context, name: &str) -> Result<std::sync::Arc<ServingTarget>, ActError> {
+    let stale = || ActError::Stale { object: format!("servingtarget {name}") };
+    context.caches.targets.get(&Key::cluster(name)).ok_or_else(stale)
+}
+
+fn offer<'a>(target: &'a ServingTarget, name: &str) -> Option<&'a api::Offer> {
+    target.spec.offers.iter().find(|offer| offer.name == name)
+}
+
+fn nodes(target: &ServingTarget, offer_name: &str) -> TemplateNodes {
+    offer(target, offer_name).map_or_else(TemplateNodes::default, |offer| TemplateNodes {
+        selector: offer.nodes.selector.clone(),
+        tolerations: offer.nodes.tolerations.clone(),
+    })
+}
+
+/// The pod fields: the deployment's, with the shape's arguments before the user's own.
+fn template(deployment: &ModelDeployment, shape: &str, nodes: TemplateNodes) -> Template {
+    let model = &deployment.spec.model;
+    let serving = &deployment.spec.serving;
+    let shape_args = serving.shapes.iter().find(|one| one.name == shape).map(|shape| shape.args.clone());
+    Template {
+        engine: serving.engine,
+        image: serving.image.clone(),
+        args: shape_args.into_iter().flatten().chain(serving.args.iter().cloned()).collect(),
+        env: serving.env.clone(),
+        port: serving.port,
+        resources: serving.resources.clone(),
+        model: ResolvedModel {
+            source: model.source.clone(),
+            revision: model.revision.clone(),
+            name: model.name.clone().unwrap_or_else(|| deployment.name_any()),
+            credentials_secret_ref: model.credentials_secret_ref.clone(),
+        },
+        custom: serving.custom.clone(),
+        nodes,
+        startup_timeout_seconds: serving.startup_timeout_seconds,
+        drain_timeout_seconds: serving.drain_timeout_seconds,
+    }
+}
+
+fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,133 @@
+//! Deployments: observed, validated, planned, carried out, reported.
+//!
+//! `decide` (in queue order, without a call to anybody) goes through `validate` and the planner; `act` goes through
+//! `execute` and `status`. `retire` is the way of a deployment that is being deleted, and is looked at first.
+
+mod build;
+mod execute;
+mod retire;
+mod status;
+mod status_write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use roadstead_planner::{self as planner, Plan};
+
+use super::context::Context;
+use super::convert;
+use super::error::ActError;
+use crate::api::v1alpha1::validate::{self, Problem};
+use crate::api::v1alpha1::{ModelDeployment, names};
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::queue::Outcome;
+use crate::kube_ext::workers::Reconcile;
+
+/// The longest that a deployment which waits is left unlooked at, whatever its plan says.
+const RECHECK_LIMIT: Duration = Duration::from_secs(300);
+
+/// The controller of `ModelDeployment`s.
+pub struct DeploymentController {
+    context: Arc<Context>,
+}
+
+/// What is to be done about a deployment.
+pub enum Decision {
+    /// It is not there: nothing.
+    Gone,
+    /// It is being deleted.
+    Retire(Arc<ModelDeployment>),
+    /// Our finalizer is missing.
+    Protect(Arc<ModelDeployment>),
+    /// Its spec says something that cannot be.
+    Invalid(Arc<ModelDeployment>, Vec<Problem>),
+    /// A plan was made, and is assumed.
+    Planned(Box<Planned>),
+}
+
+/// A deployment and its plan.
+pub struct Planned {
+    /// As it was planned.
+    pub object: Arc<ModelDeployment>,
+    /// As the planner saw it.
+    pub request: planner::Deployment,
+    /// What was decided.
+    pub plan: Plan,
+}
+
+impl DeploymentController {
+    /// The controller over `context`.
+    #[must_use]
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    fn plan(&self, object: Arc<ModelDeployment>) -> Decision {
+        let problems = validate::model_deployment(&object);
+        if !problems.is_empty() {
+            return Decision::Invalid(object, problems);
+        }
+        let namespace_labels = self.context.namespace_labels(&object);
+        let request = match convert::deployment(&object, namespace_labels) {
+            Ok(request) => request,
+            Err(problem) => return Decision::Invalid(object, vec![problem]),
+        };
+        let install_id = &self.context.settings.install_id;
+        let name = |placement: &planner::Placement| build::name(install_id, &request.id, placement);
+        let now = convert::now(Timestamp::now());
+        let started = std::time::Instant::now();
+        let plan = self.context.fleet.plan(&request, now, name);
+        self.context.metrics.planned(started.elapsed());
+        Decision::Planned(Box::new(Planned { object, request, plan }))
+    }
+}
+
+impl Reconcile<Key> for DeploymentController {
+    const NAME: &'static str = "modeldeployment";
+    type Decision = Decision;
+    type Error = ActError;
+
+    fn decide(&self, key: &Key) -> Decision {
+        let Some(object) = self.context.caches.deployments.get(key) else {
+            self.context.fleet.forget_deployment(key);
+            return Decision::Gone;
+        };
+        if object.metadata.deletion_timestamp.is_some() {
+            self.context.fleet.forget_deployment(key);
+            return Decision::Retire(object);
+        }
+        if !object.metadata.finalizers.iter().flatten().any(|held| held == names::FINALIZER_DEPLOYMENT) {
+            return Decision::Protect(object);
+        }
+        self.plan(object)
+    }
+
+    async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
+        let context = &self.context;
+        match decision {
+            Decision::Gone => Ok(Outcome::Done),
+            Decision::Retire(object) => retire::retire(context, &object).await,
+            Decision::Protect(object) => retire::protect(context, &object).await,
+            Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
+            Decision::Planned(planned) => {
+                if let Err(error) = execute::execute(context, &planned).await {
+                    context.restore_endpoints(key);
+                    return Err(error);
+                }
+                let again = status_write::planned(context, &planned).await?;
+                Ok(next(&planned.plan, again))
+            }
+        }
+    }
+}
+
+/// When to look again: at the plan's own time, or when the status wants it.
+fn next(plan: &Plan, status: Option<Duration>) -> Outcome {
+    let by_plan = plan.recheck_at.map(|at| Duration::from_secs(at.since(plan.decided_at).max(1)));
+    let wait = if plan.waits.is_empty() { None } else { Some(RECHECK_LIMIT) };
+    match [by_plan, status, wait].into_iter().flatten().min() {
+        Some(delay) => Outcome::Again(delay),
+        None => Outcome::Done,
+    }
+}

@@ -1,0 +1,43 @@
+//! The finalizer: put on before anything is decided, taken off when the last endpoint is confirmed gone.
+
+use std::sync::Arc;
+
+use super::status_write;
+use crate::api::v1alpha1::{ModelDeployment, names};
+use crate::controller::context::Context;
+use crate::controller::error::ActError;
+use crate::controller::hub;
+use crate::kube_ext::queue::Outcome;
+
+/// Puts our finalizer on; the change brings the deployment back to be planned.
+///
+/// # Errors
+/// [`ActError`] of the write.
+pub async fn protect(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
+    let api = hub::api_of::<ModelDeployment>(&context.client, object.as_ref());
+    if let Some(written) = hub::set_finalizer(&api, object.as_ref(), names::FINALIZER_DEPLOYMENT, true).await? {
+        context.took_deployment(written);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Asks for the deletion of every endpoint, and lets the deployment go when none is left.
+///
+/// # Errors
+/// [`ActError`] of a write.
+pub async fn retire(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
+    let endpoints = context.endpoints_of(object);
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none()) {
+        let api = hub::api_of(&context.client, endpoint.as_ref());
+        if let Some(deleting) = hub::delete(&api, endpoint.as_ref()).await? {
+            context.took_endpoint(deleting);
+        }
+    }
+    if endpoints.is_empty() {
+        let api = hub::api_of::<ModelDeployment>(&context.client, object.as_ref());
+        hub::set_finalizer(&api, object.as_ref(), names::FINALIZER_DEPLOYMENT, false).await?;
+        return Ok(Outcome::Done);
+    }
+    // Each endpoint that goes brings the deployment back.
+    status_write::deleting(context, object).await
+}

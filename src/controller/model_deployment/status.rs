@@ -1,0 +1,342 @@
+//! What a deployment's status says, from its spec, its plan and its endpoints. Decides nothing and writes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Verdict};
+
+use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::{
+    CandidateStatus, EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
+    ReleasingStatus, names, reasons,
+};
+use crate::controller::convert;
+
+/// Candidates of a deployment that waits are refreshed at most this often, in seconds.
+pub const REFRESH_SECONDS: i64 = 60;
+
+/// Where a deployment stands, beside what its endpoints say.
+pub enum Stage<'a> {
+    /// A plan was made and carried out.
+    Planned(&'a Plan),
+    /// Its spec says something that cannot be.
+    Invalid(&'a [Problem]),
+    /// It is being deleted.
+    Deleting,
+}
+
+/// The status that follows.
+pub fn status(
+    object: &ModelDeployment,
+    stage: &Stage<'_>,
+    endpoints: &[Arc<InferenceEndpoint>],
+    now: Timestamp,
+) -> ModelDeploymentStatus {
+    let former = object.status.clone().unwrap_or_default();
+    let (releasing, live): (Vec<_>, Vec<_>) =
+        endpoints.iter().partition(|endpoint| endpoint.metadata.deletion_timestamp.is_some());
+    let main = main_endpoint(&live);
+    let mut status = ModelDeploymentStatus {
+        observed_generation: object.metadata.generation.unwrap_or(-1),
+        conditions: conditions_of(object, stage, main, &live, now),
+        replicas: main.and_then(|main| main.status.as_ref()).map_or(0, |status| status.replicas),
+        ready_replicas: main.and_then(|main| main.status.as_ref()).map_or(0, |status| status.ready_replicas),
+        selector: Some(format!("roadstead.dev/deployment-uid={}", object.uid().unwrap_or_default())),
+        hourly_cost: hourly_cost(endpoints),
+        placements: placements(&former, &live, now),
+        candidates: former.candidates.clone(),
+        omitted_candidates: former.omitted_candidates,
+        decided_at: former.decided_at.clone(),
+        releasing: releasing.iter().map(|endpoint| releasing_status(endpoint)).collect(),
+        last_handled_reconcile_at: object.annotations().get(names::ANNOTATION_REQUESTED_AT).cloned(),
+    };
+    if let Stage::Planned(plan) = stage
+        && candidates_are_due(object, &former, plan, now)
+    {
+        status.candidates = candidates(plan);
+        status.omitted_candidates = omitted(plan);
+        status.decided_at = Some(convert::api_time(now));
+    }
+    status
+}
+
+/// The endpoint that stands for the deployment: the newest that is meant to stay.
+fn main_endpoint<'a>(live: &[&'a Arc<InferenceEndpoint>]) -> Option<&'a Arc<InferenceEndpoint>> {
+    live.iter()
+        .filter(|endpoint| endpoint.spec.state == EndpointState::Active)
+        .max_by_key(|endpoint| (endpoint.metadata.creation_timestamp.as_ref().map(|time| time.0), endpoint.spec.slot))
+        .copied()
+}
+
+/// Everything that may be billed; unknown as soon as one price is.
+fn hourly_cost(endpoints: &[Arc<InferenceEndpoint>]) -> Option<String> {
+    let costs = endpoints.iter().map(|endpoint| {
+        let cost = endpoint.spec.hourly_cost.as_deref()?;
+        MicroDollars::parse(cost).ok()
+    });
+    let sum = costs.into_iter().try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)));
+    sum.map(|sum| sum.to_string())
+}
+
+fn placements(
+    former: &ModelDeploymentStatus,
+    live: &[&Arc<InferenceEndpoint>],
+    now: Timestamp,
+) -> Vec<PlacementStatus> {
+    let since: BTreeMap<&str, _> = former
+        .placements
+        .iter()
+        .filter_map(|placement| Some((placement.endpoint.as_str(), (placement.url.clone()?, placement.since.clone()?))))
+        .collect();
+    live.iter()
+        .map(|endpoint| {
+            let name = endpoint.name_any();
+            let spec = &endpoint.spec;
+            let status = endpoint.status.clone().unwrap_or_default();
+            // An address is told to clients once it has answered, and stays told while the endpoint lives.
+            let url = status.url.filter(|_| status.first_ready_time.is_some());
+            let published = since.get(name.as_str()).map(|(_, since)| since.clone());
+            PlacementStatus {
+                since: url.as_ref().map(|_| published.unwrap_or_else(|| convert::api_time(now))),
+                target: spec.target.clone(),
+                cloud: spec.cloud.clone(),
+                region: spec.region.clone(),
+                shape: spec.shape.clone(),
+                offer: spec.offer.clone(),
+                capacity_type: spec.capacity_type,
+                replicas: spec.replicas,
+                ready_replicas: status.ready_replicas,
+                hourly_cost: spec.hourly_cost.clone(),
+                url,
+                api_key_secret_name: status.api_key_secret_name,
+                endpoint: name,
+            }
+        })
+        .collect()
+}
+
+fn releasing_status(endpoint: &InferenceEndpoint) -> ReleasingStatus {
+    let deleted = endpoint.metadata.deletion_timestamp.clone();
+    ReleasingStatus {
+        endpoint: endpoint.name_any(),
+        target: endpoint.spec.target.clone(),
+        since: deleted.unwrap_or_else(|| convert::time(roadstead_planner::Timestamp::default())),
+        last_error: endpoint.status.as_ref().and_then(|status| status.last_error.clone()).map(|error| error.message),
+        hourly_cost: endpoint.spec.hourly_cost.clone(),
+    }
+}
+
+/// Candidates are told with a decision; a deployment that waits has them refreshed once a minute, if they changed.
+fn candidates_are_due(object: &ModelDeployment, former: &ModelDeploymentStatus, plan: &Plan, now: Timestamp) -> bool {
+    let decided = plan
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }));
+    let new_spec = Some(former.observed_generation) != object.metadata.generation;
+    let placed = conditions::find(&former.conditions, conditions::PLACED);
+    let new_reason = placed.is_some_and(|placed| placed.status != TRUE && placed.reason != plan.decision.as_str());
+    let age = former.decided_at.as_ref().map(|decided| now.as_second() - decided.0.as_second());
+    let waits = matches!(plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory);
+    let stale = age.is_none_or(|age| age >= REFRESH_SECONDS) && candidates(plan) != former.candidates;
+    decided || new_spec || new_reason || (waits && stale)
+}
+
+fn candidates(plan: &Plan) -> Vec<CandidateStatus> {
+    let verdict = |verdict| match verdict {
+        Verdict::Chosen => "Chosen",
+        Verdict::Feasible => "Feasible",
+        Verdict::Rejected => "Rejected",
+    };
+    plan.report
+        .candidates
+        .iter()
+        .map(|candidate| CandidateStatus {
+            target: candidate.target.clone(),
+            offer: candidate.offer.clone(),
+            shape: candidate.shape.clone(),
+            hourly_cost: candidate.hourly_cost.map(|cost| cost.to_string()),
+            verdict: verdict(candidate.verdict).to_owned(),
+            reason: candidate.reason.as_str().to_owned(),
+            message: candidate.message.clone(),
+        })
+        .collect()
+}
+
+fn omitted(plan: &Plan) -> Option<i32> {
+    let omitted: u32 = plan.report.omitted.values().sum::<u32>() + plan.report.namespace_not_allowed;
+    i32::try_from(omitted).ok().filter(|omitted| *omitted > 0)
+}
+
+/// What the plan says of the endpoint that stays.
+fn finding<'a>(plan: &'a Plan, endpoint: &str) -> Option<&'a Finding> {
+    plan.actions.iter().find_map(|action| match action {
+        Action::Keep(keep) if keep.endpoint == endpoint => keep.findings.first(),
+        _ => None,
+    })
+}
+
+/// A plan's own sentence, and what it waits for.
+fn message(plan: &Plan) -> String {
+    let waits: Vec<String> = plan.waits.iter().map(ToString::to_string).collect();
+    let waits: Vec<String> = waits.into_iter().filter(|wait| !plan.message.contains(wait.as_str())).collect();
+    if waits.is_empty() { plan.message.clone() } else { format!("{}; {}", plan.message, waits.join("; ")) }
+}
+
+/// How the summary condition reads.
+struct Summary {
+    status: &'static str,
+    reason: String,
+    message: String,
+    /// The newest generation is not realised, and time or the operator can change that.
+    reconciling: bool,
+    /// Only an edit can help.
+    stalled: bool,
+}
+
+impl Summary {
+    fn new(status: &'static str, reason: &str, message: impl Into<String>) -> Self {
+        Self { status, reason: reason.to_owned(), message: message.into(), reconciling: false, stalled: false }
+    }
+
+    fn reconciling(reason: &str, message: impl Into<String>) -> Self {
+        Self { reconciling: true, ..Self::new(FALSE, reason, message) }
+    }
+
+    fn stalled(reason: &str, message: impl Into<String>) -> Self {
+        Self { stalled: true, ..Self::new(FALSE, reason, message) }
+    }
+}
+
+fn conditions_of(
+    object: &ModelDeployment,
+    stage: &Stage<'_>,
+    main: Option<&Arc<InferenceEndpoint>>,
+    live: &[&Arc<InferenceEndpoint>],
+    now: Timestamp,
+) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+    let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let mut set = Conditions::new(former, object.metadata.generation, now);
+    let summary = summary(object, stage, main);
+    set.set(conditions::READY, summary.status, &summary.reason, &summary.message);
+    if summary.reconciling {
+        set.set(conditions::RECONCILING, TRUE, &summary.reason, &summary.message);
+    }
+    if summary.stalled {
+        set.set(conditions::STALLED, TRUE, &summary.reason, &summary.message);
+    }
+    placed(&mut set, stage, main);
+    budget(&mut set, object, live);
+    set.finish()
+}
+
+fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, main: Option<&Arc<InferenceEndpoint>>) {
+    match (main, stage) {
+        (Some(main), _) => {
+            let spec = &main.spec;
+            let cost = spec.hourly_cost.as_ref().map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
+            let text = format!(
+                "{} x {} {} on {} ({} {}) at {cost}",
+                spec.replicas, spec.accelerator.count, spec.accelerator.type_, spec.target, spec.cloud, spec.region
+            );
+            set.set(conditions::PLACED, TRUE, &spec.reason, text);
+        }
+        (None, Stage::Planned(plan)) => {
+            set.set(conditions::PLACED, FALSE, plan.decision.as_str(), message(plan));
+        }
+        (None, _) => {}
+    }
+}
+
+fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<InferenceEndpoint>]) {
+    let Some(limit) = object.spec.placement.cost.max_hourly_cost.as_deref() else { return };
+    let Ok(allowed) = MicroDollars::parse(limit) else { return };
+    // Overlap during a replacement does not count: the dearest single endpoint does.
+    let costs: Option<Vec<MicroDollars>> = live
+        .iter()
+        .filter(|endpoint| endpoint.spec.state == EndpointState::Active)
+        .map(|endpoint| endpoint.spec.hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok()))
+        .collect();
+    match costs.map(|costs| costs.into_iter().max().unwrap_or(MicroDollars::ZERO)) {
+        None => set.set(conditions::WITHIN_BUDGET, UNKNOWN, reasons::PRICE_UNKNOWN, "a price is unknown"),
+        Some(cost) if cost <= allowed => {
+            set.set(conditions::WITHIN_BUDGET, TRUE, reasons::WITHIN_BUDGET, format!("${cost}/h of ${allowed}/h"))
+        }
+        Some(cost) => {
+            set.set(conditions::WITHIN_BUDGET, FALSE, reasons::OVER_BUDGET, format!("${cost}/h, over ${allowed}/h"))
+        }
+    };
+}
+
+fn summary(object: &ModelDeployment, stage: &Stage<'_>, main: Option<&Arc<InferenceEndpoint>>) -> Summary {
+    match stage {
+        Stage::Deleting => Summary::reconciling(reasons::DELETING, "its endpoints are being removed"),
+        Stage::Invalid(problems) => {
+            let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Summary::stalled(reasons::INVALID_SPEC, text.join("; "))
+        }
+        Stage::Planned(plan) => match main {
+            Some(main) => of_endpoint(object, plan, main),
+            None => of_plan(object, plan),
+        },
+    }
+}
+
+/// Nothing runs.
+fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
+    match plan.decision {
+        Decision::ScaledToZero => Summary::new(TRUE, reasons::SCALED_TO_ZERO, "no replicas are wanted"),
+        _ if object.spec.suspend => Summary::new(FALSE, reasons::SUSPENDED, "suspended; nothing runs"),
+        Decision::NoFeasiblePlacement if !plan.report.time_can_help => {
+            Summary::stalled(plan.decision.as_str(), message(plan))
+        }
+        decision => Summary::reconciling(decision.as_str(), message(plan)),
+    }
+}
+
+/// Something runs or starts.
+fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) -> Summary {
+    let status = main.status.clone().unwrap_or_default();
+    let current = Some(status.observed_generation) == main.metadata.generation;
+    let ready = conditions::find(&status.conditions, conditions::READY);
+    let is_ready = current && ready.is_some_and(|ready| ready.status == TRUE);
+    if object.spec.suspend {
+        let status = if is_ready { TRUE } else { FALSE };
+        return Summary::new(status, reasons::SUSPENDED, "suspended; what runs is kept as it is");
+    }
+    if let Some(finding) = finding(plan, &main.name_any()).filter(|finding| matters(finding.reason)) {
+        let text = format!("{}; {}", finding.message, message(plan));
+        return Summary::reconciling(finding.reason.as_str(), text);
+    }
+    match ready {
+        Some(ready) if is_ready => {
+            let published = main.spec.replicas == 0 || status.url.is_some();
+            let replaced = plan.waits.iter().any(|wait| matches!(wait, roadstead_planner::Wait::Publication { .. }));
+            if published && !replaced {
+                Summary::new(TRUE, &ready.reason, &ready.message)
+            } else {
+                Summary::reconciling(reasons::REPLACING, message(plan))
+            }
+        }
+        Some(ready) if current && ready.status == UNKNOWN => Summary {
+            status: UNKNOWN,
+            ..Summary::new(UNKNOWN, &ready.reason, &ready.message)
+        },
+        Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
+        _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
+    }
+}
+
+/// Findings that mean that this generation is not what serves.
+fn matters(reason: FindingReason) -> bool {
+    match reason {
+        FindingReason::PolicyViolated | FindingReason::SpecChanged | FindingReason::InsufficientCapacity => true,
+        // The endpoint's own condition, WithinBudget, or a note of the plan say these.
+        FindingReason::TargetNotReady
+        | FindingReason::OverBudget
+        | FindingReason::OfferGone
+        | FindingReason::StartupTimeout => false,
+    }
+}

@@ -1,0 +1,97 @@
+//! Writes a deployment's status, and tells of transitions by events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::Api;
+use roadstead_planner::{Action, Decision};
+
+use super::Planned;
+use super::status::{self, REFRESH_SECONDS, Stage};
+use crate::api::v1alpha1::conditions::{self, TRUE};
+use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::{ModelDeployment, ModelDeploymentStatus, reasons};
+use crate::controller::context::Context;
+use crate::controller::error::ActError;
+use crate::controller::hub;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::events::Severity;
+use crate::kube_ext::queue::Outcome;
+
+/// Reports a plan that was carried out; says when the report wants to be refreshed.
+///
+/// # Errors
+/// [`ActError`] of the write.
+pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Duration>, ActError> {
+    for action in &planned.plan.actions {
+        if let Action::Create { placement, .. } = action {
+            let cost = placement.hourly_cost.map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
+            let note = format!(
+                "{} replicas on {}, offer {}, shape {}, at {cost}",
+                placement.replicas, placement.target, placement.offer, placement.shape
+            );
+            context.events.publish(planned.object.as_ref(), Severity::Normal, "Placed", "Place", &note);
+        }
+    }
+    write(context, &planned.object, &Stage::Planned(&planned.plan)).await?;
+    let waits = matches!(planned.plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory);
+    Ok(waits.then(|| Duration::from_secs(REFRESH_SECONDS.unsigned_abs())))
+}
+
+/// Reports a spec that says something that cannot be.
+///
+/// # Errors
+/// [`ActError`] of the write.
+pub async fn invalid(
+    context: &Context,
+    object: &Arc<ModelDeployment>,
+    problems: &[Problem],
+) -> Result<Outcome, ActError> {
+    write(context, object, &Stage::Invalid(problems)).await?;
+    Ok(Outcome::Done)
+}
+
+/// Reports the removal of a deployment's endpoints.
+///
+/// # Errors
+/// [`ActError`] of the write.
+pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
+    write(context, object, &Stage::Deleting).await?;
+    Ok(Outcome::Done)
+}
+
+/// One patch, if anything but times changed.
+async fn write(context: &Context, object: &Arc<ModelDeployment>, stage: &Stage<'_>) -> Result<(), ActError> {
+    // What was just executed may have changed the object's own version (it has not), but the endpoints are new.
+    let object = context.caches.deployments.get(&Key::of(object.as_ref())).unwrap_or_else(|| Arc::clone(object));
+    let endpoints = context.endpoints_of(&object);
+    let former = object.status.clone().unwrap_or_default();
+    let status = status::status(&object, stage, &endpoints, Timestamp::now());
+    let api: Api<ModelDeployment> = hub::api_of(&context.client, object.as_ref());
+    if let Some(written) = hub::patch_status(&api, object.as_ref(), &former, &status).await? {
+        announce(context, &object, &former, &status);
+        context.took_deployment(written);
+    }
+    Ok(())
+}
+
+/// Tells when the summary turns.
+fn announce(context: &Context, object: &ModelDeployment, former: &ModelDeploymentStatus, status: &ModelDeploymentStatus) {
+    let was = conditions::find(&former.conditions, conditions::READY);
+    let Some(is) = conditions::find(&status.conditions, conditions::READY) else { return };
+    if is.status == TRUE && !was.is_some_and(|was| was.status == TRUE) {
+        let reason = if is.reason == reasons::SCALED_TO_ZERO { reasons::SCALED_TO_ZERO } else { reasons::READY };
+        context.events.publish(object, Severity::Normal, reason, "Serve", &is.message);
+    }
+    let stalled = conditions::is_true(&status.conditions, conditions::STALLED);
+    let was_ready = was.is_some_and(|was| was.status == TRUE);
+    if (stalled && !conditions::is_true(&former.conditions, conditions::STALLED)) || (was_ready && is.status != TRUE) {
+        let same_generation = object.metadata.generation == Some(former.observed_generation);
+        if stalled || same_generation {
+            tracing::info!(object = %Key::of(object), reason = is.reason, uid = object.uid(), "not ready any more");
+            context.events.publish(object, Severity::Warning, &is.reason, "Serve", &is.message);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Asks a place whether it is there, whether it is the one it was, and whether it is ours.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::connect::{self, ConnectError};
+use crate::api::v1alpha1::{ServingTarget, reasons};
+use crate::controller::connections::{Connection, ConnectionState};
+use crate::controller::context::Context;
+use crate::provider::{Claim, ErrorClass, Provider, ProviderError};
+
+/// What stands between a target and its use.
+struct Obstacle {
+    reason: &'static str,
+    message: String,
+}
+
+impl From<ConnectError> for Obstacle {
+    fn from(error: ConnectError) -> Self {
+        Self { reason: error.reason, message: error.message }
+    }
+}
+
+impl From<ProviderError> for Obstacle {
+    fn from(error: ProviderError) -> Self {
+        let reason = match error.class {
+            ErrorClass::Unauthorized => reasons::UNAUTHORIZED,
+            _ => reasons::UNREACHABLE,
+        };
+        Self { reason, message: error.message }
+    }
+}
+
+/// Checks the target once and says what its connection is now.
+pub async fn check(context: &Arc<Context>, target: &ServingTarget) -> Connection {
+    let former = context.connections.get(&target.name_any());
+    let mut connection = Connection {
+        provider: former.as_ref().and_then(|former| former.provider.clone()),
+        identity: former.as_ref().and_then(|former| former.identity.clone()),
+        state: ConnectionState::Ready,
+        fingerprint: former.as_ref().map(|former| former.fingerprint.clone()).unwrap_or_default(),
+    };
+    if let Err(obstacle) = walk(context, target, &mut connection).await {
+        connection.state = ConnectionState::NotReady {
+            reason: obstacle.reason,
+            message: obstacle.message,
+            since: failing_since(target, former.as_deref()),
+        };
+    }
+    connection
+}
+
+/// The steps from credentials to a usable place; stops at the first obstacle.
+async fn walk(
+    context: &Arc<Context>,
+    target: &ServingTarget,
+    connection: &mut Connection,
+) -> Result<(), Obstacle> {
+    let source = connect::source(context, target)?;
+    if connection.provider.is_none() || connection.fingerprint != source.fingerprint {
+        let provider = connect::connect(context, target, &source).await?;
+        // New credentials are tried out before the ones that worked are given up.
+        let identity = provider.identity().await?;
+        same_place(context, target, &identity)?;
+        provider.watch(connect::listener(context, target));
+        connection.provider = Some(provider);
+        connection.fingerprint = source.fingerprint;
+    }
+    let Some(provider) = connection.provider.clone() else {
+        return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "there are no credentials".to_owned() });
+    };
+    let identity = provider.identity().await?;
+    connection.identity = Some(identity.clone());
+    same_place(context, target, &identity)?;
+    sole_target(context, target, &identity)?;
+    ours(context, provider.as_ref()).await?;
+    if provider.facts().is_none() {
+        return Err(Obstacle {
+            reason: reasons::LISTING,
+            message: "connected; its nodes, pods and endpoints are being listed".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The place must be the one that was pinned at first contact, as long as an endpoint of ours is on it.
+fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Result<(), Obstacle> {
+    let pinned = target.status.as_ref().and_then(|status| status.cluster_uid.as_deref());
+    let endpoints = context.endpoints_on(&target.name_any());
+    match pinned {
+        Some(pinned) if pinned != identity && !endpoints.is_empty() => Err(Obstacle {
+            reason: reasons::IDENTITY_CHANGED,
+            message: format!(
+                "the credentials lead to cluster {identity}, but {} endpoints were made on cluster {pinned}; \
+                 nothing is read as gone: restore the former kubeconfig",
+                endpoints.len()
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Two targets on one place would count its capacity twice: the younger one is not used.
+fn sole_target(context: &Context, target: &ServingTarget, identity: &str) -> Result<(), Obstacle> {
+    let age = |target: &ServingTarget| (target.metadata.creation_timestamp.clone(), target.name_any());
+    let twin = context.caches.targets.list().into_iter().find(|other| {
+        let connection = context.connections.get(&other.name_any());
+        other.uid() != target.uid()
+            && connection.is_some_and(|connection| connection.identity.as_deref() == Some(identity))
+            && age(other) < age(target)
+    });
+    match twin {
+        Some(twin) => Err(Obstacle {
+            reason: reasons::DUPLICATE_TARGET,
+            message: format!(
+                "it is the same cluster ({identity}) as target {}, which is older; delete one of them",
+                twin.name_any()
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
+async fn ours(context: &Context, provider: &dyn Provider) -> Result<(), Obstacle> {
+    let settings = &context.settings;
+    match provider.claim(&settings.hub_uid, settings.takeover.as_deref()).await? {
+        Claim::Ours => Ok(()),
+        Claim::Other { hub_uid } => Err(Obstacle {
+            reason: reasons::INSTALLATION_CONFLICT,
+            message: format!(
+                "the hub {hub_uid} uses this place with the same install id {:?}; give this installation another id, \
+                 or set the chart value takeover={hub_uid} if that hub is gone for good",
+                settings.install_id
+            ),
+        }),
+    }
+}
+
+/// The start of the unbroken run of failures: from the status, so that a restart does not shorten it.
+fn failing_since(target: &ServingTarget, former: Option<&Connection>) -> Timestamp {
+    if let Some(ConnectionState::NotReady { since, .. }) = former.map(|former| &former.state) {
+        return *since;
+    }
+    let recorded = target.status.as_ref().and_then(|status| status.failing_since.as_ref());
+    recorded.map_or_else(Timestamp::now, |since| since.0)
+}

@@ -1,0 +1,76 @@
+//! Targets: connected, identified, claimed, watched over; in use they cannot vanish.
+//!
+//! `connect` turns credentials into a driver, `check` asks the place who it is, `status` says what came out, and
+//! `retire` holds a deleted target until its last endpoint is gone.
+
+mod check;
+mod connect;
+mod retire;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::Context;
+use super::error::ActError;
+use crate::api::v1alpha1::ServingTarget;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::queue::Outcome;
+use crate::kube_ext::workers::Reconcile;
+
+/// How often a target is asked whether it is still there and still the same.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The name of the Secret in the operator's namespace that holds the target's credentials, if it needs one.
+#[must_use]
+pub fn secret_name(target: &ServingTarget) -> Option<&str> {
+    let kubernetes = target.spec.kubernetes.as_ref()?;
+    kubernetes.connection.kubeconfig_secret_ref.as_ref().map(|reference| reference.name.as_str())
+}
+
+/// The controller of `ServingTarget`s.
+pub struct TargetController {
+    context: Arc<Context>,
+    capacity: status::CapacityClock,
+}
+
+impl TargetController {
+    /// The controller over `context`.
+    #[must_use]
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context, capacity: status::CapacityClock::default() }
+    }
+}
+
+impl Reconcile<Key> for TargetController {
+    const NAME: &'static str = "servingtarget";
+    type Decision = Option<Arc<ServingTarget>>;
+    type Error = ActError;
+
+    fn decide(&self, key: &Key) -> Self::Decision {
+        self.context.caches.targets.get(key)
+    }
+
+    async fn act(&self, key: &Key, target: Self::Decision) -> Result<Outcome, ActError> {
+        let Some(target) = target else {
+            self.context.connections.remove(&key.name);
+            self.context.metrics.target_gone(&key.name);
+            self.capacity.forget(&key.name);
+            return Ok(Outcome::Done);
+        };
+        if target.metadata.deletion_timestamp.is_some() && retire::retire(&self.context, &target).await? {
+            return Ok(Outcome::Done);
+        }
+        let target = retire::protect(&self.context, target).await?;
+        let connection = check::check(&self.context, &target).await;
+        let before = self.context.connections.get(&key.name);
+        let state_changed = before.is_none_or(|before| before.state != connection.state);
+        self.context.connections.set(&key.name, connection);
+        status::report(&self.context, &self.capacity, &target).await?;
+        if state_changed {
+            self.context.target_facts_changed(&key.name);
+            self.context.wake_endpoints_on(&key.name);
+        }
+        Ok(Outcome::Again(CHECK_INTERVAL))
+    }
+}

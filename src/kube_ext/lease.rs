@@ -1,0 +1,325 @@
+//! Leadership by a Lease: one process works, and it stops before another may begin.
+//!
+//! The holder trusts its lease only until `renew_deadline` after it *began* its last successful renewal; others take it
+//! only after watching it unchanged for `duration` by their own clock. Clocks of machines are never compared, as in
+//! client-go's leader election.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{CallError, call, call_opt};
+
+/// Which lease, held by whom, and how long.
+#[derive(Debug, Clone)]
+pub struct LeaseConfig {
+    /// The lease's namespace.
+    pub namespace: String,
+    /// The lease's name.
+    pub name: String,
+    /// Under which name this process holds it.
+    pub identity: String,
+    /// How long others leave an unchanged lease alone.
+    pub duration: Duration,
+    /// How long the holder works on after it began its last successful renewal; less than `duration`.
+    pub renew_deadline: Duration,
+    /// How often the lease is looked at or renewed.
+    pub retry: Duration,
+}
+
+impl LeaseConfig {
+    /// Kubernetes' customary times: 15 s, 10 s and 2 s.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str, identity: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Says whether leadership holds at this moment.
+#[derive(Clone)]
+pub struct LeaderToken {
+    valid_until: Arc<Mutex<Option<Instant>>>,
+}
+
+impl LeaderToken {
+    fn until(at: Option<Instant>) -> Self {
+        Self { valid_until: Arc::new(Mutex::new(at)) }
+    }
+
+    /// Whether this process may still write. It turns false by itself, without anybody having to run.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.get().is_none_or(|until| Instant::now() < until)
+    }
+
+    fn get(&self) -> Option<Instant> {
+        *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, until: Instant) {
+        *self.valid_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+}
+
+/// Leadership that was acquired and is being renewed.
+pub struct Leadership {
+    token: LeaderToken,
+    /// `None` where nobody can take it away.
+    lost: Option<watch::Receiver<bool>>,
+    stop: CancellationToken,
+    renewal: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Leadership {
+    /// Leadership without an election, for where a single process can ever run.
+    #[must_use]
+    pub fn unchallenged() -> Self {
+        Self { token: LeaderToken::until(None), lost: None, stop: CancellationToken::new(), renewal: None }
+    }
+
+    /// What writes ask before they are sent.
+    #[must_use]
+    pub fn token(&self) -> LeaderToken {
+        self.token.clone()
+    }
+
+    /// Resolves when leadership is lost.
+    pub async fn lost(&self) {
+        match self.lost.clone() {
+            // An error means that the renewal task is gone: that is a loss too.
+            Some(mut lost) => drop(lost.wait_for(|lost| *lost).await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends the renewal and lets go of the lease, so that the next leader need not wait.
+    pub async fn release(mut self) {
+        self.stop.cancel();
+        if let Some(renewal) = self.renewal.take() {
+            let _ = renewal.await;
+        }
+    }
+}
+
+/// What to do about a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    /// Nobody holds it, or its holder has let it run out.
+    Take,
+    /// Somebody else holds it.
+    Wait,
+}
+
+/// A lease as it was seen last, and since when it has looked like this, by our own clock.
+#[derive(Debug, Clone)]
+struct Sighting {
+    version: Option<String>,
+    since: Instant,
+}
+
+/// Decides about a lease that is held by `holder` and was seen unchanged since `since`.
+fn decide(holder: Option<&str>, identity: &str, since: Instant, duration: Duration, now: Instant) -> Move {
+    match holder {
+        None | Some("") => Move::Take,
+        // A former life of this process: its name is its own.
+        Some(holder) if holder == identity => Move::Take,
+        Some(_) if now.duration_since(since) > duration => Move::Take,
+        Some(_) => Move::Wait,
+    }
+}
+
+/// Takes part in the election.
+pub struct Elector {
+    api: Api<Lease>,
+    config: LeaseConfig,
+}
+
+impl Elector {
+    /// An elector over `client`, which must not retry by itself.
+    #[must_use]
+    pub fn new(client: Client, config: LeaseConfig) -> Self {
+        let api = Api::namespaced(client, &config.namespace);
+        Self { api, config }
+    }
+
+    /// Waits until the lease is ours, then keeps renewing it in the background.
+    pub async fn acquire(self) -> Leadership {
+        let mut sighting: Option<Sighting> = None;
+        loop {
+            let began = Instant::now();
+            match self.attempt(&mut sighting).await {
+                Ok(Some(lease)) => return self.hold(lease, began),
+                Ok(None) => {}
+                Err(error) if error.is_conflict() => {}
+                Err(error) => tracing::warn!(%error, "cannot take part in the leader election; trying again"),
+            }
+            tokio::time::sleep(self.config.retry).await;
+        }
+    }
+
+    /// Looks at the lease once and takes it if it is free.
+    async fn attempt(&self, sighting: &mut Option<Sighting>) -> Result<Option<Lease>, CallError> {
+        let Some(lease) = call_opt("get lease", self.api.get(&self.config.name)).await? else {
+            let lease = self.ours(None);
+            return call("create lease", self.api.create(&PostParams::default(), &lease)).await.map(Some);
+        };
+        let version = lease.metadata.resource_version.clone();
+        let seen = match sighting.take() {
+            Some(seen) if seen.version == version => seen,
+            _ => Sighting { version, since: Instant::now() },
+        };
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+        let decision = decide(holder, &self.config.identity, seen.since, self.config.duration, Instant::now());
+        *sighting = Some(seen);
+        match decision {
+            Move::Wait => Ok(None),
+            Move::Take => self.replace(self.ours(Some(&lease))).await.map(Some),
+        }
+    }
+
+    async fn replace(&self, lease: Lease) -> Result<Lease, CallError> {
+        call("update lease", self.api.replace(&self.config.name, &PostParams::default(), &lease)).await
+    }
+
+    /// The lease as held by us, after `former`.
+    fn ours(&self, former: Option<&Lease>) -> Lease {
+        let now = MicroTime(k8s_openapi::jiff::Timestamp::now());
+        let spec = former.and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let renewal = spec.holder_identity.as_deref() == Some(self.config.identity.as_str());
+        let transitions = spec.lease_transitions.unwrap_or(0);
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(self.config.name.clone()),
+                namespace: Some(self.config.namespace.clone()),
+                resource_version: former.and_then(|lease| lease.metadata.resource_version.clone()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.config.identity.clone()),
+                lease_duration_seconds: i32::try_from(self.config.duration.as_secs()).ok(),
+                acquire_time: if renewal { spec.acquire_time } else { Some(now.clone()) },
+                renew_time: Some(now),
+                lease_transitions: Some(if renewal || former.is_none() { transitions } else { transitions + 1 }),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    fn hold(self, lease: Lease, began: Instant) -> Leadership {
+        let token = LeaderToken::until(Some(began + self.config.renew_deadline));
+        let (lost_sender, lost) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let renewal = tokio::spawn(self.renew(lease, token.clone(), lost_sender, stop.clone()));
+        Leadership { token, lost: Some(lost), stop, renewal: Some(renewal) }
+    }
+
+    async fn renew(self, mut lease: Lease, token: LeaderToken, lost: watch::Sender<bool>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return self.let_go(lease).await,
+                () = tokio::time::sleep(self.config.retry) => {}
+            }
+            let began = Instant::now();
+            let result = match token.get() {
+                Some(until) => tokio::time::timeout_at(until, self.replace(self.ours(Some(&lease)))).await,
+                None => return,
+            };
+            match result {
+                Ok(Ok(renewed)) => {
+                    lease = renewed;
+                    token.set(began + self.config.renew_deadline);
+                }
+                // Somebody else wrote to it: if they took it, the next look shows it.
+                Ok(Err(error)) if error.is_conflict() => match self.reread().await {
+                    Some(newest) => lease = newest,
+                    None => {
+                        lost.send_replace(true);
+                        return;
+                    }
+                },
+                Ok(Err(error)) => tracing::warn!(%error, "the lease was not renewed; trying again until the deadline"),
+                Err(_) => {}
+            }
+            if !token.is_valid() {
+                lost.send_replace(true);
+                return;
+            }
+        }
+    }
+
+    /// The lease as it is now, if it is still ours.
+    async fn reread(&self) -> Option<Lease> {
+        let lease = call("get lease", self.api.get(&self.config.name)).await.ok()?;
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+        (holder.as_deref() == Some(self.config.identity.as_str())).then_some(lease)
+    }
+
+    async fn let_go(&self, mut lease: Lease) {
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+        }
+        if let Err(error) = self.replace(lease).await {
+            tracing::warn!(%error, "the lease was not let go; the next leader waits for it to run out");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DURATION: Duration = Duration::from_secs(15);
+
+    fn decided(holder: Option<&str>, unchanged: u64) -> Move {
+        let since = Instant::now();
+        decide(holder, "me", since, DURATION, since + Duration::from_secs(unchanged))
+    }
+
+    #[test]
+    fn a_free_lease_is_taken() {
+        assert_eq!(decided(None, 0), Move::Take);
+        assert_eq!(decided(Some(""), 0), Move::Take);
+        assert_eq!(decided(Some("me"), 0), Move::Take);
+    }
+
+    #[test]
+    fn anothers_lease_is_taken_only_after_it_was_watched_unchanged_for_its_duration() {
+        assert_eq!(decided(Some("other"), 0), Move::Wait);
+        assert_eq!(decided(Some("other"), 15), Move::Wait);
+        assert_eq!(decided(Some("other"), 16), Move::Take);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_turns_invalid_by_itself() {
+        let token = LeaderToken::until(Some(Instant::now() + Duration::from_secs(10)));
+        assert!(token.is_valid());
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(!token.is_valid());
+        assert!(LeaderToken::until(None).is_valid());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leadership_without_an_election_is_never_lost() {
+        let leadership = Leadership::unchallenged();
+        assert!(leadership.token().is_valid());
+        let lost = tokio::time::timeout(Duration::from_secs(3600), leadership.lost()).await;
+        assert!(lost.is_err());
+    }
+}

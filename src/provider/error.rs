@@ -1,0 +1,135 @@
+//! The classes of failure. The class decides what happens next; the text is for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::kube_ext::client::CallError;
+
+/// Messages of providers are cut to this many bytes before they reach a status.
+pub const MAX_MESSAGE_BYTES: usize = 512;
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Passes by itself: repeated with backoff.
+    Transient,
+    /// The provider asks to slow down.
+    Throttled {
+        /// How long it asks to wait.
+        after: Option<Duration>,
+    },
+    /// The place has no room: the deployment is planned elsewhere.
+    CapacityExhausted,
+    /// The account may use no more: the deployment is planned elsewhere.
+    QuotaExceeded,
+    /// The request can never succeed as it is: the user must change something.
+    Invalid,
+    /// The credentials are refused.
+    Unauthorized,
+    /// The thing, or what it stands in, is not there.
+    NotFound,
+    /// Somebody else's thing has the name, or the thing changed in between.
+    Conflict,
+    /// A defect of Roadstead.
+    Bug,
+}
+
+impl ErrorClass {
+    /// The class in `CamelCase`, as it stands in `status.lastError.class` and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "Transient",
+            Self::Throttled { .. } => "Throttled",
+            Self::CapacityExhausted => "CapacityExhausted",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::Invalid => "Invalid",
+            Self::Unauthorized => "Unauthorized",
+            Self::NotFound => "NotFound",
+            Self::Conflict => "Conflict",
+            Self::Bug => "Bug",
+        }
+    }
+}
+
+/// A provider's failure: its class, and a bounded message without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// What kind of failure it was.
+    pub class: ErrorClass,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl ProviderError {
+    /// An error of `class`; the message is bounded here.
+    #[must_use]
+    pub fn new(class: ErrorClass, message: impl fmt::Display) -> Self {
+        Self { class, message: bounded(&message.to_string()) }
+    }
+}
+
+impl From<CallError> for ProviderError {
+    fn from(error: CallError) -> Self {
+        Self::new(class_of(&error), &error)
+    }
+}
+
+/// The class of an API server's refusal, by its status code and reason.
+fn class_of(error: &CallError) -> ErrorClass {
+    let Some(status) = error.status() else {
+        return ErrorClass::Transient;
+    };
+    let retry_after = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|after| *after > 0);
+    match status.code {
+        401 => ErrorClass::Unauthorized,
+        // An exceeded ResourceQuota is a 403 as well; only its text tells.
+        403 if status.message.contains("exceeded quota") => ErrorClass::QuotaExceeded,
+        403 => ErrorClass::Unauthorized,
+        404 => ErrorClass::NotFound,
+        409 => ErrorClass::Conflict,
+        400 | 413 | 422 => ErrorClass::Invalid,
+        429 => ErrorClass::Throttled { after: retry_after.map(|after| Duration::from_secs(u64::from(after))) },
+        _ => ErrorClass::Transient,
+    }
+}
+
+/// Cuts a message at [`MAX_MESSAGE_BYTES`] and takes out line breaks and control characters.
+#[must_use]
+pub fn bounded(message: &str) -> String {
+    let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if clean.len() <= MAX_MESSAGE_BYTES {
+        return clean;
+    }
+    let end = clean.floor_char_boundary(MAX_MESSAGE_BYTES - '…'.len_utf8());
+    format!("{}…", clean.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    fn refused(code: u16, message: &str) -> ErrorClass {
+        let status = Status { code, message: message.to_owned(), ..Status::default() };
+        class_of(&CallError::Kube { call: "get", source: Box::new(kube::Error::Api(Box::new(status))) })
+    }
+
+    #[test]
+    fn the_status_code_decides_the_class() {
+        assert_eq!(refused(401, "Unauthorized"), ErrorClass::Unauthorized);
+        assert_eq!(refused(403, "pods is forbidden: User cannot list"), ErrorClass::Unauthorized);
+        assert_eq!(refused(403, "forbidden: exceeded quota: gpus, requested: 8"), ErrorClass::QuotaExceeded);
+        assert_eq!(refused(422, "spec.replicas: Invalid value"), ErrorClass::Invalid);
+        assert_eq!(refused(429, "slow down"), ErrorClass::Throttled { after: None });
+        assert_eq!(refused(503, "etcd"), ErrorClass::Transient);
+        assert_eq!(class_of(&CallError::Timeout { call: "get" }), ErrorClass::Transient);
+    }
+
+    #[test]
+    fn messages_are_one_line_and_bounded() {
+        assert_eq!(bounded("a\nb\u{1b}[31m"), "a b [31m");
+        assert!(bounded(&"ä".repeat(1000)).len() <= MAX_MESSAGE_BYTES);
+    }
+}

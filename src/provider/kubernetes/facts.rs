@@ -1,0 +1,203 @@
+//! What a member shows by itself: its nodes, the pods on them, and our endpoints, kept current by three watches.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use kube::{Client, ResourceExt};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::found::found;
+use super::nodes::planner_nodes;
+use crate::api::v1alpha1::names;
+use crate::kube_ext::cache::{Cache, Change};
+use crate::kube_ext::watch::watch;
+use crate::provider::{Facts, Listener, ProviderEvent};
+
+/// Changes are gathered for this long before the facts are computed anew: pods come and go in bursts.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Lists are read in pages, so that a large member does not answer with one huge body.
+const PAGE: u32 = 500;
+
+/// The watched state of one member. Dropping it ends the watches.
+pub struct Watched {
+    nodes: Arc<Cache<Node>>,
+    pods: Arc<Cache<Pod>>,
+    deployments: Arc<Cache<Deployment>>,
+    facts: RwLock<Option<Arc<Facts>>>,
+    changed: Arc<Notify>,
+}
+
+/// Keeps the watches of a member running; dropping it ends them.
+pub struct Watches {
+    _tasks: JoinSet<()>,
+}
+
+impl Watched {
+    /// Starts the watches of the member behind `client`, for endpoints of `install_id` in `namespace`.
+    pub fn start(client: &Client, namespace: &str, install_id: &str, listener: Listener) -> (Arc<Self>, Watches) {
+        let watched = Arc::new(Self {
+            nodes: Arc::default(),
+            pods: Arc::default(),
+            deployments: Arc::default(),
+            facts: RwLock::new(None),
+            changed: Arc::default(),
+        });
+        let mut tasks = JoinSet::new();
+        watched.watch_nodes(client, &mut tasks);
+        watched.watch_pods(client, &mut tasks, Arc::clone(&listener));
+        watched.watch_deployments(client, namespace, install_id, &mut tasks, Arc::clone(&listener));
+        tasks.spawn(Arc::clone(&watched).keep_facts(listener));
+        (watched, Watches { _tasks: tasks })
+    }
+
+    fn watch_nodes(&self, client: &Client, tasks: &mut JoinSet<()>) {
+        let changed = Arc::clone(&self.changed);
+        let api: Api<DeserializeGuard<Node>> = Api::all(client.clone());
+        let on_change = move |change: Change<Node>| {
+            let same = matches!(&change, Change::Upserted { old: Some(old), new } if node_is_same(old, new));
+            if !same {
+                changed.notify_one();
+            }
+        };
+        tasks.spawn(watch(api, pages(), Arc::clone(&self.nodes), prune_node, on_change));
+    }
+
+    fn watch_pods(&self, client: &Client, tasks: &mut JoinSet<()>, listener: Listener) {
+        let changed = Arc::clone(&self.changed);
+        let api: Api<DeserializeGuard<Pod>> = Api::all(client.clone());
+        let on_change = move |change: Change<Pod>| {
+            let (Change::Upserted { new: pod, .. } | Change::Deleted(pod)) = &change;
+            if let Some(endpoint) = pod.labels().get(names::LABEL_ENDPOINT) {
+                listener(ProviderEvent::Endpoint(endpoint.clone()));
+            }
+            changed.notify_one();
+        };
+        tasks.spawn(watch(api, pages(), Arc::clone(&self.pods), prune_pod, on_change));
+    }
+
+    fn watch_deployments(
+        &self,
+        client: &Client,
+        namespace: &str,
+        install_id: &str,
+        tasks: &mut JoinSet<()>,
+        listener: Listener,
+    ) {
+        let changed = Arc::clone(&self.changed);
+        let api: Api<DeserializeGuard<Deployment>> = Api::namespaced(client.clone(), namespace);
+        let config = pages().labels(&format!("{}={install_id}", names::LABEL_INSTALL_ID));
+        let on_change = move |change: Change<Deployment>| {
+            let (Change::Upserted { new, .. } | Change::Deleted(new)) = &change;
+            listener(ProviderEvent::Endpoint(new.name_any()));
+            changed.notify_one();
+        };
+        tasks.spawn(watch(api, config, Arc::clone(&self.deployments), |_| {}, on_change));
+    }
+
+    async fn keep_facts(self: Arc<Self>, listener: Listener) {
+        tokio::join!(self.nodes.wait_synced(), self.pods.wait_synced(), self.deployments.wait_synced());
+        loop {
+            let facts = Arc::new(self.compute());
+            let news = {
+                let mut known = self.facts.write().unwrap_or_else(PoisonError::into_inner);
+                let news = known.as_ref().is_none_or(|known| **known != *facts);
+                *known = Some(facts);
+                news
+            };
+            if news {
+                listener(ProviderEvent::Facts);
+            }
+            self.changed.notified().await;
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+
+    fn compute(&self) -> Facts {
+        let nodes = self.nodes.list();
+        let pods = self.pods.list();
+        let mut bound: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
+        for pod in pods.iter().filter(|pod| !super::pods::is_over(pod)) {
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+            if let (Some(endpoint), Some(node)) = (pod.labels().get(names::LABEL_ENDPOINT), node) {
+                *bound.entry(endpoint.clone()).or_default().entry(node).or_default() += 1;
+            }
+        }
+        let found = self.deployments.list().iter().filter_map(|deployment| found(deployment)).collect();
+        Facts { nodes: Some(planner_nodes(&nodes, &pods)), bound, found }
+    }
+
+    /// The newest facts; `None` until every watch has listed once.
+    pub fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The member's nodes as last seen.
+    pub fn nodes(&self) -> Vec<Arc<Node>> {
+        self.nodes.list()
+    }
+
+    /// The pods of one endpoint as last seen.
+    pub fn pods_of(&self, endpoint: &str) -> Vec<Arc<Pod>> {
+        let ours = |pod: &Arc<Pod>| pod.labels().get(names::LABEL_ENDPOINT).is_some_and(|name| name == endpoint);
+        self.pods.list().into_iter().filter(ours).collect()
+    }
+}
+
+fn pages() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+/// Nodes report their heartbeat in their status; that alone is no news.
+fn node_is_same(old: &Node, new: &Node) -> bool {
+    old.spec == new.spec && old.status == new.status && old.labels() == new.labels()
+}
+
+fn prune_node(node: &mut Node) {
+    node.metadata.annotations = None;
+    if let Some(status) = &mut node.status {
+        status.images = None;
+        status.volumes_attached = None;
+        status.volumes_in_use = None;
+        for condition in status.conditions.iter_mut().flatten() {
+            condition.last_heartbeat_time = None;
+        }
+    }
+}
+
+/// Of other people's pods only what counts against a node's room is kept.
+fn prune_pod(pod: &mut Pod) {
+    pod.metadata.annotations = None;
+    pod.metadata.owner_references = None;
+    if pod.labels().contains_key(names::LABEL_ENDPOINT) {
+        return;
+    }
+    pod.metadata.labels = None;
+    if let Some(spec) = &mut pod.spec {
+        let spec = std::mem::take(spec);
+        let slim = |container: k8s_openapi::api::core::v1::Container| k8s_openapi::api::core::v1::Container {
+            name: container.name,
+            resources: container.resources,
+            restart_policy: container.restart_policy,
+            ..Default::default()
+        };
+        pod.spec = Some(k8s_openapi::api::core::v1::PodSpec {
+            node_name: spec.node_name,
+            overhead: spec.overhead,
+            containers: spec.containers.into_iter().map(slim).collect(),
+            init_containers: spec.init_containers.map(|all| all.into_iter().map(slim).collect()),
+            ..Default::default()
+        });
+    }
+    pod.status = pod.status.take().map(|status| k8s_openapi::api::core::v1::PodStatus {
+        phase: status.phase,
+        ..Default::default()
+    });
+}

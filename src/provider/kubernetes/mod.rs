@@ -1,0 +1,129 @@
+//! Clusters: a Deployment, a Service, a `PodDisruptionBudget` and Secrets for each endpoint.
+//!
+//! `facts` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
+//! `objects` the writes, `read` what a survey says about progress and trouble, `claim` whose the member is.
+
+mod claim;
+mod covers;
+pub mod engine;
+mod facts;
+mod found;
+pub mod nodes;
+mod objects;
+pub mod pods;
+mod read;
+pub mod render;
+mod spare;
+mod survey;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::Api;
+use kube::{Client, ResourceExt};
+
+use self::facts::{Watched, Watches};
+use self::survey::{Site, Survey};
+use super::{
+    Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted,
+};
+use crate::api::v1alpha1::{InferenceEndpoint, names};
+use crate::kube_ext::client::call_opt;
+
+/// The driver of one cluster.
+pub struct Kubernetes {
+    client: Client,
+    namespace: String,
+    install_id: String,
+    watched: OnceLock<Arc<Watched>>,
+    watches: Mutex<Option<Watches>>,
+    identity: OnceLock<String>,
+}
+
+impl Kubernetes {
+    /// A driver for the cluster behind `client`, working in `namespace` under `install_id`.
+    #[must_use]
+    pub fn new(client: Client, namespace: String, install_id: String) -> Self {
+        Self {
+            client,
+            namespace,
+            install_id,
+            watched: OnceLock::new(),
+            watches: Mutex::new(None),
+            identity: OnceLock::new(),
+        }
+    }
+
+    fn watched(&self) -> Result<&Arc<Watched>, ProviderError> {
+        self.watched.get().ok_or_else(|| ProviderError::new(ErrorClass::Transient, "the member is not watched yet"))
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site { client: &self.client, namespace: &self.namespace, install_id: &self.install_id }
+    }
+
+    fn identity_seen(&self) -> String {
+        self.identity.get().cloned().unwrap_or_default()
+    }
+}
+
+#[async_trait]
+impl Provider for Kubernetes {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    async fn identity(&self) -> Result<String, ProviderError> {
+        let uid = claim::cluster_uid(&self.client).await?;
+        // What is said about endpoints is said about the cluster that was met first.
+        let _ = self.identity.set(uid.clone());
+        Ok(uid)
+    }
+
+    async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
+        claim::claim(&self.client, &self.namespace, &self.install_id, hub_uid, takeover).await
+    }
+
+    fn watch(&self, listener: Listener) {
+        let (watched, watches) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
+        if self.watched.set(watched).is_ok() {
+            *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(watches);
+        }
+    }
+
+    fn facts(&self) -> Option<Arc<Facts>> {
+        self.watched.get().and_then(|watched| watched.facts())
+    }
+
+    async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
+        let survey = Survey::take(&self.site(), wanted).await?;
+        read::observation(&survey, wanted, self.watched()?, &self.site(), &self.identity_seen())
+    }
+
+    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
+        let survey = Survey::take(&self.site(), wanted).await?;
+        survey.put_right(&self.site(), wanted, self.watched()?).await
+    }
+
+    async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+        survey::remove(&self.site(), endpoint).await
+    }
+
+    async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let name = names::key_secret(endpoint);
+        let Some(secret) = call_opt("get secret", api.get(&name)).await? else { return Ok(None) };
+        if secret.labels().get(names::LABEL_ENDPOINT).map(String::as_str) != Some(endpoint) {
+            return Err(objects::foreign(&secret));
+        }
+        let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY));
+        let key = value.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok()).filter(|key| names::is_api_key(key));
+        key.map(|key| Some(Redacted::new(key))).ok_or_else(|| {
+            ProviderError::new(
+                ErrorClass::Invalid,
+                format!("Secret {name} on the member holds no API key of the expected form; delete it to have it made anew"),
+            )
+        })
+    }
+}

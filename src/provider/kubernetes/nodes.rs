@@ -1,0 +1,191 @@
+//! From a member's nodes and pods to what is free on each node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Container, Node, Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt;
+use roadstead_planner as planner;
+
+use super::pods::is_over;
+use crate::api::v1alpha1::quantity;
+
+/// Resources that every node has and that are no accelerators.
+const COMMON: [&str; 4] = ["cpu", "memory", "ephemeral-storage", "pods"];
+
+/// Amounts by resource name: thousandths of a core for `cpu`, whole units for everything else.
+type Amounts = BTreeMap<String, u64>;
+
+/// The member's nodes as the planner sees them: free is what is allocatable less what every bound pod asks for.
+#[must_use]
+pub fn planner_nodes(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<planner::Node> {
+    let mut used: BTreeMap<&str, Amounts> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| !is_over(pod)) {
+        if let Some(spec) = &pod.spec
+            && let Some(node) = spec.node_name.as_deref()
+        {
+            add(used.entry(node).or_default(), &requests(spec));
+        }
+    }
+    let nothing = Amounts::new();
+    nodes.iter().map(|node| planner_node(node, used.get(node.name_any().as_str()).unwrap_or(&nothing))).collect()
+}
+
+fn planner_node(node: &Node, used: &Amounts) -> planner::Node {
+    let status = node.status.as_ref();
+    let allocatable = amounts(status.and_then(|status| status.allocatable.as_ref()));
+    let free = |resource: &str| {
+        let used = used.get(resource).copied().unwrap_or(0);
+        allocatable.get(resource).copied().unwrap_or(0).saturating_sub(used)
+    };
+    let devices = || allocatable.keys().filter(|resource| !is_common(resource));
+    let count = |amount: u64| u32::try_from(amount).unwrap_or(u32::MAX);
+    planner::Node {
+        name: node.name_any(),
+        labels: node.labels().clone(),
+        taints: taints(node),
+        schedulable: is_schedulable(node),
+        allocatable_accelerators: devices()
+            .map(|device| (device.clone(), count(allocatable.get(device).copied().unwrap_or(0))))
+            .collect(),
+        free_accelerators: devices().map(|device| (device.clone(), count(free(device)))).collect(),
+        free: planner::Resources {
+            cpu_millis: free("cpu"),
+            memory_bytes: free("memory"),
+            ephemeral_storage_bytes: free("ephemeral-storage"),
+        },
+    }
+}
+
+fn is_common(resource: &str) -> bool {
+    COMMON.contains(&resource) || resource.starts_with("hugepages-")
+}
+
+fn is_schedulable(node: &Node) -> bool {
+    let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let ready = conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ready && !cordoned
+}
+
+fn taints(node: &Node) -> Vec<planner::Taint> {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    taints
+        .into_iter()
+        .flatten()
+        .filter_map(|taint| {
+            let effect = match taint.effect.as_str() {
+                "NoSchedule" => planner::Effect::NoSchedule,
+                "NoExecute" => planner::Effect::NoExecute,
+                "PreferNoSchedule" => planner::Effect::PreferNoSchedule,
+                _ => return None,
+            };
+            Some(planner::Taint { key: taint.key.clone(), value: taint.value.clone().unwrap_or_default(), effect })
+        })
+        .collect()
+}
+
+/// What a pod asks for: its containers together or its largest init container, whichever is more, and its overhead.
+///
+/// Init containers with restart policy Always run beside the others and count with them.
+fn requests(spec: &PodSpec) -> Amounts {
+    let (beside, before): (Vec<&Container>, Vec<&Container>) =
+        spec.init_containers.iter().flatten().partition(|container| container.restart_policy.as_deref() == Some("Always"));
+    let mut total = Amounts::new();
+    for container in spec.containers.iter().chain(beside) {
+        add(&mut total, &requests_of(container));
+    }
+    for container in before {
+        for (resource, amount) in requests_of(container) {
+            let largest = total.entry(resource).or_default();
+            *largest = (*largest).max(amount);
+        }
+    }
+    add(&mut total, &amounts(spec.overhead.as_ref()));
+    total
+}
+
+fn requests_of(container: &Container) -> Amounts {
+    amounts(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
+}
+
+/// An amount that cannot be read counts as nothing; the API server lets none in.
+fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
+    let read = |resource: &str, amount: &Quantity| {
+        if resource == "cpu" { quantity::millis(amount) } else { quantity::units(amount) }.unwrap_or(0)
+    };
+    quantities.into_iter().flatten().map(|(resource, amount)| (resource.clone(), read(resource, amount))).collect()
+}
+
+fn add(total: &mut Amounts, more: &Amounts) {
+    for (resource, amount) in more {
+        let sum = total.entry(resource.clone()).or_default();
+        *sum = sum.saturating_add(*amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn node(extra: Value) -> Arc<Node> {
+        let mut node = json!({
+            "metadata": {"name": "n"},
+            "spec": {},
+            "status": {
+                "allocatable": {"cpu": "8", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "110", "nvidia.com/gpu": "8"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        });
+        node["spec"] = extra;
+        Arc::new(serde_json::from_value(node).unwrap())
+    }
+
+    fn pod(phase: &str, spec: Value) -> Arc<Pod> {
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": spec, "status": {"phase": phase}});
+        pod["spec"]["nodeName"] = json!("n");
+        Arc::new(serde_json::from_value(pod).unwrap())
+    }
+
+    fn container(requests: &Value) -> Value {
+        json!({"name": "c", "resources": {"requests": requests}})
+    }
+
+    fn only(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> planner::Node {
+        planner_nodes(nodes, pods).remove(0)
+    }
+
+    #[test]
+    fn what_is_free_is_what_no_live_pod_asks_for() {
+        let asks = container(&json!({"cpu": "500m", "memory": "1Gi", "nvidia.com/gpu": "2"}));
+        let pods = [
+            pod("Running", json!({"containers": [asks, asks], "overhead": {"cpu": "100m"}})),
+            pod("Succeeded", json!({"containers": [asks]})),
+        ];
+        let node = only(&[node(json!({}))], &pods);
+        assert_eq!(node.free_accelerators["nvidia.com/gpu"], 4);
+        assert_eq!(node.allocatable_accelerators["nvidia.com/gpu"], 8);
+        assert_eq!(node.free.cpu_millis, 8000 - 1100);
+        assert_eq!(node.free.memory_bytes, 62 << 30);
+        assert!(!node.free_accelerators.contains_key("pods"));
+    }
+
+    #[test]
+    fn the_largest_init_container_counts_where_it_asks_for_more() {
+        let small = container(&json!({"cpu": "1"}));
+        let large = container(&json!({"cpu": "4"}));
+        let mut beside = small.clone();
+        beside["restartPolicy"] = json!("Always");
+        let pods = [pod("Running", json!({"containers": [small], "initContainers": [large, beside]}))];
+        assert_eq!(only(&[node(json!({}))], &pods).free.cpu_millis, 4000);
+    }
+
+    #[test]
+    fn cordoned_nodes_and_taints_are_seen() {
+        let node = only(&[node(json!({"unschedulable": true, "taints": [{"key": "k", "effect": "NoSchedule"}]}))], &[]);
+        assert!(!node.schedulable);
+        assert_eq!(node.taints.len(), 1);
+    }
+}

@@ -1,0 +1,153 @@
+//! From a survey to what it means: how far the endpoint is, where it is reached, what is wrong.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Node, Service};
+use kube::ResourceExt;
+
+use super::facts::Watched;
+use super::pods::{self, UNSCHEDULABLE};
+use super::render::Rollout;
+use super::survey::{Site, Survey};
+use crate::api::v1alpha1::{ExposeType, ExternalId, reasons};
+use crate::provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, Wanted};
+
+/// What the survey says of the wanted endpoint.
+///
+/// # Errors
+/// `Bug` if something cannot be written as JSON.
+pub fn observation(
+    survey: &Survey,
+    wanted: &Wanted,
+    watched: &Watched,
+    site: &Site<'_>,
+    cluster_uid: &str,
+) -> Result<Observation, ProviderError> {
+    let desired = survey.desired(site, wanted, watched)?;
+    if let Some(foreign) = survey.foreign(&desired) {
+        return Ok(Observation::Foreign { message: foreign.message });
+    }
+    let Some(deployment) = &survey.deployment else { return Ok(Observation::Absent) };
+    let progress = progress(deployment);
+    let status = deployment.status.clone().unwrap_or_default();
+    Ok(Observation::Present(Box::new(Present {
+        in_sync: survey.in_sync(&desired)?,
+        external_id: ExternalId {
+            cluster_uid: cluster_uid.to_owned(),
+            namespace: site.namespace.to_owned(),
+            uid: deployment.uid().unwrap_or_default(),
+        },
+        template_hash: desired.hash,
+        template_digest: desired.digest,
+        replicas: status.replicas.unwrap_or(0),
+        ready_replicas: status.ready_replicas.unwrap_or(0),
+        url: url(survey.service.as_ref(), wanted, watched),
+        trouble: trouble(survey, wanted, watched, &progress),
+        progress,
+    })))
+}
+
+/// Available alone is not enough: it stays true while a new form of the pods is stuck.
+fn progress(deployment: &Deployment) -> Progress {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let starting = |message: String| Progress::Starting { message };
+    if status.observed_generation < deployment.metadata.generation {
+        return starting("the member has not taken up the newest form yet".to_owned());
+    }
+    let (total, updated, available) =
+        (status.replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
+    if updated < wanted {
+        return starting(format!("{updated} of {wanted} replicas have the newest form"));
+    }
+    if total > updated {
+        return starting(format!("{} replicas of a former form are ending", total - updated));
+    }
+    if available < wanted {
+        return starting(format!("{available} of {wanted} replicas are available"));
+    }
+    Progress::Serving
+}
+
+fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progress) -> Option<Trouble> {
+    if *progress == Progress::Serving {
+        return None;
+    }
+    let pods = watched.pods_of(&wanted.endpoint.name_any());
+    let trouble = pods::trouble(pods.iter().map(AsRef::as_ref));
+    let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
+    let waits_for_itself = trouble.as_ref().is_none_or(|trouble| trouble.reason == UNSCHEDULABLE);
+    if survey.rollout() == Rollout::InPlace && waits_for_itself && (ending || trouble.is_none()) {
+        let accelerator = &wanted.endpoint.spec.accelerator;
+        return Some(Trouble {
+            class: ErrorClass::Transient,
+            reason: reasons::RECREATE_NO_SPARE_CAPACITY,
+            message: format!(
+                "replicas restart in place, for no node has {} {} spare: requests fail until they are back",
+                accelerator.count, accelerator.type_
+            ),
+            since: None,
+        });
+    }
+    trouble
+}
+
+/// The address that clients use.
+fn url(service: Option<&Service>, wanted: &Wanted, watched: &Watched) -> Option<String> {
+    let service = service?;
+    let spec = service.spec.as_ref()?;
+    let port = spec.ports.as_ref()?.first()?;
+    let expose = wanted.target.spec.kubernetes.as_ref()?.expose.type_;
+    match expose {
+        ExposeType::ClusterIP => {
+            Some(format!("http://{}.{}.svc:{}", service.name_any(), service.namespace()?, port.port))
+        }
+        ExposeType::NodePort => {
+            let host = node_address(wanted, watched)?;
+            Some(format!("http://{}:{}", bracketed(&host), port.node_port?))
+        }
+        ExposeType::LoadBalancer => {
+            let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
+            let host = ingress.hostname.clone().or_else(|| ingress.ip.clone()).filter(|host| is_host(host))?;
+            Some(format!("http://{}:{}", bracketed(&host), port.port))
+        }
+    }
+}
+
+/// What a member returns is untrusted: only a plain address or name becomes part of a URL.
+fn is_host(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    text.parse::<IpAddr>().is_ok() || ((1..=253).contains(&text.len()) && text.bytes().all(plain))
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// The address of one node: the one that stands in the URL now while its node is ready, else that of a node with a pod.
+fn node_address(wanted: &Wanted, watched: &Watched) -> Option<String> {
+    let nodes = watched.nodes();
+    let ready: Vec<(&Node, String)> =
+        nodes.iter().filter(|node| is_ready(node)).filter_map(|node| Some((node.as_ref(), address(node)?))).collect();
+    let current = wanted.endpoint.status.as_ref().and_then(|status| status.url.clone()).unwrap_or_default();
+    if let Some((_, address)) = ready.iter().find(|(_, address)| current.contains(&format!("//{}:", bracketed(address)))) {
+        return Some(address.clone());
+    }
+    let pods = watched.pods_of(&wanted.endpoint.name_any());
+    let holds = |node: &Node| {
+        pods.iter().any(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == node.metadata.name.as_deref())
+    };
+    ready.iter().find(|(node, _)| holds(node)).or_else(|| ready.first()).map(|(_, address)| address.clone())
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+fn address(node: &Node) -> Option<String> {
+    let addresses = node.status.as_ref()?.addresses.as_ref()?;
+    let of = |type_: &str| addresses.iter().find(|address| address.type_ == type_ && is_host(&address.address));
+    of("ExternalIP").or_else(|| of("InternalIP")).map(|address| address.address.clone())
+}

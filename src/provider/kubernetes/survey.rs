@@ -1,0 +1,277 @@
+//! What stands on a member of one endpoint, what should, and the way from the one to the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::{Api, PropagationPolicy};
+use kube::{Client, Resource, ResourceExt};
+
+use super::facts::Watched;
+use super::objects::{self, Object};
+use super::render::{self, Identity, Rollout, copied_name};
+use super::spare::has_spare;
+use crate::api::v1alpha1::{InferenceEndpoint, names};
+use crate::provider::{ErrorClass, ProviderError, Removal, Wanted};
+
+/// Names the copies of tenants' Secrets, on the Secret of the API key.
+const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
+
+/// What stands on a member of one endpoint.
+pub struct Survey {
+    /// The Secret of the API key.
+    pub key: Option<Secret>,
+    /// The copies of the tenant's Secrets, by the tenant's name of each.
+    pub copies: BTreeMap<String, Option<Secret>>,
+    /// The Deployment.
+    pub deployment: Option<Deployment>,
+    /// The Service.
+    pub service: Option<Service>,
+    /// The disruption budget.
+    pub budget: Option<PodDisruptionBudget>,
+}
+
+/// What should stand there.
+pub struct Desired {
+    key: Secret,
+    copies: BTreeMap<String, Secret>,
+    deployment: Deployment,
+    service: Service,
+    budget: PodDisruptionBudget,
+    /// The hash of what the pods are made from.
+    pub hash: String,
+    /// The digest of the rendered template.
+    pub digest: String,
+}
+
+fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(client: &Client, namespace: &str) -> Api<K> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+/// An endpoint's place on a member.
+pub struct Site<'a> {
+    /// The member.
+    pub client: &'a Client,
+    /// The namespace there.
+    pub namespace: &'a str,
+    /// Under which id.
+    pub install_id: &'a str,
+}
+
+impl Survey {
+    /// Reads everything that belongs to the wanted endpoint.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`] of a read.
+    pub async fn take(site: &Site<'_>, wanted: &Wanted) -> Result<Self, ProviderError> {
+        let name = wanted.endpoint.name_any();
+        let (client, namespace) = (site.client, site.namespace);
+        let secrets: Api<Secret> = api(client, namespace);
+        let key_name = names::key_secret(&name);
+        let (deployments, services, budgets) =
+            (api(client, namespace), api(client, namespace), api(client, namespace));
+        let (key, deployment, service, budget) = tokio::try_join!(
+            objects::read(&secrets, &key_name),
+            objects::read(&deployments, &name),
+            objects::read(&services, &name),
+            objects::read(&budgets, &name),
+        )?;
+        let mut copies = BTreeMap::new();
+        for secret in wanted.secrets.keys() {
+            copies.insert(secret.clone(), objects::read(&secrets, &copied_name(&name, secret)).await?);
+        }
+        Ok(Self { key, copies, deployment, service, budget })
+    }
+
+    /// What should stand there. The template is rendered only when what it is made from changed.
+    ///
+    /// # Errors
+    /// `Bug` if something cannot be written as JSON.
+    pub fn desired(&self, site: &Site<'_>, wanted: &Wanted, watched: &Watched) -> Result<Desired, ProviderError> {
+        let owner_uid = self.key.as_ref().and_then(ResourceExt::uid);
+        let key_identity =
+            Identity { endpoint: &wanted.endpoint, install_id: site.install_id, namespace: site.namespace, owner_uid: None };
+        let identity = Identity { owner_uid: owner_uid.as_deref(), ..key_identity };
+        let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
+        let hash = render::template_hash(&wanted.endpoint.spec, &wanted.secrets).map_err(bug)?;
+        let (template, rendered, rollout) = match self.standing_template(wanted, &hash) {
+            Some(standing) => standing,
+            None => {
+                let template = render::pod_template(&identity);
+                let rendered = serde_json::to_string(&template).map_err(bug)?;
+                let spare = has_spare(watched.facts().as_deref(), &wanted.endpoint.spec);
+                (template, rendered, if spare { Rollout::Surge } else { Rollout::InPlace })
+            }
+        };
+        let digest = render::digest(&rendered);
+        let copies: BTreeMap<String, Secret> = wanted
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.clone(), render::copied_secret(&identity, name, secret)))
+            .collect();
+        let mut key = render::key_secret(&key_identity, &wanted.api_key);
+        let listed: Vec<String> = copies.values().map(ResourceExt::name_any).collect();
+        key.annotations_mut().insert(ANNOTATION_COPIES.to_owned(), listed.join(","));
+        let expose = wanted.target.spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.expose);
+        let Some(expose) = expose else {
+            return Err(ProviderError::new(ErrorClass::Invalid, "the target's spec.kubernetes is missing"));
+        };
+        Ok(Desired {
+            key,
+            copies,
+            deployment: render::deployment(&identity, template, rendered, hash.clone(), rollout),
+            service: render::service(&identity, expose),
+            budget: render::disruption_budget(&identity),
+            hash,
+            digest,
+        })
+    }
+
+    /// The template as it was rendered, if it was made from what is wanted now and nobody changed it.
+    fn standing_template(&self, wanted: &Wanted, hash: &str) -> Option<(PodTemplateSpec, String, Rollout)> {
+        let deployment = self.deployment.as_ref()?;
+        if deployment.annotations().get(names::ANNOTATION_TEMPLATE_HASH).map(String::as_str) != Some(hash) {
+            return None;
+        }
+        let rendered = deployment.annotations().get(names::ANNOTATION_TEMPLATE)?.clone();
+        let recorded = wanted.endpoint.status.as_ref().filter(|status| status.template_hash.as_deref() == Some(hash));
+        if let Some(digest) = recorded.and_then(|status| status.template_digest.as_ref())
+            && *digest != render::digest(&rendered)
+        {
+            return None;
+        }
+        let template = serde_json::from_str(&rendered).ok()?;
+        Some((template, rendered, self.rollout()))
+    }
+
+    /// How the standing Deployment rolls out.
+    pub fn rollout(&self) -> Rollout {
+        let rolling = self
+            .deployment
+            .as_ref()
+            .and_then(|deployment| deployment.spec.as_ref())
+            .and_then(|spec| spec.strategy.as_ref())
+            .and_then(|strategy| strategy.rolling_update.as_ref())
+            .and_then(|rolling| rolling.max_surge.clone());
+        let none = k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(0);
+        if rolling == Some(none) { Rollout::InPlace } else { Rollout::Surge }
+    }
+
+    /// Something that has one of the names and is not ours.
+    pub fn foreign(&self, desired: &Desired) -> Option<ProviderError> {
+        fn check<K: Object>(live: Option<&K>, wanted: &K) -> Option<ProviderError> {
+            live.filter(|live| !objects::is_ours(*live, wanted)).map(objects::foreign)
+        }
+        check(self.key.as_ref(), &desired.key)
+            .or_else(|| check(self.deployment.as_ref(), &desired.deployment))
+            .or_else(|| check(self.service.as_ref(), &desired.service))
+            .or_else(|| check(self.budget.as_ref(), &desired.budget))
+    }
+
+    /// Whether everything stands as it should.
+    ///
+    /// # Errors
+    /// `Bug` if something cannot be written as JSON.
+    pub fn in_sync(&self, desired: &Desired) -> Result<bool, ProviderError> {
+        fn check<K: Object>(live: Option<&K>, wanted: &K) -> Result<bool, ProviderError> {
+            live.map_or(Ok(false), |live| objects::in_sync(live, wanted))
+        }
+        for (name, wanted) in &desired.copies {
+            if !check(self.copies.get(name).and_then(Option::as_ref), wanted)? {
+                return Ok(false);
+            }
+        }
+        Ok(check(self.key.as_ref(), &desired.key)?
+            && check(self.deployment.as_ref(), &desired.deployment)?
+            && check(self.service.as_ref(), &desired.service)?
+            && check(self.budget.as_ref(), &desired.budget)?)
+    }
+
+    /// Creates what is missing and puts right what differs. The Secret of the key comes first: it owns the rest.
+    ///
+    /// # Errors
+    /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
+    pub async fn put_right(mut self, site: &Site<'_>, wanted: &Wanted, watched: &Watched) -> Result<(), ProviderError> {
+        let secrets: Api<Secret> = api(site.client, site.namespace);
+        let dropped = self.dropped_copies(wanted);
+        let desired = self.desired(site, wanted, watched)?;
+        self.key = Some(objects::put_right(&secrets, self.key.take(), &desired.key).await?);
+        // Only now is the owner's UID known.
+        let desired = self.desired(site, wanted, watched)?;
+        for (name, copy) in &desired.copies {
+            objects::put_right(&secrets, self.copies.remove(name).flatten(), copy).await?;
+        }
+        objects::put_right(&api(site.client, site.namespace), self.deployment, &desired.deployment).await?;
+        objects::put_right(&api(site.client, site.namespace), self.service, &desired.service).await?;
+        objects::put_right(&api(site.client, site.namespace), self.budget, &desired.budget).await?;
+        for name in dropped {
+            remove_one(&secrets, &name, &wanted.endpoint.name_any(), site.install_id, PropagationPolicy::Background).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies that were made once and are not named any more.
+    fn dropped_copies(&self, wanted: &Wanted) -> Vec<String> {
+        let endpoint = wanted.endpoint.name_any();
+        let kept: BTreeSet<String> = wanted.secrets.keys().map(|name| copied_name(&endpoint, name)).collect();
+        let listed = self.key.as_ref().and_then(|key| key.annotations().get(ANNOTATION_COPIES));
+        let names = listed.into_iter().flat_map(|listed| listed.split(',')).filter(|name| !name.is_empty());
+        names.filter(|name| !kept.contains(*name)).map(ToOwned::to_owned).collect()
+    }
+}
+
+/// Removes everything of an endpoint; called until nothing is left.
+///
+/// # Errors
+/// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
+pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+    let name = endpoint.name_any();
+    let secrets: Api<Secret> = api(site.client, site.namespace);
+    let deployments: Api<Deployment> = api(site.client, site.namespace);
+    // Foreground: the Deployment stays until its pods are gone, so its absence means theirs.
+    if remove_one(&deployments, &name, &name, site.install_id, PropagationPolicy::Foreground).await? {
+        return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are ending") });
+    }
+    let mut left = Vec::new();
+    let services: Api<Service> = api(site.client, site.namespace);
+    let budgets: Api<PodDisruptionBudget> = api(site.client, site.namespace);
+    if remove_one(&services, &name, &name, site.install_id, PropagationPolicy::Background).await? {
+        left.push(format!("Service {name}"));
+    }
+    if remove_one(&budgets, &name, &name, site.install_id, PropagationPolicy::Background).await? {
+        left.push(format!("PodDisruptionBudget {name}"));
+    }
+    let key = names::key_secret(&name);
+    let copies = match objects::read(&secrets, &key).await? {
+        Some(secret) => secret.annotations().get(ANNOTATION_COPIES).cloned().unwrap_or_default(),
+        None => String::new(),
+    };
+    for secret in copies.split(',').filter(|copy| !copy.is_empty()).chain([key.as_str()]) {
+        if remove_one(&secrets, secret, &name, site.install_id, PropagationPolicy::Background).await? {
+            left.push(format!("Secret {secret}"));
+        }
+    }
+    if left.is_empty() { Ok(Removal::Gone) } else { Ok(Removal::InProgress { message: format!("{} are ending", left.join(", ")) }) }
+}
+
+/// Deletes one object if it is ours; says whether something was there.
+async fn remove_one<K: Object>(
+    api: &Api<K>,
+    name: &str,
+    endpoint: &str,
+    install_id: &str,
+    propagation: PropagationPolicy,
+) -> Result<bool, ProviderError> {
+    let Some(live) = objects::read(api, name).await? else { return Ok(false) };
+    let label = |label: &str| live.labels().get(label).map(String::as_str);
+    if label(names::LABEL_ENDPOINT) != Some(endpoint) || label(names::LABEL_INSTALL_ID) != Some(install_id) {
+        // Somebody else's thing under our name: it is not ours to remove, and nothing of ours is left under it.
+        return Ok(false);
+    }
+    if live.meta().deletion_timestamp.is_none() {
+        objects::delete(api, &live, propagation).await?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,74 @@
+//! A provider that counts and times every call to the one inside it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use super::{Claim, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
+use crate::api::v1alpha1::InferenceEndpoint;
+use crate::telemetry::metrics::Metrics;
+
+/// Decorates a [`Provider`] with metrics; the calls themselves are unchanged.
+pub struct Metered<P> {
+    inner: P,
+    metrics: Arc<Metrics>,
+}
+
+impl<P: Provider> Metered<P> {
+    /// Counts the calls of `inner` in `metrics`.
+    pub fn new(inner: P, metrics: Arc<Metrics>) -> Self {
+        Self { inner, metrics }
+    }
+
+    async fn count<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let start = Instant::now();
+        let result = call.await;
+        let outcome = result.as_ref().map_or_else(|error| error.class.as_str(), |_| "success");
+        self.metrics.provider_request(self.inner.name(), operation, outcome, start.elapsed());
+        result
+    }
+}
+
+#[async_trait]
+impl<P: Provider> Provider for Metered<P> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    async fn identity(&self) -> Result<String, ProviderError> {
+        self.count("identity", self.inner.identity()).await
+    }
+
+    async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
+        self.count("claim", self.inner.claim(hub_uid, takeover)).await
+    }
+
+    fn watch(&self, listener: Listener) {
+        self.inner.watch(listener);
+    }
+
+    fn facts(&self) -> Option<Arc<Facts>> {
+        self.inner.facts()
+    }
+
+    async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
+        self.count("observe", self.inner.observe(wanted)).await
+    }
+
+    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
+        self.count("apply", self.inner.apply(wanted)).await
+    }
+
+    async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+        self.count("remove", self.inner.remove(endpoint)).await
+    }
+
+    async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
+        self.count("api_key", self.inner.api_key(endpoint)).await
+    }
+}

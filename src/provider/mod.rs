@@ -1,0 +1,228 @@
+//! What every place that serves models must be able to do, and how its failures are told apart.
+//!
+//! A driver knows one provider and nothing of placement; the core knows no provider by name. The calls are few and
+//! level-based so that clusters and managed services fit alike: a service that creates asynchronously answers
+//! [`Provider::observe`] with [`Progress::Starting`] for as long as it takes, and a refusal that arrives late (no
+//! capacity, quota) comes as [`Present::trouble`] with its class.
+
+pub mod error;
+pub mod kubernetes;
+pub mod metered;
+pub mod probe;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use roadstead_planner as planner;
+
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, ServingTarget};
+pub use error::{ErrorClass, ProviderError, bounded};
+
+/// An API key or another value that must never be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Redacted(String);
+
+impl Redacted {
+    /// Wraps `value`.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// The data of one Secret that a deployment names, by key.
+pub type SecretData = BTreeMap<String, k8s_openapi::ByteString>;
+
+/// Everything a driver needs to make an endpoint what it should be.
+#[derive(Clone)]
+pub struct Wanted {
+    /// The record of the decision.
+    pub endpoint: Arc<InferenceEndpoint>,
+    /// The target as it is declared now.
+    pub target: Arc<ServingTarget>,
+    /// The endpoint's own API key.
+    pub api_key: Redacted,
+    /// The tenant's Secrets that the endpoint's template names, by Secret name.
+    pub secrets: Arc<BTreeMap<String, Secret>>,
+}
+
+/// A tenant's Secret, as read for copying.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its Kubernetes type, such as `Opaque`.
+    pub kind: String,
+    /// Its data.
+    pub data: SecretData,
+}
+
+/// What a provider shows of one endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// Nothing of that name is there.
+    Absent,
+    /// Something of that name is there that is not ours: it is reported, never touched.
+    Foreign {
+        /// What was found, in a sentence.
+        message: String,
+    },
+    /// The endpoint is there.
+    Present(Box<Present>),
+}
+
+/// An endpoint as the provider shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Present {
+    /// Nothing is left to be created or changed.
+    pub in_sync: bool,
+    /// What identifies the endpoint at the provider.
+    pub external_id: ExternalId,
+    /// Hash of the resolved template that is in force there.
+    pub template_hash: String,
+    /// Digest of the rendered template that is in force there.
+    pub template_digest: String,
+    /// Replicas that exist.
+    pub replicas: i32,
+    /// Replicas that pass the provider's own checks.
+    pub ready_replicas: i32,
+    /// The address that clients use, once there is one.
+    pub url: Option<String>,
+    /// How far the endpoint is.
+    pub progress: Progress,
+    /// The most telling thing that is wrong, if anything is.
+    pub trouble: Option<Trouble>,
+}
+
+/// How far an endpoint is at its provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It is being created or changed; not all replicas are of the newest form yet.
+    Starting {
+        /// What it waits for, in a sentence.
+        message: String,
+    },
+    /// All replicas are of the newest form and pass the provider's own checks.
+    Serving,
+}
+
+/// Something is wrong with an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind of trouble: decides what is done about it.
+    pub class: ErrorClass,
+    /// A CamelCase reason for the condition.
+    pub reason: &'static str,
+    /// A sentence for people; bounded and without secrets.
+    pub message: String,
+    /// Since when, where the provider says so.
+    pub since: Option<Time>,
+}
+
+/// Whether an endpoint is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// The provider has confirmed that nothing is left.
+    Gone,
+    /// Asked for; not confirmed yet.
+    InProgress {
+        /// What is still there, in a sentence.
+        message: String,
+    },
+}
+
+/// What is known of a target's capacity and of our endpoints there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// The nodes, where the provider has such a thing.
+    pub nodes: Option<Vec<planner::Node>>,
+    /// Pods that are bound to nodes, by endpoint and node.
+    pub bound: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Every endpoint there that carries our install id.
+    pub found: Vec<planner::Found>,
+}
+
+/// What a provider reports by itself, so that nobody has to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderEvent {
+    /// [`Provider::facts`] has something new.
+    Facts,
+    /// The endpoint of this name changed there.
+    Endpoint(String),
+}
+
+/// Where a provider reports to.
+pub type Listener = Arc<dyn Fn(ProviderEvent) + Send + Sync>;
+
+/// Who a place belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// This hub.
+    Ours,
+    /// Another hub that uses the same install id.
+    Other {
+        /// The UID of that hub's `kube-system` namespace.
+        hub_uid: String,
+    },
+}
+
+/// One place that serves models: a cluster, or one (provider, account, region).
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The provider's name for metrics; a small fixed set.
+    fn name(&self) -> &'static str;
+
+    /// The identity of the place, such as the UID of a cluster's `kube-system` namespace.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`]; `Unauthorized` means that the credentials are refused.
+    async fn identity(&self) -> Result<String, ProviderError>;
+
+    /// Claims the place for the hub `hub_uid`, taking it over from `takeover` if that hub holds it.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`].
+    async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError>;
+
+    /// Begins to watch the place: from now on [`facts`](Self::facts) are kept, and `listener` is told of news.
+    fn watch(&self, listener: Listener);
+
+    /// The newest facts; `None` until everything has been listed once.
+    fn facts(&self) -> Option<Arc<Facts>>;
+
+    /// What is there of the wanted endpoint.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`]; an endpoint that is not there is [`Observation::Absent`].
+    async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError>;
+
+    /// Creates the endpoint or puts right what differs. Asking twice makes nothing twice.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`]; `Conflict` where something that is not ours has the name.
+    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError>;
+
+    /// Removes the endpoint; called until it answers [`Removal::Gone`].
+    ///
+    /// # Errors
+    /// Any [`ProviderError`].
+    async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError>;
+
+    /// The API key of an endpoint that exists there already; `None` if there is none.
+    ///
+    /// # Errors
+    /// `Invalid` if what is there is not a key of ours, else any [`ProviderError`].
+    async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError>;
+}

@@ -1,0 +1,42 @@
+//! Log lines: text for people, JSON for collectors.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// kube logs every refused call as an error; the caller knows better whether it is one.
+const QUIET: &str = "kube_client::client::builder=off";
+
+/// Starts logging to standard error. `filter` is a level, or directives such as `info,roadstead=debug`.
+///
+/// # Errors
+/// When the filter cannot be read, or logging was started before.
+pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .with_context(|| format!("{filter:?} is not a log filter (--log); try info, debug or info,roadstead=debug"))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Text => {
+            let ansi = std::io::stderr().is_terminal();
+            registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi)).try_init()?;
+        }
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(layer.with_writer(std::io::stderr)).try_init()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Metrics: controller-runtime's names where it has one, so that dashboards work, and ours where it has none.
+//!
+//! Labels are small fixed sets, or names of targets (of which there are hundreds at most); never names of deployments.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Reconciles take from a millisecond (nothing to do) to the call timeout of ten seconds, several times over.
+const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Provider calls are network calls with a limit of ten seconds each, a few in a row.
+const PROVIDER_BUCKETS: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+/// Planning is meant to take less than a millisecond.
+const PLANNING_BUCKETS: [f64; 8] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.1];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ControllerLabels {
+    controller: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    controller: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NameLabels {
+    name: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: &'static str,
+    operation: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OperationLabels {
+    provider: &'static str,
+    operation: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    target: String,
+}
+
+type Count<L> = Family<L, Counter>;
+type Level<L> = Family<L, Gauge>;
+type Times<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The operator's metrics.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Count<ResultLabels>,
+    errors: Count<ControllerLabels>,
+    panics: Count<ControllerLabels>,
+    reconcile_time: Times<ControllerLabels>,
+    max_concurrent: Level<ControllerLabels>,
+    active: Level<ControllerLabels>,
+    depth: Level<NameLabels>,
+    leader: Level<NameLabels>,
+    provider_requests: Count<ProviderLabels>,
+    provider_time: Times<OperationLabels>,
+    placements: Count<ReasonLabels>,
+    planning_time: Histogram,
+    abandoned: Counter,
+    target_ready: Level<TargetLabels>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            reconciles: Family::default(),
+            errors: Family::default(),
+            panics: Family::default(),
+            reconcile_time: Family::new_with_constructor(|| Histogram::new(RECONCILE_BUCKETS)),
+            max_concurrent: Family::default(),
+            active: Family::default(),
+            depth: Family::default(),
+            leader: Family::default(),
+            provider_requests: Family::default(),
+            provider_time: Family::new_with_constructor(|| Histogram::new(PROVIDER_BUCKETS)),
+            placements: Family::default(),
+            planning_time: Histogram::new(PLANNING_BUCKETS),
+            abandoned: Counter::default(),
+            target_ready: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    /// Counters get the suffix `_total` when they are written out.
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("controller_runtime_reconcile", "Reconciles, by controller and result", self.reconciles.clone());
+        r.register("controller_runtime_reconcile_errors", "Reconciles that failed", self.errors.clone());
+        r.register("controller_runtime_reconcile_panics", "Reconciles that panicked", self.panics.clone());
+        r.register("controller_runtime_reconcile_time_seconds", "Time of a reconcile", self.reconcile_time.clone());
+        r.register(
+            "controller_runtime_max_concurrent_reconciles",
+            "How many objects a controller works on at once at most",
+            self.max_concurrent.clone(),
+        );
+        r.register("controller_runtime_active_workers", "Objects that are worked on now", self.active.clone());
+        r.register("workqueue_depth", "Objects that wait to be worked on", self.depth.clone());
+        r.register("leader_election_master_status", "1 while this process leads", self.leader.clone());
+        r.register("roadstead_provider_requests", "Calls to providers, by result", self.provider_requests.clone());
+        r.register(
+            "roadstead_provider_request_duration_seconds",
+            "Time of a call to a provider",
+            self.provider_time.clone(),
+        );
+        r.register("roadstead_placements", "Endpoints that were decided, by reason", self.placements.clone());
+        r.register("roadstead_planning_duration_seconds", "Time of planning one deployment", self.planning_time.clone());
+        r.register("roadstead_endpoints_abandoned", "Endpoints released by hand", self.abandoned.clone());
+        r.register("roadstead_target_ready", "1 while a target can be used", self.target_ready.clone());
+    }
+
+    /// Everything in the text format of `OpenMetrics`.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string cannot fail.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// A reconcile ended.
+    pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
+        self.reconciles.get_or_create(&ResultLabels { controller, result }).inc();
+        self.reconcile_time.get_or_create(&ControllerLabels { controller }).observe(took.as_secs_f64());
+        if result == "error" {
+            self.errors.get_or_create(&ControllerLabels { controller }).inc();
+        }
+    }
+
+    /// A reconcile panicked.
+    pub fn reconcile_panicked(&self, controller: &'static str) {
+        self.panics.get_or_create(&ControllerLabels { controller }).inc();
+    }
+
+    /// A worker is active until the returned guard is dropped.
+    pub fn active_worker(&self, controller: &'static str) -> ActiveWorker {
+        let gauge = self.active.get_or_create(&ControllerLabels { controller }).clone();
+        gauge.inc();
+        ActiveWorker { gauge }
+    }
+
+    /// How many objects `controller` may work on at once.
+    pub fn max_concurrent_reconciles(&self, controller: &'static str, limit: usize) {
+        self.max_concurrent.get_or_create(&ControllerLabels { controller }).set(level(limit));
+    }
+
+    /// How many objects wait for `controller`.
+    pub fn queue_depth(&self, controller: &'static str, depth: usize) {
+        self.depth.get_or_create(&NameLabels { name: controller }).set(level(depth));
+    }
+
+    /// Whether this process leads.
+    pub fn leader(&self, name: &'static str, leads: bool) {
+        self.leader.get_or_create(&NameLabels { name }).set(i64::from(leads));
+    }
+
+    /// A call to a provider ended.
+    pub fn provider_request(
+        &self,
+        provider: &'static str,
+        operation: &'static str,
+        result: &'static str,
+        took: Duration,
+    ) {
+        self.provider_requests.get_or_create(&ProviderLabels { provider, operation, result }).inc();
+        self.provider_time.get_or_create(&OperationLabels { provider, operation }).observe(took.as_secs_f64());
+    }
+
+    /// An endpoint was decided.
+    pub fn placed(&self, reason: &'static str) {
+        self.placements.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// A deployment was planned.
+    pub fn planned(&self, took: Duration) {
+        self.planning_time.observe(took.as_secs_f64());
+    }
+
+    /// An endpoint was released by hand.
+    pub fn abandoned(&self) {
+        self.abandoned.inc();
+    }
+
+    /// Whether a target can be used.
+    pub fn target_ready(&self, target: &str, ready: bool) {
+        self.target_ready.get_or_create(&TargetLabels { target: target.to_owned() }).set(i64::from(ready));
+    }
+
+    /// A target is gone.
+    pub fn target_gone(&self, target: &str) {
+        self.target_ready.remove(&TargetLabels { target: target.to_owned() });
+    }
+}
+
+fn level(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Counts a worker as active until it is dropped.
+pub struct ActiveWorker {
+    gauge: Gauge,
+}
+
+impl Drop for ActiveWorker {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_names_that_dashboards_know() {
+        let metrics = Metrics::new();
+        metrics.reconciled("modeldeployment", "error", Duration::from_millis(3));
+        metrics.leader("roadstead", true);
+        let worker = metrics.active_worker("modeldeployment");
+        let text = metrics.encode().unwrap();
+        for line in [
+            "controller_runtime_reconcile_total{controller=\"modeldeployment\",result=\"error\"} 1",
+            "controller_runtime_reconcile_errors_total{controller=\"modeldeployment\"} 1",
+            "controller_runtime_active_workers{controller=\"modeldeployment\"} 1",
+            "leader_election_master_status{name=\"roadstead\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        drop(worker);
+        assert!(metrics.encode().unwrap().contains("active_workers{controller=\"modeldeployment\"} 0"));
+    }
+}

@@ -1,0 +1,5 @@
+//! What the operator tells about itself: logs, metrics, and whether it lives and is ready.
+
+pub mod logging;
+pub mod metrics;
+pub mod server;

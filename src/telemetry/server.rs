@@ -1,0 +1,103 @@
+//! One HTTP listener: `/livez`, `/readyz` and `/metrics`.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::metrics::Metrics;
+
+/// What is still missing until the process is ready.
+#[derive(Clone)]
+pub struct Readiness {
+    missing: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+impl Readiness {
+    /// Ready once each of `parts` has been said to be.
+    #[must_use]
+    pub fn new(parts: &[&'static str]) -> Self {
+        Self { missing: Arc::new(Mutex::new(parts.iter().copied().collect())) }
+    }
+
+    /// Says that `part` is ready.
+    pub fn ready(&self, part: &'static str) {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
+    }
+
+    fn missing(&self) -> Vec<&'static str> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+}
+
+/// Answers on `listener` until `stop` resolves.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let app = Router::new()
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(ready).with_state(readiness))
+        .route("/metrics", get(show).with_state(metrics));
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let missing = readiness.missing();
+    if missing.is_empty() {
+        "ok".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", missing.join(", "))).into_response()
+    }
+}
+
+async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
+    match metrics.encode() {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    async fn ask(address: std::net::SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn readiness_names_what_is_missing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let readiness = Readiness::new(&["hub"]);
+        let server = tokio::spawn(serve(listener, Arc::new(Metrics::new()), readiness.clone(), std::future::pending()));
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("not ready: hub"), "{answer}");
+        readiness.ready("hub");
+        assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
+        assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
+        assert!(ask(address, "/metrics").await.contains("# EOF"));
+        server.abort();
+    }
+}
