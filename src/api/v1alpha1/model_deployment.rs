@@ -139,7 +139,7 @@ pub struct Shape {
 }
 
 /// Where a deployment may run, and what is preferred. An absent list allows everything.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementRules {
     /// Selects targets by their labels.
@@ -163,6 +163,20 @@ pub struct PlacementRules {
     /// Taints of targets that are stood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_tolerations: Vec<Toleration>,
+}
+
+impl Default for PlacementRules {
+    fn default() -> Self {
+        Self {
+            target_selector: None,
+            clouds: None,
+            regions: None,
+            jurisdictions: None,
+            capacity_types: default_capacity_types(),
+            cost: CostRules::default(),
+            target_tolerations: Vec::new(),
+        }
+    }
 }
 
 fn default_capacity_types() -> Vec<CapacityType> {

@@ -73,11 +73,11 @@ fn main_endpoint<'a>(live: &[&'a Arc<InferenceEndpoint>]) -> Option<&'a Arc<Infe
 
 /// Everything that may be billed; unknown as soon as one price is.
 fn hourly_cost(endpoints: &[Arc<InferenceEndpoint>]) -> Option<String> {
-    let costs = endpoints.iter().map(|endpoint| {
+    let mut costs = endpoints.iter().map(|endpoint| {
         let cost = endpoint.spec.hourly_cost.as_deref()?;
         MicroDollars::parse(cost).ok()
     });
-    let sum = costs.into_iter().try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)));
+    let sum = costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)));
     sum.map(|sum| sum.to_string())
 }
 
