@@ -5,13 +5,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use roadstead::cli::{Cli, Command, crd, run};
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
-        Command::Run(args) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(run::run(args))?;
-            Ok(ExitCode::SUCCESS)
-        }
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => operate(args),
         Command::Crd(args) => crd::run(&args),
-    }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn operate(args: run::RunArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run::run(args))?;
+    Ok(ExitCode::SUCCESS)
 }

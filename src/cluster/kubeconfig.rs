@@ -139,7 +139,7 @@ fn current(kubeconfig: &Kubeconfig) -> Result<(&Cluster, &AuthInfo), KubeconfigE
 }
 
 fn check_cluster(cluster: &Cluster, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
-    let uses = [
+    let used = [
         (cluster.certificate_authority.is_some(), "clusters[].cluster.certificate-authority", Feature::FilePaths),
         (cluster.proxy_url.is_some(), "clusters[].cluster.proxy-url", Feature::ProxyUrl),
         (
@@ -148,7 +148,7 @@ fn check_cluster(cluster: &Cluster, allowed: &AllowedKubeconfig) -> Result<(), K
             Feature::InsecureSkipTlsVerify,
         ),
     ];
-    refuse(&uses, allowed)?;
+    refuse(&used, allowed)?;
     match cluster.server.as_deref() {
         Some(server) if server.starts_with("https://") => Ok(()),
         Some(_) => Err(KubeconfigError::unusable("clusters[].cluster.server must begin with https://")),
@@ -156,19 +156,19 @@ fn check_cluster(cluster: &Cluster, allowed: &AllowedKubeconfig) -> Result<(), K
     }
 }
 
-fn check_user(user: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
-    let uses = [
-        (user.exec.is_some(), "users[].user.exec", Feature::Exec),
-        (user.auth_provider.is_some(), "users[].user.auth-provider", Feature::AuthProvider),
-        (user.token_file.is_some(), "users[].user.tokenFile", Feature::FilePaths),
-        (user.client_certificate.is_some(), "users[].user.client-certificate", Feature::FilePaths),
-        (user.client_key.is_some(), "users[].user.client-key", Feature::FilePaths),
+fn check_user(auth: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
+    let used = [
+        (auth.exec.is_some(), "users[].user.exec", Feature::Exec),
+        (auth.auth_provider.is_some(), "users[].user.auth-provider", Feature::AuthProvider),
+        (auth.token_file.is_some(), "users[].user.tokenFile", Feature::FilePaths),
+        (auth.client_certificate.is_some(), "users[].user.client-certificate", Feature::FilePaths),
+        (auth.client_key.is_some(), "users[].user.client-key", Feature::FilePaths),
     ];
-    refuse(&uses, allowed)
+    refuse(&used, allowed)
 }
 
-fn refuse(uses: &[(bool, &'static str, Feature)], allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
-    match uses.iter().find(|(used, _, feature)| *used && !allowed.features.contains(feature)) {
+fn refuse(features: &[(bool, &'static str, Feature)], allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
+    match features.iter().find(|(used, _, feature)| *used && !allowed.features.contains(feature)) {
         Some((_, field, feature)) => Err(KubeconfigError::Refused { field, feature: *feature }),
         None => Ok(()),
     }

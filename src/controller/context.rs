@@ -274,13 +274,24 @@ impl Context {
         }
     }
 
-    /// A target's state or capacity changed: those who wait for something, and those who are there, are looked at.
+    /// What is free on a target changed: those who wait for something are looked at.
     pub fn target_facts_changed(&self, name: &str) {
+        self.refresh_target(name);
+        self.enqueue_deployments(self.fleet.unsettled());
+        let connection = self.connections.get(name);
+        if connection.is_some_and(|connection| connection.usable().is_none()) {
+            // Its first facts may be all that it waited for.
+            self.queues.targets.add(Key::cluster(name), ());
+        }
+    }
+
+    /// Whether a target can be used changed: those who wait, those who are there, and its endpoints are looked at.
+    pub fn target_state_changed(&self, name: &str) {
         self.refresh_target(name);
         let mut keys = self.fleet.unsettled();
         keys.extend(self.fleet.deployments_on(name));
         self.enqueue_deployments(keys);
-        self.queues.targets.add(Key::cluster(name), ());
+        self.wake_endpoints_on(name);
     }
 
     /// Has every deployment decided again.

@@ -246,12 +246,9 @@ impl Elector {
                     token.set(began + self.config.renew_deadline);
                 }
                 // Somebody else wrote to it: if they took it, the next look shows it.
-                Ok(Err(error)) if error.is_conflict() => match self.reread().await {
-                    Some(newest) => lease = newest,
-                    None => {
-                        lost.send_replace(true);
-                        return;
-                    }
+                Ok(Err(error)) if error.is_conflict() => if let Some(newest) = self.reread().await { lease = newest } else {
+                    lost.send_replace(true);
+                    return;
                 },
                 Ok(Err(error)) => tracing::warn!(%error, "the lease was not renewed; trying again until the deadline"),
                 Err(_) => {}

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// The wait after a first failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
-const LAST_BACKOFF: Duration = Duration::from_secs(60);
+const LAST_BACKOFF: Duration = Duration::from_mins(1);
 
 /// How the work on a key ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Keeps a [`Cache`] in step with the API server, whatever the objects look like.
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::sync::Arc;
 
 use futures::{StreamExt, pin_mut};
@@ -18,26 +17,23 @@ use super::cache::{Cache, Change, Key};
 ///
 /// Errors of the watch are logged and tried again with backoff. An object that cannot be read is logged, and its last
 /// good state kept: one bad object stops neither the watch nor another object. `prune` drops what need not be kept.
-pub fn watch<K>(
+pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
     cache: Arc<Cache<K>>,
     prune: fn(&mut K),
     on_change: impl Fn(Change<K>) + Send + 'static,
-) -> impl Future<Output = ()> + Send
-where
+) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Default,
 {
-    async move {
-        let kind = K::kind(&K::DynamicType::default()).into_owned();
-        let stream = watch_stream(api, config).default_backoff();
-        pin_mut!(stream);
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(event) => handle(&kind, event, &cache, prune, &on_change),
-                Err(error) => tracing::warn!(kind, %error, "watch interrupted; trying again"),
-            }
+    let kind = K::kind(&K::DynamicType::default()).into_owned();
+    let stream = watch_stream(api, config).default_backoff();
+    pin_mut!(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => handle(&kind, event, &cache, prune, &on_change),
+            Err(error) => tracing::warn!(kind, %error, "watch interrupted; trying again"),
         }
     }
 }

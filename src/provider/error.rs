@@ -83,10 +83,9 @@ fn class_of(error: &CallError) -> ErrorClass {
     };
     let retry_after = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|after| *after > 0);
     match status.code {
-        401 => ErrorClass::Unauthorized,
         // An exceeded ResourceQuota is a 403 as well; only its text tells.
         403 if status.message.contains("exceeded quota") => ErrorClass::QuotaExceeded,
-        403 => ErrorClass::Unauthorized,
+        401 | 403 => ErrorClass::Unauthorized,
         404 => ErrorClass::NotFound,
         409 => ErrorClass::Conflict,
         400 | 413 | 422 => ErrorClass::Invalid,

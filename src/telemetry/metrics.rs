@@ -164,6 +164,7 @@ impl Metrics {
     }
 
     /// A worker is active until the returned guard is dropped.
+    #[must_use] 
     pub fn active_worker(&self, controller: &'static str) -> ActiveWorker {
         let gauge = self.active.get_or_create(&ControllerLabels { controller }).clone();
         gauge.inc();

@@ -84,7 +84,7 @@ pub struct LabelRequirement {
     pub key: String,
     /// How its value is compared.
     pub operator: LabelOperator,
-    /// The values for In and NotIn.
+    /// The values for In and `NotIn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
 }
@@ -136,7 +136,7 @@ pub enum TolerationOperator {
 pub enum Engine {
     /// vLLM, from 0.18 on.
     Vllm,
-    /// Any image that speaks the OpenAI API and checks the key in ROADSTEAD_API_KEY.
+    /// Any image that speaks the `OpenAI` API and checks the key in `ROADSTEAD_API_KEY`.
     Custom,
 }
 

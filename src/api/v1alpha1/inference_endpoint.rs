@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ResourceRequests, Toleration};
 use super::model_deployment::not_observed;
 
-/// The record of one decided placement of a ModelDeployment. The operator writes it; nobody else needs to.
+/// The record of one decided placement of a `ModelDeployment`. The operator writes it; nobody else needs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -297,7 +297,7 @@ pub struct ExternalId {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastError {
-    /// What kind of failure, such as Transient or CapacityExhausted.
+    /// What kind of failure, such as Transient or `CapacityExhausted`.
     pub class: String,
     /// What happened, in a sentence.
     pub message: String,

@@ -53,7 +53,7 @@ const fn one() -> i32 {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
-    /// Where the weights come from, as hf://organisation/name; optional for engine custom.
+    /// Where the weights come from, as <hf://organisation/name>; optional for engine custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub source: Option<String>,
@@ -132,7 +132,7 @@ pub struct Shape {
     /// Arguments of the engine for this shape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Tokens per second of one replica under your load; needed on all shapes for CostPerMillionTokens.
+    /// Tokens per second of one replica under your load; needed on all shapes for `CostPerMillionTokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub tokens_per_second: Option<i32>,
@@ -257,7 +257,7 @@ pub struct ModelDeploymentStatus {
     /// The generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
-    /// Ready, Placed, WithinBudget; Reconciling and Stalled only while they hold.
+    /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Replicas of the newest endpoint.
@@ -319,7 +319,7 @@ pub(super) const fn not_observed() -> i64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementStatus {
-    /// The InferenceEndpoint that records the decision.
+    /// The `InferenceEndpoint` that records the decision.
     pub endpoint: String,
     /// The target.
     pub target: String,
@@ -377,7 +377,7 @@ pub struct CandidateStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleasingStatus {
-    /// The InferenceEndpoint.
+    /// The `InferenceEndpoint`.
     pub endpoint: String,
     /// The target.
     pub target: String,

@@ -57,6 +57,8 @@ pub const SECRET_MISSING: &str = "SecretMissing";
 pub const NOT_ALLOWED: &str = "NotAllowed";
 /// The provider refused.
 pub const PROVIDER_ERROR: &str = "ProviderError";
+/// It was found running and taken over.
+pub const ADOPTED: &str = "Adopted";
 /// The record was released by hand.
 pub const ABANDONED: &str = "Abandoned";
 

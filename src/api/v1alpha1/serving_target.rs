@@ -110,7 +110,7 @@ pub struct Expose {
     /// The type of the Service.
     #[serde(rename = "type")]
     pub type_: ExposeType,
-    /// Details of a load balancer; only for type LoadBalancer.
+    /// Details of a load balancer; only for type `LoadBalancer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,
     /// Says that everybody who can reach the address may ask; the API key guards /v1 alone.
@@ -232,7 +232,7 @@ pub struct ServingTargetStatus {
     /// The generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
-    /// Ready, Reachable, CredentialsValid.
+    /// Ready, Reachable, `CredentialsValid`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// The UID of the cluster's kube-system namespace, pinned at first contact.

@@ -8,7 +8,7 @@ use crate::kube_ext::cache::Key;
 use crate::provider::{Redacted, Secret};
 
 /// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once.
-pub const RESYNC: Duration = Duration::from_secs(300);
+pub const RESYNC: Duration = Duration::from_mins(5);
 
 /// What an endpoint is made from, as last read.
 #[derive(Clone)]

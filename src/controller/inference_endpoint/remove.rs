@@ -56,9 +56,12 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
 
 /// The driver to ask; `None` if the endpoint was never created anywhere.
 fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
-    let Some(status) = endpoint.status.as_ref().filter(|status| status.create_intent.is_some()) else {
+    let status = endpoint.status.clone().unwrap_or_default();
+    // What was adopted is there without an intent of ours.
+    let asked = status.create_intent.is_some() || status.external_id.is_some() || endpoint.spec.reason == reasons::ADOPTED;
+    if !asked {
         return Ok(None);
-    };
+    }
     let target = &endpoint.spec.target;
     let connection = context.connections.get(target);
     let pinned = match &status.external_id {
@@ -70,12 +73,9 @@ fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Ar
         .zip(pinned.as_ref())
         .and_then(|(connection, pinned)| connection.at(pinned))
         .cloned();
-    match provider {
-        Some(provider) => Ok(Some(provider)),
-        None => {
-            let message = format!("target {target} is not connected as the place where this endpoint was made");
-            Err(ProviderError::new(ErrorClass::Transient, message))
-        }
+    if let Some(provider) = provider { Ok(Some(provider)) } else {
+        let message = format!("target {target} is not connected as the place where this endpoint was made");
+        Err(ProviderError::new(ErrorClass::Transient, message))
     }
 }
 

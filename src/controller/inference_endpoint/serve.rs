@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// How often an endpoint that answers is asked whether it still does.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How soon an object that is not ours is looked at again.
-const CONFLICT_AGAIN: Duration = Duration::from_secs(60);
+const CONFLICT_AGAIN: Duration = Duration::from_mins(1);
 
 /// One look at an endpoint, and what is due.
 ///
@@ -44,8 +44,8 @@ pub async fn serve(
     };
     let provider = match (&connection.state, connection.usable()) {
         (ConnectionState::NotReady { reason, .. }, _) if *reason == reasons::LISTING => return Ok(Outcome::Done),
-        (ConnectionState::NotReady { message, .. }, _) => {
-            return report(context, endpoint, &Seen::TargetNotReady { message: message.clone() }).await;
+        (ConnectionState::NotReady { reason, .. }, _) => {
+            return report(context, endpoint, &Seen::TargetNotReady { reason }).await;
         }
         (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
         (ConnectionState::Ready, None) => return Ok(Outcome::Done),
@@ -89,10 +89,10 @@ async fn look(
             let endpoint = &intend(context, endpoint).await?;
             let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
             let present = apply(context, endpoint, provider, &wanted).await?;
-            return judge(context, endpoint, &wanted, *present).await;
+            return judge(context, endpoint, &wanted, present).await;
         }
     };
-    judge(context, endpoint, &wanted, *present).await
+    judge(context, endpoint, &wanted, present).await
 }
 
 /// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
@@ -149,7 +149,7 @@ async fn judge(
     context: &Arc<Context>,
     endpoint: &Arc<InferenceEndpoint>,
     wanted: &Wanted,
-    present: Present,
+    present: Box<Present>,
 ) -> Result<Outcome, ActError> {
     let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
     let answer = match &present.url {

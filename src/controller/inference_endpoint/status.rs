@@ -19,8 +19,8 @@ const UNSCHEDULABLE_SECONDS: i32 = 30;
 pub enum Seen {
     /// Its target cannot be asked.
     TargetNotReady {
-        /// Why.
-        message: String,
+        /// Why; the sentence stands in the target's own status, for it changes with every try.
+        reason: &'static str,
     },
     /// Something that it is made from is not there.
     InputMissing {
@@ -47,7 +47,7 @@ pub enum Seen {
     /// It is there.
     Present {
         /// As the provider shows it.
-        present: Present,
+        present: Box<Present>,
         /// What it answered, if it was asked.
         answer: Option<Answer>,
     },
@@ -145,10 +145,10 @@ fn failing_since(
 
 fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
     match seen {
-        Seen::TargetNotReady { message } => Summary::new(
+        Seen::TargetNotReady { reason } => Summary::new(
             UNKNOWN,
             reasons::TARGET_NOT_READY,
-            format!("target {} cannot be asked: {message}", endpoint.spec.target),
+            format!("target {} cannot be asked ({reason}); see its status", endpoint.spec.target),
         ),
         Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
         Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),

@@ -8,7 +8,7 @@ use roadstead_planner::{Exhaust, Found, Keep, Placement, PodFields, Timestamp};
 use super::Planned;
 use crate::api::v1alpha1::{
     self as api, DeploymentRef, EndpointAccelerator, EndpointState, ExhaustedStatus, InferenceEndpoint,
-    InferenceEndpointSpec, ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
+    InferenceEndpointSpec, ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names, reasons,
 };
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -98,7 +98,7 @@ pub fn adopted(
         replica_cost: None,
         hourly_cost: None,
     };
-    let mut endpoint = new(context, planned, &placement, None, "Adopted")?;
+    let mut endpoint = new(context, planned, &placement, None, reasons::ADOPTED)?;
     if let Some(deadline) = drain_until {
         endpoint.spec.state = EndpointState::Draining;
         endpoint.spec.deadline = Some(convert::time(deadline));
@@ -121,7 +121,7 @@ pub fn kept(
     if keep.pods == PodFields::FollowSpec {
         // The nodes stay those of its beginning: an edit of the offer's nodes is for new endpoints only.
         spec.template = template(&planned.object, &spec.shape, spec.template.nodes.clone());
-        spec.image_pull_secrets = planned.object.spec.serving.image_pull_secrets.clone();
+        spec.image_pull_secrets.clone_from(&planned.object.spec.serving.image_pull_secrets);
     }
     spec
 }

@@ -25,7 +25,7 @@ use crate::kube_ext::queue::Outcome;
 use crate::kube_ext::workers::Reconcile;
 
 /// The longest that a deployment which waits is left unlooked at, whatever its plan says.
-const RECHECK_LIMIT: Duration = Duration::from_secs(300);
+const RECHECK_LIMIT: Duration = Duration::from_mins(5);
 
 /// The controller of `ModelDeployment`s.
 pub struct DeploymentController {

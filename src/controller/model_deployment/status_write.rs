@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use kube::api::Api;
 use roadstead_planner::{Action, Decision};
 
@@ -81,7 +80,7 @@ async fn write(context: &Context, object: &Arc<ModelDeployment>, stage: &Stage<'
 fn announce(context: &Context, object: &ModelDeployment, former: &ModelDeploymentStatus, status: &ModelDeploymentStatus) {
     let was = conditions::find(&former.conditions, conditions::READY);
     let Some(is) = conditions::find(&status.conditions, conditions::READY) else { return };
-    if is.status == TRUE && !was.is_some_and(|was| was.status == TRUE) {
+    if is.status == TRUE && was.is_none_or(|was| was.status != TRUE) {
         let reason = if is.reason == reasons::SCALED_TO_ZERO { reasons::SCALED_TO_ZERO } else { reasons::READY };
         context.events.publish(object, Severity::Normal, reason, "Serve", &is.message);
     }
@@ -90,7 +89,7 @@ fn announce(context: &Context, object: &ModelDeployment, former: &ModelDeploymen
     if (stalled && !conditions::is_true(&former.conditions, conditions::STALLED)) || (was_ready && is.status != TRUE) {
         let same_generation = object.metadata.generation == Some(former.observed_generation);
         if stalled || same_generation {
-            tracing::info!(object = %Key::of(object), reason = is.reason, uid = object.uid(), "not ready any more");
+            tracing::info!(reason = is.reason, message = is.message, "not ready");
             context.events.publish(object, Severity::Warning, &is.reason, "Serve", &is.message);
         }
     }

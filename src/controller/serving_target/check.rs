@@ -45,11 +45,23 @@ pub async fn check(context: &Arc<Context>, target: &ServingTarget) -> Connection
     if let Err(obstacle) = walk(context, target, &mut connection).await {
         connection.state = ConnectionState::NotReady {
             reason: obstacle.reason,
-            message: obstacle.message,
             since: failing_since(target, former.as_deref()),
+            message: steady(obstacle, former.as_deref()),
         };
     }
     connection
+}
+
+/// Each failed try words the network's failure a little differently: the first wording of a run stays.
+fn steady(obstacle: Obstacle, former: Option<&Connection>) -> String {
+    match former.map(|former| &former.state) {
+        Some(ConnectionState::NotReady { reason, message, .. })
+            if *reason == obstacle.reason && obstacle.reason == reasons::UNREACHABLE =>
+        {
+            message.clone()
+        }
+        _ => obstacle.message,
+    }
 }
 
 /// The steps from credentials to a usable place; stops at the first obstacle.

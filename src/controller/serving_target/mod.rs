@@ -68,8 +68,7 @@ impl Reconcile<Key> for TargetController {
         self.context.connections.set(&key.name, connection);
         status::report(&self.context, &self.capacity, &target).await?;
         if state_changed {
-            self.context.target_facts_changed(&key.name);
-            self.context.wake_endpoints_on(&key.name);
+            self.context.target_state_changed(&key.name);
         }
         Ok(Outcome::Again(CHECK_INTERVAL))
     }

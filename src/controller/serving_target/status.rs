@@ -19,7 +19,7 @@ use crate::kube_ext::cache::Key;
 use crate::kube_ext::events::Severity;
 
 /// Capacity is written at most this often; planning uses memory.
-const CAPACITY_INTERVAL: Duration = Duration::from_secs(60);
+const CAPACITY_INTERVAL: Duration = Duration::from_mins(1);
 /// Endpoints that a message names.
 const MAX_NAMED: usize = 5;
 

@@ -1,4 +1,4 @@
-//! Two hubs with one install id would fight over a member: a ConfigMap on the member says whose it is.
+//! Two hubs with one install id would fight over a member: a `ConfigMap` on the member says whose it is.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
@@ -8,7 +8,7 @@ use crate::api::v1alpha1::names;
 use crate::kube_ext::client::{call, call_opt};
 use crate::provider::{Claim, ErrorClass, ProviderError};
 
-/// The key of the ConfigMap under which the hub's UID stands.
+/// The key of the `ConfigMap` under which the hub's UID stands.
 const HUB_UID: &str = "hubUID";
 
 /// The identity of a cluster: the UID of its `kube-system` namespace.
@@ -24,7 +24,7 @@ pub async fn cluster_uid(client: &Client) -> Result<String, ProviderError> {
 /// Reads or makes the claim of `install_id` on the member, for the hub `hub_uid`.
 ///
 /// # Errors
-/// Any [`ProviderError`] of reading or writing the ConfigMap.
+/// Any [`ProviderError`] of reading or writing the `ConfigMap`.
 pub async fn claim(
     client: &Client,
     namespace: &str,

@@ -86,9 +86,9 @@ impl Provider for Kubernetes {
     }
 
     fn watch(&self, listener: Listener) {
-        let (watched, watches) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
+        let (watched, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
         if self.watched.set(watched).is_ok() {
-            *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(watches);
+            *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(tasks);
         }
     }
 
@@ -97,13 +97,13 @@ impl Provider for Kubernetes {
     }
 
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
-        let survey = Survey::take(&self.site(), wanted).await?;
+        let survey = Box::pin(Survey::take(&self.site(), wanted)).await?;
         read::observation(&survey, wanted, self.watched()?, &self.site(), &self.identity_seen())
     }
 
     async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
-        let survey = Survey::take(&self.site(), wanted).await?;
-        survey.put_right(&self.site(), wanted, self.watched()?).await
+        let survey = Box::pin(Survey::take(&self.site(), wanted)).await?;
+        Box::pin(survey.put_right(&self.site(), wanted, self.watched()?)).await
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {

@@ -96,14 +96,11 @@ impl Survey {
         let identity = Identity { owner_uid: owner_uid.as_deref(), ..key_identity };
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
         let hash = render::template_hash(&wanted.endpoint.spec, &wanted.secrets).map_err(bug)?;
-        let (template, rendered, rollout) = match self.standing_template(wanted, &hash) {
-            Some(standing) => standing,
-            None => {
-                let template = render::pod_template(&identity);
-                let rendered = serde_json::to_string(&template).map_err(bug)?;
-                let spare = has_spare(watched.facts().as_deref(), &wanted.endpoint.spec);
-                (template, rendered, if spare { Rollout::Surge } else { Rollout::InPlace })
-            }
+        let (template, rendered, rollout) = if let Some(standing) = self.standing_template(wanted, &hash) { standing } else {
+            let template = render::pod_template(&identity);
+            let rendered = serde_json::to_string(&template).map_err(bug)?;
+            let spare = has_spare(watched.facts().as_deref(), &wanted.endpoint.spec);
+            (template, rendered, if spare { Rollout::Surge } else { Rollout::InPlace })
         };
         let digest = render::digest(&rendered);
         let copies: BTreeMap<String, Secret> = wanted

@@ -14,8 +14,8 @@ pub const PORT_NAME: &str = "http";
 pub fn service(identity: &Identity<'_>, expose: &Expose) -> Service {
     let mut metadata = identity.metadata(identity.name());
     let balancer = expose.load_balancer.clone().unwrap_or_default();
-    let balanced = expose.type_ == ExposeType::LoadBalancer;
-    if balanced && let Some(annotations) = &mut metadata.annotations {
+    let by_cloud = expose.type_ == ExposeType::LoadBalancer;
+    if by_cloud && let Some(annotations) = &mut metadata.annotations {
         annotations.extend(balancer.annotations);
     }
     let port = identity.endpoint.spec.template.port;
@@ -31,8 +31,8 @@ pub fn service(identity: &Identity<'_>, expose: &Expose) -> Service {
                 protocol: Some("TCP".to_owned()),
                 ..ServicePort::default()
             }]),
-            load_balancer_class: balancer.class.filter(|_| balanced),
-            load_balancer_source_ranges: (balanced && !balancer.source_ranges.is_empty())
+            load_balancer_class: balancer.class.filter(|_| by_cloud),
+            load_balancer_source_ranges: (by_cloud && !balancer.source_ranges.is_empty())
                 .then_some(balancer.source_ranges),
             ..ServiceSpec::default()
         }),
