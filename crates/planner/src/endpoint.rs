@@ -200,6 +200,15 @@ impl Endpoint {
         matches!(self.state, EndpointState::Active)
     }
 
+    /// Whether it is to take over from `other`. Names come back once an endpoint is gone, so what is younger than
+    /// this one is not what it replaces, even if it is called the same.
+    #[must_use]
+    pub fn takes_over_from(&self, other: &Self) -> bool {
+        self.replaces.as_ref() == Some(&other.name)
+            && self.name != other.name
+            && other.created_at <= self.created_at
+    }
+
     /// Whether its place has shown that it has no room for newcomers of this size.
     #[must_use]
     pub fn shows_exhaustion(&self) -> bool {

@@ -294,8 +294,8 @@ impl Fleet {
             namespace: endpoint.deployment.namespace.clone(),
             name: replaced.clone(),
         };
-        self.endpoints
-            .get(&key)
-            .is_some_and(|replaced| replaced.state != EndpointState::Deleting)
+        self.endpoints.get(&key).is_some_and(|replaced| {
+            endpoint.takes_over_from(replaced) && replaced.state != EndpointState::Deleting
+        })
     }
 }

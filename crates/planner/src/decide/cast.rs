@@ -57,11 +57,8 @@ impl<'a> Cast<'a> {
 
 /// The newest that serves and takes over from another active one: the move is done, but for what it replaces.
 fn taken_over<'a>(active: &[&'a Endpoint]) -> Option<&'a Endpoint> {
-    let replaces_active = |endpoint: &Endpoint| {
-        endpoint.replaces.as_ref().is_some_and(|name| {
-            *name != endpoint.name && active.iter().any(|other| other.name == *name)
-        })
-    };
+    let replaces_active =
+        |endpoint: &Endpoint| active.iter().any(|other| endpoint.takes_over_from(other));
     active
         .iter()
         .copied()
@@ -89,9 +86,7 @@ fn successor_of<'a>(main: &Endpoint, active: &[&'a Endpoint]) -> Option<&'a Endp
     active
         .iter()
         .copied()
-        .filter(|endpoint| {
-            endpoint.replaces.as_ref() == Some(&main.name) && endpoint.name != main.name
-        })
+        .filter(|endpoint| endpoint.takes_over_from(main))
         .max_by_key(|endpoint| {
             (
                 endpoint.ready,

@@ -46,8 +46,9 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome
     }
     let assessment = assess(&draft.question, main);
     if let Some(fault) = assessment.fault(main, false, draft.question.now) {
+        let refused = fault.exhaust.is_some().then(|| place_of(main));
         draft.delete(main, fault.reason, fault.exhaust);
-        return anew(draft, Some(place_of(main)));
+        return anew(draft, refused);
     }
     let candidates = judge_all(&draft.question);
     if assessment.lacks_room() && candidates.best().is_some() {
@@ -113,8 +114,9 @@ fn pursue<'a>(
         .fault(successor, true, draft.question.now)
         .filter(|_| may_go)
     {
+        let refused = fault.exhaust.is_some().then(|| place_of(successor));
         draft.delete(successor, fault.reason, fault.exhaust);
-        return seek(draft, main, assessment, cause, Some(successor));
+        return seek(draft, main, assessment, cause, refused);
     }
     let candidates = judge_all(&draft.question);
     if beside.lacks_room() && may_go && candidates.best().is_some() {
@@ -147,14 +149,14 @@ fn seek<'a>(
     main: &'a Endpoint,
     assessment: Assessment,
     cause: Decision,
-    refused: Option<&'a Endpoint>,
+    refused: Option<Refused<'a>>,
 ) -> Outcome<'a> {
     let why = assessment
         .keep
         .findings
         .first()
         .map_or_else(String::new, |finding| finding.message.clone());
-    draft.question.refused = refused.map(place_of);
+    draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
     let place = kept_at(main, assessment.keep.hourly_cost);
     let under_way = draft
@@ -259,7 +261,7 @@ pub(super) fn retire_others(draft: &mut Draft) {
         .filter(|main| main.serves())
         .and_then(|main| main.published_at);
     for other in others {
-        let replaced = main.is_some_and(|main| main.replaces.as_ref() == Some(&other.name));
+        let replaced = main.is_some_and(|main| main.takes_over_from(other));
         let reason = if replaced {
             Removal::Replaced
         } else {
@@ -285,7 +287,7 @@ pub(super) fn let_drained_go(draft: &mut Draft) {
             .cast
             .all
             .iter()
-            .any(|other| other.replaces.as_ref() == Some(&endpoint.name));
+            .any(|other| other.takes_over_from(endpoint));
         let reason = if replaced {
             Removal::Replaced
         } else {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_planner::*;
