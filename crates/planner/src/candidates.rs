@@ -11,7 +11,7 @@ use crate::report::Reason;
 use crate::resources::Size;
 use crate::rules::{capacity_type_rule, target_rule};
 use crate::taints::first_untolerated;
-use crate::target::{Exhausted, Offer, TargetState};
+use crate::target::{Exhausted, Inventory, Offer, Target, TargetState};
 use crate::time::Timestamp;
 
 /// A place that refused replicas within the plan that is being made.
@@ -93,7 +93,7 @@ struct Order {
 }
 
 /// All candidates of a deployment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Candidates<'a> {
     /// Judged, the best first; rejected ones stand where their cost puts them.
     pub(crate) all: Vec<Judged<'a>>,
@@ -227,7 +227,7 @@ fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
     {
         return Judgement::Rejected(reason);
     }
-    if room.entry.target.state != TargetState::Ready {
+    if room.entry.target.state != TargetState::Ready || left_out(deployment, &room.entry.target) {
         return Judgement::Rejected(Reason::TargetNotReady);
     }
     let size = Size {
@@ -241,6 +241,11 @@ fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
         fits if fits < deployment.replicas => Judgement::Fits(fits),
         _ => Judgement::Feasible,
     }
+}
+
+/// Whether the deployment goes on without the target, for nobody knows what runs there: not a place for it then.
+pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
+    target.inventory != Inventory::Answered && deployment.place_without.contains(&target.name)
 }
 
 fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Reason> {

@@ -143,7 +143,9 @@ pub(crate) fn over_budget(deployment: &Deployment, cost: Option<MicroDollars>) -
 /// Why a target cannot be used.
 pub(crate) fn not_ready(state: &TargetState) -> String {
     match state {
-        TargetState::Ready => String::new(),
+        TargetState::Ready => {
+            "the target has not said yet what runs there, and is gone on without".to_owned()
+        }
         TargetState::NotReady { reason, since, .. } => {
             format!("the target cannot be used since {since} ({reason})")
         }
@@ -200,7 +202,18 @@ pub(crate) fn remarks(question: &Question, judged: &Judged) -> String {
         .shape
         .tokens_per_second
         .filter(|_| deployment.objective == Objective::CostPerMillionTokens)
-        .map(|tokens| format!("; {tokens} tokens/s from each replica"));
+        .map(|tokens| {
+            let per_million = judged.cost.map(|cost| {
+                format!(
+                    ", ${} per million",
+                    per_million_tokens(cost, tokens, deployment.replicas)
+                )
+            });
+            format!(
+                "; {tokens} tokens/s from each replica{}",
+                per_million.unwrap_or_default()
+            )
+        });
     let unpriced = judged
         .offer
         .filter(|offer| offer.hourly_price.is_none() && deciding_price(offer).is_some())
@@ -209,6 +222,14 @@ pub(crate) fn remarks(question: &Question, judged: &Judged) -> String {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Dollars per million tokens, rounded up to a micro-dollar.
+fn per_million_tokens(hourly: MicroDollars, tokens_per_second: u64, replicas: u32) -> MicroDollars {
+    let tokens_per_hour = tokens_per_second
+        .saturating_mul(u64::from(replicas))
+        .saturating_mul(3_600);
+    hourly.share(1_000_000, tokens_per_hour)
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
@@ -329,17 +350,15 @@ pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted:
     if room.limit(size, own) < wanted {
         let held = room.load().map_or(0, |load| load.accelerators);
         let most = room.offer.max_instances.unwrap_or(u32::MAX);
-        return format!(
-            "maxInstances {most} of {} each, {held} {kind} of them held",
-            room.offer.accelerator
-        );
+        let all = u64::from(most) * u64::from(room.offer.accelerator.count);
+        return format!("maxInstances {most}: {all} {kind}, {held} of them held");
     }
     let bare = Size {
         accelerators: size.accelerators,
         resources: Resources::default(),
     };
     if room.slots(&bare, own, wanted) < wanted {
-        return accelerators(room);
+        return accelerators(room, own);
     }
     let asked = &size.resources;
     let best =
@@ -381,7 +400,7 @@ pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted:
     "no nodes have enough of everything at once".to_owned()
 }
 
-fn accelerators(room: &Room) -> String {
+fn accelerators(room: &Room, own: Option<&Endpoint>) -> String {
     let free: u64 = room
         .nodes()
         .filter_map(|node| node.free_accelerators.get(&room.offer.resource_name))
@@ -398,6 +417,7 @@ fn accelerators(room: &Room) -> String {
     } else {
         format!("{free} free accelerators on {}", count(nodes, "node"))
     };
+    let own = own.map(|_| " besides its own".to_owned());
     let unusable = (unusable > 0).then(|| {
         format!(
             ", {} cordoned, tainted or not ready",
@@ -415,7 +435,7 @@ fn accelerators(room: &Room) -> String {
         .sum();
     let assumed =
         (assumed > 0).then(|| format!(", {} decided and not bound yet", count(assumed, "replica")));
-    [Some(here), unusable, added, assumed]
+    [Some(here), own, unusable, added, assumed]
         .into_iter()
         .flatten()
         .collect()

@@ -361,9 +361,11 @@ impl fmt::Display for Wait {
                 held_by,
                 others,
             } => {
-                write!(f, "capacity of offer {offer} on {target} is held by ")?;
-                fmt_holders(f, held_by, *others)?;
-                f.write_str(" of lower priority, which keep their place")
+                write!(
+                    f,
+                    "offer {offer} on {target} is held by lower priority, which is never preempted: "
+                )?;
+                fmt_holders(f, held_by, *others)
             }
             Self::Target { target } => write!(f, "waits until target {target} can be used again"),
         }
@@ -388,10 +390,15 @@ fn fmt_inventory(f: &mut fmt::Formatter<'_>, targets: u32, overdue: &[String]) -
 }
 
 fn fmt_holders(f: &mut fmt::Formatter<'_>, names: &[String], others: u32) -> fmt::Result {
-    match (names, others) {
-        ([], 1) => f.write_str("1 deployment of another namespace"),
-        ([], _) => write!(f, "{others} deployments of other namespaces"),
-        (_, 0) => f.write_str(&names.join(", ")),
-        _ => write!(f, "{} and {others} more", names.join(", ")),
+    f.write_str(&names.join(", "))?;
+    if others == 0 {
+        return Ok(());
     }
+    let and = if names.is_empty() { "" } else { " and " };
+    let noun = if others == 1 {
+        "deployment"
+    } else {
+        "deployments"
+    };
+    write!(f, "{and}{others} {noun} not named here")
 }

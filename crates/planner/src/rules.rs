@@ -74,6 +74,7 @@ impl Fleet {
     /// anything is created.
     #[must_use]
     pub fn rule_against(&self, deployment: &Deployment, target: &str) -> Option<Reason> {
-        self.entry(target).and_then(|entry| target_rule(entry, deployment))
+        self.entry(target)
+            .and_then(|entry| target_rule(entry, deployment))
     }
 }

@@ -44,7 +44,7 @@ fn eu_only() -> Deployment {
 
 fn fail(fleet: &mut Fleet, name: &str, kind: FailureKind) {
     change(fleet, name, |endpoint| {
-        endpoint.failure = Some(Failure { kind, since: NOW })
+        endpoint.failure = Some(Failure { kind, since: NOW });
     });
 }
 
@@ -183,7 +183,7 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
                     key: "k".into(),
                     value: "v".into(),
                     effect: Effect::NoPlacement,
-                }]
+                }];
             },
             &[],
         ),
@@ -232,7 +232,7 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
 fn a_cheaper_place_alone_moves_nobody() {
     let mut fleet = serving();
     change_target(&mut fleet, "gke-eu", |target| {
-        target.offers[0].hourly_price = Some(dollars("1"))
+        target.offers[0].hourly_price = Some(dollars("1"));
     });
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!((plan.decision, created(&plan)), (Decision::Unchanged, None));
@@ -276,7 +276,7 @@ fn a_forbidden_incumbent_is_replaced_before_it_goes() {
     assert_eq!((drained(&plan, US), deleted(&plan, US)), (None, None));
 
     change(&mut fleet, EU_REPLACEMENT, |endpoint| {
-        endpoint.published_at = Some(NOW.plus(30))
+        endpoint.published_at = Some(NOW.plus(30));
     });
     let plan = settle(&mut fleet, &deployment, NOW.plus(31));
     assert_eq!(
@@ -333,9 +333,9 @@ fn targets_can_send_an_incumbent_away() {
         let mut deployment = deployment("m");
         deployment.rules.target_selector = selector(&[("env", "prod")]);
         let mut targets = two();
-        targets
-            .iter_mut()
-            .for_each(|target| target.labels = labels(&[("env", "prod")]));
+        for target in &mut targets {
+            target.labels = labels(&[("env", "prod")]);
+        }
         let mut fleet = fleet(targets);
         settle(&mut fleet, &deployment, NOW);
         serve(&mut fleet, US, NOW);
@@ -499,7 +499,7 @@ fn resources_that_do_not_fit_in_place_are_a_replacement() {
 fn an_incumbent_over_budget_stays_until_a_cheaper_place_is_ready() {
     let mut fleet = serving();
     change_target(&mut fleet, "eks-us", |target| {
-        target.offers[0].hourly_price = Some(dollars("100"))
+        target.offers[0].hourly_price = Some(dollars("100"));
     });
     let budgeted = |budget| Deployment {
         max_hourly_cost: Some(dollars(budget)),
@@ -628,7 +628,7 @@ fn an_edit_undone_after_the_replacement_is_ready_lets_the_move_end() {
         endpoint: EU_REPLACEMENT.into()
     }));
     change(&mut fleet, EU_REPLACEMENT, |endpoint| {
-        endpoint.published_at = Some(NOW)
+        endpoint.published_at = Some(NOW);
     });
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(drained(&plan, US), Some(NOW.plus(120)));
@@ -641,7 +641,7 @@ fn what_drains_stays_while_its_successor_does_not_serve() {
     serve(&mut fleet, EU_REPLACEMENT, NOW);
     settle(&mut fleet, &eu_only(), NOW);
     change(&mut fleet, EU_REPLACEMENT, |endpoint| {
-        endpoint.ready = false
+        endpoint.ready = false;
     });
     let plan = settle(&mut fleet, &eu_only(), NOW.plus(500));
     assert_eq!(deleted(&plan, US), None);
@@ -656,9 +656,9 @@ fn what_drains_stays_while_its_successor_does_not_serve() {
 #[test]
 fn at_most_five_replacements_are_under_way() {
     let mut targets = two();
-    targets.iter_mut().for_each(|target| {
+    for target in &mut targets {
         target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
-    });
+    }
     let mut fleet = fleet(targets);
     let named = |index: usize, eu: bool| {
         let base = if eu { eu_only() } else { deployment("m") };
@@ -702,9 +702,9 @@ fn at_most_five_replacements_are_under_way() {
 fn a_replacement_whose_turn_it_is_may_be_tried_elsewhere_at_the_limit() {
     let mut targets = two();
     targets.push(target("gke-fr", "gcp", "europe-west9", "99"));
-    targets.iter_mut().for_each(|target| {
+    for target in &mut targets {
         target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
-    });
+    }
     let mut fleet = fleet(targets);
     for index in 0..5 {
         let name = format!("d{index}");
@@ -768,7 +768,7 @@ fn scaled_to_zero_keeps_place_and_holds_nothing() {
     };
     change(&mut fleet, US, |endpoint| endpoint.bound.clear());
     change_target(&mut fleet, "eks-us", |target| {
-        target.nodes = two().remove(0).nodes
+        target.nodes = two().remove(0).nodes;
     });
     assert_eq!(
         placed_on(&settle(&mut fleet, &sixteen, NOW)),
@@ -941,9 +941,12 @@ fn a_first_placement_waits_for_every_inventory_that_matters() {
         place_without: BTreeSet::from(["gke-eu".into()]),
         ..deployment("m")
     };
+    let plan = checked(&pending(NOW), &without, NOW);
+    assert_eq!(placed_on(&plan), Some("eks-us"));
     assert_eq!(
-        placed_on(&checked(&pending(NOW), &without, NOW)),
-        Some("eks-us")
+        verdict(&plan, "gke-eu").reason,
+        Reason::TargetNotReady,
+        "without it, so not there"
     );
     let mut elsewhere = deployment("m");
     elsewhere.rules.deny_regions = vec![pattern("europe-*")];

@@ -141,7 +141,7 @@ fn slots(bins: &[Bin], accelerators: u32, memory: u64) -> u32 {
     let one = |(free, free_memory, _): &Bin| {
         let by_memory = free_memory
             .and_then(|free| free.checked_div(memory))
-            .map_or(u32::MAX, |slots| slots as u32);
+            .map_or(u32::MAX, |slots| u32::try_from(slots).unwrap());
         (free / accelerators).min(by_memory)
     };
     bins.iter().map(one).sum()

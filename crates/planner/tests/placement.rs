@@ -178,7 +178,7 @@ fn targets_exclude_themselves() {
                 t.nodes
                     .iter_mut()
                     .flatten()
-                    .for_each(|n| n.schedulable = false)
+                    .for_each(|n| n.schedulable = false);
             },
             Reason::InsufficientCapacity,
             "2 nodes cordoned, tainted or not ready",
@@ -328,7 +328,8 @@ fn fragments_do_not_add_up() {
 
 #[test]
 fn memory_cpu_and_disk_bound_too() {
-    let cases: [(fn(&mut Resources), &str); 3] = [
+    type Case = (fn(&mut Resources), &'static str);
+    let cases: [Case; 3] = [
         (
             |free| free.memory_bytes = 16 * GIB,
             "memory: 64 GiB wanted per replica, 16 GiB free on the best node",
@@ -405,7 +406,7 @@ fn max_instances_limits_what_is_held() {
     let plan = checked(&fleet, &deployment("second"), NOW);
     assert_eq!(
         verdict(&plan, "eks-us").message,
-        "wanted 2 slots of 2 H100, largest fit is 1 (maxInstances 1 of 8 H100 each, 6 H100 of them held)"
+        "wanted 2 slots of 2 H100, largest fit is 1 (maxInstances 1: 8 H100, 6 of them held)"
     );
 }
 
@@ -735,7 +736,7 @@ fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
         .expect("told");
     assert_eq!(
         held.to_string(),
-        "capacity of offer a3 on eks-us is held by mine and 1 more of lower priority, which keep their place"
+        "offer a3 on eks-us is held by lower priority, which is never preempted: mine and 1 deployment not named here"
     );
     let equal = Deployment {
         priority: -2,

@@ -122,7 +122,7 @@ impl World {
             }
             Event::Progress => self.progress(),
             Event::Found(deployment, place, ready) => {
-                self.find(deployment % DEPLOYMENTS, place % TARGETS, *ready)
+                self.find(deployment % DEPLOYMENTS, place % TARGETS, *ready);
             }
         }
     }
@@ -215,7 +215,7 @@ impl World {
             }
             Change::Namespaces(all) => target.allowed_namespaces = all.then(LabelSelector::default),
             Change::Label(prod) => {
-                target.labels = labels(&[("env", if prod { "prod" } else { "dev" })])
+                target.labels = labels(&[("env", if prod { "prod" } else { "dev" })]);
             }
             Change::MaxInstances(most) => {
                 target
@@ -250,7 +250,7 @@ impl World {
         let now = self.now;
         match fact {
             Fact::Bound if self.fleet.target(&endpoint.target).is_some() => {
-                bind(&mut self.fleet, name)
+                bind(&mut self.fleet, name);
             }
             Fact::Ready if endpoint.unbound() == 0 => change(&mut self.fleet, name, |endpoint| {
                 endpoint.ready = true;
@@ -260,21 +260,21 @@ impl World {
             }),
             Fact::Published if endpoint.ready && endpoint.published_at.is_none() => {
                 change(&mut self.fleet, name, |endpoint| {
-                    endpoint.published_at = Some(now)
+                    endpoint.published_at = Some(now);
                 });
             }
             Fact::NotReady => change(&mut self.fleet, name, |endpoint| endpoint.ready = false),
             Fact::Failed(kind) if !endpoint.ever_ready => {
                 change(&mut self.fleet, name, |endpoint| {
                     endpoint.failure = Some(Failure { kind, since: now });
-                })
+                });
             }
             Fact::Unschedulable(unschedulable) => change(&mut self.fleet, name, |endpoint| {
                 endpoint.unschedulable = unschedulable;
                 endpoint.ready &= !unschedulable;
             }),
             Fact::Confirmed if endpoint.state == EndpointState::Deleting => {
-                gone(&mut self.fleet, name)
+                gone(&mut self.fleet, name);
             }
             _ => {}
         }
@@ -438,17 +438,16 @@ impl World {
             let changed = self.plan_all();
             let endpoints: Vec<Endpoint> = self.fleet.endpoints().cloned().collect();
             for endpoint in &endpoints {
-                match endpoint.state {
-                    EndpointState::Deleting => self.learn(&endpoint.name, Fact::Confirmed),
-                    _ => {
-                        change(&mut self.fleet, &endpoint.name, |endpoint| {
-                            endpoint.failure = None
-                        });
-                        self.learn(&endpoint.name, Fact::Unschedulable(false));
-                        self.learn(&endpoint.name, Fact::Bound);
-                        self.learn(&endpoint.name, Fact::Ready);
-                        self.learn(&endpoint.name, Fact::Published);
-                    }
+                if endpoint.state == EndpointState::Deleting {
+                    self.learn(&endpoint.name, Fact::Confirmed);
+                } else {
+                    change(&mut self.fleet, &endpoint.name, |endpoint| {
+                        endpoint.failure = None;
+                    });
+                    self.learn(&endpoint.name, Fact::Unschedulable(false));
+                    self.learn(&endpoint.name, Fact::Bound);
+                    self.learn(&endpoint.name, Fact::Ready);
+                    self.learn(&endpoint.name, Fact::Published);
                 }
             }
             self.now = self.now.plus(130);

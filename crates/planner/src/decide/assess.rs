@@ -355,7 +355,7 @@ fn look_at_room(
     assessment.find(
         FindingReason::InsufficientCapacity,
         format!(
-            "{what} do not fit on {}, offer {}{why}; it stays as it is with {} until there is a place for all",
+            "{what} do not fit on {}, offer {}{why}, so {} stay as they are until there is a place for all",
             endpoint.target,
             endpoint.offer,
             count(held, "replica")

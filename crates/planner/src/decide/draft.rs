@@ -36,8 +36,8 @@ pub(super) struct Outcome<'a> {
     pub(super) message: String,
     /// The place chosen or kept.
     pub(super) chosen: Option<Chosen<'a>>,
-    /// The candidates, as they were judged.
-    pub(super) candidates: Candidates<'a>,
+    /// The candidates, as they were judged, if a place was looked for.
+    pub(super) candidates: Option<Candidates<'a>>,
 }
 
 impl<'a> Draft<'a> {

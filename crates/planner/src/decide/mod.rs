@@ -9,12 +9,12 @@ mod settle;
 use cast::Cast;
 use draft::{Draft, Outcome};
 
-use crate::candidates::{Candidates, Question};
+use crate::candidates::Question;
 use crate::deployment::Deployment;
 use crate::endpoint::Found;
 use crate::fleet::Fleet;
 use crate::plan::{Action, Decision, Keep, Plan, PodFields};
-use crate::report::build;
+use crate::report::{build, nothing_judged};
 use crate::time::Timestamp;
 
 /// At most so many replacements are under way in the whole fleet.
@@ -33,7 +33,10 @@ pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     };
     let mut draft = Draft::new(question, Cast::of(fleet, deployment));
     let outcome = decide(&mut draft);
-    let report = build(&draft.question, &outcome.candidates, outcome.chosen);
+    let report = match &outcome.candidates {
+        Some(candidates) => build(&draft.question, candidates, outcome.chosen),
+        None => nothing_judged(),
+    };
     Plan {
         deployment: deployment.id.clone(),
         decided_at: now,
@@ -103,7 +106,7 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option
             first.name, first.target, first.ready_replicas, first.replicas
         ),
         chosen: None,
-        candidates: Candidates::default(),
+        candidates: None,
     })
 }
 
@@ -128,6 +131,6 @@ fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
         decision: Decision::Suspended,
         message: "spec.suspend is set: nothing is decided, and what runs is kept".to_owned(),
         chosen: None,
-        candidates: Candidates::default(),
+        candidates: None,
     }
 }

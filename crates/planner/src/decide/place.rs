@@ -33,7 +33,7 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
             decision: Decision::ScaledToZero,
             message: "no replicas are wanted".to_owned(),
             chosen: None,
-            candidates: Candidates::default(),
+            candidates: None,
         };
     }
     if let Some(message) = await_inventory(draft) {
@@ -42,7 +42,7 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
             decision: Decision::AwaitingInventory,
             message,
             chosen: None,
-            candidates,
+            candidates: Some(candidates),
         };
     }
     anew(draft, None)
@@ -57,7 +57,7 @@ pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> O
             decision: Decision::InitialPlacement,
             message,
             chosen: Some(chosen),
-            candidates,
+            candidates: Some(candidates),
         };
     }
     let message = nothing_feasible(draft, &candidates);
@@ -65,7 +65,7 @@ pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> O
         decision: Decision::NoFeasiblePlacement,
         message,
         chosen: None,
-        candidates,
+        candidates: Some(candidates),
     }
 }
 
@@ -90,22 +90,19 @@ pub(super) fn create<'a>(
         replica_cost: cost_on(offer, best.shape, 1),
         hourly_cost: best.cost,
     };
+    let of_all = count(number_of(candidates.all.len()), "candidate");
+    let rank = match candidates.feasible() {
+        0 | 1 => format!("the only feasible of {of_all}"),
+        feasible => format!("the best of {feasible} feasible among {of_all}"),
+    };
     let message = format!(
-        "{} of {} on {}, offer {} ({}), for {}, the best of {} among {}",
+        "{} of {} on {}, offer {} ({}), for {}, {rank}",
         count(placement.replicas, "replica"),
         placement.shape,
         placement.target,
         placement.offer,
         placement.capacity_type,
         per_hour(placement.hourly_cost),
-        count(
-            u32::try_from(candidates.feasible()).unwrap_or(u32::MAX),
-            "feasible place"
-        ),
-        count(
-            u32::try_from(candidates.all.len()).unwrap_or(u32::MAX),
-            "candidate"
-        ),
     );
     draft.actions.push(Action::Create {
         placement,
@@ -120,6 +117,10 @@ pub(super) fn create<'a>(
         kept: false,
     };
     Some((chosen, message))
+}
+
+fn number_of(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The lowest slot that nothing of the deployment holds, what is being deleted or only found included.
@@ -174,7 +175,6 @@ fn summary(deployment: &Deployment, candidates: &Candidates) -> String {
         .iter()
         .map(|(reason, number)| format!("{number} {}", reason.as_str()))
         .collect();
-    let number = u32::try_from(candidates.all.len()).unwrap_or(u32::MAX);
     let largest = candidates
         .largest_fit()
         .map_or_else(String::new, |(judged, fits)| {
@@ -189,7 +189,7 @@ fn summary(deployment: &Deployment, candidates: &Candidates) -> String {
     format!(
         "no place for {} among {}: {}{largest}",
         count(deployment.replicas, "replica"),
-        count(number, "candidate"),
+        count(number_of(candidates.all.len()), "candidate"),
         reasons.join(", ")
     )
 }

@@ -35,7 +35,7 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<
             main.name, main.target
         ),
         chosen: None,
-        candidates: Candidates::default(),
+        candidates: None,
     }
 }
 
@@ -139,7 +139,7 @@ fn pursue<'a>(
         decision: cause,
         message,
         chosen: Some(chosen),
-        candidates,
+        candidates: Some(candidates),
     }
 }
 
@@ -171,14 +171,14 @@ fn seek<'a>(
             limit: MAX_REPLACEMENTS,
         });
         let message = format!(
-            "{} on {} is to be replaced: {why}; it waits for its turn",
+            "{why}; {} stays on {} until it is its turn to be replaced",
             main.name, main.target
         );
         return Outcome {
             decision: cause,
             message,
             chosen: Some(place),
-            candidates,
+            candidates: Some(candidates),
         };
     }
     if candidates.best().is_some() {
@@ -191,26 +191,23 @@ fn seek<'a>(
     }
     if let Some((chosen, created)) = create(draft, &candidates, Some(main), cause) {
         let message = format!(
-            "{} on {} is replaced ({why}): {created}",
+            "{why}; to take over from {} on {}: {created}",
             main.name, main.target
         );
         return Outcome {
             decision: cause,
             message,
             chosen: Some(chosen),
-            candidates,
+            candidates: Some(candidates),
         };
     }
     let nowhere = nothing_feasible(draft, &candidates);
-    let message = format!(
-        "{} on {} is to be replaced ({why}), but stays: {nowhere}",
-        main.name, main.target
-    );
+    let message = format!("{why}; {} stays on {}: {nowhere}", main.name, main.target);
     Outcome {
         decision: cause,
         message,
         chosen: Some(place),
-        candidates,
+        candidates: Some(candidates),
     }
 }
 
@@ -249,7 +246,7 @@ fn stay<'a>(
         decision,
         message,
         chosen: Some(chosen),
-        candidates,
+        candidates: Some(candidates),
     }
 }
 

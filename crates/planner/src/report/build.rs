@@ -40,6 +40,17 @@ impl Chosen<'_> {
     }
 }
 
+/// The report of a plan for which no place was looked for.
+pub(crate) const fn nothing_judged() -> Report {
+    Report {
+        candidates: Vec::new(),
+        omitted: BTreeMap::new(),
+        namespace_not_allowed: 0,
+        largest_fit: None,
+        time_can_help: true,
+    }
+}
+
 /// Makes the report.
 pub(crate) fn build(
     question: &Question,
@@ -136,7 +147,7 @@ fn chosen_entry(
     let message = match chosen {
         Some(chosen) if chosen.kept => {
             format!(
-                "is kept, costs {}{}",
+                "is kept for {}{}",
                 per_hour(chosen.cost),
                 remarks(question, judged)
             )

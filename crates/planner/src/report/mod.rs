@@ -5,7 +5,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
-pub(crate) use build::{Chosen, build};
+pub(crate) use build::{Chosen, build, nothing_judged};
 use serde::{Deserialize, Serialize};
 
 use crate::money::MicroDollars;
@@ -14,8 +14,8 @@ pub use text::render_text;
 /// At most so many candidates are listed; the rest is counted by reason.
 pub const MAX_CANDIDATES: usize = 16;
 
-/// Why each candidate was chosen or not.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Why each candidate was chosen or not. It is empty where nothing was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The most telling ones: chosen, feasible by cost, then rejected.
     pub candidates: Vec<Candidate>,
