@@ -1,1 +1,14 @@
-//! Real clusters for tests.
+//! Real Kubernetes clusters on one machine, for Roadstead's tests and its demo.
+//!
+//! `tools` builds Kubernetes once, `images` makes container images out of static binaries, `process` and `network` are
+//! what a `cluster` stands on, `api_server` is the small form without nodes.
+
+pub mod api_server;
+pub mod cluster;
+pub mod command;
+pub mod fake_node;
+pub mod images;
+pub mod network;
+pub mod packages;
+pub mod process;
+pub mod tools;

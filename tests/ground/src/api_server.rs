@@ -1,0 +1,165 @@
+//! An API server and etcd on loopback, without nodes and without root.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::command::run;
+use crate::tools::Tools;
+
+/// A running API server; it ends when this is dropped.
+pub struct ApiServer {
+    dir: tempfile::TempDir,
+    tools: Tools,
+    children: Vec<Child>,
+}
+
+impl ApiServer {
+    /// Starts one on free ports.
+    ///
+    /// # Errors
+    /// When the tools cannot be had or it does not answer within a minute.
+    pub fn start() -> anyhow::Result<Self> {
+        let tools = Tools::locate()?;
+        let dir = tempfile::tempdir()?;
+        let mut server = Self { dir, tools, children: Vec::new() };
+        let [etcd, peer, api] = free_ports()?;
+        let path = |name: &str| server.dir.path().join(name).display().to_string();
+        run("openssl", &["genrsa", "-out", &path("sa.key"), "2048"])?;
+        run("openssl", &["rsa", "-in", &path("sa.key"), "-pubout", "-out", &path("sa.pub")])?;
+        std::fs::write(path("tokens"), "ground-administrator,admin,1,system:masters\n")?;
+        let (client_url, peer_url) = (format!("http://127.0.0.1:{etcd}"), format!("http://127.0.0.1:{peer}"));
+        let etcd_args = [
+            format!("--data-dir={}", path("etcd")),
+            "--unsafe-no-fsync".to_owned(),
+            "--log-level=warn".to_owned(),
+            format!("--listen-client-urls={client_url}"),
+            format!("--advertise-client-urls={client_url}"),
+            format!("--listen-peer-urls={peer_url}"),
+            format!("--initial-advertise-peer-urls={peer_url}"),
+            format!("--initial-cluster=default={peer_url}"),
+        ];
+        let api_args = [
+            format!("--etcd-servers={client_url}"),
+            format!("--cert-dir={}", path("certs")),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--secure-port={api}"),
+            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            "--disable-admission-plugins=ServiceAccount".to_owned(),
+            "--authorization-mode=RBAC".to_owned(),
+            format!("--token-auth-file={}", path("tokens")),
+            format!("--service-account-issuer=https://127.0.0.1:{api}/"),
+            format!("--service-account-key-file={}", path("sa.pub")),
+            format!("--service-account-signing-key-file={}", path("sa.key")),
+            "--endpoint-reconciler-type=none".to_owned(),
+        ];
+        server.spawn("etcd", &etcd_args)?;
+        server.spawn("kube-apiserver", &api_args)?;
+        server.wait(api)?;
+        Ok(server)
+    }
+
+    /// The path of the administrator's kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
+    }
+
+    /// The folder of its files, for those of a test.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A kubectl that talks to it.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new(self.tools.path("kubectl"));
+        command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.dir.path().join("cache"));
+        command
+    }
+
+    /// A client.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be used.
+    pub async fn client(&self) -> anyhow::Result<kube::Client> {
+        let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig())?;
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await?;
+        Ok(kube::Client::try_from(config)?)
+    }
+
+    fn spawn(&mut self, tool: &str, args: &[String]) -> anyhow::Result<()> {
+        let log = std::fs::File::create(self.dir.path().join(format!("{tool}.log")))?;
+        // The shell ends the server when this process is gone, however it went: its end of the pipe closes then.
+        let script = "\"$@\" & server=$!; cat >/dev/null; kill $server; wait $server";
+        let child = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(self.tools.path(tool))
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {tool}"))?;
+        self.children.push(child);
+        Ok(())
+    }
+
+    fn wait(&self, port: u16) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let certificate = self.dir.path().join("certs/apiserver.crt");
+        loop {
+            if certificate.exists() && self.write_kubeconfig(port).is_ok() {
+                let ready = self.kubectl().args(["get", "--raw", "/readyz"]).output()?;
+                if ready.stdout == b"ok" {
+                    return Ok(());
+                }
+            }
+            if start.elapsed() > Duration::from_secs(60) {
+                let log = std::fs::read_to_string(self.dir.path().join("kube-apiserver.log")).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(5).collect();
+                bail!("the API server did not answer within 60 s; the end of its log, newest first:\n{}", tail.join("\n"));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn write_kubeconfig(&self, port: u16) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.dir.path().join("certs/apiserver.crt"))?;
+        let start = text.rfind("-----BEGIN CERTIFICATE-----").context("no certificate")?;
+        let authority = self.dir.path().join("ca.crt");
+        std::fs::write(&authority, text.get(start..).unwrap_or_default())?;
+        let kubeconfig = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: ground\n\
+             clusters: [{{name: ground, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-authority: {}}}}}]\n\
+             users: [{{name: user, user: {{token: ground-administrator}}}}]\n\
+             contexts: [{{name: ground, context: {{cluster: ground, user: user}}}}]\n",
+            authority.display()
+        );
+        Ok(std::fs::write(self.kubeconfig(), kubeconfig)?)
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        // The API server goes before etcd, or it waits for it.
+        for child in self.children.iter_mut().rev() {
+            drop(child.stdin.take());
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Ports that were free a moment ago.
+fn free_ports() -> anyhow::Result<[u16; 3]> {
+    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}

@@ -1,0 +1,129 @@
+//! A network namespace for each cluster, so that a partition is a real one.
+
+use std::path::PathBuf;
+
+use crate::command::run;
+
+/// The addresses of one cluster, all out of the benchmark range 198.18.0.0/15, which is never a real host's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// The name of the namespace.
+    pub name: String,
+    index: u8,
+}
+
+impl Network {
+    /// The network of the cluster `name`, with the `index`-th part (0 to 60) of the range.
+    #[must_use]
+    pub fn new(name: &str, index: u8) -> Self {
+        Self { name: name.to_owned(), index }
+    }
+
+    fn net(&self, offset: u8) -> String {
+        format!("198.18.{}", self.index * 4 + offset)
+    }
+
+    /// The address of the node and the API server.
+    #[must_use]
+    pub fn node(&self) -> String {
+        format!("{}.2", self.net(0))
+    }
+
+    /// The range of the pods.
+    #[must_use]
+    pub fn pods(&self) -> String {
+        format!("{}.0/24", self.net(1))
+    }
+
+    /// The range of the services.
+    #[must_use]
+    pub fn services(&self) -> String {
+        format!("{}.0/24", self.net(2))
+    }
+
+    /// The path by which the namespace is entered.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from("/run/netns").join(&self.name)
+    }
+
+    fn link(&self) -> String {
+        format!("v-{}", self.name)
+    }
+
+    /// Makes the namespace and its link to the host.
+    ///
+    /// # Errors
+    /// When a step is refused, for example without root.
+    pub fn up(&self) -> anyhow::Result<()> {
+        let (name, link, host, node) = (&self.name, self.link(), format!("{}.1", self.net(0)), self.node());
+        // Without this a packet for a member whose link is gone would leave by the default route.
+        ip("route replace blackhole 198.18.0.0/15 metric 4294967295")?;
+        ip(&format!("netns add {name}"))?;
+        ip(&format!("link add {link} type veth peer name eth0 netns {name}"))?;
+        ip(&format!("addr add {host}/24 dev {link}"))?;
+        ip(&format!("link set {link} up"))?;
+        ip(&format!("-n {name} addr add {node}/24 dev eth0"))?;
+        ip(&format!("-n {name} link set eth0 up"))?;
+        ip(&format!("-n {name} link set lo up"))?;
+        ip(&format!("-n {name} route add default via {host}"))?;
+        // Pods of one cluster reach the others' addresses through the host.
+        run("sysctl", &["-qw", "net.ipv4.ip_forward=1"])?;
+        for range in [self.pods(), self.services()] {
+            ip(&format!("route replace {range} via {node}"))?;
+        }
+        self.inside("sysctl", &["-qw", "net.ipv4.ip_forward=1"]).map(drop)
+    }
+
+    /// Runs a program inside the namespace. Not `ip netns exec`: that hides the cgroup mounts from a kubelet.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn inside(&self, program: &str, args: &[&str]) -> anyhow::Result<String> {
+        let enter = format!("--net={}", self.path().display());
+        let mut all = vec![enter.as_str(), program];
+        all.extend(args);
+        run("nsenter", &all)
+    }
+
+    /// Swallows every packet that comes in from outside, silently.
+    ///
+    /// # Errors
+    /// When nft refuses.
+    pub fn partition(&self) -> anyhow::Result<()> {
+        self.inside("nft", &["add table inet partition"])?;
+        self.inside("nft", &["add chain inet partition in { type filter hook prerouting priority -400; }"])?;
+        self.inside("nft", &["add rule inet partition in iifname eth0 drop"]).map(drop)
+    }
+
+    /// Ends a partition.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn heal(&self) -> anyhow::Result<()> {
+        self.inside("nft", &["delete table inet partition"]).map(drop)
+    }
+
+    /// Removes the namespace with all that is left in it; fine if there is none.
+    pub fn down(&self) {
+        for pid in ip(&format!("netns pids {}", self.name)).unwrap_or_default().split_whitespace() {
+            let _ = run("kill", &["-9", pid]);
+        }
+        let _ = ip(&format!("link del {}", self.link()));
+        let _ = ip(&format!("netns del {}", self.name));
+    }
+}
+
+fn ip(words: &str) -> anyhow::Result<String> {
+    run("ip", &words.split(' ').collect::<Vec<_>>())
+}
+
+/// Removes what the pods of a killed cluster left: their namespaces, once nobody is in them.
+pub fn sweep_pod_namespaces() {
+    let list = ip("netns").unwrap_or_default();
+    for name in list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with("cni-")) {
+        if ip(&format!("netns pids {name}")).is_ok_and(|pids| pids.is_empty()) {
+            let _ = ip(&format!("netns del {name}"));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Kubernetes, etcd and helm, built once from Go modules and kept outside the clone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+
+/// The version of Kubernetes; clients read it from the binaries' stamp.
+const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
+
+/// What is built, and from which package.
+const BINARIES: [(&str, &str); 9] = [
+    ("etcd", "./etcd"),
+    ("pause", "./pause"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+    ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+    ("helm", "helm.sh/helm/v3/cmd/helm"),
+];
+
+/// The folder in which the tools are.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    dir: PathBuf,
+}
+
+impl Tools {
+    /// The tools of the folder that `ROADSTEAD_TOOLS` names, else those of the cache, built first where they are missing.
+    ///
+    /// # Errors
+    /// When the named folder lacks one, or they cannot be built.
+    pub fn locate() -> anyhow::Result<Self> {
+        if let Some(dir) = std::env::var_os("ROADSTEAD_TOOLS") {
+            let tools = Self { dir: PathBuf::from(dir) };
+            if let Some((missing, _)) = tools.missing().next() {
+                bail!("ROADSTEAD_TOOLS is {}, which has no {missing}; unset it to have the tools built", tools.dir.display());
+            }
+            return Ok(tools);
+        }
+        let source = source();
+        let tools = Self { dir: cache()?.join("tools").join(version(&source)?) };
+        tools.build(&source)?;
+        Ok(tools)
+    }
+
+    /// The path of one tool.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn missing(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        BINARIES.into_iter().filter(|(name, _)| !self.path(name).is_file())
+    }
+
+    /// Builds what is missing, one process at a time; a binary appears only when it is whole.
+    fn build(&self, source: &Path) -> anyhow::Result<()> {
+        if self.missing().next().is_none() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.dir)?;
+        let _lock = Lock::take(&self.dir.join("lock"))?;
+        let go = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if !go.is_ok_and(|status| status.success()) {
+            bail!("Kubernetes is built from source and needs Go 1.26 or newer on the PATH: install it, or name a folder with the tools in ROADSTEAD_TOOLS");
+        }
+        let wanted: Vec<_> = self.missing().collect();
+        eprintln!("building {} tools into {} (once; about six minutes on two cores)", wanted.len(), self.dir.display());
+        for (done, (name, package)) in wanted.iter().enumerate() {
+            let start = Instant::now();
+            eprintln!("  [{}/{}] {name} …", done + 1, wanted.len());
+            self.build_one(source, name, package)?;
+            eprintln!("  [{}/{}] {name}: {} s", done + 1, wanted.len(), start.elapsed().as_secs());
+        }
+        Ok(())
+    }
+
+    fn build_one(&self, source: &Path, name: &str, package: &str) -> anyhow::Result<()> {
+        let (version, major, minor) = KUBERNETES;
+        let stamp = "k8s.io/component-base/version";
+        let flags = format!(
+            "-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
+        );
+        let part = self.dir.join(format!("{name}.part"));
+        let status = Command::new("go")
+            .args(["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o"])
+            .arg(&part)
+            .arg(package)
+            .current_dir(source)
+            .env("CGO_ENABLED", "0")
+            .status()
+            .context("cannot start go")?;
+        if !status.success() {
+            bail!("go build {package} ended with {status}");
+        }
+        fs::rename(&part, self.path(name))?;
+        Ok(())
+    }
+}
+
+/// Where the tools' main packages and versions are.
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools")
+}
+
+/// The cache outside the clone.
+///
+/// # Errors
+/// When neither `XDG_CACHE_HOME` nor `HOME` is set.
+pub fn cache() -> anyhow::Result<PathBuf> {
+    if let Some(cache) = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()) {
+        return Ok(PathBuf::from(cache).join("roadstead"));
+    }
+    let home = std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set: there is no place for the tools")?;
+    Ok(PathBuf::from(home).join(".cache/roadstead"))
+}
+
+/// Changes with everything that the tools are built from.
+fn version(source: &Path) -> anyhow::Result<String> {
+    let mut digest = Sha256::new();
+    digest.update(KUBERNETES.0);
+    for file in ["go.mod", "go.sum", "etcd/main.go", "pause/main.go"] {
+        digest.update(fs::read(source.join(file)).with_context(|| format!("cannot read {file}"))?);
+    }
+    let hex: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("kubernetes-{}-{hex}", KUBERNETES.0))
+}
+
+/// Held while the tools are built; ends with the process that holds it.
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or nobody lets go of it for half an hour.
+    pub fn take(path: &Path) -> anyhow::Result<Self> {
+        let file = fs::File::options().create(true).append(true).open(path)?;
+        let start = Instant::now();
+        let mut told = false;
+        while file.try_lock().is_err() {
+            if !told {
+                eprintln!("waiting for another run that holds {}", path.display());
+                told = true;
+            }
+            if start.elapsed() > Duration::from_secs(1800) {
+                bail!("{} is held for more than half an hour by another run", path.display());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(Self { _file: file })
+    }
+}
