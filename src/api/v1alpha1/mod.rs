@@ -14,3 +14,12 @@ pub use common::*;
 pub use inference_endpoint::*;
 pub use model_deployment::*;
 pub use serving_target::*;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The definitions of all kinds.
+#[must_use]
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![ModelDeployment::crd(), ServingTarget::crd(), InferenceEndpoint::crd()]
+}
