@@ -4,9 +4,11 @@
 //! what a `cluster` stands on, `api_server` is the small form without nodes.
 
 pub mod api_server;
+pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod fake_node;
+pub mod ground;
 pub mod images;
 pub mod network;
 pub mod packages;

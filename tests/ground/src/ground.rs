@@ -1,0 +1,272 @@
+//! A hub and three members as three clouds, with the operator installed by its charts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::command::finish;
+use crate::images::Image;
+use crate::packages;
+use crate::tools::{Lock, Tools};
+
+/// The operator's namespace on the hub.
+pub const SYSTEM: &str = "roadstead-system";
+/// The operator's image as it is built here.
+pub const OPERATOR_IMAGE: &str = "localhost/roadstead";
+/// The engine stand-in's image.
+pub const ENGINE_IMAGE: &str = "localhost/roadstead-engine:v1";
+/// The members' names, in the order of their networks.
+pub const MEMBERS: [&str; 3] = ["east", "west", "north"];
+/// The resource of the accelerators that the members pretend to have.
+pub const GPU: &str = "nvidia.com/gpu";
+
+/// A hub and three members.
+pub struct Ground {
+    /// Where the operator runs.
+    pub hub: Cluster,
+    /// Where models are served.
+    pub members: Vec<Cluster>,
+    tools: Tools,
+    _lock: Lock,
+}
+
+impl Ground {
+    /// Finds the tools and takes the lock; starts nothing.
+    ///
+    /// # Errors
+    /// When a prerequisite is missing and cannot be installed or built.
+    pub fn prepare() -> anyhow::Result<Self> {
+        packages::ensure()?;
+        let tools = Tools::locate()?;
+        fs::create_dir_all("/run/roadstead-ground")?;
+        let lock = Lock::take(Path::new("/run/roadstead-ground/lock"))?;
+        let root = root();
+        let hub = Cluster::new("hub", 0, &tools, &root);
+        let members =
+            (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
+        Ok(Self { hub, members, tools, _lock: lock })
+    }
+
+    /// Starts all four clusters anew.
+    ///
+    /// # Errors
+    /// When one of them does not come up.
+    pub fn up(&self) -> anyhow::Result<()> {
+        let images = self.images()?;
+        std::thread::scope(|scope| {
+            let starts: Vec<_> = self.all().map(|cluster| scope.spawn(|| cluster.up(&images))).collect();
+            starts.into_iter().try_for_each(|start| start.join().unwrap_or_else(|_| bail!("starting a cluster panicked")))
+        })?;
+        for member in &self.members {
+            member.set_accelerators(GPU, 8)?;
+        }
+        Ok(())
+    }
+
+    /// Ends all clusters and removes what they left.
+    pub fn down(&self) {
+        std::thread::scope(|scope| {
+            for cluster in self.all() {
+                scope.spawn(|| cluster.down());
+            }
+        });
+        let _ = fs::remove_dir_all(root());
+    }
+
+    /// The hub and the members.
+    pub fn all(&self) -> impl Iterator<Item = &Cluster> {
+        std::iter::once(&self.hub).chain(&self.members)
+    }
+
+    /// The member of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn member(&self, name: &str) -> anyhow::Result<&Cluster> {
+        self.members.iter().find(|member| member.name == name).with_context(|| format!("there is no member {name}"))
+    }
+
+    /// The images, as archives.
+    fn images(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let dir = root().join("images");
+        fs::create_dir_all(&dir)?;
+        let engine = binary("roadstead-engine")?;
+        let images = [
+            ("pause", Image {
+                name: "localhost/pause:v1".to_owned(),
+                files: vec![("pause".to_owned(), self.tools.path("pause"))],
+                entrypoint: vec!["/pause".to_owned()],
+                user: String::new(),
+            }),
+            ("engine", Image {
+                name: ENGINE_IMAGE.to_owned(),
+                files: vec![("usr/local/bin/vllm".to_owned(), engine)],
+                entrypoint: vec!["/usr/local/bin/vllm".to_owned()],
+                user: String::new(),
+            }),
+            ("operator", operator_image("v1", &binary("roadstead")?)),
+        ];
+        let mut archives = Vec::new();
+        for (name, image) in images {
+            let archive = dir.join(format!("{name}.tar"));
+            image.write(&archive)?;
+            archives.push(archive);
+        }
+        Ok(archives)
+    }
+
+    /// Makes an image of another build of the operator and loads it into the hub under `tag`.
+    ///
+    /// # Errors
+    /// When it cannot be written or loaded.
+    pub fn load_operator(&self, tag: &str, binary: &Path) -> anyhow::Result<()> {
+        let archive = root().join("images").join(format!("operator-{tag}.tar"));
+        operator_image(tag, binary).write(&archive)?;
+        self.hub.load(&archive)
+    }
+
+    /// Installs or upgrades the definitions and the operator by their charts, and waits until it is available.
+    ///
+    /// # Errors
+    /// When helm fails or the operator does not become available.
+    pub fn install(&self, values: &[&str]) -> anyhow::Result<()> {
+        self.helm(&["upgrade", "--install", "roadstead-crds", &chart("roadstead-crds"), "-n", SYSTEM, "--create-namespace"])?;
+        let repository = format!("image.repository={OPERATOR_IMAGE}");
+        let operator = chart("roadstead");
+        let mut args = vec!["upgrade", "--install", "roadstead", &operator, "-n", SYSTEM];
+        for value in ["installId=ground", &repository, "image.tag=v1", "log.format=text"].iter().chain(values) {
+            args.extend(["--set", value]);
+        }
+        args.extend(["--wait", "--timeout", "90s"]);
+        self.helm(&args).map(drop)
+    }
+
+    /// Runs helm against the hub.
+    ///
+    /// # Errors
+    /// When it fails; the error holds what it printed.
+    pub fn helm(&self, args: &[&str]) -> anyhow::Result<String> {
+        let home = root().join("helm");
+        let mut command = self.hub.command("helm");
+        for (variable, folder) in
+            [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
+        {
+            command.env(variable, home.join(folder));
+        }
+        finish(command.args(args))
+    }
+
+    /// Prepares every member with the shipped manifest, and puts kubeconfigs of its account into Secrets on the hub.
+    ///
+    /// # Errors
+    /// When a manifest is refused.
+    pub fn connect_members(&self) -> anyhow::Result<()> {
+        let manifest = fs::read_to_string(repository().join("deploy/member.yaml"))?;
+        for member in &self.members {
+            member.apply(&manifest)?;
+            self.put_kubeconfig(&member.name, &self.member_kubeconfig(&member.name, "24h")?)?;
+        }
+        Ok(())
+    }
+
+    /// A kubeconfig of the account that the member manifest made, valid for `duration`.
+    ///
+    /// # Errors
+    /// When the token is refused.
+    pub fn member_kubeconfig(&self, name: &str, duration: &str) -> anyhow::Result<String> {
+        let member = self.member(name)?;
+        let args = ["create", "token", "roadstead-hub", "-n", "roadstead", "--duration", duration];
+        member.kubeconfig_with(&member.kubectl(&args)?)
+    }
+
+    /// Puts a kubeconfig into the Secret of the member `name` on the hub.
+    ///
+    /// # Errors
+    /// When the hub refuses.
+    pub fn put_kubeconfig(&self, name: &str, kubeconfig: &str) -> anyhow::Result<()> {
+        let secret = serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": name, "namespace": SYSTEM},
+            "stringData": {"kubeconfig": kubeconfig},
+        });
+        self.hub.apply(&secret.to_string()).map(drop)
+    }
+
+    /// An object of the hub as JSON.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
+        let mut args = vec!["get", kind, name, "-o", "json"];
+        if !namespace.is_empty() {
+            args.extend(["-n", namespace]);
+        }
+        Ok(serde_json::from_str(&self.hub.kubectl(&args)?)?)
+    }
+
+    /// A value of a Secret on the hub.
+    ///
+    /// # Errors
+    /// When it is not there or is not text.
+    pub fn secret_value(&self, namespace: &str, name: &str, key: &str) -> anyhow::Result<String> {
+        let secret = self.get("secret", namespace, name)?;
+        let value = secret["data"][key].as_str().with_context(|| format!("Secret {namespace}/{name} has no key {key}"))?;
+        crate::command::feed(std::process::Command::new("base64").arg("-d"), value)
+    }
+
+    /// Waits until `check` gives something.
+    ///
+    /// # Errors
+    /// When `limit` is over; the error holds the last thing that `check` complained of.
+    pub fn wait<T>(&self, what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let start = Instant::now();
+        loop {
+            match check() {
+                Ok(value) => return Ok(value),
+                Err(error) if start.elapsed() > limit => {
+                    return Err(error.context(format!("not after {} s: {what}", limit.as_secs())));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
+    }
+}
+
+fn operator_image(tag: &str, binary: &Path) -> Image {
+    Image {
+        name: format!("{OPERATOR_IMAGE}:{tag}"),
+        files: vec![("roadstead".to_owned(), binary.to_owned())],
+        entrypoint: vec!["/roadstead".to_owned()],
+        user: "65532:65532".to_owned(),
+    }
+}
+
+/// Where the clusters keep their files.
+#[must_use]
+pub fn root() -> PathBuf {
+    std::env::var_os("ROADSTEAD_GROUND_DIR").map_or_else(|| PathBuf::from("/var/lib/roadstead-ground"), PathBuf::from)
+}
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn chart(name: &str) -> String {
+    repository().join("charts").join(name).display().to_string()
+}
+
+/// A binary of this workspace, built beside the one that runs.
+///
+/// # Errors
+/// When it is not there.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built beside {}; run `cargo build --workspace`", own.display()))
+}
