@@ -1,17 +1,85 @@
 //! `roadstead crd`: the custom resource definitions.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
 use clap::Args;
+
+use crate::api::schema::{definitions, yaml};
+
 /// Options of `roadstead crd`.
 #[derive(Debug, Args)]
-pub struct CrdArgs {}
-/// Prints the definitions as YAML documents.
+pub struct CrdArgs {
+    /// Write one file for each kind into this folder, instead of all of them to standard output.
+    #[arg(long, value_name = "FOLDER")]
+    pub output_dir: Option<PathBuf>,
+}
+
+/// Prints the definitions as YAML documents, or writes them to files.
 ///
 /// # Errors
-/// When standard output cannot be written.
-pub fn run(_: &CrdArgs) -> anyhow::Result<std::process::ExitCode> {
-    use kube::CustomResourceExt;
-    use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
-    for crd in [ModelDeployment::crd(), ServingTarget::crd(), InferenceEndpoint::crd()] {
-        println!("---\n{}", serde_saphyr::to_string(&crd)?);
+/// When standard output or a file cannot be written.
+pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
+    let files = files()?;
+    match &args.output_dir {
+        None => {
+            let mut out = std::io::stdout().lock();
+            for (_, text) in files {
+                writeln!(out, "---\n{}", text.trim_end())?;
+            }
+        }
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            for (name, text) in files {
+                let path = folder.join(name);
+                std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
     }
-    Ok(std::process::ExitCode::SUCCESS)
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The name and the text of each file.
+///
+/// # Errors
+/// Where a definition cannot be written as YAML, which would be a mistake in this program.
+pub fn files() -> anyhow::Result<Vec<(String, String)>> {
+    definitions()
+        .iter()
+        .map(|definition| {
+            let name = format!("{}.yaml", definition.spec.names.plural);
+            let text = yaml(definition).with_context(|| format!("cannot write {name}"))?;
+            Ok((name, format!("# Generated from the types in src/api by `make generate`; edit those instead.\n{text}")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_definitions_are_those_of_the_types() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+        let mut expected = files().unwrap();
+        expected.sort();
+        let mut found: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, std::fs::read_to_string(path).unwrap())
+            })
+            .collect();
+        found.sort();
+        let names = |files: &[(String, String)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&found), names(&expected));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(found == expected, "crds/{} has drifted from the types: run `make generate`", found.0);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 pub mod common;
 pub mod conditions;
 pub mod inference_endpoint;
+pub mod limits;
 pub mod model_deployment;
 pub mod names;
 pub mod quantity;
