@@ -1,36 +1,42 @@
 //! `roadstead crd`: the custom resource definitions.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
-use crate::api::v1alpha1::crds;
+use crate::api::schema::{definitions, yaml};
 
 /// Options of `roadstead crd`.
 #[derive(Debug, Args)]
 pub struct CrdArgs {
-    /// Write one file a kind into this directory instead of printing all of them.
-    #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
+    /// Write one file for each kind into this folder, instead of all of them to standard output.
+    #[arg(long, value_name = "FOLDER")]
+    pub output_dir: Option<PathBuf>,
     /// Have Helm keep the definitions when their chart is uninstalled.
     #[arg(long)]
-    pub keep: bool,
+    pub helm_keep: bool,
 }
 
-/// Prints or writes the definitions.
+/// Prints the definitions as YAML documents, or writes them to files.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When standard output or a file cannot be written.
 pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
-    for crd in crds() {
-        let text = yaml(crd.clone(), args.keep)?;
-        match &args.dir {
-            None => print!("---\n{text}"),
-            Some(dir) => {
-                let path = dir.join(format!("{}.yaml", crd.spec.names.plural));
+    let files = files(args.helm_keep)?;
+    match &args.output_dir {
+        None => {
+            let mut out = std::io::stdout().lock();
+            for (_, text) in files {
+                writeln!(out, "---\n{}", text.trim_end())?;
+            }
+        }
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            for (name, text) in files {
+                let path = folder.join(name);
                 std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
             }
         }
@@ -38,14 +44,54 @@ pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One definition in YAML, as it stands in `crds/` and, with `keep`, in the chart.
+/// The name and the text of each file; with `helm_keep` as they stand in the chart.
 ///
 /// # Errors
-/// When it cannot be written as YAML, which would be a defect.
-pub fn yaml(mut crd: CustomResourceDefinition, keep: bool) -> anyhow::Result<String> {
-    if keep {
-        let annotations = crd.metadata.annotations.get_or_insert_default();
-        annotations.insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
+/// Where a definition cannot be written as YAML, which would be a mistake in this program.
+pub fn files(helm_keep: bool) -> anyhow::Result<Vec<(String, String)>> {
+    definitions()
+        .iter_mut()
+        .map(|definition| {
+            if helm_keep {
+                let annotations = definition.metadata.annotations.get_or_insert_default();
+                annotations.insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
+            }
+            let name = format!("{}.yaml", definition.spec.names.plural);
+            let text = yaml(definition).with_context(|| format!("cannot write {name}"))?;
+            Ok((name, format!("# Generated from the types in src/api by `make generate`; edit those instead.\n{text}")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_definitions_are_those_of_the_types() {
+        same_as_committed("crds", false);
+        same_as_committed("charts/roadstead-crds/templates", true);
     }
-    Ok(serde_saphyr::to_string(&crd)?)
+
+    fn same_as_committed(folder: &str, helm_keep: bool) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut expected = files(helm_keep).unwrap();
+        expected.sort();
+        let mut found: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, std::fs::read_to_string(path).unwrap())
+            })
+            .collect();
+        found.sort();
+        let names = |files: &[(String, String)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&found), names(&expected));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(found == expected, "{} has drifted from the types: run `make generate`", found.0);
+        }
+    }
 }

@@ -3,8 +3,63 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+use super::limits;
+
+/// What a label's value looks like; the empty one is legal.
+pub const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
+/// What a label's key looks like: a name, or a domain and a name.
+pub const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
+/// What an entry of a list-map is called: a DNS label.
+pub const ENTRY_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// What Kubernetes objects such as Secrets are called: a DNS subdomain.
+pub const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// What a key of a Secret looks like.
+pub const SECRET_KEY: &str = "^[-._a-zA-Z0-9]+$";
+/// What clouds, regions and accelerators are called.
+pub const PLACE_NAME: &str = "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
+/// What jurisdictions are called.
+pub const JURISDICTION: &str = "^[A-Z]([-A-Z0-9]*[A-Z0-9])?$";
+
+/// The schema of a map of labels.
+pub(super) fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": limits::LABELS,
+        "additionalProperties": {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
+    })
+}
+
+/// The schema of a map of annotations.
+pub(super) fn annotations_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": limits::ANNOTATIONS,
+        "additionalProperties": {"type": "string", "maxLength": limits::TEXT},
+    })
+}
+
+/// The schema of one amount: a number or a text, never negative.
+pub(super) fn quantity_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "maxLength": limits::QUANTITY,
+        "minimum": 0,
+        "pattern": "^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
+    })
+}
+
+/// The schema of a map of amounts.
+fn quantities_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 8,
+        "additionalProperties": quantity_schema(generator),
+    })
+}
 
 /// How capacity is bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +90,7 @@ impl CapacityType {
 pub struct Accelerator {
     /// The catalogue name, such as H100; compared by equality.
     #[serde(rename = "type")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub type_: String,
     /// How many.
     #[schemars(range(min = 1, max = 64))]
@@ -47,10 +102,10 @@ pub struct Accelerator {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
     /// The key in its data.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = SECRET_KEY))]
     pub key: String,
 }
 
@@ -59,7 +114,7 @@ pub struct SecretKeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct LocalRef {
     /// The name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
 }
 
@@ -69,9 +124,11 @@ pub struct LocalRef {
 pub struct LabelSelector {
     /// Labels that must be there with exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels_schema")]
     pub match_labels: BTreeMap<String, String>,
     /// Further conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::SELECTOR_CONDITIONS))]
     pub match_expressions: Vec<LabelRequirement>,
 }
 
@@ -80,12 +137,13 @@ pub struct LabelSelector {
 #[serde(rename_all = "camelCase")]
 pub struct LabelRequirement {
     /// The label's key.
-    #[schemars(length(min = 1, max = 317))]
+    #[schemars(length(min = 1, max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub key: String,
     /// How its value is compared.
     pub operator: LabelOperator,
     /// The values for In and `NotIn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 63), regex(pattern = LABEL_VALUE)))]
     pub values: Vec<String>,
 }
 
@@ -106,17 +164,21 @@ pub enum LabelOperator {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Toleration {
-    /// The taint's key; empty with operator Exists stands every key.
-    #[serde(default)]
+    /// The taint's key; absent with operator Exists stands every key.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub key: String,
     /// How the value is compared.
     #[serde(default)]
     pub operator: TolerationOperator,
     /// The taint's value, for operator Equal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63), regex(pattern = LABEL_VALUE))]
     pub value: String,
-    /// The taint's effect; empty stands every effect.
-    #[serde(default)]
+    /// The taint's effect: `NoPlacement` for targets; `NoSchedule`, `NoExecute`, `PreferNoSchedule` for nodes; absent stands
+    /// every effect.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 32))]
     pub effect: String,
 }
 
@@ -156,11 +218,11 @@ impl Engine {
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
     /// The name of the variable.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z][-._a-zA-Z0-9]*$"))]
     pub name: String,
     /// Its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = limits::TEXT))]
     pub value: Option<String>,
     /// The key of a Secret that holds its value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,24 +235,32 @@ pub struct EnvVar {
 pub struct ResourceRequests {
     /// Amounts of cpu, memory and ephemeral-storage.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "quantities_schema")]
     pub requests: BTreeMap<String, Quantity>,
 }
 
 /// How an engine of one's own is started and asked for its health.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomEngine {
-    /// The command; empty runs the image's own entry point.
+    /// The command; absent runs the image's own entry point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::ARGS), inner(length(max = limits::TEXT)))]
     pub command: Vec<String>,
     /// The path that answers 200 once the engine can serve.
     #[serde(default = "default_health_path")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^/[^[:space:]?#]*$"))]
     pub readiness_path: String,
     /// The path that answers 200 while the engine lives.
     #[serde(default = "default_health_path")]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = "^/[^[:space:]?#]*$"))]
     pub liveness_path: String,
+}
+
+impl Default for CustomEngine {
+    fn default() -> Self {
+        Self { command: Vec::new(), readiness_path: default_health_path(), liveness_path: default_health_path() }
+    }
 }
 
 fn default_health_path() -> String {

@@ -1,16 +1,19 @@
 //! `InferenceEndpoint`: one decided placement, and what became of it. Written by the operator alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ResourceRequests, Toleration};
+use super::common::{
+    CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ResourceRequests, Toleration, labels_schema,
+};
+use super::limits;
 use super::model_deployment::not_observed;
 
-/// The record of one decided placement of a `ModelDeployment`. The operator writes it; nobody else needs to.
+/// The place that was decided, and everything that is needed to serve there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -21,7 +24,8 @@ use super::model_deployment::not_observed;
     category = "inference",
     namespaced,
     status = "InferenceEndpointStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "The record of one decided placement of a ModelDeployment. The operator writes it; nobody else needs to."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct InferenceEndpointSpec {
@@ -64,6 +68,7 @@ pub struct InferenceEndpointSpec {
     pub template: Template,
     /// Secrets for pulling the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::PULL_SECRETS))]
     pub image_pull_secrets: Vec<LocalRef>,
     /// How long nodes may take to be added; absent: existing nodes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +82,7 @@ pub struct InferenceEndpointSpec {
     #[schemars(length(min = 1, max = 63))]
     pub replaces: Option<String>,
     /// Why it was made, or why it is to go.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 128))]
     pub reason: String,
     /// When it is removed, once it is draining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,9 +138,11 @@ pub struct Template {
     pub image: String,
     /// The shape's arguments and the deployment's, in this order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2 * limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
     /// Environment variables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::ENV))]
     pub env: Vec<EnvVar>,
     /// The port on which the engine listens.
     #[schemars(range(min = 1, max = 65535))]
@@ -152,8 +159,10 @@ pub struct Template {
     #[serde(default)]
     pub nodes: TemplateNodes,
     /// Seconds until a replica must answer.
+    #[schemars(range(min = 10, max = 86400))]
     pub startup_timeout_seconds: i32,
     /// Seconds for which requests in flight may go on.
+    #[schemars(range(min = 0, max = 3600))]
     pub drain_timeout_seconds: i32,
 }
 
@@ -182,10 +191,12 @@ pub struct ResolvedModel {
 #[serde(rename_all = "camelCase")]
 pub struct TemplateNodes {
     /// Labels that the nodes have.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub selector: std::collections::BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels_schema")]
+    pub selector: BTreeMap<String, String>,
     /// Taints that are stood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2 * limits::TOLERATIONS))]
     pub tolerations: Vec<Toleration>,
 }
 
@@ -230,9 +241,11 @@ pub struct InferenceEndpointStatus {
     pub external_id: Option<ExternalId>,
     /// The address for clients, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URL))]
     pub url: Option<String>,
     /// The Secret in this namespace that holds the API key, under apiKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub api_key_secret_name: Option<String>,
     /// Replicas that exist.
     #[serde(default)]
@@ -254,9 +267,11 @@ pub struct InferenceEndpointStatus {
     pub create_intent: Option<CreateIntent>,
     /// Hash of the template that is in force at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub template_hash: Option<String>,
     /// Digest of the rendered template that is in force at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub template_digest: Option<String>,
 }
 
@@ -286,10 +301,13 @@ impl Default for InferenceEndpointStatus {
 pub struct ExternalId {
     /// The identity of the place: the UID of a cluster's kube-system namespace.
     #[serde(rename = "clusterUID")]
+    #[schemars(length(max = 64))]
     pub cluster_uid: String,
     /// The namespace there.
+    #[schemars(length(max = 63))]
     pub namespace: String,
     /// The UID of the object there.
+    #[schemars(length(max = 64))]
     pub uid: String,
 }
 
@@ -298,8 +316,10 @@ pub struct ExternalId {
 #[serde(rename_all = "camelCase")]
 pub struct LastError {
     /// What kind of failure, such as Transient or `CapacityExhausted`.
+    #[schemars(length(max = 63))]
     pub class: String,
     /// What happened, in a sentence.
+    #[schemars(length(max = limits::MESSAGE))]
     pub message: String,
     /// When it was first seen.
     pub time: Time,

@@ -3,6 +3,7 @@
 pub mod common;
 pub mod conditions;
 pub mod inference_endpoint;
+pub mod limits;
 pub mod model_deployment;
 pub mod names;
 pub mod quantity;
@@ -14,12 +15,3 @@ pub use common::*;
 pub use inference_endpoint::*;
 pub use model_deployment::*;
 pub use serving_target::*;
-
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
-
-/// The definitions of all kinds.
-#[must_use]
-pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![ModelDeployment::crd(), ServingTarget::crd(), InferenceEndpoint::crd()]
-}

@@ -6,10 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    Accelerator, CapacityType, CustomEngine, Engine, EnvVar, LabelSelector, LocalRef, ResourceRequests, Toleration,
+    Accelerator, CapacityType, CustomEngine, ENTRY_NAME, Engine, EnvVar, JURISDICTION, LabelSelector, LocalRef,
+    PLACE_NAME, ResourceRequests, Toleration,
 };
+use super::limits;
 
-/// A model to be served under declared rules of cost, region and capacity.
+/// What is served, how, and under which rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -20,7 +22,13 @@ use super::common::{
     category = "inference",
     namespaced,
     status = "ModelDeploymentStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "A model to be served, and the rules of cost, region and capacity that say where.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ModelDeploymentSpec {
@@ -59,11 +67,11 @@ pub struct Model {
     pub source: Option<String>,
     /// The revision of the source: a branch, tag or commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._/]*[A-Za-z0-9])?$"))]
     pub revision: Option<String>,
     /// The value of `model` in requests; the deployment's name if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._:/]*[A-Za-z0-9])?$"))]
     pub name: Option<String>,
     /// A Secret of which every key becomes an environment variable of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,9 +89,11 @@ pub struct Serving {
     pub image: String,
     /// Arguments of the engine, after those that Roadstead makes and those of the shape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
     /// Environment variables of the engine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::ENV))]
     pub env: Vec<EnvVar>,
     /// The port on which the engine listens.
     #[serde(default = "default_port")]
@@ -94,11 +104,13 @@ pub struct Serving {
     pub resources: ResourceRequests,
     /// Secrets for pulling the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::PULL_SECRETS))]
     pub image_pull_secrets: Vec<LocalRef>,
     /// How an engine of your own is started; only for engine custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomEngine>,
     /// Interchangeable ways to run one replica; the order breaks ties.
+    #[schemars(length(min = 1, max = limits::SHAPES))]
     pub shapes: Vec<Shape>,
     /// Seconds from the start of a replica until it must answer.
     #[serde(default = "default_startup")]
@@ -125,12 +137,13 @@ const fn default_drain() -> i32 {
 #[serde(rename_all = "camelCase")]
 pub struct Shape {
     /// The shape's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub name: String,
     /// The accelerators of one replica, on one node.
     pub accelerator: Accelerator,
     /// Arguments of the engine for this shape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
     /// Tokens per second of one replica under your load; needed on all shapes for `CostPerMillionTokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,15 +166,22 @@ pub struct PlacementRules {
     pub regions: Option<RegionRules>,
     /// The jurisdictions of which one must hold the region; a region of unknown place is out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = limits::RULE_ENTRIES),
+        inner(length(min = 1, max = 32), regex(pattern = JURISDICTION)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub jurisdictions: Option<Vec<String>>,
     /// How capacity may be bought.
     #[serde(default = "default_capacity_types")]
+    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub capacity_types: Vec<CapacityType>,
     /// What is minimised, and what may be spent.
     #[serde(default)]
     pub cost: CostRules,
     /// Taints of targets that are stood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::TOLERATIONS))]
     pub target_tolerations: Vec<Toleration>,
 }
 
@@ -189,6 +209,11 @@ fn default_capacity_types() -> Vec<CapacityType> {
 pub struct CloudRules {
     /// The clouds that may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = limits::RULE_ENTRIES),
+        inner(length(min = 1, max = 63), regex(pattern = PLACE_NAME)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub allow: Option<Vec<String>>,
 }
 
@@ -198,12 +223,23 @@ pub struct CloudRules {
 pub struct RegionRules {
     /// The regions that may be used; a * at the end stands for anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = limits::RULE_ENTRIES),
+        inner(length(min = 1, max = 63)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub allow: Option<Vec<String>>,
     /// The regions that may not be used, even if allowed; a * at the end stands for anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = limits::RULE_ENTRIES),
+        inner(length(min = 1, max = 63)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub deny: Option<Vec<String>>,
     /// The places that may cost more than others; the first that matches counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub prefer: Vec<Preference>,
 }
 
@@ -212,11 +248,11 @@ pub struct RegionRules {
 #[serde(rename_all = "camelCase")]
 pub struct Preference {
     /// The preference's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub name: String,
     /// The cloud that is meant; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub cloud: Option<String>,
     /// The region that is meant, with a * at the end for anything; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -268,15 +304,19 @@ pub struct ModelDeploymentStatus {
     pub ready_replicas: i32,
     /// A label selector for autoscalers; the pods themselves are on other clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub selector: Option<String>,
     /// What everything that is billed for this deployment costs, in USD per hour; absent while a price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
     /// Where it is served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::PLACEMENTS))]
     pub placements: Vec<PlacementStatus>,
     /// Every place that was considered, and why it was chosen or not, as of decidedAt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::CANDIDATES))]
     pub candidates: Vec<CandidateStatus>,
     /// How many further candidates are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -286,9 +326,11 @@ pub struct ModelDeploymentStatus {
     pub decided_at: Option<Time>,
     /// Endpoints that are being removed; they may be billed until their provider confirms that they are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::RELEASING))]
     pub releasing: Vec<ReleasingStatus>,
     /// The last value of the annotation roadstead.dev/requestedAt that was acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
     pub last_handled_reconcile_at: Option<String>,
 }
 
@@ -320,16 +362,22 @@ pub(super) const fn not_observed() -> i64 {
 #[serde(rename_all = "camelCase")]
 pub struct PlacementStatus {
     /// The `InferenceEndpoint` that records the decision.
+    #[schemars(length(max = 63))]
     pub endpoint: String,
     /// The target.
+    #[schemars(length(max = 63))]
     pub target: String,
     /// The target's cloud.
+    #[schemars(length(max = 63))]
     pub cloud: String,
     /// The target's region.
+    #[schemars(length(max = 63))]
     pub region: String,
     /// The shape.
+    #[schemars(length(max = 63))]
     pub shape: String,
     /// The offer of the target.
+    #[schemars(length(max = 63))]
     pub offer: String,
     /// How the capacity is bought.
     pub capacity_type: CapacityType,
@@ -339,12 +387,15 @@ pub struct PlacementStatus {
     pub ready_replicas: i32,
     /// What the replicas cost, in USD per hour; absent while the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
     /// The address for clients, once it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URL))]
     pub url: Option<String>,
     /// The Secret in this namespace that holds the API key, under apiKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub api_key_secret_name: Option<String>,
     /// Since when the address stands here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -356,20 +407,27 @@ pub struct PlacementStatus {
 #[serde(rename_all = "camelCase")]
 pub struct CandidateStatus {
     /// The target.
+    #[schemars(length(max = 63))]
     pub target: String,
     /// The offer; absent where no offer of the target has the accelerator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub offer: Option<String>,
     /// The shape.
+    #[schemars(length(max = 63))]
     pub shape: String,
     /// What all replicas would cost there, in USD per hour; absent while the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
     /// Chosen, Feasible or Rejected.
+    #[schemars(length(max = 63))]
     pub verdict: String,
     /// The reason of the verdict.
+    #[schemars(length(max = 128))]
     pub reason: String,
     /// The reason in a sentence, with the number that decided it.
+    #[schemars(length(max = limits::MESSAGE))]
     pub message: String,
 }
 
@@ -378,15 +436,19 @@ pub struct CandidateStatus {
 #[serde(rename_all = "camelCase")]
 pub struct ReleasingStatus {
     /// The `InferenceEndpoint`.
+    #[schemars(length(max = 63))]
     pub endpoint: String,
     /// The target.
+    #[schemars(length(max = 63))]
     pub target: String,
     /// Since when it is being removed.
     pub since: Time,
     /// Why it is not gone yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::MESSAGE))]
     pub last_error: Option<String>,
     /// What it may cost until it is gone, in USD per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
 }

@@ -8,10 +8,14 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::{Accelerator, CapacityType, LabelSelector, SecretKeyRef, Toleration};
+use super::common::{
+    Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
+    SecretKeyRef, Toleration, annotations_schema, labels_schema, quantity_schema,
+};
+use super::limits;
 use super::model_deployment::not_observed;
 
-/// One cluster where models may run, with what it offers and for how much.
+/// Where it is, how it is reached, what it offers, and who may use it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -21,15 +25,16 @@ use super::model_deployment::not_observed;
     shortname = "stgt",
     category = "inference",
     status = "ServingTargetStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "A place where models may run, with what it offers and for how much."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ServingTargetSpec {
     /// The cloud, such as aws, gcp or azure; any name for your own.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub cloud: String,
     /// The region, as the cloud names it.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub region: String,
     /// Where that is, if the built-in table does not know the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,12 +46,17 @@ pub struct ServingTargetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesTarget>,
     /// What can be had there.
+    #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
     /// The namespaces whose deployments may use it, by labels; none if absent, all if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_namespaces: Option<LabelSelector>,
     /// Keep away deployments that do not tolerate them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = limits::TAINTS),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key", "effect"])
+    )]
     pub taints: Vec<Taint>,
 }
 
@@ -62,10 +72,15 @@ pub enum TargetType {
 #[serde(rename_all = "camelCase")]
 pub struct Location {
     /// The country, as two capital letters (ISO 3166-1).
-    #[schemars(length(min = 2, max = 2))]
+    #[schemars(length(min = 2, max = 2), regex(pattern = "^[A-Z]{2}$"))]
     pub country: String,
     /// The jurisdictions that hold there, such as EU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = limits::RULE_ENTRIES),
+        inner(length(min = 1, max = 32), regex(pattern = JURISDICTION)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub jurisdictions: Vec<String>,
 }
 
@@ -77,7 +92,7 @@ pub struct KubernetesTarget {
     pub connection: Connection,
     /// The one namespace that is used there; it comes with the member manifest.
     #[serde(default = "default_namespace")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub namespace: String,
     /// How endpoints are made reachable.
     pub expose: Expose,
@@ -135,13 +150,19 @@ pub enum ExposeType {
 pub struct LoadBalancer {
     /// The load balancer class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub class: Option<String>,
     /// Annotations of the Service, which clouds read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "annotations_schema")]
     pub annotations: BTreeMap<String, String>,
     /// The address ranges that may reach it, such as 10.0.0.0/8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = limits::SOURCE_RANGES),
+        inner(length(min = 1, max = 64)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub source_ranges: Vec<String>,
 }
 
@@ -150,10 +171,10 @@ pub struct LoadBalancer {
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// The offer's name.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub name: String,
     /// The instance type, as the cloud names it.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub instance_type: String,
     /// The accelerators of one whole instance.
     pub accelerator: Accelerator,
@@ -193,13 +214,18 @@ pub enum Billing {
 pub struct OfferNodes {
     /// The Kubernetes resource of the accelerators; by the accelerator's type if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 317))]
+    #[schemars(
+        length(min = 1, max = limits::LABEL_KEY),
+        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+    )]
     pub resource_name: Option<String>,
     /// Labels that the nodes have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "labels_schema")]
     pub selector: BTreeMap<String, String>,
     /// Taints of the nodes that pods must stand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::TOLERATIONS))]
     pub tolerations: Vec<Toleration>,
 }
 
@@ -208,11 +234,11 @@ pub struct OfferNodes {
 #[serde(rename_all = "camelCase")]
 pub struct Taint {
     /// The taint's key.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub key: String,
     /// The taint's value.
-    #[serde(default)]
-    #[schemars(length(max = 63))]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63), regex(pattern = LABEL_VALUE))]
     pub value: String,
     /// What it does.
     pub effect: TaintEffect,
@@ -237,18 +263,22 @@ pub struct ServingTargetStatus {
     pub conditions: Vec<Condition>,
     /// The UID of the cluster's kube-system namespace, pinned at first contact.
     #[serde(default, rename = "clusterUID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub cluster_uid: Option<String>,
     /// The first failed check of an unbroken run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
     /// The taints, each since when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::TAINTS))]
     pub taints: Vec<TaintStatus>,
     /// What is free, by offer; at most a minute old when it changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::OFFERS))]
     pub capacity: Vec<OfferCapacity>,
     /// What was refused lately and is left alone for a while.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::EXHAUSTED))]
     pub exhausted: Vec<ExhaustedStatus>,
 }
 
@@ -271,9 +301,11 @@ impl Default for ServingTargetStatus {
 #[serde(rename_all = "camelCase")]
 pub struct TaintStatus {
     /// The taint's key.
+    #[schemars(length(max = limits::LABEL_KEY))]
     pub key: String,
     /// The taint's value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 63))]
     pub value: String,
     /// What it does.
     pub effect: TaintEffect,
@@ -286,9 +318,11 @@ pub struct TaintStatus {
 #[serde(rename_all = "camelCase")]
 pub struct OfferCapacity {
     /// The offer.
+    #[schemars(length(max = 63))]
     pub offer: String,
     /// Its nodes, gathered by how many accelerators are free on them.
     #[serde(default)]
+    #[schemars(length(max = limits::NODE_GROUPS))]
     pub nodes: Vec<NodeCapacity>,
 }
 
@@ -307,22 +341,28 @@ pub struct NodeCapacity {
 #[serde(rename_all = "camelCase")]
 pub struct ExhaustedStatus {
     /// The offer.
+    #[schemars(length(max = 63))]
     pub offer: String,
     /// The accelerators of the refused replica.
     pub accelerator_count: i32,
     /// Its cpu request.
+    #[schemars(schema_with = "quantity_schema")]
     pub cpu: Quantity,
     /// Its memory request.
+    #[schemars(schema_with = "quantity_schema")]
     pub memory: Quantity,
     /// Its ephemeral-storage request.
+    #[schemars(schema_with = "quantity_schema")]
     pub ephemeral_storage: Quantity,
     /// The only deployment that it holds for, as namespace/name; absent: everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub only_for: Option<String>,
     /// Until when it is left alone.
     pub until: Time,
     /// How often in a row it was refused.
     pub attempts: i32,
     /// Why it was refused.
+    #[schemars(length(max = limits::MESSAGE))]
     pub reason: String,
 }
