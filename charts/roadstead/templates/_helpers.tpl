@@ -3,7 +3,11 @@
 {{- end }}
 
 {{- define "roadstead.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
 {{- .Values.serviceAccount.name | default (include "roadstead.name" .) -}}
+{{- else -}}
+{{- required "serviceAccount.name is required when serviceAccount.create is false: name a service account that exists" .Values.serviceAccount.name -}}
+{{- end -}}
 {{- end }}
 
 {{- define "roadstead.selector" -}}
@@ -27,5 +31,5 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "roadstead.installId" -}}
-{{- required "installId is required: choose an id for this installation (lower-case letters, digits, hyphens) and keep it for ever; a rebuilt hub finds its endpoints again by it" .Values.installId -}}
+{{- required "installId is required: choose an id for this installation, for example --set installId=prod, and keep it with your backups; a rebuilt hub finds its endpoints again by it (1 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen)" .Values.installId -}}
 {{- end }}
