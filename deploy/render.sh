@@ -13,10 +13,11 @@ standin=zz-set-install-id-zz
 
 render() {
     # The charts' labels name Helm as the manager, which is not so here.
-    "$helm" template roadstead "$root/charts/$1" --namespace "$namespace" --kube-version 1.33.0 --no-hooks \
-        --set "${2:-global.unused=}" |
+    rendered=$("$helm" template roadstead "$root/charts/$1" --namespace "$namespace" --kube-version 1.33.0 \
+        --set "${2:-global.unused=}")
+    printf '%s\n' "$rendered" |
         sed -e '/^# Source: /d' \
-            -e '/^ *helm\.sh/chart: /d' \
+            -e '/^ *helm\.sh\/chart: /d' \
             -e 's|^\( *app.kubernetes.io/managed-by:\) Helm$|\1 kubectl|' \
             -e "s|$standin|$placeholder|"
 }
