@@ -67,6 +67,14 @@ impl Ground {
         Ok(())
     }
 
+    /// Throws the hub away and starts an empty one in its place; the members never notice.
+    ///
+    /// # Errors
+    /// When the new hub does not come up.
+    pub fn rebuild_hub(&self) -> anyhow::Result<()> {
+        self.hub.up(&self.images()?)
+    }
+
     /// Ends all clusters and removes what they left.
     pub fn down(&self) {
         std::thread::scope(|scope| {

@@ -1,0 +1,42 @@
+# Everything that can be done with Roadstead's source. `make` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help tools demo demo-down build test test-unit test-e2e lint generate
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+GROUND = cargo run --quiet --package roadstead-ground --bin ground --
+
+build: ## Build the operator, the engine stand-in and the test ground
+	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
+	cargo build --workspace --bins
+
+tools: build ## Build Kubernetes, etcd and helm from Go modules, once, into the cache outside the clone
+	$(GROUND) tools
+
+demo: tools ## Start a hub and three members on this machine, place a model in the EU, ask it something (needs root)
+	$(GROUND) demo
+
+demo-down: build ## End the demo's clusters; leaves nothing
+	$(GROUND) down
+
+test: lint test-unit tools test-e2e ## All tests: lint, unit and property, end to end on real clusters (needs root)
+
+test-unit: ## Unit, property and architecture tests; need nothing
+	@echo "unit, property and architecture tests"
+	cargo test --workspace --lib --bins
+	cargo test --package roadstead-planner --tests
+	cargo test --test tidy
+
+test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
+	@echo "end to end: a hub and three members on this machine (about ten minutes)"
+	cargo test --test e2e
+
+lint: ## Formatting, lints and documentation
+	@echo "checking the format and the lints"
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+generate: build ## Write what is generated: crds/ and the chart of the definitions
+	cargo run --quiet -- crd --output-dir crds
+	cargo run --quiet -- crd --helm-keep --output-dir charts/roadstead-crds/templates

@@ -1,0 +1,82 @@
+//! The scenes: the operator, installed by its chart, on real clusters.
+//!
+//! They run one after another on one ground (a hub and three members); each begins with an empty hub. Name one to run it
+//! alone: `cargo test --test e2e -- scene_3`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod scene_1;
+mod scene_10;
+mod scene_2;
+mod scene_3;
+mod scene_4;
+mod scene_5;
+mod scene_6;
+mod scene_7;
+mod scene_8;
+mod scene_9;
+mod stage;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use stage::Stage;
+
+type Scene = fn(&Stage) -> anyhow::Result<()>;
+
+const SCENES: [(&str, Scene); 17] = [
+    ("scene_1_the_cheapest_allowed_place_serves", scene_1::the_cheapest_allowed_place_serves),
+    ("scene_2_too_few_accelerators", scene_2::too_few_accelerators),
+    ("scene_2_too_few_on_one_node", scene_2::too_few_on_one_node),
+    ("scene_2_too_little_memory", scene_2::too_little_memory),
+    ("scene_3_a_forbidden_place_is_replaced_before_it_is_removed", scene_3::replaced_before_removed),
+    ("scene_3_edits_update_in_place", scene_3::edits_update_in_place),
+    ("scene_4_priority_decides_who_gets_the_slot", scene_4::priority_decides),
+    ("scene_4_what_runs_keeps_its_place", scene_4::what_runs_keeps_its_place),
+    ("scene_5_deletion_removes_everything", scene_5::deletion_removes_everything),
+    ("scene_5_deletion_waits_for_a_member_that_is_cut_off", scene_5::deletion_waits),
+    ("scene_6_kubectl_behaves", scene_6::kubectl_behaves),
+    ("scene_8_broken_credentials_are_told_apart", scene_8::broken_credentials),
+    ("scene_8_another_cluster_is_noticed", scene_8::another_cluster),
+    ("scene_10_a_refused_place_is_left_alone", scene_10::refused_place),
+    ("scene_10_what_was_ready_stays", scene_10::what_was_ready_stays),
+    ("scene_7_upgrades_restart_nothing", scene_7::upgrades_restart_nothing),
+    ("scene_9_a_rebuilt_hub_finds_its_endpoints", scene_9::rebuilt_hub),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One ground for all: the scenes cannot run side by side.
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
+    let stage = match Stage::set() {
+        Ok(stage) => Arc::new(stage),
+        Err(error) => {
+            eprintln!("the stage cannot be set: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials(Some(&stage)));
+    if std::env::var_os("ROADSTEAD_KEEP").is_none() {
+        stage.ground.down();
+    }
+    conclusion.exit_code()
+}
+
+fn trials(stage: Option<&Arc<Stage>>) -> Vec<Trial> {
+    let trial = |(name, scene): (&'static str, Scene)| {
+        let stage = stage.cloned();
+        Trial::test(name, move || {
+            let stage = stage.ok_or("there is no stage")?;
+            stage.clear().and_then(|()| scene(&stage)).map_err(|error| {
+                stage.tell();
+                Failed::from(format!("{error:#}"))
+            })
+        })
+    };
+    SCENES.into_iter().map(trial).collect()
+}

@@ -1,0 +1,28 @@
+//! Three targets; the cheapest is in the US; the model must be in the EU.
+
+use anyhow::ensure;
+use roadstead_ground::client::chat;
+use serde_json::json;
+
+use super::stage::{Stage, candidate, deployment, placed_on, tells};
+
+pub fn the_cheapest_allowed_place_serves(stage: &Stage) -> anyhow::Result<()> {
+    stage.apply(&deployment("llama", &json!({"replicas": 2, "placement": {"jurisdictions": ["EU"]}})))?;
+    let ready = stage.ready("llama")?;
+    ensure!(placed_on(&ready) == "west", "placed on {}", placed_on(&ready));
+    ensure!(ready["status"]["hourlyCost"] == "13.80", "{}", ready["status"]["hourlyCost"]);
+
+    let east = candidate(&ready, "east")?;
+    ensure!(east["verdict"] == "Rejected" && east["reason"] == "JurisdictionNotAllowed", "{east}");
+    ensure!(east["hourlyCost"] == "10.00", "{east}");
+    tells(&east["message"], &["us-east-1", "EU", "10.00"])?;
+    let north = candidate(&ready, "north")?;
+    ensure!(north["verdict"] == "Feasible" && north["hourlyCost"] == "15.25", "{north}");
+
+    let answer = stage.ask("llama")?;
+    ensure!(answer.status == 200 && answer.text.contains("Ahoy?"), "{answer:?}");
+    let url = ready["status"]["placements"][0]["url"].as_str().unwrap_or_default();
+    ensure!(chat(url, None, "llama", "Ahoy?")?.status == 401);
+    ensure!(chat(url, Some("rs-wrong"), "llama", "Ahoy?")?.status == 401);
+    Ok(())
+}

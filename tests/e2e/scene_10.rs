@@ -1,0 +1,65 @@
+//! The numbers said yes and the scheduler says no: the next place is tried. What was ready once stays.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use roadstead_ground::fake_node::FakeNode;
+use roadstead_ground::ground::GPU;
+use serde_json::json;
+
+use super::stage::{SOON, Stage, candidate, condition, deployment, placed_on, tells};
+
+pub fn refused_place(stage: &Stage) -> anyhow::Result<()> {
+    let east = stage.ground.member("east")?;
+    east.set_accelerators(GPU, 0)?;
+    // Room in every number that is counted, and none for a single pod.
+    let full = json!({GPU: "8", "cpu": "64", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "0"});
+    let _node = FakeNode::add(east, "full", &json!({}), &full)?;
+    stage.until("east's capacity is seen", SOON, || Ok(())).ok();
+    std::thread::sleep(Duration::from_secs(2));
+    stage.apply(&deployment("llama", &json!({})))?;
+    stage.until("east is chosen first", SOON, || {
+        ensure!(placed_on(&stage.deployment("llama")?) == "east");
+        Ok(())
+    })?;
+    let ready = stage.condition("mdep", super::stage::TEAM, "llama", "Ready", "True", Duration::from_secs(90))?;
+    ensure!(placed_on(&ready) == "west", "placed on {}", placed_on(&ready));
+    let refused = candidate(&ready, "east")?;
+    ensure!(refused["reason"] == "Exhausted", "{refused}");
+    let target = stage.ground.get("servingtarget", "", "east")?;
+    let exhausted = &target["status"]["exhausted"][0];
+    ensure!(exhausted["attempts"] == 1 && exhausted["offer"] == "h100", "{exhausted}");
+    exhausted["until"].as_str().context("until when?")?;
+    tells(&refused["message"], &["until"]).or_else(|_| tells(&refused["message"], &["left alone"]))?;
+    stage.until("nothing is left on east", SOON, || {
+        ensure!(stage.on_member(east)?.is_empty());
+        Ok(())
+    })
+}
+
+pub fn what_was_ready_stays(stage: &Stage) -> anyhow::Result<()> {
+    stage.apply(&deployment("llama", &json!({})))?;
+    stage.ready("llama")?;
+    let east = stage.ground.member("east")?;
+    // Its node is lost to it: the pod is evicted, and no other has room.
+    east.kubectl(&["cordon", &east.node()])?;
+    let result = lost(stage);
+    east.kubectl(&["uncordon", &east.node()])?;
+    result?;
+    stage.ready("llama")?;
+    ensure!(stage.on_member(stage.ground.member("west")?)?.is_empty(), "it was doubled");
+    Ok(())
+}
+
+fn lost(stage: &Stage) -> anyhow::Result<()> {
+    let east = stage.ground.member("east")?;
+    east.kubectl(&["delete", "pods", "-n", "roadstead", "--all", "--wait=true"])?;
+    stage.until("it says what it lacks", Duration::from_secs(90), || {
+        let object = stage.deployment("llama")?;
+        let ready = condition(&object, "Ready");
+        ensure!(ready["reason"] == "InsufficientCapacity" && placed_on(&object) == "east", "{ready}");
+        Ok(())
+    })?;
+    ensure!(stage.on_member(stage.ground.member("west")?)?.is_empty(), "it went elsewhere");
+    Ok(())
+}

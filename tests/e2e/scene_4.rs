@@ -1,0 +1,44 @@
+//! Priority orders planning and never displaces.
+
+use anyhow::ensure;
+use roadstead_ground::ground::GPU;
+use serde_json::json;
+
+use super::stage::{SOON, Stage, condition, deployment, placed_on, tells};
+
+fn only_west(priority: i32) -> serde_json::Value {
+    json!({"priority": priority, "placement": {"clouds": {"allow": ["gcp"]}}})
+}
+
+fn waits(stage: &Stage, name: &str) -> anyhow::Result<serde_json::Value> {
+    stage.until(&format!("{name} waits"), SOON, || {
+        let object = stage.deployment(name)?;
+        ensure!(condition(&object, "Placed")["reason"] == "NoFeasiblePlacement", "{object}");
+        Ok(object)
+    })
+}
+
+pub fn priority_decides(stage: &Stage) -> anyhow::Result<()> {
+    let west = stage.ground.member("west")?;
+    west.set_accelerators(GPU, 0)?;
+    stage.apply(&deployment("first-low", &only_west(0)))?;
+    waits(stage, "first-low")?;
+    stage.apply(&deployment("second-high", &only_west(10)))?;
+    waits(stage, "second-high")?;
+    west.set_accelerators(GPU, 1)?;
+    ensure!(placed_on(&stage.ready("second-high")?) == "west");
+    waits(stage, "first-low").map(drop)
+}
+
+pub fn what_runs_keeps_its_place(stage: &Stage) -> anyhow::Result<()> {
+    let west = stage.ground.member("west")?;
+    west.set_accelerators(GPU, 1)?;
+    stage.apply(&deployment("low", &only_west(0)))?;
+    stage.ready("low")?;
+    let pods = stage.pods(west)?;
+    stage.apply(&deployment("high", &only_west(100)))?;
+    let waiting = waits(stage, "high")?;
+    tells(&condition(&waiting, "Placed")["message"], &["low", "lower priority"])?;
+    ensure!(stage.pods(west)? == pods, "the incumbent was touched");
+    stage.ready("low").map(drop)
+}

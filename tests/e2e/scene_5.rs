@@ -1,0 +1,59 @@
+//! Deletion removes everything; while the member is cut off the object stays and says what may be billed.
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use super::stage::{SOON, Stage, TEAM, deployment, tells};
+
+fn gone(stage: &Stage, name: &str) -> anyhow::Result<()> {
+    stage.until(&format!("{name} is gone"), SOON, || {
+        let left = stage.ground.hub.kubectl(&["get", "mdep,iep,secret", "-n", TEAM, "-o", "name"])?;
+        ensure!(left.is_empty(), "left on the hub: {left}");
+        Ok(())
+    })
+}
+
+pub fn deletion_removes_everything(stage: &Stage) -> anyhow::Result<()> {
+    stage.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hf-token", "namespace": TEAM},
+        "stringData": {"HF_TOKEN": "hf_example"},
+    }))?;
+    stage.apply(&deployment("llama", &json!({"model": {"credentialsSecretRef": {"name": "hf-token"}}})))?;
+    stage.ready("llama")?;
+    let east = stage.ground.member("east")?;
+    let secrets = east.kubectl(&["get", "secrets", "-n", "roadstead", "-o", "name"])?;
+    ensure!(secrets.lines().count() == 2, "the key and the copy: {secrets}");
+    stage.ground.hub.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"])?;
+    let left = east.kubectl(&["get", "deploy,svc,pdb,secret,rs,pods", "-n", "roadstead", "-o", "name"])?;
+    ensure!(left.is_empty(), "left on the member: {left}");
+    stage.ground.hub.kubectl(&["delete", "secret", "hf-token", "-n", TEAM])?;
+    gone(stage, "llama")
+}
+
+pub fn deletion_waits(stage: &Stage) -> anyhow::Result<()> {
+    stage.apply(&deployment("llama", &json!({})))?;
+    stage.ready("llama")?;
+    let east = stage.ground.member("east")?;
+    east.network().partition()?;
+    let result = cut_off(stage);
+    east.network().heal()?;
+    result?;
+    gone(stage, "llama")?;
+    stage.until("nothing is left on the member", SOON, || {
+        let left = east.kubectl(&["get", "deploy,svc,pdb,secret,rs,pods", "-n", "roadstead", "-o", "name"])?;
+        ensure!(left.is_empty(), "{left}");
+        Ok(())
+    })
+}
+
+fn cut_off(stage: &Stage) -> anyhow::Result<()> {
+    stage.ground.hub.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"])?;
+    stage.until("the object says what may still be billed", SOON, || {
+        let object = stage.deployment("llama")?;
+        let releasing = object["status"]["releasing"][0].clone();
+        ensure!(releasing["target"] == "east" && releasing["hourlyCost"] == "5.00", "{releasing}");
+        tells(&releasing["lastError"], &["get"]).or_else(|_| tells(&releasing["lastError"], &["not connected"]))?;
+        releasing["since"].as_str().context("since when?")?;
+        Ok(())
+    })
+}

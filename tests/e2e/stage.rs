@@ -1,0 +1,232 @@
+//! What every scene uses: the ground, and short ways to say what is wanted and what must come true.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use roadstead_ground::client::{Answer, chat};
+use roadstead_ground::cluster::Cluster;
+use roadstead_ground::ground::{GPU, Ground, SYSTEM};
+use serde_json::{Value, json};
+
+/// The namespace of the scenes' deployments.
+pub const TEAM: &str = "team";
+/// Generous: on a busy machine everything takes its time.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// The ground with the operator on it.
+pub struct Stage {
+    pub ground: Ground,
+}
+
+impl Stage {
+    /// Starts the clusters and installs the operator.
+    pub fn set() -> anyhow::Result<Self> {
+        let ground = Ground::prepare()?;
+        eprintln!("starting four clusters …");
+        ground.up()?;
+        eprintln!("installing the operator …");
+        ground.install(&[])?;
+        ground.connect_members()?;
+        Ok(Self { ground })
+    }
+
+    /// An empty hub with the three targets: each scene begins like this.
+    pub fn clear(&self) -> anyhow::Result<()> {
+        let hub = &self.ground.hub;
+        hub.kubectl(&["delete", "mdep", "--all", "-A", "--wait=true", "--timeout=90s"])?;
+        hub.kubectl(&["delete", "servingtargets", "--all", "--wait=true", "--timeout=60s"])?;
+        for (member, name) in self.ground.members.iter().zip(["east", "west", "north"]) {
+            member.set_accelerators(GPU, 8)?;
+            let left = member.kubectl(&["get", "deploy,pdb,svc,secret", "-n", "roadstead", "-o", "name"])?;
+            ensure!(left.is_empty(), "something is left on {name}: {left}");
+            self.ground.put_kubeconfig(name, &self.ground.member_kubeconfig(name, "24h")?)?;
+        }
+        self.team()?;
+        self.targets()?;
+        for name in ["east", "west", "north"] {
+            self.condition("servingtarget", "", name, "Ready", "True", SOON)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the team's namespace.
+    pub fn team(&self) -> anyhow::Result<()> {
+        self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}}))
+    }
+
+    /// Declares the three targets.
+    pub fn targets(&self) -> anyhow::Result<()> {
+        for (name, cloud, region, price) in [
+            ("east", "aws", "us-east-1", "40.00"),
+            ("west", "gcp", "europe-west4", "55.20"),
+            ("north", "azure", "germanywestcentral", "61.00"),
+        ] {
+            self.target(name, cloud, region, price)?;
+        }
+        Ok(())
+    }
+
+    fn target(&self, name: &str, cloud: &str, region: &str, price: &str) -> anyhow::Result<()> {
+        self.apply(&json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
+            "spec": {
+                "cloud": cloud, "region": region, "type": "Kubernetes",
+                "kubernetes": {
+                    "connection": {"kubeconfigSecretRef": {"name": name, "key": "kubeconfig"}},
+                    "expose": {"type": "NodePort", "public": true},
+                },
+                "allowedNamespaces": {},
+                "offers": [{
+                    "name": "h100", "instanceType": "eight", "accelerator": {"type": "H100", "count": 8},
+                    "capacityType": "OnDemand", "hourlyPrice": price,
+                }],
+            },
+        }))
+    }
+
+    /// Applies an object to the hub.
+    pub fn apply(&self, object: &Value) -> anyhow::Result<()> {
+        self.ground.hub.apply(&object.to_string()).map(drop)
+    }
+
+    /// Merges `change` into a deployment of the team.
+    pub fn edit(&self, name: &str, change: &Value) -> anyhow::Result<()> {
+        let args = ["patch", "mdep", name, "-n", TEAM, "--type=merge", "-p", &change.to_string()];
+        self.ground.hub.kubectl(&args).map(drop)
+    }
+
+    /// Merges `change` into a target.
+    pub fn edit_target(&self, name: &str, change: &Value) -> anyhow::Result<()> {
+        let args = ["patch", "servingtarget", name, "--type=merge", "-p", &change.to_string()];
+        self.ground.hub.kubectl(&args).map(drop)
+    }
+
+    /// A deployment of the team as it is.
+    pub fn deployment(&self, name: &str) -> anyhow::Result<Value> {
+        self.ground.get("mdep", TEAM, name)
+    }
+
+    /// Waits until a deployment of the team is ready, and returns it.
+    pub fn ready(&self, name: &str) -> anyhow::Result<Value> {
+        self.condition("mdep", TEAM, name, "Ready", "True", SOON)
+    }
+
+    /// Waits until a condition has a status (for the newest generation), and returns the object.
+    pub fn condition(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        type_: &str,
+        status: &str,
+        limit: Duration,
+    ) -> anyhow::Result<Value> {
+        self.until(&format!("{kind} {name} is {type_}={status}"), limit, || {
+            let object = self.ground.get(kind, namespace, name)?;
+            let current = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+            let condition = condition(&object, type_);
+            ensure!(current && condition["status"] == status, "{condition}");
+            Ok(object)
+        })
+    }
+
+    /// Waits until `check` succeeds.
+    pub fn until<T>(&self, what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.ground.wait(what, limit, check)
+    }
+
+    /// Asks a deployment of the team for a completion at its first placement, with its key.
+    pub fn ask(&self, name: &str) -> anyhow::Result<Answer> {
+        let deployment = self.deployment(name)?;
+        let placement = &deployment["status"]["placements"][0];
+        let url = placement["url"].as_str().context("no address")?;
+        let secret = placement["apiKeySecretName"].as_str().context("no key")?;
+        chat(url, Some(&self.ground.secret_value(TEAM, secret, "apiKey")?), name, "Ahoy?")
+    }
+
+    /// The names of the endpoints' Deployments on a member.
+    pub fn on_member(&self, member: &Cluster) -> anyhow::Result<Vec<String>> {
+        let list = member.kubectl(&["get", "deploy", "-n", "roadstead", "-o", "name"])?;
+        Ok(list.lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// The pods of all endpoints on a member, each with its restarts: changes when any pod is made anew or restarts.
+    pub fn pods(&self, member: &Cluster) -> anyhow::Result<String> {
+        let columns = "custom-columns=NAME:.metadata.name,UID:.metadata.uid,RESTARTS:.status.containerStatuses[*].restartCount";
+        member.kubectl(&["get", "pods", "-n", "roadstead", "--no-headers", "-o", columns])
+    }
+
+    /// Prints what helps to understand a failure.
+    pub fn tell(&self) {
+        let hub = &self.ground.hub;
+        for args in [
+            &["get", "servingtargets,mdep,iep", "-A", "-o", "yaml"][..],
+            &["get", "events", "-A", "--sort-by=.lastTimestamp"],
+            &["logs", "-n", SYSTEM, "-l", "app.kubernetes.io/name=roadstead", "--tail=60", "--prefix"],
+        ] {
+            match hub.kubectl(args) {
+                Ok(text) => eprintln!("--- hub: kubectl {}\n{text}", args.join(" ")),
+                Err(error) => eprintln!("--- hub: kubectl {}: {error:#}", args.join(" ")),
+            }
+        }
+        for member in &self.ground.members {
+            let pods = member.kubectl(&["get", "deploy,pods", "-n", "roadstead", "-o", "wide"]);
+            eprintln!("--- {}\n{}", member.name, pods.unwrap_or_else(|error| format!("{error:#}")));
+        }
+    }
+}
+
+/// A deployment of the team: one replica on one accelerator, quick to go.
+pub fn deployment(name: &str, spec: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": {"name": name, "namespace": TEAM},
+        "spec": {
+            "model": {"source": "hf://example/tiny"},
+            "serving": {
+                "engine": "vllm", "image": "localhost/roadstead-engine:v1",
+                "shapes": [{"name": "one", "accelerator": {"type": "H100", "count": 1}}],
+                "drainTimeoutSeconds": 2,
+            },
+        },
+    });
+    merge(&mut object["spec"], spec);
+    object
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+/// The condition of this type, or null.
+pub fn condition(object: &Value, type_: &str) -> Value {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().find(|one| one["type"] == type_).cloned().unwrap_or(Value::Null)
+}
+
+/// The candidate on this target.
+pub fn candidate(deployment: &Value, target: &str) -> anyhow::Result<Value> {
+    let candidates = deployment["status"]["candidates"].as_array().context("no candidates")?;
+    candidates.iter().find(|one| one["target"] == target).cloned().with_context(|| format!("no candidate on {target}"))
+}
+
+/// The target of the first placement.
+pub fn placed_on(deployment: &Value) -> &str {
+    deployment["status"]["placements"][0]["target"].as_str().unwrap_or("nowhere")
+}
+
+/// Fails unless `text` holds all `parts`.
+pub fn tells(text: &Value, parts: &[&str]) -> anyhow::Result<()> {
+    let text = text.as_str().unwrap_or_default();
+    match parts.iter().find(|part| !text.contains(**part)) {
+        Some(part) => bail!("{part:?} is not said in: {text}"),
+        None => Ok(()),
+    }
+}
