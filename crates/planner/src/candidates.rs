@@ -134,6 +134,14 @@ impl<'a> Judged<'a> {
         self.offer.map_or("", |offer| &offer.name)
     }
 
+    /// The size of one replica.
+    pub(crate) const fn size(&self, deployment: &Deployment) -> Size {
+        Size {
+            accelerators: self.shape.accelerator.count,
+            resources: deployment.resources,
+        }
+    }
+
     /// A total order: the better first.
     fn compare(&self, other: &Self) -> Ordering {
         let names = |judged: &Self| (judged.entry.target.name.as_str(), judged.offer_name());
@@ -193,14 +201,12 @@ fn judge_target<'a>(
             });
         };
         let mut found = false;
-        for (offer, nodes) in entry.offers() {
+        for (position, offer) in entry.target.offers.iter().enumerate() {
             if offer.accelerator.kind == shape.accelerator.kind {
                 found = true;
-                let judgement = match rule {
-                    Judgement::Feasible => {
-                        judge(question, &question.fleet.room(entry, offer, nodes), shape)
-                    }
-                    rejected => rejected,
+                let judgement = match (rule, entry.room(position)) {
+                    (Judgement::Feasible, Some(room)) => judge(question, &room, shape),
+                    (rule, _) => rule,
                 };
                 place(Some(offer), judgement);
             }
@@ -283,20 +289,19 @@ fn is_refused(question: &Question, room: &Room, size: &Size) -> bool {
             && refused.offer == room.offer.name
             && refused.size.within(size)
     });
-    now || last_refusal(question, room, size).is_some()
-        || room
-            .load()
-            .is_some_and(|load| load.refused.keys().any(|refused| refused.within(size)))
+    now || last_refusal(question, room.entry, room.offer, size).is_some()
+        || room.shows_exhaustion(size)
 }
 
 /// The recorded refusal that holds longest.
 pub(crate) fn last_refusal<'a>(
     question: &Question,
-    room: &Room<'a>,
+    entry: &'a Entry,
+    offer: &Offer,
     size: &Size,
 ) -> Option<&'a Exhausted> {
     let holds = |exhausted: &&Exhausted| {
-        exhausted.offer == room.offer.name
+        exhausted.offer == offer.name
             && exhausted.size.within(size)
             && exhausted.until > question.now
             && exhausted
@@ -304,7 +309,7 @@ pub(crate) fn last_refusal<'a>(
                 .as_ref()
                 .is_none_or(|id| *id == question.deployment.id)
     };
-    room.entry
+    entry
         .target
         .exhausted
         .iter()

@@ -55,9 +55,11 @@ pub(crate) fn rejection(question: &Question, judged: &Judged) -> String {
             )
         }
         (Reason::Exhausted, _) => refusal(question, judged),
-        (Reason::InsufficientCapacity, _) => room_of(question, judged)
+        (Reason::InsufficientCapacity, _) => judged
+            .entry
+            .room_of(judged.offer_name())
             .map_or_else(String::new, |room| {
-                shortage(&room, &size_of(question, judged), deployment, judged)
+                shortage(&room, &judged.size(question.deployment), deployment, judged)
             }),
         _ => forbidden(deployment, entry, reason),
     };
@@ -296,21 +298,11 @@ fn no_such_accelerator(entry: &Entry, kind: &str) -> String {
     format!("no offer has {kind}, only {}", list(kinds))
 }
 
-fn size_of(question: &Question, judged: &Judged) -> Size {
-    Size {
-        accelerators: judged.shape.accelerator.count,
-        resources: question.deployment.resources,
-    }
-}
-
-fn room_of<'a>(question: &Question<'a>, judged: &Judged<'a>) -> Option<Room<'a>> {
-    let (offer, nodes) = judged.entry.offer(judged.offer_name())?;
-    Some(question.fleet.room(judged.entry, offer, nodes))
-}
-
 fn refusal(question: &Question, judged: &Judged) -> String {
-    let size = size_of(question, judged);
-    let recorded = room_of(question, judged).and_then(|room| last_refusal(question, &room, &size));
+    let size = judged.size(question.deployment);
+    let recorded = judged
+        .offer
+        .and_then(|offer| last_refusal(question, judged.entry, offer, &size));
     match recorded {
         Some(refusal) => format!(
             "refused {} {} ({}, {}), left alone until {}",
@@ -348,7 +340,7 @@ fn shortage(room: &Room, size: &Size, deployment: &Deployment, judged: &Judged) 
 pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted: u32) -> String {
     let kind = &room.offer.accelerator.kind;
     if room.limit(size, own) < wanted {
-        let held = room.load().map_or(0, |load| load.accelerators);
+        let held = room.held();
         let most = room.offer.max_instances.unwrap_or(u32::MAX);
         let all = u64::from(most) * u64::from(room.offer.accelerator.count);
         return format!("maxInstances {most}: {all} {kind}, {held} of them held");
@@ -428,11 +420,7 @@ fn accelerators(room: &Room, own: Option<&Endpoint>) -> String {
         .addable()
         .filter(|added| *added > 0 && room.nodes.usable.is_some())
         .map(|added| format!(", {} may be added", count(added, "node")));
-    let assumed: u32 = room
-        .load()
-        .into_iter()
-        .flat_map(|load| load.assumed.values())
-        .sum();
+    let assumed = room.unbound();
     let assumed =
         (assumed > 0).then(|| format!(", {} decided and not bound yet", count(assumed, "replica")));
     [Some(here), own, unusable, added, assumed]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::capacity::{Load, OfferNodes, Room, node_masks};
+use crate::capacity::{Load, OfferNodes, Room, Standing, mask_of};
 use crate::catalogue::{jurisdictions_of, locate};
 use crate::deployment::DeploymentId;
 use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
@@ -30,8 +30,8 @@ pub(crate) struct Entry {
     pub(crate) target: Target,
     /// For each offer, in the same order, the nodes that it may use.
     pub(crate) offer_nodes: Vec<OfferNodes>,
-    /// For each node, in the same order, the offers that may use it, as bits.
-    pub(crate) node_masks: Vec<u64>,
+    /// What endpoints hold on its offers.
+    pub(crate) standing: Standing,
     /// Where it is, by the built-in table or by its owner.
     pub(crate) location: Option<Location>,
 }
@@ -39,35 +39,49 @@ pub(crate) struct Entry {
 impl Entry {
     fn new(mut target: Target) -> Self {
         normalize(&mut target);
-        let offer_nodes: Vec<OfferNodes> = target
-            .offers
-            .iter()
-            .map(|offer| OfferNodes::derive(offer, target.nodes.as_deref()))
-            .collect();
-        let node_masks = node_masks(&offer_nodes, target.nodes.as_ref().map_or(0, Vec::len));
+        let offer_nodes = OfferNodes::derive_all(&target.offers, target.nodes.as_deref());
         let location =
             locate(&target.cloud, &target.region).or_else(|| target.location.clone().map(complete));
         Self {
             target,
             offer_nodes,
-            node_masks,
+            standing: Standing::default(),
             location,
         }
     }
 
-    /// The offer of this name and its nodes.
-    pub(crate) fn offer(&self, name: &str) -> Option<(&Offer, &OfferNodes)> {
-        let index = self
-            .target
+    /// The place of the offer of this name.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.target
             .offers
             .binary_search_by(|offer| offer.name.as_str().cmp(name))
-            .ok()?;
-        Some((self.target.offers.get(index)?, self.offer_nodes.get(index)?))
+            .ok()
     }
 
-    /// All offers, each with its nodes.
-    pub(crate) fn offers(&self) -> impl Iterator<Item = (&Offer, &OfferNodes)> {
-        self.target.offers.iter().zip(&self.offer_nodes)
+    /// The offer of this name.
+    pub(crate) fn offer(&self, name: &str) -> Option<&Offer> {
+        self.target.offers.get(self.position(name)?)
+    }
+
+    /// The room of an offer, by its place.
+    pub(crate) fn room(&self, index: usize) -> Option<Room<'_>> {
+        let offer = self.target.offers.get(index)?;
+        Some(Room {
+            entry: self,
+            index,
+            offer,
+            nodes: self.offer_nodes.get(index)?,
+        })
+    }
+
+    /// The room of the offer of this name.
+    pub(crate) fn room_of(&self, offer: &str) -> Option<Room<'_>> {
+        self.room(self.position(offer)?)
+    }
+
+    /// For a node, the offers that may use it, as bits.
+    pub(crate) fn mask_of(&self, node: usize) -> u64 {
+        mask_of(&self.offer_nodes, node)
     }
 }
 
@@ -105,7 +119,9 @@ impl Fleet {
 
     /// Puts in a target, or replaces what is known about it. Works out which nodes each offer may use.
     pub fn upsert_target(&mut self, target: Target) {
-        self.targets.insert(target.name.clone(), Entry::new(target));
+        let name = target.name.clone();
+        self.targets.insert(name.clone(), Entry::new(target));
+        self.refresh(&name);
     }
 
     /// Takes out a target, and what was found there. Its endpoints stay until they are taken out themselves.
@@ -173,7 +189,9 @@ impl Fleet {
             .entry(endpoint.offer.clone())
             .or_default()
             .add(&endpoint);
+        let target = endpoint.target.clone();
         self.endpoints.insert(key, endpoint);
+        self.refresh(&target);
         self.count_moves(&deployment);
     }
 
@@ -203,6 +221,7 @@ impl Fleet {
                 self.loads.remove(&endpoint.target);
             }
         }
+        self.refresh(&endpoint.target);
         self.count_moves(&endpoint.deployment);
         Some(endpoint)
     }
@@ -259,18 +278,13 @@ impl Fleet {
         self.targets.values()
     }
 
-    /// The room that an offer has on its target.
-    pub(crate) fn room<'a>(
-        &'a self,
-        entry: &'a Entry,
-        offer: &'a Offer,
-        nodes: &'a OfferNodes,
-    ) -> Room<'a> {
-        Room {
-            entry,
-            loads: self.loads.get(&entry.target.name),
-            offer,
-            nodes,
+    /// Works out again what endpoints hold on a target.
+    fn refresh(&mut self, target: &str) {
+        if let Some(entry) = self.targets.get_mut(target) {
+            let loads = self.loads.get(target);
+            entry.standing = loads.map_or_else(Standing::default, |loads| {
+                Standing::of(&entry.target, loads)
+            });
         }
     }
 

@@ -80,7 +80,7 @@ impl Fleet {
         let accelerator = deployment
             .shape(&found.shape)
             .map(|shape| shape.accelerator.clone())
-            .or_else(|| offer.map(|(offer, _)| offer.accelerator.clone()))
+            .or_else(|| offer.map(|offer| offer.accelerator.clone()))
             .unwrap_or_else(|| Accelerator {
                 kind: String::new(),
                 count: 1,

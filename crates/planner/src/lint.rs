@@ -183,9 +183,7 @@ impl<'a> Check<'a> {
     fn placement(&mut self, placement: &Placement) {
         let subject = placement.target.as_str();
         let entry = self.fleet.entry(subject);
-        let offer = entry
-            .and_then(|entry| entry.offer(&placement.offer))
-            .map(|(offer, _)| offer);
+        let offer = entry.and_then(|entry| entry.offer(&placement.offer));
         let shape = self.deployment.shape(&placement.shape);
         let (Some(entry), Some(offer), Some(shape)) = (entry, offer, shape) else {
             self.require(false, subject, "target, offer or shape does not exist");
@@ -245,14 +243,10 @@ impl<'a> Check<'a> {
             accelerators: shape.accelerator.count,
             resources: self.deployment.resources,
         };
-        let room = entry
-            .offer(&offer.name)
-            .map(|(offer, nodes)| self.fleet.room(entry, offer, nodes));
+        let room = entry.room_of(&offer.name);
         let fits = room.is_some_and(|room| {
             room.slots(&size, None, placement.replicas) >= placement.replicas
-                && !room
-                    .load()
-                    .is_some_and(|load| load.refused.keys().any(|refused| refused.within(&size)))
+                && !room.shows_exhaustion(&size)
         });
         self.require(fits, subject, "the offer does not hold so many replicas");
         let refused = entry.target.exhausted.iter().any(|exhausted| {

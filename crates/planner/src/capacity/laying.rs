@@ -7,7 +7,7 @@
 use crate::resources::{Resources, Size};
 
 /// Steps after which the exact search gives way to the bound.
-const BUDGET: usize = 50_000;
+const BUDGET: usize = 5_000;
 
 /// Ways to load one bin after which the exact search gives way to the bound.
 const MAX_OPTIONS: usize = 256;
@@ -97,6 +97,10 @@ fn slots(accelerators: u32, free: Option<&Resources>, size: &Size) -> u32 {
 /// Replicas of `size` that `bins` still hold, however `assumed` is laid: the exact number (or a lower bound of
 /// it on large instances) if that is less than `enough`, else at least `enough`.
 pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: u32) -> u32 {
+    let narrow = |slots: u64| u32::try_from(slots).unwrap_or(u32::MAX);
+    if assumed.is_empty() {
+        return narrow(slots_up_to(bins, size, enough));
+    }
     let useful: Vec<&Bin> = bins
         .iter()
         .filter(|bin| bin.copies > 0 && bin.slots(size) > 0)
@@ -106,7 +110,6 @@ pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: 
         .iter()
         .filter(|pods| pods.count > 0 && useful.iter().any(|bin| bin.takes(pods)))
         .collect();
-    let narrow = |slots: u64| u32::try_from(slots).unwrap_or(u32::MAX);
     if pods.is_empty() || total == 0 {
         return narrow(total);
     }
@@ -115,6 +118,18 @@ pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: 
         return bounded;
     }
     greatest_loss(&useful, &pods, size).map_or(bounded, |loss| narrow(total.saturating_sub(loss)))
+}
+
+/// All slots, counted until there are enough.
+fn slots_up_to(bins: &[Bin], size: &Size, enough: u32) -> u64 {
+    let mut slots = 0;
+    for bin in bins {
+        slots += bin.all_slots(size);
+        if slots >= u64::from(enough) {
+            break;
+        }
+    }
+    slots
 }
 
 /// A loss that is never exceeded: pod by pod on nodes, and by accelerators on nodes that are all alike.

@@ -1,10 +1,10 @@
 //! How many replicas an offer still holds.
 
 mod laying;
-
-use std::collections::BTreeMap;
+mod load;
 
 use laying::{Bin, Pods, fewest_slots};
+pub(crate) use load::{Load, Standing};
 
 use crate::endpoint::Endpoint;
 use crate::fleet::Entry;
@@ -12,77 +12,56 @@ use crate::resources::Size;
 use crate::taints::first_untolerated;
 use crate::target::{Node, Offer};
 
-/// What endpoints hold on one offer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Load {
-    /// Accelerators of all their replicas, bound or not.
-    pub(crate) accelerators: u64,
-    /// Replicas that are not bound to a node yet, by size.
-    pub(crate) assumed: BTreeMap<Size, u32>,
-    /// Sizes that endpoints were refused here, with how many say so.
-    pub(crate) refused: BTreeMap<Size, u32>,
-    /// How many endpoints there are.
-    endpoints: u32,
-}
-
-impl Load {
-    /// Counts an endpoint.
-    pub(crate) fn add(&mut self, endpoint: &Endpoint) {
-        self.endpoints += 1;
-        self.accelerators += accelerators(endpoint);
-        if endpoint.unbound() > 0 {
-            *self.assumed.entry(endpoint.size()).or_default() += endpoint.unbound();
-        }
-        if endpoint.shows_exhaustion() {
-            *self.refused.entry(endpoint.size()).or_default() += 1;
-        }
-    }
-
-    /// Counts an endpoint no more.
-    pub(crate) fn subtract(&mut self, endpoint: &Endpoint) {
-        self.endpoints = self.endpoints.saturating_sub(1);
-        self.accelerators = self.accelerators.saturating_sub(accelerators(endpoint));
-        take(&mut self.assumed, endpoint.size(), endpoint.unbound());
-        take(
-            &mut self.refused,
-            endpoint.size(),
-            u32::from(endpoint.shows_exhaustion()),
-        );
-    }
-
-    /// Whether nothing is counted.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.endpoints == 0
-    }
-}
-
-fn accelerators(endpoint: &Endpoint) -> u64 {
-    u64::from(endpoint.replicas) * u64::from(endpoint.accelerator.count)
-}
-
-fn take(counts: &mut BTreeMap<Size, u32>, size: Size, amount: u32) {
-    if let Some(count) = counts.get_mut(&size) {
-        *count = count.saturating_sub(amount);
-        if *count == 0 {
-            counts.remove(&size);
-        }
-    }
-}
-
-/// The nodes that an offer may use.
+/// What is worked out about an offer when its target is put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OfferNodes {
-    /// Indexes into the target's nodes, ascending; `None` where the target has no node information.
+    /// The nodes that it may use, as indexes into the target's nodes; `None` where there is no node information.
     pub(crate) usable: Option<Vec<usize>>,
-    /// Nodes that belong to the offer, usable now or not: an autoscaler adds beside them.
+    /// Nodes that belong to it, usable now or not: an autoscaler adds beside them.
     pub(crate) belonging: u32,
+    /// The first offer of the target that has the same resource.
+    resource: usize,
+    /// What is free on its nodes and on those that may be added.
+    bins: Vec<Bin>,
+    /// The offers whose pods may get in its way, as bits.
+    reach: u64,
 }
 
 impl OfferNodes {
-    /// Works out which of `nodes` the offer may use.
-    pub(crate) fn derive(offer: &Offer, nodes: Option<&[Node]>) -> Self {
+    /// Works out everything for the offers of one target.
+    pub(crate) fn derive_all(offers: &[Offer], nodes: Option<&[Node]>) -> Vec<Self> {
+        let mut derived: Vec<Self> = offers
+            .iter()
+            .map(|offer| Self::of(offer, offers, nodes))
+            .collect();
+        let mut masks = vec![0u64; nodes.map_or(0, <[Node]>::len)];
+        for (offer, derived) in derived.iter().enumerate() {
+            for node in derived.usable.iter().flatten() {
+                if let Some(mask) = masks.get_mut(*node) {
+                    *mask |= bit(offer);
+                }
+            }
+        }
+        for (index, (derived, offer)) in derived.iter_mut().zip(offers).enumerate() {
+            derived.bins = derived.all_bins(offer, index, nodes.unwrap_or_default(), &masks, None);
+            derived.reach = derived
+                .bins
+                .iter()
+                .fold(bit(index), |reach, bin| reach | bin.mask);
+        }
+        derived
+    }
+
+    fn of(offer: &Offer, offers: &[Offer], nodes: Option<&[Node]>) -> Self {
+        let resource = offers
+            .iter()
+            .position(|other| other.resource_name == offer.resource_name);
+        let resource = resource.unwrap_or_default();
         let Some(nodes) = nodes else {
-            return Self::default();
+            return Self {
+                resource,
+                ..Self::default()
+            };
         };
         let belongs = |node: &Node| {
             node.allocatable_accelerators
@@ -106,21 +85,76 @@ impl OfferNodes {
         Self {
             usable: Some(usable.collect()),
             belonging: count,
+            resource,
+            ..Self::default()
+        }
+    }
+
+    /// What is free on each usable node, without what `own` has there, and on the nodes that may be added.
+    fn all_bins(
+        &self,
+        offer: &Offer,
+        index: usize,
+        nodes: &[Node],
+        masks: &[u64],
+        own: Option<&Endpoint>,
+    ) -> Vec<Bin> {
+        let mut bins: Vec<Bin> = Vec::new();
+        let size = own.map_or_else(Size::default, Endpoint::size);
+        for node_index in self.usable.iter().flatten() {
+            let Some(node) = nodes.get(*node_index) else {
+                continue;
+            };
+            let pods = own
+                .and_then(|own| own.bound.get(&node.name))
+                .copied()
+                .unwrap_or(0);
+            let free = node
+                .free_accelerators
+                .get(&offer.resource_name)
+                .copied()
+                .unwrap_or(0);
+            bins.push(Bin {
+                accelerators: free.saturating_add(size.accelerators.saturating_mul(pods)),
+                free: Some(node.free.plus(&size.resources.times(pods))),
+                mask: masks.get(*node_index).copied().unwrap_or(u64::MAX),
+                copies: 1,
+            });
+        }
+        let copies = self.addable(offer).unwrap_or(u32::MAX);
+        bins.push(Bin {
+            accelerators: offer.accelerator.count,
+            free: None,
+            mask: bit(index),
+            copies,
+        });
+        bins.retain(|bin| bin.accelerators > 0 && bin.copies > 0);
+        bins.sort();
+        bins.dedup_by(|later, kept| {
+            let alike = kept.is_like(later);
+            kept.copies = kept
+                .copies
+                .saturating_add(if alike { later.copies } else { 0 });
+            alike
+        });
+        bins
+    }
+
+    /// Instances that may still be added; `None` is no end.
+    fn addable(&self, offer: &Offer) -> Option<u32> {
+        match &self.usable {
+            None => offer.max_instances,
+            Some(_) if offer.autoscaled => offer
+                .max_instances
+                .map(|most| most.saturating_sub(self.belonging)),
+            Some(_) => Some(0),
         }
     }
 }
 
-/// For each node of a target, which of its offers may use it, as bits.
-pub(crate) fn node_masks(offers: &[OfferNodes], nodes: usize) -> Vec<u64> {
-    let mut masks = vec![0; nodes];
-    for (offer, derived) in offers.iter().enumerate() {
-        for node in derived.usable.iter().flatten() {
-            if let Some(mask) = masks.get_mut(*node) {
-                *mask |= bit(offer);
-            }
-        }
-    }
-    masks
+/// The bit of an offer; beyond 64 offers on one target all share the last one, which only counts too much.
+fn bit(offer: usize) -> u64 {
+    1 << offer.min(63)
 }
 
 /// The room that an offer has, as its target's entry and the endpoints there say.
@@ -128,11 +162,11 @@ pub(crate) fn node_masks(offers: &[OfferNodes], nodes: usize) -> Vec<u64> {
 pub(crate) struct Room<'a> {
     /// The target.
     pub(crate) entry: &'a Entry,
-    /// What endpoints hold there, by offer.
-    pub(crate) loads: Option<&'a BTreeMap<String, Load>>,
+    /// The place of the offer among those of the target.
+    pub(crate) index: usize,
     /// The offer.
     pub(crate) offer: &'a Offer,
-    /// Its nodes.
+    /// What was worked out about it.
     pub(crate) nodes: &'a OfferNodes,
 }
 
@@ -144,7 +178,23 @@ impl Room<'_> {
         if limit == 0 {
             return 0;
         }
-        fewest_slots(&self.bins(own), &self.assumed(own), size, enough).min(limit)
+        let waiting = self.waiting(own);
+        let enough = enough.min(limit);
+        let slots = if own.is_none() {
+            fewest_slots(&self.nodes.bins, &waiting, size, enough)
+        } else {
+            fewest_slots(&self.bins_without(own), &waiting, size, enough)
+        };
+        slots.min(limit)
+    }
+
+    fn bins_without(&self, own: Option<&Endpoint>) -> Vec<Bin> {
+        let nodes = self.entry.target.nodes.as_deref().unwrap_or_default();
+        let masks: Vec<u64> = (0..nodes.len())
+            .map(|node| self.entry.mask_of(node))
+            .collect();
+        self.nodes
+            .all_bins(self.offer, self.index, nodes, &masks, own)
     }
 
     /// The nodes that the offer may use now.
@@ -157,130 +207,86 @@ impl Room<'_> {
             .filter_map(|index| nodes.get(*index))
     }
 
-    /// Replicas of `size` that `max_instances` still allows.
+    /// Replicas of `size` that `max_instances` still allows. What `own` holds is not counted.
     pub(crate) fn limit(&self, size: &Size, own: Option<&Endpoint>) -> u32 {
         let Some(instances) = self.offer.max_instances else {
             return u32::MAX;
         };
         let allowed = u64::from(instances) * u64::from(self.offer.accelerator.count);
-        let own = own.map_or(0, accelerators);
-        let held = self
-            .load()
-            .map_or(0, |load| load.accelerators)
-            .saturating_sub(own);
+        let own = own.map_or(0, load::accelerators);
+        let held = self.held().saturating_sub(own);
         let slots = allowed
             .saturating_sub(held)
             .checked_div(u64::from(size.accelerators));
         slots.map_or(u32::MAX, |slots| u32::try_from(slots).unwrap_or(u32::MAX))
     }
 
-    /// What endpoints hold on this offer.
-    pub(crate) fn load(&self) -> Option<&Load> {
-        self.loads?.get(&self.offer.name)
+    /// Accelerators of the offer that endpoints hold, bound or not.
+    pub(crate) fn held(&self) -> u64 {
+        self.entry.standing.held(self.index)
+    }
+
+    /// Replicas on the offer that are decided and not bound yet.
+    pub(crate) fn unbound(&self) -> u32 {
+        self.entry.standing.unbound(self.index)
+    }
+
+    /// Whether an endpoint on the offer shows that it has no room for replicas as large as `size`.
+    pub(crate) fn shows_exhaustion(&self, size: &Size) -> bool {
+        self.entry
+            .standing
+            .refused(self.index)
+            .any(|refused| refused.within(size))
     }
 
     /// Instances that may still be added; `None` is no end.
     pub(crate) fn addable(&self) -> Option<u32> {
-        match &self.nodes.usable {
-            None => self.offer.max_instances,
-            Some(_) if self.offer.autoscaled => self
-                .offer
-                .max_instances
-                .map(|most| most.saturating_sub(self.nodes.belonging)),
-            Some(_) => Some(0),
-        }
+        self.nodes.addable(self.offer)
     }
 
-    fn bins(&self, own: Option<&Endpoint>) -> Vec<Bin> {
-        let mut bins: Vec<Bin> = Vec::new();
-        let nodes = self.entry.target.nodes.as_deref().unwrap_or_default();
-        for index in self.nodes.usable.iter().flatten() {
-            let Some(node) = nodes.get(*index) else {
-                continue;
-            };
-            let pods = own
-                .and_then(|own| own.bound.get(&node.name))
-                .copied()
-                .unwrap_or(0);
-            let size = own.map_or_else(Size::default, Endpoint::size);
-            let free = node
-                .free_accelerators
-                .get(&self.offer.resource_name)
-                .copied()
-                .unwrap_or(0);
-            let accelerators = free.saturating_add(size.accelerators.saturating_mul(pods));
-            if accelerators == 0 {
-                continue;
-            }
-            let bin = Bin {
-                accelerators,
-                free: Some(node.free.plus(&size.resources.times(pods))),
-                mask: self
-                    .entry
-                    .node_masks
-                    .get(*index)
-                    .copied()
-                    .unwrap_or(u64::MAX),
-                copies: 1,
-            };
-            match bins.last_mut() {
-                Some(last) if last.is_like(&bin) => last.copies += 1,
-                _ => bins.push(bin),
-            }
-        }
-        let copies = self.addable().unwrap_or(u32::MAX);
-        let mask = self.mask_of_offer(&self.offer.name).unwrap_or(u64::MAX);
-        bins.push(Bin {
-            accelerators: self.offer.accelerator.count,
-            free: None,
-            mask,
-            copies,
-        });
-        bins
-    }
-
-    /// Pods that may get in the way: those of this offer, of offers that share nodes with it, and of offers that
-    /// are gone, for nobody knows which nodes those may use.
-    fn assumed(&self, own: Option<&Endpoint>) -> Vec<Pods> {
-        let mut assumed = Vec::new();
-        for (name, load) in self.loads.into_iter().flatten() {
-            let mask = match self.mask_of_offer(name) {
-                Some(mask) => mask,
-                None if self.nodes.usable.is_some() => u64::MAX,
-                None => continue,
-            };
-            let same_resource = self
-                .entry
-                .offer(name)
-                .is_none_or(|(offer, _)| offer.resource_name == self.offer.resource_name);
-            for (size, count) in &load.assumed {
-                let own = own.filter(|own| own.offer == *name && own.size() == *size);
-                let count = count.saturating_sub(own.map_or(0, Endpoint::unbound));
-                let accelerators = if same_resource { size.accelerators } else { 0 };
-                assumed.push(Pods {
+    /// Pods that may get in the way: of this offer, of offers that share nodes with it, and of offers that are
+    /// gone, for nobody knows which nodes those may use.
+    fn waiting(&self, own: Option<&Endpoint>) -> Vec<Pods> {
+        let in_the_way = self
+            .entry
+            .standing
+            .waiting()
+            .filter(|waiting| waiting.mask & self.nodes.reach != 0);
+        in_the_way
+            .map(|waiting| {
+                let own = own
+                    .filter(|own| waiting.offer == Some(self.index) && own.size() == waiting.size);
+                let resource = waiting
+                    .offer
+                    .and_then(|offer| self.entry.offer_nodes.get(offer));
+                let competes = resource.is_none_or(|other| other.resource == self.nodes.resource);
+                let accelerators = if competes {
+                    waiting.size.accelerators
+                } else {
+                    0
+                };
+                Pods {
                     size: Size {
                         accelerators,
-                        ..*size
+                        ..waiting.size
                     },
-                    mask,
-                    count,
-                });
-            }
-        }
-        assumed
-    }
-
-    fn mask_of_offer(&self, name: &str) -> Option<u64> {
-        self.entry
-            .target
-            .offers
-            .iter()
-            .position(|offer| offer.name == name)
-            .map(bit)
+                    mask: waiting.mask,
+                    count: waiting
+                        .count
+                        .saturating_sub(own.map_or(0, Endpoint::unbound)),
+                }
+            })
+            .collect()
     }
 }
 
-/// The bit of an offer; beyond 64 offers on one target all share the last one, which only counts too much.
-fn bit(offer: usize) -> u64 {
-    1 << offer.min(63)
+/// For a node, the offers that may use it, as bits.
+pub(crate) fn mask_of(offers: &[OfferNodes], node: usize) -> u64 {
+    offers.iter().enumerate().fold(0, |mask, (index, offer)| {
+        let usable = offer
+            .usable
+            .as_ref()
+            .is_some_and(|usable| usable.binary_search(&node).is_ok());
+        if usable { mask | bit(index) } else { mask }
+    })
 }

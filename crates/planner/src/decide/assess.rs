@@ -174,10 +174,7 @@ fn exhaust(endpoint: &Endpoint, kind: FailureKind, only_for_this: bool) -> Exhau
 pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
     let deployment = question.deployment;
     let entry = question.fleet.entry(&endpoint.target);
-    let room = entry.and_then(|entry| {
-        let (offer, nodes) = entry.offer(&endpoint.offer)?;
-        Some(question.fleet.room(entry, offer, nodes))
-    });
+    let room = entry.and_then(|entry| entry.room_of(&endpoint.offer));
     let mut assessment = Assessment {
         keep: Keep {
             endpoint: endpoint.name.clone(),
@@ -301,7 +298,7 @@ fn look_at_offer(
         return;
     };
     let allowed = u64::from(instances) * u64::from(room.offer.accelerator.count);
-    let held = room.load().map_or(0, |load| load.accelerators);
+    let held = room.held();
     if held > allowed {
         assessment.find(
             FindingReason::OfferGone,

@@ -120,9 +120,7 @@ impl<'a> Draft<'a> {
     /// What an endpoint costs an hour with `replicas`.
     pub(super) fn cost_of(&self, endpoint: &Endpoint, replicas: u32) -> Option<MicroDollars> {
         let entry = self.question.fleet.entry(&endpoint.target);
-        let offer = entry
-            .and_then(|entry| entry.offer(&endpoint.offer))
-            .map(|(offer, _)| offer);
+        let offer = entry.and_then(|entry| entry.offer(&endpoint.offer));
         cost_of(endpoint, offer, replicas)
     }
 }

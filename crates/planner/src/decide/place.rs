@@ -13,7 +13,6 @@ use crate::explain::{count, per_hour};
 use crate::fleet::Entry;
 use crate::plan::{Action, Decision, Placement, Wait};
 use crate::report::{Chosen, Reason};
-use crate::resources::Size;
 use crate::rules::{admits, capacity_type_rule, target_rule};
 use crate::target::Inventory;
 
@@ -198,13 +197,8 @@ fn exhausted_until(question: &Question, judged: &Judged) -> Option<crate::time::
     if judged.judgement != Judgement::Rejected(Reason::Exhausted) {
         return None;
     }
-    let (offer, nodes) = judged.entry.offer(judged.offer_name())?;
-    let room = question.fleet.room(judged.entry, offer, nodes);
-    let size = Size {
-        accelerators: judged.shape.accelerator.count,
-        resources: question.deployment.resources,
-    };
-    last_refusal(question, &room, &size).map(|refusal| refusal.until)
+    let size = judged.size(question.deployment);
+    last_refusal(question, judged.entry, judged.offer?, &size).map(|refusal| refusal.until)
 }
 
 /// Says which places are short because deployments of lower priority hold them.
