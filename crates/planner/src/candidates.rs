@@ -104,17 +104,12 @@ pub(crate) struct Candidates<'a> {
 impl<'a> Candidates<'a> {
     /// The cheapest that would do.
     pub(crate) fn best(&self) -> Option<&Judged<'a>> {
-        self.all
-            .iter()
-            .find(|judged| judged.judgement == Judgement::Feasible)
+        self.all.iter().find(|judged| judged.judgement == Judgement::Feasible)
     }
 
     /// How many would do.
     pub(crate) fn feasible(&self) -> usize {
-        self.all
-            .iter()
-            .filter(|judged| judged.judgement == Judgement::Feasible)
-            .count()
+        self.all.iter().filter(|judged| judged.judgement == Judgement::Feasible).count()
     }
 
     /// The one that holds the most replicas, if none holds all but one holds some.
@@ -136,27 +131,19 @@ impl<'a> Judged<'a> {
 
     /// The size of one replica.
     pub(crate) const fn size(&self, deployment: &Deployment) -> Size {
-        Size {
-            accelerators: self.shape.accelerator.count,
-            resources: deployment.resources,
-        }
+        Size { accelerators: self.shape.accelerator.count, resources: deployment.resources }
     }
 
     /// A total order: the better first.
     fn compare(&self, other: &Self) -> Ordering {
         let names = |judged: &Self| (judged.entry.target.name.as_str(), judged.offer_name());
-        self.order
-            .cmp(&other.order)
-            .then_with(|| names(self).cmp(&names(other)))
+        self.order.cmp(&other.order).then_with(|| names(self).cmp(&names(other)))
     }
 }
 
 /// Judges all candidates.
 pub(crate) fn judge_all<'a>(question: &Question<'a>) -> Candidates<'a> {
-    let mut candidates = Candidates {
-        all: Vec::new(),
-        namespace_not_allowed: 0,
-    };
+    let mut candidates = Candidates { all: Vec::new(), namespace_not_allowed: 0 };
     for entry in question.fleet.entries() {
         match target_rule(entry, question.deployment) {
             Some(Reason::NamespaceNotAllowed) => candidates.namespace_not_allowed += 1,
@@ -169,36 +156,17 @@ pub(crate) fn judge_all<'a>(question: &Question<'a>) -> Candidates<'a> {
 
 /// Adds the candidates on one target: an offer with the accelerator for each shape, or one that says that
 /// there is none.
-fn judge_target<'a>(
-    question: &Question<'a>,
-    entry: &'a Entry,
-    rule: Option<Reason>,
-    judged: &mut Vec<Judged<'a>>,
-) {
+fn judge_target<'a>(question: &Question<'a>, entry: &'a Entry, rule: Option<Reason>, judged: &mut Vec<Judged<'a>>) {
     let deployment = question.deployment;
     let rule = rule.map_or(Judgement::Feasible, Judgement::Rejected);
     let (preference, premium) = preference(deployment, &entry.target)
-        .map_or((usize::MAX, 0), |(index, preference)| {
-            (index, preference.premium_percent)
-        });
+        .map_or((usize::MAX, 0), |(index, preference)| (index, preference.premium_percent));
     for (index, shape) in deployment.shapes.iter().enumerate() {
         let mut place = |offer: Option<&'a Offer>, judgement| {
             let cost = offer.and_then(|offer| cost_on(offer, shape, deployment.replicas));
-            let adjusted =
-                Adjusted::new(deployment.objective, cost, shape.tokens_per_second, premium);
-            let order = Order {
-                adjusted,
-                shape: index,
-                preference,
-            };
-            judged.push(Judged {
-                entry,
-                offer,
-                shape,
-                cost,
-                judgement,
-                order,
-            });
+            let adjusted = Adjusted::new(deployment.objective, cost, shape.tokens_per_second, premium);
+            let order = Order { adjusted, shape: index, preference };
+            judged.push(Judged { entry, offer, shape, cost, judgement, order });
         };
         let mut found = false;
         for (position, offer) in entry.target.offers.iter().enumerate() {
@@ -213,14 +181,7 @@ fn judge_target<'a>(
         }
         if !found {
             let missing = Judgement::Rejected(Reason::AcceleratorMissing);
-            place(
-                None,
-                if rule == Judgement::Feasible {
-                    missing
-                } else {
-                    rule
-                },
-            );
+            place(None, if rule == Judgement::Feasible { missing } else { rule });
         }
     }
 }
@@ -228,18 +189,13 @@ fn judge_target<'a>(
 /// Judges one place on a target that no rule forbids. What only an edit can change comes first.
 fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
     let deployment = question.deployment;
-    if let Some(reason) =
-        offer_rule(deployment, room, shape).or_else(|| price_rule(deployment, room.offer, shape))
-    {
+    if let Some(reason) = offer_rule(deployment, room, shape).or_else(|| price_rule(deployment, room.offer, shape)) {
         return Judgement::Rejected(reason);
     }
     if room.entry.target.state != TargetState::Ready || left_out(deployment, &room.entry.target) {
         return Judgement::Rejected(Reason::TargetNotReady);
     }
-    let size = Size {
-        accelerators: shape.accelerator.count,
-        resources: deployment.resources,
-    };
+    let size = Size { accelerators: shape.accelerator.count, resources: deployment.resources };
     if is_refused(question, room, &size) {
         return Judgement::Rejected(Reason::Exhausted);
     }
@@ -262,11 +218,7 @@ fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Rea
     if let Some(reason) = capacity_type_rule(deployment, room.offer.capacity_type) {
         return Some(reason);
     }
-    if target
-        .engines
-        .as_ref()
-        .is_some_and(|engines| !engines.contains(&deployment.engine))
-    {
+    if target.engines.as_ref().is_some_and(|engines| !engines.contains(&deployment.engine)) {
         return Some(Reason::ProviderUnsupported);
     }
     let taint = first_untolerated(&target.taints, &deployment.rules.target_tolerations);
@@ -285,12 +237,9 @@ fn price_rule(deployment: &Deployment, offer: &Offer, shape: &Shape) -> Option<R
 /// Whether the offer refused this size: within this plan, lately, or as endpoints there show now.
 fn is_refused(question: &Question, room: &Room, size: &Size) -> bool {
     let now = question.refused.is_some_and(|refused| {
-        refused.target == room.entry.target.name
-            && refused.offer == room.offer.name
-            && refused.size.within(size)
+        refused.target == room.entry.target.name && refused.offer == room.offer.name && refused.size.within(size)
     });
-    now || last_refusal(question, room.entry, room.offer, size).is_some()
-        || room.shows_exhaustion(size)
+    now || last_refusal(question, room.entry, room.offer, size).is_some() || room.shows_exhaustion(size)
 }
 
 /// The recorded refusal that holds longest.
@@ -304,15 +253,7 @@ pub(crate) fn last_refusal<'a>(
         exhausted.offer == offer.name
             && exhausted.size.within(size)
             && exhausted.until > question.now
-            && exhausted
-                .only_for
-                .as_ref()
-                .is_none_or(|id| *id == question.deployment.id)
+            && exhausted.only_for.as_ref().is_none_or(|id| *id == question.deployment.id)
     };
-    entry
-        .target
-        .exhausted
-        .iter()
-        .filter(holds)
-        .max_by_key(|exhausted| exhausted.until)
+    entry.target.exhausted.iter().filter(holds).max_by_key(|exhausted| exhausted.until)
 }

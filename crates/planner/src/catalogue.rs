@@ -52,10 +52,7 @@ static ACCELERATOR_TABLE: LazyLock<BTreeMap<&'static str, AcceleratorInfo>> = La
                 resource_name,
                 node_labels: BTreeMap::new(),
             });
-            info.node_labels
-                .entry(label)
-                .or_default()
-                .extend(values.split(' '));
+            info.node_labels.entry(label).or_default().extend(values.split(' '));
         }
     }
     table
@@ -63,32 +60,21 @@ static ACCELERATOR_TABLE: LazyLock<BTreeMap<&'static str, AcceleratorInfo>> = La
 
 /// Rows of a table: comments and empty lines left out, fields between commas.
 fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
-    table
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| line.split(',').collect())
+    table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| line.split(',').collect())
 }
 
 /// Where a region is, if the built-in table knows it.
 #[must_use]
 pub fn locate(cloud: &str, region: &str) -> Option<Location> {
     let country = REGION_TABLE.get(&(cloud, region))?;
-    Some(Location {
-        country: (*country).to_owned(),
-        jurisdictions: jurisdictions_of(country),
-    })
+    Some(Location { country: (*country).to_owned(), jurisdictions: jurisdictions_of(country) })
 }
 
 /// The jurisdictions that a country (ISO 3166-1 alpha-2) lies in: itself, and the unions it belongs to.
 #[must_use]
 pub fn jurisdictions_of(country: &str) -> BTreeSet<String> {
-    let unions = UNIONS
-        .iter()
-        .filter(|(_, countries)| countries.contains(country));
-    unions
-        .map(|(name, _)| (*name).to_owned())
-        .chain([country.to_owned()])
-        .collect()
+    let unions = UNIONS.iter().filter(|(_, countries)| countries.contains(country));
+    unions.map(|(name, _)| (*name).to_owned()).chain([country.to_owned()]).collect()
 }
 
 /// The accelerator of this catalogue name.
@@ -106,11 +92,9 @@ pub fn accelerators() -> impl Iterator<Item = &'static AcceleratorInfo> {
 #[must_use]
 pub fn accelerator_of_node(labels: &Labels) -> Option<&'static AcceleratorInfo> {
     accelerators().find(|info| {
-        info.node_labels.iter().any(|(key, values)| {
-            labels
-                .get(*key)
-                .is_some_and(|value| values.contains(value.as_str()))
-        })
+        info.node_labels
+            .iter()
+            .any(|(key, values)| labels.get(*key).is_some_and(|value| values.contains(value.as_str())))
     })
 }
 
@@ -119,26 +103,16 @@ mod tests {
     use super::*;
 
     fn jurisdictions(cloud: &str, region: &str) -> BTreeSet<String> {
-        locate(cloud, region)
-            .unwrap_or_else(|| panic!("{cloud} {region} is unknown"))
-            .jurisdictions
+        locate(cloud, region).unwrap_or_else(|| panic!("{cloud} {region} is unknown")).jurisdictions
     }
 
     #[test]
     fn every_region_row_parses_and_is_unique() {
         let mut seen = BTreeSet::new();
         for row in rows(REGIONS) {
-            let [cloud, region, country, place] = *row.as_slice() else {
-                panic!("{row:?}")
-            };
-            assert!(
-                country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()),
-                "{row:?}"
-            );
-            assert!(
-                !place.is_empty() && !region.is_empty() && region.trim() == region,
-                "{row:?}"
-            );
+            let [cloud, region, country, place] = *row.as_slice() else { panic!("{row:?}") };
+            assert!(country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()), "{row:?}");
+            assert!(!place.is_empty() && !region.is_empty() && region.trim() == region, "{row:?}");
             assert!(seen.insert((cloud, region)), "{row:?} stands twice");
         }
         let clouds: BTreeSet<_> = seen.iter().map(|(cloud, _)| *cloud).collect();
@@ -162,13 +136,8 @@ mod tests {
     #[test]
     fn every_jurisdiction_row_parses() {
         for row in rows(JURISDICTIONS) {
-            let [name, countries] = *row.as_slice() else {
-                panic!("{row:?}")
-            };
-            assert!(
-                countries.split(' ').all(|country| country.len() == 2),
-                "{name}"
-            );
+            let [name, countries] = *row.as_slice() else { panic!("{row:?}") };
+            assert!(countries.split(' ').all(|country| country.len() == 2), "{name}");
         }
         assert_eq!(UNIONS[0].1.len(), 27, "members of the EU");
         assert_eq!(UNIONS[1].1.len(), 30, "members of the EEA");
@@ -191,22 +160,13 @@ mod tests {
             ("nebius", "eu-north2"),
             ("ovh", "UK1"),
         ] {
-            assert!(
-                !jurisdictions(cloud, region).contains("EU"),
-                "{cloud} {region}"
-            );
+            assert!(!jurisdictions(cloud, region).contains("EU"), "{cloud} {region}");
         }
-        for (cloud, region) in [
-            ("aws", "eu-west-1"),
-            ("gcp", "europe-west4"),
-            ("azure", "westeurope"),
-            ("hetzner", "fsn1"),
-        ] {
+        for (cloud, region) in
+            [("aws", "eu-west-1"), ("gcp", "europe-west4"), ("azure", "westeurope"), ("hetzner", "fsn1")]
+        {
             let found = jurisdictions(cloud, region);
-            assert!(
-                found.contains("EU") && found.contains("EEA"),
-                "{cloud} {region}"
-            );
+            assert!(found.contains("EU") && found.contains("EEA"), "{cloud} {region}");
         }
     }
 
@@ -231,31 +191,18 @@ mod tests {
     #[test]
     fn unknown_regions_are_nowhere() {
         assert_eq!(locate("aws", "eu-mars-1"), None);
-        assert_eq!(
-            locate("gcp", "us-east-1"),
-            None,
-            "a region belongs to its cloud"
-        );
+        assert_eq!(locate("gcp", "us-east-1"), None, "a region belongs to its cloud");
     }
 
     #[test]
     fn every_accelerator_row_parses() {
         let mut labels = BTreeSet::new();
         for row in rows(ACCELERATORS) {
-            let [name, resource, label, values] = *row.as_slice() else {
-                panic!("{row:?}")
-            };
+            let [name, resource, label, values] = *row.as_slice() else { panic!("{row:?}") };
             assert!(resource.contains('/') && label.contains('/'), "{row:?}");
-            assert_eq!(
-                accelerator(name).map(|info| info.resource_name),
-                Some(resource),
-                "{row:?}"
-            );
+            assert_eq!(accelerator(name).map(|info| info.resource_name), Some(resource), "{row:?}");
             for value in values.split(' ') {
-                assert!(
-                    labels.insert((label, value)),
-                    "{label}={value} would be ambiguous"
-                );
+                assert!(labels.insert((label, value)), "{label}={value} would be ambiguous");
             }
         }
     }
@@ -268,27 +215,12 @@ mod tests {
             ("Trainium2", "aws.amazon.com/neuron"),
             ("TPU-v5e", "google.com/tpu"),
         ] {
-            assert_eq!(
-                accelerator(name).map(|info| info.resource_name),
-                Some(resource)
-            );
+            assert_eq!(accelerator(name).map(|info| info.resource_name), Some(resource));
         }
         let node = |key: &str, value: &str| Labels::from([(key.into(), value.into())]);
         let name = |labels: &Labels| accelerator_of_node(labels).map(|info| info.name);
-        assert_eq!(
-            name(&node("nvidia.com/gpu.product", "NVIDIA-A100-SXM4-80GB")),
-            Some("A100-80GB")
-        );
-        assert_eq!(
-            name(&node(
-                "cloud.google.com/gke-accelerator",
-                "nvidia-tesla-a100"
-            )),
-            Some("A100")
-        );
-        assert_eq!(
-            name(&node("nvidia.com/gpu.product", "something else")),
-            None
-        );
+        assert_eq!(name(&node("nvidia.com/gpu.product", "NVIDIA-A100-SXM4-80GB")), Some("A100-80GB"));
+        assert_eq!(name(&node("cloud.google.com/gke-accelerator", "nvidia-tesla-a100")), Some("A100"));
+        assert_eq!(name(&node("nvidia.com/gpu.product", "something else")), None);
     }
 }

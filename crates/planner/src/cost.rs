@@ -8,16 +8,8 @@ use crate::money::MicroDollars;
 use crate::target::{CapacityType, Offer, Target};
 
 /// What `replicas` of `accelerators` each cost an hour at `price` for an instance of `instance` accelerators.
-pub(crate) fn hourly_cost(
-    price: MicroDollars,
-    instance: u32,
-    accelerators: u32,
-    replicas: u32,
-) -> MicroDollars {
-    price.share(
-        u64::from(replicas) * u64::from(accelerators),
-        u64::from(instance),
-    )
+pub(crate) fn hourly_cost(price: MicroDollars, instance: u32, accelerators: u32, replicas: u32) -> MicroDollars {
+    price.share(u64::from(replicas) * u64::from(accelerators), u64::from(instance))
 }
 
 /// The price that counts in decisions: a reserved instance without one is paid already, others are unknown.
@@ -31,53 +23,23 @@ pub(crate) fn deciding_price(offer: &Offer) -> Option<MicroDollars> {
 /// What `replicas` of `shape` cost an hour on `offer`; `None` is unknown.
 pub(crate) fn cost_on(offer: &Offer, shape: &Shape, replicas: u32) -> Option<MicroDollars> {
     let price = deciding_price(offer)?;
-    Some(hourly_cost(
-        price,
-        offer.accelerator.count,
-        shape.accelerator.count,
-        replicas,
-    ))
+    Some(hourly_cost(price, offer.accelerator.count, shape.accelerator.count, replicas))
 }
 
 /// What an endpoint costs an hour with `replicas`, at the price of its offer or else at the last one known.
-pub(crate) fn cost_of(
-    endpoint: &Endpoint,
-    offer: Option<&Offer>,
-    replicas: u32,
-) -> Option<MicroDollars> {
+pub(crate) fn cost_of(endpoint: &Endpoint, offer: Option<&Offer>, replicas: u32) -> Option<MicroDollars> {
     if let Some((offer, price)) = offer.and_then(|offer| Some((offer, deciding_price(offer)?))) {
-        return Some(hourly_cost(
-            price,
-            offer.accelerator.count,
-            endpoint.accelerator.count,
-            replicas,
-        ));
+        return Some(hourly_cost(price, offer.accelerator.count, endpoint.accelerator.count, replicas));
     }
-    endpoint
-        .last_replica_cost
-        .map(|cost| cost.share(u64::from(replicas), 1))
+    endpoint.last_replica_cost.map(|cost| cost.share(u64::from(replicas), 1))
 }
 
 /// The preference that counts for a target, with its place in the list: the first that matches.
-pub(crate) fn preference<'d>(
-    deployment: &'d Deployment,
-    target: &Target,
-) -> Option<(usize, &'d Preference)> {
-    deployment
-        .rules
-        .prefer
-        .iter()
-        .enumerate()
-        .find(|(_, preference)| {
-            preference
-                .cloud
-                .as_ref()
-                .is_none_or(|cloud| *cloud == target.cloud)
-                && preference
-                    .region
-                    .as_ref()
-                    .is_none_or(|region| region.matches(&target.region))
-        })
+pub(crate) fn preference<'d>(deployment: &'d Deployment, target: &Target) -> Option<(usize, &'d Preference)> {
+    deployment.rules.prefer.iter().enumerate().find(|(_, preference)| {
+        preference.cloud.as_ref().is_none_or(|cloud| *cloud == target.cloud)
+            && preference.region.as_ref().is_none_or(|region| region.matches(&target.region))
+    })
 }
 
 /// The adjusted objective as a fraction: dollars per hour, or per token, divided by (1 + premium). Compared by
@@ -99,10 +61,7 @@ impl Adjusted {
         };
         Self(cost.zip(throughput).map(|(cost, throughput)| {
             let premium = u128::from(premium_percent) + 100;
-            (
-                u128::from(cost.0) * 100,
-                premium.saturating_mul(u128::from(throughput)),
-            )
+            (u128::from(cost.0) * 100, premium.saturating_mul(u128::from(throughput)))
         }))
     }
 }
@@ -110,9 +69,9 @@ impl Adjusted {
 impl Ord for Adjusted {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self.0, other.0) {
-            (Some((cost, per)), Some((other_cost, other_per))) => cost
-                .saturating_mul(other_per)
-                .cmp(&other_cost.saturating_mul(per)),
+            (Some((cost, per)), Some((other_cost, other_per))) => {
+                cost.saturating_mul(other_per).cmp(&other_cost.saturating_mul(per))
+            }
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
@@ -145,41 +104,24 @@ mod tests {
     #[test]
     fn cost_is_by_accelerator_and_rounds_up() {
         assert_eq!(hourly_cost(dollars("88.49"), 8, 2, 2), dollars("44.245"));
-        assert_eq!(
-            hourly_cost(dollars("0.000001"), 8, 1, 1),
-            dollars("0.000001")
-        );
+        assert_eq!(hourly_cost(dollars("0.000001"), 8, 1, 1), dollars("0.000001"));
         assert_eq!(hourly_cost(dollars("10"), 8, 8, 0), dollars("0"));
     }
 
     #[test]
     fn a_premium_is_a_discount_on_what_counts() {
-        let hourly = |cost: &str, premium| {
-            Adjusted::new(Objective::HourlyCost, Some(dollars(cost)), None, premium)
-        };
+        let hourly = |cost: &str, premium| Adjusted::new(Objective::HourlyCost, Some(dollars(cost)), None, premium);
         assert!(hourly("11", 10) == hourly("22", 120) || hourly("11", 10) < hourly("22", 119));
         assert_eq!(hourly("11", 10).cmp(&hourly("10", 0)), Ordering::Equal);
-        assert_eq!(
-            hourly("11.000001", 10).cmp(&hourly("10", 0)),
-            Ordering::Greater
-        );
+        assert_eq!(hourly("11.000001", 10).cmp(&hourly("10", 0)), Ordering::Greater);
     }
 
     #[test]
     fn throughput_counts_where_tokens_do() {
-        let objective = |cost: &str, tokens| {
-            Adjusted::new(
-                Objective::CostPerMillionTokens,
-                Some(dollars(cost)),
-                tokens,
-                0,
-            )
-        };
+        let objective =
+            |cost: &str, tokens| Adjusted::new(Objective::CostPerMillionTokens, Some(dollars(cost)), tokens, 0);
         assert!(objective("20", Some(5_000)) < objective("10", Some(2_000)));
-        assert!(
-            objective("999", Some(1)) < objective("1", None),
-            "unknown throughput comes last"
-        );
+        assert!(objective("999", Some(1)) < objective("1", None), "unknown throughput comes last");
     }
 
     #[test]

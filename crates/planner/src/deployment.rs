@@ -148,11 +148,7 @@ impl QueueKey {
     /// The key of a deployment.
     #[must_use]
     pub const fn new(priority: i32, created_at: Timestamp, id: DeploymentId) -> Self {
-        Self {
-            priority: std::cmp::Reverse(priority),
-            created_at,
-            id,
-        }
+        Self { priority: std::cmp::Reverse(priority), created_at, id }
     }
 
     /// The deployment it is about.
@@ -183,19 +179,11 @@ mod tests {
     #[test]
     fn queue_is_by_priority_then_age_then_name() {
         let key = |priority, created_at, namespace: &str, name: &str| {
-            let id = DeploymentId {
-                namespace: namespace.into(),
-                name: name.into(),
-            };
+            let id = DeploymentId { namespace: namespace.into(), name: name.into() };
             QueueKey::new(priority, Timestamp(created_at), id)
         };
-        let ordered = [
-            key(10, 9, "z", "z"),
-            key(0, 1, "z", "z"),
-            key(0, 2, "a", "b"),
-            key(0, 2, "b", "a"),
-            key(-5, 0, "a", "a"),
-        ];
+        let ordered =
+            [key(10, 9, "z", "z"), key(0, 1, "z", "z"), key(0, 2, "a", "b"), key(0, 2, "b", "a"), key(-5, 0, "a", "a")];
         assert!(ordered.is_sorted());
     }
 }

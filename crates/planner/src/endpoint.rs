@@ -167,19 +167,13 @@ impl Endpoint {
     /// Its key.
     #[must_use]
     pub fn key(&self) -> EndpointKey {
-        EndpointKey {
-            namespace: self.deployment.namespace.clone(),
-            name: self.name.clone(),
-        }
+        EndpointKey { namespace: self.deployment.namespace.clone(), name: self.name.clone() }
     }
 
     /// The size of one replica.
     #[must_use]
     pub const fn size(&self) -> Size {
-        Size {
-            accelerators: self.accelerator.count,
-            resources: self.resources,
-        }
+        Size { accelerators: self.accelerator.count, resources: self.resources }
     }
 
     /// Replicas that are not bound to a node yet, so that the planner assumes them.
@@ -204,17 +198,13 @@ impl Endpoint {
     /// this one is not what it replaces, even if it is called the same.
     #[must_use]
     pub fn takes_over_from(&self, other: &Self) -> bool {
-        self.replaces.as_ref() == Some(&other.name)
-            && self.name != other.name
-            && other.created_at <= self.created_at
+        self.replaces.as_ref() == Some(&other.name) && self.name != other.name && other.created_at <= self.created_at
     }
 
     /// Whether its place has shown that it has no room for newcomers of this size.
     #[must_use]
     pub fn shows_exhaustion(&self) -> bool {
-        self.failure
-            .is_some_and(|failure| failure.kind.is_refusal())
-            || (self.ever_ready && self.unschedulable)
+        self.failure.is_some_and(|failure| failure.kind.is_refusal()) || (self.ever_ready && self.unschedulable)
     }
 }
 

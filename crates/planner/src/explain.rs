@@ -17,19 +17,12 @@ use crate::target::{CapacityType, TargetState};
 
 /// `$12.50/h`, or that it is unknown.
 pub(crate) fn per_hour(cost: Option<MicroDollars>) -> String {
-    cost.map_or_else(
-        || "an unknown price".to_owned(),
-        |cost| format!("${cost}/h"),
-    )
+    cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
 }
 
 /// `1 replica`, `2 replicas`.
 pub(crate) fn count(number: u32, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Why a rejected candidate was rejected.
@@ -37,30 +30,20 @@ pub(crate) fn rejection(question: &Question, judged: &Judged) -> String {
     let (deployment, entry, shape) = (question.deployment, judged.entry, judged.shape);
     let reason = judged.judgement.reason();
     let why = match (reason, judged.offer) {
-        (Reason::CapacityTypeNotAllowed, Some(offer)) => {
-            capacity_type(deployment, offer.capacity_type)
-        }
+        (Reason::CapacityTypeNotAllowed, Some(offer)) => capacity_type(deployment, offer.capacity_type),
         (Reason::AcceleratorMissing, Some(offer)) => {
-            format!(
-                "an instance has {}, a replica wants {}",
-                offer.accelerator, shape.accelerator.count
-            )
+            format!("an instance has {}, a replica wants {}", offer.accelerator, shape.accelerator.count)
         }
         (Reason::AcceleratorMissing, None) => no_such_accelerator(entry, &shape.accelerator.kind),
         (Reason::OverBudget, _) => over_budget(deployment, judged.cost),
         (Reason::PriceUnknown, _) => {
-            format!(
-                "its price is unknown, and there is a budget of {}",
-                per_hour(deployment.max_hourly_cost)
-            )
+            format!("its price is unknown, and there is a budget of {}", per_hour(deployment.max_hourly_cost))
         }
         (Reason::Exhausted, _) => refusal(question, judged),
         (Reason::InsufficientCapacity, _) => judged
             .entry
             .room_of(judged.offer_name())
-            .map_or_else(String::new, |room| {
-                shortage(&room, &judged.size(question.deployment), deployment, judged)
-            }),
+            .map_or_else(String::new, |room| shortage(&room, &judged.size(question.deployment), deployment, judged)),
         _ => forbidden(deployment, entry, reason),
     };
     match judged.cost {
@@ -89,18 +72,11 @@ pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) 
     let (target, rules) = (&entry.target, &deployment.rules);
     match reason {
         Reason::NamespaceNotAllowed => {
-            format!(
-                "target {} does not let namespace {} in",
-                target.name, deployment.id.namespace
-            )
+            format!("target {} does not let namespace {} in", target.name, deployment.id.namespace)
         }
         Reason::SelectorMismatch => mismatch(&rules.target_selector, &target.labels),
         Reason::CloudNotAllowed => {
-            format!(
-                "cloud {} is not among {}",
-                target.cloud,
-                list(rules.clouds.iter().flatten())
-            )
+            format!("cloud {} is not among {}", target.cloud, list(rules.clouds.iter().flatten()))
         }
         Reason::RegionDenied => region(deployment, &target.region),
         Reason::JurisdictionUnknown => format!(
@@ -115,10 +91,7 @@ pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) 
         ),
         Reason::TaintNotTolerated => first_untolerated(&target.taints, &rules.target_tolerations)
             .map_or_else(String::new, |taint| {
-                format!(
-                    "taint {}={}:{:?} is not tolerated",
-                    taint.key, taint.value, taint.effect
-                )
+                format!("taint {}={}:{:?} is not tolerated", taint.key, taint.value, taint.effect)
             }),
         Reason::TargetNotReady => not_ready(&target.state),
         _ => String::new(),
@@ -127,27 +100,18 @@ pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) 
 
 /// That a capacity type is not in the list.
 pub(crate) fn capacity_type(deployment: &Deployment, found: CapacityType) -> String {
-    format!(
-        "capacity type {found} is not among {}",
-        list(&deployment.rules.capacity_types)
-    )
+    format!("capacity type {found} is not among {}", list(&deployment.rules.capacity_types))
 }
 
 /// By how much a cost is over the budget.
 pub(crate) fn over_budget(deployment: &Deployment, cost: Option<MicroDollars>) -> String {
-    format!(
-        "costs {}, over the budget of {}",
-        per_hour(cost),
-        per_hour(deployment.max_hourly_cost)
-    )
+    format!("costs {}, over the budget of {}", per_hour(cost), per_hour(deployment.max_hourly_cost))
 }
 
 /// Why a target cannot be used.
 pub(crate) fn not_ready(state: &TargetState) -> String {
     match state {
-        TargetState::Ready => {
-            "the target has not said yet what runs there, and is gone on without".to_owned()
-        }
+        TargetState::Ready => "the target has not said yet what runs there, and is gone on without".to_owned(),
         TargetState::NotReady { reason, since, .. } => {
             format!("the target cannot be used since {since} ({reason})")
         }
@@ -166,23 +130,13 @@ pub(crate) fn choice(question: &Question, judged: &Judged, feasible: usize) -> S
 }
 
 /// What stands against a feasible candidate.
-pub(crate) fn feasible(
-    question: &Question,
-    judged: &Judged,
-    chosen: Option<MicroDollars>,
-) -> String {
+pub(crate) fn feasible(question: &Question, judged: &Judged, chosen: Option<MicroDollars>) -> String {
     let compared = match (judged.cost, chosen) {
         (Some(cost), Some(chosen)) if cost > chosen => {
-            format!(
-                "costs ${cost}/h, ${}/h more than the chosen place",
-                cost.saturating_sub(chosen)
-            )
+            format!("costs ${cost}/h, ${}/h more than the chosen place", cost.saturating_sub(chosen))
         }
         (Some(cost), Some(chosen)) if cost < chosen => {
-            format!(
-                "costs ${cost}/h, ${}/h less than the chosen place",
-                chosen.saturating_sub(cost)
-            )
+            format!("costs ${cost}/h, ${}/h less than the chosen place", chosen.saturating_sub(cost))
         }
         (Some(cost), Some(_)) => format!("costs ${cost}/h, the same as the chosen place"),
         (Some(cost), None) => format!("costs ${cost}/h"),
@@ -195,58 +149,44 @@ pub(crate) fn feasible(
 pub(crate) fn remarks(question: &Question, judged: &Judged) -> String {
     let deployment = question.deployment;
     let preferred = preference(deployment, &judged.entry.target).map(|(_, preferred)| {
-        format!(
-            "; preferred by {} for up to {} % more",
-            preferred.name, preferred.premium_percent
-        )
+        format!("; preferred by {} for up to {} % more", preferred.name, preferred.premium_percent)
     });
-    let throughput = judged
-        .shape
-        .tokens_per_second
-        .filter(|_| deployment.objective == Objective::CostPerMillionTokens)
-        .map(|tokens| {
-            let per_million = judged.cost.map(|cost| {
-                format!(
-                    ", ${} per million",
-                    per_million_tokens(cost, tokens, deployment.replicas)
-                )
-            });
-            format!(
-                "; {tokens} tokens/s from each replica{}",
-                per_million.unwrap_or_default()
-            )
-        });
+    let throughput =
+        judged.shape.tokens_per_second.filter(|_| deployment.objective == Objective::CostPerMillionTokens).map(
+            |tokens| {
+                let per_million = judged
+                    .cost
+                    .map(|cost| format!(", ${} per million", per_million_tokens(cost, tokens, deployment.replicas)));
+                format!("; {tokens} tokens/s from each replica{}", per_million.unwrap_or_default())
+            },
+        );
     let unpriced = judged
         .offer
         .filter(|offer| offer.hourly_price.is_none() && deciding_price(offer).is_some())
         .map(|_| "; reserved without a price, counted as $0.00/h".to_owned());
-    [preferred, throughput, unpriced]
-        .into_iter()
-        .flatten()
-        .collect()
+    [preferred, throughput, unpriced].into_iter().flatten().collect()
 }
 
 /// Dollars per million tokens, rounded up to a micro-dollar.
 fn per_million_tokens(hourly: MicroDollars, tokens_per_second: u64, replicas: u32) -> MicroDollars {
-    let tokens_per_hour = tokens_per_second
-        .saturating_mul(u64::from(replicas))
-        .saturating_mul(3_600);
+    let tokens_per_hour = tokens_per_second.saturating_mul(u64::from(replicas)).saturating_mul(3_600);
     hourly.share(1_000_000, tokens_per_hour)
 }
 
+/// The first few items between commas, and how many more there are.
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    items
-        .into_iter()
-        .map(|item| item.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    const LIMIT: usize = 8;
+    let mut texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let more = texts.len().saturating_sub(LIMIT);
+    texts.truncate(LIMIT);
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
+    texts.join(", ")
 }
 
 fn mismatch(selector: &LabelSelector, labels: &Labels) -> String {
-    let differs = selector
-        .match_labels
-        .iter()
-        .find(|(key, value)| labels.get(*key) != Some(value));
+    let differs = selector.match_labels.iter().find(|(key, value)| labels.get(*key) != Some(value));
     match differs {
         Some((key, wanted)) => match labels.get(key) {
             Some(found) => format!("label {key} is {found}, wanted {wanted}"),
@@ -258,40 +198,21 @@ fn mismatch(selector: &LabelSelector, labels: &Labels) -> String {
 
 fn region(deployment: &Deployment, region: &str) -> String {
     let rules = &deployment.rules;
-    match rules
-        .deny_regions
-        .iter()
-        .find(|pattern| pattern.matches(region))
-    {
+    match rules.deny_regions.iter().find(|pattern| pattern.matches(region)) {
         Some(pattern) => format!("region {region} is denied by {pattern}"),
-        None => format!(
-            "region {region} matches none of {}",
-            list(rules.allow_regions.iter().flatten())
-        ),
+        None => format!("region {region} matches none of {}", list(rules.allow_regions.iter().flatten())),
     }
 }
 
 fn jurisdiction(deployment: &Deployment, entry: &Entry) -> String {
     let nowhere = BTreeSet::new();
-    let found = entry
-        .location
-        .as_ref()
-        .map_or(&nowhere, |location| &location.jurisdictions);
+    let found = entry.location.as_ref().map_or(&nowhere, |location| &location.jurisdictions);
     let wanted = list(deployment.rules.jurisdictions.iter().flatten());
-    format!(
-        "region {} is in {}, wanted {wanted}",
-        entry.target.region,
-        list(found)
-    )
+    format!("region {} is in {}, wanted {wanted}", entry.target.region, list(found))
 }
 
 fn no_such_accelerator(entry: &Entry, kind: &str) -> String {
-    let kinds: BTreeSet<&str> = entry
-        .target
-        .offers
-        .iter()
-        .map(|offer| offer.accelerator.kind.as_str())
-        .collect();
+    let kinds: BTreeSet<&str> = entry.target.offers.iter().map(|offer| offer.accelerator.kind.as_str()).collect();
     if kinds.is_empty() {
         return format!("no offer has {kind}, for there is none");
     }
@@ -300,9 +221,7 @@ fn no_such_accelerator(entry: &Entry, kind: &str) -> String {
 
 fn refusal(question: &Question, judged: &Judged) -> String {
     let size = judged.size(question.deployment);
-    let recorded = judged
-        .offer
-        .and_then(|offer| last_refusal(question, judged.entry, offer, &size));
+    let recorded = judged.offer.and_then(|offer| last_refusal(question, judged.entry, offer, &size));
     match recorded {
         Some(refusal) => format!(
             "refused {} {} ({}, {}), left alone until {}",
@@ -321,18 +240,10 @@ fn refusal(question: &Question, judged: &Judged) -> String {
 
 /// What a place lacks to hold all replicas.
 fn shortage(room: &Room, size: &Size, deployment: &Deployment, judged: &Judged) -> String {
-    let fits = if let Judgement::Fits(fits) = judged.judgement {
-        fits
-    } else {
-        0
-    };
+    let fits = if let Judgement::Fits(fits) = judged.judgement { fits } else { 0 };
     let wanted = deployment.replicas;
     let kind = &judged.shape.accelerator.kind;
-    let headline = format!(
-        "wanted {} of {} {kind}, largest fit is {fits}",
-        count(wanted, "slot"),
-        size.accelerators
-    );
+    let headline = format!("wanted {} of {} {kind}, largest fit is {fits}", count(wanted, "slot"), size.accelerators);
     format!("{headline} ({})", limiting(room, size, None, wanted))
 }
 
@@ -345,21 +256,14 @@ pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted:
         let all = u64::from(most) * u64::from(room.offer.accelerator.count);
         return format!("maxInstances {most}: {all} {kind}, {held} of them held");
     }
-    let bare = Size {
-        accelerators: size.accelerators,
-        resources: Resources::default(),
-    };
+    let bare = Size { accelerators: size.accelerators, resources: Resources::default() };
     if room.slots(&bare, own, wanted) < wanted {
         return accelerators(room, own);
     }
     let asked = &size.resources;
-    let best =
-        |of: fn(&Resources) -> u64| room.nodes().map(|node| of(&node.free)).max().unwrap_or(0);
+    let best = |of: fn(&Resources) -> u64| room.nodes().map(|node| of(&node.free)).max().unwrap_or(0);
     let alone = |resources| room.slots(&Size { resources, ..*size }, own, wanted) < wanted;
-    if alone(Resources {
-        memory_bytes: asked.memory_bytes,
-        ..Resources::default()
-    }) {
+    if alone(Resources { memory_bytes: asked.memory_bytes, ..Resources::default() }) {
         let most = best(|free| free.memory_bytes);
         return format!(
             "memory: {} wanted per replica, {} free on the best node",
@@ -367,21 +271,11 @@ pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted:
             gibibytes(most)
         );
     }
-    if alone(Resources {
-        cpu_millis: asked.cpu_millis,
-        ..Resources::default()
-    }) {
+    if alone(Resources { cpu_millis: asked.cpu_millis, ..Resources::default() }) {
         let most = best(|free| free.cpu_millis);
-        return format!(
-            "CPU: {} wanted per replica, {} free on the best node",
-            cores(asked.cpu_millis),
-            cores(most)
-        );
+        return format!("CPU: {} wanted per replica, {} free on the best node", cores(asked.cpu_millis), cores(most));
     }
-    if alone(Resources {
-        ephemeral_storage_bytes: asked.ephemeral_storage_bytes,
-        ..Resources::default()
-    }) {
+    if alone(Resources { ephemeral_storage_bytes: asked.ephemeral_storage_bytes, ..Resources::default() }) {
         let most = best(|free| free.ephemeral_storage_bytes);
         return format!(
             "ephemeral storage: {} wanted per replica, {} free on the best node",
@@ -401,32 +295,19 @@ fn accelerators(room: &Room, own: Option<&Endpoint>) -> String {
     let nodes = u32::try_from(room.nodes().count()).unwrap_or(u32::MAX);
     let unusable = room.nodes.belonging.saturating_sub(nodes);
     let here = if room.nodes.usable.is_none() {
-        format!(
-            "{} of {} each",
-            count(room.addable().unwrap_or(u32::MAX), "instance"),
-            room.offer.accelerator
-        )
+        format!("{} of {} each", count(room.addable().unwrap_or(u32::MAX), "instance"), room.offer.accelerator)
     } else {
         format!("{free} free accelerators on {}", count(nodes, "node"))
     };
     let own = own.map(|_| " besides its own".to_owned());
-    let unusable = (unusable > 0).then(|| {
-        format!(
-            ", {} cordoned, tainted or not ready",
-            count(unusable, "node")
-        )
-    });
+    let unusable = (unusable > 0).then(|| format!(", {} cordoned, tainted or not ready", count(unusable, "node")));
     let added = room
         .addable()
         .filter(|added| *added > 0 && room.nodes.usable.is_some())
         .map(|added| format!(", {} may be added", count(added, "node")));
     let assumed = room.unbound();
-    let assumed =
-        (assumed > 0).then(|| format!(", {} decided and not bound yet", count(assumed, "replica")));
-    [Some(here), own, unusable, added, assumed]
-        .into_iter()
-        .flatten()
-        .collect()
+    let assumed = (assumed > 0).then(|| format!(", {} decided and not bound yet", count(assumed, "replica")));
+    [Some(here), own, unusable, added, assumed].into_iter().flatten().collect()
 }
 
 /// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.
@@ -436,11 +317,7 @@ fn gibibytes(bytes: u64) -> String {
         return format!("{} MiB", bytes >> 20);
     }
     let (whole, tenths) = (bytes / GIB, bytes % GIB * 10 / GIB);
-    if tenths == 0 {
-        format!("{whole} GiB")
-    } else {
-        format!("{whole}.{tenths} GiB")
-    }
+    if tenths == 0 { format!("{whole} GiB") } else { format!("{whole}.{tenths} GiB") }
 }
 
 /// Thousandths of a core as cores: `8`, `7.5`.
@@ -466,5 +343,7 @@ mod tests {
         assert_eq!(cores(50), "0.05");
         assert_eq!(count(1, "slot"), "1 slot");
         assert_eq!(count(0, "slot"), "0 slots");
+        assert_eq!(list([1, 2, 3]), "1, 2, 3");
+        assert_eq!(list(1..=20), "1, 2, 3, 4, 5, 6, 7, 8, and 12 more");
     }
 }

@@ -40,22 +40,13 @@ impl Entry {
     fn new(mut target: Target) -> Self {
         normalize(&mut target);
         let offer_nodes = OfferNodes::derive_all(&target.offers, target.nodes.as_deref());
-        let location =
-            locate(&target.cloud, &target.region).or_else(|| target.location.clone().map(complete));
-        Self {
-            target,
-            offer_nodes,
-            standing: Standing::default(),
-            location,
-        }
+        let location = locate(&target.cloud, &target.region).or_else(|| target.location.clone().map(complete));
+        Self { target, offer_nodes, standing: Standing::default(), location }
     }
 
     /// The place of the offer of this name.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.target
-            .offers
-            .binary_search_by(|offer| offer.name.as_str().cmp(name))
-            .ok()
+        self.target.offers.binary_search_by(|offer| offer.name.as_str().cmp(name)).ok()
     }
 
     /// The offer of this name.
@@ -66,12 +57,7 @@ impl Entry {
     /// The room of an offer, by its place.
     pub(crate) fn room(&self, index: usize) -> Option<Room<'_>> {
         let offer = self.target.offers.get(index)?;
-        Some(Room {
-            entry: self,
-            index,
-            offer,
-            nodes: self.offer_nodes.get(index)?,
-        })
+        Some(Room { entry: self, index, offer, nodes: self.offer_nodes.get(index)? })
     }
 
     /// The room of the offer of this name.
@@ -87,18 +73,14 @@ impl Entry {
 
 /// Adds to what a target's owner says of its place what follows from the country.
 fn complete(mut location: Location) -> Location {
-    location
-        .jurisdictions
-        .extend(jurisdictions_of(&location.country));
+    location.jurisdictions.extend(jurisdictions_of(&location.country));
     location
 }
 
 /// Brings every list into one order, so that the order of the input never matters.
 fn normalize(target: &mut Target) {
     target.offers.sort();
-    target
-        .offers
-        .dedup_by(|later, kept| later.name == kept.name);
+    target.offers.dedup_by(|later, kept| later.name == kept.name);
     target.taints.sort();
     target.exhausted.sort();
     if let Some(nodes) = &mut target.nodes {
@@ -176,19 +158,10 @@ impl Fleet {
         let key = endpoint.key();
         self.remove_endpoint(&key);
         let deployment = endpoint.deployment.clone();
-        self.by_deployment
-            .entry(deployment.clone())
-            .or_default()
-            .insert(endpoint.name.clone());
-        self.by_target
-            .entry(endpoint.target.clone())
-            .or_default()
-            .insert(key.clone());
+        self.by_deployment.entry(deployment.clone()).or_default().insert(endpoint.name.clone());
+        self.by_target.entry(endpoint.target.clone()).or_default().insert(key.clone());
         let loads = self.loads.entry(endpoint.target.clone()).or_default();
-        loads
-            .entry(endpoint.offer.clone())
-            .or_default()
-            .add(&endpoint);
+        loads.entry(endpoint.offer.clone()).or_default().add(&endpoint);
         let target = endpoint.target.clone();
         self.endpoints.insert(key, endpoint);
         self.refresh(&target);
@@ -240,25 +213,14 @@ impl Fleet {
     /// The endpoints of a deployment by name, whatever their state.
     pub fn endpoints_of(&self, deployment: &DeploymentId) -> impl Iterator<Item = &Endpoint> {
         let namespace = &deployment.namespace;
-        self.by_deployment
-            .get(deployment)
-            .into_iter()
-            .flatten()
-            .filter_map(move |name| {
-                self.endpoints.get(&EndpointKey {
-                    namespace: namespace.clone(),
-                    name: name.clone(),
-                })
-            })
+        self.by_deployment.get(deployment).into_iter().flatten().filter_map(move |name| {
+            self.endpoints.get(&EndpointKey { namespace: namespace.clone(), name: name.clone() })
+        })
     }
 
     /// The endpoints on a target by key, whatever their state.
     pub fn endpoints_on(&self, target: &str) -> impl Iterator<Item = &Endpoint> {
-        self.by_target
-            .get(target)
-            .into_iter()
-            .flatten()
-            .filter_map(|key| self.endpoints.get(key))
+        self.by_target.get(target).into_iter().flatten().filter_map(|key| self.endpoints.get(key))
     }
 
     /// How many replacements are under way: active endpoints that take over from one that still serves or
@@ -282,17 +244,12 @@ impl Fleet {
     fn refresh(&mut self, target: &str) {
         if let Some(entry) = self.targets.get_mut(target) {
             let loads = self.loads.get(target);
-            entry.standing = loads.map_or_else(Standing::default, |loads| {
-                Standing::of(&entry.target, loads)
-            });
+            entry.standing = loads.map_or_else(Standing::default, |loads| Standing::of(&entry.target, loads));
         }
     }
 
     fn count_moves(&mut self, deployment: &DeploymentId) {
-        let moves = self
-            .endpoints_of(deployment)
-            .filter(|endpoint| self.takes_over(endpoint))
-            .count();
+        let moves = self.endpoints_of(deployment).filter(|endpoint| self.takes_over(endpoint)).count();
         match u32::try_from(moves) {
             Ok(0) => self.moving.remove(deployment),
             Ok(moves) => self.moving.insert(deployment.clone(), moves),
@@ -304,12 +261,9 @@ impl Fleet {
         let Some(replaced) = endpoint.replaces.as_ref().filter(|_| endpoint.is_active()) else {
             return false;
         };
-        let key = EndpointKey {
-            namespace: endpoint.deployment.namespace.clone(),
-            name: replaced.clone(),
-        };
-        self.endpoints.get(&key).is_some_and(|replaced| {
-            endpoint.takes_over_from(replaced) && replaced.state != EndpointState::Deleting
-        })
+        let key = EndpointKey { namespace: endpoint.deployment.namespace.clone(), name: replaced.clone() };
+        self.endpoints
+            .get(&key)
+            .is_some_and(|replaced| endpoint.takes_over_from(replaced) && replaced.state != EndpointState::Deleting)
     }
 }

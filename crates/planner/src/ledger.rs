@@ -11,19 +11,10 @@ use crate::resources::Accelerator;
 impl Fleet {
     /// Puts the actions of a plan in, as if they were carried out; `name` gives the name of the endpoint that a
     /// placement makes. Facts that come later replace what is put in here.
-    pub fn assume(
-        &mut self,
-        deployment: &Deployment,
-        plan: &Plan,
-        name: impl Fn(&Placement) -> String,
-    ) {
+    pub fn assume(&mut self, deployment: &Deployment, plan: &Plan, name: impl Fn(&Placement) -> String) {
         for action in &plan.actions {
             match action {
-                Action::Create {
-                    placement,
-                    replaces,
-                    ..
-                } => self.upsert_endpoint(Endpoint::planned(
+                Action::Create { placement, replaces, .. } => self.upsert_endpoint(Endpoint::planned(
                     name(placement),
                     deployment,
                     placement,
@@ -31,9 +22,8 @@ impl Fleet {
                     plan.decided_at,
                 )),
                 Action::Adopt { found, drain_until } => {
-                    let state = drain_until.map_or(EndpointState::Active, |deadline| {
-                        EndpointState::Draining { deadline }
-                    });
+                    let state =
+                        drain_until.map_or(EndpointState::Active, |deadline| EndpointState::Draining { deadline });
                     let endpoint = self.adopted(deployment, found, state);
                     self.upsert_endpoint(endpoint);
                 }
@@ -44,12 +34,8 @@ impl Fleet {
                         endpoint.resources = deployment.resources;
                     }
                 }),
-                Action::Drain {
-                    endpoint, deadline, ..
-                } => {
-                    let state = EndpointState::Draining {
-                        deadline: *deadline,
-                    };
+                Action::Drain { endpoint, deadline, .. } => {
+                    let state = EndpointState::Draining { deadline: *deadline };
                     self.change(deployment, endpoint, |endpoint| endpoint.state = state);
                 }
                 Action::Delete { endpoint, .. } => {
@@ -62,10 +48,7 @@ impl Fleet {
     }
 
     fn change(&mut self, deployment: &Deployment, name: &str, change: impl FnOnce(&mut Endpoint)) {
-        let key = EndpointKey {
-            namespace: deployment.id.namespace.clone(),
-            name: name.to_owned(),
-        };
+        let key = EndpointKey { namespace: deployment.id.namespace.clone(), name: name.to_owned() };
         if let Some(mut endpoint) = self.endpoint(&key).cloned() {
             change(&mut endpoint);
             self.upsert_endpoint(endpoint);
@@ -74,17 +57,12 @@ impl Fleet {
 
     /// What was found as an endpoint, with what its tags do not say taken from the spec until facts say better.
     fn adopted(&self, deployment: &Deployment, found: &Found, state: EndpointState) -> Endpoint {
-        let offer = self
-            .entry(&found.target)
-            .and_then(|entry| entry.offer(&found.offer));
+        let offer = self.entry(&found.target).and_then(|entry| entry.offer(&found.offer));
         let accelerator = deployment
             .shape(&found.shape)
             .map(|shape| shape.accelerator.clone())
             .or_else(|| offer.map(|offer| offer.accelerator.clone()))
-            .unwrap_or_else(|| Accelerator {
-                kind: String::new(),
-                count: 1,
-            });
+            .unwrap_or_else(|| Accelerator { kind: String::new(), count: 1 });
         Endpoint {
             name: found.name.clone(),
             deployment: deployment.id.clone(),

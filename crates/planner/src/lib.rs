@@ -14,12 +14,12 @@
 //! 1. facts are put into the [`Fleet`] as they arrive: [`Fleet::upsert_target`], [`Fleet::upsert_endpoint`],
 //!    [`Fleet::set_found`] and their counterparts;
 //! 2. [`plan()`] decides for one deployment;
-//! 3. what was decided is put in at once: an [`Endpoint::planned`] for each [`Action::Create`], an endpoint
-//!    for each [`Action::Adopt`], the new state for each [`Action::Drain`] and [`Action::Delete`], the new
-//!    replicas for each [`Action::Keep`], an [`Exhausted`] on the target for each [`Exhaust`];
+//! 3. [`Fleet::assume`] puts in what was decided at once, so that the next plan counts it; only how long a place is
+//!    left alone ([`Exhaust`]) is for the caller to say, as an [`Exhausted`] on its target;
 //! 4. it is carried out elsewhere, and the outcome comes back as facts.
-
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+//!
+//! [`lint()`] checks a plan against the hard rules before it is carried out, and [`render_text`] shows it to people.
+//! What is known of regions and accelerators without asking anybody is in [`catalogue`].
 
 mod candidates;
 mod capacity;
@@ -51,10 +51,7 @@ pub use labels::{LabelSelector, Labels, Operator, Requirement};
 pub use lint::{Violation, lint};
 pub use money::{MicroDollars, MoneyError};
 pub use pattern::{Pattern, PatternError};
-pub use plan::{
-    Action, Decision, Exhaust, Finding, FindingReason, Keep, Placement, Plan, PodFields, Removal,
-    Wait,
-};
+pub use plan::{Action, Decision, Exhaust, Finding, FindingReason, Keep, Placement, Plan, PodFields, Removal, Wait};
 pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict, render_text};
 pub use resources::{Accelerator, Resources, Size};
 pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};

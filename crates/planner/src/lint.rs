@@ -34,12 +34,7 @@ impl fmt::Display for Violation {
 /// The fleet must be the one that the plan was made for: before what was decided is put in.
 #[must_use]
 pub fn lint(fleet: &Fleet, deployment: &Deployment, plan: &Plan) -> Vec<Violation> {
-    let mut check = Check {
-        fleet,
-        deployment,
-        plan,
-        violations: Vec::new(),
-    };
+    let mut check = Check { fleet, deployment, plan, violations: Vec::new() };
     check.subjects();
     check.removals();
     check.moves();
@@ -66,21 +61,13 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn require(&mut self, holds: bool, subject: &str, message: &str) {
         if !holds {
-            self.violations.push(Violation {
-                subject: subject.to_owned(),
-                message: message.to_owned(),
-            });
+            self.violations.push(Violation { subject: subject.to_owned(), message: message.to_owned() });
         }
     }
 
     fn endpoint(&self, name: &str) -> Option<&'a Endpoint> {
-        let key = EndpointKey {
-            namespace: self.deployment.id.namespace.clone(),
-            name: name.to_owned(),
-        };
-        self.fleet
-            .endpoint(&key)
-            .filter(|endpoint| endpoint.deployment == self.deployment.id)
+        let key = EndpointKey { namespace: self.deployment.id.namespace.clone(), name: name.to_owned() };
+        self.fleet.endpoint(&key).filter(|endpoint| endpoint.deployment == self.deployment.id)
     }
 
     fn removed(&self) -> BTreeSet<&'a str> {
@@ -88,9 +75,7 @@ impl<'a> Check<'a> {
         plan.actions
             .iter()
             .filter_map(|action| match action {
-                Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => {
-                    Some(endpoint.as_str())
-                }
+                Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => Some(endpoint.as_str()),
                 _ => None,
             })
             .collect()
@@ -109,11 +94,7 @@ impl<'a> Check<'a> {
             }
         }
         for (name, times) in named {
-            self.require(
-                self.endpoint(name).is_some(),
-                name,
-                "the deployment has no such endpoint",
-            );
+            self.require(self.endpoint(name).is_some(), name, "the deployment has no such endpoint");
             self.require(times == 1, name, "it stands in more than one action");
         }
     }
@@ -124,15 +105,9 @@ impl<'a> Check<'a> {
         let another_serves = self
             .fleet
             .endpoints_of(&self.deployment.id)
-            .any(|endpoint| {
-                endpoint.is_active()
-                    && endpoint.serves()
-                    && !removed.contains(endpoint.name.as_str())
-            });
+            .any(|endpoint| endpoint.is_active() && endpoint.serves() && !removed.contains(endpoint.name.as_str()));
         for name in removed {
-            let served = self
-                .endpoint(name)
-                .is_some_and(|endpoint| endpoint.ever_ready);
+            let served = self.endpoint(name).is_some_and(|endpoint| endpoint.ever_ready);
             self.require(
                 !served || another_serves || self.deployment.replicas == 0,
                 name,
@@ -146,36 +121,22 @@ impl<'a> Check<'a> {
         let plan = self.plan;
         let removed = self.removed();
         let created = plan.actions.iter().filter_map(|action| match action {
-            Action::Create {
-                placement,
-                replaces,
-                ..
-            } => Some((placement, replaces)),
+            Action::Create { placement, replaces, .. } => Some((placement, replaces)),
             _ => None,
         });
         for (index, (placement, replaces)) in created.enumerate() {
-            self.require(
-                index == 0,
-                &placement.target,
-                "more than one endpoint would be created",
-            );
+            self.require(index == 0, &placement.target, "more than one endpoint would be created");
             let Some(replaced) = replaces else { continue };
-            let stays = self.endpoint(replaced).is_some_and(Endpoint::is_active)
-                && !removed.contains(replaced.as_str());
+            let stays =
+                self.endpoint(replaced).is_some_and(Endpoint::is_active) && !removed.contains(replaced.as_str());
             self.require(stays, replaced, "what is to be replaced is not active");
             let given_up = self
                 .fleet
                 .endpoints_of(&self.deployment.id)
-                .filter(|endpoint| {
-                    endpoint.replaces.is_some() && removed.contains(endpoint.name.as_str())
-                });
+                .filter(|endpoint| endpoint.replaces.is_some() && removed.contains(endpoint.name.as_str()));
             let given_up = u32::try_from(given_up.count()).unwrap_or(u32::MAX);
             let under_way = self.fleet.replacements_under_way().saturating_sub(given_up);
-            self.require(
-                under_way < MAX_REPLACEMENTS,
-                replaced,
-                "too many replacements would be under way",
-            );
+            self.require(under_way < MAX_REPLACEMENTS, replaced, "too many replacements would be under way");
         }
     }
 
@@ -192,38 +153,20 @@ impl<'a> Check<'a> {
         self.permission(entry, offer);
         self.fit(placement, entry, offer, shape);
         self.budget(placement, offer, shape);
-        let taken = self
-            .fleet
-            .endpoints_of(&self.deployment.id)
-            .any(|other| other.slot == placement.slot);
-        self.require(
-            !taken,
-            subject,
-            "another endpoint of the deployment holds the slot",
-        );
+        let taken = self.fleet.endpoints_of(&self.deployment.id).any(|other| other.slot == placement.slot);
+        self.require(!taken, subject, "another endpoint of the deployment holds the slot");
     }
 
     fn permission(&mut self, entry: &Entry, offer: &Offer) {
         let (subject, target) = (entry.target.name.as_str(), &entry.target);
-        let forbidden = target_rule(entry, self.deployment)
-            .or_else(|| capacity_type_rule(self.deployment, offer.capacity_type));
-        self.require(
-            forbidden.is_none(),
-            subject,
-            "a rule of the deployment or of the target forbids it",
-        );
-        self.require(
-            target.state == TargetState::Ready,
-            subject,
-            "the target cannot be used",
-        );
+        let forbidden =
+            target_rule(entry, self.deployment).or_else(|| capacity_type_rule(self.deployment, offer.capacity_type));
+        self.require(forbidden.is_none(), subject, "a rule of the deployment or of the target forbids it");
+        self.require(target.state == TargetState::Ready, subject, "the target cannot be used");
         let tolerations = &self.deployment.rules.target_tolerations;
         let tolerated = first_untolerated(&target.taints, tolerations).is_none();
         self.require(tolerated, subject, "a taint is not tolerated");
-        let runs = target
-            .engines
-            .as_ref()
-            .is_none_or(|engines| engines.contains(&self.deployment.engine));
+        let runs = target.engines.as_ref().is_none_or(|engines| engines.contains(&self.deployment.engine));
         self.require(runs, subject, "the target cannot run the engine");
     }
 
@@ -234,49 +177,27 @@ impl<'a> Check<'a> {
             && offer.accelerator.kind == shape.accelerator.kind
             && offer.accelerator.count >= shape.accelerator.count;
         self.require(matches, subject, "offer, shape and placement do not match");
-        self.require(
-            placement.replicas == self.deployment.replicas,
-            subject,
-            "not all replicas are placed",
-        );
-        let size = Size {
-            accelerators: shape.accelerator.count,
-            resources: self.deployment.resources,
-        };
+        self.require(placement.replicas == self.deployment.replicas, subject, "not all replicas are placed");
+        let size = Size { accelerators: shape.accelerator.count, resources: self.deployment.resources };
         let room = entry.room_of(&offer.name);
         let fits = room.is_some_and(|room| {
-            room.slots(&size, None, placement.replicas) >= placement.replicas
-                && !room.shows_exhaustion(&size)
+            room.slots(&size, None, placement.replicas) >= placement.replicas && !room.shows_exhaustion(&size)
         });
         self.require(fits, subject, "the offer does not hold so many replicas");
         let refused = entry.target.exhausted.iter().any(|exhausted| {
             exhausted.offer == offer.name
                 && exhausted.size.within(&size)
                 && exhausted.until > self.plan.decided_at
-                && exhausted
-                    .only_for
-                    .as_ref()
-                    .is_none_or(|id| *id == self.deployment.id)
+                && exhausted.only_for.as_ref().is_none_or(|id| *id == self.deployment.id)
         });
         self.require(!refused, subject, "the offer refused this size lately");
     }
 
     fn budget(&mut self, placement: &Placement, offer: &Offer, shape: &Shape) {
         let cost = cost_on(offer, shape, placement.replicas);
-        self.require(
-            cost == placement.hourly_cost,
-            &placement.target,
-            "the cost is not that of the offer",
-        );
-        let within = self
-            .deployment
-            .max_hourly_cost
-            .is_none_or(|budget| cost.is_some_and(|cost| cost <= budget));
-        self.require(
-            within,
-            &placement.target,
-            "it costs more than the budget, or nobody knows what",
-        );
+        self.require(cost == placement.hourly_cost, &placement.target, "the cost is not that of the offer");
+        let within = self.deployment.max_hourly_cost.is_none_or(|budget| cost.is_some_and(|cost| cost <= budget));
+        self.require(within, &placement.target, "it costs more than the budget, or nobody knows what");
     }
 
     /// What stays never gets more than is wanted, and nothing is added where a rule forbids it.
@@ -284,16 +205,8 @@ impl<'a> Check<'a> {
         let Some(endpoint) = self.endpoint(&keep.endpoint) else {
             return;
         };
-        let most = self.deployment.replicas.max(if self.deployment.suspended {
-            endpoint.replicas
-        } else {
-            0
-        });
-        self.require(
-            keep.replicas <= most,
-            &keep.endpoint,
-            "it would have more replicas than are wanted",
-        );
+        let most = self.deployment.replicas.max(if self.deployment.suspended { endpoint.replicas } else { 0 });
+        self.require(keep.replicas <= most, &keep.endpoint, "it would have more replicas than are wanted");
         let forbidden = self.fleet.entry(&endpoint.target).is_some_and(|entry| {
             target_rule(entry, self.deployment).is_some()
                 || capacity_type_rule(self.deployment, endpoint.capacity_type).is_some()
@@ -303,25 +216,16 @@ impl<'a> Check<'a> {
             &keep.endpoint,
             "replicas would be added where a rule forbids it",
         );
-        self.require(
-            endpoint.is_active(),
-            &keep.endpoint,
-            "what drains or goes is not kept",
-        );
+        self.require(endpoint.is_active(), &keep.endpoint, "what drains or goes is not kept");
     }
 
     fn suspended(&mut self) {
-        let decided = self.plan.actions.iter().any(|action| {
-            matches!(
-                action,
-                Action::Create { .. } | Action::Drain { .. } | Action::Delete { .. }
-            )
-        });
+        let decided = self
+            .plan
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Create { .. } | Action::Drain { .. } | Action::Delete { .. }));
         let subject = self.deployment.id.to_string();
-        self.require(
-            !decided,
-            &subject,
-            "it is suspended, and something is decided",
-        );
+        self.require(!decided, &subject, "it is suspended, and something is decided");
     }
 }

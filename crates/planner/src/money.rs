@@ -14,9 +14,7 @@ const DECIMALS: usize = 6;
 /// An amount of US dollars per hour, in micro-dollars. Never a float.
 ///
 /// It is read from and written as a decimal string, also by serde.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MicroDollars(pub u64);
 
@@ -65,9 +63,7 @@ impl MicroDollars {
         }
         let too_large = || MoneyError::TooLarge(shorten(text));
         let dollars: u64 = whole.parse().map_err(|_| too_large())?;
-        let micros: u64 = format!("{fraction:0<DECIMALS$}")
-            .parse()
-            .map_err(|_| malformed())?;
+        let micros: u64 = format!("{fraction:0<DECIMALS$}").parse().map_err(|_| malformed())?;
         dollars
             .checked_mul(UNIT)
             .and_then(|amount| amount.checked_add(micros))
@@ -143,33 +139,18 @@ mod tests {
             ("007.5", 7_500_000),
             ("1000000", 1_000_000_000_000),
         ] {
-            assert_eq!(
-                MicroDollars::parse(text),
-                Ok(MicroDollars(micros)),
-                "{text}"
-            );
+            assert_eq!(MicroDollars::parse(text), Ok(MicroDollars(micros)), "{text}");
         }
     }
 
     #[test]
     fn refuses_what_is_not_a_plain_amount() {
-        for text in [
-            "", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "$1", " 1", "1 ", "1.2.3", "NaN", "٣",
-        ] {
-            assert!(
-                matches!(MicroDollars::parse(text), Err(MoneyError::Malformed(_))),
-                "{text}"
-            );
+        for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "$1", " 1", "1 ", "1.2.3", "NaN", "٣"] {
+            assert!(matches!(MicroDollars::parse(text), Err(MoneyError::Malformed(_))), "{text}");
         }
-        assert!(matches!(
-            MicroDollars::parse("0.0000001"),
-            Err(MoneyError::TooPrecise(_))
-        ));
+        assert!(matches!(MicroDollars::parse("0.0000001"), Err(MoneyError::TooPrecise(_))));
         for text in ["1000000.000001", "99999999999999999999999999"] {
-            assert!(
-                matches!(MicroDollars::parse(text), Err(MoneyError::TooLarge(_))),
-                "{text}"
-            );
+            assert!(matches!(MicroDollars::parse(text), Err(MoneyError::TooLarge(_))), "{text}");
         }
     }
 
@@ -181,13 +162,9 @@ mod tests {
 
     #[test]
     fn writes_at_least_two_decimals() {
-        for (micros, text) in [
-            (0, "0.00"),
-            (1, "0.000001"),
-            (10_000, "0.01"),
-            (12_500_000, "12.50"),
-            (1_234_500, "1.2345"),
-        ] {
+        for (micros, text) in
+            [(0, "0.00"), (1, "0.000001"), (10_000, "0.01"), (12_500_000, "12.50"), (1_234_500, "1.2345")]
+        {
             assert_eq!(MicroDollars(micros).to_string(), text);
         }
     }

@@ -75,11 +75,7 @@ mod tests {
             ("eu-west-1", "eu-west-1", true),
             ("eu-west-1", "eu-west-10", false),
         ] {
-            assert_eq!(
-                Pattern::parse(pattern).unwrap().matches(name),
-                expected,
-                "{pattern} {name}"
-            );
+            assert_eq!(Pattern::parse(pattern).unwrap().matches(name), expected, "{pattern} {name}");
         }
     }
 }

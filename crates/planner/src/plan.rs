@@ -355,16 +355,8 @@ impl fmt::Display for Wait {
             Self::Successor { endpoint } => {
                 write!(f, "{endpoint} stays until another endpoint serves")
             }
-            Self::LowerPriority {
-                target,
-                offer,
-                held_by,
-                others,
-            } => {
-                write!(
-                    f,
-                    "offer {offer} on {target} is held by lower priority, which is never preempted: "
-                )?;
+            Self::LowerPriority { target, offer, held_by, others } => {
+                write!(f, "offer {offer} on {target} is held by lower priority, which is never preempted: ")?;
                 fmt_holders(f, held_by, *others)
             }
             Self::Target { target } => write!(f, "waits until target {target} can be used again"),
@@ -373,11 +365,7 @@ impl fmt::Display for Wait {
 }
 
 fn fmt_inventory(f: &mut fmt::Formatter<'_>, targets: u32, overdue: &[String]) -> fmt::Result {
-    let noun = if targets == 1 {
-        "target has"
-    } else {
-        "targets have"
-    };
+    let noun = if targets == 1 { "target has" } else { "targets have" };
     write!(f, "{targets} {noun} not said yet what runs there")?;
     if overdue.is_empty() {
         return Ok(());
@@ -395,10 +383,6 @@ fn fmt_holders(f: &mut fmt::Formatter<'_>, names: &[String], others: u32) -> fmt
         return Ok(());
     }
     let and = if names.is_empty() { "" } else { " and " };
-    let noun = if others == 1 {
-        "deployment"
-    } else {
-        "deployments"
-    };
+    let noun = if others == 1 { "deployment" } else { "deployments" };
     write!(f, "{and}{others} {noun} not named here")
 }

@@ -5,9 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Resources of one replica, or free on one node.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Resources {
     /// CPU in thousandths of a core.
     pub cpu_millis: u64,
@@ -43,9 +41,7 @@ impl Resources {
         Self {
             cpu_millis: self.cpu_millis.saturating_add(other.cpu_millis),
             memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
-            ephemeral_storage_bytes: self
-                .ephemeral_storage_bytes
-                .saturating_add(other.ephemeral_storage_bytes),
+            ephemeral_storage_bytes: self.ephemeral_storage_bytes.saturating_add(other.ephemeral_storage_bytes),
         }
     }
 
@@ -55,9 +51,7 @@ impl Resources {
         Self {
             cpu_millis: self.cpu_millis.saturating_sub(other.cpu_millis),
             memory_bytes: self.memory_bytes.saturating_sub(other.memory_bytes),
-            ephemeral_storage_bytes: self
-                .ephemeral_storage_bytes
-                .saturating_sub(other.ephemeral_storage_bytes),
+            ephemeral_storage_bytes: self.ephemeral_storage_bytes.saturating_sub(other.ephemeral_storage_bytes),
         }
     }
 }
@@ -79,9 +73,7 @@ impl fmt::Display for Accelerator {
 }
 
 /// The size of one replica, as capacity knows it: what one pod asks for.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Size {
     /// Accelerators of one replica.
     pub accelerators: u32,

@@ -7,11 +7,7 @@ use crate::target::CapacityType;
 
 /// Whether the namespace of a deployment may use a target at all.
 pub(crate) fn admits(entry: &Entry, deployment: &Deployment) -> bool {
-    entry
-        .target
-        .allowed_namespaces
-        .as_ref()
-        .is_some_and(|namespaces| namespaces.matches(&deployment.namespace_labels))
+    entry.target.allowed_namespaces.as_ref().is_some_and(|namespaces| namespaces.matches(&deployment.namespace_labels))
 }
 
 /// The first rule that forbids a target, whatever it offers. It holds for incumbents as for newcomers.
@@ -23,11 +19,7 @@ pub(crate) fn target_rule(entry: &Entry, deployment: &Deployment) -> Option<Reas
     if !rules.target_selector.matches(&target.labels) {
         return Some(Reason::SelectorMismatch);
     }
-    if rules
-        .clouds
-        .as_ref()
-        .is_some_and(|clouds| !clouds.contains(&target.cloud))
-    {
+    if rules.clouds.as_ref().is_some_and(|clouds| !clouds.contains(&target.cloud)) {
         return Some(Reason::CloudNotAllowed);
     }
     if !region_allowed(deployment, &target.region) {
@@ -37,25 +29,16 @@ pub(crate) fn target_rule(entry: &Entry, deployment: &Deployment) -> Option<Reas
 }
 
 /// The rule of a deployment that forbids how an offer is bought. It holds for incumbents as for newcomers.
-pub(crate) fn capacity_type_rule(
-    deployment: &Deployment,
-    capacity_type: CapacityType,
-) -> Option<Reason> {
+pub(crate) fn capacity_type_rule(deployment: &Deployment, capacity_type: CapacityType) -> Option<Reason> {
     let allowed = deployment.rules.capacity_types.contains(&capacity_type);
     (!allowed).then_some(Reason::CapacityTypeNotAllowed)
 }
 
 fn region_allowed(deployment: &Deployment, region: &str) -> bool {
     let rules = &deployment.rules;
-    let allowed = rules
-        .allow_regions
-        .as_ref()
-        .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(region)));
-    allowed
-        && !rules
-            .deny_regions
-            .iter()
-            .any(|pattern| pattern.matches(region))
+    let allowed =
+        rules.allow_regions.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(region)));
+    allowed && !rules.deny_regions.iter().any(|pattern| pattern.matches(region))
 }
 
 fn jurisdiction_rule(entry: &Entry, deployment: &Deployment) -> Option<Reason> {
@@ -63,9 +46,7 @@ fn jurisdiction_rule(entry: &Entry, deployment: &Deployment) -> Option<Reason> {
     let Some(location) = &entry.location else {
         return Some(Reason::JurisdictionUnknown);
     };
-    let inside = wanted
-        .iter()
-        .any(|jurisdiction| location.jurisdictions.contains(jurisdiction));
+    let inside = wanted.iter().any(|jurisdiction| location.jurisdictions.contains(jurisdiction));
     (!inside).then_some(Reason::JurisdictionNotAllowed)
 }
 
@@ -74,7 +55,6 @@ impl Fleet {
     /// anything is created.
     #[must_use]
     pub fn rule_against(&self, deployment: &Deployment, target: &str) -> Option<Reason> {
-        self.entry(target)
-            .and_then(|entry| target_rule(entry, deployment))
+        self.entry(target).and_then(|entry| target_rule(entry, deployment))
     }
 }

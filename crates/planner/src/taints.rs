@@ -73,11 +73,7 @@ pub fn first_untolerated<'t>(taints: &'t [Taint], tolerations: &[Toleration]) ->
     taints
         .iter()
         .filter(|taint| taint.effect != Effect::PreferNoSchedule)
-        .find(|taint| {
-            !tolerations
-                .iter()
-                .any(|toleration| toleration.tolerates(taint))
-        })
+        .find(|taint| !tolerations.iter().any(|toleration| toleration.tolerates(taint)))
 }
 
 #[cfg(test)]
@@ -85,20 +81,11 @@ mod tests {
     use super::*;
 
     fn taint(effect: Effect) -> Taint {
-        Taint {
-            key: "gpu".into(),
-            value: "yes".into(),
-            effect,
-        }
+        Taint { key: "gpu".into(), value: "yes".into(), effect }
     }
 
     fn toleration(key: Option<&str>, operator: TolerationOperator, value: &str) -> Toleration {
-        Toleration {
-            key: key.map(Into::into),
-            operator,
-            value: value.into(),
-            effect: None,
-        }
+        Toleration { key: key.map(Into::into), operator, value: value.into(), effect: None }
     }
 
     #[test]
@@ -111,28 +98,15 @@ mod tests {
             (toleration(Some("cpu"), Exists, ""), false),
             (toleration(None, Exists, ""), true),
             (toleration(None, Equal, "yes"), false),
-            (
-                Toleration {
-                    effect: Some(Effect::NoExecute),
-                    ..toleration(None, Exists, "")
-                },
-                false,
-            ),
+            (Toleration { effect: Some(Effect::NoExecute), ..toleration(None, Exists, "") }, false),
         ] {
-            assert_eq!(
-                toleration.tolerates(&taint(Effect::NoSchedule)),
-                expected,
-                "{toleration:?}"
-            );
+            assert_eq!(toleration.tolerates(&taint(Effect::NoSchedule)), expected, "{toleration:?}");
         }
     }
 
     #[test]
     fn preference_keeps_nobody_away() {
-        assert_eq!(
-            first_untolerated(&[taint(Effect::PreferNoSchedule)], &[]),
-            None
-        );
+        assert_eq!(first_untolerated(&[taint(Effect::PreferNoSchedule)], &[]), None);
         assert!(first_untolerated(&[taint(Effect::NoPlacement)], &[]).is_some());
     }
 }

@@ -13,19 +13,13 @@ const US: &str = "m-eks-us-h100x2-0";
 const EU_REPLACEMENT: &str = "m-gke-eu-h100x2-1";
 
 fn two() -> Vec<Target> {
-    vec![
-        target("eks-us", "aws", "us-east-1", "80"),
-        target("gke-eu", "gcp", "europe-west4", "88"),
-    ]
+    vec![target("eks-us", "aws", "us-east-1", "80"), target("gke-eu", "gcp", "europe-west4", "88")]
 }
 
 /// `m` placed on the cheaper target, and not ready yet.
 fn placed() -> Fleet {
     let mut fleet = fleet(two());
-    assert_eq!(
-        placed_on(&settle(&mut fleet, &deployment("m"), NOW)),
-        Some("eks-us")
-    );
+    assert_eq!(placed_on(&settle(&mut fleet, &deployment("m"), NOW)), Some("eks-us"));
     fleet
 }
 
@@ -54,35 +48,15 @@ fn a_refused_newcomer_goes_and_the_next_place_is_tried_at_once() {
     fail(&mut fleet, US, FailureKind::CapacityExhausted);
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(deleted(&plan, US), Some(Removal::CapacityExhausted));
-    let Action::Delete {
-        exhaust: Some(exhaust),
-        ..
-    } = &plan.actions[0]
-    else {
-        panic!("{plan:?}")
-    };
-    assert_eq!(
-        (
-            exhaust.target.as_str(),
-            exhaust.offer.as_str(),
-            exhaust.size.accelerators
-        ),
-        ("eks-us", "a3", 2)
-    );
+    let Action::Delete { exhaust: Some(exhaust), .. } = &plan.actions[0] else { panic!("{plan:?}") };
+    assert_eq!((exhaust.target.as_str(), exhaust.offer.as_str(), exhaust.size.accelerators), ("eks-us", "a3", 2));
     assert_eq!(exhaust.only_for, None);
-    assert_eq!(
-        created(&plan).map(|p| (p.target.as_str(), p.slot)),
-        Some(("gke-eu", 1))
-    );
+    assert_eq!(created(&plan).map(|p| (p.target.as_str(), p.slot)), Some(("gke-eu", 1)));
     assert_eq!(plan.decision, Decision::InitialPlacement);
     assert_eq!(verdict(&plan, "eks-us").reason, Reason::Exhausted);
     let again = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(again.decision, Decision::Unchanged);
-    assert_eq!(
-        verdict(&again, "eks-us").reason,
-        Reason::Exhausted,
-        "while it is being deleted"
-    );
+    assert_eq!(verdict(&again, "eks-us").reason, Reason::Exhausted, "while it is being deleted");
 }
 
 #[test]
@@ -92,10 +66,7 @@ fn a_refused_newcomer_without_an_alternative_leaves_it_pending() {
     fail(&mut fleet, US, FailureKind::QuotaExceeded);
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(deleted(&plan, US), Some(Removal::CapacityExhausted));
-    assert_eq!(
-        (plan.decision, created(&plan)),
-        (Decision::NoFeasiblePlacement, None)
-    );
+    assert_eq!((plan.decision, created(&plan)), (Decision::NoFeasiblePlacement, None));
     assert!(plan.waits.contains(&Wait::Feasible));
 }
 
@@ -112,26 +83,10 @@ fn a_slow_first_start_stays_and_is_reported() {
 fn a_newcomer_goes_where_the_rules_now_send_it() {
     type Case = (&'static str, fn(&mut Deployment), Removal);
     let cases: [Case; 4] = [
-        (
-            "jurisdiction",
-            |d| d.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()])),
-            Removal::PolicyViolated,
-        ),
-        (
-            "shape is gone",
-            |d| d.shapes[0].name = "other".into(),
-            Removal::SpecChanged,
-        ),
-        (
-            "engine",
-            |d| d.engine = "custom".into(),
-            Removal::SpecChanged,
-        ),
-        (
-            "accelerators of its shape",
-            |d| d.shapes[0].accelerator.count = 4,
-            Removal::SpecChanged,
-        ),
+        ("jurisdiction", |d| d.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()])), Removal::PolicyViolated),
+        ("shape is gone", |d| d.shapes[0].name = "other".into(), Removal::SpecChanged),
+        ("engine", |d| d.engine = "custom".into(), Removal::SpecChanged),
+        ("accelerators of its shape", |d| d.shapes[0].accelerator.count = 4, Removal::SpecChanged),
     ];
     for (name, edit, reason) in cases {
         let mut fleet = placed();
@@ -140,24 +95,12 @@ fn a_newcomer_goes_where_the_rules_now_send_it() {
         let plan = settle(&mut fleet, &deployment, NOW);
         assert_eq!(deleted(&plan, US), Some(reason), "{name}");
         assert!(created(&plan).is_some(), "{name}");
-        assert!(plan.actions.iter().all(|action| !matches!(
-            action,
-            Action::Create {
-                replaces: Some(_),
-                ..
-            }
-        )));
+        assert!(plan.actions.iter().all(|action| !matches!(action, Action::Create { replaces: Some(_), .. })));
     }
     let mut fleet = placed();
-    let budgeted = Deployment {
-        max_hourly_cost: Some(dollars("39")),
-        ..deployment("m")
-    };
+    let budgeted = Deployment { max_hourly_cost: Some(dollars("39")), ..deployment("m") };
     let plan = settle(&mut fleet, &budgeted, NOW);
-    assert_eq!(
-        (deleted(&plan, US), created(&plan)),
-        (Some(Removal::OverBudget), None)
-    );
+    assert_eq!((deleted(&plan, US), created(&plan)), (Some(Removal::OverBudget), None));
 }
 
 #[test]
@@ -179,30 +122,14 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
         (
             "taint",
             |t| {
-                t.taints = vec![Taint {
-                    key: "k".into(),
-                    value: "v".into(),
-                    effect: Effect::NoPlacement,
-                }];
+                t.taints = vec![Taint { key: "k".into(), value: "v".into(), effect: Effect::NoPlacement }];
             },
             &[],
         ),
-        (
-            "not ready",
-            |t| t.state = not_ready(Timestamp(0)),
-            &[FindingReason::TargetNotReady],
-        ),
+        ("not ready", |t| t.state = not_ready(Timestamp(0)), &[FindingReason::TargetNotReady]),
         ("engine", |t| t.engines = Some(BTreeSet::new()), &[]),
-        (
-            "offer is gone",
-            |t| t.offers.clear(),
-            &[FindingReason::OfferGone],
-        ),
-        (
-            "max instances",
-            |t| t.offers[0].max_instances = Some(0),
-            &[FindingReason::OfferGone],
-        ),
+        ("offer is gone", |t| t.offers.clear(), &[FindingReason::OfferGone]),
+        ("max instances", |t| t.offers[0].max_instances = Some(0), &[FindingReason::OfferGone]),
         ("price unknown", |t| t.offers[0].hourly_price = None, &[]),
         ("no nodes left", |t| t.nodes = Some(vec![]), &[]),
     ];
@@ -211,16 +138,8 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
         change_target(&mut fleet, "eks-us", edit);
         let plan = settle(&mut fleet, &deployment("m"), NOW);
         assert_eq!(findings(&plan, US), expected, "{name}");
-        assert_eq!(
-            kept(&plan, US).hourly_cost,
-            Some(dollars("40")),
-            "{name}: its last known price"
-        );
-        assert_eq!(
-            (plan.decision, plan.actions.len()),
-            (Decision::Unchanged, 1),
-            "{name}"
-        );
+        assert_eq!(kept(&plan, US).hourly_cost, Some(dollars("40")), "{name}: its last known price");
+        assert_eq!((plan.decision, plan.actions.len()), (Decision::Unchanged, 1), "{name}");
     }
     let mut fleet = serving();
     fleet.remove_target("eks-us");
@@ -245,24 +164,18 @@ fn a_forbidden_incumbent_is_replaced_before_it_goes() {
     let mut fleet = serving();
     let deployment = eu_only();
     let plan = settle(&mut fleet, &deployment, NOW);
-    assert_eq!(
-        (plan.decision, placed_on(&plan)),
-        (Decision::PolicyViolated, Some("gke-eu"))
-    );
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::PolicyViolated, Some("gke-eu")));
     assert_eq!(findings(&plan, US), [FindingReason::PolicyViolated]);
     assert_eq!(kept(&plan, US).pods, PodFields::StayAsPlaced);
-    assert!(plan.actions.iter().any(|action| {
-        matches!(action, Action::Create { replaces: Some(name), .. } if name == US)
-    }));
+    assert!(
+        plan.actions
+            .iter()
+            .any(|action| { matches!(action, Action::Create { replaces: Some(name), .. } if name == US) })
+    );
 
     let plan = settle(&mut fleet, &deployment, NOW.plus(10));
-    assert_eq!(
-        (plan.decision, created(&plan)),
-        (Decision::PolicyViolated, None)
-    );
-    assert!(plan.waits.contains(&Wait::Readiness {
-        endpoint: EU_REPLACEMENT.into()
-    }));
+    assert_eq!((plan.decision, created(&plan)), (Decision::PolicyViolated, None));
+    assert!(plan.waits.contains(&Wait::Readiness { endpoint: EU_REPLACEMENT.into() }));
 
     bind(&mut fleet, EU_REPLACEMENT);
     change(&mut fleet, EU_REPLACEMENT, |endpoint| {
@@ -270,20 +183,14 @@ fn a_forbidden_incumbent_is_replaced_before_it_goes() {
         endpoint.ever_ready = true;
     });
     let plan = settle(&mut fleet, &deployment, NOW.plus(20));
-    assert!(plan.waits.contains(&Wait::Publication {
-        endpoint: EU_REPLACEMENT.into()
-    }));
+    assert!(plan.waits.contains(&Wait::Publication { endpoint: EU_REPLACEMENT.into() }));
     assert_eq!((drained(&plan, US), deleted(&plan, US)), (None, None));
 
     change(&mut fleet, EU_REPLACEMENT, |endpoint| {
         endpoint.published_at = Some(NOW.plus(30));
     });
     let plan = settle(&mut fleet, &deployment, NOW.plus(31));
-    assert_eq!(
-        drained(&plan, US),
-        Some(NOW.plus(150)),
-        "drain timeout after the publication"
-    );
+    assert_eq!(drained(&plan, US), Some(NOW.plus(150)), "drain timeout after the publication");
     assert_eq!(plan.recheck_at, Some(NOW.plus(150)));
     assert_eq!(plan.decision, Decision::Unchanged);
 
@@ -293,10 +200,7 @@ fn a_forbidden_incumbent_is_replaced_before_it_goes() {
     assert_eq!(deleted(&plan, US), Some(Removal::Replaced));
     gone(&mut fleet, US);
     let plan = settle(&mut fleet, &deployment, NOW.plus(160));
-    assert_eq!(
-        plan.actions,
-        [Action::Keep(kept(&plan, EU_REPLACEMENT).clone())]
-    );
+    assert_eq!(plan.actions, [Action::Keep(kept(&plan, EU_REPLACEMENT).clone())]);
     assert!(plan.waits.is_empty() && plan.recheck_at.is_none());
 }
 
@@ -305,21 +209,12 @@ fn a_forbidden_incumbent_without_an_alternative_stays_and_gets_nothing_new() {
     let mut fleet = fleet([two().remove(0)]);
     settle(&mut fleet, &deployment("m"), NOW);
     serve(&mut fleet, US, NOW);
-    let more = Deployment {
-        replicas: 4,
-        ..eu_only()
-    };
+    let more = Deployment { replicas: 4, ..eu_only() };
     let plan = settle(&mut fleet, &more, NOW);
     assert_eq!(plan.decision, Decision::PolicyViolated);
-    assert_eq!(
-        (kept(&plan, US).replicas, kept(&plan, US).pods),
-        (2, PodFields::FollowSpec)
-    );
+    assert_eq!((kept(&plan, US).replicas, kept(&plan, US).pods), (2, PodFields::FollowSpec));
     assert!(plan.waits.contains(&Wait::Feasible));
-    assert_eq!(
-        verdict(&plan, "eks-us").reason,
-        Reason::JurisdictionNotAllowed
-    );
+    assert_eq!(verdict(&plan, "eks-us").reason, Reason::JurisdictionNotAllowed);
 }
 
 #[test]
@@ -341,11 +236,7 @@ fn targets_can_send_an_incumbent_away() {
         serve(&mut fleet, US, NOW);
         change_target(&mut fleet, "eks-us", edit);
         let plan = settle(&mut fleet, &deployment, NOW);
-        assert_eq!(
-            (plan.decision, placed_on(&plan)),
-            (Decision::PolicyViolated, Some("gke-eu")),
-            "{name}"
-        );
+        assert_eq!((plan.decision, placed_on(&plan)), (Decision::PolicyViolated, Some("gke-eu")), "{name}");
     }
 }
 
@@ -362,11 +253,7 @@ fn a_changed_shape_or_engine_is_a_replacement() {
         let mut deployment = deployment("m");
         edit(&mut deployment);
         let plan = settle(&mut fleet, &deployment, NOW);
-        assert_eq!(
-            (plan.decision, placed_on(&plan)),
-            (Decision::SpecChanged, Some("eks-us")),
-            "{name}"
-        );
+        assert_eq!((plan.decision, placed_on(&plan)), (Decision::SpecChanged, Some("eks-us")), "{name}");
         assert_eq!(kept(&plan, US).pods, PodFields::StayAsPlaced, "{name}");
         assert_eq!(created(&plan).unwrap().slot, 1, "{name}");
     }
@@ -379,84 +266,43 @@ fn order_of_shapes_and_priority_change_nothing() {
     deployment.shapes.insert(0, shape("h100x1", "H100", 1));
     deployment.priority = 1_000;
     let plan = settle(&mut fleet, &deployment, NOW);
-    assert_eq!(
-        (plan.decision, plan.actions.len()),
-        (Decision::Unchanged, 1)
-    );
-    assert_eq!(
-        fleet.endpoint(&key(US)).unwrap().priority,
-        1_000,
-        "others are told the new one"
-    );
+    assert_eq!((plan.decision, plan.actions.len()), (Decision::Unchanged, 1));
+    assert_eq!(fleet.endpoint(&key(US)).unwrap().priority, 1_000, "others are told the new one");
 }
 
 #[test]
 fn replicas_are_scaled_in_place_where_they_fit() {
     let mut fleet = serving();
-    let eight = Deployment {
-        replicas: 8,
-        ..deployment("m")
-    };
+    let eight = Deployment { replicas: 8, ..deployment("m") };
     let plan = settle(&mut fleet, &eight, NOW);
-    assert_eq!(
-        (plan.decision, kept(&plan, US).replicas),
-        (Decision::Scaled, 8),
-        "its own pods do not count"
-    );
+    assert_eq!((plan.decision, kept(&plan, US).replicas), (Decision::Scaled, 8), "its own pods do not count");
     assert_eq!(kept(&plan, US).hourly_cost, Some(dollars("160")));
     let plan = settle(&mut fleet, &eight, NOW);
     assert_eq!(plan.decision, Decision::Unchanged);
-    let plan = settle(
-        &mut fleet,
-        &Deployment {
-            replicas: 1,
-            ..deployment("m")
-        },
-        NOW,
-    );
-    assert_eq!(
-        (plan.decision, kept(&plan, US).replicas),
-        (Decision::Scaled, 1)
-    );
+    let plan = settle(&mut fleet, &Deployment { replicas: 1, ..deployment("m") }, NOW);
+    assert_eq!((plan.decision, kept(&plan, US).replicas), (Decision::Scaled, 1));
 }
 
 #[test]
 fn replicas_that_do_not_fit_wait_for_a_place_for_all() {
     let mut fleet = serving();
-    let nine = Deployment {
-        replicas: 9,
-        ..deployment("m")
-    };
+    let nine = Deployment { replicas: 9, ..deployment("m") };
     let plan = settle(&mut fleet, &nine, NOW);
-    assert_eq!(
-        (plan.decision, kept(&plan, US).replicas),
-        (Decision::Scaled, 2)
-    );
+    assert_eq!((plan.decision, kept(&plan, US).replicas), (Decision::Scaled, 2));
     assert_eq!(findings(&plan, US), [FindingReason::InsufficientCapacity]);
-    assert_eq!(
-        kept(&plan, US).pods,
-        PodFields::FollowSpec,
-        "images can still change"
-    );
+    assert_eq!(kept(&plan, US).pods, PodFields::FollowSpec, "images can still change");
     assert!(plan.waits.contains(&Wait::Feasible));
     change_target(&mut fleet, "gke-eu", |target| {
         target.nodes.as_mut().unwrap().push(node("n3", 8));
     });
     let plan = settle(&mut fleet, &nine, NOW);
-    assert_eq!(
-        (plan.decision, placed_on(&plan)),
-        (Decision::Scaled, Some("gke-eu"))
-    );
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::Scaled, Some("gke-eu")));
     assert_eq!(created(&plan).unwrap().replicas, 9);
     change_target(&mut fleet, "eks-us", |target| {
         target.nodes.as_mut().unwrap().push(node("n3", 8));
     });
     let plan = settle(&mut fleet, &nine, NOW);
-    assert_eq!(
-        deleted(&plan, EU_REPLACEMENT),
-        Some(Removal::MoveAbandoned),
-        "now it fits in place"
-    );
+    assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::MoveAbandoned), "now it fits in place");
     assert_eq!(kept(&plan, US).replicas, 9);
 }
 
@@ -466,33 +312,17 @@ fn resources_that_do_not_fit_in_place_are_a_replacement() {
     let mut larger = deployment("m");
     larger.resources.memory_bytes = 100 * GIB;
     let plan = settle(&mut fleet, &larger, NOW);
-    assert_eq!(
-        (plan.decision, kept(&plan, US).pods),
-        (Decision::Unchanged, PodFields::FollowSpec)
-    );
-    assert_eq!(
-        fleet.endpoint(&key(US)).unwrap().resources,
-        larger.resources
-    );
+    assert_eq!((plan.decision, kept(&plan, US).pods), (Decision::Unchanged, PodFields::FollowSpec));
+    assert_eq!(fleet.endpoint(&key(US)).unwrap().resources, larger.resources);
     change_target(&mut fleet, "eks-us", |target| {
-        target
-            .nodes
-            .iter_mut()
-            .flatten()
-            .for_each(|node| node.free.memory_bytes = 0);
+        target.nodes.iter_mut().flatten().for_each(|node| node.free.memory_bytes = 0);
     });
     larger.resources.memory_bytes = 200 * GIB;
     let plan = settle(&mut fleet, &larger, NOW);
-    assert_eq!(
-        (plan.decision, placed_on(&plan)),
-        (Decision::SpecChanged, Some("gke-eu"))
-    );
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::SpecChanged, Some("gke-eu")));
     assert_eq!(kept(&plan, US).pods, PodFields::StayAsPlaced);
     let keep = kept(&plan, US);
-    assert!(
-        keep.findings[0].message.contains("memory: 200 GiB wanted"),
-        "{keep:?}"
-    );
+    assert!(keep.findings[0].message.contains("memory: 200 GiB wanted"), "{keep:?}");
 }
 
 #[test]
@@ -501,29 +331,19 @@ fn an_incumbent_over_budget_stays_until_a_cheaper_place_is_ready() {
     change_target(&mut fleet, "eks-us", |target| {
         target.offers[0].hourly_price = Some(dollars("100"));
     });
-    let budgeted = |budget| Deployment {
-        max_hourly_cost: Some(dollars(budget)),
-        ..deployment("m")
-    };
+    let budgeted = |budget| Deployment { max_hourly_cost: Some(dollars(budget)), ..deployment("m") };
     let plan = checked(&fleet, &budgeted("40"), NOW);
     assert_eq!(plan.decision, Decision::OverBudget);
     assert_eq!(findings(&plan, US), [FindingReason::OverBudget]);
     assert_eq!(created(&plan), None, "$44/h is over it too");
     let plan = settle(&mut fleet, &budgeted("45"), NOW);
-    assert_eq!(
-        (plan.decision, placed_on(&plan)),
-        (Decision::OverBudget, Some("gke-eu"))
-    );
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::OverBudget, Some("gke-eu")));
 }
 
 #[test]
 fn replicas_that_break_the_budget_are_not_added() {
     let mut fleet = serving();
-    let more = Deployment {
-        replicas: 4,
-        max_hourly_cost: Some(dollars("50")),
-        ..deployment("m")
-    };
+    let more = Deployment { replicas: 4, max_hourly_cost: Some(dollars("50")), ..deployment("m") };
     let plan = settle(&mut fleet, &more, NOW);
     assert_eq!(kept(&plan, US).replicas, 2);
     assert_eq!(findings(&plan, US), [FindingReason::OverBudget]);
@@ -543,10 +363,7 @@ fn pods_that_cannot_be_scheduled_keep_newcomers_away_only() {
     let plan = checked(&fleet, &deployment("other"), NOW);
     assert_eq!(placed_on(&plan), Some("gke-eu"));
     assert_eq!(verdict(&plan, "eks-us").reason, Reason::Exhausted);
-    let smaller = Deployment {
-        shapes: vec![shape("h100x1", "H100", 1)],
-        ..deployment("other")
-    };
+    let smaller = Deployment { shapes: vec![shape("h100x1", "H100", 1)], ..deployment("other") };
     assert_eq!(placed_on(&checked(&fleet, &smaller, NOW)), Some("eks-us"));
 }
 
@@ -557,19 +374,11 @@ fn a_slow_replacement_is_rolled_back_and_left_alone_for_this_deployment() {
     fail(&mut fleet, EU_REPLACEMENT, FailureKind::StartupTimeout);
     let mut third = target("gke-fr", "gcp", "europe-west9", "99");
     let plan = checked(&fleet, &eu_only(), NOW);
-    assert_eq!(
-        deleted(&plan, EU_REPLACEMENT),
-        Some(Removal::StartupTimeout)
-    );
+    assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::StartupTimeout));
     assert_eq!(created(&plan), None, "{}", render_text(&plan));
     assert_eq!(verdict(&plan, "gke-eu").reason, Reason::Exhausted);
-    let Some(Action::Delete {
-        exhaust: Some(exhaust),
-        ..
-    }) = plan
-        .actions
-        .iter()
-        .find(|action| matches!(action, Action::Delete { .. }))
+    let Some(Action::Delete { exhaust: Some(exhaust), .. }) =
+        plan.actions.iter().find(|action| matches!(action, Action::Delete { .. }))
     else {
         panic!("{plan:?}")
     };
@@ -577,15 +386,8 @@ fn a_slow_replacement_is_rolled_back_and_left_alone_for_this_deployment() {
     third.inventory = Inventory::Answered;
     fleet.upsert_target(third);
     let plan = settle(&mut fleet, &eu_only(), NOW);
-    assert_eq!(
-        (deleted(&plan, EU_REPLACEMENT), placed_on(&plan)),
-        (Some(Removal::StartupTimeout), Some("gke-fr"))
-    );
-    assert_eq!(
-        created(&plan).unwrap().slot,
-        2,
-        "slots of what is being deleted are held"
-    );
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::StartupTimeout), Some("gke-fr")));
+    assert_eq!(created(&plan).unwrap().slot, 2, "slots of what is being deleted are held");
     assert_eq!(kept(&plan, US).replicas, 2);
 }
 
@@ -596,10 +398,7 @@ fn a_refused_replacement_is_followed_by_the_next() {
     settle(&mut fleet, &eu_only(), NOW);
     fail(&mut fleet, EU_REPLACEMENT, FailureKind::CapacityExhausted);
     let plan = settle(&mut fleet, &eu_only(), NOW);
-    assert_eq!(
-        (deleted(&plan, EU_REPLACEMENT), placed_on(&plan)),
-        (Some(Removal::CapacityExhausted), Some("gke-fr"))
-    );
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::CapacityExhausted), Some("gke-fr")));
 }
 
 #[test]
@@ -608,10 +407,7 @@ fn an_edit_undone_in_mid_move_keeps_the_incumbent() {
     settle(&mut fleet, &eu_only(), NOW);
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::MoveAbandoned));
-    assert_eq!(
-        (plan.decision, kept(&plan, US).pods),
-        (Decision::Unchanged, PodFields::FollowSpec)
-    );
+    assert_eq!((plan.decision, kept(&plan, US).pods), (Decision::Unchanged, PodFields::FollowSpec));
 }
 
 #[test]
@@ -624,9 +420,7 @@ fn an_edit_undone_after_the_replacement_is_ready_lets_the_move_end() {
         endpoint.ever_ready = true;
     });
     let plan = settle(&mut fleet, &deployment("m"), NOW);
-    assert!(plan.waits.contains(&Wait::Publication {
-        endpoint: EU_REPLACEMENT.into()
-    }));
+    assert!(plan.waits.contains(&Wait::Publication { endpoint: EU_REPLACEMENT.into() }));
     change(&mut fleet, EU_REPLACEMENT, |endpoint| {
         endpoint.published_at = Some(NOW);
     });
@@ -645,9 +439,7 @@ fn what_drains_stays_while_its_successor_does_not_serve() {
     });
     let plan = settle(&mut fleet, &eu_only(), NOW.plus(500));
     assert_eq!(deleted(&plan, US), None);
-    assert!(plan.waits.contains(&Wait::Successor {
-        endpoint: US.into()
-    }));
+    assert!(plan.waits.contains(&Wait::Successor { endpoint: US.into() }));
     change(&mut fleet, EU_REPLACEMENT, |endpoint| endpoint.ready = true);
     let plan = settle(&mut fleet, &eu_only(), NOW.plus(501));
     assert_eq!(deleted(&plan, US), Some(Removal::Replaced));
@@ -662,40 +454,22 @@ fn at_most_five_replacements_are_under_way() {
     let mut fleet = fleet(targets);
     let named = |index: usize, eu: bool| {
         let base = if eu { eu_only() } else { deployment("m") };
-        Deployment {
-            id: id(&format!("d{index}")),
-            ..base
-        }
+        Deployment { id: id(&format!("d{index}")), ..base }
     };
     for index in 0..6 {
         settle(&mut fleet, &named(index, false), NOW);
         serve(&mut fleet, &format!("d{index}-eks-us-h100x2-0"), NOW);
     }
     for index in 0..5 {
-        assert!(
-            created(&settle(&mut fleet, &named(index, true), NOW)).is_some(),
-            "{index}"
-        );
+        assert!(created(&settle(&mut fleet, &named(index, true), NOW)).is_some(), "{index}");
     }
     assert_eq!(fleet.replacements_under_way(), 5);
     let plan = settle(&mut fleet, &named(5, true), NOW);
-    assert_eq!(
-        (plan.decision, created(&plan)),
-        (Decision::PolicyViolated, None)
-    );
-    assert!(plan.waits.contains(&Wait::ReplacementLimit {
-        under_way: 5,
-        limit: MAX_REPLACEMENTS
-    }));
+    assert_eq!((plan.decision, created(&plan)), (Decision::PolicyViolated, None));
+    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 5, limit: MAX_REPLACEMENTS }));
     let plan = settle(&mut fleet, &named(0, false), NOW);
-    assert_eq!(
-        deleted(&plan, "d0-gke-eu-h100x2-1"),
-        Some(Removal::MoveAbandoned)
-    );
-    assert!(
-        created(&settle(&mut fleet, &named(5, true), NOW)).is_some(),
-        "one is given up"
-    );
+    assert_eq!(deleted(&plan, "d0-gke-eu-h100x2-1"), Some(Removal::MoveAbandoned));
+    assert!(created(&settle(&mut fleet, &named(5, true), NOW)).is_some(), "one is given up");
 }
 
 #[test]
@@ -708,111 +482,46 @@ fn a_replacement_whose_turn_it_is_may_be_tried_elsewhere_at_the_limit() {
     let mut fleet = fleet(targets);
     for index in 0..5 {
         let name = format!("d{index}");
-        settle(
-            &mut fleet,
-            &Deployment {
-                id: id(&name),
-                ..deployment("m")
-            },
-            NOW,
-        );
+        settle(&mut fleet, &Deployment { id: id(&name), ..deployment("m") }, NOW);
         serve(&mut fleet, &format!("{name}-eks-us-h100x2-0"), NOW);
-        settle(
-            &mut fleet,
-            &Deployment {
-                id: id(&name),
-                ..eu_only()
-            },
-            NOW,
-        );
+        settle(&mut fleet, &Deployment { id: id(&name), ..eu_only() }, NOW);
     }
-    fail(
-        &mut fleet,
-        "d0-gke-eu-h100x2-1",
-        FailureKind::CapacityExhausted,
-    );
-    let plan = settle(
-        &mut fleet,
-        &Deployment {
-            id: id("d0"),
-            ..eu_only()
-        },
-        NOW,
-    );
+    fail(&mut fleet, "d0-gke-eu-h100x2-1", FailureKind::CapacityExhausted);
+    let plan = settle(&mut fleet, &Deployment { id: id("d0"), ..eu_only() }, NOW);
     assert_eq!(placed_on(&plan), Some("gke-fr"));
 }
 
 #[test]
 fn scaled_to_zero_keeps_place_and_holds_nothing() {
-    let zero = Deployment {
-        replicas: 0,
-        ..deployment("m")
-    };
+    let zero = Deployment { replicas: 0, ..deployment("m") };
     let mut fleet = fleet(two());
     let plan = settle(&mut fleet, &zero, NOW);
-    assert_eq!(
-        (plan.decision, plan.actions.len()),
-        (Decision::ScaledToZero, 0)
-    );
+    assert_eq!((plan.decision, plan.actions.len()), (Decision::ScaledToZero, 0));
     settle(&mut fleet, &deployment("m"), NOW);
     serve(&mut fleet, US, NOW);
     let plan = settle(&mut fleet, &zero, NOW);
-    assert_eq!(
-        (plan.decision, kept(&plan, US).replicas),
-        (Decision::ScaledToZero, 0)
-    );
+    assert_eq!((plan.decision, kept(&plan, US).replicas), (Decision::ScaledToZero, 0));
     assert_eq!(kept(&plan, US).hourly_cost, Some(MicroDollars::ZERO));
-    let sixteen = Deployment {
-        replicas: 8,
-        ..deployment("other")
-    };
+    let sixteen = Deployment { replicas: 8, ..deployment("other") };
     change(&mut fleet, US, |endpoint| endpoint.bound.clear());
     change_target(&mut fleet, "eks-us", |target| {
         target.nodes = two().remove(0).nodes;
     });
-    assert_eq!(
-        placed_on(&settle(&mut fleet, &sixteen, NOW)),
-        Some("eks-us"),
-        "all is free"
-    );
+    assert_eq!(placed_on(&settle(&mut fleet, &sixteen, NOW)), Some("eks-us"), "all is free");
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(kept(&plan, US).replicas, 0, "its former place is taken");
-    assert_eq!(
-        (plan.decision, placed_on(&plan)),
-        (Decision::Scaled, Some("gke-eu"))
-    );
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::Scaled, Some("gke-eu")));
 }
 
 #[test]
 fn suspended_means_nothing_is_decided() {
     let mut fleet = serving();
-    let plan = settle(
-        &mut fleet,
-        &Deployment {
-            suspended: true,
-            replicas: 9,
-            ..eu_only()
-        },
-        NOW,
-    );
+    let plan = settle(&mut fleet, &Deployment { suspended: true, replicas: 9, ..eu_only() }, NOW);
     assert_eq!(plan.decision, Decision::Suspended);
-    assert_eq!(
-        (kept(&plan, US).replicas, kept(&plan, US).pods),
-        (2, PodFields::StayAsPlaced)
-    );
+    assert_eq!((kept(&plan, US).replicas, kept(&plan, US).pods), (2, PodFields::StayAsPlaced));
     assert_eq!(plan.actions.len(), 1);
-    let plan = settle(
-        &mut fleet,
-        &Deployment {
-            suspended: true,
-            ..deployment("new")
-        },
-        NOW,
-    );
-    assert_eq!(
-        (plan.decision, plan.actions.len()),
-        (Decision::Suspended, 0)
-    );
+    let plan = settle(&mut fleet, &Deployment { suspended: true, ..deployment("new") }, NOW);
+    assert_eq!((plan.decision, plan.actions.len()), (Decision::Suspended, 0));
 }
 
 fn found(name: &str, target: &str, ready_replicas: u32, created_at: i64) -> Found {
@@ -833,13 +542,7 @@ fn found(name: &str, target: &str, ready_replicas: u32, created_at: i64) -> Foun
 #[test]
 fn what_was_found_is_taken_over_the_best_first() {
     let mut fleet = fleet(two());
-    fleet.set_found(
-        "eks-us",
-        vec![
-            found("old", "eks-us", 1, 10),
-            found("older", "eks-us", 2, 5),
-        ],
-    );
+    fleet.set_found("eks-us", vec![found("old", "eks-us", 1, 10), found("older", "eks-us", 2, 5)]);
     fleet.set_found("gke-eu", vec![found("new", "gke-eu", 2, 20)]);
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(plan.decision, Decision::Adopted);
@@ -855,11 +558,7 @@ fn what_was_found_is_taken_over_the_best_first() {
     assert_eq!(adopted, [("new", None), ("older", until), ("old", until)]);
     let plan = settle(&mut fleet, &deployment("m"), NOW.plus(500));
     assert_eq!(kept(&plan, "new").replicas, 2);
-    assert_eq!(
-        (deleted(&plan, "old"), deleted(&plan, "older")),
-        (None, None),
-        "nothing else serves yet"
-    );
+    assert_eq!((deleted(&plan, "old"), deleted(&plan, "older")), (None, None), "nothing else serves yet");
     serve(&mut fleet, "new", NOW);
     let plan = settle(&mut fleet, &deployment("m"), NOW.plus(500));
     assert_eq!(deleted(&plan, "old"), Some(Removal::Superfluous));
@@ -868,10 +567,7 @@ fn what_was_found_is_taken_over_the_best_first() {
 #[test]
 fn what_is_found_later_drains() {
     let mut fleet = serving();
-    fleet.set_found(
-        "gke-eu",
-        vec![found("late", "gke-eu", 2, 20), found(US, "eks-us", 2, 20)],
-    );
+    fleet.set_found("gke-eu", vec![found("late", "gke-eu", 2, 20), found(US, "eks-us", 2, 20)]);
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!(plan.decision, Decision::Unchanged);
     assert!(matches!(
@@ -885,21 +581,12 @@ fn what_is_found_later_drains() {
 #[test]
 fn a_suspended_deployment_gets_only_its_place_back() {
     let mut fleet = fleet(two());
-    fleet.set_found(
-        "eks-us",
-        vec![found("one", "eks-us", 2, 10), found("two", "eks-us", 2, 5)],
-    );
-    let suspended = Deployment {
-        suspended: true,
-        ..deployment("m")
-    };
+    fleet.set_found("eks-us", vec![found("one", "eks-us", 2, 10), found("two", "eks-us", 2, 5)]);
+    let suspended = Deployment { suspended: true, ..deployment("m") };
     let plan = settle(&mut fleet, &suspended, NOW);
     assert_eq!(plan.actions.len(), 1);
     let plan = settle(&mut fleet, &suspended, NOW);
-    assert_eq!(
-        (plan.decision, plan.actions.len()),
-        (Decision::Suspended, 1)
-    );
+    assert_eq!((plan.decision, plan.actions.len()), (Decision::Suspended, 1));
 }
 
 #[test]
@@ -910,89 +597,38 @@ fn a_first_placement_waits_for_every_inventory_that_matters() {
         fleet(targets)
     };
     let plan = checked(&pending(NOW), &deployment("m"), NOW.plus(59));
-    assert_eq!(
-        (plan.decision, created(&plan)),
-        (Decision::AwaitingInventory, None)
-    );
-    assert_eq!(
-        plan.waits,
-        [Wait::Inventory {
-            targets: 1,
-            overdue: vec![]
-        }]
-    );
+    assert_eq!((plan.decision, created(&plan)), (Decision::AwaitingInventory, None));
+    assert_eq!(plan.waits, [Wait::Inventory { targets: 1, overdue: vec![] }]);
     assert_eq!(plan.recheck_at, Some(NOW.plus(60)));
     let plan = checked(&pending(NOW), &deployment("m"), NOW.plus(60));
-    assert_eq!(
-        plan.waits,
-        [Wait::Inventory {
-            targets: 1,
-            overdue: vec!["gke-eu".into()]
-        }]
-    );
-    assert!(
-        plan.message.contains("roadstead.dev/place-without"),
-        "{}",
-        plan.message
-    );
+    assert_eq!(plan.waits, [Wait::Inventory { targets: 1, overdue: vec!["gke-eu".into()] }]);
+    assert!(plan.message.contains("roadstead.dev/place-without"), "{}", plan.message);
     assert_eq!(plan.recheck_at, None);
 
-    let without = Deployment {
-        place_without: BTreeSet::from(["gke-eu".into()]),
-        ..deployment("m")
-    };
+    let without = Deployment { place_without: BTreeSet::from(["gke-eu".into()]), ..deployment("m") };
     let plan = checked(&pending(NOW), &without, NOW);
     assert_eq!(placed_on(&plan), Some("eks-us"));
-    assert_eq!(
-        verdict(&plan, "gke-eu").reason,
-        Reason::TargetNotReady,
-        "without it, so not there"
-    );
+    assert_eq!(verdict(&plan, "gke-eu").reason, Reason::TargetNotReady, "without it, so not there");
     let mut elsewhere = deployment("m");
     elsewhere.rules.deny_regions = vec![pattern("europe-*")];
-    assert_eq!(
-        placed_on(&checked(&pending(NOW), &elsewhere, NOW)),
-        Some("eks-us"),
-        "a rule excludes it"
-    );
-    let other_kind = Deployment {
-        shapes: vec![shape("l4", "L4", 1)],
-        ..deployment("m")
-    };
-    assert_eq!(
-        checked(&pending(NOW), &other_kind, NOW).decision,
-        Decision::NoFeasiblePlacement
-    );
+    assert_eq!(placed_on(&checked(&pending(NOW), &elsewhere, NOW)), Some("eks-us"), "a rule excludes it");
+    let other_kind = Deployment { shapes: vec![shape("l4", "L4", 1)], ..deployment("m") };
+    assert_eq!(checked(&pending(NOW), &other_kind, NOW).decision, Decision::NoFeasiblePlacement);
 
     let mut fleet = serving();
-    change_target(&mut fleet, "gke-eu", |target| {
-        target.inventory = Inventory::Pending { since: NOW }
-    });
-    assert_eq!(
-        placed_on(&settle(&mut fleet, &eu_only(), NOW)),
-        Some("gke-eu"),
-        "it is placed already"
-    );
+    change_target(&mut fleet, "gke-eu", |target| target.inventory = Inventory::Pending { since: NOW });
+    assert_eq!(placed_on(&settle(&mut fleet, &eu_only(), NOW)), Some("gke-eu"), "it is placed already");
 }
 
 #[test]
 fn an_incumbent_that_is_lost_stays_until_failover_exists() {
     let mut fleet = serving();
     change_target(&mut fleet, "eks-us", |target| target.state = not_ready(NOW));
-    let more = Deployment {
-        replicas: 9,
-        ..deployment("m")
-    };
+    let more = Deployment { replicas: 9, ..deployment("m") };
     let plan = settle(&mut fleet, &more, NOW.plus(9_999));
     assert_eq!(created(&plan), None);
     assert_eq!(kept(&plan, US).replicas, 2);
-    assert!(plan.waits.contains(&Wait::Target {
-        target: "eks-us".into()
-    }));
+    assert!(plan.waits.contains(&Wait::Target { target: "eks-us".into() }));
     let plan = settle(&mut fleet, &eu_only(), NOW);
-    assert_eq!(
-        placed_on(&plan),
-        Some("gke-eu"),
-        "a rule counts wherever it is"
-    );
+    assert_eq!(placed_on(&plan), Some("gke-eu"), "a rule counts wherever it is");
 }

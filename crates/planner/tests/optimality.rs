@@ -24,14 +24,7 @@ struct Place {
 
 impl Place {
     fn is_better_than(&self, other: &Self) -> bool {
-        let rank = |place: &Self| {
-            (
-                place.shape_index,
-                place.preference,
-                place.target.clone(),
-                place.offer.clone(),
-            )
-        };
+        let rank = |place: &Self| (place.shape_index, place.preference, place.target.clone(), place.offer.clone());
         match (self.adjusted, other.adjusted) {
             (Some((a, per_a)), Some((b, per_b))) if a * per_b != b * per_a => a * per_b < b * per_a,
             (Some(_), None) => true,
@@ -43,48 +36,22 @@ impl Place {
 
 fn allowed(target: &Target, deployment: &Deployment) -> bool {
     let rules = &deployment.rules;
-    let region = |patterns: &[Pattern]| {
-        patterns
-            .iter()
-            .any(|pattern| pattern.matches(&target.region))
-    };
+    let region = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(&target.region));
     let inside = |wanted: &std::collections::BTreeSet<String>| {
-        let own = target
-            .location
-            .as_ref()
-            .map(|location| jurisdictions_of(&location.country));
+        let own = target.location.as_ref().map(|location| jurisdictions_of(&location.country));
         let known = locate(&target.cloud, &target.region).map(|location| location.jurisdictions);
-        known
-            .or(own)
-            .is_some_and(|jurisdictions| jurisdictions.iter().any(|one| wanted.contains(one)))
+        known.or(own).is_some_and(|jurisdictions| jurisdictions.iter().any(|one| wanted.contains(one)))
     };
-    let tolerated = |taint: &Taint| {
-        rules
-            .target_tolerations
-            .iter()
-            .any(|toleration| toleration.tolerates(taint))
-    };
+    let tolerated = |taint: &Taint| rules.target_tolerations.iter().any(|toleration| toleration.tolerates(taint));
     target.state == TargetState::Ready
-        && target
-            .allowed_namespaces
-            .as_ref()
-            .is_some_and(|one| one.matches(&deployment.namespace_labels))
+        && target.allowed_namespaces.as_ref().is_some_and(|one| one.matches(&deployment.namespace_labels))
         && rules.target_selector.matches(&target.labels)
-        && rules
-            .clouds
-            .as_ref()
-            .is_none_or(|clouds| clouds.contains(&target.cloud))
-        && rules
-            .allow_regions
-            .as_ref()
-            .is_none_or(|patterns| region(patterns))
+        && rules.clouds.as_ref().is_none_or(|clouds| clouds.contains(&target.cloud))
+        && rules.allow_regions.as_ref().is_none_or(|patterns| region(patterns))
         && !region(&rules.deny_regions)
         && rules.jurisdictions.as_ref().is_none_or(inside)
         && target.taints.iter().all(tolerated)
-        && target
-            .engines
-            .as_ref()
-            .is_none_or(|engines| engines.contains(&deployment.engine))
+        && target.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine))
 }
 
 /// A node as brute force sees it: free accelerators, free memory (`None` is without bound).
@@ -106,19 +73,10 @@ fn bins_of(target: &Target, offer: &Offer, pods: usize) -> Vec<Bin> {
             let sharing = target.offers.iter().filter(|other| usable_by(other, node));
             let mut sharing: Vec<String> = sharing.map(|offer| offer.name.clone()).collect();
             sharing.push("gone".into());
-            (
-                node.free_accelerators["nvidia.com/gpu"],
-                Some(node.free.memory_bytes),
-                sharing,
-            )
+            (node.free_accelerators["nvidia.com/gpu"], Some(node.free.memory_bytes), sharing)
         })
         .collect();
-    let belonging = target
-        .nodes
-        .iter()
-        .flatten()
-        .filter(|node| offer.node_selector.matches(&node.labels))
-        .count();
+    let belonging = target.nodes.iter().flatten().filter(|node| offer.node_selector.matches(&node.labels)).count();
     let more = match (&target.nodes, offer.max_instances) {
         (Some(_), _) if !offer.autoscaled => 0,
         (Some(_), Some(most)) => (most as usize).saturating_sub(belonging),
@@ -130,10 +88,7 @@ fn bins_of(target: &Target, offer: &Offer, pods: usize) -> Vec<Bin> {
     if target.nodes.is_some() {
         sharing.push("gone".into());
     }
-    bins.extend(std::iter::repeat_n(
-        (offer.accelerator.count, None, sharing),
-        more,
-    ));
+    bins.extend(std::iter::repeat_n((offer.accelerator.count, None, sharing), more));
     bins
 }
 
@@ -165,31 +120,14 @@ fn fewest(bins: &mut Vec<Bin>, pods: &[Pod], accelerators: u32, memory: u64) -> 
     least
 }
 
-fn holds(
-    target: &Target,
-    offer: &Offer,
-    endpoints: &[Endpoint],
-    deployment: &Deployment,
-    shape: &Shape,
-) -> bool {
-    let here: Vec<&Endpoint> = endpoints
-        .iter()
-        .filter(|endpoint| endpoint.target == target.name)
-        .collect();
+fn holds(target: &Target, offer: &Offer, endpoints: &[Endpoint], deployment: &Deployment, shape: &Shape) -> bool {
+    let here: Vec<&Endpoint> = endpoints.iter().filter(|endpoint| endpoint.target == target.name).collect();
     let known = |name: &str| target.offers.iter().any(|offer| offer.name == name);
     let pods: Vec<Pod> = here
         .iter()
         .flat_map(|endpoint| {
-            let offer = if known(&endpoint.offer) {
-                endpoint.offer.clone()
-            } else {
-                "gone".into()
-            };
-            let pod = (
-                endpoint.accelerator.count,
-                endpoint.resources.memory_bytes,
-                offer,
-            );
+            let offer = if known(&endpoint.offer) { endpoint.offer.clone() } else { "gone".into() };
+            let pod = (endpoint.accelerator.count, endpoint.resources.memory_bytes, offer);
             std::iter::repeat_n(pod, endpoint.unbound() as usize)
         })
         .collect();
@@ -199,32 +137,19 @@ fn holds(
         .filter(|endpoint| endpoint.offer == offer.name)
         .map(|endpoint| endpoint.replicas * endpoint.accelerator.count)
         .sum();
-    let limit = offer.max_instances.map_or(u32::MAX, |most| {
-        (most * offer.accelerator.count).saturating_sub(held) / count
-    });
+    let limit =
+        offer.max_instances.map_or(u32::MAX, |most| (most * offer.accelerator.count).saturating_sub(held) / count);
     let mut bins = bins_of(target, offer, pods.len());
     limit >= deployment.replicas && fewest(&mut bins, &pods, count, memory) >= deployment.replicas
 }
 
-fn refused(
-    target: &Target,
-    offer: &Offer,
-    endpoints: &[Endpoint],
-    deployment: &Deployment,
-    shape: &Shape,
-) -> bool {
-    let size = Size {
-        accelerators: shape.accelerator.count,
-        resources: deployment.resources,
-    };
+fn refused(target: &Target, offer: &Offer, endpoints: &[Endpoint], deployment: &Deployment, shape: &Shape) -> bool {
+    let size = Size { accelerators: shape.accelerator.count, resources: deployment.resources };
     let recorded = target.exhausted.iter().any(|exhausted| {
         exhausted.offer == offer.name
             && exhausted.until > NOW
             && exhausted.size.within(&size)
-            && exhausted
-                .only_for
-                .as_ref()
-                .is_none_or(|id| *id == deployment.id)
+            && exhausted.only_for.as_ref().is_none_or(|id| *id == deployment.id)
     });
     recorded
         || endpoints.iter().any(|endpoint| {
@@ -244,37 +169,22 @@ fn cost(offer: &Offer, shape: &Shape, replicas: u32) -> Option<u128> {
     Some((price * accelerators).div_ceil(u128::from(offer.accelerator.count)))
 }
 
-fn best_by_brute_force(
-    targets: &[Target],
-    endpoints: &[Endpoint],
-    deployment: &Deployment,
-) -> Option<Place> {
+fn best_by_brute_force(targets: &[Target], endpoints: &[Endpoint], deployment: &Deployment) -> Option<Place> {
     let mut best: Option<Place> = None;
     for target in targets.iter().filter(|target| allowed(target, deployment)) {
         let preferred = deployment.rules.prefer.iter().position(|one| {
-            one.cloud
-                .as_ref()
-                .is_none_or(|cloud| *cloud == target.cloud)
-                && one
-                    .region
-                    .as_ref()
-                    .is_none_or(|region| region.matches(&target.region))
+            one.cloud.as_ref().is_none_or(|cloud| *cloud == target.cloud)
+                && one.region.as_ref().is_none_or(|region| region.matches(&target.region))
         });
         let premium = preferred.map_or(0, |index| deployment.rules.prefer[index].premium_percent);
         for offer in &target.offers {
             for (shape_index, shape) in deployment.shapes.iter().enumerate() {
                 let cost = cost(offer, shape, deployment.replicas);
-                let budget = deployment
-                    .max_hourly_cost
-                    .map(|budget| u128::from(budget.0));
-                let affordable =
-                    budget.is_none_or(|budget| cost.is_some_and(|cost| cost <= budget));
+                let budget = deployment.max_hourly_cost.map(|budget| u128::from(budget.0));
+                let affordable = budget.is_none_or(|budget| cost.is_some_and(|cost| cost <= budget));
                 let fits = shape.accelerator.kind == offer.accelerator.kind
                     && shape.accelerator.count <= offer.accelerator.count
-                    && deployment
-                        .rules
-                        .capacity_types
-                        .contains(&offer.capacity_type)
+                    && deployment.rules.capacity_types.contains(&offer.capacity_type)
                     && !refused(target, offer, endpoints, deployment, shape)
                     && holds(target, offer, endpoints, deployment, shape);
                 if !affordable || !fits {
@@ -288,8 +198,7 @@ fn best_by_brute_force(
                     target: target.name.clone(),
                     offer: offer.name.clone(),
                     shape: shape.name.clone(),
-                    adjusted: cost
-                        .map(|cost| (cost * 100, (100 + u128::from(premium)) * throughput)),
+                    adjusted: cost.map(|cost| (cost * 100, (100 + u128::from(premium)) * throughput)),
                     shape_index,
                     preference: preferred.unwrap_or(usize::MAX),
                 };
@@ -375,41 +284,20 @@ proptest! {
 }
 
 /// The adjusted objective of a placement, from its own numbers.
-fn adjusted(
-    place: &Placement,
-    targets: &[Target],
-    deployment: &Deployment,
-) -> Option<(u128, u128)> {
-    let target = targets
-        .iter()
-        .find(|target| target.name == place.target)
-        .unwrap();
+fn adjusted(place: &Placement, targets: &[Target], deployment: &Deployment) -> Option<(u128, u128)> {
+    let target = targets.iter().find(|target| target.name == place.target).unwrap();
     let premium = deployment
         .rules
         .prefer
         .iter()
         .find(|one| {
-            one.cloud
-                .as_ref()
-                .is_none_or(|cloud| *cloud == target.cloud)
-                && one
-                    .region
-                    .as_ref()
-                    .is_none_or(|region| region.matches(&target.region))
+            one.cloud.as_ref().is_none_or(|cloud| *cloud == target.cloud)
+                && one.region.as_ref().is_none_or(|region| region.matches(&target.region))
         })
         .map_or(0, |one| one.premium_percent);
     let throughput = match deployment.objective {
         Objective::HourlyCost => 1,
-        Objective::CostPerMillionTokens => deployment
-            .shape(&place.shape)
-            .unwrap()
-            .tokens_per_second
-            .unwrap(),
+        Objective::CostPerMillionTokens => deployment.shape(&place.shape).unwrap().tokens_per_second.unwrap(),
     };
-    place.hourly_cost.map(|cost| {
-        (
-            u128::from(cost.0) * 100,
-            (100 + u128::from(premium)) * u128::from(throughput),
-        )
-    })
+    place.hourly_cost.map(|cost| (u128::from(cost.0) * 100, (100 + u128::from(premium)) * u128::from(throughput)))
 }

@@ -23,33 +23,16 @@ fn the_cheapest_place_is_chosen() {
     let plan = checked(&fleet(three()), &deployment("m"), NOW);
     let placement = created(&plan).expect("placed");
     assert_eq!(placement.target, "eks-us");
-    assert_eq!(
-        placement.hourly_cost,
-        Some(dollars("40")),
-        "4 of 8 accelerators"
-    );
+    assert_eq!(placement.hourly_cost, Some(dollars("40")), "4 of 8 accelerators");
     assert_eq!(placement.replica_cost, Some(dollars("20")));
-    assert_eq!(
-        (plan.decision, placement.slot, placement.replicas),
-        (Decision::InitialPlacement, 0, 2)
-    );
+    assert_eq!((plan.decision, placement.slot, placement.replicas), (Decision::InitialPlacement, 0, 2));
     assert_eq!(plan.report.candidates[0].verdict, Verdict::Chosen);
     assert_eq!(verdict(&plan, "gke-eu").reason, Reason::Feasible);
-    assert!(
-        verdict(&plan, "gke-eu").message.contains("$4.00/h more"),
-        "{}",
-        verdict(&plan, "gke-eu").message
-    );
+    assert!(verdict(&plan, "gke-eu").message.contains("$4.00/h more"), "{}", verdict(&plan, "gke-eu").message);
 }
 
 /// One rule of a deployment, and what each of three targets is told.
-type RuleCase = (
-    &'static str,
-    fn(&mut Deployment),
-    Option<&'static str>,
-    &'static str,
-    Reason,
-);
+type RuleCase = (&'static str, fn(&mut Deployment), Option<&'static str>, &'static str, Reason);
 
 #[test]
 fn rules_exclude_and_tell_what_it_would_have_cost() {
@@ -103,13 +86,7 @@ fn rules_exclude_and_tell_what_it_would_have_cost() {
             "eks-us",
             Reason::CapacityTypeNotAllowed,
         ),
-        (
-            "budget",
-            |d| d.max_hourly_cost = Some(dollars("39.99")),
-            None,
-            "eks-us",
-            Reason::OverBudget,
-        ),
+        ("budget", |d| d.max_hourly_cost = Some(dollars("39.99")), None, "eks-us", Reason::OverBudget),
     ];
     for (name, rule, chosen, excluded, reason) in cases {
         let mut deployment = deployment("m");
@@ -130,30 +107,16 @@ type TargetCase = (&'static str, fn(&mut Target), Reason, &'static str);
 #[test]
 fn targets_exclude_themselves() {
     let cases: [TargetCase; 9] = [
-        (
-            "not ready",
-            |t| t.state = not_ready(NOW),
-            Reason::TargetNotReady,
-            "CredentialsMissing",
-        ),
+        ("not ready", |t| t.state = not_ready(NOW), Reason::TargetNotReady, "CredentialsMissing"),
         (
             "taint",
             |t| {
-                t.taints = vec![Taint {
-                    key: "maintenance".into(),
-                    value: "yes".into(),
-                    effect: Effect::NoPlacement,
-                }];
+                t.taints = vec![Taint { key: "maintenance".into(), value: "yes".into(), effect: Effect::NoPlacement }];
             },
             Reason::TaintNotTolerated,
             "taint maintenance=yes:NoPlacement",
         ),
-        (
-            "no such engine",
-            |t| t.engines = Some(BTreeSet::from(["tgi".into()])),
-            Reason::ProviderUnsupported,
-            "tgi",
-        ),
+        ("no such engine", |t| t.engines = Some(BTreeSet::from(["tgi".into()])), Reason::ProviderUnsupported, "tgi"),
         (
             "other accelerator",
             |t| t.offers[0].accelerator = accelerator("L4", 8),
@@ -166,19 +129,11 @@ fn targets_exclude_themselves() {
             Reason::AcceleratorMissing,
             "an instance has 1 H100, a replica wants 2",
         ),
-        (
-            "no nodes",
-            |t| t.nodes = Some(vec![]),
-            Reason::InsufficientCapacity,
-            "0 free accelerators on 0 nodes",
-        ),
+        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "0 free accelerators on 0 nodes"),
         (
             "cordoned",
             |t| {
-                t.nodes
-                    .iter_mut()
-                    .flatten()
-                    .for_each(|n| n.schedulable = false);
+                t.nodes.iter_mut().flatten().for_each(|n| n.schedulable = false);
             },
             Reason::InsufficientCapacity,
             "2 nodes cordoned, tainted or not ready",
@@ -186,15 +141,8 @@ fn targets_exclude_themselves() {
         (
             "tainted nodes",
             |t| {
-                let taint = Taint {
-                    key: "gpu".into(),
-                    value: String::new(),
-                    effect: Effect::NoSchedule,
-                };
-                t.nodes
-                    .iter_mut()
-                    .flatten()
-                    .for_each(|n| n.taints = vec![taint.clone()]);
+                let taint = Taint { key: "gpu".into(), value: String::new(), effect: Effect::NoSchedule };
+                t.nodes.iter_mut().flatten().for_each(|n| n.taints = vec![taint.clone()]);
             },
             Reason::InsufficientCapacity,
             "2 nodes cordoned, tainted or not ready",
@@ -213,21 +161,14 @@ fn targets_exclude_themselves() {
         assert_eq!(placed_on(&plan), Some("aks-uk"), "{name}");
         let verdict = verdict(&plan, "eks-us");
         assert_eq!(verdict.reason, reason, "{name}");
-        assert!(
-            verdict.message.contains(told),
-            "{name}: {}",
-            verdict.message
-        );
+        assert!(verdict.message.contains(told), "{name}: {}", verdict.message);
     }
 }
 
 fn exhausted(only_for: Option<DeploymentId>, until: Timestamp) -> Exhausted {
     Exhausted {
         offer: "a3".into(),
-        size: Size {
-            accelerators: 2,
-            resources: deployment("m").resources,
-        },
+        size: Size { accelerators: 2, resources: deployment("m").resources },
         only_for,
         until,
         attempts: 3,
@@ -242,48 +183,21 @@ fn a_refusal_holds_for_as_large_replicas_for_a_while() {
         targets[0].exhausted = vec![exhausted];
         fleet(targets)
     };
-    let smaller = Deployment {
-        shapes: vec![shape("h100x1", "H100", 1)],
-        ..deployment("m")
-    };
-    let larger = Deployment {
-        shapes: vec![shape("h100x4", "H100", 4)],
-        ..deployment("m")
-    };
-    let lighter = Deployment {
-        resources: Resources {
-            memory_bytes: GIB,
-            ..deployment("m").resources
-        },
-        ..deployment("m")
-    };
+    let smaller = Deployment { shapes: vec![shape("h100x1", "H100", 1)], ..deployment("m") };
+    let larger = Deployment { shapes: vec![shape("h100x4", "H100", 4)], ..deployment("m") };
+    let lighter =
+        Deployment { resources: Resources { memory_bytes: GIB, ..deployment("m").resources }, ..deployment("m") };
     let now = exhausted(None, NOW.plus(60));
-    for (deployment, chosen) in [
-        (smaller, "eks-us"),
-        (lighter, "eks-us"),
-        (larger, "aks-uk"),
-        (deployment("m"), "aks-uk"),
-    ] {
-        assert_eq!(
-            placed_on(&checked(&with(now.clone()), &deployment, NOW)),
-            Some(chosen)
-        );
+    for (deployment, chosen) in
+        [(smaller, "eks-us"), (lighter, "eks-us"), (larger, "aks-uk"), (deployment("m"), "aks-uk")]
+    {
+        assert_eq!(placed_on(&checked(&with(now.clone()), &deployment, NOW)), Some(chosen));
     }
     let over = with(exhausted(None, NOW));
-    assert_eq!(
-        placed_on(&checked(&over, &deployment("m"), NOW)),
-        Some("eks-us"),
-        "it is over"
-    );
+    assert_eq!(placed_on(&checked(&over, &deployment("m"), NOW)), Some("eks-us"), "it is over");
     let mine = with(exhausted(Some(id("m")), NOW.plus(60)));
-    assert_eq!(
-        placed_on(&checked(&mine, &deployment("m"), NOW)),
-        Some("aks-uk")
-    );
-    assert_eq!(
-        placed_on(&checked(&mine, &deployment("other"), NOW)),
-        Some("eks-us")
-    );
+    assert_eq!(placed_on(&checked(&mine, &deployment("m"), NOW)), Some("aks-uk"));
+    assert_eq!(placed_on(&checked(&mine, &deployment("other"), NOW)), Some("eks-us"));
 }
 
 #[test]
@@ -299,16 +213,10 @@ fn a_pending_deployment_is_looked_at_again_when_a_refusal_ends() {
 fn fragments_do_not_add_up() {
     let mut scattered = target("eks-us", "aws", "us-east-1", "80");
     scattered.nodes = Some((0..8).map(|index| node(&format!("n{index}"), 1)).collect());
-    let four = Deployment {
-        replicas: 4,
-        ..deployment("m")
-    };
+    let four = Deployment { replicas: 4, ..deployment("m") };
     let plan = checked(&fleet([scattered.clone()]), &four, NOW);
     let told = &verdict(&plan, "eks-us").message;
-    assert_eq!(
-        told,
-        "wanted 4 slots of 2 H100, largest fit is 0 (8 free accelerators on 8 nodes)"
-    );
+    assert_eq!(told, "wanted 4 slots of 2 H100, largest fit is 0 (8 free accelerators on 8 nodes)");
     scattered.nodes.as_mut().unwrap().push(node("whole", 2));
     let plan = checked(&fleet([scattered]), &four, NOW);
     assert_eq!(
@@ -317,12 +225,7 @@ fn fragments_do_not_add_up() {
     );
     let fit = plan.report.largest_fit.as_ref().expect("one fits");
     assert_eq!((fit.target.as_str(), fit.replicas), ("eks-us", 1));
-    assert!(
-        plan.message
-            .contains("the largest fit is 1 replica of h100x2 on eks-us"),
-        "{}",
-        plan.message
-    );
+    assert!(plan.message.contains("the largest fit is 1 replica of h100x2 on eks-us"), "{}", plan.message);
     assert!(plan.report.time_can_help);
 }
 
@@ -330,14 +233,8 @@ fn fragments_do_not_add_up() {
 fn memory_cpu_and_disk_bound_too() {
     type Case = (fn(&mut Resources), &'static str);
     let cases: [Case; 3] = [
-        (
-            |free| free.memory_bytes = 16 * GIB,
-            "memory: 64 GiB wanted per replica, 16 GiB free on the best node",
-        ),
-        (
-            |free| free.cpu_millis = 7_500,
-            "CPU: 8 wanted per replica, 7.5 free on the best node",
-        ),
+        (|free| free.memory_bytes = 16 * GIB, "memory: 64 GiB wanted per replica, 16 GiB free on the best node"),
+        (|free| free.cpu_millis = 7_500, "CPU: 8 wanted per replica, 7.5 free on the best node"),
         (
             |free| free.ephemeral_storage_bytes = 100 * GIB,
             "ephemeral storage: 200 GiB wanted per replica, 100 GiB free on the best node",
@@ -345,11 +242,7 @@ fn memory_cpu_and_disk_bound_too() {
     ];
     for (edit, told) in cases {
         let mut small = target("eks-us", "aws", "us-east-1", "80");
-        small
-            .nodes
-            .iter_mut()
-            .flatten()
-            .for_each(|node| edit(&mut node.free));
+        small.nodes.iter_mut().flatten().for_each(|node| edit(&mut node.free));
         let plan = checked(&fleet([small]), &deployment("m"), NOW);
         let message = &verdict(&plan, "eks-us").message;
         assert!(message.contains(told), "{message}");
@@ -360,15 +253,9 @@ fn memory_cpu_and_disk_bound_too() {
 fn pods_go_to_the_nodes_whose_price_was_used() {
     let mut mixed = target("eks-us", "aws", "us-east-1", "80");
     mixed.offers[0].node_selector = selector(&[("pool", "h100")]);
-    assert_eq!(
-        placed_on(&checked(&fleet([mixed.clone()]), &deployment("m"), NOW)),
-        None
-    );
+    assert_eq!(placed_on(&checked(&fleet([mixed.clone()]), &deployment("m"), NOW)), None);
     mixed.nodes.as_mut().unwrap()[0].labels = labels(&[("pool", "h100")]);
-    assert_eq!(
-        placed_on(&checked(&fleet([mixed]), &deployment("m"), NOW)),
-        Some("eks-us")
-    );
+    assert_eq!(placed_on(&checked(&fleet([mixed]), &deployment("m"), NOW)), Some("eks-us"));
 }
 
 #[test]
@@ -376,10 +263,7 @@ fn an_autoscaler_adds_up_to_its_limit() {
     let mut empty = target("eks-us", "aws", "us-east-1", "80");
     empty.nodes = Some(vec![node("busy", 0)]);
     let slots = |target: &Target| {
-        let many = Deployment {
-            replicas: 128,
-            ..deployment("m")
-        };
+        let many = Deployment { replicas: 128, ..deployment("m") };
         let plan = checked(&fleet([target.clone()]), &many, NOW);
         plan.report.largest_fit.map_or(0, |fit| fit.replicas)
     };
@@ -397,10 +281,7 @@ fn max_instances_limits_what_is_held() {
     let mut limited = target("eks-us", "aws", "us-east-1", "80");
     limited.offers[0].max_instances = Some(1);
     let mut fleet = fleet([limited]);
-    let first = Deployment {
-        replicas: 3,
-        ..deployment("first")
-    };
+    let first = Deployment { replicas: 3, ..deployment("first") };
     assert_eq!(placed_on(&settle(&mut fleet, &first, NOW)), Some("eks-us"));
     serve(&mut fleet, "first-eks-us-h100x2-0", NOW);
     let plan = checked(&fleet, &deployment("second"), NOW);
@@ -413,18 +294,11 @@ fn max_instances_limits_what_is_held() {
 #[test]
 fn what_is_decided_counts_before_it_is_bound() {
     let mut fleet = fleet(three());
-    let eight = Deployment {
-        replicas: 8,
-        ..deployment("first")
-    };
+    let eight = Deployment { replicas: 8, ..deployment("first") };
     assert_eq!(placed_on(&settle(&mut fleet, &eight, NOW)), Some("eks-us"));
     let plan = settle(&mut fleet, &deployment("second"), NOW);
     assert_eq!(placed_on(&plan), Some("aks-uk"));
-    assert!(
-        verdict(&plan, "eks-us")
-            .message
-            .contains("8 replicas decided and not bound yet")
-    );
+    assert!(verdict(&plan, "eks-us").message.contains("8 replicas decided and not bound yet"));
 }
 
 #[test]
@@ -442,68 +316,36 @@ fn a_preference_is_money() {
     // 88 is exactly 10 % more than 80.
     for (premium, chosen) in [(9, "eks-us"), (10, "gke-eu"), (11, "gke-eu")] {
         let plan = checked(&fleet(three()), &preferring(premium), NOW);
-        assert_eq!(
-            placed_on(&plan),
-            Some(chosen),
-            "premium {premium}: what is preferred wins ties"
-        );
+        assert_eq!(placed_on(&plan), Some(chosen), "premium {premium}: what is preferred wins ties");
     }
     let plan = checked(&fleet(three()), &preferring(11), NOW);
-    assert_eq!(
-        created(&plan).unwrap().hourly_cost,
-        Some(dollars("44")),
-        "the raw cost is told"
-    );
-    assert!(
-        verdict(&plan, "eks-us").message.contains("$4.00/h less"),
-        "{}",
-        verdict(&plan, "eks-us").message
-    );
+    assert_eq!(created(&plan).unwrap().hourly_cost, Some(dollars("44")), "the raw cost is told");
+    assert!(verdict(&plan, "eks-us").message.contains("$4.00/h less"), "{}", verdict(&plan, "eks-us").message);
 }
 
 #[test]
 fn tokens_can_be_what_is_cheap() {
     let mut mixed = target("eks-us", "aws", "us-east-1", "80");
-    mixed.offers.push(Offer {
-        accelerator: accelerator("L40S", 8),
-        ..offer("g6e", "30")
-    });
+    mixed.offers.push(Offer { accelerator: accelerator("L40S", 8), ..offer("g6e", "30") });
     mixed.offers[0].node_selector = selector(&[("pool", "a3")]);
     let mut nodes = vec![node("n1", 8), node("n2", 8)];
     nodes[0].labels = labels(&[("pool", "a3")]);
     mixed.nodes = Some(nodes);
     let mut deployment = deployment("m");
     deployment.shapes = vec![
-        Shape {
-            tokens_per_second: Some(4_200),
-            ..shape("h100x2", "H100", 2)
-        },
-        Shape {
-            tokens_per_second: Some(1_500),
-            ..shape("l40sx2", "L40S", 2)
-        },
+        Shape { tokens_per_second: Some(4_200), ..shape("h100x2", "H100", 2) },
+        Shape { tokens_per_second: Some(1_500), ..shape("l40sx2", "L40S", 2) },
     ];
-    let chosen = |deployment: &Deployment| {
-        created(&checked(&fleet([mixed.clone()]), deployment, NOW))
-            .unwrap()
-            .shape
-            .clone()
-    };
+    let chosen =
+        |deployment: &Deployment| created(&checked(&fleet([mixed.clone()]), deployment, NOW)).unwrap().shape.clone();
     assert_eq!(chosen(&deployment), "l40sx2", "$15/h instead of $40/h");
     deployment.objective = Objective::CostPerMillionTokens;
-    assert_eq!(
-        chosen(&deployment),
-        "h100x2",
-        "$40/h for 8,400 tokens/s instead of $15/h for 3,000"
-    );
+    assert_eq!(chosen(&deployment), "h100x2", "$40/h for 8,400 tokens/s instead of $15/h for 3,000");
 }
 
 #[test]
 fn ties_go_by_shape_then_preference_then_names() {
-    let mut same = vec![
-        target("b", "aws", "us-east-1", "80"),
-        target("a", "aws", "us-east-2", "80"),
-    ];
+    let mut same = vec![target("b", "aws", "us-east-1", "80"), target("a", "aws", "us-east-2", "80")];
     same[0].offers.push(offer("a0", "80"));
     let mut deployment = deployment("m");
     let chosen = |deployment: &Deployment| {
@@ -511,10 +353,7 @@ fn ties_go_by_shape_then_preference_then_names() {
         let placement = created(&plan).unwrap().clone();
         (placement.target, placement.offer, placement.shape)
     };
-    assert_eq!(
-        chosen(&deployment),
-        ("a".into(), "a3".into(), "h100x2".into())
-    );
+    assert_eq!(chosen(&deployment), ("a".into(), "a3".into(), "h100x2".into()));
     deployment.shapes = vec![shape("z", "H100", 2), shape("y", "H100", 2)];
     assert_eq!(chosen(&deployment).2, "z");
     let prefer = |name: &str, region: &str| Preference {
@@ -536,15 +375,8 @@ fn unknown_prices_rank_last_and_never_where_a_budget_is_set() {
     assert_eq!(verdict(&plan, "eks-us").hourly_cost, None);
     let alone = fleet([targets[0].clone()]);
     let plan = checked(&alone, &deployment("m"), NOW);
-    assert_eq!(
-        created(&plan).unwrap().hourly_cost,
-        None,
-        "better than nothing"
-    );
-    let budgeted = Deployment {
-        max_hourly_cost: Some(dollars("1000")),
-        ..deployment("m")
-    };
+    assert_eq!(created(&plan).unwrap().hourly_cost, None, "better than nothing");
+    let budgeted = Deployment { max_hourly_cost: Some(dollars("1000")), ..deployment("m") };
     let plan = checked(&alone, &budgeted, NOW);
     assert_eq!(verdict(&plan, "eks-us").reason, Reason::PriceUnknown);
     assert!(plan.report.time_can_help);
@@ -553,57 +385,28 @@ fn unknown_prices_rank_last_and_never_where_a_budget_is_set() {
 #[test]
 fn reserved_capacity_without_a_price_counts_as_paid() {
     let mut targets = three();
-    targets[1].offers[0] = Offer {
-        capacity_type: CapacityType::Reserved,
-        ..offer("a3", "")
-    };
-    let budgeted = Deployment {
-        max_hourly_cost: Some(dollars("1")),
-        ..deployment("m")
-    };
+    targets[1].offers[0] = Offer { capacity_type: CapacityType::Reserved, ..offer("a3", "") };
+    let budgeted = Deployment { max_hourly_cost: Some(dollars("1")), ..deployment("m") };
     let plan = checked(&fleet(targets), &budgeted, NOW);
     assert_eq!(placed_on(&plan), Some("gke-eu"));
-    assert_eq!(
-        created(&plan).unwrap().hourly_cost,
-        Some(MicroDollars::ZERO)
-    );
-    assert!(
-        verdict(&plan, "gke-eu")
-            .message
-            .contains("reserved without a price")
-    );
+    assert_eq!(created(&plan).unwrap().hourly_cost, Some(MicroDollars::ZERO));
+    assert!(verdict(&plan, "gke-eu").message.contains("reserved without a price"));
 }
 
 #[test]
 fn unknown_regions_are_outside_every_jurisdiction_unless_their_owner_says_where_they_are() {
     let mut odd = target("onprem", "metal", "cellar", "1");
     let mut deployment = deployment("m");
-    assert_eq!(
-        placed_on(&checked(&fleet([odd.clone()]), &deployment, NOW)),
-        Some("onprem")
-    );
+    assert_eq!(placed_on(&checked(&fleet([odd.clone()]), &deployment, NOW)), Some("onprem"));
     deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
     let plan = checked(&fleet([odd.clone()]), &deployment, NOW);
     assert_eq!(verdict(&plan, "onprem").reason, Reason::JurisdictionUnknown);
-    odd.location = Some(Location {
-        country: "NL".into(),
-        jurisdictions: BTreeSet::new(),
-    });
-    assert_eq!(
-        placed_on(&checked(&fleet([odd]), &deployment, NOW)),
-        Some("onprem")
-    );
+    odd.location = Some(Location { country: "NL".into(), jurisdictions: BTreeSet::new() });
+    assert_eq!(placed_on(&checked(&fleet([odd]), &deployment, NOW)), Some("onprem"));
     let mut london = target("london", "aws", "eu-west-2", "1");
-    london.location = Some(Location {
-        country: "DE".into(),
-        jurisdictions: BTreeSet::from(["EU".into()]),
-    });
+    london.location = Some(Location { country: "DE".into(), jurisdictions: BTreeSet::from(["EU".into()]) });
     let plan = checked(&fleet([london]), &deployment, NOW);
-    assert_eq!(
-        verdict(&plan, "london").reason,
-        Reason::JurisdictionNotAllowed,
-        "what is known is known"
-    );
+    assert_eq!(verdict(&plan, "london").reason, Reason::JurisdictionNotAllowed, "what is known is known");
 }
 
 #[test]
@@ -617,136 +420,61 @@ fn namespaces_that_are_not_let_in_learn_only_a_number() {
     targets[2].allowed_namespaces = None;
     let plan = checked(&fleet(targets), &deployment("m"), NOW);
     let text = render_text(&plan);
-    assert!(
-        !["eks-us", "gke-eu", "aks-uk"]
-            .iter()
-            .any(|name| text.contains(name)),
-        "{text}"
-    );
+    assert!(!["eks-us", "gke-eu", "aks-uk"].iter().any(|name| text.contains(name)), "{text}");
     assert!(!plan.report.time_can_help);
     assert_eq!(plan.message, "all 3 targets do not let namespace team-a in");
 }
 
 #[test]
 fn only_what_time_cannot_change_is_final() {
-    let final_rule = Deployment {
-        max_hourly_cost: Some(dollars("1")),
-        ..deployment("m")
-    };
-    assert!(
-        !checked(&fleet(three()), &final_rule, NOW)
-            .report
-            .time_can_help
-    );
+    let final_rule = Deployment { max_hourly_cost: Some(dollars("1")), ..deployment("m") };
+    assert!(!checked(&fleet(three()), &final_rule, NOW).report.time_can_help);
     let mut pending = three();
     pending[1].inventory = Inventory::Pending { since: NOW };
-    assert!(
-        checked(&fleet(pending), &final_rule, NOW)
-            .report
-            .time_can_help,
-        "not all have reported"
-    );
+    assert!(checked(&fleet(pending), &final_rule, NOW).report.time_can_help, "not all have reported");
     let mut down = three();
     down[1].state = not_ready(NOW);
-    assert!(
-        !checked(&fleet(down), &final_rule, NOW).report.time_can_help,
-        "the budget decides first"
-    );
-    assert!(
-        checked(&Fleet::new(), &final_rule, NOW)
-            .report
-            .time_can_help,
-        "there is no target"
-    );
-    assert_eq!(
-        checked(&Fleet::new(), &final_rule, NOW).message,
-        "there is no target"
-    );
+    assert!(!checked(&fleet(down), &final_rule, NOW).report.time_can_help, "the budget decides first");
+    assert!(checked(&Fleet::new(), &final_rule, NOW).report.time_can_help, "there is no target");
+    assert_eq!(checked(&Fleet::new(), &final_rule, NOW).message, "there is no target");
 }
 
 #[test]
 fn the_report_is_bounded_and_shows_every_kind() {
-    let mut targets: Vec<Target> = (0..30)
-        .map(|index| target(&format!("ok-{index:02}"), "aws", "eu-west-1", "90"))
-        .collect();
-    targets
-        .extend((0..30).map(|index| target(&format!("us-{index:02}"), "aws", "us-east-1", "10")));
-    targets[31].taints = vec![Taint {
-        key: "k".into(),
-        value: "v".into(),
-        effect: Effect::NoPlacement,
-    }];
+    let mut targets: Vec<Target> =
+        (0..30).map(|index| target(&format!("ok-{index:02}"), "aws", "eu-west-1", "90")).collect();
+    targets.extend((0..30).map(|index| target(&format!("us-{index:02}"), "aws", "us-east-1", "10")));
+    targets[31].taints = vec![Taint { key: "k".into(), value: "v".into(), effect: Effect::NoPlacement }];
     targets[32].offers[0].accelerator = accelerator("T4", 8);
     let mut deployment = deployment("m");
     deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
     let report = checked(&fleet(targets), &deployment, NOW).report;
     assert_eq!(report.candidates.len(), MAX_CANDIDATES);
-    let count = |wanted| {
-        report
-            .candidates
-            .iter()
-            .filter(|candidate| candidate.verdict == wanted)
-            .count()
-    };
-    assert_eq!(
-        (
-            count(Verdict::Chosen),
-            count(Verdict::Feasible),
-            count(Verdict::Rejected)
-        ),
-        (1, 8, 7)
-    );
+    let count = |wanted| report.candidates.iter().filter(|candidate| candidate.verdict == wanted).count();
+    assert_eq!((count(Verdict::Chosen), count(Verdict::Feasible), count(Verdict::Rejected)), (1, 8, 7));
     let listed = u32::try_from(report.candidates.len()).unwrap();
     assert_eq!(report.omitted.values().sum::<u32>() + listed, 60);
-    let told = report
-        .candidates
-        .iter()
-        .find(|candidate| candidate.verdict == Verdict::Rejected)
-        .unwrap();
-    assert_eq!(
-        told.hourly_cost,
-        Some(dollars("5")),
-        "the cheapest that was not allowed"
-    );
+    let told = report.candidates.iter().find(|candidate| candidate.verdict == Verdict::Rejected).unwrap();
+    assert_eq!(told.hourly_cost, Some(dollars("5")), "the cheapest that was not allowed");
 }
 
 #[test]
 fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
     let mut fleet = fleet([target("eks-us", "aws", "us-east-1", "80")]);
-    let mine = Deployment {
-        replicas: 4,
-        priority: -1,
-        ..deployment("mine")
-    };
-    let mut other = Deployment {
-        replicas: 3,
-        priority: -2,
-        ..deployment("other")
-    };
+    let mine = Deployment { replicas: 4, priority: -1, ..deployment("mine") };
+    let mut other = Deployment { replicas: 3, priority: -2, ..deployment("other") };
     settle(&mut fleet, &mine, NOW);
     serve(&mut fleet, "mine-eks-us-h100x2-0", NOW);
     other.id.namespace = "team-b".into();
     settle(&mut fleet, &other, NOW);
     let plan = checked(&fleet, &deployment("m"), NOW);
     assert_eq!(plan.decision, Decision::NoFeasiblePlacement);
-    let held = plan
-        .waits
-        .iter()
-        .find(|wait| matches!(wait, Wait::LowerPriority { .. }))
-        .expect("told");
+    let held = plan.waits.iter().find(|wait| matches!(wait, Wait::LowerPriority { .. })).expect("told");
     assert_eq!(
         held.to_string(),
         "offer a3 on eks-us is held by lower priority, which is never preempted: mine and 1 deployment not named here"
     );
-    let equal = Deployment {
-        priority: -2,
-        ..deployment("m")
-    };
+    let equal = Deployment { priority: -2, ..deployment("m") };
     let plan = checked(&fleet, &equal, NOW);
-    assert!(
-        !plan
-            .waits
-            .iter()
-            .any(|wait| matches!(wait, Wait::LowerPriority { .. }))
-    );
+    assert!(!plan.waits.iter().any(|wait| matches!(wait, Wait::LowerPriority { .. })));
 }

@@ -96,12 +96,7 @@ impl World {
             deployment.shapes = vec![shape("s", "H100", 2), shape("big", "H100", 4)];
             deployment
         });
-        Self {
-            fleet: fleet(targets.clone()),
-            deployments: deployments.collect(),
-            targets,
-            now: NOW,
-        }
+        Self { fleet: fleet(targets.clone()), deployments: deployments.collect(), targets, now: NOW }
     }
 
     fn happen(&mut self, event: &Event) {
@@ -111,11 +106,7 @@ impl World {
             Event::Edit(index, edit) => self.edit(index % DEPLOYMENTS, *edit),
             Event::Target(index, change) => self.change(index % TARGETS, *change),
             Event::Endpoint(index, fact) => {
-                let names: Vec<String> = self
-                    .fleet
-                    .endpoints()
-                    .map(|endpoint| endpoint.name.clone())
-                    .collect();
+                let names: Vec<String> = self.fleet.endpoints().map(|endpoint| endpoint.name.clone()).collect();
                 if !names.is_empty() {
                     self.learn(&names[index % names.len()], *fact);
                 }
@@ -148,28 +139,19 @@ impl World {
                 deployment.rules.jurisdictions = eu.then(|| BTreeSet::from(["EU".to_owned()]));
             }
             Edit::Shape(count) => deployment.shapes[0].accelerator.count = count,
-            Edit::ShapeName(same) => {
-                deployment.shapes[0].name = if same { "s".into() } else { "z".into() }
-            }
-            Edit::Engine(vllm) => {
-                deployment.engine = if vllm { "vllm".into() } else { "custom".into() }
-            }
+            Edit::ShapeName(same) => deployment.shapes[0].name = if same { "s".into() } else { "z".into() },
+            Edit::Engine(vllm) => deployment.engine = if vllm { "vllm".into() } else { "custom".into() },
             Edit::Memory(gib) => deployment.resources.memory_bytes = gib * GIB,
             Edit::Budget(budget) => {
                 deployment.max_hourly_cost = budget.map(|budget| MicroDollars(budget * 1_000_000));
             }
             Edit::Suspend(suspended) => deployment.suspended = suspended,
             Edit::Select(prod) => {
-                deployment.rules.target_selector =
-                    selector(if prod { &[("env", "prod")] } else { &[] });
+                deployment.rules.target_selector = selector(if prod { &[("env", "prod")] } else { &[] });
             }
             Edit::Premium(premium_percent) => {
-                deployment.rules.prefer = vec![Preference {
-                    name: "p".into(),
-                    cloud: Some("azure".into()),
-                    region: None,
-                    premium_percent,
-                }];
+                deployment.rules.prefer =
+                    vec![Preference { name: "p".into(), cloud: Some("azure".into()), region: None, premium_percent }];
             }
         }
     }
@@ -186,57 +168,31 @@ impl World {
             return;
         };
         match change {
-            Change::Ready(ready) => {
-                target.state = if ready {
-                    TargetState::Ready
-                } else {
-                    not_ready(now)
-                }
-            }
+            Change::Ready(ready) => target.state = if ready { TargetState::Ready } else { not_ready(now) },
             Change::Price(price) => {
                 for offer in &mut target.offers {
                     offer.hourly_price = price.map(|price| MicroDollars(price * 1_000_000));
                 }
             }
             Change::Taint(tainted) => {
-                let taint = Taint {
-                    key: "t".into(),
-                    value: String::new(),
-                    effect: Effect::NoPlacement,
-                };
+                let taint = Taint { key: "t".into(), value: String::new(), effect: Effect::NoPlacement };
                 target.taints = if tainted { vec![taint] } else { vec![] };
             }
             Change::Offer(there) => {
-                target.offers = if there {
-                    self.targets[index].offers.clone()
-                } else {
-                    vec![]
-                };
+                target.offers = if there { self.targets[index].offers.clone() } else { vec![] };
             }
             Change::Namespaces(all) => target.allowed_namespaces = all.then(LabelSelector::default),
             Change::Label(prod) => {
                 target.labels = labels(&[("env", if prod { "prod" } else { "dev" })]);
             }
             Change::MaxInstances(most) => {
-                target
-                    .offers
-                    .iter_mut()
-                    .for_each(|offer| offer.max_instances = most);
+                target.offers.iter_mut().for_each(|offer| offer.max_instances = most);
             }
             Change::Node(usable) => {
-                target
-                    .nodes
-                    .iter_mut()
-                    .flatten()
-                    .take(1)
-                    .for_each(|node| node.schedulable = usable);
+                target.nodes.iter_mut().flatten().take(1).for_each(|node| node.schedulable = usable);
             }
             Change::Inventory(answered) => {
-                target.inventory = if answered {
-                    Inventory::Answered
-                } else {
-                    Inventory::Pending { since: now }
-                };
+                target.inventory = if answered { Inventory::Answered } else { Inventory::Pending { since: now } };
             }
             Change::Gone => {}
         }
@@ -311,11 +267,7 @@ impl World {
             self.nothing_that_serves_goes_first(deployment, &plan);
             self.carry_out(deployment, &plan);
             let again = checked(&self.fleet, deployment, self.now);
-            let adopted = |plan: &Plan| {
-                plan.actions
-                    .iter()
-                    .any(|action| matches!(action, Action::Adopt { .. }))
-            };
+            let adopted = |plan: &Plan| plan.actions.iter().any(|action| matches!(action, Action::Adopt { .. }));
             if !adopted(&plan) {
                 self.changes_nothing(deployment, &again, &plan);
             }
@@ -334,20 +286,14 @@ impl World {
                 _ => None,
             })
             .collect();
-        let serves = self.fleet.endpoints_of(&deployment.id).any(|one| {
-            one.is_active()
-                && one.ready
-                && one.published_at.is_some()
-                && !going.contains(&&one.name)
-        });
+        let serves = self
+            .fleet
+            .endpoints_of(&deployment.id)
+            .any(|one| one.is_active() && one.ready && one.published_at.is_some() && !going.contains(&&one.name));
         for name in going {
             let endpoint = self.fleet.endpoint(&key(name)).unwrap();
             let idle = !endpoint.ready && !endpoint.ever_ready;
-            assert!(
-                idle || serves || deployment.replicas == 0,
-                "{name} goes first\n{}",
-                render_text(plan)
-            );
+            assert!(idle || serves || deployment.replicas == 0, "{name} goes first\n{}", render_text(plan));
         }
     }
 
@@ -355,10 +301,7 @@ impl World {
         self.fleet.assume(deployment, plan, name_of(deployment));
         for action in &plan.actions {
             match action {
-                Action::Delete {
-                    exhaust: Some(exhaust),
-                    ..
-                } => self.exhaust(exhaust),
+                Action::Delete { exhaust: Some(exhaust), .. } => self.exhaust(exhaust),
                 Action::Adopt { found, .. } => self.fleet.set_found(&found.target, vec![]),
                 Action::Keep(keep) => change(&mut self.fleet, &keep.endpoint, |endpoint| {
                     // Fewer replicas: pods go; more: it is not ready until they are.
@@ -412,20 +355,11 @@ impl World {
     /// Everything works again: what is decided comes up, what goes is confirmed, and time passes.
     fn heal(&mut self) {
         for index in 0..TARGETS {
-            let nodes = (0..8)
-                .map(|node_index| node(&format!("n{node_index}"), 8))
-                .collect();
-            let healed = Target {
-                nodes: Some(nodes),
-                ..self.targets[index].clone()
-            };
+            let nodes = (0..8).map(|node_index| node(&format!("n{node_index}"), 8)).collect();
+            let healed = Target { nodes: Some(nodes), ..self.targets[index].clone() };
             self.fleet.upsert_target(healed);
         }
-        let names: Vec<String> = self
-            .fleet
-            .endpoints()
-            .map(|endpoint| endpoint.name.clone())
-            .collect();
+        let names: Vec<String> = self.fleet.endpoints().map(|endpoint| endpoint.name.clone()).collect();
         for name in names {
             change(&mut self.fleet, &name, |endpoint| endpoint.bound.clear());
         }
@@ -451,11 +385,7 @@ impl World {
                 }
             }
             self.now = self.now.plus(130);
-            if !changed
-                && endpoints
-                    .iter()
-                    .all(|endpoint| endpoint.is_active() && endpoint.ready)
-            {
+            if !changed && endpoints.iter().all(|endpoint| endpoint.is_active() && endpoint.ready) {
                 return;
             }
         }
@@ -468,35 +398,22 @@ impl World {
         for deployment in &self.deployments {
             let endpoints: Vec<&Endpoint> = self.fleet.endpoints_of(&deployment.id).collect();
             if deployment.replicas == 0 {
-                assert!(
-                    endpoints.len() <= 1 && endpoints.iter().all(|endpoint| endpoint.replicas == 0)
-                );
+                assert!(endpoints.len() <= 1 && endpoints.iter().all(|endpoint| endpoint.replicas == 0));
                 continue;
             }
-            let [endpoint] = endpoints.as_slice() else {
-                panic!("{endpoints:#?}")
-            };
-            assert!(
-                endpoint.serves() && endpoint.replicas == deployment.replicas,
-                "{endpoint:#?}"
-            );
+            let [endpoint] = endpoints.as_slice() else { panic!("{endpoints:#?}") };
+            assert!(endpoint.serves() && endpoint.replicas == deployment.replicas, "{endpoint:#?}");
             assert_eq!(endpoint.engine, deployment.engine);
             let plan = checked(&self.fleet, deployment, self.now);
             assert_eq!(plan.decision, Decision::Unchanged, "{}", render_text(&plan));
-            assert!(
-                kept(&plan, &endpoint.name).findings.is_empty(),
-                "{}",
-                render_text(&plan)
-            );
+            assert!(kept(&plan, &endpoint.name).findings.is_empty(), "{}", render_text(&plan));
         }
     }
 }
 
 /// Whether a plan does more than keep.
 fn changes(plan: &Plan) -> bool {
-    plan.actions
-        .iter()
-        .any(|action| !matches!(action, Action::Keep(_)))
+    plan.actions.iter().any(|action| !matches!(action, Action::Keep(_)))
 }
 
 fn any_edit() -> impl Strategy<Value = Edit> {

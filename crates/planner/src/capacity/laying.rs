@@ -57,29 +57,20 @@ impl Bin {
 
     /// What is left after `count` pods of `size`, if they fit.
     fn less(&self, size: &Size, count: u32) -> Option<Self> {
-        let accelerators = self
-            .accelerators
-            .checked_sub(size.accelerators.checked_mul(count)?)?;
+        let accelerators = self.accelerators.checked_sub(size.accelerators.checked_mul(count)?)?;
         let asked = size.resources.times(count);
         let free = match &self.free {
             Some(free) if !asked.within(free) => return None,
             Some(free) => Some(free.minus(&asked)),
             None => None,
         };
-        Some(Self {
-            accelerators,
-            free,
-            mask: self.mask,
-            copies: self.copies,
-        })
+        Some(Self { accelerators, free, mask: self.mask, copies: self.copies })
     }
 }
 
 /// Replicas of `size` that so much holds; what a size does not ask for does not bound it.
 fn slots(accelerators: u32, free: Option<&Resources>, size: &Size) -> u32 {
-    let mut most = accelerators
-        .checked_div(size.accelerators)
-        .unwrap_or(u32::MAX);
+    let mut most = accelerators.checked_div(size.accelerators).unwrap_or(u32::MAX);
     let Some(free) = free else { return most };
     let asked = &size.resources;
     for (free, asked) in [
@@ -101,15 +92,10 @@ pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: 
     if assumed.is_empty() {
         return narrow(slots_up_to(bins, size, enough));
     }
-    let useful: Vec<&Bin> = bins
-        .iter()
-        .filter(|bin| bin.copies > 0 && bin.slots(size) > 0)
-        .collect();
+    let useful: Vec<&Bin> = bins.iter().filter(|bin| bin.copies > 0 && bin.slots(size) > 0).collect();
     let total: u64 = useful.iter().map(|bin| bin.all_slots(size)).sum();
-    let pods: Vec<&Pods> = assumed
-        .iter()
-        .filter(|pods| pods.count > 0 && useful.iter().any(|bin| bin.takes(pods)))
-        .collect();
+    let pods: Vec<&Pods> =
+        assumed.iter().filter(|pods| pods.count > 0 && useful.iter().any(|bin| bin.takes(pods))).collect();
     if pods.is_empty() || total == 0 {
         return narrow(total);
     }
@@ -134,27 +120,14 @@ fn slots_up_to(bins: &[Bin], size: &Size, enough: u32) -> u64 {
 
 /// A loss that is never exceeded: pod by pod on nodes, and by accelerators on nodes that are all alike.
 fn loss_bound(bins: &[&Bin], pods: &[&Pods], size: &Size) -> u64 {
-    let (alike, nodes): (Vec<&Bin>, Vec<&Bin>) =
-        bins.iter().copied().partition(|bin| bin.free.is_none());
-    let by_pod = |bins: &[&Bin]| {
-        pods.iter()
-            .map(|pods| loss_by_pod(bins, pods, size))
-            .sum::<u64>()
-    };
-    let by_volume: u64 = alike
-        .iter()
-        .map(|bin| loss_by_volume(bin, pods, size))
-        .sum();
+    let (alike, nodes): (Vec<&Bin>, Vec<&Bin>) = bins.iter().copied().partition(|bin| bin.free.is_none());
+    let by_pod = |bins: &[&Bin]| pods.iter().map(|pods| loss_by_pod(bins, pods, size)).sum::<u64>();
+    let by_volume: u64 = alike.iter().map(|bin| loss_by_volume(bin, pods, size)).sum();
     by_pod(bins).min(by_pod(&nodes) + by_volume)
 }
 
 fn loss_by_pod(bins: &[&Bin], pods: &Pods, size: &Size) -> u64 {
-    let per_pod = bins
-        .iter()
-        .filter(|bin| bin.takes(pods))
-        .map(|bin| bin.slots(size))
-        .max()
-        .unwrap_or(0);
+    let per_pod = bins.iter().filter(|bin| bin.takes(pods)).map(|bin| bin.slots(size)).max().unwrap_or(0);
     u64::from(per_pod.min(slots_of_pod(&pods.size, size))) * u64::from(pods.count)
 }
 
@@ -177,37 +150,20 @@ fn slots_of_pod(pod: &Size, size: &Size) -> u32 {
 /// The loss on bins that only accelerators bound, if pods could be cut into pieces of their greatest common
 /// divisor: the upper hull of the loss of one bin, spent where it is steepest.
 fn loss_by_volume(bin: &Bin, pods: &[&Pods], size: &Size) -> u64 {
-    let fitting = || {
-        pods.iter()
-            .filter(|pods| bin.takes(pods) && pods.size.accelerators > 0)
-    };
+    let fitting = || pods.iter().filter(|pods| bin.takes(pods) && pods.size.accelerators > 0);
     let step = fitting().fold(0, |step, pods| gcd(step, pods.size.accelerators));
     if step == 0 {
         return 0;
     }
-    let mut volume: u64 = fitting()
-        .map(|pods| u64::from(pods.count) * u64::from(pods.size.accelerators))
-        .sum();
+    let mut volume: u64 = fitting().map(|pods| u64::from(pods.count) * u64::from(pods.size.accelerators)).sum();
     let full = bin.slots(size);
     let loss_at = |taken: u32| full - slots(bin.accelerators - taken, None, size);
     let (mut at, mut loss) = (0u32, 0u64);
     while volume > 0 && at + step <= bin.accelerators {
         let steepest = (1..=(bin.accelerators - at) / step)
             .map(|steps| at + steps * step)
-            .map(|next| {
-                (
-                    u64::from(next - at),
-                    u64::from(loss_at(next) - loss_at(at)),
-                    next,
-                )
-            })
-            .reduce(|best, next| {
-                if next.1 * best.0 > best.1 * next.0 {
-                    next
-                } else {
-                    best
-                }
-            });
+            .map(|next| (u64::from(next - at), u64::from(loss_at(next) - loss_at(at)), next))
+            .reduce(|best, next| if next.1 * best.0 > best.1 * next.0 { next } else { best });
         let Some((width, gain, next)) = steepest.filter(|(_, gain, _)| *gain > 0) else {
             break;
         };
@@ -235,20 +191,12 @@ struct Load {
 /// The greatest loss, by a search over all ways to load each bin; `None` if that is too much work.
 fn greatest_loss(bins: &[&Bin], pods: &[&Pods], size: &Size) -> Option<u64> {
     let space = Space::new(pods)?;
-    let touched = |bin: &Bin| {
-        usize::try_from(bin.copies)
-            .unwrap_or(usize::MAX)
-            .min(space.pods)
-    };
+    let touched = |bin: &Bin| usize::try_from(bin.copies).unwrap_or(usize::MAX).min(space.pods);
     let mut loads = Vec::with_capacity(bins.len());
     let mut work = 0usize;
     for bin in bins {
         let options = ways_to_load(bin, pods, size)?;
-        work = work.checked_add(
-            touched(bin)
-                .checked_mul(options.len())?
-                .checked_mul(space.states)?,
-        )?;
+        work = work.checked_add(touched(bin).checked_mul(options.len())?.checked_mul(space.states)?)?;
         if work > BUDGET {
             return None;
         }
@@ -268,11 +216,7 @@ fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size) -> Option<Vec<Load>> {
     let full = bin.slots(size);
     let mut open = vec![(Vec::with_capacity(pods.len()), bin.clone())];
     for kind in pods {
-        let most = if bin.mask & kind.mask == 0 {
-            0
-        } else {
-            kind.count
-        };
+        let most = if bin.mask & kind.mask == 0 { 0 } else { kind.count };
         let mut next = Vec::new();
         for (counts, bin) in &open {
             for count in 0..=most {
@@ -292,8 +236,7 @@ fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size) -> Option<Vec<Load>> {
     let mut loads: Vec<Load> = Vec::new();
     for (counts, rest) in open {
         let loss = full - rest.slots(size);
-        let lighter =
-            |load: &Load| load.loss >= loss && load.counts.iter().zip(&counts).all(|(a, b)| a <= b);
+        let lighter = |load: &Load| load.loss >= loss && load.counts.iter().zip(&counts).all(|(a, b)| a <= b);
         if loss > 0 && !loads.iter().any(lighter) {
             loads.push(Load { counts, loss });
         }
@@ -313,11 +256,7 @@ struct Space {
 
 impl Space {
     fn new(pods: &[&Pods]) -> Option<Self> {
-        let mut space = Self {
-            radices: Vec::with_capacity(pods.len()),
-            states: 1,
-            pods: 0,
-        };
+        let mut space = Self { radices: Vec::with_capacity(pods.len()), states: 1, pods: 0 };
         for kind in pods {
             let count = usize::try_from(kind.count).ok()?;
             space.pods = space.pods.checked_add(count)?;
@@ -334,9 +273,7 @@ impl Space {
     fn load_one_bin(&self, best: &mut [u64], loads: &[Load]) {
         for state in (0..self.states).rev() {
             for load in loads {
-                let gain = self
-                    .before(state, load)
-                    .and_then(|before| best.get(before).copied());
+                let gain = self.before(state, load).and_then(|before| best.get(before).copied());
                 if let (Some(gain), Some(here)) = (gain, best.get_mut(state)) {
                     *here = (*here).max(gain + u64::from(load.loss));
                 }
@@ -364,54 +301,27 @@ mod tests {
     use super::*;
 
     fn size(accelerators: u32, cpu: u64) -> Size {
-        Size {
-            accelerators,
-            resources: Resources {
-                cpu_millis: cpu,
-                ..Resources::default()
-            },
-        }
+        Size { accelerators, resources: Resources { cpu_millis: cpu, ..Resources::default() } }
     }
 
     fn bin(accelerators: u32, cpu: u64) -> Bin {
-        let free = Resources {
-            cpu_millis: cpu,
-            ..Resources::default()
-        };
-        Bin {
-            accelerators,
-            free: Some(free),
-            mask: 1,
-            copies: 1,
-        }
+        let free = Resources { cpu_millis: cpu, ..Resources::default() };
+        Bin { accelerators, free: Some(free), mask: 1, copies: 1 }
     }
 
     fn added(accelerators: u32, copies: u32) -> Bin {
-        Bin {
-            accelerators,
-            free: None,
-            mask: 1,
-            copies,
-        }
+        Bin { accelerators, free: None, mask: 1, copies }
     }
 
     fn pods(accelerators: u32, count: u32) -> Pods {
-        Pods {
-            size: size(accelerators, 0),
-            mask: 1,
-            count,
-        }
+        Pods { size: size(accelerators, 0), mask: 1, count }
     }
 
     #[test]
     fn one_pod_can_spoil_one_slot_each() {
         let bins = [bin(8, 0), bin(8, 0)];
         for (count, left) in [(0, 4), (1, 3), (2, 2), (3, 2), (6, 1), (10, 0), (100, 0)] {
-            assert_eq!(
-                fewest_slots(&bins, &[pods(1, count)], &size(4, 0), u32::MAX),
-                left,
-                "{count} pods"
-            );
+            assert_eq!(fewest_slots(&bins, &[pods(1, count)], &size(4, 0), u32::MAX), left, "{count} pods");
         }
     }
 
@@ -419,35 +329,20 @@ mod tests {
     fn many_alike_are_bounded_well() {
         // 500 instances of 8: 300 pods of 1 spoil one slot of 2 each, and 1,000 every slot of the first 500.
         let bins = [added(8, 500)];
-        assert_eq!(
-            fewest_slots(&bins, &[pods(1, 300)], &size(2, 0), u32::MAX),
-            1_700
-        );
-        assert_eq!(
-            fewest_slots(&bins, &[pods(1, 1_000)], &size(2, 0), u32::MAX),
-            1_250
-        );
-        assert_eq!(
-            fewest_slots(&bins, &[pods(8, 100)], &size(8, 0), u32::MAX),
-            400
-        );
+        assert_eq!(fewest_slots(&bins, &[pods(1, 300)], &size(2, 0), u32::MAX), 1_700);
+        assert_eq!(fewest_slots(&bins, &[pods(1, 1_000)], &size(2, 0), u32::MAX), 1_250);
+        assert_eq!(fewest_slots(&bins, &[pods(8, 100)], &size(8, 0), u32::MAX), 400);
     }
 
     #[test]
     fn no_end_of_instances_is_no_end_of_slots() {
-        assert_eq!(
-            fewest_slots(&[added(8, u32::MAX)], &[pods(8, 5)], &size(8, 0), 9),
-            u32::MAX - 5
-        );
+        assert_eq!(fewest_slots(&[added(8, u32::MAX)], &[pods(8, 5)], &size(8, 0), 9), u32::MAX - 5);
         assert_eq!(fewest_slots(&[added(4, u32::MAX)], &[], &size(8, 0), 9), 0);
     }
 
     #[test]
     fn pods_of_other_nodes_cost_nothing() {
-        let other = Pods {
-            mask: 2,
-            ..pods(8, 5)
-        };
+        let other = Pods { mask: 2, ..pods(8, 5) };
         assert_eq!(fewest_slots(&[bin(8, 0)], &[other], &size(8, 0), 1), 1);
     }
 
@@ -460,10 +355,7 @@ mod tests {
         if kind.count == 0 {
             return brute_force(bins, rest, size);
         }
-        let mut left = vec![Pods {
-            count: kind.count - 1,
-            ..kind.clone()
-        }];
+        let mut left = vec![Pods { count: kind.count - 1, ..kind.clone() }];
         left.extend_from_slice(rest);
         let mut fewest = brute_force(bins, &left, size);
         for index in 0..bins.len() {
@@ -485,15 +377,10 @@ mod tests {
     }
 
     fn any_bin() -> impl Strategy<Value = Bin> {
-        (0u32..9, proptest::option::of(0u64..9), 1u64..4).prop_map(|(accelerators, cpu, mask)| {
-            Bin {
-                free: cpu.map(|cpu_millis| Resources {
-                    cpu_millis,
-                    ..Resources::default()
-                }),
-                mask,
-                ..bin(accelerators, 0)
-            }
+        (0u32..9, proptest::option::of(0u64..9), 1u64..4).prop_map(|(accelerators, cpu, mask)| Bin {
+            free: cpu.map(|cpu_millis| Resources { cpu_millis, ..Resources::default() }),
+            mask,
+            ..bin(accelerators, 0)
         })
     }
 

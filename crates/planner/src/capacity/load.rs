@@ -34,11 +34,7 @@ impl Load {
         self.endpoints = self.endpoints.saturating_sub(1);
         self.accelerators = self.accelerators.saturating_sub(accelerators(endpoint));
         take(&mut self.unbound, endpoint.size(), endpoint.unbound());
-        take(
-            &mut self.refused,
-            endpoint.size(),
-            u32::from(endpoint.shows_exhaustion()),
-        );
+        take(&mut self.refused, endpoint.size(), u32::from(endpoint.shows_exhaustion()));
     }
 
     /// Whether nothing is counted.
@@ -84,25 +80,17 @@ pub(crate) struct Standing {
 impl Standing {
     /// Works it out for a target and the loads on it by the name of the offer.
     pub(crate) fn of(target: &Target, loads: &BTreeMap<String, Load>) -> Self {
-        let mut standing = Self {
-            offers: vec![Load::default(); target.offers.len()],
-            waiting: Vec::new(),
-        };
+        let mut standing = Self { offers: vec![Load::default(); target.offers.len()], waiting: Vec::new() };
         for (name, load) in loads {
-            let offer = target
-                .offers
-                .binary_search_by(|offer| offer.name.cmp(name))
-                .ok();
+            let offer = target.offers.binary_search_by(|offer| offer.name.cmp(name)).ok();
             // Where there are no nodes, an offer that is gone took its own instances with it.
             let mask = offer.map_or(if target.nodes.is_some() { u64::MAX } else { 0 }, bit);
-            standing
-                .waiting
-                .extend(load.unbound.iter().map(|(size, count)| Waiting {
-                    offer,
-                    size: *size,
-                    mask,
-                    count: *count,
-                }));
+            standing.waiting.extend(load.unbound.iter().map(|(size, count)| Waiting {
+                offer,
+                size: *size,
+                mask,
+                count: *count,
+            }));
             if let Some(slot) = offer.and_then(|offer| standing.offers.get_mut(offer)) {
                 slot.clone_from(load);
             }
@@ -115,16 +103,11 @@ impl Standing {
     }
 
     pub(super) fn unbound(&self, offer: usize) -> u32 {
-        self.offers
-            .get(offer)
-            .map_or(0, |load| load.unbound.values().sum())
+        self.offers.get(offer).map_or(0, |load| load.unbound.values().sum())
     }
 
     pub(super) fn refused(&self, offer: usize) -> impl Iterator<Item = &Size> {
-        self.offers
-            .get(offer)
-            .into_iter()
-            .flat_map(|load| load.refused.keys())
+        self.offers.get(offer).into_iter().flat_map(|load| load.refused.keys())
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {

@@ -30,10 +30,7 @@ pub(crate) struct OfferNodes {
 impl OfferNodes {
     /// Works out everything for the offers of one target.
     pub(crate) fn derive_all(offers: &[Offer], nodes: Option<&[Node]>) -> Vec<Self> {
-        let mut derived: Vec<Self> = offers
-            .iter()
-            .map(|offer| Self::of(offer, offers, nodes))
-            .collect();
+        let mut derived: Vec<Self> = offers.iter().map(|offer| Self::of(offer, offers, nodes)).collect();
         let mut masks = vec![0u64; nodes.map_or(0, <[Node]>::len)];
         for (offer, derived) in derived.iter().enumerate() {
             for node in derived.usable.iter().flatten() {
@@ -44,76 +41,39 @@ impl OfferNodes {
         }
         for (index, (derived, offer)) in derived.iter_mut().zip(offers).enumerate() {
             derived.bins = derived.all_bins(offer, index, nodes.unwrap_or_default(), &masks, None);
-            derived.reach = derived
-                .bins
-                .iter()
-                .fold(bit(index), |reach, bin| reach | bin.mask);
+            derived.reach = derived.bins.iter().fold(bit(index), |reach, bin| reach | bin.mask);
         }
         derived
     }
 
     fn of(offer: &Offer, offers: &[Offer], nodes: Option<&[Node]>) -> Self {
-        let resource = offers
-            .iter()
-            .position(|other| other.resource_name == offer.resource_name);
+        let resource = offers.iter().position(|other| other.resource_name == offer.resource_name);
         let resource = resource.unwrap_or_default();
         let Some(nodes) = nodes else {
-            return Self {
-                resource,
-                ..Self::default()
-            };
+            return Self { resource, ..Self::default() };
         };
         let belongs = |node: &Node| {
-            node.allocatable_accelerators
-                .get(&offer.resource_name)
-                .is_some_and(|count| *count > 0)
+            node.allocatable_accelerators.get(&offer.resource_name).is_some_and(|count| *count > 0)
                 && offer.node_selector.matches(&node.labels)
         };
-        let can_be_used = |node: &Node| {
-            node.schedulable && first_untolerated(&node.taints, &offer.node_tolerations).is_none()
-        };
-        let belonging: Vec<(usize, &Node)> = nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| belongs(node))
-            .collect();
+        let can_be_used =
+            |node: &Node| node.schedulable && first_untolerated(&node.taints, &offer.node_tolerations).is_none();
+        let belonging: Vec<(usize, &Node)> = nodes.iter().enumerate().filter(|(_, node)| belongs(node)).collect();
         let count = u32::try_from(belonging.len()).unwrap_or(u32::MAX);
-        let usable = belonging
-            .into_iter()
-            .filter(|(_, node)| can_be_used(node))
-            .map(|(index, _)| index);
-        Self {
-            usable: Some(usable.collect()),
-            belonging: count,
-            resource,
-            ..Self::default()
-        }
+        let usable = belonging.into_iter().filter(|(_, node)| can_be_used(node)).map(|(index, _)| index);
+        Self { usable: Some(usable.collect()), belonging: count, resource, ..Self::default() }
     }
 
     /// What is free on each usable node, without what `own` has there, and on the nodes that may be added.
-    fn all_bins(
-        &self,
-        offer: &Offer,
-        index: usize,
-        nodes: &[Node],
-        masks: &[u64],
-        own: Option<&Endpoint>,
-    ) -> Vec<Bin> {
+    fn all_bins(&self, offer: &Offer, index: usize, nodes: &[Node], masks: &[u64], own: Option<&Endpoint>) -> Vec<Bin> {
         let mut bins: Vec<Bin> = Vec::new();
         let size = own.map_or_else(Size::default, Endpoint::size);
         for node_index in self.usable.iter().flatten() {
             let Some(node) = nodes.get(*node_index) else {
                 continue;
             };
-            let pods = own
-                .and_then(|own| own.bound.get(&node.name))
-                .copied()
-                .unwrap_or(0);
-            let free = node
-                .free_accelerators
-                .get(&offer.resource_name)
-                .copied()
-                .unwrap_or(0);
+            let pods = own.and_then(|own| own.bound.get(&node.name)).copied().unwrap_or(0);
+            let free = node.free_accelerators.get(&offer.resource_name).copied().unwrap_or(0);
             bins.push(Bin {
                 accelerators: free.saturating_add(size.accelerators.saturating_mul(pods)),
                 free: Some(node.free.plus(&size.resources.times(pods))),
@@ -122,19 +82,12 @@ impl OfferNodes {
             });
         }
         let copies = self.addable(offer).unwrap_or(u32::MAX);
-        bins.push(Bin {
-            accelerators: offer.accelerator.count,
-            free: None,
-            mask: bit(index),
-            copies,
-        });
+        bins.push(Bin { accelerators: offer.accelerator.count, free: None, mask: bit(index), copies });
         bins.retain(|bin| bin.accelerators > 0 && bin.copies > 0);
         bins.sort();
         bins.dedup_by(|later, kept| {
             let alike = kept.is_like(later);
-            kept.copies = kept
-                .copies
-                .saturating_add(if alike { later.copies } else { 0 });
+            kept.copies = kept.copies.saturating_add(if alike { later.copies } else { 0 });
             alike
         });
         bins
@@ -144,9 +97,7 @@ impl OfferNodes {
     fn addable(&self, offer: &Offer) -> Option<u32> {
         match &self.usable {
             None => offer.max_instances,
-            Some(_) if offer.autoscaled => offer
-                .max_instances
-                .map(|most| most.saturating_sub(self.belonging)),
+            Some(_) if offer.autoscaled => offer.max_instances.map(|most| most.saturating_sub(self.belonging)),
             Some(_) => Some(0),
         }
     }
@@ -190,21 +141,14 @@ impl Room<'_> {
 
     fn bins_without(&self, own: Option<&Endpoint>) -> Vec<Bin> {
         let nodes = self.entry.target.nodes.as_deref().unwrap_or_default();
-        let masks: Vec<u64> = (0..nodes.len())
-            .map(|node| self.entry.mask_of(node))
-            .collect();
-        self.nodes
-            .all_bins(self.offer, self.index, nodes, &masks, own)
+        let masks: Vec<u64> = (0..nodes.len()).map(|node| self.entry.mask_of(node)).collect();
+        self.nodes.all_bins(self.offer, self.index, nodes, &masks, own)
     }
 
     /// The nodes that the offer may use now.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
         let nodes = self.entry.target.nodes.as_deref().unwrap_or_default();
-        self.nodes
-            .usable
-            .iter()
-            .flatten()
-            .filter_map(|index| nodes.get(*index))
+        self.nodes.usable.iter().flatten().filter_map(|index| nodes.get(*index))
     }
 
     /// Replicas of `size` that `max_instances` still allows. What `own` holds is not counted.
@@ -215,9 +159,7 @@ impl Room<'_> {
         let allowed = u64::from(instances) * u64::from(self.offer.accelerator.count);
         let own = own.map_or(0, load::accelerators);
         let held = self.held().saturating_sub(own);
-        let slots = allowed
-            .saturating_sub(held)
-            .checked_div(u64::from(size.accelerators));
+        let slots = allowed.saturating_sub(held).checked_div(u64::from(size.accelerators));
         slots.map_or(u32::MAX, |slots| u32::try_from(slots).unwrap_or(u32::MAX))
     }
 
@@ -233,10 +175,7 @@ impl Room<'_> {
 
     /// Whether an endpoint on the offer shows that it has no room for replicas as large as `size`.
     pub(crate) fn shows_exhaustion(&self, size: &Size) -> bool {
-        self.entry
-            .standing
-            .refused(self.index)
-            .any(|refused| refused.within(size))
+        self.entry.standing.refused(self.index).any(|refused| refused.within(size))
     }
 
     /// Instances that may still be added; `None` is no end.
@@ -247,33 +186,17 @@ impl Room<'_> {
     /// Pods that may get in the way: of this offer, of offers that share nodes with it, and of offers that are
     /// gone, for nobody knows which nodes those may use.
     fn waiting(&self, own: Option<&Endpoint>) -> Vec<Pods> {
-        let in_the_way = self
-            .entry
-            .standing
-            .waiting()
-            .filter(|waiting| waiting.mask & self.nodes.reach != 0);
+        let in_the_way = self.entry.standing.waiting().filter(|waiting| waiting.mask & self.nodes.reach != 0);
         in_the_way
             .map(|waiting| {
-                let own = own
-                    .filter(|own| waiting.offer == Some(self.index) && own.size() == waiting.size);
-                let resource = waiting
-                    .offer
-                    .and_then(|offer| self.entry.offer_nodes.get(offer));
+                let own = own.filter(|own| waiting.offer == Some(self.index) && own.size() == waiting.size);
+                let resource = waiting.offer.and_then(|offer| self.entry.offer_nodes.get(offer));
                 let competes = resource.is_none_or(|other| other.resource == self.nodes.resource);
-                let accelerators = if competes {
-                    waiting.size.accelerators
-                } else {
-                    0
-                };
+                let accelerators = if competes { waiting.size.accelerators } else { 0 };
                 Pods {
-                    size: Size {
-                        accelerators,
-                        ..waiting.size
-                    },
+                    size: Size { accelerators, ..waiting.size },
                     mask: waiting.mask,
-                    count: waiting
-                        .count
-                        .saturating_sub(own.map_or(0, Endpoint::unbound)),
+                    count: waiting.count.saturating_sub(own.map_or(0, Endpoint::unbound)),
                 }
             })
             .collect()
@@ -283,10 +206,7 @@ impl Room<'_> {
 /// For a node, the offers that may use it, as bits.
 pub(crate) fn mask_of(offers: &[OfferNodes], node: usize) -> u64 {
     offers.iter().enumerate().fold(0, |mask, (index, offer)| {
-        let usable = offer
-            .usable
-            .as_ref()
-            .is_some_and(|usable| usable.binary_search(&node).is_ok());
+        let usable = offer.usable.as_ref().is_some_and(|usable| usable.binary_search(&node).is_ok());
         if usable { mask | bit(index) } else { mask }
     })
 }

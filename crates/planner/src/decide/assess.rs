@@ -79,11 +79,7 @@ impl Assessment {
         if self.usable != Usable::Yes {
             return None;
         }
-        if self.has(Problem::OverBudget) {
-            Some(Decision::OverBudget)
-        } else {
-            self.lacking
-        }
+        if self.has(Problem::OverBudget) { Some(Decision::OverBudget) } else { self.lacking }
     }
 
     /// Whether it cannot have there what the spec wants, so that another place is better if there is one.
@@ -93,31 +89,20 @@ impl Assessment {
 
     /// Why an endpoint that has not served yet cannot stay. One that was ready once only goes for what makes
     /// its place forbidden.
-    pub(super) fn fault(
-        &self,
-        endpoint: &Endpoint,
-        takes_over: bool,
-        now: Timestamp,
-    ) -> Option<Fault> {
+    pub(super) fn fault(&self, endpoint: &Endpoint, takes_over: bool, now: Timestamp) -> Option<Fault> {
         if !endpoint.ever_ready
             && let Some(fault) = failed(endpoint, takes_over)
         {
             return Some(fault);
         }
-        let forbidden = [
-            (Problem::Forbidden, Removal::PolicyViolated),
-            (Problem::SpecChanged, Removal::SpecChanged),
-        ];
+        let forbidden = [(Problem::Forbidden, Removal::PolicyViolated), (Problem::SpecChanged, Removal::SpecChanged)];
         let unfit_for_newcomers = [
             (Problem::Unwelcome, Removal::PolicyViolated),
             (Problem::OfferGone, Removal::OfferGone),
             (Problem::OverBudget, Removal::OverBudget),
         ];
         let unfit = unfit_for_newcomers.iter().filter(|_| !endpoint.ever_ready);
-        let found = forbidden
-            .iter()
-            .chain(unfit)
-            .find(|(problem, _)| self.has(*problem));
+        let found = forbidden.iter().chain(unfit).find(|(problem, _)| self.has(*problem));
         let out_of_patience = match self.usable {
             Usable::Yes => false,
             Usable::NotSince(since) => since.plus(NOT_READY_GRACE_SECONDS) <= now,
@@ -125,10 +110,7 @@ impl Assessment {
         };
         let left = (out_of_patience && !endpoint.ever_ready).then_some(Removal::TargetNotReady);
         let reason = found.map(|(_, reason)| *reason).or(left)?;
-        Some(Fault {
-            reason,
-            exhaust: None,
-        })
+        Some(Fault { reason, exhaust: None })
     }
 
     fn has(&self, problem: Problem) -> bool {
@@ -145,17 +127,11 @@ fn failed(endpoint: &Endpoint, takes_over: bool) -> Option<Fault> {
     let kind = endpoint.failure?.kind;
     if kind.is_refusal() {
         let exhaust = Some(exhaust(endpoint, kind, false));
-        return Some(Fault {
-            reason: Removal::CapacityExhausted,
-            exhaust,
-        });
+        return Some(Fault { reason: Removal::CapacityExhausted, exhaust });
     }
     if kind == FailureKind::StartupTimeout && takes_over {
         let exhaust = Some(exhaust(endpoint, kind, true));
-        return Some(Fault {
-            reason: Removal::StartupTimeout,
-            exhaust,
-        });
+        return Some(Fault { reason: Removal::StartupTimeout, exhaust });
     }
     None
 }
@@ -194,19 +170,11 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
     look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
     look_at_money(&mut assessment, deployment, endpoint, room.as_ref());
     look_at_health(&mut assessment, endpoint);
-    assessment
-        .keep
-        .findings
-        .sort_by_key(|finding| finding.reason);
+    assessment.keep.findings.sort_by_key(|finding| finding.reason);
     assessment
 }
 
-fn look_at_rules(
-    assessment: &mut Assessment,
-    deployment: &Deployment,
-    endpoint: &Endpoint,
-    entry: Option<&Entry>,
-) {
+fn look_at_rules(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
     let rule = entry.and_then(|entry| {
         let reason = target_rule(entry, deployment)?;
         Some((reason, forbidden(deployment, entry, reason)))
@@ -218,10 +186,7 @@ fn look_at_rules(
     if let Some((reason, message)) = rule {
         assessment.problems.insert(Problem::Forbidden);
         assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
-        assessment.find(
-            FindingReason::PolicyViolated,
-            format!("{}: {message}", reason.as_str()),
-        );
+        assessment.find(FindingReason::PolicyViolated, format!("{}: {message}", reason.as_str()));
     }
 }
 
@@ -229,15 +194,11 @@ fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
     let shape = deployment.shape(&endpoint.shape);
     let message = match shape {
         None => format!("shape {} is gone", endpoint.shape),
-        Some(shape) if shape.accelerator != endpoint.accelerator => format!(
-            "shape {} now wants {}, it has {}",
-            endpoint.shape, shape.accelerator, endpoint.accelerator
-        ),
+        Some(shape) if shape.accelerator != endpoint.accelerator => {
+            format!("shape {} now wants {}, it has {}", endpoint.shape, shape.accelerator, endpoint.accelerator)
+        }
         Some(_) if deployment.engine != endpoint.engine => {
-            format!(
-                "engine {} is wanted now, it runs {}",
-                deployment.engine, endpoint.engine
-            )
+            format!("engine {} is wanted now, it runs {}", deployment.engine, endpoint.engine)
         }
         Some(_) => return,
     };
@@ -247,26 +208,15 @@ fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
     assessment.find(FindingReason::SpecChanged, message);
 }
 
-fn look_at_target(
-    assessment: &mut Assessment,
-    deployment: &Deployment,
-    endpoint: &Endpoint,
-    entry: Option<&Entry>,
-) {
+fn look_at_target(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
     let Some(entry) = entry else {
         assessment.usable = Usable::Gone;
-        assessment.find(
-            FindingReason::TargetNotReady,
-            format!("target {} is gone", endpoint.target),
-        );
+        assessment.find(FindingReason::TargetNotReady, format!("target {} is gone", endpoint.target));
         return;
     };
     if let TargetState::NotReady { since, .. } = &entry.target.state {
         assessment.usable = Usable::NotSince(*since);
-        assessment.find(
-            FindingReason::TargetNotReady,
-            not_ready(&entry.target.state),
-        );
+        assessment.find(FindingReason::TargetNotReady, not_ready(&entry.target.state));
     }
     let engines = entry.target.engines.as_ref();
     let untolerated = first_untolerated(&entry.target.taints, &deployment.rules.target_tolerations);
@@ -275,21 +225,13 @@ fn look_at_target(
     }
 }
 
-fn look_at_offer(
-    assessment: &mut Assessment,
-    endpoint: &Endpoint,
-    entry: Option<&Entry>,
-    room: Option<&Room>,
-) {
+fn look_at_offer(assessment: &mut Assessment, endpoint: &Endpoint, entry: Option<&Entry>, room: Option<&Room>) {
     let Some(room) = room else {
         if entry.is_some() {
             assessment.problems.insert(Problem::OfferGone);
             assessment.find(
                 FindingReason::OfferGone,
-                format!(
-                    "target {} no longer has offer {}",
-                    endpoint.target, endpoint.offer
-                ),
+                format!("target {} no longer has offer {}", endpoint.target, endpoint.offer),
             );
         }
         return;
@@ -311,12 +253,7 @@ fn look_at_offer(
 }
 
 /// Whether the wanted replicas and resources fit where the endpoint is; what does not fit stays as it was.
-fn look_at_room(
-    assessment: &mut Assessment,
-    deployment: &Deployment,
-    endpoint: &Endpoint,
-    room: Option<&Room>,
-) {
+fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
     if assessment.has(Problem::SpecChanged) {
         return;
     }
@@ -337,18 +274,9 @@ fn look_at_room(
         assessment.lacking = Some(Decision::SpecChanged);
         assessment.keep.pods = PodFields::StayAsPlaced;
     }
-    let what = if old_count_fits {
-        count(wanted, "replica")
-    } else {
-        "the wanted resources".to_owned()
-    };
-    let size = Size {
-        accelerators: endpoint.accelerator.count,
-        resources: asked,
-    };
-    let why = room.map_or_else(String::new, |room| {
-        format!(" ({})", limiting(room, &size, Some(endpoint), wanted))
-    });
+    let what = if old_count_fits { count(wanted, "replica") } else { "the wanted resources".to_owned() };
+    let size = Size { accelerators: endpoint.accelerator.count, resources: asked };
+    let why = room.map_or_else(String::new, |room| format!(" ({})", limiting(room, &size, Some(endpoint), wanted)));
     assessment.find(
         FindingReason::InsufficientCapacity,
         format!(
@@ -367,34 +295,19 @@ fn fits(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Reso
         return true;
     }
     let Some(room) = room else { return false };
-    let size = Size {
-        accelerators: endpoint.accelerator.count,
-        resources,
-    };
-    let elsewhere: u32 = if resources == endpoint.resources {
-        bound_elsewhere(room, endpoint)
-    } else {
-        0
-    };
+    let size = Size { accelerators: endpoint.accelerator.count, resources };
+    let elsewhere: u32 = if resources == endpoint.resources { bound_elsewhere(room, endpoint) } else { 0 };
     let needed = replicas.saturating_sub(elsewhere);
     room.slots(&size, Some(endpoint), needed) >= needed
 }
 
 fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
-    let here = room
-        .nodes()
-        .filter_map(|node| endpoint.bound.get(&node.name))
-        .sum::<u32>();
+    let here = room.nodes().filter_map(|node| endpoint.bound.get(&node.name)).sum::<u32>();
     endpoint.bound.values().sum::<u32>().saturating_sub(here)
 }
 
 /// What it costs, and whether that is within the budget. Replicas that would break the budget are not added.
-fn look_at_money(
-    assessment: &mut Assessment,
-    deployment: &Deployment,
-    endpoint: &Endpoint,
-    room: Option<&Room>,
-) {
+fn look_at_money(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
     let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas);
     let held = assessment.keep.replicas.min(endpoint.replicas);
     if let Some(budget) = deployment.max_hourly_cost {
@@ -433,16 +346,11 @@ fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {
             ),
         );
     }
-    let failure = endpoint
-        .failure
-        .filter(|failure| failure.kind == FailureKind::StartupTimeout);
+    let failure = endpoint.failure.filter(|failure| failure.kind == FailureKind::StartupTimeout);
     if let Some(failure) = failure.filter(|_| !endpoint.ever_ready) {
         assessment.find(
             FindingReason::StartupTimeout,
-            format!(
-                "it was not ready within its start-up timeout, which ended at {}",
-                failure.since
-            ),
+            format!("it was not ready within its start-up timeout, which ended at {}", failure.since),
         );
     }
 }

@@ -24,30 +24,18 @@ impl<'a> Cast<'a> {
     /// Gives out the parts.
     pub(super) fn of(fleet: &'a Fleet, deployment: &Deployment) -> Self {
         let all: Vec<&Endpoint> = fleet.endpoints_of(&deployment.id).collect();
-        let active: Vec<&Endpoint> = all
-            .iter()
-            .copied()
-            .filter(|endpoint| endpoint.is_active())
-            .collect();
+        let active: Vec<&Endpoint> = all.iter().copied().filter(|endpoint| endpoint.is_active()).collect();
         let main = taken_over(&active).or_else(|| incumbent(&active));
         let successor = main.and_then(|main| successor_of(main, &active));
-        let has_part = |endpoint: &&Endpoint| {
-            [main, successor]
-                .iter()
-                .flatten()
-                .any(|other| other.name == endpoint.name)
-        };
+        let has_part =
+            |endpoint: &&Endpoint| [main, successor].iter().flatten().any(|other| other.name == endpoint.name);
         let draining = all.iter().filter_map(|endpoint| match endpoint.state {
             EndpointState::Draining { deadline } => Some((*endpoint, deadline)),
             _ => None,
         });
         Self {
             draining: draining.collect(),
-            others: active
-                .iter()
-                .copied()
-                .filter(|endpoint| !has_part(endpoint))
-                .collect(),
+            others: active.iter().copied().filter(|endpoint| !has_part(endpoint)).collect(),
             main,
             successor,
             all,
@@ -57,8 +45,7 @@ impl<'a> Cast<'a> {
 
 /// The newest that serves and takes over from another active one: the move is done, but for what it replaces.
 fn taken_over<'a>(active: &[&'a Endpoint]) -> Option<&'a Endpoint> {
-    let replaces_active =
-        |endpoint: &Endpoint| active.iter().any(|other| endpoint.takes_over_from(other));
+    let replaces_active = |endpoint: &Endpoint| active.iter().any(|other| endpoint.takes_over_from(other));
     active
         .iter()
         .copied()
@@ -87,12 +74,5 @@ fn successor_of<'a>(main: &Endpoint, active: &[&'a Endpoint]) -> Option<&'a Endp
         .iter()
         .copied()
         .filter(|endpoint| endpoint.takes_over_from(main))
-        .max_by_key(|endpoint| {
-            (
-                endpoint.ready,
-                endpoint.ever_ready,
-                endpoint.created_at,
-                &endpoint.name,
-            )
-        })
+        .max_by_key(|endpoint| (endpoint.ready, endpoint.ever_ready, endpoint.created_at, &endpoint.name))
 }

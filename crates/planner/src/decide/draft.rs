@@ -43,14 +43,7 @@ pub(super) struct Outcome<'a> {
 impl<'a> Draft<'a> {
     /// Nothing is decided yet.
     pub(super) const fn new(question: Question<'a>, cast: Cast<'a>) -> Self {
-        Self {
-            question,
-            cast,
-            actions: Vec::new(),
-            waits: Vec::new(),
-            recheck_at: None,
-            removed: BTreeSet::new(),
-        }
+        Self { question, cast, actions: Vec::new(), waits: Vec::new(), recheck_at: None, removed: BTreeSet::new() }
     }
 
     /// Time changes the plan at `at`, unless that is past.
@@ -74,18 +67,9 @@ impl<'a> Draft<'a> {
     }
 
     /// Requests the deletion of an endpoint that may go.
-    pub(super) fn delete(
-        &mut self,
-        endpoint: &'a Endpoint,
-        reason: Removal,
-        exhaust: Option<Exhaust>,
-    ) {
+    pub(super) fn delete(&mut self, endpoint: &'a Endpoint, reason: Removal, exhaust: Option<Exhaust>) {
         self.removed.insert(&endpoint.name);
-        self.actions.push(Action::Delete {
-            endpoint: endpoint.name.clone(),
-            reason,
-            exhaust,
-        });
+        self.actions.push(Action::Delete { endpoint: endpoint.name.clone(), reason, exhaust });
     }
 
     /// Lets an endpoint that may go serve until the deadline, or go now if that is past.
@@ -95,20 +79,13 @@ impl<'a> Draft<'a> {
             return;
         }
         self.removed.insert(&endpoint.name);
-        self.actions.push(Action::Drain {
-            endpoint: endpoint.name.clone(),
-            deadline,
-            reason,
-        });
+        self.actions.push(Action::Drain { endpoint: endpoint.name.clone(), deadline, reason });
         self.await_deadline(endpoint, deadline);
     }
 
     /// Waits for the deadline of an endpoint that drains.
     pub(super) fn await_deadline(&mut self, endpoint: &Endpoint, deadline: Timestamp) {
-        self.waits.push(Wait::DrainDeadline {
-            endpoint: endpoint.name.clone(),
-            deadline,
-        });
+        self.waits.push(Wait::DrainDeadline { endpoint: endpoint.name.clone(), deadline });
         self.look_again(deadline);
     }
 

@@ -25,12 +25,7 @@ pub const MAX_REPLACEMENTS: u32 = 5;
 /// It never fails: what cannot be done is said in the plan's decision, waits and report.
 #[must_use]
 pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
-    let question = Question {
-        fleet,
-        deployment,
-        now,
-        refused: None,
-    };
+    let question = Question { fleet, deployment, now, refused: None };
     let mut draft = Draft::new(question, Cast::of(fleet, deployment));
     let outcome = decide(&mut draft);
     let report = match &outcome.candidates {
@@ -85,17 +80,11 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option
         _ => (None, found),
     };
     if let Some(first) = first {
-        draft.actions.push(Action::Adopt {
-            found: first.clone(),
-            drain_until: None,
-        });
+        draft.actions.push(Action::Adopt { found: first.clone(), drain_until: None });
     }
     if !suspended {
         for one in rest {
-            draft.actions.push(Action::Adopt {
-                found: (*one).clone(),
-                drain_until: Some(until),
-            });
+            draft.actions.push(Action::Adopt { found: (*one).clone(), drain_until: Some(until) });
         }
     }
     let first = first?;
@@ -112,11 +101,7 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option
 
 /// Keeps everything as it is.
 fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
-    let active = draft
-        .cast
-        .all
-        .iter()
-        .filter(|endpoint| endpoint.is_active());
+    let active = draft.cast.all.iter().filter(|endpoint| endpoint.is_active());
     let kept: Vec<Keep> = active
         .map(|endpoint| Keep {
             endpoint: endpoint.name.clone(),

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::draft::{Draft, Outcome};
-use crate::candidates::{
-    Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal,
-};
+use crate::candidates::{Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal};
 use crate::cost::cost_on;
 use crate::deployment::Deployment;
 use crate::endpoint::Endpoint;
@@ -37,12 +35,7 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     }
     if let Some(message) = await_inventory(draft) {
         let candidates = judge_all(&draft.question);
-        return Outcome {
-            decision: Decision::AwaitingInventory,
-            message,
-            chosen: None,
-            candidates: Some(candidates),
-        };
+        return Outcome { decision: Decision::AwaitingInventory, message, chosen: None, candidates: Some(candidates) };
     }
     anew(draft, None)
 }
@@ -60,12 +53,7 @@ pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> O
         };
     }
     let message = nothing_feasible(draft, &candidates);
-    Outcome {
-        decision: Decision::NoFeasiblePlacement,
-        message,
-        chosen: None,
-        candidates: Some(candidates),
-    }
+    Outcome { decision: Decision::NoFeasiblePlacement, message, chosen: None, candidates: Some(candidates) }
 }
 
 /// Creates an endpoint at the best candidate, if there is one.
@@ -103,11 +91,7 @@ pub(super) fn create<'a>(
         placement.capacity_type,
         per_hour(placement.hourly_cost),
     );
-    draft.actions.push(Action::Create {
-        placement,
-        replaces: replaces.map(|endpoint| endpoint.name.clone()),
-        reason,
-    });
+    draft.actions.push(Action::Create { placement, replaces: replaces.map(|endpoint| endpoint.name.clone()), reason });
     let chosen = Chosen {
         target: &best.entry.target.name,
         offer: &offer.name,
@@ -125,16 +109,9 @@ fn number_of(count: usize) -> u32 {
 /// The lowest slot that nothing of the deployment holds, what is being deleted or only found included.
 fn free_slot(draft: &Draft) -> u32 {
     let found = draft.question.fleet.found_of(&draft.question.deployment.id);
-    let held: BTreeSet<u32> = draft
-        .cast
-        .all
-        .iter()
-        .map(|endpoint| endpoint.slot)
-        .chain(found.iter().map(|found| found.slot))
-        .collect();
-    (0..=u32::MAX)
-        .find(|slot| !held.contains(slot))
-        .unwrap_or(u32::MAX)
+    let held: BTreeSet<u32> =
+        draft.cast.all.iter().map(|endpoint| endpoint.slot).chain(found.iter().map(|found| found.slot)).collect();
+    (0..=u32::MAX).find(|slot| !held.contains(slot)).unwrap_or(u32::MAX)
 }
 
 /// What is waited for while no candidate would do, and the sum of why none does.
@@ -151,11 +128,7 @@ pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> St
             0 => "there is no target".to_owned(),
             targets => format!(
                 "{} not let namespace {} in",
-                if targets == 1 {
-                    "the only target does".to_owned()
-                } else {
-                    format!("all {targets} targets do")
-                },
+                if targets == 1 { "the only target does".to_owned() } else { format!("all {targets} targets do") },
                 draft.question.deployment.id.namespace
             ),
         };
@@ -170,21 +143,16 @@ fn summary(deployment: &Deployment, candidates: &Candidates) -> String {
     }
     let mut reasons: Vec<(Reason, u32)> = reasons.into_iter().collect();
     reasons.sort_by_key(|(reason, number)| (std::cmp::Reverse(*number), *reason));
-    let reasons: Vec<String> = reasons
-        .iter()
-        .map(|(reason, number)| format!("{number} {}", reason.as_str()))
-        .collect();
-    let largest = candidates
-        .largest_fit()
-        .map_or_else(String::new, |(judged, fits)| {
-            format!(
-                "; the largest fit is {} of {} on {}, offer {}",
-                count(fits, "replica"),
-                judged.shape.name,
-                judged.entry.target.name,
-                judged.offer_name()
-            )
-        });
+    let reasons: Vec<String> = reasons.iter().map(|(reason, number)| format!("{number} {}", reason.as_str())).collect();
+    let largest = candidates.largest_fit().map_or_else(String::new, |(judged, fits)| {
+        format!(
+            "; the largest fit is {} of {} on {}, offer {}",
+            count(fits, "replica"),
+            judged.shape.name,
+            judged.entry.target.name,
+            judged.offer_name()
+        )
+    });
     format!(
         "no place for {} among {}: {}{largest}",
         count(deployment.replicas, "replica"),
@@ -203,10 +171,7 @@ fn exhausted_until(question: &Question, judged: &Judged) -> Option<crate::time::
 
 /// Says which places are short because deployments of lower priority hold them.
 fn tell_holders(draft: &mut Draft, candidates: &Candidates) {
-    let short = candidates
-        .all
-        .iter()
-        .filter(|judged| matches!(judged.judgement, Judgement::Fits(_)));
+    let short = candidates.all.iter().filter(|judged| matches!(judged.judgement, Judgement::Fits(_)));
     let mut told = BTreeSet::new();
     for judged in short {
         let place = (judged.entry.target.name.as_str(), judged.offer_name());
@@ -248,12 +213,7 @@ fn held_by_lower(question: &Question, target: &str, offer: &str) -> Option<Wait>
         .take(MAX_NAMES)
         .collect();
     let others = u32::try_from(holders.len() - held_by.len()).unwrap_or(u32::MAX);
-    Some(Wait::LowerPriority {
-        target: target.to_owned(),
-        offer: offer.to_owned(),
-        held_by,
-        others,
-    })
+    Some(Wait::LowerPriority { target: target.to_owned(), offer: offer.to_owned(), held_by, others })
 }
 
 /// Waits, before a first placement, until every target that could hold an endpoint of this deployment has said
@@ -264,11 +224,7 @@ fn await_inventory(draft: &mut Draft) -> Option<String> {
         .fleet
         .entries()
         .filter(|entry| {
-            !question
-                .deployment
-                .place_without
-                .contains(&entry.target.name)
-                && could_hold(entry, question.deployment)
+            !question.deployment.place_without.contains(&entry.target.name) && could_hold(entry, question.deployment)
         })
         .filter_map(|entry| match entry.target.inventory {
             Inventory::Answered => None,

@@ -20,20 +20,11 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<
     }
     let pods = assess(&draft.question, main).keep.pods;
     let hourly_cost = draft.cost_of(main, 0);
-    let keep = Keep {
-        endpoint: main.name.clone(),
-        replicas: 0,
-        pods,
-        hourly_cost,
-        findings: Vec::new(),
-    };
+    let keep = Keep { endpoint: main.name.clone(), replicas: 0, pods, hourly_cost, findings: Vec::new() };
     draft.keep(keep);
     Outcome {
         decision: Decision::ScaledToZero,
-        message: format!(
-            "no replicas are wanted; {} keeps its place on {}",
-            main.name, main.target
-        ),
+        message: format!("no replicas are wanted; {} keeps its place on {}", main.name, main.target),
         chosen: None,
         candidates: None,
     }
@@ -67,9 +58,7 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome
 pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
     let assessment = assess(&draft.question, main);
     if assessment.usable != Usable::Yes {
-        draft.waits.push(Wait::Target {
-            target: main.target.clone(),
-        });
+        draft.waits.push(Wait::Target { target: main.target.clone() });
     }
     match (assessment.cause(), draft.cast.successor) {
         (None, None) => {
@@ -110,10 +99,7 @@ fn pursue<'a>(
 ) -> Outcome<'a> {
     let beside = assess(&draft.question, successor);
     let may_go = draft.may_go(successor);
-    if let Some(fault) = beside
-        .fault(successor, true, draft.question.now)
-        .filter(|_| may_go)
-    {
+    if let Some(fault) = beside.fault(successor, true, draft.question.now).filter(|_| may_go) {
         let refused = fault.exhaust.is_some().then(|| place_of(successor));
         draft.delete(successor, fault.reason, fault.exhaust);
         return seek(draft, main, assessment, cause, refused);
@@ -124,23 +110,13 @@ fn pursue<'a>(
         return seek(draft, main, assessment, cause, None);
     }
     look_again_at(draft, successor, &beside);
-    let message = format!(
-        "{} on {} is to take over from {} on {}",
-        successor.name, successor.target, main.name, main.target
-    );
+    let message =
+        format!("{} on {} is to take over from {} on {}", successor.name, successor.target, main.name, main.target);
     let chosen = kept_at(successor, beside.keep.hourly_cost);
-    draft.keep(Keep {
-        pods: PodFields::StayAsPlaced,
-        ..assessment.keep
-    });
+    draft.keep(Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
     draft.keep(beside.keep);
     await_take_over(draft, successor);
-    Outcome {
-        decision: cause,
-        message,
-        chosen: Some(chosen),
-        candidates: Some(candidates),
-    }
+    Outcome { decision: cause, message, chosen: Some(chosen), candidates: Some(candidates) }
 }
 
 /// Looks for a place that can take over from the main endpoint, which stays meanwhile.
@@ -151,78 +127,35 @@ fn seek<'a>(
     cause: Decision,
     refused: Option<Refused<'a>>,
 ) -> Outcome<'a> {
-    let why = assessment
-        .keep
-        .findings
-        .first()
-        .map_or_else(String::new, |finding| finding.message.clone());
+    let why = assessment.keep.findings.first().map_or_else(String::new, |finding| finding.message.clone());
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
     let place = kept_at(main, assessment.keep.hourly_cost);
-    let under_way = draft
-        .question
-        .fleet
-        .replacements_under_way()
-        .saturating_sub(u32::from(draft.cast.successor.is_some()));
+    let under_way =
+        draft.question.fleet.replacements_under_way().saturating_sub(u32::from(draft.cast.successor.is_some()));
     if under_way >= MAX_REPLACEMENTS && candidates.best().is_some() {
         draft.keep(assessment.keep);
-        draft.waits.push(Wait::ReplacementLimit {
-            under_way,
-            limit: MAX_REPLACEMENTS,
-        });
-        let message = format!(
-            "{why}; {} stays on {} until it is its turn to be replaced",
-            main.name, main.target
-        );
-        return Outcome {
-            decision: cause,
-            message,
-            chosen: Some(place),
-            candidates: Some(candidates),
-        };
+        draft.waits.push(Wait::ReplacementLimit { under_way, limit: MAX_REPLACEMENTS });
+        let message = format!("{why}; {} stays on {} until it is its turn to be replaced", main.name, main.target);
+        return Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) };
     }
     if candidates.best().is_some() {
-        draft.keep(Keep {
-            pods: PodFields::StayAsPlaced,
-            ..assessment.keep
-        });
+        draft.keep(Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
     } else {
         draft.keep(assessment.keep);
     }
     if let Some((chosen, created)) = create(draft, &candidates, Some(main), cause) {
-        let message = format!(
-            "{why}; to take over from {} on {}: {created}",
-            main.name, main.target
-        );
-        return Outcome {
-            decision: cause,
-            message,
-            chosen: Some(chosen),
-            candidates: Some(candidates),
-        };
+        let message = format!("{why}; to take over from {} on {}: {created}", main.name, main.target);
+        return Outcome { decision: cause, message, chosen: Some(chosen), candidates: Some(candidates) };
     }
     let nowhere = nothing_feasible(draft, &candidates);
     let message = format!("{why}; {} stays on {}: {nowhere}", main.name, main.target);
-    Outcome {
-        decision: cause,
-        message,
-        chosen: Some(place),
-        candidates: Some(candidates),
-    }
+    Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) }
 }
 
 /// The main endpoint stays.
-fn stay<'a>(
-    draft: &mut Draft<'a>,
-    main: &'a Endpoint,
-    keep: Keep,
-    candidates: Candidates<'a>,
-) -> Outcome<'a> {
-    let decision = if keep.replicas == main.replicas {
-        Decision::Unchanged
-    } else {
-        Decision::Scaled
-    };
+fn stay<'a>(draft: &mut Draft<'a>, main: &'a Endpoint, keep: Keep, candidates: Candidates<'a>) -> Outcome<'a> {
+    let decision = if keep.replicas == main.replicas { Decision::Unchanged } else { Decision::Scaled };
     let mut message = format!(
         "{} of {} on {}, offer {}, for {}",
         count(keep.replicas, "replica"),
@@ -233,46 +166,28 @@ fn stay<'a>(
     );
     for finding in &keep.findings {
         // Writing to a string cannot fail.
-        let _ = write!(
-            message,
-            "; {}: {}",
-            finding.reason.as_str(),
-            finding.message
-        );
+        let _ = write!(message, "; {}: {}", finding.reason.as_str(), finding.message);
     }
     let chosen = kept_at(main, keep.hourly_cost);
     draft.keep(keep);
-    Outcome {
-        decision,
-        message,
-        chosen: Some(chosen),
-        candidates: Some(candidates),
-    }
+    Outcome { decision, message, chosen: Some(chosen), candidates: Some(candidates) }
 }
 
 /// Retires every further active endpoint once the main one serves; what never was ready goes at once.
 pub(super) fn retire_others(draft: &mut Draft) {
     let others = std::mem::take(&mut draft.cast.others);
     let main = draft.cast.main;
-    let published = main
-        .filter(|main| main.serves())
-        .and_then(|main| main.published_at);
+    let published = main.filter(|main| main.serves()).and_then(|main| main.published_at);
     for other in others {
         let replaced = main.is_some_and(|main| main.takes_over_from(other));
-        let reason = if replaced {
-            Removal::Replaced
-        } else {
-            Removal::Superfluous
-        };
+        let reason = if replaced { Removal::Replaced } else { Removal::Superfluous };
         match published.filter(|_| draft.may_go(other)) {
             _ if !other.ever_ready => draft.delete(other, reason, None),
             Some(published) => {
                 let deadline = published.plus(draft.question.deployment.drain_timeout_seconds);
                 draft.retire(other, deadline, reason);
             }
-            None => draft.waits.push(Wait::Successor {
-                endpoint: other.name.clone(),
-            }),
+            None => draft.waits.push(Wait::Successor { endpoint: other.name.clone() }),
         }
     }
 }
@@ -280,45 +195,25 @@ pub(super) fn retire_others(draft: &mut Draft) {
 /// Deletes what has drained long enough, if something else serves.
 pub(super) fn let_drained_go(draft: &mut Draft) {
     for (endpoint, deadline) in std::mem::take(&mut draft.cast.draining) {
-        let replaced = draft
-            .cast
-            .all
-            .iter()
-            .any(|other| other.takes_over_from(endpoint));
-        let reason = if replaced {
-            Removal::Replaced
-        } else {
-            Removal::Superfluous
-        };
+        let replaced = draft.cast.all.iter().any(|other| other.takes_over_from(endpoint));
+        let reason = if replaced { Removal::Replaced } else { Removal::Superfluous };
         if deadline > draft.question.now {
             draft.await_deadline(endpoint, deadline);
         } else if draft.may_go(endpoint) {
             draft.delete(endpoint, reason, None);
         } else {
-            draft.waits.push(Wait::Successor {
-                endpoint: endpoint.name.clone(),
-            });
+            draft.waits.push(Wait::Successor { endpoint: endpoint.name.clone() });
         }
     }
 }
 
 /// The place of an endpoint that stays, for the report.
 fn kept_at(endpoint: &Endpoint, cost: Option<MicroDollars>) -> Chosen<'_> {
-    Chosen {
-        target: &endpoint.target,
-        offer: &endpoint.offer,
-        shape: &endpoint.shape,
-        cost,
-        kept: true,
-    }
+    Chosen { target: &endpoint.target, offer: &endpoint.offer, shape: &endpoint.shape, cost, kept: true }
 }
 
 fn place_of(endpoint: &Endpoint) -> Refused<'_> {
-    Refused {
-        target: &endpoint.target,
-        offer: &endpoint.offer,
-        size: endpoint.size(),
-    }
+    Refused { target: &endpoint.target, offer: &endpoint.offer, size: endpoint.size() }
 }
 
 /// A newcomer leaves a target that has not been usable for a while.
@@ -327,17 +222,11 @@ fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment
         && !newcomer.ever_ready
     {
         draft.look_again(since.plus(NOT_READY_GRACE_SECONDS));
-        draft.waits.push(Wait::Target {
-            target: newcomer.target.clone(),
-        });
+        draft.waits.push(Wait::Target { target: newcomer.target.clone() });
     }
 }
 
 fn await_take_over(draft: &mut Draft, successor: &Endpoint) {
     let endpoint = successor.name.clone();
-    draft.waits.push(if successor.ready {
-        Wait::Publication { endpoint }
-    } else {
-        Wait::Readiness { endpoint }
-    });
+    draft.waits.push(if successor.ready { Wait::Publication { endpoint } } else { Wait::Readiness { endpoint } });
 }

@@ -26,11 +26,7 @@ pub(crate) struct Chosen<'a> {
 impl Chosen<'_> {
     fn is(&self, judged: &Judged) -> bool {
         (self.target, self.offer, self.shape)
-            == (
-                judged.entry.target.name.as_str(),
-                judged.offer_name(),
-                judged.shape.name.as_str(),
-            )
+            == (judged.entry.target.name.as_str(), judged.offer_name(), judged.shape.name.as_str())
     }
 
     /// Whether the candidate is the place, as the report shows it: a kept one that a rule now forbids is shown
@@ -52,17 +48,11 @@ pub(crate) const fn nothing_judged() -> Report {
 }
 
 /// Makes the report.
-pub(crate) fn build(
-    question: &Question,
-    candidates: &Candidates,
-    chosen: Option<Chosen>,
-) -> Report {
+pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option<Chosen>) -> Report {
     let is_chosen = |judged: &Judged| chosen.is_some_and(|chosen| chosen.stands_for(judged));
-    let (first, others): (Vec<&Judged>, Vec<&Judged>) =
-        candidates.all.iter().partition(|j| is_chosen(j));
-    let (feasible, rejected): (Vec<&Judged>, Vec<&Judged>) = others
-        .into_iter()
-        .partition(|judged| judged.judgement == Judgement::Feasible);
+    let (first, others): (Vec<&Judged>, Vec<&Judged>) = candidates.all.iter().partition(|j| is_chosen(j));
+    let (feasible, rejected): (Vec<&Judged>, Vec<&Judged>) =
+        others.into_iter().partition(|judged| judged.judgement == Judgement::Feasible);
     let rejected = most_telling(rejected, chosen);
     let room = MAX_CANDIDATES - first.len().min(MAX_CANDIDATES);
     // Neither kind may crowd the other out: half the room is for rejections, if there are so many.
@@ -71,21 +61,9 @@ pub(crate) fn build(
     let (rejected, more_rejected) = rejected.split_at(rejected.len().min(room - listed_feasible));
 
     let mut listed = Vec::with_capacity(MAX_CANDIDATES);
-    listed.extend(
-        first
-            .iter()
-            .map(|judged| chosen_entry(question, candidates, judged, chosen)),
-    );
-    listed.extend(
-        feasible
-            .iter()
-            .map(|judged| feasible_entry(question, judged, chosen)),
-    );
-    listed.extend(
-        rejected
-            .iter()
-            .map(|judged| rejected_entry(question, judged)),
-    );
+    listed.extend(first.iter().map(|judged| chosen_entry(question, candidates, judged, chosen)));
+    listed.extend(feasible.iter().map(|judged| feasible_entry(question, judged, chosen)));
+    listed.extend(rejected.iter().map(|judged| rejected_entry(question, judged)));
     let mut omitted = BTreeMap::new();
     for judged in more_feasible.iter().chain(more_rejected) {
         *omitted.entry(judged.judgement.reason()).or_default() += 1;
@@ -102,15 +80,10 @@ pub(crate) fn build(
 /// The rejected in the order in which they tell most: the first of each reason before its repetitions, what
 /// would have been cheaper than the chosen (or what may change by itself, if nothing is chosen) before the
 /// rest, and the missing accelerators last. Within that by cost, as they come.
-fn most_telling<'a, 'j>(
-    rejected: Vec<&'j Judged<'a>>,
-    chosen: Option<Chosen>,
-) -> Vec<&'j Judged<'a>> {
+fn most_telling<'a, 'j>(rejected: Vec<&'j Judged<'a>>, chosen: Option<Chosen>) -> Vec<&'j Judged<'a>> {
     let class = |judged: &Judged| match (judged.judgement.reason(), chosen) {
         (Reason::AcceleratorMissing, _) => 2,
-        (_, Some(chosen)) => {
-            u8::from(!matches!((judged.cost, chosen.cost), (Some(a), Some(b)) if a < b))
-        }
+        (_, Some(chosen)) => u8::from(!matches!((judged.cost, chosen.cost), (Some(a), Some(b)) if a < b)),
         (reason, None) => u8::from(!reason.time_can_change()),
     };
     let mut sorted = rejected;
@@ -138,27 +111,15 @@ fn entry(judged: &Judged, verdict: Verdict, reason: Reason, message: String) -> 
     }
 }
 
-fn chosen_entry(
-    question: &Question,
-    candidates: &Candidates,
-    judged: &Judged,
-    chosen: Option<Chosen>,
-) -> Candidate {
+fn chosen_entry(question: &Question, candidates: &Candidates, judged: &Judged, chosen: Option<Chosen>) -> Candidate {
     let message = match chosen {
         Some(chosen) if chosen.kept => {
-            format!(
-                "is kept for {}{}",
-                per_hour(chosen.cost),
-                remarks(question, judged)
-            )
+            format!("is kept for {}{}", per_hour(chosen.cost), remarks(question, judged))
         }
         _ => choice(question, judged, candidates.feasible()),
     };
     let hourly_cost = chosen.and_then(|chosen| chosen.cost).or(judged.cost);
-    Candidate {
-        hourly_cost,
-        ..entry(judged, Verdict::Chosen, Reason::Chosen, message)
-    }
+    Candidate { hourly_cost, ..entry(judged, Verdict::Chosen, Reason::Chosen, message) }
 }
 
 fn feasible_entry(question: &Question, judged: &Judged, chosen: Option<Chosen>) -> Candidate {
@@ -167,34 +128,24 @@ fn feasible_entry(question: &Question, judged: &Judged, chosen: Option<Chosen>) 
 }
 
 fn rejected_entry(question: &Question, judged: &Judged) -> Candidate {
-    entry(
-        judged,
-        Verdict::Rejected,
-        judged.judgement.reason(),
-        rejection(question, judged),
-    )
+    entry(judged, Verdict::Rejected, judged.judgement.reason(), rejection(question, judged))
 }
 
 fn largest_fit(candidates: &Candidates) -> Option<LargestFit> {
     if candidates.best().is_some() {
         return None;
     }
-    candidates
-        .largest_fit()
-        .map(|(judged, replicas)| LargestFit {
-            target: judged.entry.target.name.clone(),
-            offer: judged.offer_name().to_owned(),
-            shape: judged.shape.name.clone(),
-            replicas,
-        })
+    candidates.largest_fit().map(|(judged, replicas)| LargestFit {
+        target: judged.entry.target.name.clone(),
+        offer: judged.offer_name().to_owned(),
+        shape: judged.shape.name.clone(),
+        replicas,
+    })
 }
 
 fn time_can_help(question: &Question, candidates: &Candidates) -> bool {
     let mut targets = question.fleet.targets().peekable();
     targets.peek().is_none()
         || targets.any(|target| target.inventory != Inventory::Answered)
-        || candidates
-            .all
-            .iter()
-            .any(|judged| judged.judgement.reason().time_can_change())
+        || candidates.all.iter().any(|judged| judged.judgement.reason().time_can_change())
 }

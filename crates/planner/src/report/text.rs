@@ -9,17 +9,10 @@ use crate::plan::{Action, Keep, Placement, Plan};
 #[must_use]
 pub fn render_text(plan: &Plan) -> String {
     let mut text = String::new();
-    line(
-        &mut text,
-        &format!("{}: {}", plan.deployment, plan.decision.as_str()),
-    );
+    line(&mut text, &format!("{}: {}", plan.deployment, plan.decision.as_str()));
     line(&mut text, &format!("  {}", plan.message));
     section(&mut text, "actions", plan.actions.iter().map(action));
-    section(
-        &mut text,
-        "waits",
-        plan.waits.iter().map(ToString::to_string),
-    );
+    section(&mut text, "waits", plan.waits.iter().map(ToString::to_string));
     if let Some(at) = plan.recheck_at {
         line(&mut text, &format!("\nlooked at again at {at}"));
     }
@@ -46,51 +39,21 @@ fn section(text: &mut String, title: &str, items: impl Iterator<Item = String>) 
 fn action(action: &Action) -> String {
     match action {
         Action::Keep(keep) => kept(keep),
-        Action::Adopt {
-            found,
-            drain_until: None,
-        } => format!("adopt {} on {}", found.name, found.target),
-        Action::Adopt {
-            found,
-            drain_until: Some(until),
-        } => {
-            format!(
-                "adopt {} on {}, to drain until {until}",
-                found.name, found.target
-            )
+        Action::Adopt { found, drain_until: None } => format!("adopt {} on {}", found.name, found.target),
+        Action::Adopt { found, drain_until: Some(until) } => {
+            format!("adopt {} on {}, to drain until {until}", found.name, found.target)
         }
-        Action::Create {
-            placement,
-            replaces,
-            reason,
-        } => {
-            let instead = replaces
-                .as_ref()
-                .map_or_else(String::new, |name| format!(", to replace {name}"));
+        Action::Create { placement, replaces, reason } => {
+            let instead = replaces.as_ref().map_or_else(String::new, |name| format!(", to replace {name}"));
             format!("create {}{instead} ({})", place(placement), reason.as_str())
         }
-        Action::Drain {
-            endpoint,
-            deadline,
-            reason,
-        } => {
+        Action::Drain { endpoint, deadline, reason } => {
             format!("drain {endpoint} until {deadline} ({})", reason.as_str())
         }
-        Action::Delete {
-            endpoint,
-            reason,
-            exhaust,
-        } => {
+        Action::Delete { endpoint, reason, exhaust } => {
             let left = exhaust.as_ref().map_or_else(String::new, |refused| {
-                let for_whom = if refused.only_for.is_some() {
-                    ", for this deployment only"
-                } else {
-                    ""
-                };
-                format!(
-                    "; {} on {} is left alone for a while{for_whom}",
-                    refused.offer, refused.target
-                )
+                let for_whom = if refused.only_for.is_some() { ", for this deployment only" } else { "" };
+                format!("; {} on {} is left alone for a while{for_whom}", refused.offer, refused.target)
             });
             format!("delete {endpoint} ({}){left}", reason.as_str())
         }
@@ -99,18 +62,9 @@ fn action(action: &Action) -> String {
 
 fn kept(keep: &Keep) -> String {
     let cost = crate::explain::per_hour(keep.hourly_cost);
-    let mut text = format!(
-        "keep {} with {} for {cost}",
-        keep.endpoint,
-        replicas(keep.replicas)
-    );
+    let mut text = format!("keep {} with {} for {cost}", keep.endpoint, replicas(keep.replicas));
     for finding in &keep.findings {
-        let _ = write!(
-            text,
-            "\n      {}: {}",
-            finding.reason.as_str(),
-            finding.message
-        );
+        let _ = write!(text, "\n      {}: {}", finding.reason.as_str(), finding.message);
     }
     text
 }
@@ -139,18 +93,9 @@ fn candidates(text: &mut String, report: &Report) {
     }
     let places: Vec<String> = report.candidates.iter().map(name).collect();
     let costs: Vec<String> = report.candidates.iter().map(cost).collect();
-    let wide = |column: &[String]| {
-        column
-            .iter()
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let wide = |column: &[String]| column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     let (place_width, cost_width) = (wide(&places), wide(&costs));
-    let reasons = report
-        .candidates
-        .iter()
-        .map(|candidate| candidate.reason.as_str().len());
+    let reasons = report.candidates.iter().map(|candidate| candidate.reason.as_str().len());
     let reason_width = reasons.max().unwrap_or(0);
     for ((candidate, place), cost) in report.candidates.iter().zip(&places).zip(&costs) {
         let mark = match candidate.verdict {
@@ -167,42 +112,23 @@ fn candidates(text: &mut String, report: &Report) {
             ),
         );
     }
-    let omitted = report
-        .omitted
-        .iter()
-        .map(|(reason, count)| format!("{count} {}", reason.as_str()));
+    let omitted = report.omitted.iter().map(|(reason, count)| format!("{count} {}", reason.as_str()));
     let hidden = report.namespace_not_allowed;
-    let hidden = (hidden > 0).then(|| {
-        format!(
-            "{hidden} {} (targets)",
-            Reason::NamespaceNotAllowed.as_str()
-        )
-    });
+    let hidden = (hidden > 0).then(|| format!("{hidden} {} (targets)", Reason::NamespaceNotAllowed.as_str()));
     let more: Vec<String> = omitted.chain(hidden).collect();
     if !more.is_empty() {
         line(text, &format!("  and {}", more.join(", ")));
     }
     if !report.time_can_help {
-        line(
-            text,
-            "\nonly an edit of the deployment or of a target can change this",
-        );
+        line(text, "\nonly an edit of the deployment or of a target can change this");
     }
 }
 
 fn name(candidate: &Candidate) -> String {
-    let offer = candidate
-        .offer
-        .as_ref()
-        .map_or_else(String::new, |offer| format!("/{offer}"));
-    format!(
-        "{}{offer} {} ({} {})",
-        candidate.target, candidate.shape, candidate.cloud, candidate.region
-    )
+    let offer = candidate.offer.as_ref().map_or_else(String::new, |offer| format!("/{offer}"));
+    format!("{}{offer} {} ({} {})", candidate.target, candidate.shape, candidate.cloud, candidate.region)
 }
 
 fn cost(candidate: &Candidate) -> String {
-    candidate
-        .hourly_cost
-        .map_or_else(|| "?".to_owned(), |cost| format!("${cost}/h"))
+    candidate.hourly_cost.map_or_else(|| "?".to_owned(), |cost| format!("${cost}/h"))
 }

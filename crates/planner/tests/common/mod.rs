@@ -18,17 +18,11 @@ pub fn dollars(text: &str) -> MicroDollars {
 }
 
 pub fn labels(pairs: &[(&str, &str)]) -> Labels {
-    pairs
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 pub fn selector(pairs: &[(&str, &str)]) -> LabelSelector {
-    LabelSelector {
-        match_labels: labels(pairs),
-        match_expressions: Vec::new(),
-    }
+    LabelSelector { match_labels: labels(pairs), match_expressions: Vec::new() }
 }
 
 pub fn pattern(text: &str) -> Pattern {
@@ -36,10 +30,7 @@ pub fn pattern(text: &str) -> Pattern {
 }
 
 pub fn accelerator(kind: &str, count: u32) -> Accelerator {
-    Accelerator {
-        kind: kind.to_owned(),
-        count,
-    }
+    Accelerator { kind: kind.to_owned(), count }
 }
 
 /// An offer of instances with eight H100 at this price.
@@ -67,11 +58,7 @@ pub fn node(name: &str, free: u32) -> Node {
         schedulable: true,
         allocatable_accelerators: BTreeMap::from([("nvidia.com/gpu".to_owned(), 8)]),
         free_accelerators: BTreeMap::from([("nvidia.com/gpu".to_owned(), free)]),
-        free: Resources {
-            cpu_millis: 192_000,
-            memory_bytes: 2_000 * GIB,
-            ephemeral_storage_bytes: 2_000 * GIB,
-        },
+        free: Resources { cpu_millis: 192_000, memory_bytes: 2_000 * GIB, ephemeral_storage_bytes: 2_000 * GIB },
     }
 }
 
@@ -103,18 +90,11 @@ pub fn not_ready(since: Timestamp) -> TargetState {
 }
 
 pub fn shape(name: &str, kind: &str, count: u32) -> Shape {
-    Shape {
-        name: name.to_owned(),
-        accelerator: accelerator(kind, count),
-        tokens_per_second: None,
-    }
+    Shape { name: name.to_owned(), accelerator: accelerator(kind, count), tokens_per_second: None }
 }
 
 pub fn id(name: &str) -> DeploymentId {
-    DeploymentId {
-        namespace: "team-a".to_owned(),
-        name: name.to_owned(),
-    }
+    DeploymentId { namespace: "team-a".to_owned(), name: name.to_owned() }
 }
 
 /// Two replicas of two H100 each, anywhere.
@@ -127,11 +107,7 @@ pub fn deployment(name: &str) -> Deployment {
         namespace_labels: labels(&[("kubernetes.io/metadata.name", "team-a")]),
         engine: "vllm".to_owned(),
         replicas: 2,
-        resources: Resources {
-            cpu_millis: 8_000,
-            memory_bytes: 64 * GIB,
-            ephemeral_storage_bytes: 200 * GIB,
-        },
+        resources: Resources { cpu_millis: 8_000, memory_bytes: 64 * GIB, ephemeral_storage_bytes: 200 * GIB },
         shapes: vec![shape("h100x2", "H100", 2)],
         rules: Rules::default(),
         objective: Objective::HourlyCost,
@@ -153,12 +129,7 @@ pub fn fleet(targets: impl IntoIterator<Item = Target>) -> Fleet {
 /// The name that a placement gets in tests; the operator hashes the same things.
 pub fn name_of(deployment: &Deployment) -> impl Fn(&Placement) -> String {
     let name = deployment.id.name.clone();
-    move |placement| {
-        format!(
-            "{name}-{}-{}-{}",
-            placement.target, placement.shape, placement.slot
-        )
-    }
+    move |placement| format!("{name}-{}-{}-{}", placement.target, placement.shape, placement.slot)
 }
 
 /// Plans, checks the plan against the hard rules, and puts it into the fleet.
@@ -172,37 +143,24 @@ pub fn settle(fleet: &mut Fleet, deployment: &Deployment, now: Timestamp) -> Pla
 pub fn checked(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     let plan = plan(fleet, deployment, now);
     let violations = lint(fleet, deployment, &plan);
-    assert!(
-        violations.is_empty(),
-        "{violations:?}\n{}",
-        render_text(&plan)
-    );
+    assert!(violations.is_empty(), "{violations:?}\n{}", render_text(&plan));
     plan
 }
 
 pub fn key(name: &str) -> EndpointKey {
-    EndpointKey {
-        namespace: "team-a".to_owned(),
-        name: name.to_owned(),
-    }
+    EndpointKey { namespace: "team-a".to_owned(), name: name.to_owned() }
 }
 
 /// Changes an endpoint in the fleet.
 pub fn change(fleet: &mut Fleet, name: &str, change: impl FnOnce(&mut Endpoint)) {
-    let mut endpoint = fleet
-        .endpoint(&key(name))
-        .unwrap_or_else(|| panic!("no endpoint {name}"))
-        .clone();
+    let mut endpoint = fleet.endpoint(&key(name)).unwrap_or_else(|| panic!("no endpoint {name}")).clone();
     change(&mut endpoint);
     fleet.upsert_endpoint(endpoint);
 }
 
 /// Changes a target in the fleet.
 pub fn change_target(fleet: &mut Fleet, name: &str, change: impl FnOnce(&mut Target)) {
-    let mut target = fleet
-        .target(name)
-        .unwrap_or_else(|| panic!("no target {name}"))
-        .clone();
+    let mut target = fleet.target(name).unwrap_or_else(|| panic!("no target {name}")).clone();
     change(&mut target);
     fleet.upsert_target(target);
 }
@@ -221,30 +179,20 @@ pub fn serve(fleet: &mut Fleet, name: &str, at: Timestamp) {
 pub fn bind(fleet: &mut Fleet, name: &str) {
     let mut endpoint = fleet.endpoint(&key(name)).unwrap().clone();
     let mut target = fleet.target(&endpoint.target).unwrap().clone();
-    let offer = target
-        .offers
-        .iter()
-        .find(|offer| offer.name == endpoint.offer)
-        .cloned();
+    let offer = target.offers.iter().find(|offer| offer.name == endpoint.offer).cloned();
     let count = endpoint.accelerator.count;
     if let (Some(offer), Some(nodes)) = (offer, &mut target.nodes) {
         while endpoint.unbound() > 0 {
             let fits = |node: &&mut Node| {
                 offer.node_selector.matches(&node.labels)
                     && node.schedulable
-                    && node
-                        .free_accelerators
-                        .get(&offer.resource_name)
-                        .is_some_and(|free| *free >= count)
+                    && node.free_accelerators.get(&offer.resource_name).is_some_and(|free| *free >= count)
                     && endpoint.resources.within(&node.free)
             };
             let Some(node) = nodes.iter_mut().find(fits) else {
                 break;
             };
-            *node
-                .free_accelerators
-                .get_mut(&offer.resource_name)
-                .unwrap() -= count;
+            *node.free_accelerators.get_mut(&offer.resource_name).unwrap() -= count;
             node.free = node.free.minus(&endpoint.resources);
             *endpoint.bound.entry(node.name.clone()).or_default() += 1;
         }
@@ -262,8 +210,7 @@ pub fn gone(fleet: &mut Fleet, name: &str) {
     for (bound, pods) in &endpoint.bound {
         let nodes = target.nodes.iter_mut().flatten();
         for node in nodes.filter(|node| node.name == *bound) {
-            *node.free_accelerators.get_mut("nvidia.com/gpu").unwrap() +=
-                pods * endpoint.accelerator.count;
+            *node.free_accelerators.get_mut("nvidia.com/gpu").unwrap() += pods * endpoint.accelerator.count;
             node.free = node.free.plus(&endpoint.resources.times(*pods));
         }
     }
@@ -295,9 +242,7 @@ pub fn kept<'p>(plan: &'p Plan, name: &str) -> &'p Keep {
 /// Why a plan deletes an endpoint, if it does.
 pub fn deleted(plan: &Plan, name: &str) -> Option<Removal> {
     plan.actions.iter().find_map(|action| match action {
-        Action::Delete {
-            endpoint, reason, ..
-        } if endpoint == name => Some(*reason),
+        Action::Delete { endpoint, reason, .. } if endpoint == name => Some(*reason),
         _ => None,
     })
 }
@@ -305,28 +250,18 @@ pub fn deleted(plan: &Plan, name: &str) -> Option<Removal> {
 /// Until when a plan drains an endpoint, if it does.
 pub fn drained(plan: &Plan, name: &str) -> Option<Timestamp> {
     plan.actions.iter().find_map(|action| match action {
-        Action::Drain {
-            endpoint, deadline, ..
-        } if endpoint == name => Some(*deadline),
+        Action::Drain { endpoint, deadline, .. } if endpoint == name => Some(*deadline),
         _ => None,
     })
 }
 
 /// The verdict on a target.
 pub fn verdict<'p>(plan: &'p Plan, target: &str) -> &'p Candidate {
-    let candidate = plan
-        .report
-        .candidates
-        .iter()
-        .find(|candidate| candidate.target == target);
+    let candidate = plan.report.candidates.iter().find(|candidate| candidate.target == target);
     candidate.unwrap_or_else(|| panic!("no verdict on {target}\n{}", render_text(plan)))
 }
 
 /// The findings about an endpoint that stays.
 pub fn findings(plan: &Plan, name: &str) -> Vec<FindingReason> {
-    kept(plan, name)
-        .findings
-        .iter()
-        .map(|finding| finding.reason)
-        .collect()
+    kept(plan, name).findings.iter().map(|finding| finding.reason).collect()
 }

@@ -14,14 +14,8 @@ use super::*;
 /// So many cases, unless the environment variable `PROPTEST_CASES` asks for more. Failures are not kept in
 /// files: a case that failed becomes a test of its own.
 pub fn cases(usual: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: asked.unwrap_or(usual),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(usual), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 pub const CLOUDS: [(&str, &str); 5] = [
@@ -33,10 +27,7 @@ pub const CLOUDS: [(&str, &str); 5] = [
 ];
 
 pub fn any_price() -> impl Strategy<Value = Option<MicroDollars>> {
-    option::weighted(
-        0.9,
-        (1u64..12).prop_map(|dollars| MicroDollars(dollars * 1_000_001)),
-    )
+    option::weighted(0.9, (1u64..12).prop_map(|dollars| MicroDollars(dollars * 1_000_001)))
 }
 
 pub fn any_capacity_type() -> impl Strategy<Value = CapacityType> {
@@ -57,201 +48,109 @@ pub fn any_offer(name: &'static str) -> impl Strategy<Value = Offer> {
         any::<bool>(),
         option::weighted(0.3, 0u8..2),
     )
-        .prop_map(
-            move |(kind, count, capacity_type, hourly_price, max_instances, autoscaled, pool)| {
-                Offer {
-                    accelerator: accelerator(kind, count),
-                    capacity_type,
-                    hourly_price,
-                    max_instances,
-                    autoscaled,
-                    node_selector: pool.map_or_else(LabelSelector::default, |pool| {
-                        selector(&[("pool", &pool.to_string())])
-                    }),
-                    ..offer(name, "")
-                }
-            },
-        )
+        .prop_map(move |(kind, count, capacity_type, hourly_price, max_instances, autoscaled, pool)| Offer {
+            accelerator: accelerator(kind, count),
+            capacity_type,
+            hourly_price,
+            max_instances,
+            autoscaled,
+            node_selector: pool.map_or_else(LabelSelector::default, |pool| selector(&[("pool", &pool.to_string())])),
+            ..offer(name, "")
+        })
 }
 
 pub fn any_node(name: &'static str) -> impl Strategy<Value = Node> {
-    (
-        0u8..2,
-        0u32..9,
-        0u64..5,
-        prop::bool::weighted(0.9),
-        prop::bool::weighted(0.1),
-    )
-        .prop_map(move |(pool, free, memory, schedulable, tainted)| {
-            let taint = Taint {
-                key: "t".into(),
-                value: String::new(),
-                effect: Effect::NoSchedule,
-            };
+    (0u8..2, 0u32..9, 0u64..5, prop::bool::weighted(0.9), prop::bool::weighted(0.1)).prop_map(
+        move |(pool, free, memory, schedulable, tainted)| {
+            let taint = Taint { key: "t".into(), value: String::new(), effect: Effect::NoSchedule };
             Node {
                 labels: labels(&[("pool", &pool.to_string())]),
                 schedulable,
                 taints: if tainted { vec![taint] } else { vec![] },
-                free: Resources {
-                    memory_bytes: memory * GIB,
-                    ..node(name, free).free
-                },
+                free: Resources { memory_bytes: memory * GIB, ..node(name, free).free },
                 ..node(name, free)
             }
-        })
+        },
+    )
 }
 
 fn any_exhausted() -> impl Strategy<Value = Exhausted> {
-    (
-        prop_oneof![Just("a"), Just("b")],
-        1u32..5,
-        0u64..3,
-        -1i64..2,
-        option::weighted(0.3, Just(id("m"))),
-    )
-        .prop_map(|(offer, accelerators, memory, until, only_for)| Exhausted {
+    (prop_oneof![Just("a"), Just("b")], 1u32..5, 0u64..3, -1i64..2, option::weighted(0.3, Just(id("m")))).prop_map(
+        |(offer, accelerators, memory, until, only_for)| Exhausted {
             offer: offer.into(),
-            size: Size {
-                accelerators,
-                resources: Resources {
-                    memory_bytes: memory * GIB,
-                    ..Resources::default()
-                },
-            },
+            size: Size { accelerators, resources: Resources { memory_bytes: memory * GIB, ..Resources::default() } },
             only_for,
             until: Timestamp(NOW.0 + until),
             attempts: 1,
             reason: "CapacityExhausted".into(),
-        })
+        },
+    )
 }
 
 /// A target of any kind; nearly always one that can be used.
 pub fn any_target(name: &'static str) -> impl Strategy<Value = Target> {
     let nodes = option::weighted(0.8, vec![any_node("n1"), any_node("n2")]);
-    let place = (
-        0..CLOUDS.len(),
-        prop::bool::weighted(0.9),
-        prop::bool::weighted(0.9),
-        0u8..10,
-        0u8..10,
-    );
-    (
-        place,
-        (any_offer("a"), option::of(any_offer("b"))),
-        nodes,
-        vec(any_exhausted(), 0..2),
+    let place = (0..CLOUDS.len(), prop::bool::weighted(0.9), prop::bool::weighted(0.9), 0u8..10, 0u8..10);
+    (place, (any_offer("a"), option::of(any_offer("b"))), nodes, vec(any_exhausted(), 0..2)).prop_map(
+        move |((place, allowed, ready, tainted, engine), (first, second), nodes, exhausted)| {
+            let (cloud, region) = CLOUDS[place];
+            let taint = Taint { key: "t".into(), value: String::new(), effect: Effect::NoPlacement };
+            Target {
+                labels: labels(&[("cloud", cloud)]),
+                state: if ready { TargetState::Ready } else { not_ready(NOW) },
+                allowed_namespaces: allowed.then(LabelSelector::default),
+                taints: if tainted == 0 { vec![taint] } else { vec![] },
+                offers: std::iter::once(first).chain(second).collect(),
+                nodes,
+                exhausted,
+                engines: (engine == 0).then(|| BTreeSet::from(["custom".to_owned()])),
+                ..target(name, cloud, region, "")
+            }
+        },
     )
-        .prop_map(
-            move |((place, allowed, ready, tainted, engine), (first, second), nodes, exhausted)| {
-                let (cloud, region) = CLOUDS[place];
-                let taint = Taint {
-                    key: "t".into(),
-                    value: String::new(),
-                    effect: Effect::NoPlacement,
-                };
-                Target {
-                    labels: labels(&[("cloud", cloud)]),
-                    state: if ready {
-                        TargetState::Ready
-                    } else {
-                        not_ready(NOW)
-                    },
-                    allowed_namespaces: allowed.then(LabelSelector::default),
-                    taints: if tainted == 0 { vec![taint] } else { vec![] },
-                    offers: std::iter::once(first).chain(second).collect(),
-                    nodes,
-                    exhausted,
-                    engines: (engine == 0).then(|| BTreeSet::from(["custom".to_owned()])),
-                    ..target(name, cloud, region, "")
-                }
-            },
-        )
 }
 
 pub fn any_rules() -> impl Strategy<Value = Rules> {
-    let clouds = option::weighted(
-        0.2,
-        btree_set(
-            prop_oneof![Just("aws".to_owned()), Just("gcp".to_owned())],
-            1..3,
-        ),
-    );
-    let jurisdictions = option::weighted(
-        0.3,
-        btree_set(
-            prop_oneof![Just("EU".to_owned()), Just("US".to_owned())],
-            1..3,
-        ),
-    );
+    let clouds = option::weighted(0.2, btree_set(prop_oneof![Just("aws".to_owned()), Just("gcp".to_owned())], 1..3));
+    let jurisdictions =
+        option::weighted(0.3, btree_set(prop_oneof![Just("EU".to_owned()), Just("US".to_owned())], 1..3));
     let deny = prop_oneof![3 => Just(vec![]), 1 => Just(vec![pattern("us-*")])];
     let allow = option::weighted(0.2, Just(vec![pattern("e*"), pattern("us-east-1")]));
     let prefer = vec((0..CLOUDS.len(), any::<bool>(), 0u32..40), 0..3);
     let selects = prop_oneof![4 => Just(vec![]), 1 => Just(vec![("cloud", "aws")])];
-    (
-        clouds,
-        jurisdictions,
-        deny,
-        allow,
-        prefer,
-        selects,
-        any::<bool>(),
-        prop::bool::weighted(0.2),
-    )
-        .prop_map(
-            |(
-                clouds,
-                jurisdictions,
-                deny_regions,
-                allow_regions,
-                prefer,
-                selects,
-                spot,
-                tolerant,
-            )| Rules {
-                target_selector: selector(&selects),
-                clouds,
-                allow_regions,
-                deny_regions,
-                prefer: prefer
-                    .into_iter()
-                    .enumerate()
-                    .map(
-                        |(index, (place, whole_cloud, premium_percent))| Preference {
-                            name: format!("p{index}"),
-                            cloud: Some(CLOUDS[place].0.to_owned()),
-                            region: (!whole_cloud).then(|| pattern(CLOUDS[place].1)),
-                            premium_percent,
-                        },
-                    )
-                    .collect(),
-                jurisdictions,
-                capacity_types: if spot {
-                    BTreeSet::from([
-                        CapacityType::Spot,
-                        CapacityType::OnDemand,
-                        CapacityType::Reserved,
-                    ])
-                } else {
-                    BTreeSet::from([CapacityType::OnDemand, CapacityType::Reserved])
-                },
-                target_tolerations: if tolerant {
-                    vec![Toleration {
-                        operator: TolerationOperator::Exists,
-                        ..Toleration::default()
-                    }]
-                } else {
-                    vec![]
-                },
+    (clouds, jurisdictions, deny, allow, prefer, selects, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
+        |(clouds, jurisdictions, deny_regions, allow_regions, prefer, selects, spot, tolerant)| Rules {
+            target_selector: selector(&selects),
+            clouds,
+            allow_regions,
+            deny_regions,
+            prefer: prefer
+                .into_iter()
+                .enumerate()
+                .map(|(index, (place, whole_cloud, premium_percent))| Preference {
+                    name: format!("p{index}"),
+                    cloud: Some(CLOUDS[place].0.to_owned()),
+                    region: (!whole_cloud).then(|| pattern(CLOUDS[place].1)),
+                    premium_percent,
+                })
+                .collect(),
+            jurisdictions,
+            capacity_types: if spot {
+                BTreeSet::from([CapacityType::Spot, CapacityType::OnDemand, CapacityType::Reserved])
+            } else {
+                BTreeSet::from([CapacityType::OnDemand, CapacityType::Reserved])
             },
-        )
+            target_tolerations: if tolerant {
+                vec![Toleration { operator: TolerationOperator::Exists, ..Toleration::default() }]
+            } else {
+                vec![]
+            },
+        },
+    )
 }
 
 pub fn any_shapes() -> impl Strategy<Value = Vec<Shape>> {
-    let shape = (
-        prop_oneof![4 => Just("H100"), 1 => Just("L4")],
-        1u32..5,
-        1u64..4,
-    );
+    let shape = (prop_oneof![4 => Just("H100"), 1 => Just("L4")], 1u32..5, 1u64..4);
     vec(shape, 1..3).prop_map(|shapes| {
         let named = shapes.into_iter().enumerate();
         named
@@ -269,95 +168,55 @@ fn shape_of(index: usize, kind: &str, count: u32) -> Shape {
 
 /// A deployment `m` of at most three replicas.
 pub fn any_deployment() -> impl Strategy<Value = Deployment> {
-    let objective = prop_oneof![
-        Just(Objective::HourlyCost),
-        Just(Objective::CostPerMillionTokens)
-    ];
-    let budget = option::weighted(
-        0.3,
-        (1u64..20).prop_map(|dollars| MicroDollars(dollars * 1_000_000)),
-    );
-    (
-        any_rules(),
-        any_shapes(),
-        1u32..4,
-        0u64..3,
-        objective,
-        budget,
+    let objective = prop_oneof![Just(Objective::HourlyCost), Just(Objective::CostPerMillionTokens)];
+    let budget = option::weighted(0.3, (1u64..20).prop_map(|dollars| MicroDollars(dollars * 1_000_000)));
+    (any_rules(), any_shapes(), 1u32..4, 0u64..3, objective, budget).prop_map(
+        |(rules, shapes, replicas, memory, objective, max_hourly_cost)| Deployment {
+            rules,
+            shapes,
+            replicas,
+            resources: Resources { memory_bytes: memory * GIB, ..Resources::default() },
+            objective,
+            max_hourly_cost,
+            ..deployment("m")
+        },
     )
-        .prop_map(
-            |(rules, shapes, replicas, memory, objective, max_hourly_cost)| Deployment {
-                rules,
-                shapes,
-                replicas,
-                resources: Resources {
-                    memory_bytes: memory * GIB,
-                    ..Resources::default()
-                },
-                objective,
-                max_hourly_cost,
-                ..deployment("m")
-            },
-        )
 }
 
 /// Endpoints of others that hold room and are not bound yet.
 pub fn any_neighbour() -> impl Strategy<Value = Endpoint> {
-    let place = (
-        prop_oneof![Just("t0"), Just("t1"), Just("t2")],
-        prop_oneof![Just("a"), Just("b"), Just("gone")],
-    );
-    (
-        place,
-        1u32..4,
-        0u64..3,
-        1u32..3,
-        0u32..1_000,
-        prop::bool::weighted(0.1),
+    let place = (prop_oneof![Just("t0"), Just("t1"), Just("t2")], prop_oneof![Just("a"), Just("b"), Just("gone")]);
+    (place, 1u32..4, 0u64..3, 1u32..3, 0u32..1_000, prop::bool::weighted(0.1)).prop_map(
+        |((target, offer), count, memory, replicas, number, unschedulable)| {
+            let placement = Placement {
+                target: target.into(),
+                offer: offer.into(),
+                shape: "s".into(),
+                accelerator: accelerator("H100", count),
+                capacity_type: CapacityType::OnDemand,
+                slot: 0,
+                replicas,
+                replica_cost: None,
+                hourly_cost: None,
+            };
+            let other = Deployment {
+                resources: Resources { memory_bytes: memory * GIB, ..Resources::default() },
+                ..deployment(&format!("other-{number}"))
+            };
+            Endpoint {
+                unschedulable,
+                ever_ready: true,
+                bound: BTreeMap::new(),
+                ..Endpoint::planned(format!("other-{number}"), &other, &placement, None, NOW)
+            }
+        },
     )
-        .prop_map(
-            |((target, offer), count, memory, replicas, number, unschedulable)| {
-                let placement = Placement {
-                    target: target.into(),
-                    offer: offer.into(),
-                    shape: "s".into(),
-                    accelerator: accelerator("H100", count),
-                    capacity_type: CapacityType::OnDemand,
-                    slot: 0,
-                    replicas,
-                    replica_cost: None,
-                    hourly_cost: None,
-                };
-                let other = Deployment {
-                    resources: Resources {
-                        memory_bytes: memory * GIB,
-                        ..Resources::default()
-                    },
-                    ..deployment(&format!("other-{number}"))
-                };
-                Endpoint {
-                    unschedulable,
-                    ever_ready: true,
-                    bound: BTreeMap::new(),
-                    ..Endpoint::planned(format!("other-{number}"), &other, &placement, None, NOW)
-                }
-            },
-        )
 }
 
 /// Targets `t0` to `t2`.
 pub fn any_targets() -> impl Strategy<Value = Vec<Target>> {
-    (
-        any_target("t0"),
-        any_target("t1"),
-        option::of(any_target("t2")),
-    )
-        .prop_map(|(first, second, third)| {
-            [Some(first), Some(second), third]
-                .into_iter()
-                .flatten()
-                .collect()
-        })
+    (any_target("t0"), any_target("t1"), option::of(any_target("t2")))
+        .prop_map(|(first, second, third)| [Some(first), Some(second), third].into_iter().flatten().collect())
 }
 
 /// Everything that a plan of `m` depends on.
