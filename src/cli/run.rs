@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::v1alpha1::{ModelDeployment, names};
 use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
-use crate::controller::context::{Context, Settings};
 use crate::controller;
+use crate::controller::context::{Context, Settings};
 use crate::kube_ext::client::{WriteGate, call, client};
 use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
@@ -67,7 +67,8 @@ fn install_id(text: &str) -> Result<String, String> {
 /// When the hub cannot be reached at the start, the listener cannot be opened, or the lease is lost.
 pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     logging::init(args.log_format, &args.log)?;
-    let config = Config::infer().await.context("no way to reach the hub: neither a pod's service account nor a kubeconfig")?;
+    let config =
+        Config::infer().await.context("no way to reach the hub: neither a pod's service account nor a kubeconfig")?;
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::new(&["hub", "leader election"]);
     let stop = CancellationToken::new();
@@ -75,7 +76,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
-    let server = tokio::spawn(server::serve(listener, Arc::clone(&metrics), readiness.clone(), stop.clone().cancelled_owned()));
+    let server =
+        tokio::spawn(server::serve(listener, Arc::clone(&metrics), readiness.clone(), stop.clone().cancelled_owned()));
 
     let probe = client(config.clone(), Arc::new(|| false))?;
     let hub_uid = hub_uid(&probe).await?;
@@ -136,7 +138,8 @@ async fn lead(
 
 async fn hub_uid(client: &Client) -> anyhow::Result<String> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let namespace = call("get namespace kube-system", api.get("kube-system")).await.context("the hub does not answer")?;
+    let namespace =
+        call("get namespace kube-system", api.get("kube-system")).await.context("the hub does not answer")?;
     namespace.uid().context("the hub's namespace kube-system has no UID")
 }
 

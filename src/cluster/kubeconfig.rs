@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use kube::Config;
-use kube::config::{AuthInfo, Cluster, Kubeconfig, KubeConfigOptions};
+use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig};
 
 /// Larger kubeconfigs are refused unread.
 const MAX_BYTES: usize = 256 * 1024;
@@ -103,14 +103,15 @@ pub async fn parse(bytes: &[u8], allowed: &AllowedKubeconfig) -> Result<Config, 
     }
     let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::unusable("it is not UTF-8 text"))?;
     // The parser's own message may quote the text, and with it a token.
-    let kubeconfig = Kubeconfig::from_yaml(text).map_err(|_| KubeconfigError::unusable("it is not a valid kubeconfig in YAML"))?;
+    let kubeconfig =
+        Kubeconfig::from_yaml(text).map_err(|_| KubeconfigError::unusable("it is not a valid kubeconfig in YAML"))?;
     let (cluster, user) = current(&kubeconfig)?;
     check_cluster(cluster, allowed)?;
     check_user(user, allowed)?;
     // The loader takes the same entries that were checked: the first of each name.
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(|_| KubeconfigError::unusable("its certificate or key data cannot be read; they must be base64 of PEM"))
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(|_| {
+        KubeconfigError::unusable("its certificate or key data cannot be read; they must be base64 of PEM")
+    })
 }
 
 /// The cluster and user of the current context.

@@ -253,7 +253,9 @@ impl Context {
         self.queues.targets.add(Key::of(target.as_ref()), ());
         let decided_by_spec = match change {
             Change::Upserted { old: Some(old), new } => {
-                old.spec != new.spec || old.labels() != new.labels() || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
+                old.spec != new.spec
+                    || old.labels() != new.labels()
+                    || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
             }
             Change::Upserted { old: None, .. } | Change::Deleted(_) => true,
         };

@@ -329,9 +329,11 @@ pub fn resource_name(target: &ServingTarget, offer_name: &str) -> String {
 }
 
 fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
-    let only_for = entry.only_for.as_deref().and_then(|id| id.split_once('/')).map(|(namespace, name)| {
-        planner::DeploymentId { namespace: namespace.to_owned(), name: name.to_owned() }
-    });
+    let only_for = entry
+        .only_for
+        .as_deref()
+        .and_then(|id| id.split_once('/'))
+        .map(|(namespace, name)| planner::DeploymentId { namespace: namespace.to_owned(), name: name.to_owned() });
     planner::Exhausted {
         offer: entry.offer.clone(),
         size: planner::Size {

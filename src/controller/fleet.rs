@@ -91,11 +91,8 @@ impl Fleet {
     /// An endpoint is new or changed; `deployment` is its owner, if that is known.
     pub fn endpoint_changed(&self, endpoint: &InferenceEndpoint, deployment: Option<&ModelDeployment>) {
         let mut inner = self.lock();
-        let bound = inner
-            .fleet
-            .endpoint(&convert::endpoint_key(endpoint))
-            .map(|known| known.bound.clone())
-            .unwrap_or_default();
+        let bound =
+            inner.fleet.endpoint(&convert::endpoint_key(endpoint)).map(|known| known.bound.clone()).unwrap_or_default();
         inner.fleet.upsert_endpoint(convert::endpoint(endpoint, deployment, bound));
     }
 
@@ -109,7 +106,8 @@ impl Fleet {
     /// A target, its connection or its facts changed.
     pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) {
         let mut inner = self.lock();
-        let facts = connection.and_then(|connection| connection.provider.as_ref()).and_then(|provider| provider.facts());
+        let facts =
+            connection.and_then(|connection| connection.provider.as_ref()).and_then(|provider| provider.facts());
         let converted = convert::target(target, connection, facts.as_deref());
         let name = converted.name.clone();
         inner.fleet.upsert_target(converted);

@@ -97,10 +97,22 @@ fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinS
     workers.spawn(work(Arc::clone(&context.queues.deployments), controller, concurrency, rank, Arc::clone(metrics)));
 
     let controller = Arc::new(serving_target::TargetController::new(Arc::clone(context)));
-    workers.spawn(work(Arc::clone(&context.queues.targets), controller, concurrency, |_: &Key| (), Arc::clone(metrics)));
+    workers.spawn(work(
+        Arc::clone(&context.queues.targets),
+        controller,
+        concurrency,
+        |_: &Key| (),
+        Arc::clone(metrics),
+    ));
 
     let controller = Arc::new(inference_endpoint::EndpointController::new(Arc::clone(context)));
-    workers.spawn(work(Arc::clone(&context.queues.endpoints), controller, concurrency, |_: &Key| (), Arc::clone(metrics)));
+    workers.spawn(work(
+        Arc::clone(&context.queues.endpoints),
+        controller,
+        concurrency,
+        |_: &Key| (),
+        Arc::clone(metrics),
+    ));
 }
 
 fn prune_namespace(namespace: &mut Namespace) {

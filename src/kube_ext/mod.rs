@@ -8,4 +8,3 @@ pub mod patch;
 pub mod queue;
 pub mod watch;
 pub mod workers;
-

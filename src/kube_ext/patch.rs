@@ -40,9 +40,6 @@ mod tests {
     fn a_removed_field_becomes_null_and_a_list_is_replaced() {
         let from = json!({"keep": 1, "gone": 2, "list": [1, 2], "deep": {"x": 1, "y": 2}});
         let to = json!({"keep": 1, "list": [2], "deep": {"x": 1}, "new": "n"});
-        assert_eq!(
-            merge_patch(&from, &to),
-            Some(json!({"gone": null, "list": [2], "deep": {"y": null}, "new": "n"}))
-        );
+        assert_eq!(merge_patch(&from, &to), Some(json!({"gone": null, "list": [2], "deep": {"y": null}, "new": "n"})));
     }
 }

@@ -339,12 +339,12 @@ mod tests {
     async fn an_earlier_delay_wins_and_news_beats_a_delay() {
         let queue = Ranked::default();
         let start = Instant::now();
-        queue.add_after("a", 1, Duration::from_secs(60));
+        queue.add_after("a", 1, Duration::from_mins(1));
         queue.add_after("a", 1, Duration::from_secs(5));
         queue.add_after("a", 1, Duration::from_secs(30));
         popped(&queue).await;
         assert_eq!(start.elapsed(), Duration::from_secs(5));
-        queue.done(&"a", 1, Outcome::Again(Duration::from_secs(60)));
+        queue.done(&"a", 1, Outcome::Again(Duration::from_mins(1)));
         queue.add("a", 1);
         popped(&queue).await;
         assert_eq!(start.elapsed(), Duration::from_secs(5));

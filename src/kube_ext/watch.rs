@@ -59,10 +59,8 @@ fn handle<K>(
                 }
             }
             Err(invalid) => {
-                let key = Key::new(
-                    invalid.metadata.namespace.unwrap_or_default(),
-                    invalid.metadata.name.unwrap_or_default(),
-                );
+                let key =
+                    Key::new(invalid.metadata.namespace.unwrap_or_default(), invalid.metadata.name.unwrap_or_default());
                 tracing::warn!(kind, object = %key, error = invalid.error, "object cannot be read; its last good state is kept");
                 cache.keep(key);
             }

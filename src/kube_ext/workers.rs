@@ -84,9 +84,7 @@ where
     let _active = metrics.active_worker(C::NAME);
     let span = tracing::info_span!("reconcile", controller = C::NAME, object = %key);
     let result = match decision {
-        Ok(decision) => {
-            AssertUnwindSafe(controller.act(key, decision)).catch_unwind().instrument(span.clone()).await
-        }
+        Ok(decision) => AssertUnwindSafe(controller.act(key, decision)).catch_unwind().instrument(span.clone()).await,
         Err(panic) => Err(panic),
     };
     let _entered = span.enter();

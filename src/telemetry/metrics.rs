@@ -134,7 +134,11 @@ impl Metrics {
             self.provider_time.clone(),
         );
         r.register("roadstead_placements", "Endpoints that were decided, by reason", self.placements.clone());
-        r.register("roadstead_planning_duration_seconds", "Time of planning one deployment", self.planning_time.clone());
+        r.register(
+            "roadstead_planning_duration_seconds",
+            "Time of planning one deployment",
+            self.planning_time.clone(),
+        );
         r.register("roadstead_endpoints_abandoned", "Endpoints released by hand", self.abandoned.clone());
         r.register("roadstead_target_ready", "1 while a target can be used", self.target_ready.clone());
     }
@@ -164,7 +168,7 @@ impl Metrics {
     }
 
     /// A worker is active until the returned guard is dropped.
-    #[must_use] 
+    #[must_use]
     pub fn active_worker(&self, controller: &'static str) -> ActiveWorker {
         let gauge = self.active.get_or_create(&ControllerLabels { controller }).clone();
         gauge.inc();

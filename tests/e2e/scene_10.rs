@@ -7,16 +7,14 @@ use roadstead_ground::fake_node::FakeNode;
 use roadstead_ground::ground::GPU;
 use serde_json::json;
 
-use super::stage::{SOON, Stage, candidate, condition, deployment, placed_on, tells};
+use super::stage::{SOON, Stage, candidate, condition, deployment, on_member, placed_on, tells};
 
 pub fn refused_place(stage: &Stage) -> anyhow::Result<()> {
     let east = stage.ground.member("east")?;
-    east.set_accelerators(GPU, 0)?;
     // Room in every number that is counted, and none for a single pod.
     let full = json!({GPU: "8", "cpu": "64", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "0"});
     let _node = FakeNode::add(east, "full", &json!({}), &full)?;
-    stage.until("east's capacity is seen", SOON, || Ok(())).ok();
-    std::thread::sleep(Duration::from_secs(2));
+    stage.only_accelerators("east", 0)?;
     stage.apply(&deployment("llama", &json!({})))?;
     stage.until("east is chosen first", SOON, || {
         ensure!(placed_on(&stage.deployment("llama")?) == "east");
@@ -32,7 +30,7 @@ pub fn refused_place(stage: &Stage) -> anyhow::Result<()> {
     exhausted["until"].as_str().context("until when?")?;
     tells(&refused["message"], &["until"]).or_else(|_| tells(&refused["message"], &["left alone"]))?;
     stage.until("nothing is left on east", SOON, || {
-        ensure!(stage.on_member(east)?.is_empty());
+        ensure!(on_member(east)?.is_empty());
         Ok(())
     })
 }
@@ -47,7 +45,7 @@ pub fn what_was_ready_stays(stage: &Stage) -> anyhow::Result<()> {
     east.kubectl(&["uncordon", &east.node()])?;
     result?;
     stage.ready("llama")?;
-    ensure!(stage.on_member(stage.ground.member("west")?)?.is_empty(), "it was doubled");
+    ensure!(on_member(stage.ground.member("west")?)?.is_empty(), "it was doubled");
     Ok(())
 }
 
@@ -60,6 +58,6 @@ fn lost(stage: &Stage) -> anyhow::Result<()> {
         ensure!(ready["reason"] == "InsufficientCapacity" && placed_on(&object) == "east", "{ready}");
         Ok(())
     })?;
-    ensure!(stage.on_member(stage.ground.member("west")?)?.is_empty(), "it went elsewhere");
+    ensure!(on_member(stage.ground.member("west")?)?.is_empty(), "it went elsewhere");
     Ok(())
 }

@@ -35,7 +35,7 @@ fn placed_untouched(stage: &Stage) -> anyhow::Result<()> {
 
 pub fn too_few_accelerators(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
-    west.set_accelerators(GPU, 1)?;
+    stage.only_accelerators("west", 1)?;
     stage.apply(&deployment("big", &on_west(json!({"replicas": 2}))))?;
     pending(stage, &["2", "1"])?;
     west.set_accelerators(GPU, 2)?;
@@ -44,12 +44,12 @@ pub fn too_few_accelerators(stage: &Stage) -> anyhow::Result<()> {
 
 pub fn too_few_on_one_node(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
-    west.set_accelerators(GPU, 1)?;
     let one = json!({GPU: "1", "cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "10"});
     let mut nodes = Vec::new();
     for index in 0..7 {
         nodes.push(FakeNode::add(west, &format!("small-{index}"), &json!({}), &one)?);
     }
+    stage.only_accelerators("west", 1)?;
     let shape = json!({"shapes": [{"name": "two", "accelerator": {"type": "H100", "count": 2}}]});
     stage.apply(&deployment("big", &on_west(json!({"serving": shape}))))?;
     pending(stage, &["8", "2 H100"])?;

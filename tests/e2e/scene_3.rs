@@ -1,12 +1,10 @@
 //! Edits: a forbidden place is replaced before it is removed; images and arguments change in place.
 
-use std::time::Duration;
-
 use anyhow::{Context, ensure};
 use roadstead_ground::ground::GPU;
 use serde_json::json;
 
-use super::stage::{SOON, Stage, TEAM, condition, deployment, placed_on};
+use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member, placed_on};
 
 pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
@@ -20,7 +18,7 @@ pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
             serde_json::from_str(&stage.ground.hub.kubectl(&["get", "iep", "-n", TEAM, "-o", "json"])?)?;
         let items = endpoints["items"].as_array().context("no list")?;
         let new = items.iter().find(|one| one["spec"]["target"] == "west").context("no replacement yet")?;
-        let old = stage.on_member(east)?;
+        let old = on_member(east)?;
         // At no time may both be missing: either the old one is there, or the new one is ready.
         let new_ready = condition(new, "Ready")["status"] == "True";
         assert!(new_ready || old.len() == 1, "the old endpoint went before the new one was ready");
@@ -28,7 +26,7 @@ pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
         Ok(())
     })?;
     stage.until("nothing is left behind on east", SOON, || {
-        ensure!(stage.on_member(east)?.is_empty() && stage.on_member(west)?.len() == 1);
+        ensure!(on_member(east)?.is_empty() && on_member(west)?.len() == 1);
         let object = stage.deployment("llama")?;
         ensure!(object["status"]["placements"].as_array().is_some_and(|all| all.len() == 1));
         ensure!(object["status"]["releasing"].is_null());
@@ -50,14 +48,20 @@ pub fn edits_update_in_place(stage: &Stage) -> anyhow::Result<()> {
     stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=4096"]}}}))?;
     let after = stage.ready("llama")?;
     ensure!(after["status"]["placements"][0]["endpoint"] == endpoint, "it was replaced instead");
-    let args = east.kubectl(&["get", "deploy", "-n", "roadstead", "-o", "jsonpath={.items[0].spec.template.spec.containers[0].args}"])?;
+    let args = east.kubectl(&[
+        "get",
+        "deploy",
+        "-n",
+        "roadstead",
+        "-o",
+        "jsonpath={.items[0].spec.template.spec.containers[0].args}",
+    ])?;
     ensure!(args.contains("--max-model-len=4096"), "{args}");
     ensure!(stage.ask("llama")?.status == 200);
 
     // The only accelerator is its own: it restarts in place, and says so.
     east.set_accelerators(GPU, 1)?;
-    stage.until("the hub has seen that nothing is spare", Duration::from_secs(10), || Ok(())).ok();
-    std::thread::sleep(Duration::from_secs(2));
+    stage.capacity_is_seen("east", &[0])?;
     stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=8192"], "env": [{"name": "ENGINE_STARTUP_SECONDS", "value": "3"}]}}}))?;
     stage.until("it says that it restarts in place", SOON, || {
         let ready = condition(&stage.deployment("llama")?, "Ready");

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use roadstead_ground::ground::GPU;
 use serde_json::json;
 
-use super::stage::{SOON, Stage, condition, deployment, placed_on, tells};
+use super::stage::{SOON, Stage, condition, deployment, placed_on, pods, tells};
 
 fn only_west(priority: i32) -> serde_json::Value {
     json!({"priority": priority, "placement": {"clouds": {"allow": ["gcp"]}}})
@@ -20,7 +20,7 @@ fn waits(stage: &Stage, name: &str) -> anyhow::Result<serde_json::Value> {
 
 pub fn priority_decides(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
-    west.set_accelerators(GPU, 0)?;
+    stage.only_accelerators("west", 0)?;
     stage.apply(&deployment("first-low", &only_west(0)))?;
     waits(stage, "first-low")?;
     stage.apply(&deployment("second-high", &only_west(10)))?;
@@ -32,13 +32,13 @@ pub fn priority_decides(stage: &Stage) -> anyhow::Result<()> {
 
 pub fn what_runs_keeps_its_place(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
-    west.set_accelerators(GPU, 1)?;
+    stage.only_accelerators("west", 1)?;
     stage.apply(&deployment("low", &only_west(0)))?;
     stage.ready("low")?;
-    let pods = stage.pods(west)?;
+    let before = pods(west)?;
     stage.apply(&deployment("high", &only_west(100)))?;
     let waiting = waits(stage, "high")?;
     tells(&condition(&waiting, "Placed")["message"], &["low", "lower priority"])?;
-    ensure!(stage.pods(west)? == pods, "the incumbent was touched");
+    ensure!(pods(west)? == before, "the incumbent was touched");
     stage.ready("low").map(drop)
 }

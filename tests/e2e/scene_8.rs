@@ -4,7 +4,7 @@ use anyhow::ensure;
 use roadstead_ground::ground::SYSTEM;
 use serde_json::json;
 
-use super::stage::{SOON, Stage, condition, deployment};
+use super::stage::{SOON, Stage, condition, deployment, on_member, pods};
 
 fn reason(stage: &Stage, expected: &str) -> anyhow::Result<()> {
     stage.until(&format!("east says {expected}"), SOON, || {
@@ -19,13 +19,13 @@ fn reason(stage: &Stage, expected: &str) -> anyhow::Result<()> {
     })
 }
 
-fn healed(stage: &Stage, pods: &str) -> anyhow::Result<()> {
+fn healed(stage: &Stage, before: &str) -> anyhow::Result<()> {
     stage.ground.put_kubeconfig("east", &stage.ground.member_kubeconfig("east", "24h")?)?;
     stage.condition("servingtarget", "", "east", "Ready", "True", SOON)?;
     stage.ready("llama")?;
-    ensure!(stage.pods(stage.ground.member("east")?)? == pods, "a pod was touched");
+    ensure!(pods(stage.ground.member("east")?)? == before, "a pod was touched");
     for other in ["west", "north"] {
-        ensure!(stage.on_member(stage.ground.member(other)?)?.is_empty(), "it was doubled on {other}");
+        ensure!(on_member(stage.ground.member(other)?)?.is_empty(), "it was doubled on {other}");
     }
     Ok(())
 }
@@ -34,29 +34,35 @@ pub fn broken_credentials(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;
-    let pods = stage.pods(east)?;
+    let before = pods(east)?;
     let good = stage.ground.member_kubeconfig("east", "24h")?;
 
     stage.ground.put_kubeconfig("east", "not: a: kubeconfig")?;
     reason(stage, "KubeconfigInvalid")?;
-    healed(stage, &pods)?;
-    stage.ground.put_kubeconfig("east", &good.replace("token:", "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [/tmp/roadstead-exec]}, token:"))?;
+    healed(stage, &before)?;
+    stage.ground.put_kubeconfig(
+        "east",
+        &good.replace(
+            "token:",
+            "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [/tmp/roadstead-exec]}, token:",
+        ),
+    )?;
     reason(stage, "KubeconfigRefused")?;
-    healed(stage, &pods)?;
+    healed(stage, &before)?;
     stage.ground.put_kubeconfig("east", &east.kubeconfig_with("an.expired.token")?)?;
     reason(stage, "Unauthorized")?;
     let object = stage.deployment("llama")?;
     ensure!(object["status"]["placements"].as_array().is_some_and(|all| all.len() == 1), "{object}");
-    healed(stage, &pods)?;
+    healed(stage, &before)?;
     stage.ground.hub.kubectl(&["delete", "secret", "east", "-n", SYSTEM])?;
     reason(stage, "CredentialsMissing")?;
-    healed(stage, &pods)
+    healed(stage, &before)
 }
 
 pub fn another_cluster(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
-    let pods = stage.pods(stage.ground.member("east")?)?;
+    let before = pods(stage.ground.member("east")?)?;
     // North itself is not a target now, or the twin would be what is noticed.
     stage.ground.hub.kubectl(&["delete", "servingtarget", "north", "--timeout=30s"])?;
     stage.ground.put_kubeconfig("east", &stage.ground.member_kubeconfig("north", "24h")?)?;
@@ -65,6 +71,6 @@ pub fn another_cluster(stage: &Stage) -> anyhow::Result<()> {
         ensure!(ready["reason"] == "IdentityChanged", "{ready}");
         Ok(())
     })?;
-    ensure!(stage.on_member(stage.ground.member("north")?)?.is_empty(), "it was doubled on north");
-    healed(stage, &pods)
+    ensure!(on_member(stage.ground.member("north")?)?.is_empty(), "it was doubled on north");
+    healed(stage, &before)
 }

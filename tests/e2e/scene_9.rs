@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use roadstead_ground::client::chat;
 use serde_json::{Value, json};
 
-use super::stage::{SOON, Stage, TEAM, condition, deployment, placed_on};
+use super::stage::{SOON, Stage, TEAM, condition, deployment, placed_on, pods};
 
 pub fn rebuilt_hub(stage: &Stage) -> anyhow::Result<()> {
     let plain = deployment("plain", &json!({}));
@@ -17,7 +17,9 @@ pub fn rebuilt_hub(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&moved)?;
     stage.until("the replacement is over", SOON, || {
         let object = stage.deployment("moved")?;
-        ensure!(placed_on(&object) == "west" && object["status"]["placements"].as_array().is_some_and(|all| all.len() == 1));
+        ensure!(
+            placed_on(&object) == "west" && object["status"]["placements"].as_array().is_some_and(|all| all.len() == 1)
+        );
         ensure!(condition(&object, "Ready")["status"] == "True" && object["status"]["releasing"].is_null());
         Ok(())
     })?;
@@ -69,6 +71,6 @@ fn served(stage: &Stage, name: &str) -> anyhow::Result<(String, String)> {
 }
 
 fn all_pods(stage: &Stage) -> anyhow::Result<String> {
-    let pods: anyhow::Result<Vec<String>> = stage.ground.members.iter().map(|member| stage.pods(member)).collect();
+    let pods: anyhow::Result<Vec<String>> = stage.ground.members.iter().map(pods).collect();
     Ok(pods?.join("\n"))
 }

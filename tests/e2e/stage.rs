@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// The namespace of the scenes' deployments.
 pub const TEAM: &str = "team";
 /// Generous: on a busy machine everything takes its time.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// The ground with the operator on it.
 pub struct Stage {
@@ -66,6 +66,25 @@ impl Stage {
         Ok(())
     }
 
+    /// Gives a member so many accelerators before its target is declared anew: the hub knows no other number then.
+    pub fn only_accelerators(&self, name: &str, count: u32) -> anyhow::Result<()> {
+        self.ground.hub.kubectl(&["delete", "servingtarget", name, "--timeout=30s"])?;
+        self.ground.member(name)?.set_accelerators(GPU, count)?;
+        self.targets()?;
+        self.condition("servingtarget", "", name, "Ready", "True", SOON).map(drop)
+    }
+
+    /// Waits until the target's status shows nodes with these numbers of free accelerators; it is written once a minute.
+    pub fn capacity_is_seen(&self, name: &str, free: &[u64]) -> anyhow::Result<()> {
+        self.until(&format!("{name} shows {free:?} free"), Duration::from_secs(90), || {
+            let target = self.ground.get("servingtarget", "", name)?;
+            let nodes = target["status"]["capacity"][0]["nodes"].as_array().cloned().unwrap_or_default();
+            let shown: Vec<u64> = nodes.iter().filter_map(|node| node["free"].as_u64()).collect();
+            ensure!(shown == free, "{shown:?}");
+            Ok(())
+        })
+    }
+
     fn target(&self, name: &str, cloud: &str, region: &str, price: &str) -> anyhow::Result<()> {
         self.apply(&json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
@@ -92,12 +111,6 @@ impl Stage {
     /// Merges `change` into a deployment of the team.
     pub fn edit(&self, name: &str, change: &Value) -> anyhow::Result<()> {
         let args = ["patch", "mdep", name, "-n", TEAM, "--type=merge", "-p", &change.to_string()];
-        self.ground.hub.kubectl(&args).map(drop)
-    }
-
-    /// Merges `change` into a target.
-    pub fn edit_target(&self, name: &str, change: &Value) -> anyhow::Result<()> {
-        let args = ["patch", "servingtarget", name, "--type=merge", "-p", &change.to_string()];
         self.ground.hub.kubectl(&args).map(drop)
     }
 
@@ -144,18 +157,6 @@ impl Stage {
         chat(url, Some(&self.ground.secret_value(TEAM, secret, "apiKey")?), name, "Ahoy?")
     }
 
-    /// The names of the endpoints' Deployments on a member.
-    pub fn on_member(&self, member: &Cluster) -> anyhow::Result<Vec<String>> {
-        let list = member.kubectl(&["get", "deploy", "-n", "roadstead", "-o", "name"])?;
-        Ok(list.lines().map(ToOwned::to_owned).collect())
-    }
-
-    /// The pods of all endpoints on a member, each with its restarts: changes when any pod is made anew or restarts.
-    pub fn pods(&self, member: &Cluster) -> anyhow::Result<String> {
-        let columns = "custom-columns=NAME:.metadata.name,UID:.metadata.uid,RESTARTS:.status.containerStatuses[*].restartCount";
-        member.kubectl(&["get", "pods", "-n", "roadstead", "--no-headers", "-o", columns])
-    }
-
     /// Prints what helps to understand a failure.
     pub fn tell(&self) {
         let hub = &self.ground.hub;
@@ -174,6 +175,19 @@ impl Stage {
             eprintln!("--- {}\n{}", member.name, pods.unwrap_or_else(|error| format!("{error:#}")));
         }
     }
+}
+
+/// The names of the endpoints' Deployments on a member.
+pub fn on_member(member: &Cluster) -> anyhow::Result<Vec<String>> {
+    let list = member.kubectl(&["get", "deploy", "-n", "roadstead", "-o", "name"])?;
+    Ok(list.lines().map(ToOwned::to_owned).collect())
+}
+
+/// The pods of all endpoints on a member, each with its restarts: changes when any pod is made anew or restarts.
+pub fn pods(member: &Cluster) -> anyhow::Result<String> {
+    let columns =
+        "custom-columns=NAME:.metadata.name,UID:.metadata.uid,RESTARTS:.status.containerStatuses[*].restartCount";
+    member.kubectl(&["get", "pods", "-n", "roadstead", "--no-headers", "-o", columns])
 }
 
 /// A deployment of the team: one replica on one accelerator, quick to go.

@@ -49,14 +49,8 @@ pub const MODEL_DEPLOYMENT: &[Column] = &[
 ];
 
 /// The columns of a `ServingTarget`.
-pub const SERVING_TARGET: &[Column] = &[
-    READY,
-    text("CLOUD", ".spec.cloud"),
-    text("REGION", ".spec.region"),
-    text("TYPE", ".spec.type"),
-    REASON,
-    AGE,
-];
+pub const SERVING_TARGET: &[Column] =
+    &[READY, text("CLOUD", ".spec.cloud"), text("REGION", ".spec.region"), text("TYPE", ".spec.type"), REASON, AGE];
 
 /// The columns of an `InferenceEndpoint`.
 pub const INFERENCE_ENDPOINT: &[Column] = &[

@@ -54,8 +54,7 @@ const TOLERATION_KEY_MESSAGE: &str = "name the key of the taint, or set operator
 const TOLERATION_VALUE: &str = "self.operator != 'Exists' || !has(self.value) || self.value == ''";
 const TOLERATION_VALUE_MESSAGE: &str = "operator Exists stands every value: remove the value or set operator: Equal";
 
-const NODE_EFFECT: &str =
-    "!has(self.effect) || self.effect in ['', 'NoSchedule', 'NoExecute', 'PreferNoSchedule']";
+const NODE_EFFECT: &str = "!has(self.effect) || self.effect in ['', 'NoSchedule', 'NoExecute', 'PreferNoSchedule']";
 const NODE_EFFECT_MESSAGE: &str =
     "taints of nodes have the effects NoSchedule, NoExecute and PreferNoSchedule; remove the effect to stand them all";
 
@@ -122,12 +121,8 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
         "write an image reference such as vllm/vllm-openai:v0.20.0, with a tag or a digest and no spaces",
     ),
     rule("spec.serving", reserved!("!has(self.args) || !self.args"), RESERVED_MESSAGE).blames(".args"),
-    rule(
-        "spec.serving",
-        reserved!("!self.shapes.exists(shape, has(shape.args) && shape.args", ")"),
-        RESERVED_MESSAGE,
-    )
-    .blames(".shapes"),
+    rule("spec.serving", reserved!("!self.shapes.exists(shape, has(shape.args) && shape.args", ")"), RESERVED_MESSAGE)
+        .blames(".shapes"),
     rule(
         "spec.serving.env[]",
         "has(self.value) != has(self.secretKeyRef)",

@@ -57,7 +57,9 @@ fn everything_has_a_bound() {
                 schema.max_length.is_none() && schema.enum_.is_none() && schema.format.as_deref() != Some("date-time")
             }
             Some("array") => schema.max_items.is_none(),
-            Some("object") => schema.properties.is_none() && schema.max_properties.is_none() && !is_empty_struct(schema),
+            Some("object") => {
+                schema.properties.is_none() && schema.max_properties.is_none() && !is_empty_struct(schema)
+            }
             Some("integer" | "boolean") => false,
             None => schema.x_kubernetes_int_or_string != Some(true) || schema.max_length.is_none(),
             Some(other) => return Some(format!("type {other}")),
@@ -154,7 +156,11 @@ fn people_can_find_the_kinds() {
             let version = &definition.spec.versions[0];
             let columns: Vec<_> =
                 version.additional_printer_columns.iter().flatten().map(|column| column.name.clone()).collect();
-            (names.short_names.clone().unwrap()[0].clone(), names.categories.clone().unwrap()[0].clone(), columns.join(" "))
+            (
+                names.short_names.clone().unwrap()[0].clone(),
+                names.categories.clone().unwrap()[0].clone(),
+                columns.join(" "),
+            )
         })
         .collect();
     let expected = [

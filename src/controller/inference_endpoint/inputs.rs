@@ -74,9 +74,11 @@ async fn read_secrets(
         let kind = secret.type_.unwrap_or_else(|| "Opaque".to_owned());
         secrets.insert(name, Secret { kind, data: secret.data.unwrap_or_default() });
     }
-    if let Some((name, key)) = endpoint.spec.secret_keys().find(|(name, key)| {
-        secrets.get(*name).is_some_and(|secret: &Secret| !secret.data.contains_key(*key))
-    }) {
+    if let Some((name, key)) = endpoint
+        .spec
+        .secret_keys()
+        .find(|(name, key)| secrets.get(*name).is_some_and(|secret: &Secret| !secret.data.contains_key(*key)))
+    {
         let message = format!("Secret {namespace}/{name} has no key {key:?}, which the deployment names; add it");
         return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
     }
@@ -105,16 +107,22 @@ async fn api_key(
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
     let name = secret.name_any();
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
-        let message = format!("Secret {name} stands where the endpoint's API key belongs, and is not Roadstead's; rename it");
+        let message =
+            format!("Secret {name} stands where the endpoint's API key belongs, and is not Roadstead's; rename it");
         return Err(Missing { reason: reasons::NAME_CONFLICT, message });
     }
     let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
-    value.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| names::is_api_key(key)).map(Redacted::new).ok_or_else(
-        || Missing {
+    value
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|key| names::is_api_key(key))
+        .map(Redacted::new)
+        .ok_or_else(|| Missing {
             reason: reasons::SECRET_MISSING,
-            message: format!("Secret {name} has no usable value under {:?}; delete it to have it made anew", names::API_KEY),
-        },
-    )
+            message: format!(
+                "Secret {name} has no usable value under {:?}; delete it to have it made anew",
+                names::API_KEY
+            ),
+        })
 }
 
 fn generate() -> Result<Redacted, ActError> {

@@ -58,7 +58,8 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
 fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
     let status = endpoint.status.clone().unwrap_or_default();
     // What was adopted is there without an intent of ours.
-    let asked = status.create_intent.is_some() || status.external_id.is_some() || endpoint.spec.reason == reasons::ADOPTED;
+    let asked =
+        status.create_intent.is_some() || status.external_id.is_some() || endpoint.spec.reason == reasons::ADOPTED;
     if !asked {
         return Ok(None);
     }
@@ -68,12 +69,11 @@ fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Ar
         Some(id) => Some(id.cluster_uid.clone()),
         None => context.pinned_identity(target),
     };
-    let provider = connection
-        .as_ref()
-        .zip(pinned.as_ref())
-        .and_then(|(connection, pinned)| connection.at(pinned))
-        .cloned();
-    if let Some(provider) = provider { Ok(Some(provider)) } else {
+    let provider =
+        connection.as_ref().zip(pinned.as_ref()).and_then(|(connection, pinned)| connection.at(pinned)).cloned();
+    if let Some(provider) = provider {
+        Ok(Some(provider))
+    } else {
         let message = format!("target {target} is not connected as the place where this endpoint was made");
         Err(ProviderError::new(ErrorClass::Transient, message))
     }

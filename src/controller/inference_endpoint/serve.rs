@@ -73,8 +73,7 @@ async fn look(
             return Ok(Outcome::Again(CONFLICT_AGAIN));
         }
     };
-    let wanted =
-        Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
+    let wanted = Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
     let present = match provider.observe(&wanted).await? {
         Observation::Foreign { message } => {
             report(context, endpoint, &Seen::Foreign { message }).await?;
@@ -160,7 +159,11 @@ async fn judge(
     let waits_for_url = serving && present.url.is_none();
     let limit = status::next_limit(endpoint, &present, Timestamp::now());
     report(context, endpoint, &Seen::Present { present, answer }).await?;
-    let again = if settled && !waits_for_url { if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) } } else { SOON };
+    let again = if settled && !waits_for_url {
+        if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) }
+    } else {
+        SOON
+    };
     Ok(Outcome::Again(limit.map_or(again, |limit| limit.min(again))))
 }
 
@@ -180,11 +183,7 @@ async fn failed(
 }
 
 /// Writes what was seen, if it says something new.
-async fn report(
-    context: &Arc<Context>,
-    endpoint: &Arc<InferenceEndpoint>,
-    seen: &Seen,
-) -> Result<Outcome, ActError> {
+async fn report(context: &Arc<Context>, endpoint: &Arc<InferenceEndpoint>, seen: &Seen) -> Result<Outcome, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
     let status = status::status(endpoint, &former, seen, Timestamp::now());
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());

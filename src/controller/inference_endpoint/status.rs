@@ -94,9 +94,10 @@ pub fn status(
     let mut status = InferenceEndpointStatus {
         observed_generation: endpoint.metadata.generation.unwrap_or(-1),
         conditions: set.finish(),
-        first_ready_time: former.first_ready_time.clone().or_else(|| {
-            (ready && endpoint.spec.replicas > 0).then(|| convert::api_time(now))
-        }),
+        first_ready_time: former
+            .first_ready_time
+            .clone()
+            .or_else(|| (ready && endpoint.spec.replicas > 0).then(|| convert::api_time(now))),
         failing_since: failing_since(former, &summary, now),
         last_error: last_error(former, &summary, now),
         api_key_secret_name: Some(names::key_secret(&endpoint.name_any())),
@@ -181,7 +182,7 @@ fn of_present(
     match answer {
         Some(Answer::Healthy) => {
             let address = present.url.clone().unwrap_or_default();
-            Summary::new(TRUE, reasons::READY, format!("{} replicas answer at {address}", present.ready_replicas))
+            Summary::new(TRUE, reasons::READY, format!("{} at {address}", answering(present.ready_replicas)))
         }
         Some(Answer::ModelNotListed { message }) => {
             Summary::failing(reasons::MODEL_NOT_LISTED, message, ErrorClass::Invalid)
@@ -196,6 +197,10 @@ fn of_present(
         }
         None => Summary::new(FALSE, reasons::AWAITING_ADDRESS, "its Service has no address yet"),
     }
+}
+
+fn answering(replicas: i32) -> String {
+    if replicas == 1 { "1 replica answers".to_owned() } else { format!("{replicas} replicas answer") }
 }
 
 fn too_late(endpoint: &InferenceEndpoint, message: &str) -> Summary {
@@ -241,8 +246,11 @@ pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestam
         return None;
     }
     let former = endpoint.status.clone().unwrap_or_default();
-    let unschedulable =
-        present.trouble.as_ref().filter(|trouble| trouble.reason == UNSCHEDULABLE).and_then(|trouble| unschedulable_limit(endpoint, trouble));
+    let unschedulable = present
+        .trouble
+        .as_ref()
+        .filter(|trouble| trouble.reason == UNSCHEDULABLE)
+        .and_then(|trouble| unschedulable_limit(endpoint, trouble));
     [unschedulable, startup_limit(endpoint, &former)]
         .into_iter()
         .flatten()

@@ -107,11 +107,7 @@ pub fn adopted(
 }
 
 /// The spec of an endpoint that stays, as the plan wants it.
-pub fn kept(
-    planned: &Planned,
-    endpoint: &InferenceEndpoint,
-    keep: &Keep,
-) -> InferenceEndpointSpec {
+pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> InferenceEndpointSpec {
     let mut spec = endpoint.spec.clone();
     spec.replicas = signed(keep.replicas);
     spec.hourly_cost = keep.hourly_cost.map(|cost| cost.to_string());

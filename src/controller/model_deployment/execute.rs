@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kube::api::{Api, PostParams};
 use kube::ResourceExt;
+use kube::api::{Api, PostParams};
 use roadstead_planner::{Action, Exhaust, Keep};
 use serde_json::json;
 
@@ -76,12 +76,7 @@ async fn keep_as(context: &Context, planned: &Planned, keep: &Keep) -> Result<()
     }
 }
 
-async fn patch(
-    context: &Context,
-    planned: &Planned,
-    name: &str,
-    change: serde_json::Value,
-) -> Result<(), ActError> {
+async fn patch(context: &Context, planned: &Planned, name: &str, change: serde_json::Value) -> Result<(), ActError> {
     let Some(endpoint) = existing(context, planned, name) else { return Ok(()) };
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
     let written = hub::patch(&api, endpoint.as_ref(), change).await?;
@@ -106,7 +101,12 @@ async fn exhaust(context: &Context, planned: &Planned, refusal: &Exhaust) -> Res
     status.exhausted = build::exhausted(&former.exhausted, refusal, planned.plan.decided_at);
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     if let Some(written) = hub::patch_status(&api, target.as_ref(), &former, &status).await? {
-        tracing::info!(target = target.name_any(), offer = refusal.offer, reason = refusal.reason, "left alone for a while");
+        tracing::info!(
+            target = target.name_any(),
+            offer = refusal.offer,
+            reason = refusal.reason,
+            "left alone for a while"
+        );
         context.took_target(written);
     }
     Ok(())

@@ -131,10 +131,7 @@ fn releasing_status(endpoint: &InferenceEndpoint) -> ReleasingStatus {
 
 /// Candidates are told with a decision; a deployment that waits has them refreshed once a minute, if they changed.
 fn candidates_are_due(object: &ModelDeployment, former: &ModelDeploymentStatus, plan: &Plan, now: Timestamp) -> bool {
-    let decided = plan
-        .actions
-        .iter()
-        .any(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }));
+    let decided = plan.actions.iter().any(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }));
     let new_spec = Some(former.observed_generation) != object.metadata.generation;
     let placed = conditions::find(&former.conditions, conditions::PLACED);
     let new_reason = placed.is_some_and(|placed| placed.status != TRUE && placed.reason != plan.decision.as_str());
@@ -320,10 +317,9 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
                 Summary::reconciling(reasons::REPLACING, message(plan))
             }
         }
-        Some(ready) if current && ready.status == UNKNOWN => Summary {
-            status: UNKNOWN,
-            ..Summary::new(UNKNOWN, &ready.reason, &ready.message)
-        },
+        Some(ready) if current && ready.status == UNKNOWN => {
+            Summary { status: UNKNOWN, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
+        }
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
         _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
     }

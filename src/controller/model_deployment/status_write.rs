@@ -28,8 +28,8 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
         if let Action::Create { placement, .. } = action {
             let cost = placement.hourly_cost.map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
             let note = format!(
-                "{} replicas on {}, offer {}, shape {}, at {cost}",
-                placement.replicas, placement.target, placement.offer, placement.shape
+                "{} x {} on {}, offer {}, shape {}, at {cost}",
+                placement.replicas, placement.accelerator, placement.target, placement.offer, placement.shape
             );
             context.events.publish(planned.object.as_ref(), Severity::Normal, "Placed", "Place", &note);
         }
@@ -77,7 +77,12 @@ async fn write(context: &Context, object: &Arc<ModelDeployment>, stage: &Stage<'
 }
 
 /// Tells when the summary turns.
-fn announce(context: &Context, object: &ModelDeployment, former: &ModelDeploymentStatus, status: &ModelDeploymentStatus) {
+fn announce(
+    context: &Context,
+    object: &ModelDeployment,
+    former: &ModelDeploymentStatus,
+    status: &ModelDeploymentStatus,
+) {
     let was = conditions::find(&former.conditions, conditions::READY);
     let Some(is) = conditions::find(&status.conditions, conditions::READY) else { return };
     if is.status == TRUE && was.is_none_or(|was| was.status != TRUE) {

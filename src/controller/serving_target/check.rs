@@ -65,11 +65,7 @@ fn steady(obstacle: Obstacle, former: Option<&Connection>) -> String {
 }
 
 /// The steps from credentials to a usable place; stops at the first obstacle.
-async fn walk(
-    context: &Arc<Context>,
-    target: &ServingTarget,
-    connection: &mut Connection,
-) -> Result<(), Obstacle> {
+async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut Connection) -> Result<(), Obstacle> {
     let source = connect::source(context, target)?;
     if connection.provider.is_none() || connection.fingerprint != source.fingerprint {
         let provider = connect::connect(context, target, &source).await?;

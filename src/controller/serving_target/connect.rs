@@ -32,8 +32,7 @@ impl ConnectError {
 
 impl From<KubeconfigError> for ConnectError {
     fn from(error: KubeconfigError) -> Self {
-        let reason =
-            if error.is_refused() { reasons::KUBECONFIG_REFUSED } else { reasons::KUBECONFIG_INVALID };
+        let reason = if error.is_refused() { reasons::KUBECONFIG_REFUSED } else { reasons::KUBECONFIG_INVALID };
         Self::new(reason, error.to_string())
     }
 }
@@ -87,8 +86,13 @@ fn kubeconfig(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, Conne
 ///
 /// # Errors
 /// [`ConnectError`] where the kubeconfig is refused or cannot be used.
-pub async fn connect(context: &Context, target: &ServingTarget, source: &Source) -> Result<Arc<dyn Provider>, ConnectError> {
-    let client = connection::client(&source.credentials, &context.settings.allowed_kubeconfig, context.gate.clone()).await?;
+pub async fn connect(
+    context: &Context,
+    target: &ServingTarget,
+    source: &Source,
+) -> Result<Arc<dyn Provider>, ConnectError> {
+    let client =
+        connection::client(&source.credentials, &context.settings.allowed_kubeconfig, context.gate.clone()).await?;
     let namespace = target.spec.kubernetes.as_ref().map(|kubernetes| kubernetes.namespace.clone()).unwrap_or_default();
     let driver = Kubernetes::new(client, namespace, context.settings.install_id.clone());
     Ok(Arc::new(Metered::new(driver, Arc::clone(&context.metrics))))

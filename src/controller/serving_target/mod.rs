@@ -66,6 +66,7 @@ impl Reconcile<Key> for TargetController {
         let before = self.context.connections.get(&key.name);
         let state_changed = before.is_none_or(|before| before.state != connection.state);
         self.context.connections.set(&key.name, connection);
+        self.context.refresh_target(&key.name);
         status::report(&self.context, &self.capacity, &target).await?;
         if state_changed {
             self.context.target_state_changed(&key.name);

@@ -130,12 +130,8 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
         ConnectionState::Ready => (reasons::REACHABLE, String::new()),
         ConnectionState::NotReady { reason, message, .. } => (*reason, message.clone()),
     };
-    let credentials = [
-        reasons::CREDENTIALS_MISSING,
-        reasons::KUBECONFIG_INVALID,
-        reasons::KUBECONFIG_REFUSED,
-        reasons::INVALID_SPEC,
-    ];
+    let credentials =
+        [reasons::CREDENTIALS_MISSING, reasons::KUBECONFIG_INVALID, reasons::KUBECONFIG_REFUSED, reasons::INVALID_SPEC];
     if credentials.contains(&reason) {
         set.set(conditions::REACHABLE, UNKNOWN, reason, "");
         set.set(conditions::CREDENTIALS_VALID, FALSE, reason, message);

@@ -51,9 +51,9 @@ fn is_empty(value: &Value) -> bool {
 
 fn same_quantities(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(resource, wanted)| live.get(resource).is_some_and(|live| same_quantity(live, wanted))),
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(resource, wanted)| live.get(resource).is_some_and(|live| same_quantity(live, wanted)))
+        }
         _ => live == wanted,
     }
 }
@@ -83,8 +83,14 @@ mod tests {
         assert!(!covers(&json!({"replicas": 3}), &json!({"replicas": 2})));
         assert!(!covers(&json!({}), &json!({"replicas": 2})));
         assert!(!covers(&json!({"args": ["a", "b"]}), &json!({"args": ["a"]})));
-        assert!(!covers(&json!({"env": [{"name": "A", "value": "1"}]}), &json!({"env": [{"name": "B", "value": "1"}]})));
-        assert!(!covers(&json!({"env": [{"name": "A", "value": "2"}]}), &json!({"env": [{"name": "A", "value": "1"}]})));
+        assert!(!covers(
+            &json!({"env": [{"name": "A", "value": "1"}]}),
+            &json!({"env": [{"name": "B", "value": "1"}]})
+        ));
+        assert!(!covers(
+            &json!({"env": [{"name": "A", "value": "2"}]}),
+            &json!({"env": [{"name": "A", "value": "1"}]})
+        ));
     }
 
     #[test]

@@ -196,8 +196,8 @@ fn prune_pod(pod: &mut Pod) {
             ..Default::default()
         });
     }
-    pod.status = pod.status.take().map(|status| k8s_openapi::api::core::v1::PodStatus {
-        phase: status.phase,
-        ..Default::default()
-    });
+    pod.status = pod
+        .status
+        .take()
+        .map(|status| k8s_openapi::api::core::v1::PodStatus { phase: status.phase, ..Default::default() });
 }

@@ -25,9 +25,7 @@ use kube::{Client, ResourceExt};
 
 use self::facts::{Watched, Watches};
 use self::survey::{Site, Survey};
-use super::{
-    Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted,
-};
+use super::{Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::{InferenceEndpoint, names};
 use crate::kube_ext::client::call_opt;
 
@@ -122,7 +120,9 @@ impl Provider for Kubernetes {
         key.map(|key| Some(Redacted::new(key))).ok_or_else(|| {
             ProviderError::new(
                 ErrorClass::Invalid,
-                format!("Secret {name} on the member holds no API key of the expected form; delete it to have it made anew"),
+                format!(
+                    "Secret {name} on the member holds no API key of the expected form; delete it to have it made anew"
+                ),
             )
         })
     }

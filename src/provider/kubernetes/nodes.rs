@@ -65,7 +65,8 @@ fn is_common(resource: &str) -> bool {
 fn is_schedulable(node: &Node) -> bool {
     let cordoned = node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false);
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let ready = conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let ready =
+        conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     ready && !cordoned
 }
 
@@ -90,8 +91,11 @@ fn taints(node: &Node) -> Vec<planner::Taint> {
 ///
 /// Init containers with restart policy Always run beside the others and count with them.
 fn requests(spec: &PodSpec) -> Amounts {
-    let (beside, before): (Vec<&Container>, Vec<&Container>) =
-        spec.init_containers.iter().flatten().partition(|container| container.restart_policy.as_deref() == Some("Always"));
+    let (beside, before): (Vec<&Container>, Vec<&Container>) = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .partition(|container| container.restart_policy.as_deref() == Some("Always"));
     let mut total = Amounts::new();
     for container in spec.containers.iter().chain(beside) {
         add(&mut total, &requests_of(container));
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn node(extra: Value) -> Arc<Node> {
+    fn node(extra: &Value) -> Arc<Node> {
         let mut node = json!({
             "metadata": {"name": "n"},
             "spec": {},
@@ -139,11 +143,11 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "True"}],
             },
         });
-        node["spec"] = extra;
+        node["spec"] = extra.clone();
         Arc::new(serde_json::from_value(node).unwrap())
     }
 
-    fn pod(phase: &str, spec: Value) -> Arc<Pod> {
+    fn pod(phase: &str, spec: &Value) -> Arc<Pod> {
         let mut pod = json!({"metadata": {"name": "p"}, "spec": spec, "status": {"phase": phase}});
         pod["spec"]["nodeName"] = json!("n");
         Arc::new(serde_json::from_value(pod).unwrap())
@@ -161,10 +165,10 @@ mod tests {
     fn what_is_free_is_what_no_live_pod_asks_for() {
         let asks = container(&json!({"cpu": "500m", "memory": "1Gi", "nvidia.com/gpu": "2"}));
         let pods = [
-            pod("Running", json!({"containers": [asks, asks], "overhead": {"cpu": "100m"}})),
-            pod("Succeeded", json!({"containers": [asks]})),
+            pod("Running", &json!({"containers": [asks, asks], "overhead": {"cpu": "100m"}})),
+            pod("Succeeded", &json!({"containers": [asks]})),
         ];
-        let node = only(&[node(json!({}))], &pods);
+        let node = only(&[node(&json!({}))], &pods);
         assert_eq!(node.free_accelerators["nvidia.com/gpu"], 4);
         assert_eq!(node.allocatable_accelerators["nvidia.com/gpu"], 8);
         assert_eq!(node.free.cpu_millis, 8000 - 1100);
@@ -178,13 +182,14 @@ mod tests {
         let large = container(&json!({"cpu": "4"}));
         let mut beside = small.clone();
         beside["restartPolicy"] = json!("Always");
-        let pods = [pod("Running", json!({"containers": [small], "initContainers": [large, beside]}))];
-        assert_eq!(only(&[node(json!({}))], &pods).free.cpu_millis, 4000);
+        let pods = [pod("Running", &json!({"containers": [small], "initContainers": [large, beside]}))];
+        assert_eq!(only(&[node(&json!({}))], &pods).free.cpu_millis, 4000);
     }
 
     #[test]
     fn cordoned_nodes_and_taints_are_seen() {
-        let node = only(&[node(json!({"unschedulable": true, "taints": [{"key": "k", "effect": "NoSchedule"}]}))], &[]);
+        let node =
+            only(&[node(&json!({"unschedulable": true, "taints": [{"key": "k", "effect": "NoSchedule"}]}))], &[]);
         assert!(!node.schedulable);
         assert_eq!(node.taints.len(), 1);
     }

@@ -39,7 +39,8 @@ fn weight(reason: &str) -> u8 {
 
 fn unschedulable(pod: &Pod) -> Option<Trouble> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let scheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+    let scheduled =
+        conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
     // A pod behind a scheduling gate is not refused yet.
     if scheduled.reason.as_deref() != Some("Unschedulable") {
         return None;
@@ -94,54 +95,54 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn pod(status: Value) -> Pod {
+    fn pod(status: &Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "p", "creationTimestamp": "2026-01-01T00:00:00Z"}, "status": status,
         }))
         .unwrap()
     }
 
-    fn container(state: Value, last: Value) -> Value {
+    fn container(state: &Value, last: &Value) -> Value {
         json!({"containerStatuses": [{
             "name": "engine", "image": "vllm:1", "imageID": "", "ready": false, "restartCount": 4,
             "state": state, "lastState": last,
         }]})
     }
 
-    fn told(status: Value) -> (&'static str, String) {
+    fn told(status: &Value) -> (&'static str, String) {
         let trouble = trouble([&pod(status)]).unwrap();
         (trouble.reason, trouble.message)
     }
 
     #[test]
     fn each_kind_of_trouble_has_its_reason_and_number() {
-        let (reason, message) = told(json!({"conditions": [
+        let (reason, message) = told(&json!({"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes\nare available"},
         ]}));
         assert_eq!((reason, message.as_str()), (UNSCHEDULABLE, "pod p cannot be scheduled: 0/3 nodes are available"));
         let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "no such host"}});
-        assert_eq!(told(container(waiting("ImagePullBackOff"), json!({}))).0, "ImagePullFailed");
-        assert_eq!(told(container(waiting("CreateContainerConfigError"), json!({}))).0, "ContainerConfigError");
+        assert_eq!(told(&container(&waiting("ImagePullBackOff"), &json!({}))).0, "ImagePullFailed");
+        assert_eq!(told(&container(&waiting("CreateContainerConfigError"), &json!({}))).0, "ContainerConfigError");
         let killed = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137}});
-        assert_eq!(told(container(waiting("CrashLoopBackOff"), killed)).0, "OutOfMemory");
+        assert_eq!(told(&container(&waiting("CrashLoopBackOff"), &killed)).0, "OutOfMemory");
         let ended = json!({"terminated": {"reason": "Error", "exitCode": 3}});
-        let (reason, message) = told(container(waiting("CrashLoopBackOff"), ended));
+        let (reason, message) = told(&container(&waiting("CrashLoopBackOff"), &ended));
         assert_eq!((reason, message.as_str()), ("CrashLoop", "pod p: the engine ended with exit code 3, 4 restarts"));
     }
 
     #[test]
     fn a_pod_that_starts_has_no_trouble() {
-        assert_eq!(trouble([&pod(json!({}))]), None);
-        assert_eq!(trouble([&pod(container(json!({"waiting": {"reason": "ContainerCreating"}}), json!({})))]), None);
-        assert_eq!(trouble([&pod(container(json!({"running": {}}), json!({})))]), None);
+        assert_eq!(trouble([&pod(&json!({}))]), None);
+        assert_eq!(trouble([&pod(&container(&json!({"waiting": {"reason": "ContainerCreating"}}), &json!({})))]), None);
+        assert_eq!(trouble([&pod(&container(&json!({"running": {}}), &json!({})))]), None);
     }
 
     #[test]
     fn what_cannot_pass_by_itself_is_told_first() {
-        let unschedulable = pod(json!({"conditions": [
+        let unschedulable = pod(&json!({"conditions": [
             {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"},
         ]}));
-        let no_image = pod(container(json!({"waiting": {"reason": "ErrImagePull"}}), json!({})));
+        let no_image = pod(&container(&json!({"waiting": {"reason": "ErrImagePull"}}), &json!({})));
         assert_eq!(trouble([&unschedulable, &no_image]).unwrap().reason, "ImagePullFailed");
     }
 }

@@ -131,12 +131,15 @@ fn node_address(wanted: &Wanted, watched: &Watched) -> Option<String> {
     let ready: Vec<(&Node, String)> =
         nodes.iter().filter(|node| is_ready(node)).filter_map(|node| Some((node.as_ref(), address(node)?))).collect();
     let current = wanted.endpoint.status.as_ref().and_then(|status| status.url.clone()).unwrap_or_default();
-    if let Some((_, address)) = ready.iter().find(|(_, address)| current.contains(&format!("//{}:", bracketed(address)))) {
+    if let Some((_, address)) =
+        ready.iter().find(|(_, address)| current.contains(&format!("//{}:", bracketed(address))))
+    {
         return Some(address.clone());
     }
     let pods = watched.pods_of(&wanted.endpoint.name_any());
     let holds = |node: &Node| {
-        pods.iter().any(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == node.metadata.name.as_deref())
+        pods.iter()
+            .any(|pod| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == node.metadata.name.as_deref())
     };
     ready.iter().find(|(node, _)| holds(node)).or_else(|| ready.first()).map(|(_, address)| address.clone())
 }

@@ -16,10 +16,10 @@ pub fn has_spare(facts: Option<&Facts>, spec: &InferenceEndpointSpec) -> bool {
     let count = u32::try_from(spec.accelerator.count).unwrap_or(u32::MAX);
     let tolerations = convert::tolerations(&spec.template.nodes.tolerations);
     let fits = |node: &planner::Node| {
-        let selected =
-            spec.template.nodes.selector.iter().all(|(key, value)| node.labels.get(key) == Some(value));
+        let selected = spec.template.nodes.selector.iter().all(|(key, value)| node.labels.get(key) == Some(value));
         let free = node.free_accelerators.get(&spec.accelerator.resource_name).copied().unwrap_or(0);
-        let kept_away = planner::first_untolerated(&other_taints(node, &spec.accelerator.resource_name), &tolerations).is_some();
+        let kept_away =
+            planner::first_untolerated(&other_taints(node, &spec.accelerator.resource_name), &tolerations).is_some();
         selected && node.schedulable && free >= count && resources.within(&node.free) && !kept_away
     };
     facts.and_then(|facts| facts.nodes.as_ref()).is_some_and(|nodes| nodes.iter().any(fits))

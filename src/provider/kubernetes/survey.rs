@@ -70,8 +70,7 @@ impl Survey {
         let (client, namespace) = (site.client, site.namespace);
         let secrets: Api<Secret> = api(client, namespace);
         let key_name = names::key_secret(&name);
-        let (deployments, services, budgets) =
-            (api(client, namespace), api(client, namespace), api(client, namespace));
+        let (deployments, services, budgets) = (api(client, namespace), api(client, namespace), api(client, namespace));
         let (key, deployment, service, budget) = tokio::try_join!(
             objects::read(&secrets, &key_name),
             objects::read(&deployments, &name),
@@ -91,12 +90,18 @@ impl Survey {
     /// `Bug` if something cannot be written as JSON.
     pub fn desired(&self, site: &Site<'_>, wanted: &Wanted, watched: &Watched) -> Result<Desired, ProviderError> {
         let owner_uid = self.key.as_ref().and_then(ResourceExt::uid);
-        let key_identity =
-            Identity { endpoint: &wanted.endpoint, install_id: site.install_id, namespace: site.namespace, owner_uid: None };
+        let key_identity = Identity {
+            endpoint: &wanted.endpoint,
+            install_id: site.install_id,
+            namespace: site.namespace,
+            owner_uid: None,
+        };
         let identity = Identity { owner_uid: owner_uid.as_deref(), ..key_identity };
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
         let hash = render::template_hash(&wanted.endpoint.spec, &wanted.secrets).map_err(bug)?;
-        let (template, rendered, rollout) = if let Some(standing) = self.standing_template(wanted, &hash) { standing } else {
+        let (template, rendered, rollout) = if let Some(standing) = self.standing_template(wanted, &hash) {
+            standing
+        } else {
             let template = render::pod_template(&identity);
             let rendered = serde_json::to_string(&template).map_err(bug)?;
             let spare = has_spare(watched.facts().as_deref(), &wanted.endpoint.spec);
@@ -204,7 +209,8 @@ impl Survey {
         objects::put_right(&api(site.client, site.namespace), self.service, &desired.service).await?;
         objects::put_right(&api(site.client, site.namespace), self.budget, &desired.budget).await?;
         for name in dropped {
-            remove_one(&secrets, &name, &wanted.endpoint.name_any(), site.install_id, PropagationPolicy::Background).await?;
+            remove_one(&secrets, &name, &wanted.endpoint.name_any(), site.install_id, PropagationPolicy::Background)
+                .await?;
         }
         Ok(())
     }
@@ -250,7 +256,11 @@ pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Rem
             left.push(format!("Secret {secret}"));
         }
     }
-    if left.is_empty() { Ok(Removal::Gone) } else { Ok(Removal::InProgress { message: format!("{} are ending", left.join(", ")) }) }
+    if left.is_empty() {
+        Ok(Removal::Gone)
+    } else {
+        Ok(Removal::InProgress { message: format!("{} are ending", left.join(", ")) })
+    }
 }
 
 /// Deletes one object if it is ours; says whether something was there.

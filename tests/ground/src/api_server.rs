@@ -88,7 +88,8 @@ impl ApiServer {
     /// When the kubeconfig cannot be used.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
         let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig())?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await?;
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await?;
         Ok(kube::Client::try_from(config)?)
     }
 
@@ -119,10 +120,13 @@ impl ApiServer {
                     return Ok(());
                 }
             }
-            if start.elapsed() > Duration::from_secs(60) {
+            if start.elapsed() > Duration::from_mins(1) {
                 let log = std::fs::read_to_string(self.dir.path().join("kube-apiserver.log")).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(5).collect();
-                bail!("the API server did not answer within 60 s; the end of its log, newest first:\n{}", tail.join("\n"));
+                bail!(
+                    "the API server did not answer within 60 s; the end of its log, newest first:\n{}",
+                    tail.join("\n")
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -156,7 +160,8 @@ impl Drop for ApiServer {
 
 /// Ports that were free a moment ago.
 fn free_ports() -> anyhow::Result<[u16; 3]> {
-    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let listeners =
+        [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
     let mut ports = [0; 3];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();

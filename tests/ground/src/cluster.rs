@@ -70,7 +70,7 @@ impl Cluster {
         self.network.up()?;
         self.control_plane()?;
         self.node_parts(images)?;
-        self.wait("the node is ready", Duration::from_secs(60), || {
+        self.wait("the node is ready", Duration::from_mins(1), || {
             Ok(self.kubectl(&["get", "nodes"])?.contains(" Ready"))
         })
     }
@@ -81,14 +81,21 @@ impl Cluster {
         fs::write(self.dir.join("tokens"), format!("{TOKEN},admin,1,system:masters\n"))?;
         self.start_etcd()?;
         self.start_api()?;
-        self.start("controller-manager", "kube-controller-manager", &[
-            "--kubeconfig", &self.file("kubeconfig"),
-            "--service-account-private-key-file", &self.file("sa.key"),
-            "--root-ca-file", &self.file("certs/apiserver.crt"),
-            "--leader-elect=false",
-            "--controllers=*,-node-ipam-controller",
-            "--node-monitor-grace-period=20s",
-        ])?;
+        self.start(
+            "controller-manager",
+            "kube-controller-manager",
+            &[
+                "--kubeconfig",
+                &self.file("kubeconfig"),
+                "--service-account-private-key-file",
+                &self.file("sa.key"),
+                "--root-ca-file",
+                &self.file("certs/apiserver.crt"),
+                "--leader-elect=false",
+                "--controllers=*,-node-ipam-controller",
+                "--node-monitor-grace-period=20s",
+            ],
+        )?;
         self.start("scheduler", "kube-scheduler", &["--kubeconfig", &self.file("kubeconfig"), "--leader-elect=false"])
     }
 
@@ -101,25 +108,29 @@ impl Cluster {
     /// # Errors
     /// When it does not answer in time.
     pub fn start_api(&self) -> anyhow::Result<()> {
-        self.start("apiserver", "kube-apiserver", &[
-            "--etcd-servers=http://127.0.0.1:2379",
-            &format!("--cert-dir={}", self.file("certs")),
-            "--bind-address=0.0.0.0",
-            &format!("--advertise-address={}", self.network.node()),
-            "--secure-port=6443",
-            &format!("--service-cluster-ip-range={}", self.network.services()),
-            "--allow-privileged=true",
-            "--authorization-mode=Node,RBAC",
-            &format!("--token-auth-file={}", self.file("tokens")),
-            "--service-account-issuer=https://kubernetes.default.svc",
-            &format!("--service-account-key-file={}", self.file("sa.pub")),
-            &format!("--service-account-signing-key-file={}", self.file("sa.key")),
-            "--kubelet-preferred-address-types=InternalIP",
-        ])?;
+        self.start(
+            "apiserver",
+            "kube-apiserver",
+            &[
+                "--etcd-servers=http://127.0.0.1:2379",
+                &format!("--cert-dir={}", self.file("certs")),
+                "--bind-address=0.0.0.0",
+                &format!("--advertise-address={}", self.network.node()),
+                "--secure-port=6443",
+                &format!("--service-cluster-ip-range={}", self.network.services()),
+                "--allow-privileged=true",
+                "--authorization-mode=Node,RBAC",
+                &format!("--token-auth-file={}", self.file("tokens")),
+                "--service-account-issuer=https://kubernetes.default.svc",
+                &format!("--service-account-key-file={}", self.file("sa.pub")),
+                &format!("--service-account-signing-key-file={}", self.file("sa.key")),
+                "--kubelet-preferred-address-types=InternalIP",
+            ],
+        )?;
         let certificate = self.dir.join("certs/apiserver.crt");
         self.wait("the API server has its certificate", Duration::from_secs(30), || Ok(certificate.exists()))?;
         fs::write(self.kubeconfig(), self.kubeconfig_with(TOKEN)?)?;
-        self.wait("the API server answers", Duration::from_secs(60), || {
+        self.wait("the API server answers", Duration::from_mins(1), || {
             Ok(self.kubectl(&["get", "--raw", "/readyz"]).is_ok_and(|answer| answer == "ok"))
         })
     }
@@ -143,12 +154,18 @@ impl Cluster {
             self.load(image)?;
         }
         self.start_kubelet()?;
-        self.start("proxy", "kube-proxy", &[
-            "--kubeconfig", &self.file("kubeconfig"),
-            "--hostname-override", &self.node(),
-            "--proxy-mode=nftables",
-            &format!("--cluster-cidr={}", self.network.pods()),
-        ])
+        self.start(
+            "proxy",
+            "kube-proxy",
+            &[
+                "--kubeconfig",
+                &self.file("kubeconfig"),
+                "--hostname-override",
+                &self.node(),
+                "--proxy-mode=nftables",
+                &format!("--cluster-cidr={}", self.network.pods()),
+            ],
+        )
     }
 
     /// Loads an image archive into the node.
@@ -165,13 +182,22 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub fn start_kubelet(&self) -> anyhow::Result<()> {
-        self.start("kubelet", "kubelet", &[
-            "--config", &self.file("kubelet.yaml"),
-            "--kubeconfig", &self.file("kubeconfig"),
-            "--root-dir", &self.file("kubelet"),
-            "--hostname-override", &self.node(),
-            "--node-ip", &self.network.node(),
-        ])
+        self.start(
+            "kubelet",
+            "kubelet",
+            &[
+                "--config",
+                &self.file("kubelet.yaml"),
+                "--kubeconfig",
+                &self.file("kubeconfig"),
+                "--root-dir",
+                &self.file("kubelet"),
+                "--hostname-override",
+                &self.node(),
+                "--node-ip",
+                &self.network.node(),
+            ],
+        )
     }
 
     /// Ends the kubelet: the node stops reporting, its containers go on.
@@ -320,7 +346,12 @@ impl Cluster {
         let start = Instant::now();
         while !check().unwrap_or(false) {
             if start.elapsed() > limit {
-                bail!("cluster {}: not after {} s: {what}; see the logs in {}", self.name, limit.as_secs(), self.dir.display());
+                bail!(
+                    "cluster {}: not after {} s: {what}; see the logs in {}",
+                    self.name,
+                    limit.as_secs(),
+                    self.dir.display()
+                );
             }
             std::thread::sleep(Duration::from_millis(100));
         }

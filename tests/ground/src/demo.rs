@@ -49,7 +49,14 @@ fn candidates(deployment: &Value) -> anyhow::Result<()> {
     let list = deployment["status"]["candidates"].as_array().context("the status has no candidates")?;
     for candidate in list {
         let text = |field: &str| candidate[field].as_str().unwrap_or("-").to_owned();
-        println!("  {:<6} {:<10} ${:<8} {:<9} {}", text("target"), text("offer"), text("hourlyCost"), text("verdict"), text("message"));
+        println!(
+            "  {:<6} {:<10} ${:<8} {:<9} {}",
+            text("target"),
+            text("offer"),
+            text("hourlyCost"),
+            text("verdict"),
+            text("message")
+        );
     }
     Ok(())
 }

@@ -46,8 +46,7 @@ impl Ground {
         let lock = Lock::take(Path::new("/run/roadstead-ground/lock"))?;
         let root = root();
         let hub = Cluster::new("hub", 0, &tools, &root);
-        let members =
-            (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
+        let members = (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
         Ok(Self { hub, members, tools, _lock: lock })
     }
 
@@ -59,7 +58,9 @@ impl Ground {
         let images = self.images()?;
         std::thread::scope(|scope| {
             let starts: Vec<_> = self.all().map(|cluster| scope.spawn(|| cluster.up(&images))).collect();
-            starts.into_iter().try_for_each(|start| start.join().unwrap_or_else(|_| bail!("starting a cluster panicked")))
+            starts
+                .into_iter()
+                .try_for_each(|start| start.join().unwrap_or_else(|_| bail!("starting a cluster panicked")))
         })?;
         for member in &self.members {
             member.set_accelerators(GPU, 8)?;
@@ -104,18 +105,24 @@ impl Ground {
         fs::create_dir_all(&dir)?;
         let engine = binary("roadstead-engine")?;
         let images = [
-            ("pause", Image {
-                name: "localhost/pause:v1".to_owned(),
-                files: vec![("pause".to_owned(), self.tools.path("pause"))],
-                entrypoint: vec!["/pause".to_owned()],
-                user: String::new(),
-            }),
-            ("engine", Image {
-                name: ENGINE_IMAGE.to_owned(),
-                files: vec![("usr/local/bin/vllm".to_owned(), engine)],
-                entrypoint: vec!["/usr/local/bin/vllm".to_owned()],
-                user: String::new(),
-            }),
+            (
+                "pause",
+                Image {
+                    name: "localhost/pause:v1".to_owned(),
+                    files: vec![("pause".to_owned(), self.tools.path("pause"))],
+                    entrypoint: vec!["/pause".to_owned()],
+                    user: String::new(),
+                },
+            ),
+            (
+                "engine",
+                Image {
+                    name: ENGINE_IMAGE.to_owned(),
+                    files: vec![("usr/local/bin/vllm".to_owned(), engine)],
+                    entrypoint: vec!["/usr/local/bin/vllm".to_owned()],
+                    user: String::new(),
+                },
+            ),
             ("operator", operator_image("v1", &binary("roadstead")?)),
         ];
         let mut archives = Vec::new();
@@ -142,7 +149,15 @@ impl Ground {
     /// # Errors
     /// When helm fails or the operator does not become available.
     pub fn install(&self, values: &[&str]) -> anyhow::Result<()> {
-        self.helm(&["upgrade", "--install", "roadstead-crds", &chart("roadstead-crds"), "-n", SYSTEM, "--create-namespace"])?;
+        self.helm(&[
+            "upgrade",
+            "--install",
+            "roadstead-crds",
+            &chart("roadstead-crds"),
+            "-n",
+            SYSTEM,
+            "--create-namespace",
+        ])?;
         let repository = format!("image.repository={OPERATOR_IMAGE}");
         let operator = chart("roadstead");
         let mut args = vec!["upgrade", "--install", "roadstead", &operator, "-n", SYSTEM];
@@ -222,7 +237,8 @@ impl Ground {
     /// When it is not there or is not text.
     pub fn secret_value(&self, namespace: &str, name: &str, key: &str) -> anyhow::Result<String> {
         let secret = self.get("secret", namespace, name)?;
-        let value = secret["data"][key].as_str().with_context(|| format!("Secret {namespace}/{name} has no key {key}"))?;
+        let value =
+            secret["data"][key].as_str().with_context(|| format!("Secret {namespace}/{name} has no key {key}"))?;
         crate::command::feed(std::process::Command::new("base64").arg("-d"), value)
     }
 

@@ -55,7 +55,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Kubectl { cluster, args } => {
             let ground = Ground::prepare()?;
-            let cluster = ground.all().find(|one| one.name == cluster).context("no such cluster: hub, east, west or north")?;
+            let cluster =
+                ground.all().find(|one| one.name == cluster).context("no such cluster: hub, east, west or north")?;
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
             println!("{}", cluster.kubectl(&args)?);
             Ok(())

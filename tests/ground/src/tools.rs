@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// The version of Kubernetes; clients read it from the binaries' stamp.
@@ -39,7 +40,10 @@ impl Tools {
         if let Some(dir) = std::env::var_os("ROADSTEAD_TOOLS") {
             let tools = Self { dir: PathBuf::from(dir) };
             if let Some((missing, _)) = tools.missing().next() {
-                bail!("ROADSTEAD_TOOLS is {}, which has no {missing}; unset it to have the tools built", tools.dir.display());
+                bail!(
+                    "ROADSTEAD_TOOLS is {}, which has no {missing}; unset it to have the tools built",
+                    tools.dir.display()
+                );
             }
             return Ok(tools);
         }
@@ -68,7 +72,9 @@ impl Tools {
         let _lock = Lock::take(&self.dir.join("lock"))?;
         let go = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !go.is_ok_and(|status| status.success()) {
-            bail!("Kubernetes is built from source and needs Go 1.26 or newer on the PATH: install it, or name a folder with the tools in ROADSTEAD_TOOLS");
+            bail!(
+                "Kubernetes is built from source and needs Go 1.26 or newer on the PATH: install it, or name a folder with the tools in ROADSTEAD_TOOLS"
+            );
         }
         let wanted: Vec<_> = self.missing().collect();
         eprintln!("building {} tools into {} (once; about six minutes on two cores)", wanted.len(), self.dir.display());
@@ -84,9 +90,8 @@ impl Tools {
     fn build_one(&self, source: &Path, name: &str, package: &str) -> anyhow::Result<()> {
         let (version, major, minor) = KUBERNETES;
         let stamp = "k8s.io/component-base/version";
-        let flags = format!(
-            "-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}"
-        );
+        let flags =
+            format!("-s -w -X {stamp}.gitVersion={version} -X {stamp}.gitMajor={major} -X {stamp}.gitMinor={minor}");
         let part = self.dir.join(format!("{name}.part"));
         let status = Command::new("go")
             .args(["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o"])
@@ -117,7 +122,8 @@ pub fn cache() -> anyhow::Result<PathBuf> {
     if let Some(cache) = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()) {
         return Ok(PathBuf::from(cache).join("roadstead"));
     }
-    let home = std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set: there is no place for the tools")?;
+    let home =
+        std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set: there is no place for the tools")?;
     Ok(PathBuf::from(home).join(".cache/roadstead"))
 }
 
@@ -128,7 +134,7 @@ fn version(source: &Path) -> anyhow::Result<String> {
     for file in ["go.mod", "go.sum", "etcd/main.go", "pause/main.go"] {
         digest.update(fs::read(source.join(file)).with_context(|| format!("cannot read {file}"))?);
     }
-    let hex: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = HEXLOWER.encode(&digest.finalize()).chars().take(12).collect();
     Ok(format!("kubernetes-{}-{hex}", KUBERNETES.0))
 }
 
@@ -151,7 +157,7 @@ impl Lock {
                 eprintln!("waiting for another run that holds {}", path.display());
                 told = true;
             }
-            if start.elapsed() > Duration::from_secs(1800) {
+            if start.elapsed() > Duration::from_mins(30) {
                 bail!("{} is held for more than half an hour by another run", path.display());
             }
             std::thread::sleep(Duration::from_millis(200));

@@ -36,7 +36,8 @@ pub fn deployment(
         annotations.insert(names::ANNOTATION_TEMPLATE_HASH.to_owned(), hash);
     }
     let provision = spec.provision_timeout_seconds.unwrap_or(0);
-    let deadline = provision.saturating_add(spec.template.startup_timeout_seconds).saturating_add(PROGRESS_MARGIN_SECONDS);
+    let deadline =
+        provision.saturating_add(spec.template.startup_timeout_seconds).saturating_add(PROGRESS_MARGIN_SECONDS);
     Deployment {
         metadata,
         spec: Some(DeploymentSpec {

@@ -46,10 +46,15 @@ pub fn pod_template(identity: &Identity<'_>) -> PodTemplateSpec {
             node_selector: Some(template.nodes.selector.clone()).filter(|selector| !selector.is_empty()),
             tolerations: Some(tolerations(template, &spec.accelerator.resource_name)),
             security_context: Some(PodSecurityContext {
-                seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+                seccomp_profile: Some(SeccompProfile {
+                    type_: "RuntimeDefault".to_owned(),
+                    ..SeccompProfile::default()
+                }),
                 ..PodSecurityContext::default()
             }),
-            termination_grace_period_seconds: Some(i64::from(linger + template.drain_timeout_seconds + TEARDOWN_SECONDS)),
+            termination_grace_period_seconds: Some(i64::from(
+                linger + template.drain_timeout_seconds + TEARDOWN_SECONDS,
+            )),
             volumes: Some(vec![memory_volume("shm"), disk_volume("cache")]),
             ..PodSpec::default()
         }),
@@ -84,8 +89,16 @@ fn container(identity: &Identity<'_>, linger: i32) -> Container {
             failure_threshold: Some((template.startup_timeout_seconds / STARTUP_PERIOD_SECONDS).max(1)),
             ..probe(&launch.readiness_path)
         }),
-        readiness_probe: Some(Probe { period_seconds: Some(2), failure_threshold: Some(3), ..probe(&launch.readiness_path) }),
-        liveness_probe: Some(Probe { period_seconds: Some(10), failure_threshold: Some(6), ..probe(&launch.liveness_path) }),
+        readiness_probe: Some(Probe {
+            period_seconds: Some(2),
+            failure_threshold: Some(3),
+            ..probe(&launch.readiness_path)
+        }),
+        liveness_probe: Some(Probe {
+            period_seconds: Some(10),
+            failure_threshold: Some(6),
+            ..probe(&launch.liveness_path)
+        }),
         lifecycle: (linger > 0).then(|| Lifecycle {
             pre_stop: Some(LifecycleHandler {
                 sleep: Some(SleepAction { seconds: i64::from(linger) }),
@@ -122,18 +135,18 @@ fn env(identity: &Identity<'_>, launch: &Launch) -> Vec<EnvVar> {
     let from_secret = |variable: &str, secret: String, key: &str| EnvVar {
         name: variable.to_owned(),
         value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector { name: secret, key: key.to_owned(), ..SecretKeySelector::default() }),
+            secret_key_ref: Some(SecretKeySelector {
+                name: secret,
+                key: key.to_owned(),
+                ..SecretKeySelector::default()
+            }),
             ..EnvVarSource::default()
         }),
         ..EnvVar::default()
     };
-    let plain = |name: &str, value: &str| EnvVar {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        ..EnvVar::default()
-    };
-    let mut env: BTreeMap<&str, EnvVar> =
-        launch.env.iter().map(|(name, value)| (*name, plain(name, value))).collect();
+    let plain =
+        |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
+    let mut env: BTreeMap<&str, EnvVar> = launch.env.iter().map(|(name, value)| (*name, plain(name, value))).collect();
     for variable in &identity.endpoint.spec.template.env {
         let entry = match &variable.secret_key_ref {
             Some(reference) => from_secret(&variable.name, copied_name(&endpoint, &reference.name), &reference.key),
