@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use roadstead::cli::{Cli, Command, crd, run};
+use roadstead::cli::{Cli, Command, crd, run, validate};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => operate(args),
         Command::Crd(args) => crd::run(&args),
+        Command::Validate(args) => validate::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

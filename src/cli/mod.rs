@@ -2,6 +2,7 @@
 
 pub mod crd;
 pub mod run;
+pub mod validate;
 
 use clap::{Parser, Subcommand};
 
@@ -21,4 +22,6 @@ pub enum Command {
     Run(run::RunArgs),
     /// Print the custom resource definitions.
     Crd(crd::CrdArgs),
+    /// Check files of Roadstead's objects without a cluster.
+    Validate(validate::ValidateArgs),
 }

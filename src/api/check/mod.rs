@@ -1,1 +1,171 @@
-//! Checking of files.
+//! Checks objects as the API server and the operator do, without either: structure and bounds, defaults, the rules in
+//! CEL, and what only the operator can see.
+
+mod defaults;
+mod metadata;
+mod structure;
+
+use kube::core::cel::{CompiledSchema, Validator, compile_schema};
+use kube::core::{CustomResourceExt, Resource};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::schema;
+use super::v1alpha1::validate::{self, Problem};
+use super::v1alpha1::InferenceEndpoint;
+
+/// The API group of Roadstead's kinds.
+const GROUP: &str = "roadstead.dev";
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not an object of ours: another group, or no object at all.
+    NotOurs,
+    /// An object of ours with all its problems; none if it is valid.
+    Checked {
+        /// The kind.
+        kind: String,
+        /// The namespace, where one is given.
+        namespace: Option<String>,
+        /// The name, where one is given.
+        name: String,
+        /// What is wrong with it.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Checks objects of all kinds; making one compiles all rules.
+pub struct Checker {
+    kinds: Vec<Kind>,
+    rules: Validator,
+}
+
+/// What is known of one kind.
+struct Kind {
+    name: String,
+    api_version: String,
+    namespaced: bool,
+    schema: JSONSchemaProps,
+    compiled: CompiledSchema,
+    semantics: fn(Value) -> Vec<Problem>,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Checker {
+    /// Knows all kinds.
+    #[must_use]
+    pub fn new() -> Self {
+        let semantics = |kind: &str| -> fn(Value) -> Vec<Problem> {
+            match kind {
+                "ModelDeployment" => |object| semantics(object, validate::model_deployment),
+                "ServingTarget" => |object| semantics(object, validate::serving_target),
+                _ => |object| semantics(object, |_: &InferenceEndpoint| Vec::new()),
+            }
+        };
+        let kinds = schema::definitions().into_iter().filter_map(|definition| {
+            let schema = schema::root(&definition)?.clone();
+            let name = definition.spec.names.kind;
+            Some(Kind {
+                api_version: format!("{GROUP}/{}", definition.spec.versions.first()?.name),
+                namespaced: definition.spec.scope == "Namespaced",
+                compiled: compile_schema(&serde_json::to_value(&schema).ok()?),
+                schema,
+                semantics: semantics(&name),
+                name,
+            })
+        });
+        Self { kinds: kinds.collect(), rules: Validator::new() }
+    }
+
+    /// Checks one object as it is written.
+    #[must_use]
+    pub fn check(&self, object: &Value) -> Verdict {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let api_version = text("/apiVersion").unwrap_or_default();
+        if api_version != GROUP && !api_version.starts_with(&format!("{GROUP}/")) {
+            return Verdict::NotOurs;
+        }
+        let kind = text("/kind").unwrap_or_default();
+        let problems = match self.kinds.iter().find(|known| known.name == kind) {
+            None => vec![self.unknown_kind(kind)],
+            Some(known) if known.api_version != api_version => vec![Problem {
+                field: "apiVersion".to_owned(),
+                message: format!("{api_version:?} is not known; write {}", known.api_version),
+            }],
+            Some(known) => self.check_kind(known, object),
+        };
+        Verdict::Checked {
+            kind: kind.to_owned(),
+            namespace: text("/metadata/namespace").map(ToOwned::to_owned),
+            name: text("/metadata/name").or_else(|| text("/metadata/generateName")).unwrap_or_default().to_owned(),
+            problems,
+        }
+    }
+
+    fn unknown_kind(&self, kind: &str) -> Problem {
+        let known: Vec<_> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
+        Problem {
+            field: "kind".to_owned(),
+            message: format!("{kind:?} is not a kind of {GROUP}; there are {}", known.join(", ")),
+        }
+    }
+
+    fn check_kind(&self, kind: &Kind, object: &Value) -> Vec<Problem> {
+        let mut object = object.clone();
+        if let Some(fields) = object.as_object_mut() {
+            // What is created has no status yet, whatever the file says: the server drops it.
+            fields.remove("status");
+        }
+        let mut problems = metadata::check(&mut object, kind.namespaced);
+        defaults::apply(&mut object, &kind.schema);
+        let found = structure::check(&object, &kind.schema);
+        let blocked = found.iter().any(|fault| fault.blocks_rules);
+        let sound = found.is_empty() && problems.is_empty();
+        problems.extend(found.into_iter().map(|fault| fault.problem));
+        if !blocked {
+            problems.extend(self.broken_rules(kind, &object));
+        }
+        if sound {
+            problems.extend((kind.semantics)(object));
+        }
+        dedup(problems)
+    }
+
+    fn broken_rules(&self, kind: &Kind, object: &Value) -> Vec<Problem> {
+        let Err(errors) = self.rules.validate_compiled(&kind.compiled, object, None) else { return Vec::new() };
+        let problem = |error: kube::core::cel::ValidationError| Problem {
+            field: error.field_path.trim_start_matches('.').to_owned(),
+            message: error.message,
+        };
+        errors.into_iter().map(problem).collect()
+    }
+}
+
+/// What the operator would say of an object that the server accepts.
+fn semantics<K>(object: Value, check: fn(&K) -> Vec<Problem>) -> Vec<Problem>
+where
+    K: DeserializeOwned + Resource<DynamicType = ()> + CustomResourceExt,
+{
+    match serde_json::from_value::<K>(object) {
+        Ok(object) => check(&object),
+        Err(error) => vec![Problem { field: String::new(), message: format!("cannot be read: {error}") }],
+    }
+}
+
+/// A rule and the operator may see the same.
+fn dedup(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut distinct: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !distinct.contains(&problem) {
+            distinct.push(problem);
+        }
+    }
+    distinct
+}

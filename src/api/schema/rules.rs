@@ -115,8 +115,8 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     .blames(".custom"),
     rule(
         "spec.serving.image",
-        "self.matches('^((([A-Za-z0-9][-A-Za-z0-9.]*)(:[0-9]+)?|[[][0-9a-fA-F:]+[]](:[0-9]+)?)/)?\
-         [a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?\
+        "self.matches('^([A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*\
+         (/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?\
          (@[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,128})?$')",
         "write an image reference such as vllm/vllm-openai:v0.20.0, with a tag or a digest and no spaces",
     ),

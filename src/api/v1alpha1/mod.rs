@@ -9,6 +9,7 @@ pub mod names;
 pub mod quantity;
 pub mod reasons;
 pub mod serving_target;
+pub mod syntax;
 pub mod validate;
 
 pub use common::*;

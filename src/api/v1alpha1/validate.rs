@@ -1,10 +1,15 @@
-//! What a schema cannot say about a spec: each problem names the field, the value and what to do.
+//! What a schema and its rules cannot say about a spec: each problem names the field, the value and what to do.
+//!
+//! The operator says so by `Stalled`, `roadstead validate` before anything is applied.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use roadstead_planner::catalogue::locate;
 use roadstead_planner::{MicroDollars, Pattern};
 
-use super::{ModelDeployment, ServingTarget, quantity};
+use super::common::LabelSelector;
+use super::{ModelDeployment, ResourceRequests, ServingTarget, quantity, syntax};
 
 /// Resources that a replica can ask for beside accelerators.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -12,7 +17,7 @@ const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 /// Something in a spec that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The path of the field, such as `spec.placement.cost.maxHourlyCost`.
+    /// The path of the field, such as `spec.placement.cost.maxHourlyCost` or `spec.offers[0].hourlyPrice`.
     pub field: String,
     /// What is wrong with its value, and what to do.
     pub message: String,
@@ -39,10 +44,47 @@ impl Problems {
         }
     }
 
+    fn pattern(&mut self, field: &str, text: &str) {
+        if let Err(error) = Pattern::parse(text) {
+            self.add(field, error);
+        }
+    }
+
     fn patterns(&mut self, field: &str, texts: Option<&Vec<String>>) {
         for (index, text) in texts.into_iter().flatten().enumerate() {
-            if let Err(error) = Pattern::parse(text) {
-                self.add(format!("{field}[{index}]"), error);
+            self.pattern(&format!("{field}[{index}]"), text);
+        }
+    }
+
+    fn labels(&mut self, field: &str, labels: &BTreeMap<String, String>) {
+        for (key, value) in labels {
+            if let Some(fault) = syntax::label_fault(key, value) {
+                self.add(format!("{field}[{key}]"), fault);
+            }
+        }
+    }
+
+    fn selector(&mut self, field: &str, selector: Option<&LabelSelector>) {
+        let Some(selector) = selector else { return };
+        self.labels(&format!("{field}.matchLabels"), &selector.match_labels);
+        for (index, requirement) in selector.match_expressions.iter().enumerate() {
+            if let Some(fault) = syntax::label_fault(&requirement.key, "") {
+                self.add(format!("{field}.matchExpressions[{index}].key"), fault);
+            }
+        }
+    }
+
+    fn requests(&mut self, field: &str, resources: &ResourceRequests) {
+        for (resource, amount) in &resources.requests {
+            let field = format!("{field}[{resource}]");
+            if !RESOURCES.contains(&resource.as_str()) {
+                let message = format!(
+                    "{resource:?} cannot be asked for here; use cpu, memory or ephemeral-storage, and a shape for \
+                     accelerators"
+                );
+                self.add(field, message);
+            } else if let Err(error) = quantity::millis(amount) {
+                self.add(field, error);
             }
         }
     }
@@ -52,29 +94,20 @@ impl Problems {
 #[must_use]
 pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     let mut problems = Problems::default();
-    let placement = &deployment.spec.placement;
+    let spec = &deployment.spec;
+    let placement = &spec.placement;
     problems.money("spec.placement.cost.maxHourlyCost", placement.cost.max_hourly_cost.as_ref());
+    problems.selector("spec.placement.targetSelector", placement.target_selector.as_ref());
     if let Some(regions) = &placement.regions {
         problems.patterns("spec.placement.regions.allow", regions.allow.as_ref());
         problems.patterns("spec.placement.regions.deny", regions.deny.as_ref());
-        for preference in &regions.prefer {
-            let field = format!("spec.placement.regions.prefer[{}].region", preference.name);
-            if let Some(Err(error)) = preference.region.as_deref().map(Pattern::parse) {
-                problems.add(field, error);
+        for (index, preference) in regions.prefer.iter().enumerate() {
+            if let Some(region) = &preference.region {
+                problems.pattern(&format!("spec.placement.regions.prefer[{index}].region"), region);
             }
         }
     }
-    for (resource, amount) in &deployment.spec.serving.resources.requests {
-        let field = format!("spec.serving.resources.requests.{resource}");
-        if !RESOURCES.contains(&resource.as_str()) {
-            let message = format!(
-                "{resource:?} cannot be asked for here; use cpu, memory or ephemeral-storage, and a shape for accelerators"
-            );
-            problems.add(field, message);
-        } else if let Err(error) = quantity::millis(amount) {
-            problems.add(field, error);
-        }
-    }
+    problems.requests("spec.serving.resources.requests", &spec.serving.resources);
     problems.0
 }
 
@@ -82,8 +115,109 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
 #[must_use]
 pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
     let mut problems = Problems::default();
-    for offer in &target.spec.offers {
-        problems.money(&format!("spec.offers[{}].hourlyPrice", offer.name), offer.hourly_price.as_ref());
+    let spec = &target.spec;
+    for (index, offer) in spec.offers.iter().enumerate() {
+        let field = format!("spec.offers[{index}]");
+        problems.money(&format!("{field}.hourlyPrice"), offer.hourly_price.as_ref());
+        problems.labels(&format!("{field}.nodes.selector"), &offer.nodes.selector);
     }
+    problems.selector("spec.allowedNamespaces", spec.allowed_namespaces.as_ref());
+    let expose = spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.expose);
+    for key in expose.and_then(|expose| expose.load_balancer.as_ref()).into_iter().flat_map(|details| details.annotations.keys()) {
+        if let Some(fault) = syntax::label_fault(key, "") {
+            problems.add(format!("spec.kubernetes.expose.loadBalancer.annotations[{key}]"), fault);
+        }
+    }
+    location(&mut problems, target);
     problems.0
+}
+
+/// The built-in table counts; a location that contradicts it would be believed by nobody but its author.
+fn location(problems: &mut Problems, target: &ServingTarget) {
+    let spec = &target.spec;
+    let (Some(declared), Some(known)) = (&spec.location, locate(&spec.cloud, &spec.region)) else { return };
+    if declared.country != known.country {
+        let message = format!(
+            "{:?} contradicts the built-in table, by which {} {} is in {}: remove location, or correct cloud and region",
+            declared.country, spec.cloud, spec.region, known.country
+        );
+        problems.add("spec.location.country", message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(problems: &[Problem]) -> Vec<&str> {
+        problems.iter().map(|problem| problem.field.as_str()).collect()
+    }
+
+    #[test]
+    fn a_deployment_is_told_every_field_that_cannot_be_read() {
+        let deployment: ModelDeployment = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "a"},
+            "spec": {
+                "serving": {
+                    "engine": "custom", "image": "a",
+                    "shapes": [{"name": "a", "accelerator": {"type": "H100", "count": 1}}],
+                    "resources": {"requests": {"cpu": "1e30", "memory": 64, "nvidia.com/gpu": "1"}},
+                },
+                "placement": {
+                    "targetSelector": {
+                        "matchLabels": {"a b": "c"}, "matchExpressions": [{"key": "/", "operator": "Exists"}],
+                    },
+                    "regions": {"allow": ["eu-*", "*-1"], "prefer": [{"name": "a", "region": "**", "premiumPercent": 1}]},
+                    "cost": {"maxHourlyCost": "1000000.01"},
+                },
+            },
+        }))
+        .unwrap();
+        assert_eq!(
+            fields(&model_deployment(&deployment)),
+            [
+                "spec.placement.cost.maxHourlyCost",
+                "spec.placement.targetSelector.matchLabels[a b]",
+                "spec.placement.targetSelector.matchExpressions[0].key",
+                "spec.placement.regions.allow[1]",
+                "spec.placement.regions.prefer[0].region",
+                "spec.serving.resources.requests[cpu]",
+                "spec.serving.resources.requests[nvidia.com/gpu]",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_target_is_told_every_field_that_cannot_be_read() {
+        let target: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "a"},
+            "spec": {
+                "cloud": "aws", "region": "eu-west-2", "location": {"country": "IE"}, "type": "Kubernetes",
+                "kubernetes": {
+                    "connection": {"inCluster": {}},
+                    "expose": {"type": "LoadBalancer", "loadBalancer": {"annotations": {"a b": "c"}}},
+                },
+                "offers": [{
+                    "name": "a", "instanceType": "a", "accelerator": {"type": "H100", "count": 1},
+                    "capacityType": "OnDemand", "hourlyPrice": "9999999", "nodes": {"selector": {"a": "b c"}},
+                }],
+                "allowedNamespaces": {"matchLabels": {"a": "-"}},
+            },
+        }))
+        .unwrap();
+        let problems = serving_target(&target);
+        assert_eq!(
+            fields(&problems),
+            [
+                "spec.offers[0].hourlyPrice",
+                "spec.offers[0].nodes.selector[a]",
+                "spec.allowedNamespaces.matchLabels[a]",
+                "spec.kubernetes.expose.loadBalancer.annotations[a b]",
+                "spec.location.country",
+            ]
+        );
+        assert!(problems[4].message.contains("\"IE\"") && problems[4].message.contains("GB"), "{}", problems[4].message);
+    }
 }

@@ -1,0 +1,93 @@
+//! What was found in files, for people and for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// The result of a run.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Objects of ours.
+    pub checked: usize,
+    /// Objects of ours with problems.
+    pub invalid: usize,
+    /// Objects that are not ours.
+    pub passed_over: usize,
+    /// All problems.
+    pub findings: Vec<Finding>,
+}
+
+/// One problem, and where it is.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// The file, - for standard input.
+    pub file: String,
+    /// The document in the file, from 1; absent where the file is not YAML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<usize>,
+    /// The line in the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The object's kind.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// The object's namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The object's name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The field's path.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Report {
+    /// Writes a line for each problem, as compilers do, and one with the sum.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
+        for finding in &self.findings {
+            write!(out, "{}:", finding.file)?;
+            if let Some(line) = finding.line {
+                write!(out, "{line}:")?;
+            }
+            if !finding.kind.is_empty() {
+                write!(out, " {} {}:", finding.kind, finding.name)?;
+            }
+            if !finding.field.is_empty() {
+                write!(out, " {}:", finding.field)?;
+            }
+            writeln!(out, " {}", finding.message)?;
+        }
+        let passed_over = match self.passed_over {
+            0 => String::new(),
+            count => format!("; {count} of other groups passed over"),
+        };
+        writeln!(
+            out,
+            "{} checked, {} with problems, {} in all{passed_over}",
+            objects(self.checked),
+            self.invalid,
+            self.findings.len()
+        )
+    }
+
+    /// Writes one JSON object.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+}
+
+fn objects(count: usize) -> String {
+    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+}
