@@ -179,7 +179,13 @@ impl Endpoint {
     /// Replicas that are not bound to a node yet, so that the planner assumes them.
     #[must_use]
     pub fn unbound(&self) -> u32 {
-        self.replicas.saturating_sub(self.bound.values().sum())
+        self.replicas.saturating_sub(self.bound_pods())
+    }
+
+    /// Pods that are bound to a node.
+    #[must_use]
+    pub fn bound_pods(&self) -> u32 {
+        self.bound.values().fold(0, |sum, pods| sum.saturating_add(*pods))
     }
 
     /// It serves with all replicas, and clients are told where.

@@ -632,3 +632,33 @@ fn an_incumbent_that_is_lost_stays_until_failover_exists() {
     let plan = settle(&mut fleet, &eu_only(), NOW);
     assert_eq!(placed_on(&plan), Some("gke-eu"), "a rule counts wherever it is");
 }
+
+#[test]
+fn a_second_endpoint_that_nothing_explains_drains_too() {
+    let mut fleet = serving();
+    let mut other = fleet.endpoint(&key(US)).unwrap().clone();
+    other.name = "m-other".into();
+    other.slot = 7;
+    other.created_at = Timestamp(1);
+    other.published_at = None;
+    fleet.upsert_endpoint(other);
+    let plan = settle(&mut fleet, &deployment("m"), NOW.plus(9_000));
+    assert_eq!(drained(&plan, "m-other"), Some(NOW.plus(9_120)), "somebody may still use it");
+    let plan = settle(&mut fleet, &deployment("m"), NOW.plus(9_120));
+    assert_eq!(deleted(&plan, "m-other"), Some(Removal::Superfluous));
+}
+
+#[test]
+fn absurd_numbers_do_no_harm() {
+    let mut fleet = fleet(two());
+    let mut wild = found("wild", "eks-us", u32::MAX, i64::MAX);
+    wild.replicas = u32::MAX;
+    fleet.set_found("eks-us", vec![wild.clone(), Found { name: "wilder".into(), slot: u32::MAX, ..wild }]);
+    settle(&mut fleet, &deployment("m"), Timestamp(i64::MAX));
+    change(&mut fleet, "wild", |endpoint| {
+        endpoint.bound = [("n1".to_owned(), u32::MAX), ("n2".to_owned(), u32::MAX)].into();
+    });
+    settle(&mut fleet, &deployment("m"), Timestamp(i64::MAX));
+    let plan = settle(&mut fleet, &deployment("other"), Timestamp(i64::MIN));
+    assert_eq!(placed_on(&plan), Some("gke-eu"));
+}

@@ -93,7 +93,7 @@ pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: 
         return narrow(slots_up_to(bins, size, enough));
     }
     let useful: Vec<&Bin> = bins.iter().filter(|bin| bin.copies > 0 && bin.slots(size) > 0).collect();
-    let total: u64 = useful.iter().map(|bin| bin.all_slots(size)).sum();
+    let total = useful.iter().fold(0u64, |total, bin| total.saturating_add(bin.all_slots(size)));
     let pods: Vec<&Pods> =
         assumed.iter().filter(|pods| pods.count > 0 && useful.iter().any(|bin| bin.takes(pods))).collect();
     if pods.is_empty() || total == 0 {
@@ -110,7 +110,7 @@ pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: 
 fn slots_up_to(bins: &[Bin], size: &Size, enough: u32) -> u64 {
     let mut slots = 0;
     for bin in bins {
-        slots += bin.all_slots(size);
+        slots = bin.all_slots(size).saturating_add(slots);
         if slots >= u64::from(enough) {
             break;
         }
@@ -121,9 +121,10 @@ fn slots_up_to(bins: &[Bin], size: &Size, enough: u32) -> u64 {
 /// A loss that is never exceeded: pod by pod on nodes, and by accelerators on nodes that are all alike.
 fn loss_bound(bins: &[&Bin], pods: &[&Pods], size: &Size) -> u64 {
     let (alike, nodes): (Vec<&Bin>, Vec<&Bin>) = bins.iter().copied().partition(|bin| bin.free.is_none());
-    let by_pod = |bins: &[&Bin]| pods.iter().map(|pods| loss_by_pod(bins, pods, size)).sum::<u64>();
-    let by_volume: u64 = alike.iter().map(|bin| loss_by_volume(bin, pods, size)).sum();
-    by_pod(bins).min(by_pod(&nodes) + by_volume)
+    let by_pod =
+        |bins: &[&Bin]| pods.iter().fold(0u64, |loss, pods| loss.saturating_add(loss_by_pod(bins, pods, size)));
+    let by_volume = alike.iter().fold(0u64, |loss, bin| loss.saturating_add(loss_by_volume(bin, pods, size)));
+    by_pod(bins).min(by_pod(&nodes).saturating_add(by_volume))
 }
 
 fn loss_by_pod(bins: &[&Bin], pods: &Pods, size: &Size) -> u64 {
@@ -155,7 +156,8 @@ fn loss_by_volume(bin: &Bin, pods: &[&Pods], size: &Size) -> u64 {
     if step == 0 {
         return 0;
     }
-    let mut volume: u64 = fitting().map(|pods| u64::from(pods.count) * u64::from(pods.size.accelerators)).sum();
+    let volume_of = |pods: &&&Pods| u64::from(pods.count) * u64::from(pods.size.accelerators);
+    let mut volume = fitting().fold(0u64, |volume, pods| volume.saturating_add(volume_of(&pods)));
     let full = bin.slots(size);
     let loss_at = |taken: u32| full - slots(bin.accelerators - taken, None, size);
     let (mut at, mut loss) = (0u32, 0u64);
@@ -168,7 +170,7 @@ fn loss_by_volume(bin: &Bin, pods: &[&Pods], size: &Size) -> u64 {
             break;
         };
         let spent = volume.min(width.saturating_mul(u64::from(bin.copies)));
-        loss += (spent * gain).div_ceil(width);
+        loss = spent.saturating_mul(gain).div_ceil(width).saturating_add(loss);
         volume -= spent;
         at = next;
     }

@@ -11,9 +11,9 @@ use crate::target::Target;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     accelerators: u64,
-    unbound: BTreeMap<Size, u32>,
-    refused: BTreeMap<Size, u32>,
-    endpoints: u32,
+    unbound: BTreeMap<Size, u64>,
+    refused: BTreeMap<Size, u64>,
+    endpoints: u64,
 }
 
 impl Load {
@@ -22,7 +22,7 @@ impl Load {
         self.endpoints += 1;
         self.accelerators += accelerators(endpoint);
         if endpoint.unbound() > 0 {
-            *self.unbound.entry(endpoint.size()).or_default() += endpoint.unbound();
+            *self.unbound.entry(endpoint.size()).or_default() += u64::from(endpoint.unbound());
         }
         if endpoint.shows_exhaustion() {
             *self.refused.entry(endpoint.size()).or_default() += 1;
@@ -33,8 +33,8 @@ impl Load {
     pub(crate) fn subtract(&mut self, endpoint: &Endpoint) {
         self.endpoints = self.endpoints.saturating_sub(1);
         self.accelerators = self.accelerators.saturating_sub(accelerators(endpoint));
-        take(&mut self.unbound, endpoint.size(), endpoint.unbound());
-        take(&mut self.refused, endpoint.size(), u32::from(endpoint.shows_exhaustion()));
+        take(&mut self.unbound, endpoint.size(), endpoint.unbound().into());
+        take(&mut self.refused, endpoint.size(), u64::from(endpoint.shows_exhaustion()));
     }
 
     /// Whether nothing is counted.
@@ -48,13 +48,17 @@ pub(super) fn accelerators(endpoint: &Endpoint) -> u64 {
     u64::from(endpoint.replicas) * u64::from(endpoint.accelerator.count)
 }
 
-fn take(counts: &mut BTreeMap<Size, u32>, size: Size, amount: u32) {
+fn take(counts: &mut BTreeMap<Size, u64>, size: Size, amount: u64) {
     if let Some(count) = counts.get_mut(&size) {
         *count = count.saturating_sub(amount);
         if *count == 0 {
             counts.remove(&size);
         }
     }
+}
+
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Replicas of one size that are decided and not bound yet.
@@ -89,7 +93,7 @@ impl Standing {
                 offer,
                 size: *size,
                 mask,
-                count: *count,
+                count: narrow(*count),
             }));
             if let Some(slot) = offer.and_then(|offer| standing.offers.get_mut(offer)) {
                 slot.clone_from(load);
@@ -103,7 +107,7 @@ impl Standing {
     }
 
     pub(super) fn unbound(&self, offer: usize) -> u32 {
-        self.offers.get(offer).map_or(0, |load| load.unbound.values().sum())
+        self.offers.get(offer).map_or(0, |load| narrow(load.unbound.values().sum()))
     }
 
     pub(super) fn refused(&self, offer: usize) -> impl Iterator<Item = &Size> {

@@ -302,8 +302,8 @@ fn fits(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Reso
 }
 
 fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
-    let here = room.nodes().filter_map(|node| endpoint.bound.get(&node.name)).sum::<u32>();
-    endpoint.bound.values().sum::<u32>().saturating_sub(here)
+    let here = room.nodes().filter_map(|node| endpoint.bound.get(&node.name));
+    here.fold(endpoint.bound_pods(), |left, pods| left.saturating_sub(*pods))
 }
 
 /// What it costs, and whether that is within the budget. Replicas that would break the budget are not added.
@@ -340,7 +340,7 @@ fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {
             FindingReason::InsufficientCapacity,
             format!(
                 "{} of {} replicas are bound on {}, the others cannot be scheduled",
-                endpoint.bound.values().sum::<u32>(),
+                endpoint.bound_pods(),
                 endpoint.replicas,
                 endpoint.target
             ),

@@ -181,12 +181,11 @@ pub(super) fn retire_others(draft: &mut Draft) {
     for other in others {
         let replaced = main.is_some_and(|main| main.takes_over_from(other));
         let reason = if replaced { Removal::Replaced } else { Removal::Superfluous };
+        let drain = draft.question.deployment.drain_timeout_seconds;
         match published.filter(|_| draft.may_go(other)) {
             _ if !other.ever_ready => draft.delete(other, reason, None),
-            Some(published) => {
-                let deadline = published.plus(draft.question.deployment.drain_timeout_seconds);
-                draft.retire(other, deadline, reason);
-            }
+            Some(published) if replaced => draft.retire(other, published.plus(drain), reason),
+            Some(_) => draft.retire(other, draft.question.now.plus(drain), reason),
             None => draft.waits.push(Wait::Successor { endpoint: other.name.clone() }),
         }
     }
