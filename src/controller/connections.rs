@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::provider::Provider;
+use crate::api::v1alpha1::reasons;
+use crate::provider::{Facts, Provider};
 
 /// The connection to one target, as of its last check.
 #[derive(Clone)]
@@ -37,6 +38,16 @@ pub enum ConnectionState {
 }
 
 impl Connection {
+    /// What the place shows, unless it is not the place that it should be, or not ours.
+    #[must_use]
+    pub fn facts(&self) -> Option<Arc<Facts>> {
+        let disowned = [reasons::INSTALLATION_CONFLICT, reasons::IDENTITY_CHANGED, reasons::DUPLICATE_TARGET];
+        match &self.state {
+            ConnectionState::NotReady { reason, .. } if disowned.contains(reason) => None,
+            _ => self.provider.as_ref().and_then(|provider| provider.facts()),
+        }
+    }
+
     /// The driver, if everything may be asked of the place.
     #[must_use]
     pub fn usable(&self) -> Option<&Arc<dyn Provider>> {

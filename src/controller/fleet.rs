@@ -106,13 +106,12 @@ impl Fleet {
     /// A target, its connection or its facts changed.
     pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) {
         let mut inner = self.lock();
-        let facts =
-            connection.and_then(|connection| connection.provider.as_ref()).and_then(|provider| provider.facts());
+        let facts = connection.and_then(Connection::facts);
         let converted = convert::target(target, connection, facts.as_deref());
         let name = converted.name.clone();
         inner.fleet.upsert_target(converted);
+        inner.fleet.set_found(&name, facts.as_ref().map(|facts| facts.found.clone()).unwrap_or_default());
         let Some(facts) = facts else { return };
-        inner.fleet.set_found(&name, facts.found.clone());
         let here: Vec<planner::Endpoint> = inner.fleet.endpoints_on(&name).cloned().collect();
         for mut endpoint in here {
             let bound = facts.bound.get(&endpoint.name).cloned().unwrap_or_default();

@@ -196,7 +196,8 @@ pub trait Provider: Send + Sync {
     /// Any [`ProviderError`].
     async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError>;
 
-    /// Begins to watch the place: from now on [`facts`](Self::facts) are kept, and `listener` is told of news.
+    /// Begins to watch the place: from now on [`facts`](Self::facts) are kept, and `listener` is told of news. A place
+    /// that is watched already goes on as before.
     fn watch(&self, listener: Listener);
 
     /// The newest facts; `None` until everything has been listed once.

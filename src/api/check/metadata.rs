@@ -59,7 +59,8 @@ fn names(fields: &mut Map<String, Value>, namespaced: bool, problems: &mut Vec<P
     if let Some(namespace) = text("namespace").filter(|_| namespaced)
         && !syntax::is_dns_label(namespace)
     {
-        let message = format!("{namespace:?} is not a namespace: use lower-case letters, digits and hyphens, at most 63");
+        let message =
+            format!("{namespace:?} is not a namespace: use lower-case letters, digits and hyphens, at most 63");
         problems.push(problem("metadata.namespace", &message));
     }
     match (text("name"), text("generateName")) {

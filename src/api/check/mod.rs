@@ -5,15 +5,15 @@ mod defaults;
 mod metadata;
 mod structure;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use kube::core::{CustomResourceExt, Resource};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::schema;
-use super::v1alpha1::validate::{self, Problem};
 use super::v1alpha1::InferenceEndpoint;
+use super::v1alpha1::validate::{self, Problem};
 
 /// The API group of Roadstead's kinds.
 const GROUP: &str = "roadstead.dev";

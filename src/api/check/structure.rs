@@ -127,7 +127,9 @@ impl Walk {
         let keys = schema.x_kubernetes_list_map_keys.as_deref().unwrap_or_default();
         let key = |value: &Value| match schema.x_kubernetes_list_type.as_deref() {
             Some("set") => Some(value.to_string()),
-            Some("map") => Some(keys.iter().filter_map(|key| value.get(key)).map(Value::to_string).collect::<Vec<_>>().join("/")),
+            Some("map") => {
+                Some(keys.iter().filter_map(|key| value.get(key)).map(Value::to_string).collect::<Vec<_>>().join("/"))
+            }
             _ => None,
         };
         let mut seen = BTreeSet::new();

@@ -123,7 +123,11 @@ pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
     }
     problems.selector("spec.allowedNamespaces", spec.allowed_namespaces.as_ref());
     let expose = spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.expose);
-    for key in expose.and_then(|expose| expose.load_balancer.as_ref()).into_iter().flat_map(|details| details.annotations.keys()) {
+    for key in expose
+        .and_then(|expose| expose.load_balancer.as_ref())
+        .into_iter()
+        .flat_map(|details| details.annotations.keys())
+    {
         if let Some(fault) = syntax::label_fault(key, "") {
             problems.add(format!("spec.kubernetes.expose.loadBalancer.annotations[{key}]"), fault);
         }
@@ -218,6 +222,10 @@ mod tests {
                 "spec.location.country",
             ]
         );
-        assert!(problems[4].message.contains("\"IE\"") && problems[4].message.contains("GB"), "{}", problems[4].message);
+        assert!(
+            problems[4].message.contains("\"IE\"") && problems[4].message.contains("GB"),
+            "{}",
+            problems[4].message
+        );
     }
 }

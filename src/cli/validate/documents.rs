@@ -186,15 +186,13 @@ mod tests {
     fn documents_are_read_as_kubectl_does() {
         let documents = read("a: yes\nb: 010\nc: [1.5, ~, \"no\"]\n---\n# nothing\n---\n{d: {e: 0x10}}\n").unwrap();
         let values: Vec<_> = documents.iter().map(|document| (document.number, document.value.clone())).collect();
-        assert_eq!(
-            values,
-            [(1, json!({"a": true, "b": 8, "c": [1.5, null, "no"]})), (2, json!({"d": {"e": 16}}))]
-        );
+        assert_eq!(values, [(1, json!({"a": true, "b": 8, "c": [1.5, null, "no"]})), (2, json!({"d": {"e": 16}}))]);
     }
 
     #[test]
     fn every_field_has_its_line() {
-        let text = "# a comment\nspec:\n  offers:\n  - name: a\n    nodes:\n      selector:\n        example.com/zone: x\n";
+        let text =
+            "# a comment\nspec:\n  offers:\n  - name: a\n    nodes:\n      selector:\n        example.com/zone: x\n";
         let documents = read(text).unwrap();
         for (field, line) in [
             ("spec", 2),

@@ -87,7 +87,8 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     let cannot = || format!("cannot read the directory {}", path.display());
     let entries = std::fs::read_dir(path).with_context(cannot)?;
-    let mut entries = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().with_context(cannot)?;
+    let mut entries =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().with_context(cannot)?;
     entries.sort();
     let mut found = Vec::new();
     for entry in entries {
@@ -110,7 +111,8 @@ fn check_text(checker: &Checker, file: &str, text: &str, report: &mut Report) {
     match documents::read(text) {
         Ok(documents) => documents.iter().for_each(|document| check_document(checker, file, document, report)),
         Err(error) => {
-            let finding = Finding { file: file.to_owned(), line: error.line, message: error.message, ..Finding::default() };
+            let finding =
+                Finding { file: file.to_owned(), line: error.line, message: error.message, ..Finding::default() };
             report.findings.push(finding);
         }
     }

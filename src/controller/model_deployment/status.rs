@@ -54,7 +54,7 @@ pub fn status(
         last_handled_reconcile_at: object.annotations().get(names::ANNOTATION_REQUESTED_AT).cloned(),
     };
     if let Stage::Planned(plan) = stage
-        && candidates_are_due(object, &former, plan, now)
+        && candidates_are_due(object, &former, plan, main, now)
     {
         status.candidates = candidates(plan);
         status.omitted_candidates = omitted(plan);
@@ -130,8 +130,21 @@ fn releasing_status(endpoint: &InferenceEndpoint) -> ReleasingStatus {
 }
 
 /// Candidates are told with a decision; a deployment that waits has them refreshed once a minute, if they changed.
-fn candidates_are_due(object: &ModelDeployment, former: &ModelDeploymentStatus, plan: &Plan, now: Timestamp) -> bool {
-    let decided = plan.actions.iter().any(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }));
+fn candidates_are_due(
+    object: &ModelDeployment,
+    former: &ModelDeploymentStatus,
+    plan: &Plan,
+    main: Option<&Arc<InferenceEndpoint>>,
+    now: Timestamp,
+) -> bool {
+    let has = |kind: fn(&Action) -> bool| plan.actions.iter().any(kind);
+    // Until when a refused place is left alone is known only once that is recorded: the next plan tells.
+    if has(|action| matches!(action, Action::Delete { exhaust: Some(_), .. })) {
+        return false;
+    }
+    let created = main.and_then(|main| main.metadata.creation_timestamp.as_ref());
+    let decided = has(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }))
+        || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0));
     let new_spec = Some(former.observed_generation) != object.metadata.generation;
     let placed = conditions::find(&former.conditions, conditions::PLACED);
     let new_reason = placed.is_some_and(|placed| placed.status != TRUE && placed.reason != plan.decision.as_str());

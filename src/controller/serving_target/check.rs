@@ -72,7 +72,6 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
         // New credentials are tried out before the ones that worked are given up.
         let identity = provider.identity().await?;
         same_place(context, target, &identity)?;
-        provider.watch(connect::listener(context, target));
         connection.provider = Some(provider);
         connection.fingerprint = source.fingerprint;
     }
@@ -84,6 +83,8 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
     same_place(context, target, &identity)?;
     sole_target(context, target, &identity)?;
     ours(context, provider.as_ref()).await?;
+    // Only now: what runs at a place that is not ours is not read as ours.
+    provider.watch(connect::listener(context, target));
     if provider.facts().is_none() {
         return Err(Obstacle {
             reason: reasons::LISTING,

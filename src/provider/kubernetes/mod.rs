@@ -84,10 +84,14 @@ impl Provider for Kubernetes {
     }
 
     fn watch(&self, listener: Listener) {
-        let (watched, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
-        if self.watched.set(watched).is_ok() {
-            *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = Some(tasks);
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if watches.is_some() {
+            return;
         }
+        let (watched, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
+        // The lock is held: nobody else sets it.
+        let _ = self.watched.set(watched);
+        *watches = Some(tasks);
     }
 
     fn facts(&self) -> Option<Arc<Facts>> {
