@@ -24,7 +24,7 @@ render() {
 
 cat <<'HEADER'
 # Roadstead without Helm: the definitions, the namespace and the operator.
-# Rendered by deploy/render.sh from charts/; change those and run `make generate`.
+# Rendered by deploy/render.sh from charts/; change those and render it again.
 #
 # Choose an id for this installation (1 to 32 lower-case letters, digits and
 # hyphens, beginning with a letter, not ending with a hyphen), keep it with your
