@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::candidates::{Judged, Judgement, Question, last_refusal};
-use crate::capacity::Room;
+use crate::capacity::{Own, Room};
 use crate::cost::{deciding_price, preference};
 use crate::deployment::{Deployment, Objective};
-use crate::endpoint::Endpoint;
 use crate::fleet::Entry;
 use crate::labels::{LabelSelector, Labels};
 use crate::money::MicroDollars;
@@ -248,7 +247,7 @@ fn shortage(room: &Room, size: &Size, deployment: &Deployment, judged: &Judged) 
 }
 
 /// What limits a place: the first thing that alone would not do.
-pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted: u32) -> String {
+pub(crate) fn limiting(room: &Room, size: &Size, own: Option<Own>, wanted: u32) -> String {
     let kind = &room.offer.accelerator.kind;
     if room.limit(size, own) < wanted {
         let held = room.held();
@@ -286,7 +285,7 @@ pub(crate) fn limiting(room: &Room, size: &Size, own: Option<&Endpoint>, wanted:
     "no nodes have enough of everything at once".to_owned()
 }
 
-fn accelerators(room: &Room, own: Option<&Endpoint>) -> String {
+fn accelerators(room: &Room, own: Option<Own>) -> String {
     let free: u64 = room
         .nodes()
         .filter_map(|node| node.free_accelerators.get(&room.offer.resource_name))

@@ -662,3 +662,39 @@ fn absurd_numbers_do_no_harm() {
     let plan = settle(&mut fleet, &deployment("other"), Timestamp(i64::MIN));
     assert_eq!(placed_on(&plan), Some("gke-eu"));
 }
+
+#[test]
+fn more_replicas_wait_for_an_update_that_rolls() {
+    let mut fleet = serving();
+    change_target(&mut fleet, "eks-us", |target| {
+        target.nodes.iter_mut().flatten().for_each(|node| node.free.memory_bytes = 300 * GIB);
+    });
+    let mut larger = deployment("m");
+    larger.resources.memory_bytes = 200 * GIB;
+    let plan = settle(&mut fleet, &larger, NOW);
+    assert_eq!((plan.decision, kept(&plan, US).pods), (Decision::Unchanged, PodFields::FollowSpec));
+    // Its pods still ask for 64 GiB each, so giving back 200 GiB for each would be too much.
+    let more = Deployment { replicas: 3, ..larger.clone() };
+    let plan = settle(&mut fleet, &more, NOW);
+    assert_eq!((kept(&plan, US).replicas, created(&plan)), (2, None));
+    assert!(plan.waits.contains(&Wait::Readiness { endpoint: US.into() }));
+    change(&mut fleet, US, |endpoint| endpoint.ready = true);
+    change_target(&mut fleet, "eks-us", |target| {
+        target.nodes.as_mut().unwrap()[0].free.memory_bytes = 28 * GIB;
+    });
+    let plan = settle(&mut fleet, &more, NOW);
+    assert_eq!((plan.decision, kept(&plan, US).replicas), (Decision::Scaled, 3));
+}
+
+#[test]
+fn more_memory_is_given_to_what_is_not_ready_for_lack_of_it() {
+    let mut fleet = serving();
+    change(&mut fleet, US, |endpoint| endpoint.ready = false);
+    change_target(&mut fleet, "eks-us", |target| {
+        target.nodes.iter_mut().flatten().for_each(|node| node.free.memory_bytes = 100 * GIB);
+    });
+    let mut larger = deployment("m");
+    larger.resources.memory_bytes = 110 * GIB;
+    let plan = settle(&mut fleet, &larger, NOW);
+    assert_eq!((plan.decision, kept(&plan, US).pods), (Decision::Unchanged, PodFields::FollowSpec));
+}

@@ -8,7 +8,7 @@ pub(crate) use load::{Load, Standing};
 
 use crate::endpoint::Endpoint;
 use crate::fleet::Entry;
-use crate::resources::Size;
+use crate::resources::{Resources, Size};
 use crate::taints::first_untolerated;
 use crate::target::{Node, Offer};
 
@@ -65,14 +65,14 @@ impl OfferNodes {
     }
 
     /// What is free on each usable node, without what `own` has there, and on the nodes that may be added.
-    fn all_bins(&self, offer: &Offer, index: usize, nodes: &[Node], masks: &[u64], own: Option<&Endpoint>) -> Vec<Bin> {
+    fn all_bins(&self, offer: &Offer, index: usize, nodes: &[Node], masks: &[u64], own: Option<Own>) -> Vec<Bin> {
         let mut bins: Vec<Bin> = Vec::new();
-        let size = own.map_or_else(Size::default, Endpoint::size);
+        let size = own.map_or_else(Size::default, |own| Size { resources: own.bound, ..own.endpoint.size() });
         for node_index in self.usable.iter().flatten() {
             let Some(node) = nodes.get(*node_index) else {
                 continue;
             };
-            let pods = own.and_then(|own| own.bound.get(&node.name)).copied().unwrap_or(0);
+            let pods = own.and_then(|own| own.endpoint.bound.get(&node.name)).copied().unwrap_or(0);
             let free = node.free_accelerators.get(&offer.resource_name).copied().unwrap_or(0);
             bins.push(Bin {
                 accelerators: free.saturating_add(size.accelerators.saturating_mul(pods)),
@@ -108,6 +108,27 @@ fn bit(offer: usize) -> u64 {
     1 << offer.min(63)
 }
 
+/// An endpoint that is judged where it is: what it holds does not count against it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own<'a> {
+    /// The endpoint.
+    pub(crate) endpoint: &'a Endpoint,
+    /// What each of its bound pods asks for, as far as that is certain.
+    pub(crate) bound: Resources,
+}
+
+impl<'a> Own<'a> {
+    /// Its bound pods ask for what it was told.
+    pub(crate) const fn as_told(endpoint: &'a Endpoint) -> Self {
+        Self { endpoint, bound: endpoint.resources }
+    }
+
+    /// Its bound pods may be older than what it was told: only their accelerators are certain.
+    pub(crate) fn at_least(endpoint: &'a Endpoint) -> Self {
+        Self { endpoint, bound: Resources::default() }
+    }
+}
+
 /// The room that an offer has, as its target's entry and the endpoints there say.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room<'a> {
@@ -124,7 +145,7 @@ pub(crate) struct Room<'a> {
 impl Room<'_> {
     /// Replicas of `size` that fit: exactly how many (or a lower bound on large instances) if less than
     /// `enough`, else at least `enough`. What `own` holds is not counted.
-    pub(crate) fn slots(&self, size: &Size, own: Option<&Endpoint>, enough: u32) -> u32 {
+    pub(crate) fn slots(&self, size: &Size, own: Option<Own>, enough: u32) -> u32 {
         let limit = self.limit(size, own);
         if limit == 0 {
             return 0;
@@ -139,7 +160,7 @@ impl Room<'_> {
         slots.min(limit)
     }
 
-    fn bins_without(&self, own: Option<&Endpoint>) -> Vec<Bin> {
+    fn bins_without(&self, own: Option<Own>) -> Vec<Bin> {
         let nodes = self.entry.target.nodes.as_deref().unwrap_or_default();
         let masks: Vec<u64> = (0..nodes.len()).map(|node| self.entry.mask_of(node)).collect();
         self.nodes.all_bins(self.offer, self.index, nodes, &masks, own)
@@ -152,12 +173,12 @@ impl Room<'_> {
     }
 
     /// Replicas of `size` that `max_instances` still allows. What `own` holds is not counted.
-    pub(crate) fn limit(&self, size: &Size, own: Option<&Endpoint>) -> u32 {
+    pub(crate) fn limit(&self, size: &Size, own: Option<Own>) -> u32 {
         let Some(instances) = self.offer.max_instances else {
             return u32::MAX;
         };
         let allowed = u64::from(instances) * u64::from(self.offer.accelerator.count);
-        let own = own.map_or(0, load::accelerators);
+        let own = own.map_or(0, |own| load::accelerators(own.endpoint));
         let held = self.held().saturating_sub(own);
         let slots = allowed.saturating_sub(held).checked_div(u64::from(size.accelerators));
         slots.map_or(u32::MAX, |slots| u32::try_from(slots).unwrap_or(u32::MAX))
@@ -185,10 +206,11 @@ impl Room<'_> {
 
     /// Pods that may get in the way: of this offer, of offers that share nodes with it, and of offers that are
     /// gone, for nobody knows which nodes those may use.
-    fn waiting(&self, own: Option<&Endpoint>) -> Vec<Pods> {
+    fn waiting(&self, own: Option<Own>) -> Vec<Pods> {
         let in_the_way = self.entry.standing.waiting().filter(|waiting| waiting.mask & self.nodes.reach != 0);
         in_the_way
             .map(|waiting| {
+                let own = own.map(|own| own.endpoint);
                 let own = own.filter(|own| waiting.offer == Some(self.index) && own.size() == waiting.size);
                 let resource = waiting.offer.and_then(|offer| self.entry.offer_nodes.get(offer));
                 let competes = resource.is_none_or(|other| other.resource == self.nodes.resource);

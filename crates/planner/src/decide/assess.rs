@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::candidates::Question;
-use crate::capacity::Room;
+use crate::capacity::{Own, Room};
 use crate::cost::cost_of;
 use crate::deployment::Deployment;
 use crate::endpoint::{Endpoint, FailureKind};
@@ -29,6 +29,7 @@ pub(super) struct Assessment {
     pub(super) usable: Usable,
     problems: BTreeSet<Problem>,
     lacking: Option<Decision>,
+    undecided: bool,
 }
 
 /// Whether a target can be used.
@@ -85,6 +86,11 @@ impl Assessment {
     /// Whether it cannot have there what the spec wants, so that another place is better if there is one.
     pub(super) const fn lacks_room(&self) -> bool {
         self.lacking.is_some()
+    }
+
+    /// Whether it has to be ready before it is known what fits there.
+    pub(super) const fn is_undecided(&self) -> bool {
+        self.undecided
     }
 
     /// Why an endpoint that has not served yet cannot stay. One that was ready once only goes for what makes
@@ -162,6 +168,7 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
         usable: Usable::Yes,
         problems: BTreeSet::new(),
         lacking: None,
+        undecided: false,
     };
     look_at_rules(&mut assessment, deployment, endpoint, entry);
     look_at_spec(&mut assessment, deployment, endpoint);
@@ -258,25 +265,30 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
         return;
     }
     let (wanted, asked) = (assessment.keep.replicas, deployment.resources);
-    if fits(room, endpoint, wanted, asked) {
+    let held = wanted.min(endpoint.replicas);
+    let (all, part) = (fit(room, endpoint, wanted, asked), fit(room, endpoint, held, asked));
+    if all == Fit::Yes {
         return;
+    }
+    assessment.keep.replicas = held;
+    if part != Fit::Yes {
+        assessment.keep.pods = PodFields::StayAsPlaced;
     }
     if assessment.has(Problem::Forbidden) {
-        assessment.keep.pods = PodFields::StayAsPlaced;
         return;
     }
-    let held = wanted.min(endpoint.replicas);
-    let old_count_fits = fits(room, endpoint, held, asked);
-    assessment.keep.replicas = held;
-    if old_count_fits {
-        assessment.lacking = Some(Decision::Scaled);
-    } else {
-        assessment.lacking = Some(Decision::SpecChanged);
-        assessment.keep.pods = PodFields::StayAsPlaced;
+    if all == Fit::Unclear {
+        assessment.undecided = true;
+        return;
     }
-    let what = if old_count_fits { count(wanted, "replica") } else { "the wanted resources".to_owned() };
+    let (cause, what) = match part {
+        Fit::Yes => (Decision::Scaled, count(wanted, "replica")),
+        _ => (Decision::SpecChanged, "the wanted resources".to_owned()),
+    };
+    assessment.lacking = Some(cause);
     let size = Size { accelerators: endpoint.accelerator.count, resources: asked };
-    let why = room.map_or_else(String::new, |room| format!(" ({})", limiting(room, &size, Some(endpoint), wanted)));
+    let own = Some(Own::as_told(endpoint));
+    let why = room.map_or_else(String::new, |room| format!(" ({})", limiting(room, &size, own, wanted)));
     assessment.find(
         FindingReason::InsufficientCapacity,
         format!(
@@ -288,17 +300,33 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
     );
 }
 
+/// Whether something fits where an endpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    Yes,
+    No,
+    /// That depends on what its bound pods ask for now, which is known once it is ready.
+    Unclear,
+}
+
 /// Whether `replicas` that each ask for `resources` fit where the endpoint is. Its own pods do not count
 /// against it, and those on nodes that newcomers could not use stay where they are.
-fn fits(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Resources) -> bool {
+fn fit(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Resources) -> Fit {
     if replicas <= endpoint.replicas && resources.within(&endpoint.resources) {
-        return true;
+        return Fit::Yes;
     }
-    let Some(room) = room else { return false };
+    let Some(room) = room else { return Fit::No };
     let size = Size { accelerators: endpoint.accelerator.count, resources };
-    let elsewhere: u32 = if resources == endpoint.resources { bound_elsewhere(room, endpoint) } else { 0 };
+    let elsewhere = if resources == endpoint.resources { bound_elsewhere(room, endpoint) } else { 0 };
     let needed = replicas.saturating_sub(elsewhere);
-    room.slots(&size, Some(endpoint), needed) >= needed
+    let holds = |own| room.slots(&size, Some(own), needed) >= needed;
+    if !holds(Own::as_told(endpoint)) {
+        return Fit::No;
+    }
+    // While an update rolls, its pods may be older and smaller than what it was told: more of them wait for that.
+    // Other resources do not wait, for they may be what it needs to become ready.
+    let is_known = endpoint.ready || endpoint.bound.is_empty() || resources != endpoint.resources;
+    if is_known || holds(Own::at_least(endpoint)) { Fit::Yes } else { Fit::Unclear }
 }
 
 fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {

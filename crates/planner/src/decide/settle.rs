@@ -47,6 +47,9 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome
         return anew(draft, None);
     }
     look_again_at(draft, main, &assessment);
+    if assessment.is_undecided() {
+        draft.waits.push(Wait::Readiness { endpoint: main.name.clone() });
+    }
     if assessment.lacks_room() {
         let _ = nothing_feasible(draft, &candidates);
     }
@@ -57,6 +60,9 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome
 /// ready first.
 pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
     let assessment = assess(&draft.question, main);
+    if assessment.is_undecided() {
+        draft.waits.push(Wait::Readiness { endpoint: main.name.clone() });
+    }
     if assessment.usable != Usable::Yes {
         draft.waits.push(Wait::Target { target: main.target.clone() });
     }
