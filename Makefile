@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-e2e lint generate
+.PHONY: help tools demo demo-down build test test-unit test-chart test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,13 +20,17 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-e2e ## All tests: lint, unit and property, end to end on real clusters (needs root)
+test: lint test-unit tools test-chart test-e2e ## All tests: lint, unit and property, charts, end to end on real clusters (needs root)
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
 	cargo test --workspace --lib --bins
 	cargo test --package roadstead-planner --tests
 	cargo test --test tidy
+
+test-chart: tools ## The charts, with the real helm
+	@echo "charts: linted, rendered and refused by helm"
+	cargo test --test chart
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
 	@echo "end to end: a hub and three members on this machine (about ten minutes)"
@@ -37,6 +41,7 @@ lint: ## Formatting, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-generate: build ## Write what is generated: crds/ and the chart of the definitions
+generate: tools ## Write what is generated: crds/, the chart of the definitions and deploy/install.yaml
 	cargo run --quiet -- crd --output-dir crds
 	cargo run --quiet -- crd --helm-keep --output-dir charts/roadstead-crds/templates
+	ROADSTEAD_WRITE=1 cargo test --quiet --test chart install_yaml

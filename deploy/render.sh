@@ -24,13 +24,16 @@ render() {
 
 cat <<'HEADER'
 # Roadstead without Helm: the definitions, the namespace and the operator.
-# Rendered by deploy/render.sh from charts/; change those and render it again.
+# Rendered by deploy/render.sh from charts/; change those and run `make generate`.
 #
 # Choose an id for this installation (1 to 32 lower-case letters, digits and
 # hyphens, beginning with a letter, not ending with a hyphen), keep it with your
 # backups, and put it in place of SET-INSTALL-ID:
 #
 #   sed 's/SET-INSTALL-ID/prod/' deploy/install.yaml | kubectl apply --server-side -f -
+#
+# The image is `roadstead` with this version as its tag: put the registry to
+# which you pushed it before that name.
 #
 # Deleting all of this deletes the definitions and with them every object: the
 # finalizers then wait for an operator that is gone. Delete the Deployment

@@ -1,4 +1,6 @@
 //! What is generated is what its sources give; versions agree.
+//!
+//! `ROADSTEAD_WRITE=1` writes `deploy/install.yaml` anew; `make generate` does that.
 
 use std::process::Command;
 
@@ -11,6 +13,9 @@ fn install_yaml_is_what_the_charts_render() {
     let output = Command::new("sh").arg(path("deploy/render.sh")).env("HELM", binary()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rendered = String::from_utf8(output.stdout).unwrap();
+    if std::env::var_os("ROADSTEAD_WRITE").is_some() {
+        std::fs::write(path("deploy/install.yaml"), &rendered).unwrap();
+    }
     let committed = text("deploy/install.yaml");
     let differs = rendered.lines().zip(committed.lines()).position(|(rendered, committed)| rendered != committed);
     if let Some(line) = differs {
