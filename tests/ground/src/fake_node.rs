@@ -66,6 +66,15 @@ impl FakeNode {
         self.cluster.kubectl(&["patch", "node", &self.name, "--subresource=status", "--type=merge", "-p", &patch])?;
         Ok(())
     }
+
+    /// Sets the node's taints, a JSON list.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn taint(&self, taints: &serde_json::Value) -> anyhow::Result<()> {
+        let patch = json!({"spec": {"taints": taints}}).to_string();
+        self.cluster.kubectl(&["patch", "node", &self.name, "--type=merge", "-p", &patch]).map(drop)
+    }
 }
 
 impl Drop for FakeNode {

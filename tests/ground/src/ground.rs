@@ -31,7 +31,8 @@ pub struct Ground {
     /// Where models are served.
     pub members: Vec<Cluster>,
     tools: Tools,
-    _lock: Lock,
+    // Held by the one run that may start and end clusters; absent where one only looks.
+    _lock: Option<Lock>,
 }
 
 impl Ground {
@@ -41,16 +42,28 @@ impl Ground {
     /// When a prerequisite is missing and cannot be installed or built.
     pub fn prepare() -> anyhow::Result<Self> {
         packages::ensure()?;
-        let tools = Tools::locate()?;
         fs::create_dir_all("/run/roadstead-ground")?;
         let lock = Lock::take(Path::new("/run/roadstead-ground/lock"))?;
+        Self::new(Some(lock))
+    }
+
+    /// Finds the tools to look at clusters that another run started, without waiting for that run.
+    ///
+    /// # Errors
+    /// When the tools cannot be found or built.
+    pub fn look() -> anyhow::Result<Self> {
+        Self::new(None)
+    }
+
+    fn new(lock: Option<Lock>) -> anyhow::Result<Self> {
+        let tools = Tools::locate()?;
         let root = root();
         let hub = Cluster::new("hub", 0, &tools, &root);
         let members = (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
         Ok(Self { hub, members, tools, _lock: lock })
     }
 
-    /// Starts all four clusters anew.
+    /// Starts the hub and the members anew.
     ///
     /// # Errors
     /// When one of them does not come up.
@@ -89,6 +102,17 @@ impl Ground {
     /// The hub and the members.
     pub fn all(&self) -> impl Iterator<Item = &Cluster> {
         std::iter::once(&self.hub).chain(&self.members)
+    }
+
+    /// The cluster of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn cluster(&self, name: &str) -> anyhow::Result<&Cluster> {
+        self.all().find(|cluster| cluster.name == name).with_context(|| {
+            let names: Vec<_> = self.all().map(|cluster| cluster.name.as_str()).collect();
+            format!("there is no cluster {name}, only {}", names.join(", "))
+        })
     }
 
     /// The member of this name.
