@@ -301,14 +301,20 @@ impl Cluster {
         let _ = fs::remove_dir_all(&self.dir);
     }
 
-    /// Containers outlive containerd by their shims, whose command line names our socket.
+    /// Containers outlive containerd by their shims, whose command line names our socket, and outlive those too.
     fn end_containers(&self) {
         let socket = format!("{}/", self.run.display());
-        let list = run("ps", &["-eo", "pid,args"]).unwrap_or_default();
-        for line in list.lines().filter(|line| line.contains("containerd-shim") && line.contains(&socket)) {
-            if let Some(pid) = line.split_whitespace().next() {
-                let _ = run("kill", &["-9", pid]);
-            }
+        let list = run("ps", &["-eo", "pid,ppid,args"]).unwrap_or_default();
+        let processes: Vec<_> = list.lines().filter_map(process_of).collect();
+        let shims: Vec<_> = processes
+            .iter()
+            .filter(|(_, _, line)| line.contains("containerd-shim") && line.contains(&socket))
+            .map(|(pid, _, _)| *pid)
+            .collect();
+        // The shims first: they would report the ends of their containers, which then would be started again.
+        let containers = processes.iter().filter(|(_, parent, _)| shims.contains(parent)).map(|(pid, _, _)| *pid);
+        for pid in shims.iter().copied().chain(containers) {
+            let _ = run("kill", &["-9", pid]);
         }
     }
 
@@ -391,4 +397,11 @@ impl Cluster {
             self.run.display()
         )
     }
+}
+
+/// Process, parent and command line out of a line of `ps -eo pid,ppid,args`.
+fn process_of(line: &str) -> Option<(&str, &str, &str)> {
+    let (pid, rest) = line.trim_start().split_once(' ')?;
+    let (parent, command) = rest.trim_start().split_once(' ')?;
+    Some((pid, parent, command))
 }
