@@ -25,7 +25,7 @@ test: lint test-unit tools test-chart test-e2e ## All tests: lint, unit and prop
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
 	cargo test --workspace --lib --bins
-	cargo test --package roadstead-planner --tests
+	cargo test --package roadstead-planner --package roadstead-engine --tests
 	cargo test --test tidy
 
 test-chart: tools ## The charts, with the real helm
