@@ -88,9 +88,9 @@ impl Provider for Kubernetes {
         if watches.is_some() {
             return;
         }
-        let (watched, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
+        let (facts, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
         // The lock is held: nobody else sets it.
-        let _ = self.watched.set(watched);
+        let _ = self.watched.set(facts);
         *watches = Some(tasks);
     }
 
