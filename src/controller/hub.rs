@@ -63,7 +63,7 @@ pub async fn patch<K: Object>(api: &Api<K>, object: &K, mut change: Value) -> Re
     Ok(call("patch", api.patch(&object.name_any(), &author(), &Patch::Merge(change))).await?)
 }
 
-/// Adds or removes our finalizer; `None` if it is as wanted already.
+/// Adds or removes our finalizer; `None` if it is as wanted already, or the object is gone.
 ///
 /// # Errors
 /// [`ActError`]; a conflict means that the object changed since it was read.
@@ -82,7 +82,10 @@ pub async fn set_finalizer<K: Object>(
     if wanted {
         finalizers.push(finalizer);
     }
-    patch(api, object, json!({"metadata": {"finalizers": finalizers}})).await.map(Some)
+    match patch(api, object, json!({"metadata": {"finalizers": finalizers}})).await {
+        Err(ActError::Hub(error)) if error.is_not_found() => Ok(None),
+        written => written.map(Some),
+    }
 }
 
 /// Asks for the deletion of exactly this `object`, in the version in which it was seen; gone already is fine.

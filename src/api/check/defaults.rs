@@ -25,7 +25,9 @@ pub fn apply(value: &mut Value, schema: &JSONSchemaProps) {
         }
         Value::Array(values) => {
             if let Some(items) = schema::items(schema) {
-                values.iter_mut().for_each(|value| apply(value, items));
+                for value in values {
+                    apply(value, items);
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

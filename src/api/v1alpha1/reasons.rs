@@ -2,8 +2,6 @@
 
 /// Everything is as it should be.
 pub const READY: &str = "Ready";
-/// Work on the newest generation is under way.
-pub const PROGRESSING: &str = "Progressing";
 /// The spec says something that cannot be.
 pub const INVALID_SPEC: &str = "InvalidSpec";
 /// Nothing is decided, because the deployment is suspended.
@@ -12,14 +10,6 @@ pub const SUSPENDED: &str = "Suspended";
 pub const DELETING: &str = "Deleting";
 /// It is scaled to zero on purpose.
 pub const SCALED_TO_ZERO: &str = "ScaledToZero";
-/// No place is feasible now.
-pub const NO_FEASIBLE_PLACE: &str = "NoFeasiblePlace";
-/// No place can become feasible by waiting.
-pub const UNSATISFIABLE: &str = "Unsatisfiable";
-/// Targets have not told yet what runs there.
-pub const AWAITING_INVENTORY: &str = "AwaitingInventory";
-/// It runs at a place that the rules forbid, and there is no other.
-pub const POLICY_VIOLATED: &str = "PolicyViolated";
 /// What runs costs no more than allowed.
 pub const WITHIN_BUDGET: &str = "WithinBudget";
 /// What runs costs more than allowed.

@@ -42,7 +42,10 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     };
     confirm(context, endpoint).await?;
     match provider.remove(endpoint).await {
-        Ok(Removal::Gone) => release(context, endpoint).await,
+        Ok(Removal::Gone) => {
+            tracing::info!(target = endpoint.spec.target, "confirmed gone");
+            release(context, endpoint).await
+        }
         Ok(Removal::InProgress { message }) => {
             report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message)).await?;
             Ok(Outcome::Again(AGAIN))
@@ -92,7 +95,6 @@ async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), 
 async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
     hub::set_finalizer(&api, endpoint, names::FINALIZER_ENDPOINT, false).await?;
-    tracing::info!(endpoint = endpoint.name_any(), target = endpoint.spec.target, "confirmed gone");
     Ok(Outcome::Done)
 }
 

@@ -263,6 +263,9 @@ fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, main: Option<&Arc<Inferen
 fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<InferenceEndpoint>]) {
     let Some(limit) = object.spec.placement.cost.max_hourly_cost.as_deref() else { return };
     let Ok(allowed) = MicroDollars::parse(limit) else { return };
+    if live.is_empty() {
+        return;
+    }
     // Overlap during a replacement does not count: the dearest single endpoint does.
     let costs: Option<Vec<MicroDollars>> = live
         .iter()

@@ -61,15 +61,11 @@ pub enum Kind {
 impl Request {
     /// The words asked, last message or prompt.
     fn question(&self) -> String {
-        let asked = self
-            .messages
-            .last()
-            .map_or(&self.prompt, |message| &message.content);
+        let asked = self.messages.last().map_or(&self.prompt, |message| &message.content);
         match asked {
             Value::String(text) => text.clone(),
             Value::Array(parts) => {
-                let text =
-                    |part: &Value| part.get("text").unwrap_or(part).as_str().map(str::to_owned);
+                let text = |part: &Value| part.get("text").unwrap_or(part).as_str().map(str::to_owned);
                 parts.iter().filter_map(text).collect::<Vec<_>>().join(" ")
             }
             _ => String::new(),
@@ -83,11 +79,7 @@ impl Request {
 
     /// The answer's tokens and how it ends.
     fn answer(&self, host: &str) -> (Vec<String>, Finished) {
-        let text = format!(
-            "This is {}, answering from {host}. You said: {}",
-            self.model,
-            self.question()
-        );
+        let text = format!("This is {}, answering from {host}. You said: {}", self.model, self.question());
         let words: Vec<&str> = text.split_whitespace().collect();
         let limit = self.max_completion_tokens.or(self.max_tokens);
         let count = match limit {
@@ -102,15 +94,7 @@ impl Request {
         };
         let tokens = words.iter().cycle().take(count).enumerate();
         (
-            tokens
-                .map(|(index, word)| {
-                    if index == 0 {
-                        (*word).to_owned()
-                    } else {
-                        format!(" {word}")
-                    }
-                })
-                .collect(),
+            tokens.map(|(index, word)| if index == 0 { (*word).to_owned() } else { format!(" {word}") }).collect(),
             finished,
         )
     }
@@ -142,11 +126,7 @@ impl Generation {
     ) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let (tokens, finished) = request.answer(host);
-        let prefix = if kind == Kind::Chat {
-            "chatcmpl"
-        } else {
-            "cmpl"
-        };
+        let prefix = if kind == Kind::Chat { "chatcmpl" } else { "cmpl" };
         Self {
             kind,
             request,
@@ -155,9 +135,7 @@ impl Generation {
             finished,
             interval,
             id: format!("{prefix}-{host}-{}", COUNT.fetch_add(1, Relaxed)),
-            created: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             _place: place,
         }
     }
@@ -178,11 +156,7 @@ impl Generation {
             Kind::Text => json!({"index": 0, "text": text}),
         };
         choice["finish_reason"] = self.finish_reason();
-        let object = if self.kind == Kind::Chat {
-            "chat.completion"
-        } else {
-            "text_completion"
-        };
+        let object = if self.kind == Kind::Chat { "chat.completion" } else { "text_completion" };
         let mut document = self.envelope(object, &json!([choice]));
         document["usage"] = self.usage();
         Json(document).into_response()
@@ -213,11 +187,7 @@ impl Generation {
     }
 
     fn chunk(&self, token: Option<&String>, first: bool) -> Event {
-        let reason = if token.is_none() {
-            self.finish_reason()
-        } else {
-            Value::Null
-        };
+        let reason = if token.is_none() { self.finish_reason() } else { Value::Null };
         let choice = match self.kind {
             Kind::Chat => {
                 let mut delta = json!({});
@@ -233,10 +203,7 @@ impl Generation {
                 json!({"index": 0, "text": token.map_or("", String::as_str), "finish_reason": reason})
             }
         };
-        Event::default().data(
-            self.envelope(self.chunk_object(), &json!([choice]))
-                .to_string(),
-        )
+        Event::default().data(self.envelope(self.chunk_object(), &json!([choice])).to_string())
     }
 
     fn usage_chunk(&self) -> Event {
@@ -246,11 +213,7 @@ impl Generation {
     }
 
     fn chunk_object(&self) -> &'static str {
-        if self.kind == Kind::Chat {
-            "chat.completion.chunk"
-        } else {
-            "text_completion"
-        }
+        if self.kind == Kind::Chat { "chat.completion.chunk" } else { "text_completion" }
     }
 
     fn envelope(&self, object: &str, choices: &Value) -> Value {
@@ -258,11 +221,7 @@ impl Generation {
     }
 
     fn finish_reason(&self) -> Value {
-        json!(if self.finished == Finished::Stop {
-            "stop"
-        } else {
-            "length"
-        })
+        json!(if self.finished == Finished::Stop { "stop" } else { "length" })
     }
 
     fn usage(&self) -> Value {

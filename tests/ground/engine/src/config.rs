@@ -106,10 +106,7 @@ impl Settings<'_> {
         };
         match value.parse() {
             Ok(parsed) => Ok(Some(parsed)),
-            Err(problem) => Err(ConfigError {
-                setting,
-                problem: format!("\"{value}\": {problem}"),
-            }),
+            Err(problem) => Err(ConfigError { setting, problem: format!("\"{value}\": {problem}") }),
         }
     }
 
@@ -119,10 +116,7 @@ impl Settings<'_> {
         };
         Duration::try_from_secs_f64(seconds)
             .map(Some)
-            .map_err(|problem| ConfigError {
-                setting: format!("--{flag}"),
-                problem: problem.to_string(),
-            })
+            .map_err(|problem| ConfigError { setting: format!("--{flag}"), problem: problem.to_string() })
     }
 }
 
@@ -153,37 +147,22 @@ impl Config {
         Ok(Self {
             served_names,
             model,
-            host: settings
-                .text("host", &[])
-                .map_or_else(|| "0.0.0.0".to_owned(), |(_, host)| host),
+            host: settings.text("host", &[]).map_or_else(|| "0.0.0.0".to_owned(), |(_, host)| host),
             port: settings.parsed("port", &[])?.unwrap_or(8000),
-            api_key: settings
-                .text("api-key", &["VLLM_API_KEY", "ROADSTEAD_API_KEY"])
-                .map(|(_, key)| key),
-            shutdown_timeout: settings
-                .seconds("shutdown-timeout", &[])?
-                .unwrap_or_default(),
+            api_key: settings.text("api-key", &["VLLM_API_KEY", "ROADSTEAD_API_KEY"]).map(|(_, key)| key),
+            shutdown_timeout: settings.seconds("shutdown-timeout", &[])?.unwrap_or_default(),
             max_running: settings.parsed("max-num-seqs", &[])?.unwrap_or(256),
-            startup: settings
-                .seconds("engine-startup-seconds", &["ENGINE_STARTUP_SECONDS"])?
-                .unwrap_or_default(),
+            startup: settings.seconds("engine-startup-seconds", &["ENGINE_STARTUP_SECONDS"])?.unwrap_or_default(),
             token_interval: Duration::try_from_secs_f64(rate.recip()).unwrap_or(Duration::MAX),
-            exit_after: settings
-                .seconds("engine-exit-after-seconds", &["ENGINE_EXIT_AFTER_SECONDS"])?,
-            exit_code: settings
-                .parsed("engine-exit-code", &["ENGINE_EXIT_CODE"])?
-                .unwrap_or(1),
-            fault: settings
-                .parsed("engine-fault", &["ENGINE_FAULT"])?
-                .unwrap_or_default(),
+            exit_after: settings.seconds("engine-exit-after-seconds", &["ENGINE_EXIT_AFTER_SECONDS"])?,
+            exit_code: settings.parsed("engine-exit-code", &["ENGINE_EXIT_CODE"])?.unwrap_or(1),
+            fault: settings.parsed("engine-fault", &["ENGINE_FAULT"])?.unwrap_or_default(),
         })
     }
 }
 
 /// Splits a command line into the model given as a word (after an optional `serve`) and the flags with their values.
-fn split(
-    arguments: impl IntoIterator<Item = String>,
-) -> (Option<String>, BTreeMap<String, Vec<String>>) {
+fn split(arguments: impl IntoIterator<Item = String>) -> (Option<String>, BTreeMap<String, Vec<String>>) {
     let mut flags: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut positional = None;
     let mut current: Option<String> = None;
@@ -211,13 +190,9 @@ mod tests {
     use super::*;
 
     fn read(line: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let environment: BTreeMap<String, String> = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        Config::read(line.split_whitespace().map(str::to_owned), &|name| {
-            environment.get(name).cloned()
-        })
+        let environment: BTreeMap<String, String> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::read(line.split_whitespace().map(str::to_owned), &|name| environment.get(name).cloned())
     }
 
     #[test]
@@ -269,16 +244,8 @@ mod tests {
     fn names_the_setting_that_it_cannot_read() {
         for (line, environment, expected) in [
             ("--port http", vec![], "--port: \"http\""),
-            (
-                "",
-                vec![("ENGINE_FAULT", "explode")],
-                "ENGINE_FAULT: \"explode\": expected none",
-            ),
-            (
-                "--engine-startup-seconds -1",
-                vec![],
-                "--engine-startup-seconds",
-            ),
+            ("", vec![("ENGINE_FAULT", "explode")], "ENGINE_FAULT: \"explode\": expected none"),
+            ("--engine-startup-seconds -1", vec![], "--engine-startup-seconds"),
         ] {
             let message = read(line, &environment).unwrap_err().to_string();
             assert!(message.starts_with(expected), "{message}");

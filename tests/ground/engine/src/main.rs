@@ -39,10 +39,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     // As process 1 of a container a signal without a handler is lost, so it is installed before anything waits.
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     if config.fault == Fault::FailStart {
-        anyhow::bail!(
-            "the model {} cannot be loaded (ENGINE_FAULT=fail-start)",
-            config.model
-        );
+        anyhow::bail!("the model {} cannot be loaded (ENGINE_FAULT=fail-start)", config.model);
     }
     tokio::select! {
         () = tokio::time::sleep(config.startup) => {}
@@ -57,14 +54,8 @@ async fn run() -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config, mut terminate: Signal) -> anyhow::Result<ExitCode> {
     let address = format!("{}:{}", config.host, config.port);
-    let listener = TcpListener::bind(&address)
-        .await
-        .with_context(|| format!("listening at {address}"))?;
-    println!(
-        "serving {} at {}",
-        config.served_names.join(", "),
-        listener.local_addr()?
-    );
+    let listener = TcpListener::bind(&address).await.with_context(|| format!("listening at {address}"))?;
+    println!("serving {} at {}", config.served_names.join(", "), listener.local_addr()?);
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
     let exit_code = config.exit_code;
     let exit = {

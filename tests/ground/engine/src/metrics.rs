@@ -42,11 +42,7 @@ impl InFlight {
     pub fn waiting(metrics: &Arc<Metrics>, prompt_tokens: u64) -> Self {
         metrics.waiting.fetch_add(1, Relaxed);
         metrics.prompt_tokens.fetch_add(prompt_tokens, Relaxed);
-        Self {
-            metrics: Arc::clone(metrics),
-            running: false,
-            finished: None,
-        }
+        Self { metrics: Arc::clone(metrics), running: false, finished: None }
     }
 
     /// The request has got its place.
@@ -69,11 +65,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let gauge = if self.running {
-            &self.metrics.running
-        } else {
-            &self.metrics.waiting
-        };
+        let gauge = if self.running { &self.metrics.running } else { &self.metrics.waiting };
         gauge.fetch_sub(1, Relaxed);
         let counter = match self.finished {
             Some(Finished::Stop) => &self.metrics.stopped,
@@ -100,30 +92,15 @@ impl Metrics {
             ("vllm:num_requests_running", "gauge", &self.running),
             ("vllm:num_requests_waiting", "gauge", &self.waiting),
             ("vllm:prompt_tokens_total", "counter", &self.prompt_tokens),
-            (
-                "vllm:generation_tokens_total",
-                "counter",
-                &self.generation_tokens,
-            ),
+            ("vllm:generation_tokens_total", "counter", &self.generation_tokens),
         ] {
             // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "# TYPE {name} {kind}\n{name}{{{label}}} {}",
-                value.load(Relaxed)
-            );
+            let _ = writeln!(text, "# TYPE {name} {kind}\n{name}{{{label}}} {}", value.load(Relaxed));
         }
         let _ = writeln!(text, "# TYPE vllm:request_success_total counter");
-        for (reason, value) in [
-            ("stop", &self.stopped),
-            ("length", &self.truncated),
-            ("abort", &self.aborted),
-        ] {
+        for (reason, value) in [("stop", &self.stopped), ("length", &self.truncated), ("abort", &self.aborted)] {
             let value = value.load(Relaxed);
-            let _ = writeln!(
-                text,
-                "vllm:request_success_total{{{label},finished_reason=\"{reason}\"}} {value}"
-            );
+            let _ = writeln!(text, "vllm:request_success_total{{{label},finished_reason=\"{reason}\"}} {value}");
         }
         text
     }
@@ -137,16 +114,10 @@ mod tests {
     fn a_request_moves_from_waiting_to_running_to_its_end() {
         let metrics = Arc::new(Metrics::default());
         let mut request = InFlight::waiting(&metrics, 3);
-        assert_eq!(
-            (metrics.waiting.load(Relaxed), metrics.running.load(Relaxed)),
-            (1, 0)
-        );
+        assert_eq!((metrics.waiting.load(Relaxed), metrics.running.load(Relaxed)), (1, 0));
         request.run();
         request.token();
-        assert_eq!(
-            (metrics.waiting.load(Relaxed), metrics.running.load(Relaxed)),
-            (0, 1)
-        );
+        assert_eq!((metrics.waiting.load(Relaxed), metrics.running.load(Relaxed)), (0, 1));
         request.finish(Finished::Stop);
         drop(request);
         drop(InFlight::waiting(&metrics, 0));
@@ -158,10 +129,7 @@ mod tests {
             "vllm:request_success_total{engine=\"0\",model_name=\"a\\\"b\",finished_reason=\"stop\"} 1",
             "vllm:request_success_total{engine=\"0\",model_name=\"a\\\"b\",finished_reason=\"abort\"} 1",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "no {line} in\n{text}"
-            );
+            assert!(text.lines().any(|found| found == line), "no {line} in\n{text}");
         }
     }
 }

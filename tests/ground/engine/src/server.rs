@@ -32,12 +32,7 @@ impl Engine {
     /// An engine on the machine (or pod) called `host`.
     pub fn new(config: Config, host: String) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(config.max_running));
-        Arc::new(Self {
-            config,
-            host,
-            places,
-            metrics: Arc::default(),
-        })
+        Arc::new(Self { config, host, places, metrics: Arc::default() })
     }
 
     /// Serves until `shutdown` is ready, then lets what is in flight go on for the shutdown timeout.
@@ -89,32 +84,21 @@ async fn authorize(State(engine): State<Arc<Engine>>, request: Request, next: Ne
     let Some(key) = &engine.config.api_key else {
         return next.run(request).await;
     };
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if given.and_then(|value| value.strip_prefix("Bearer ")) == Some(key) {
         next.run(request).await
     } else {
-        (
-            StatusCode::UNAUTHORIZED,
-            Json(json!({"error": "Unauthorized"})),
-        )
-            .into_response()
+        (StatusCode::UNAUTHORIZED, Json(json!({"error": "Unauthorized"}))).into_response()
     }
 }
 
 async fn misbehave(State(engine): State<Arc<Engine>>, request: Request, next: Next) -> Response {
     match engine.config.fault {
         Fault::Hang => std::future::pending().await,
-        Fault::Unhealthy if request.uri().path() != "/metrics" => error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "InternalServerError",
-            "EngineCore encountered an issue.",
-        ),
-        Fault::None | Fault::FailStart | Fault::HangStart | Fault::Unhealthy => {
-            next.run(request).await
+        Fault::Unhealthy if request.uri().path() != "/metrics" => {
+            error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "EngineCore encountered an issue.")
         }
+        Fault::None | Fault::FailStart | Fault::HangStart | Fault::Unhealthy => next.run(request).await,
     }
 }
 
@@ -126,27 +110,14 @@ async fn models(State(engine): State<Arc<Engine>>) -> Response {
 
 async fn metrics(State(engine): State<Arc<Engine>>) -> Response {
     let text = engine.metrics.render(engine.primary_name());
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-async fn chat(
-    State(engine): State<Arc<Engine>>,
-    Json(request): Json<completion::Request>,
-) -> Response {
+async fn chat(State(engine): State<Arc<Engine>>, Json(request): Json<completion::Request>) -> Response {
     complete(engine, Kind::Chat, request).await
 }
 
-async fn text(
-    State(engine): State<Arc<Engine>>,
-    Json(request): Json<completion::Request>,
-) -> Response {
+async fn text(State(engine): State<Arc<Engine>>, Json(request): Json<completion::Request>) -> Response {
     complete(engine, Kind::Text, request).await
 }
 
@@ -157,17 +128,11 @@ async fn complete(engine: Arc<Engine>, kind: Kind, request: completion::Request)
     }
     let mut in_flight = InFlight::waiting(&engine.metrics, request.prompt_tokens());
     let Ok(place) = Arc::clone(&engine.places).acquire_owned().await else {
-        return error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailableError",
-            "The engine is shutting down.",
-        );
+        return error(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailableError", "The engine is shutting down.");
     };
     in_flight.run();
     let interval = engine.config.token_interval;
-    Generation::new(kind, request, in_flight, place, &engine.host, interval)
-        .respond()
-        .await
+    Generation::new(kind, request, in_flight, place, &engine.host, interval).respond().await
 }
 
 fn error(status: StatusCode, kind: &str, message: &str) -> Response {

@@ -29,23 +29,12 @@ async fn start(line: &str) -> Running {
         let _ = stopped.await;
     };
     let task = tokio::spawn(Arc::clone(&engine).serve(listener, shutdown));
-    Running {
-        engine,
-        address,
-        stop,
-        task,
-    }
+    Running { engine, address, stop, task }
 }
 
 impl Running {
     /// Sends one request and returns all that comes back until the connection closes.
-    async fn send(
-        &self,
-        method: &str,
-        path: &str,
-        key: Option<&str>,
-        body: Option<&Value>,
-    ) -> String {
+    async fn send(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         self.write(&mut stream, method, path, key, body).await;
         let mut answer = String::new();
@@ -53,18 +42,9 @@ impl Running {
         answer
     }
 
-    async fn write(
-        &self,
-        stream: &mut TcpStream,
-        method: &str,
-        path: &str,
-        key: Option<&str>,
-        body: Option<&Value>,
-    ) {
+    async fn write(&self, stream: &mut TcpStream, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let key = key
-            .map(|key| format!("Authorization: Bearer {key}\r\n"))
-            .unwrap_or_default();
+        let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n{key}Content-Length: {length}\r\n\r\n"
@@ -73,14 +53,9 @@ impl Running {
     }
 
     async fn ask(&self, body: Value) -> (String, Value) {
-        let answer = self
-            .send("POST", "/v1/chat/completions", None, Some(&body))
-            .await;
+        let answer = self.send("POST", "/v1/chat/completions", None, Some(&body)).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (
-            head.lines().next().unwrap().to_owned(),
-            serde_json::from_str(body).unwrap(),
-        )
+        (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
     }
 }
 
@@ -100,10 +75,7 @@ async fn the_key_guards_only_v1() {
         ("/v1/nothing", Some("secret"), "404"),
     ] {
         let answer = engine.send("GET", path, key, None).await;
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{path} with {key:?}: {answer}"
-        );
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} with {key:?}: {answer}");
     }
     let models = engine.send("GET", "/v1/models", Some("secret"), None).await;
     assert!(models.contains("\"id\":\"m\""), "{models}");
@@ -115,18 +87,12 @@ async fn a_chat_completion_answers_and_is_counted() {
     let (status, body) = engine.ask(question("m")).await;
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert_eq!(body["object"], "chat.completion");
-    assert_eq!(
-        body["choices"][0]["message"]["content"],
-        "This is m, answering from here. You said: ahoy there"
-    );
+    assert_eq!(body["choices"][0]["message"]["content"], "This is m, answering from here. You said: ahoy there");
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     assert_eq!(body["usage"]["prompt_tokens"], 2);
     let metrics = engine.send("GET", "/metrics", None, None).await;
     assert!(metrics.contains("finished_reason=\"stop\"} 1"), "{metrics}");
-    assert!(
-        metrics.contains("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 0"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 0"), "{metrics}");
 }
 
 #[tokio::test]
@@ -148,10 +114,7 @@ async fn an_unknown_model_is_not_found() {
     let engine = start("m").await;
     let (status, body) = engine.ask(question("other")).await;
     assert_eq!(status, "HTTP/1.1 404 Not Found");
-    assert_eq!(
-        body["error"]["message"],
-        "The model `other` does not exist."
-    );
+    assert_eq!(body["error"]["message"], "The model `other` does not exist.");
 }
 
 #[tokio::test]
@@ -160,27 +123,14 @@ async fn a_stream_ends_with_done() {
     let mut body = question("m");
     body["stream"] = json!(true);
     body["stream_options"] = json!({"include_usage": true});
-    let answer = engine
-        .send("POST", "/v1/chat/completions", None, Some(&body))
-        .await;
-    let events: Vec<&str> = answer
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "))
-        .collect();
+    let answer = engine.send("POST", "/v1/chat/completions", None, Some(&body)).await;
+    let events: Vec<&str> = answer.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
     assert_eq!(events.last(), Some(&"[DONE]"));
-    let chunks: Vec<Value> = events[..events.len() - 1]
-        .iter()
-        .map(|data| serde_json::from_str(data).unwrap())
-        .collect();
-    let text: String = chunks
-        .iter()
-        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
-        .collect();
+    let chunks: Vec<Value> =
+        events[..events.len() - 1].iter().map(|data| serde_json::from_str(data).unwrap()).collect();
+    let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(text, "This is m, answering from here. You said: ahoy there");
-    assert_eq!(
-        chunks[chunks.len() - 2]["choices"][0]["finish_reason"],
-        "stop"
-    );
+    assert_eq!(chunks[chunks.len() - 2]["choices"][0]["finish_reason"], "stop");
     assert_eq!(chunks[chunks.len() - 1]["usage"]["completion_tokens"], 10);
 }
 
@@ -188,13 +138,8 @@ async fn a_stream_ends_with_done() {
 async fn text_completions_take_a_prompt() {
     let engine = start("m --engine-tokens-per-second 100000").await;
     let body = json!({"model": "m", "prompt": ["once", "upon"]});
-    let answer = engine
-        .send("POST", "/v1/completions", None, Some(&body))
-        .await;
-    assert!(
-        answer.contains("\"text\":\"This is m, answering from here. You said: once upon\""),
-        "{answer}"
-    );
+    let answer = engine.send("POST", "/v1/completions", None, Some(&body)).await;
+    assert!(answer.contains("\"text\":\"This is m, answering from here. You said: once upon\""), "{answer}");
 }
 
 #[tokio::test]
@@ -203,44 +148,22 @@ async fn requests_wait_for_a_place() {
     let mut streams = Vec::new();
     for _ in 0..2 {
         let mut stream = TcpStream::connect(engine.address).await.unwrap();
-        engine
-            .write(
-                &mut stream,
-                "POST",
-                "/v1/chat/completions",
-                None,
-                Some(&question("m")),
-            )
-            .await;
+        engine.write(&mut stream, "POST", "/v1/chat/completions", None, Some(&question("m"))).await;
         streams.push(stream);
     }
     while engine.engine.metrics.in_flight() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let metrics = engine.send("GET", "/metrics", None, None).await;
-    assert!(
-        metrics.contains("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 1"),
-        "{metrics}"
-    );
-    assert!(
-        metrics.contains("vllm:num_requests_waiting{engine=\"0\",model_name=\"m\"} 1"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 1"), "{metrics}");
+    assert!(metrics.contains("vllm:num_requests_waiting{engine=\"0\",model_name=\"m\"} 1"), "{metrics}");
 }
 
 #[tokio::test]
 async fn shutdown_finishes_what_is_in_flight_and_refuses_what_is_new() {
     let engine = start("m --shutdown-timeout 60 --engine-tokens-per-second 20").await;
     let mut stream = TcpStream::connect(engine.address).await.unwrap();
-    engine
-        .write(
-            &mut stream,
-            "POST",
-            "/v1/chat/completions",
-            None,
-            Some(&question("m")),
-        )
-        .await;
+    engine.write(&mut stream, "POST", "/v1/chat/completions", None, Some(&question("m"))).await;
     while engine.engine.metrics.in_flight() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -258,15 +181,7 @@ async fn shutdown_finishes_what_is_in_flight_and_refuses_what_is_new() {
 async fn shutdown_without_a_timeout_cuts_what_is_in_flight() {
     let engine = start("m --engine-tokens-per-second 0.001").await;
     let mut stream = TcpStream::connect(engine.address).await.unwrap();
-    engine
-        .write(
-            &mut stream,
-            "POST",
-            "/v1/chat/completions",
-            None,
-            Some(&question("m")),
-        )
-        .await;
+    engine.write(&mut stream, "POST", "/v1/chat/completions", None, Some(&question("m"))).await;
     while engine.engine.metrics.in_flight() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

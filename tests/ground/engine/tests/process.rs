@@ -20,20 +20,12 @@ fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Child {
 
 fn wait_until_it_serves(child: &mut Child) {
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("serving m at 127.0.0.1:"), "{line}");
 }
 
 fn terminate(child: &Child) {
-    assert!(
-        Command::new("kill")
-            .arg(child.id().to_string())
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
 }
 
 #[test]
@@ -46,35 +38,22 @@ fn sigterm_ends_it_with_exit_code_0() {
 
 #[test]
 fn a_failing_start_says_why() {
-    let output = start(&["m"], &[("ENGINE_FAULT", "fail-start")])
-        .wait_with_output()
-        .unwrap();
+    let output = start(&["m"], &[("ENGINE_FAULT", "fail-start")]).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        message.contains("the model m cannot be loaded"),
-        "{message}"
-    );
+    assert!(message.contains("the model m cannot be loaded"), "{message}");
 }
 
 #[test]
 fn it_ends_by_itself_when_told() {
-    let output = start(
-        &["m", "--engine-exit-after-seconds", "0.1"],
-        &[("ENGINE_EXIT_CODE", "7")],
-    );
+    let output = start(&["m", "--engine-exit-after-seconds", "0.1"], &[("ENGINE_EXIT_CODE", "7")]);
     assert_eq!(output.wait_with_output().unwrap().status.code(), Some(7));
 }
 
 #[test]
 fn a_value_that_makes_no_sense_is_named() {
-    let output = start(&["m"], &[("ENGINE_STARTUP_SECONDS", "soon")])
-        .wait_with_output()
-        .unwrap();
+    let output = start(&["m"], &[("ENGINE_STARTUP_SECONDS", "soon")]).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        message.contains("ENGINE_STARTUP_SECONDS: \"soon\""),
-        "{message}"
-    );
+    assert!(message.contains("ENGINE_STARTUP_SECONDS: \"soon\""), "{message}");
 }
