@@ -262,6 +262,8 @@ impl Context {
         self.refresh_target(&target.name_any());
         if decided_by_spec {
             self.enqueue_all_deployments();
+            // How it exposes its endpoints may have changed.
+            self.wake_endpoints_on(&target.name_any());
         }
     }
 

@@ -15,6 +15,7 @@ mod scene_6;
 mod scene_7;
 mod scene_8;
 mod scene_9;
+mod scene_load_balancer;
 mod stage;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ use stage::Stage;
 
 type Scene = fn(&Stage) -> anyhow::Result<()>;
 
-const SCENES: [(&str, Scene); 17] = [
+const SCENES: [(&str, Scene); 18] = [
     ("scene_1_the_cheapest_allowed_place_serves", scene_1::the_cheapest_allowed_place_serves),
     ("scene_2_too_few_accelerators", scene_2::too_few_accelerators),
     ("scene_2_too_few_on_one_node", scene_2::too_few_on_one_node),
@@ -40,6 +41,7 @@ const SCENES: [(&str, Scene); 17] = [
     ("scene_6_kubectl_behaves", scene_6::kubectl_behaves),
     ("scene_8_broken_credentials_are_told_apart", scene_8::broken_credentials),
     ("scene_8_another_cluster_is_noticed", scene_8::another_cluster),
+    ("scene_load_balancer_its_address_is_used", scene_load_balancer::its_address_is_used),
     ("scene_10_a_refused_place_is_left_alone", scene_10::refused_place),
     ("scene_10_what_was_ready_stays", scene_10::what_was_ready_stays),
     ("scene_7_upgrades_restart_nothing", scene_7::upgrades_restart_nothing),

@@ -8,6 +8,8 @@ mod hash;
 mod pod;
 mod secrets;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
