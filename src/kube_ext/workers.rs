@@ -113,3 +113,61 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Fails, panics or succeeds as the key says, and writes down what was asked.
+    #[derive(Default)]
+    struct Actor {
+        acted: Mutex<BTreeMap<&'static str, u32>>,
+    }
+
+    impl Actor {
+        fn times(&self, key: &str) -> u32 {
+            self.acted.lock().unwrap().get(key).copied().unwrap_or(0)
+        }
+    }
+
+    impl Reconcile<&'static str> for Actor {
+        const NAME: &'static str = "test";
+        type Decision = ();
+        type Error = &'static str;
+
+        fn decide(&self, key: &&'static str) {
+            assert!(*key != "panics-deciding", "as it was told to");
+        }
+
+        async fn act(&self, key: &&'static str, (): ()) -> Result<Outcome, &'static str> {
+            *self.acted.lock().unwrap().entry(key).or_default() += 1;
+            match *key {
+                "panics" => panic!("as it was told to"),
+                "fails" => Err("as it was told to"),
+                _ => Ok(Outcome::Done),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_or_a_failure_costs_one_try_and_nothing_else() {
+        let queue: Arc<Queue<&'static str, i32>> = Arc::default();
+        let actor = Arc::new(Actor::default());
+        let metrics = Arc::new(Metrics::new());
+        let workers = tokio::spawn(work(Arc::clone(&queue), Arc::clone(&actor), 4, |_| 0, Arc::clone(&metrics)));
+        for key in ["panics", "panics-deciding", "fails", "works"] {
+            queue.add(key, 0);
+        }
+        // Tries at 0 s, 0.5 s and 1.5 s.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!((actor.times("panics"), actor.times("fails"), actor.times("works")), (3, 3, 1));
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("controller_runtime_reconcile_panics_total{controller=\"test\"} 6"), "{text}");
+        queue.close();
+        tokio::time::timeout(Duration::from_secs(1), workers).await.expect("the workers go home").unwrap();
+    }
+}

@@ -28,7 +28,17 @@ pub fn its_address_is_used(stage: &Stage) -> anyhow::Result<()> {
     })?;
     let node = east.network().node();
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": node, "ipMode": "VIP"}]}}}).to_string();
-    east.kubectl(&["patch", "svc", &endpoint, "-n", "roadstead", "--subresource=status", "--type=merge", "-p", &status])?;
+    east.kubectl(&[
+        "patch",
+        "svc",
+        &endpoint,
+        "-n",
+        "roadstead",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &status,
+    ])?;
     let after = stage.ready("llama")?;
     let url = after["status"]["placements"][0]["url"].clone();
     ensure!(url == format!("http://{node}:8000"), "{url}");

@@ -45,14 +45,14 @@ pub async fn serve(
     let provider = match (&connection.state, connection.usable()) {
         (ConnectionState::NotReady { reason, .. }, _) if *reason == reasons::LISTING => return Ok(Outcome::Done),
         (ConnectionState::NotReady { reason, .. }, _) => {
-            return report(context, endpoint, &Seen::TargetNotReady { reason }).await;
+            return report(context, memory, endpoint, &Seen::TargetNotReady { reason }).await;
         }
         (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
         (ConnectionState::Ready, None) => return Ok(Outcome::Done),
     };
     match look(context, memory, endpoint, provider.as_ref()).await {
         Ok(outcome) => Ok(outcome),
-        Err(ActError::Provider(error)) => failed(context, endpoint, error).await,
+        Err(ActError::Provider(error)) => failed(context, memory, endpoint, error).await,
         Err(error) => Err(error),
     }
 }
@@ -69,29 +69,29 @@ async fn look(
     let inputs = match inputs::gather(context, memory, endpoint, provider).await? {
         Ok(inputs) => inputs,
         Err(Missing { reason, message }) => {
-            report(context, endpoint, &Seen::InputMissing { reason, message }).await?;
+            report(context, memory, endpoint, &Seen::InputMissing { reason, message }).await?;
             return Ok(Outcome::Again(CONFLICT_AGAIN));
         }
     };
     let wanted = Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
     let present = match provider.observe(&wanted).await? {
         Observation::Foreign { message } => {
-            report(context, endpoint, &Seen::Foreign { message }).await?;
+            report(context, memory, endpoint, &Seen::Foreign { message }).await?;
             return Ok(Outcome::Again(CONFLICT_AGAIN));
         }
         Observation::Present(present) if present.in_sync => present,
         Observation::Present(_) => apply(context, endpoint, provider, &wanted).await?,
         Observation::Absent => {
             if let Some(message) = forbidden(context, endpoint) {
-                return report(context, endpoint, &Seen::Forbidden { message }).await;
+                return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
             }
             let endpoint = &intend(context, endpoint).await?;
             let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
             let present = apply(context, endpoint, provider, &wanted).await?;
-            return judge(context, endpoint, &wanted, present).await;
+            return judge(context, memory, endpoint, &wanted, present).await;
         }
     };
-    judge(context, endpoint, &wanted, present).await
+    judge(context, memory, endpoint, &wanted, present).await
 }
 
 /// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
@@ -146,6 +146,7 @@ fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> 
 /// Asks the endpoint itself, where it should answer, and reports what was seen.
 async fn judge(
     context: &Arc<Context>,
+    memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
     wanted: &Wanted,
     present: Box<Present>,
@@ -158,23 +159,27 @@ async fn judge(
     let settled = answer.as_ref().is_none_or(Answer::is_healthy);
     let waits_for_url = serving && present.url.is_none();
     let limit = status::next_limit(endpoint, &present, Timestamp::now());
-    report(context, endpoint, &Seen::Present { present, answer }).await?;
+    let deferred = match report(context, memory, endpoint, &Seen::Present { present, answer }).await? {
+        Outcome::Again(delay) => Some(delay),
+        Outcome::Done | Outcome::Failed => None,
+    };
     let again = if settled && !waits_for_url {
         if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) }
     } else {
         SOON
     };
-    Ok(Outcome::Again(limit.map_or(again, |limit| limit.min(again))))
+    Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))
 }
 
 async fn failed(
     context: &Arc<Context>,
+    memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
     error: ProviderError,
 ) -> Result<Outcome, ActError> {
     let class = error.class;
     let newest = context.caches.endpoints.get(&Key::of(endpoint.as_ref())).unwrap_or_else(|| Arc::clone(endpoint));
-    report(context, &newest, &Seen::Failed { error }).await?;
+    report(context, memory, &newest, &Seen::Failed { error }).await?;
     match class {
         ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Again(after)),
         ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Again(CONFLICT_AGAIN)),
@@ -183,11 +188,21 @@ async fn failed(
 }
 
 /// Writes what was seen, if it says something new.
-async fn report(context: &Arc<Context>, endpoint: &Arc<InferenceEndpoint>, seen: &Seen) -> Result<Outcome, ActError> {
+async fn report(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    seen: &Seen,
+) -> Result<Outcome, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
     let status = status::status(endpoint, &former, seen, Timestamp::now());
+    let key = Key::of(endpoint.as_ref());
+    if status::only_counts_up(&former, &status, endpoint.spec.replicas) && !memory.progress_is_due(&key) {
+        return Ok(Outcome::Again(memory::PROGRESS_INTERVAL));
+    }
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
     if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
+        memory.wrote(&key);
         context.took_endpoint(written);
     }
     Ok(Outcome::Done)

@@ -116,6 +116,22 @@ pub fn status(
     status
 }
 
+/// Whether the new status differs from the former in counts and sentences alone, and neither the first nor the last
+/// replica is what became ready: such progress can wait a little.
+pub fn only_counts_up(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> bool {
+    let telling = status.ready_replicas != former.ready_replicas
+        && (former.ready_replicas == 0 || status.ready_replicas == 0 || status.ready_replicas == replicas);
+    let mut same = former.clone();
+    same.replicas = status.replicas;
+    same.ready_replicas = status.ready_replicas;
+    for condition in &mut same.conditions {
+        if let Some(new) = conditions::find(&status.conditions, &condition.type_) {
+            condition.message.clone_from(&new.message);
+        }
+    }
+    !telling && former != status && same == *status
+}
+
 /// The status of an endpoint whose removal is not through.
 pub fn removing(former: &InferenceEndpointStatus, error: &ProviderError, now: Timestamp) -> InferenceEndpointStatus {
     let summary = Summary::failing(reasons::DELETING, error.message.clone(), error.class);
@@ -257,4 +273,31 @@ pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestam
         .filter(|limit| *limit > now)
         .map(|limit| Duration::from_secs(limit.duration_since(now).as_secs().unsigned_abs() + 1))
         .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(ready: i32, message: &str) -> InferenceEndpointStatus {
+        let now = Timestamp::from_second(1).unwrap();
+        let mut set = Conditions::new(&[], Some(1), now);
+        set.set(conditions::READY, FALSE, reasons::STARTING, message);
+        InferenceEndpointStatus {
+            ready_replicas: ready,
+            conditions: set.finish(),
+            ..InferenceEndpointStatus::default()
+        }
+    }
+
+    #[test]
+    fn only_the_first_and_the_last_replica_are_told_at_once() {
+        let at = |from, to| only_counts_up(&counted(from, "before"), &counted(to, "after"), 4);
+        assert!(!at(0, 1), "the first");
+        assert!(at(1, 2) && at(2, 3), "those between");
+        assert!(!at(3, 4), "the last");
+        assert!(!at(2, 0), "none is left");
+        assert!(at(2, 2), "a sentence");
+        assert!(!only_counts_up(&counted(2, "same"), &counted(2, "same"), 4), "nothing is new");
+    }
 }

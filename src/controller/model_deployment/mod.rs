@@ -7,6 +7,8 @@ mod build;
 mod execute;
 mod retire;
 mod status;
+#[cfg(test)]
+mod status_tests;
 mod status_write;
 
 use std::sync::Arc;

@@ -65,7 +65,11 @@ fn golden(name: &str, objects: &[Value]) {
         std::fs::write(&path, &rendered).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(rendered == expected, "{} is not what is rendered; look at the difference after UPDATE_GOLDEN=1:\n{rendered}", path.display());
+    assert!(
+        rendered == expected,
+        "{} is not what is rendered; look at the difference after UPDATE_GOLDEN=1:\n{rendered}",
+        path.display()
+    );
 }
 
 fn value(object: &impl Serialize) -> Value {
@@ -108,7 +112,8 @@ fn the_key_owns_the_rest_and_is_owned_by_nobody() {
     let endpoint = endpoint(&json!({}));
     let key = key_secret(&Identity { owner_uid: None, ..identity(&endpoint) }, &Redacted::new("rs-x".into()));
     assert!(key.metadata.owner_references.is_none());
-    let copy = copied_secret(&identity(&endpoint), "hf-token", &Secret { kind: "Opaque".into(), data: BTreeMap::new() });
+    let copy =
+        copied_secret(&identity(&endpoint), "hf-token", &Secret { kind: "Opaque".into(), data: BTreeMap::new() });
     assert_eq!(copy.metadata.owner_references.unwrap()[0].uid, "key-uid");
     assert!(copy.metadata.name.unwrap().len() <= 63);
 }

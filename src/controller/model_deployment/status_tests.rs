@@ -1,0 +1,149 @@
+//! What a status says, for pipelines (kstatus) and for people.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use roadstead_planner::{self as planner, Fleet, Plan};
+use serde_json::{Value, json};
+
+use super::status::{Stage, status};
+use crate::api::v1alpha1::conditions::{self, find};
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, ServingTarget};
+use crate::controller::convert;
+
+fn object(spec: &Value) -> ModelDeployment {
+    let mut object = json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": {"name": "llama", "namespace": "team", "uid": "u", "generation": 3},
+        "spec": {
+            "model": {"source": "hf://a/b"},
+            "serving": {"engine": "vllm", "image": "i", "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}]},
+        },
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        object["spec"][key] = value.clone();
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+fn target() -> planner::Target {
+    let target: ServingTarget = serde_json::from_value(json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+        "spec": {
+            "cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "allowedNamespaces": {},
+            "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
+                        "capacityType": "OnDemand", "hourlyPrice": "40.00"}],
+        },
+    }))
+    .unwrap();
+    planner::Target {
+        state: planner::TargetState::Ready,
+        nodes: Some(Vec::new()),
+        inventory: planner::Inventory::Answered,
+        ..convert::target(&target, None, None)
+    }
+}
+
+fn planned(object: &ModelDeployment, targets: Vec<planner::Target>) -> Plan {
+    let mut fleet = Fleet::new();
+    for target in targets {
+        fleet.upsert_target(target);
+    }
+    let request = convert::deployment(object, std::collections::BTreeMap::new()).unwrap();
+    planner::plan(&fleet, &request, planner::Timestamp(1_000))
+}
+
+fn told(object: &ModelDeployment, plan: &Plan, endpoints: &[Arc<InferenceEndpoint>]) -> ModelDeploymentStatus {
+    status(object, &Stage::Planned(plan), endpoints, Timestamp::from_second(1_000).unwrap())
+}
+
+/// A condition as `status reason`; empty where it is absent.
+fn reads(status: &ModelDeploymentStatus, type_: &str) -> String {
+    find(&status.conditions, type_)
+        .map(|condition| format!("{} {}", condition.status, condition.reason))
+        .unwrap_or_default()
+}
+
+#[test]
+fn what_time_can_mend_is_reconciling_and_what_only_an_edit_can_is_stalled() {
+    let waiting = object(&json!({}));
+    let status = told(&waiting, &planned(&waiting, vec![target()]), &[]);
+    assert_eq!(reads(&status, conditions::READY), "False NoFeasiblePlacement");
+    assert_eq!(reads(&status, conditions::RECONCILING), "True NoFeasiblePlacement");
+    assert_eq!(reads(&status, conditions::STALLED), "");
+
+    let hopeless = object(&json!({"placement": {"jurisdictions": ["EU"]}}));
+    let status = told(&hopeless, &planned(&hopeless, vec![target()]), &[]);
+    assert_eq!(reads(&status, conditions::STALLED), "True NoFeasiblePlacement");
+    assert_eq!(reads(&status, conditions::RECONCILING), "");
+    assert_eq!(status.candidates[0].reason, "JurisdictionNotAllowed");
+
+    // Without a target there may be one tomorrow.
+    let status = told(&hopeless, &planned(&hopeless, Vec::new()), &[]);
+    assert_eq!(reads(&status, conditions::STALLED), "");
+}
+
+fn endpoint(ready: &str, reason: &str) -> Arc<InferenceEndpoint> {
+    Arc::new(
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
+            "metadata": {"name": "llama-x", "namespace": "team", "generation": 1},
+            "spec": {
+                "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "aws", "region": "us-east-1",
+                "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
+                "capacityType": "OnDemand", "slot": 0, "replicas": 1, "hourlyCost": "5.00", "reason": "InitialPlacement",
+                "template": {"engine": "vllm", "image": "i", "port": 8000, "model": {"name": "llama"},
+                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+            },
+            "status": {
+                "observedGeneration": 1, "url": "http://198.18.0.2:30000", "firstReadyTime": "1970-01-01T00:00:10Z",
+                "replicas": 1, "readyReplicas": 1,
+                "conditions": [{"type": "Ready", "status": ready, "reason": reason, "message": "m",
+                                "lastTransitionTime": "1970-01-01T00:00:10Z"}],
+            },
+        }))
+        .unwrap(),
+    )
+}
+
+fn with(endpoint: &Arc<InferenceEndpoint>, spec: &Value) -> ModelDeploymentStatus {
+    let object = object(spec);
+    let mut fleet = Fleet::new();
+    fleet.upsert_target(target());
+    fleet.upsert_endpoint(convert::endpoint(endpoint, Some(&object), std::collections::BTreeMap::new()));
+    let request = convert::deployment(&object, std::collections::BTreeMap::new()).unwrap();
+    let plan = planner::plan(&fleet, &request, planner::Timestamp(1_000));
+    told(&object, &plan, std::slice::from_ref(endpoint))
+}
+
+#[test]
+fn ready_is_said_of_this_generation_with_place_cost_and_address() {
+    let status = with(&endpoint("True", "Ready"), &json!({"placement": {"cost": {"maxHourlyCost": "6"}}}));
+    assert_eq!(reads(&status, conditions::READY), "True Ready");
+    assert_eq!(reads(&status, conditions::WITHIN_BUDGET), "True WithinBudget");
+    assert_eq!(status.observed_generation, 3);
+    assert_eq!(status.hourly_cost.as_deref(), Some("5.00"));
+    assert_eq!(status.placements[0].url.as_deref(), Some("http://198.18.0.2:30000"));
+    assert!(status.placements[0].since.is_some());
+}
+
+#[test]
+fn a_place_that_the_rules_forbid_is_not_ready_and_says_so() {
+    let status = with(&endpoint("True", "Ready"), &json!({"placement": {"jurisdictions": ["EU"]}}));
+    assert_eq!(reads(&status, conditions::READY), "False PolicyViolated");
+    let status = with(&endpoint("True", "Ready"), &json!({"placement": {"cost": {"maxHourlyCost": "4"}}}));
+    assert_eq!(reads(&status, conditions::READY), "True Ready");
+    assert_eq!(reads(&status, conditions::WITHIN_BUDGET), "False OverBudget");
+}
+
+#[test]
+fn a_target_that_cannot_be_asked_makes_it_unknown_not_false() {
+    let status = with(&endpoint("Unknown", "TargetNotReady"), &json!({}));
+    assert_eq!(reads(&status, conditions::READY), "Unknown TargetNotReady");
+}
+
+#[test]
+fn suspended_tells_what_is() {
+    let status = with(&endpoint("True", "Ready"), &json!({"suspend": true}));
+    assert_eq!(reads(&status, conditions::READY), "True Suspended");
+}
