@@ -309,7 +309,7 @@ impl Context {
         let (Change::Upserted { new: secret, .. } | Change::Deleted(secret)) = change;
         let name = secret.name_any();
         for target in self.caches.targets.list() {
-            if super::serving_target::secret_name(&target) == Some(name.as_str()) {
+            if target.spec.secret_name() == Some(name.as_str()) {
                 self.queues.targets.add(Key::of(target.as_ref()), ());
             }
         }

@@ -60,6 +60,15 @@ pub struct ServingTargetSpec {
     pub taints: Vec<Taint>,
 }
 
+impl ServingTargetSpec {
+    /// The Secret in the operator's namespace that holds the credentials, if there is one.
+    #[must_use]
+    pub fn secret_name(&self) -> Option<&str> {
+        let reference = self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref()?;
+        Some(&reference.name)
+    }
+}
+
 /// The kind of place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TargetType {

@@ -8,7 +8,6 @@ use kube::ResourceExt;
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
 use crate::controller::convert;
-use crate::provider::kubernetes::pods::UNSCHEDULABLE;
 use crate::provider::probe::Answer;
 use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
 
@@ -185,7 +184,7 @@ fn of_present(
     if let Progress::Starting { message } = &present.progress {
         let late = startup_limit(endpoint, former).filter(|limit| *limit <= now && former.first_ready_time.is_none());
         return match &present.trouble {
-            Some(trouble) if trouble.reason == UNSCHEDULABLE => unschedulable(endpoint, former, trouble, now),
+            Some(trouble) if trouble.reason == reasons::UNSCHEDULABLE => unschedulable(endpoint, former, trouble, now),
             Some(trouble) if late.is_none() => Summary::failing(trouble.reason, &trouble.message, trouble.class),
             Some(trouble) => too_late(endpoint, &trouble.message),
             None if late.is_some() => too_late(endpoint, message),
@@ -265,7 +264,7 @@ pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestam
     let unschedulable = present
         .trouble
         .as_ref()
-        .filter(|trouble| trouble.reason == UNSCHEDULABLE)
+        .filter(|trouble| trouble.reason == reasons::UNSCHEDULABLE)
         .and_then(|trouble| unschedulable_limit(endpoint, trouble));
     [unschedulable, startup_limit(endpoint, &former)]
         .into_iter()

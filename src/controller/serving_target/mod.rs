@@ -21,13 +21,6 @@ use crate::kube_ext::workers::Reconcile;
 /// How often a target is asked whether it is still there and still the same.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The name of the Secret in the operator's namespace that holds the target's credentials, if it needs one.
-#[must_use]
-pub fn secret_name(target: &ServingTarget) -> Option<&str> {
-    let kubernetes = target.spec.kubernetes.as_ref()?;
-    kubernetes.connection.kubeconfig_secret_ref.as_ref().map(|reference| reference.name.as_str())
-}
-
 /// The controller of `ServingTarget`s.
 pub struct TargetController {
     context: Arc<Context>,
