@@ -39,7 +39,17 @@ struct State<K, R> {
     dirty: HashMap<K, R>,
     failures: HashMap<K, u32>,
     sequence: u64,
+    counts: Counts,
     closed: bool,
+}
+
+/// What happened to a queue since it was last asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys that were put in.
+    pub adds: u64,
+    /// Keys that come again because they failed.
+    pub retries: u64,
 }
 
 /// A work queue of keys `K`, popped by ascending rank `R`, then in order of arrival.
@@ -60,6 +70,7 @@ impl<K, R> Default for Queue<K, R> {
                 dirty: HashMap::new(),
                 failures: HashMap::new(),
                 sequence: 0,
+                counts: Counts::default(),
                 closed: false,
             }),
             wake: Notify::new(),
@@ -140,6 +151,7 @@ where
         state.working.remove(key);
         let delay = match outcome {
             Outcome::Failed => {
+                state.counts.retries += 1;
                 let failures = state.failures.entry(key.clone()).or_default();
                 let delay = backoff(*failures);
                 *failures = failures.saturating_add(1);
@@ -166,6 +178,11 @@ where
         self.wake.notify_one();
     }
 
+    /// What happened since this was last asked.
+    pub fn take_counts(&self) -> Counts {
+        std::mem::take(&mut self.lock().counts)
+    }
+
     /// How many keys wait to be worked on now (delayed ones are not counted).
     pub fn depth(&self) -> usize {
         self.lock().ready.len()
@@ -189,6 +206,7 @@ where
     R: Clone + Ord,
 {
     fn add(&mut self, key: K, rank: R) {
+        self.counts.adds += 1;
         if self.working.contains(&key) {
             self.dirty.insert(key, rank);
         } else {
@@ -314,6 +332,7 @@ mod tests {
         }
         popped(&queue).await;
         assert_eq!(start.elapsed(), Duration::from_millis(500 + 1000 + 2000));
+        assert_eq!(queue.take_counts(), Counts { adds: 1, retries: 3 });
         queue.done(&"a", 1, Outcome::Again(Duration::from_secs(3)));
         popped(&queue).await;
         queue.done(&"a", 1, Outcome::Failed);

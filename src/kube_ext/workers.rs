@@ -52,7 +52,7 @@ pub async fn work<K, R, C>(
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let Some(key) = queue.pop().await else { break };
         while tasks.try_join_next().is_some() {}
-        metrics.queue_depth(C::NAME, queue.depth());
+        metrics.queue(C::NAME, queue.depth(), queue.take_counts());
         let (queue, controller, rank, metrics) =
             (Arc::clone(&queue), Arc::clone(&controller), Arc::clone(&rank), Arc::clone(&metrics));
         let start = Instant::now();

@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::kube_ext::queue::Counts;
+
 /// Reconciles take from a millisecond (nothing to do) to the call timeout of ten seconds, several times over.
 const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// Provider calls are network calls with a limit of ten seconds each, a few in a row.
@@ -72,6 +74,8 @@ pub struct Metrics {
     max_concurrent: Level<ControllerLabels>,
     active: Level<ControllerLabels>,
     depth: Level<NameLabels>,
+    adds: Count<NameLabels>,
+    retries: Count<NameLabels>,
     leader: Level<NameLabels>,
     provider_requests: Count<ProviderLabels>,
     provider_time: Times<OperationLabels>,
@@ -100,6 +104,8 @@ impl Metrics {
             max_concurrent: Family::default(),
             active: Family::default(),
             depth: Family::default(),
+            adds: Family::default(),
+            retries: Family::default(),
             leader: Family::default(),
             provider_requests: Family::default(),
             provider_time: Family::new_with_constructor(|| Histogram::new(PROVIDER_BUCKETS)),
@@ -126,6 +132,8 @@ impl Metrics {
         );
         r.register("controller_runtime_active_workers", "Objects that are worked on now", self.active.clone());
         r.register("workqueue_depth", "Objects that wait to be worked on", self.depth.clone());
+        r.register("workqueue_adds", "Objects that were put into a queue", self.adds.clone());
+        r.register("workqueue_retries", "Objects that come again because they failed", self.retries.clone());
         r.register("leader_election_master_status", "1 while this process leads", self.leader.clone());
         r.register("roadstead_provider_requests", "Calls to providers, by result", self.provider_requests.clone());
         r.register(
@@ -180,9 +188,12 @@ impl Metrics {
         self.max_concurrent.get_or_create(&ControllerLabels { controller }).set(level(limit));
     }
 
-    /// How many objects wait for `controller`.
-    pub fn queue_depth(&self, controller: &'static str, depth: usize) {
-        self.depth.get_or_create(&NameLabels { name: controller }).set(level(depth));
+    /// How many objects wait for `controller`, and what happened to its queue since this was last told.
+    pub fn queue(&self, controller: &'static str, depth: usize, counts: Counts) {
+        let labels = NameLabels { name: controller };
+        self.depth.get_or_create(&labels).set(level(depth));
+        self.adds.get_or_create(&labels).inc_by(counts.adds);
+        self.retries.get_or_create(&labels).inc_by(counts.retries);
     }
 
     /// Whether this process leads.

@@ -27,8 +27,9 @@ use stage::Stage;
 
 type Scene = fn(&Stage) -> anyhow::Result<()>;
 
-const SCENES: [(&str, Scene); 18] = [
+const SCENES: [(&str, Scene); 19] = [
     ("scene_1_the_cheapest_allowed_place_serves", scene_1::the_cheapest_allowed_place_serves),
+    ("scene_1_an_engine_of_ones_own_serves", scene_1::an_engine_of_ones_own_serves),
     ("scene_2_too_few_accelerators", scene_2::too_few_accelerators),
     ("scene_2_too_few_on_one_node", scene_2::too_few_on_one_node),
     ("scene_2_too_little_memory", scene_2::too_little_memory),

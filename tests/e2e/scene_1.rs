@@ -26,3 +26,19 @@ pub fn the_cheapest_allowed_place_serves(stage: &Stage) -> anyhow::Result<()> {
     ensure!(chat(url, Some("rs-wrong"), "llama", "Ahoy?")?.status == 401);
     Ok(())
 }
+
+pub fn an_engine_of_ones_own_serves(stage: &Stage) -> anyhow::Result<()> {
+    stage.apply(&deployment(
+        "own",
+        &json!({"serving": {
+            "engine": "custom",
+            "custom": {"command": ["/usr/local/bin/vllm", "serve", "own"]},
+            "args": ["--served-model-name", "own", "--port", "9000"],
+            "port": 9000,
+        }}),
+    ))?;
+    stage.ready("own")?;
+    let answer = stage.ask("own")?;
+    ensure!(answer.status == 200, "{answer:?}");
+    Ok(())
+}
