@@ -131,6 +131,12 @@ pub struct Trouble {
     pub since: Option<Time>,
 }
 
+impl Trouble {
+    /// The reason where no node has room. The core tells it as `CapacityExhausted` or `InsufficientCapacity`, after
+    /// what the endpoint was before.
+    pub const UNSCHEDULABLE: &str = "Unschedulable";
+}
+
 /// Whether an endpoint is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {

@@ -35,8 +35,6 @@ pub const AWAITING_ADDRESS: &str = "AwaitingAddress";
 pub const STARTUP_TIMEOUT: &str = "StartupTimeout";
 /// There is no room for it.
 pub const CAPACITY_EXHAUSTED: &str = "CapacityExhausted";
-/// No node has room for its pods.
-pub const UNSCHEDULABLE: &str = "Unschedulable";
 /// It was ready once, and has no room now.
 pub const INSUFFICIENT_CAPACITY: &str = "InsufficientCapacity";
 /// Pods restart in place, because no accelerator is spare.

@@ -184,7 +184,7 @@ fn of_present(
     if let Progress::Starting { message } = &present.progress {
         let late = startup_limit(endpoint, former).filter(|limit| *limit <= now && former.first_ready_time.is_none());
         return match &present.trouble {
-            Some(trouble) if trouble.reason == reasons::UNSCHEDULABLE => unschedulable(endpoint, former, trouble, now),
+            Some(trouble) if trouble.reason == Trouble::UNSCHEDULABLE => unschedulable(endpoint, former, trouble, now),
             Some(trouble) if late.is_none() => Summary::failing(trouble.reason, &trouble.message, trouble.class),
             Some(trouble) => too_late(endpoint, &trouble.message),
             None if late.is_some() => too_late(endpoint, message),
@@ -264,7 +264,7 @@ pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestam
     let unschedulable = present
         .trouble
         .as_ref()
-        .filter(|trouble| trouble.reason == reasons::UNSCHEDULABLE)
+        .filter(|trouble| trouble.reason == Trouble::UNSCHEDULABLE)
         .and_then(|trouble| unschedulable_limit(endpoint, trouble));
     [unschedulable, startup_limit(endpoint, &former)]
         .into_iter()

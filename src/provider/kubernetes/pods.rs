@@ -3,7 +3,6 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
-use crate::api::v1alpha1::reasons;
 use crate::provider::error::bounded;
 use crate::provider::{ErrorClass, Trouble};
 
@@ -46,7 +45,7 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
     let said = scheduled.message.as_deref().unwrap_or("the scheduler gives no reason");
     Some(Trouble {
         class: ErrorClass::Transient,
-        reason: reasons::UNSCHEDULABLE,
+        reason: Trouble::UNSCHEDULABLE,
         message: bounded(&format!("pod {} cannot be scheduled: {said}", pod.name_any())),
         // The pod's age, not the condition's: the scheduler rewrites the condition as its message changes.
         since: pod.metadata.creation_timestamp.clone(),
@@ -119,7 +118,7 @@ mod tests {
         ]}));
         assert_eq!(
             (reason, message.as_str()),
-            (reasons::UNSCHEDULABLE, "pod p cannot be scheduled: 0/3 nodes are available")
+            (Trouble::UNSCHEDULABLE, "pod p cannot be scheduled: 0/3 nodes are available")
         );
         let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "no such host"}});
         assert_eq!(told(&container(&waiting("ImagePullBackOff"), &json!({}))).0, "ImagePullFailed");
