@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-chart test-e2e lint generate
+.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,13 +20,17 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-chart test-e2e ## All tests: lint, unit and property, charts, end to end on real clusters (needs root)
+test: lint test-unit tools test-api test-chart test-e2e ## All tests: lint, unit and property, API, charts, end to end on real clusters (needs root)
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
 	cargo test --workspace --lib --bins
 	cargo test --package roadstead-planner --package roadstead-engine --tests
 	cargo test --test tidy
+
+test-api: tools ## The definitions, rules, defaults and columns, on a real API server
+	@echo "the API: every rule as a real API server and \`roadstead validate\` see it"
+	cargo test --test api
 
 test-chart: tools ## The charts, with the real helm
 	@echo "charts: linted, rendered and refused by helm"

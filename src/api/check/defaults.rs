@@ -1,4 +1,4 @@
-//! Fills in defaults as the API server does before it looks at anything else.
+//! Makes of an object what the API server makes of it before it looks at anything else.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::Value;
@@ -30,8 +30,19 @@ pub fn apply(value: &mut Value, schema: &JSONSchemaProps) {
                 }
             }
         }
+        // JSON knows no whole numbers: what is written as 2.0 is read as 2.
+        Value::Number(number) if is_integer(schema) => {
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0).map(|float| format!("{float:.0}"));
+            if let Some(whole) = whole.and_then(|text| text.parse::<i64>().ok()) {
+                *number = whole.into();
+            }
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn is_integer(schema: &JSONSchemaProps) -> bool {
+    schema.type_.as_deref() == Some("integer") || schema.x_kubernetes_int_or_string == Some(true)
 }
 
 #[cfg(test)]

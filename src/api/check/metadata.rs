@@ -38,7 +38,7 @@ pub fn check(object: &mut Value, namespaced: bool) -> Vec<Problem> {
     texts(fields, "annotations", &mut problems);
     for (key, value) in fields.get("labels").and_then(Value::as_object).into_iter().flatten() {
         if let Some(fault) = value.as_str().and_then(|value| syntax::label_fault(key, value)) {
-            problems.push(problem(&format!("metadata.labels[{key}]"), &fault));
+            problems.push(problem("metadata.labels", &fault));
         }
     }
     problems

@@ -127,15 +127,15 @@ impl Checker {
         defaults::apply(&mut object, &kind.schema);
         let found = structure::check(&object, &kind.schema);
         let blocked = found.iter().any(|fault| fault.blocks_rules);
-        let sound = found.is_empty() && problems.is_empty();
         problems.extend(found.into_iter().map(|fault| fault.problem));
         if !blocked {
             problems.extend(self.broken_rules(kind, &object));
         }
-        if sound {
-            problems.extend((kind.semantics)(object));
+        // The operator sees only what the server has accepted.
+        if problems.is_empty() {
+            problems = (kind.semantics)(object);
         }
-        dedup(problems)
+        problems
     }
 
     fn broken_rules(&self, kind: &Kind, object: &Value) -> Vec<Problem> {
@@ -157,15 +157,4 @@ where
         Ok(object) => check(&object),
         Err(error) => vec![Problem { field: String::new(), message: format!("cannot be read: {error}") }],
     }
-}
-
-/// A rule and the operator may see the same.
-fn dedup(problems: Vec<Problem>) -> Vec<Problem> {
-    let mut distinct: Vec<Problem> = Vec::new();
-    for problem in problems {
-        if !distinct.contains(&problem) {
-            distinct.push(problem);
-        }
-    }
-    distinct
 }

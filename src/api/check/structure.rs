@@ -191,9 +191,8 @@ fn length(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// JSON knows no whole numbers: 2.0 is one for the server as well.
 fn is_whole(number: &serde_json::Number) -> bool {
-    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+    number.is_i64() || number.is_u64()
 }
 
 fn wrong_type(wanted: &str, value: &Value) -> String {

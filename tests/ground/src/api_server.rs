@@ -96,9 +96,12 @@ impl ApiServer {
     fn spawn(&mut self, tool: &str, args: &[String]) -> anyhow::Result<()> {
         let log = std::fs::File::create(self.dir.path().join(format!("{tool}.log")))?;
         // The shell ends the server when this process is gone, however it went: its end of the pipe closes then.
-        let script = "\"$@\" & server=$!; cat >/dev/null; kill $server; wait $server";
+        // Not by asking: an API server that is asked to end waits for an etcd that is gone already.
+        let script =
+            "dir=$1; shift; \"$@\" & server=$!; cat >/dev/null; kill -KILL $server; wait $server; rm -rf \"$dir\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
+            .arg(self.dir.path())
             .arg(self.tools.path(tool))
             .args(args)
             .stdin(Stdio::piped())
@@ -150,8 +153,7 @@ impl ApiServer {
 
 impl Drop for ApiServer {
     fn drop(&mut self) {
-        // The API server goes before etcd, or it waits for it.
-        for child in self.children.iter_mut().rev() {
+        for child in &mut self.children {
             drop(child.stdin.take());
             let _ = child.wait();
         }
