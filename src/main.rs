@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use roadstead::cli::{Cli, Command, crd, run, validate};
+use roadstead::cli::{Cli, Command, crd, run, simulated_cloud, validate};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run(args) => operate(args),
+        Command::Run(args) => block_on(run::run(args)),
+        Command::SimulatedCloud(args) => block_on(simulated_cloud::run(args)),
         Command::Crd(args) => crd::run(&args),
         Command::Validate(args) => validate::run(&args),
     };
@@ -17,8 +18,8 @@ fn main() -> ExitCode {
     })
 }
 
-fn operate(args: run::RunArgs) -> anyhow::Result<ExitCode> {
+fn block_on(service: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run::run(args))?;
+    runtime.block_on(service)?;
     Ok(ExitCode::SUCCESS)
 }

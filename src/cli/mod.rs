@@ -2,6 +2,7 @@
 
 pub mod crd;
 pub mod run;
+pub mod simulated_cloud;
 pub mod validate;
 
 use clap::{Parser, Subcommand};
@@ -24,4 +25,6 @@ pub enum Command {
     Crd(crd::CrdArgs),
     /// Check files of Roadstead's objects without a cluster.
     Validate(validate::ValidateArgs),
+    /// Run a cloud that spends nothing, for targets of type Simulated.
+    SimulatedCloud(simulated_cloud::SimulatedCloudArgs),
 }

@@ -18,6 +18,7 @@ use crate::controller::context::{Context, Settings};
 use crate::kube_ext::client::{WriteGate, call, client};
 use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
+use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Readiness};
@@ -55,6 +56,9 @@ pub struct RunArgs {
     /// Dangerous kubeconfig features that targets may use all the same.
     #[arg(long, env = "ROADSTEAD_ALLOW_KUBECONFIG", value_delimiter = ',')]
     pub allow_kubeconfig: Vec<Feature>,
+    /// Address of a simulated cloud (`roadstead simulated-cloud`), as http://HOST:PORT; allows targets of type Simulated.
+    #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
+    pub simulated_cloud: Option<CloudAddress>,
 }
 
 fn install_id(text: &str) -> Result<String, String> {
@@ -125,6 +129,7 @@ async fn lead(
         hub_uid,
         takeover: args.takeover.clone(),
         allowed_kubeconfig: AllowedKubeconfig::new(args.allow_kubeconfig.iter().copied()),
+        simulated_cloud: args.simulated_cloud.clone(),
     };
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {
@@ -152,7 +157,10 @@ async fn check_crds(client: &Client) -> anyhow::Result<()> {
 }
 
 /// Stops on SIGTERM and SIGINT.
-fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When the process cannot listen for them.
+pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = stop.clone();

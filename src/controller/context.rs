@@ -16,6 +16,7 @@ use crate::kube_ext::cache::{Cache, Change, Key};
 use crate::kube_ext::client::WriteGate;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::queue::Queue;
+use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::metrics::Metrics;
 
 /// What the operator was told at its start.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub takeover: Option<String>,
     /// Which dangerous features kubeconfigs may use.
     pub allowed_kubeconfig: AllowedKubeconfig,
+    /// Where the simulated cloud is; without it no target of type Simulated is used.
+    pub simulated_cloud: Option<CloudAddress>,
 }
 
 /// The local copies of the hub's objects.

@@ -70,7 +70,9 @@ pub fn capacity_type(name: &str) -> Option<planner::CapacityType> {
         .find(|capacity_type| capacity_type.as_str() == name)
 }
 
-fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
+/// The capacity type as the planner names it.
+#[must_use]
+pub fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
     match capacity_type {
         CapacityType::Reserved => planner::CapacityType::Reserved,
         CapacityType::OnDemand => planner::CapacityType::OnDemand,

@@ -1,5 +1,6 @@
 //! A provider that counts and times every call to the one inside it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,6 +55,10 @@ impl<P: Provider> Provider for Metered<P> {
 
     fn facts(&self) -> Option<Arc<Facts>> {
         self.inner.facts()
+    }
+
+    fn may_be_asked(&self, address: IpAddr) -> bool {
+        self.inner.may_be_asked(address)
     }
 
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {

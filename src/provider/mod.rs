@@ -9,8 +9,11 @@ pub mod error;
 pub mod kubernetes;
 pub mod metered;
 pub mod probe;
+pub mod simulated;
+pub mod template_hash;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -208,6 +211,11 @@ pub trait Provider: Send + Sync {
 
     /// The newest facts; `None` until everything has been listed once.
     fn facts(&self) -> Option<Arc<Facts>>;
+
+    /// Whether the operator may connect to `address` because the place named it as an endpoint's.
+    fn may_be_asked(&self, address: IpAddr) -> bool {
+        probe::may_be_asked(address)
+    }
 
     /// What is there of the wanted endpoint.
     ///

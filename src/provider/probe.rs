@@ -55,9 +55,14 @@ struct ModelEntry {
     id: String,
 }
 
-/// Asks the endpoint at `url` for `model`, once with its key and once without.
-pub async fn ask(url: &str, api_key: &Redacted, model: &str) -> Answer {
-    match tokio::time::timeout(TIMEOUT, question(url, api_key, model, may_be_asked)).await {
+/// Asks the endpoint at `url` for `model`, once with its key and once without; connects to `allowed` addresses alone.
+pub async fn ask(
+    url: &str,
+    api_key: &Redacted,
+    model: &str,
+    allowed: &(dyn Fn(IpAddr) -> bool + Send + Sync),
+) -> Answer {
+    match tokio::time::timeout(TIMEOUT, question(url, api_key, model, allowed)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Answer::Unreachable { message: error.message },
         Err(_) => Answer::Unreachable { message: format!("{url} did not answer within {} s", TIMEOUT.as_secs()) },
@@ -68,7 +73,7 @@ async fn question(
     url: &str,
     api_key: &Redacted,
     model: &str,
-    allowed: fn(IpAddr) -> bool,
+    allowed: &(dyn Fn(IpAddr) -> bool + Send + Sync),
 ) -> Result<Answer, ProviderError> {
     let (status, body) = get(url, Some(api_key), allowed).await?;
     if status != StatusCode::OK {
@@ -94,7 +99,7 @@ async fn question(
 async fn get(
     url: &str,
     api_key: Option<&Redacted>,
-    allowed: fn(IpAddr) -> bool,
+    allowed: &(dyn Fn(IpAddr) -> bool + Send + Sync),
 ) -> Result<(StatusCode, Bytes), ProviderError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         ProviderError::new(ErrorClass::Transient, format!("{url}: {what}: {error}"))
@@ -126,7 +131,12 @@ async fn get(
 }
 
 /// Connects to the first address of `host` that may be asked.
-async fn connect(url: &str, host: &str, port: u16, allowed: fn(IpAddr) -> bool) -> Result<TcpStream, ProviderError> {
+async fn connect(
+    url: &str,
+    host: &str,
+    port: u16,
+    allowed: &(dyn Fn(IpAddr) -> bool + Send + Sync),
+) -> Result<TcpStream, ProviderError> {
     let failed = |message: String| ProviderError::new(ErrorClass::Transient, format!("{url}: {message}"));
     let addresses = tokio::net::lookup_host((host, port)).await.map_err(|error| failed(error.to_string()))?;
     let Some(address) = addresses.into_iter().find(|address| allowed(address.ip())) else {
@@ -136,7 +146,8 @@ async fn connect(url: &str, host: &str, port: u16, allowed: fn(IpAddr) -> bool) 
 }
 
 /// An address that a member gives must not lead to the operator itself or to a cloud's metadata service.
-fn may_be_asked(address: IpAddr) -> bool {
+#[must_use]
+pub fn may_be_asked(address: IpAddr) -> bool {
     let v4 = |address: Ipv4Addr| !address.is_loopback() && !address.is_link_local() && !address.is_unspecified();
     match address {
         IpAddr::V4(address) => v4(address),
@@ -164,7 +175,7 @@ mod tests {
 
     async fn asked(answer: fn(HeaderMap) -> (StatusCode, String)) -> Answer {
         let url = serve(answer).await;
-        question(&url, &Redacted::new("rs-key".to_owned()), "llama", |_| true).await.unwrap()
+        question(&url, &Redacted::new("rs-key".to_owned()), "llama", &|_| true).await.unwrap()
     }
 
     fn list(model: &str) -> String {
@@ -193,7 +204,7 @@ mod tests {
         let answer = asked(|_| (StatusCode::BAD_GATEWAY, String::new())).await;
         assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("502")), "{answer:?}");
         let url = serve(|headers| guarded(&headers, "x".repeat(2 * MAX_BODY_BYTES))).await;
-        let error = question(&url, &Redacted::new("rs-key".to_owned()), "llama", |_| true).await.unwrap_err();
+        let error = question(&url, &Redacted::new("rs-key".to_owned()), "llama", &|_| true).await.unwrap_err();
         assert!(error.message.contains("cannot read the answer"), "{error}");
     }
 
@@ -204,7 +215,7 @@ mod tests {
         }
         assert!(may_be_asked("10.0.0.1".parse().unwrap()));
         let url = serve(|_| (StatusCode::OK, String::new())).await;
-        let answer = ask(&url, &Redacted::new("rs-key".to_owned()), "llama").await;
+        let answer = ask(&url, &Redacted::new("rs-key".to_owned()), "llama", &may_be_asked).await;
         assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("loopback")), "{answer:?}");
     }
 }

@@ -32,6 +32,8 @@ pub const RULE_ENTRIES: u32 = 64;
 pub const OFFERS: u32 = 64;
 /// Taints of a target.
 pub const TAINTS: u32 = 16;
+/// Faults of a simulated target.
+pub const SIMULATED_FAULTS: u32 = 32;
 /// Address ranges of a load balancer.
 pub const SOURCE_RANGES: u32 = 64;
 /// Conditions in a status.

@@ -62,6 +62,8 @@ pub const ACCEPTED: &str = "Accepted";
 pub const UNAUTHORIZED: &str = "Unauthorized";
 /// The Secret with the credentials is not there.
 pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+/// The operator was not told of a simulated cloud.
+pub const SIMULATION_DISABLED: &str = "SimulationDisabled";
 /// The kubeconfig cannot be read.
 pub const KUBECONFIG_INVALID: &str = "KubeconfigInvalid";
 /// The kubeconfig uses a feature that is not allowed.

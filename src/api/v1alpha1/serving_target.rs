@@ -14,6 +14,7 @@ use super::common::{
 };
 use super::limits;
 use super::model_deployment::not_observed;
+use super::simulated::SimulatedTarget;
 
 /// Where it is, how it is reached, what it offers, and who may use it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -45,6 +46,9 @@ pub struct ServingTargetSpec {
     /// The cluster; needed for type Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesTarget>,
+    /// How the simulated place behaves; needed for type Simulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<SimulatedTarget>,
     /// What can be had there.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
@@ -74,6 +78,8 @@ impl ServingTargetSpec {
 pub enum TargetType {
     /// A Kubernetes cluster.
     Kubernetes,
+    /// No real place: it behaves like a cloud and spends nothing.
+    Simulated,
 }
 
 /// Where a target is.

@@ -88,10 +88,10 @@ async fn look(
             let endpoint = &intend(context, endpoint).await?;
             let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
             let present = apply(context, endpoint, provider, &wanted).await?;
-            return judge(context, memory, endpoint, &wanted, present).await;
+            return judge(context, memory, endpoint, provider, &wanted, present).await;
         }
     };
-    judge(context, memory, endpoint, &wanted, present).await
+    judge(context, memory, endpoint, provider, &wanted, present).await
 }
 
 /// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
@@ -148,12 +148,16 @@ async fn judge(
     context: &Arc<Context>,
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
+    provider: &dyn Provider,
     wanted: &Wanted,
     present: Box<Present>,
 ) -> Result<Outcome, ActError> {
     let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
     let answer = match &present.url {
-        Some(url) if serving => Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name()).await),
+        Some(url) if serving => {
+            let allowed = |address| provider.may_be_asked(address);
+            Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name(), &allowed).await)
+        }
         _ => None,
     };
     let settled = answer.as_ref().is_none_or(Answer::is_healthy);
