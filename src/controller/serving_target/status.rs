@@ -53,6 +53,9 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     let name = target.name_any();
     let Some(connection) = context.connections.get(&name) else { return Ok(()) };
     let former = target.status.clone().unwrap_or_default();
+    if is_listing_again(target, &former, &connection) {
+        return Ok(());
+    }
     let capacity = context.fleet.capacity(&name);
     let due = capacity != former.capacity && !capacity.is_empty() && clock.is_due(&name);
     let capacity = if due { capacity } else { former.capacity.clone() };
@@ -66,6 +69,14 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
         context.took_target(written);
     }
     Ok(())
+}
+
+/// After a restart everything is listed again: until that is done, nothing new is known of a target that was Ready.
+fn is_listing_again(target: &ServingTarget, former: &ServingTargetStatus, connection: &Connection) -> bool {
+    let listing = matches!(&connection.state, ConnectionState::NotReady { reason, .. } if *reason == reasons::LISTING);
+    listing
+        && Some(former.observed_generation) == target.metadata.generation
+        && conditions::is_true(&former.conditions, conditions::READY)
 }
 
 fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetStatus, status: &ServingTargetStatus) {
@@ -130,8 +141,13 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
         ConnectionState::Ready => (reasons::REACHABLE, String::new()),
         ConnectionState::NotReady { reason, message, .. } => (*reason, message.clone()),
     };
-    let credentials =
-        [reasons::CREDENTIALS_MISSING, reasons::KUBECONFIG_INVALID, reasons::KUBECONFIG_REFUSED, reasons::INVALID_SPEC];
+    let credentials = [
+        reasons::CREDENTIALS_MISSING,
+        reasons::KUBECONFIG_INVALID,
+        reasons::KUBECONFIG_REFUSED,
+        reasons::INVALID_SPEC,
+        reasons::SIMULATION_DISABLED,
+    ];
     if credentials.contains(&reason) {
         set.set(conditions::REACHABLE, UNKNOWN, reason, "");
         set.set(conditions::CREDENTIALS_VALID, FALSE, reason, message);

@@ -4,6 +4,7 @@
 //! what a `cluster` stands on, `api_server` is the small form without nodes.
 
 pub mod api_server;
+pub mod bound;
 pub mod client;
 pub mod cluster;
 pub mod command;
