@@ -1,5 +1,6 @@
 //! What the pods of an endpoint say about why it is not ready.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
@@ -23,6 +24,22 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
         .collect();
     troubles.sort_by_key(|trouble| (weight(trouble.reason), trouble.since.as_ref().map(|since| since.0)));
     troubles.into_iter().next()
+}
+
+/// Pods that the member does not even let be made: no quota is left, or its admission refuses them.
+#[must_use]
+pub fn refused(deployment: &Deployment) -> Option<Trouble> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let refusal =
+        conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
+    let said = refusal.message.as_deref().unwrap_or("the member gives no reason");
+    let (class, reason) = if said.contains("exceeded quota") {
+        (ErrorClass::QuotaExceeded, "QuotaExceeded")
+    } else {
+        (ErrorClass::Invalid, "PodsRefused")
+    };
+    let message = bounded(&format!("the member makes no pod: {said}"));
+    Some(Trouble { class, reason, message, since: refusal.last_transition_time.clone() })
 }
 
 /// What cannot pass by itself comes first.
@@ -135,6 +152,23 @@ mod tests {
         assert_eq!(trouble([&pod(&json!({}))]), None);
         assert_eq!(trouble([&pod(&container(&json!({"waiting": {"reason": "ContainerCreating"}}), &json!({})))]), None);
         assert_eq!(trouble([&pod(&container(&json!({"running": {}}), &json!({})))]), None);
+    }
+
+    #[test]
+    fn a_member_that_makes_no_pods_is_quoted_and_an_exceeded_quota_is_told_apart() {
+        let told = |message: &str| {
+            let deployment: Deployment = serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [
+                {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message},
+            ]}}))
+            .unwrap();
+            let trouble = refused(&deployment).unwrap();
+            assert!(trouble.message.contains(message), "{}", trouble.message);
+            (trouble.class, trouble.reason)
+        };
+        let quota = "pods \"llama-x\" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=8";
+        assert_eq!(told(quota), (ErrorClass::QuotaExceeded, "QuotaExceeded"));
+        assert_eq!(told("violates PodSecurity \"restricted\""), (ErrorClass::Invalid, "PodsRefused"));
+        assert_eq!(refused(&Deployment::default()), None);
     }
 
     #[test]
