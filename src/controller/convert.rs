@@ -12,7 +12,7 @@ use super::connections::{Connection, ConnectionState};
 use crate::api::v1alpha1::validate::Problem;
 use crate::api::v1alpha1::{
     self as api, CapacityType, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity,
-    OfferCapacity, ResourceRequests, ServingTarget, conditions, names, quantity, reasons,
+    OfferCapacity, ResourceRequests, ServingTarget, conditions, limits, names, quantity, reasons,
 };
 use crate::kube_ext::cache::Key;
 use crate::provider::{ErrorClass, Facts};
@@ -411,7 +411,7 @@ pub fn endpoint(
         resources: resources(&spec.template.resources),
         bound,
         state,
-        ever_ready: status.first_ready_time.is_some(),
+        ever_ready: status.first_ready_time.is_some() || is_unseen_adoption(spec, &status),
         ready: is_ready,
         published_at: owner.and_then(|owner| published_at(owner, &endpoint.name_any())),
         failure: failure(&status, ready.map(|ready| ready.reason.as_str())),
@@ -420,6 +420,11 @@ pub fn endpoint(
         replaces: spec.replaces.clone(),
         created_at: timestamp(endpoint.metadata.creation_timestamp.as_ref()),
     }
+}
+
+/// What was found running may serve somebody: until it was looked at, it has the rights of what was ready once.
+fn is_unseen_adoption(spec: &api::InferenceEndpointSpec, status: &api::InferenceEndpointStatus) -> bool {
+    spec.reason == reasons::ADOPTED && status.external_id.is_none()
 }
 
 /// Since when the endpoint's address stands in its deployment's status.
@@ -461,6 +466,7 @@ pub fn capacity(target: &planner::Target) -> Vec<OfferCapacity> {
         }
         let nodes = free
             .into_iter()
+            .take(limits::NODE_GROUPS)
             .map(|(amount, count)| NodeCapacity { free: i32::try_from(amount.0).unwrap_or(i32::MAX), count })
             .collect();
         OfferCapacity { offer: offer.name.clone(), nodes }
