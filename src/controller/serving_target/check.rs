@@ -27,6 +27,7 @@ impl From<ProviderError> for Obstacle {
     fn from(error: ProviderError) -> Self {
         let reason = match error.class {
             ErrorClass::Unauthorized => reasons::UNAUTHORIZED,
+            ErrorClass::NotFound => reasons::NOT_PREPARED,
             _ => reasons::UNREACHABLE,
         };
         Self { reason, message: error.message }

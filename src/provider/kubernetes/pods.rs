@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
+use crate::api::v1alpha1::reasons;
 use crate::provider::error::bounded;
 use crate::provider::{ErrorClass, Trouble};
 
@@ -34,9 +35,9 @@ pub fn refused(deployment: &Deployment) -> Option<Trouble> {
         conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
     let said = refusal.message.as_deref().unwrap_or("the member gives no reason");
     let (class, reason) = if said.contains("exceeded quota") {
-        (ErrorClass::QuotaExceeded, "QuotaExceeded")
+        (ErrorClass::QuotaExceeded, reasons::QUOTA_EXCEEDED)
     } else {
-        (ErrorClass::Invalid, "PodsRefused")
+        (ErrorClass::Invalid, reasons::PODS_REFUSED)
     };
     let message = bounded(&format!("the member makes no pod: {said}"));
     Some(Trouble { class, reason, message, since: refusal.last_transition_time.clone() })
@@ -45,8 +46,8 @@ pub fn refused(deployment: &Deployment) -> Option<Trouble> {
 /// What cannot pass by itself comes first.
 fn weight(reason: &str) -> u8 {
     match reason {
-        "ImagePullFailed" | "ContainerConfigError" => 0,
-        "OutOfMemory" | "CrashLoop" => 1,
+        reasons::IMAGE_PULL_FAILED | reasons::CONTAINER_CONFIG_ERROR => 0,
+        reasons::OUT_OF_MEMORY | reasons::CRASH_LOOP => 1,
         _ => 2,
     }
 }
@@ -75,11 +76,13 @@ fn waiting(pod: &Pod) -> Option<Trouble> {
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let said = waiting.message.as_deref().unwrap_or_default();
     let (class, reason, message) = match waiting.reason.as_deref()? {
-        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
-            (ErrorClass::Invalid, "ImagePullFailed", format!("image {} cannot be pulled: {said}", container.image))
-        }
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => (
+            ErrorClass::Invalid,
+            reasons::IMAGE_PULL_FAILED,
+            format!("image {} cannot be pulled: {said}", container.image),
+        ),
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            (ErrorClass::Invalid, "ContainerConfigError", format!("the container cannot be started: {said}"))
+            (ErrorClass::Invalid, reasons::CONTAINER_CONFIG_ERROR, format!("the container cannot be started: {said}"))
         }
         "CrashLoopBackOff" => crash(container),
         _ => return None,
@@ -94,13 +97,13 @@ fn crash(container: &ContainerStatus) -> (ErrorClass, &'static str, String) {
     match last {
         Some(last) if last.reason.as_deref() == Some("OOMKilled") => {
             let message = format!("the engine was killed for lack of memory, {times} restarts; ask for more memory");
-            (ErrorClass::Invalid, "OutOfMemory", message)
+            (ErrorClass::Invalid, reasons::OUT_OF_MEMORY, message)
         }
         Some(last) => {
             let message = format!("the engine ended with exit code {}, {times} restarts", last.exit_code);
-            (ErrorClass::Invalid, "CrashLoop", message)
+            (ErrorClass::Invalid, reasons::CRASH_LOOP, message)
         }
-        None => (ErrorClass::Invalid, "CrashLoop", format!("the engine keeps ending, {times} restarts")),
+        None => (ErrorClass::Invalid, reasons::CRASH_LOOP, format!("the engine keeps ending, {times} restarts")),
     }
 }
 
