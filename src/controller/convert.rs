@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use roadstead_planner::{self as planner, MicroDollars, Timestamp};
 
 use super::connections::{Connection, ConnectionState};
-use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
     self as api, CapacityType, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity,
     OfferCapacity, ResourceRequests, ServingTarget, conditions, limits, names, quantity, reasons,
@@ -277,6 +277,13 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
     };
     if let Some(deleted) = &target.metadata.deletion_timestamp {
         return not_ready(reasons::DELETING, "it is being deleted".to_owned(), now(deleted.0));
+    }
+    let problems = validate::serving_target(target);
+    if !problems.is_empty() {
+        let conditions = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let told = conditions::find(conditions, conditions::STALLED).map(|told| told.last_transition_time.0);
+        let since = now(told.unwrap_or_else(jiff::Timestamp::now));
+        return not_ready(reasons::INVALID_SPEC, validate::sentence(&problems), since);
     }
     match connection.map(|connection| &connection.state) {
         None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),

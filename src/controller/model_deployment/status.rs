@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Verdict};
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
     CandidateStatus, EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
     ReleasingStatus, limits, names, reasons,
@@ -327,10 +327,7 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<Infer
 fn summary(object: &ModelDeployment, stage: &Stage<'_>, main: Option<&Arc<InferenceEndpoint>>) -> Summary {
     match stage {
         Stage::Deleting => Summary::reconciling(reasons::DELETING, "its endpoints are being removed"),
-        Stage::Invalid(problems) => {
-            let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Summary::stalled(reasons::INVALID_SPEC, text.join("; "))
-        }
+        Stage::Invalid(problems) => Summary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
         Stage::Planned(plan) => match main {
             Some(main) => of_endpoint(object, plan, main),
             None => of_plan(object, plan),
