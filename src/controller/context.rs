@@ -184,6 +184,12 @@ impl Context {
         keys.into_iter().filter(|key| self.caches.endpoints.get(key).is_some()).collect()
     }
 
+    /// Whether an endpoint is on a target, or was decided to be and is being written.
+    #[must_use]
+    pub fn is_in_use(&self, target: &str) -> bool {
+        !self.fleet.endpoint_keys_on(target).is_empty()
+    }
+
     /// Has the endpoints on a target looked at.
     pub fn wake_endpoints_on(&self, target: &str) {
         self.queues.endpoints.add_all(self.endpoints_on(target).into_iter().map(|key| (key, ())));

@@ -3,11 +3,15 @@
 //! kube's reflector store lags behind every write until the watch delivers it, which is how operators create things
 //! twice. Here the answer to a write is put in directly; whatever is older than what is known is ignored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
+
+/// Of so many deleted objects the UIDs are remembered.
+const REMEMBERED: usize = 1024;
 
 /// Namespace (empty for cluster-scoped kinds) and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +71,19 @@ struct Inner<K> {
     /// A full listing under way: what it has shown so far.
     listing: Option<BTreeSet<Key>>,
     synced: bool,
+    /// UIDs of what was deleted lately: the answer to a write may come after the event of the deletion.
+    buried: VecDeque<String>,
+}
+
+impl<K: Resource> Inner<K> {
+    fn remove(&mut self, key: &Key) -> Option<Change<K>> {
+        let removed = self.objects.remove(key)?;
+        if let Some(uid) = removed.uid() {
+            self.buried.truncate(REMEMBERED - 1);
+            self.buried.push_front(uid);
+        }
+        Some(Change::Deleted(removed))
+    }
 }
 
 /// The known objects of one kind.
@@ -78,7 +95,12 @@ pub struct Cache<K> {
 impl<K> Default for Cache<K> {
     fn default() -> Self {
         Self {
-            inner: RwLock::new(Inner { objects: BTreeMap::new(), listing: None, synced: false }),
+            inner: RwLock::new(Inner {
+                objects: BTreeMap::new(),
+                listing: None,
+                synced: false,
+                buried: VecDeque::new(),
+            }),
             synced: tokio::sync::watch::Sender::new(false),
         }
     }
@@ -130,16 +152,20 @@ impl<K: Resource> Cache<K> {
         let _ = receiver.wait_for(|synced| *synced).await;
     }
 
-    /// Takes in an object from the watch or from the answer to a write; `None` if something newer is known.
+    /// Takes in an object from the watch or from the answer to a write; `None` if something newer is known, or if it
+    /// is known to be gone.
     pub fn apply(&self, object: K) -> Option<Change<K>> {
         let key = Key::of(&object);
         let mut inner = self.write();
+        if object.meta().uid.as_ref().is_some_and(|uid| inner.buried.contains(uid)) {
+            return None;
+        }
         if let Some(listed) = &mut inner.listing {
             listed.insert(key.clone());
         }
         if let Some(known) = inner.objects.get(&key)
             && known.uid() == object.uid()
-            && version(known.as_ref()) >= version(&object)
+            && version(known.meta()) >= version(object.meta())
         {
             return None;
         }
@@ -148,15 +174,16 @@ impl<K: Resource> Cache<K> {
         Some(Change::Upserted { old, new })
     }
 
-    /// Takes in a deletion; `None` if a newer object of that name is known.
-    pub fn delete(&self, object: &K) -> Option<Change<K>> {
-        let key = Key::of(object);
+    /// Takes in the deletion of the object with this metadata, which is all that need be readable of it; `None` if a
+    /// newer object of that name is known.
+    pub fn delete(&self, gone: &ObjectMeta) -> Option<Change<K>> {
+        let key = Key::new(gone.namespace.clone().unwrap_or_default(), gone.name.clone().unwrap_or_default());
         let mut inner = self.write();
         let known = inner.objects.get(&key)?;
-        if known.uid() != object.uid() && version(known.as_ref()) > version(object) {
+        if known.uid() != gone.uid && version(known.meta()) > version(gone) {
             return None;
         }
-        inner.objects.remove(&key).map(Change::Deleted)
+        inner.remove(&key)
     }
 
     /// A full listing begins: what it does not show in the end is gone.
@@ -178,7 +205,7 @@ impl<K: Resource> Cache<K> {
             inner.synced = true;
             let listed = inner.listing.take().unwrap_or_default();
             let missing: Vec<Key> = inner.objects.keys().filter(|key| !listed.contains(*key)).cloned().collect();
-            missing.iter().filter_map(|key| inner.objects.remove(key)).map(Change::Deleted).collect()
+            missing.iter().filter_map(|key| inner.remove(key)).collect()
         };
         self.synced.send_replace(true);
         gone
@@ -186,15 +213,14 @@ impl<K: Resource> Cache<K> {
 }
 
 /// Resource versions of one kind are ordered integers (guaranteed since Kubernetes 1.35, true before).
-fn version<K: Resource>(object: &K) -> u64 {
-    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(u64::MAX)
+fn version(object: &ObjectMeta) -> u64 {
+    object.resource_version.as_ref().and_then(|version| version.parse().ok()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::api::ObjectMeta;
 
     fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
         ConfigMap {
@@ -225,9 +251,19 @@ mod tests {
     fn the_deletion_of_a_former_object_does_not_remove_its_successor() {
         let cache = Cache::default();
         cache.apply(object("a", "2", "20"));
-        assert!(cache.delete(&object("a", "1", "15")).is_none());
-        assert!(cache.delete(&object("a", "2", "21")).is_some());
+        assert!(cache.delete(&object("a", "1", "15").metadata).is_none());
+        assert!(cache.delete(&object("a", "2", "21").metadata).is_some());
         assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_deletion_does_not_bring_the_object_back() {
+        let cache = Cache::default();
+        cache.apply(object("a", "1", "10"));
+        assert!(cache.delete(&object("a", "1", "12").metadata).is_some());
+        assert!(cache.apply(object("a", "1", "11")).is_none());
+        assert!(cache.is_empty());
+        assert!(cache.apply(object("a", "2", "13")).is_some(), "its successor is another object");
     }
 
     #[test]

@@ -66,11 +66,46 @@ fn handle<K>(
             }
         },
         Event::Delete(guarded) => {
-            if let Ok(object) = guarded.0
-                && let Some(change) = cache.delete(&object)
-            {
+            let gone = guarded.0.as_ref().map_or_else(|invalid| &invalid.metadata, |object| object.meta());
+            if let Some(change) = cache.delete(gone) {
                 on_change(change);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
+    use kube::core::error_boundary::InvalidObject;
+
+    use super::*;
+
+    fn metadata(version: &str) -> ObjectMeta {
+        ObjectMeta {
+            name: Some("a".to_owned()),
+            uid: Some("1".to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn unreadable(version: &str) -> DeserializeGuard<ConfigMap> {
+        DeserializeGuard(Err(InvalidObject { error: "unknown variant".to_owned(), metadata: metadata(version) }))
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_its_last_good_state_until_it_is_deleted() {
+        let cache = Cache::default();
+        let readable = ConfigMap { metadata: metadata("10"), ..ConfigMap::default() };
+        let heard = std::cell::RefCell::new(Vec::new());
+        let on_change = |change: Change<ConfigMap>| heard.borrow_mut().push(matches!(change, Change::Deleted(_)));
+        handle("ConfigMap", Event::Apply(DeserializeGuard(Ok(readable))), &cache, |_| {}, &on_change);
+        handle("ConfigMap", Event::Apply(unreadable("11")), &cache, |_| {}, &on_change);
+        assert_eq!(cache.len(), 1);
+        handle("ConfigMap", Event::Delete(unreadable("12")), &cache, |_| {}, &on_change);
+        assert!(cache.is_empty());
+        assert_eq!(*heard.borrow(), [false, true]);
     }
 }

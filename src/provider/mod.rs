@@ -187,6 +187,24 @@ pub enum Claim {
     },
 }
 
+/// Takes one step of removing an endpoint from the place with the identity `pinned`, where it was made.
+///
+/// # Errors
+/// Any [`ProviderError`]; `Transient` where the place that says that it is gone turns out to be another one.
+pub async fn remove_from(
+    provider: &dyn Provider,
+    endpoint: &InferenceEndpoint,
+    pinned: &str,
+) -> Result<Removal, ProviderError> {
+    let removal = provider.remove(endpoint).await?;
+    // The identity is asked for after the answer: an address may lead elsewhere from one moment to the next.
+    if removal == Removal::Gone && provider.identity().await? != pinned {
+        let message = "the place that says that it is gone is not the one where it was made; nothing is read as gone";
+        return Err(ProviderError::new(ErrorClass::Transient, message));
+    }
+    Ok(removal)
+}
+
 /// One place that serves models: a cluster, or one (provider, account, region).
 #[async_trait]
 pub trait Provider: Send + Sync {

@@ -579,6 +579,14 @@ fn what_is_found_later_drains() {
 }
 
 #[test]
+fn what_its_tags_place_at_another_target_is_not_taken_over() {
+    let mut fleet = fleet(two());
+    fleet.set_found("gke-eu", vec![found("old", "eks-us", 2, 10), found("older", "renamed", 2, 5)]);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!(plan.decision, Decision::InitialPlacement);
+}
+
+#[test]
 fn a_suspended_deployment_gets_only_its_place_back() {
     let mut fleet = fleet(two());
     fleet.set_found("eks-us", vec![found("one", "eks-us", 2, 10), found("two", "eks-us", 2, 5)]);

@@ -50,6 +50,9 @@ pub const NODE_GROUPS: usize = 128;
 /// Refused sizes in a target's status.
 pub const EXHAUSTED: usize = 128;
 
+/// Characters of an annotation's value that a status repeats.
+pub const ECHO: usize = 256;
+
 /// Cuts a text to [`MESSAGE`] characters, so that no status is refused for its length.
 #[must_use]
 pub fn message(text: &str) -> String {
@@ -57,6 +60,12 @@ pub fn message(text: &str) -> String {
         None => text.to_owned(),
         Some(_) => text.chars().take(MESSAGE - 3).chain("...".chars()).collect(),
     }
+}
+
+/// The beginning of an annotation's value, [`ECHO`] characters of it at most.
+#[must_use]
+pub fn echo(value: &str) -> String {
+    value.chars().take(ECHO).collect()
 }
 
 #[cfg(test)]

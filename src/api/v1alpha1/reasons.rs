@@ -39,6 +39,18 @@ pub const CAPACITY_EXHAUSTED: &str = "CapacityExhausted";
 pub const INSUFFICIENT_CAPACITY: &str = "InsufficientCapacity";
 /// Pods restart in place, because no accelerator is spare.
 pub const RECREATE_NO_SPARE_CAPACITY: &str = "RecreateNoSpareCapacity";
+/// The member cannot pull the image.
+pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+/// The container cannot be started.
+pub const CONTAINER_CONFIG_ERROR: &str = "ContainerConfigError";
+/// The engine keeps ending.
+pub const CRASH_LOOP: &str = "CrashLoop";
+/// The engine was killed for lack of memory.
+pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+/// The member's quota leaves no room for the pods.
+pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+/// The member's admission refuses the pods.
+pub const PODS_REFUSED: &str = "PodsRefused";
 /// Something that is not ours has the name.
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// A Secret or a key in it is not there.
@@ -70,6 +82,8 @@ pub const KUBECONFIG_INVALID: &str = "KubeconfigInvalid";
 pub const KUBECONFIG_REFUSED: &str = "KubeconfigRefused";
 /// The credentials lead to another cluster than before.
 pub const IDENTITY_CHANGED: &str = "IdentityChanged";
+/// The target lacks what the member manifest makes.
+pub const NOT_PREPARED: &str = "NotPrepared";
 /// Another target is the same cluster.
 pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 /// Another hub uses the cluster with the same install id.

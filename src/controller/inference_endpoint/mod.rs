@@ -8,6 +8,8 @@ mod memory;
 mod remove;
 mod serve;
 mod status;
+#[cfg(test)]
+mod status_tests;
 
 use std::sync::Arc;
 

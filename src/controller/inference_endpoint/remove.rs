@@ -15,7 +15,7 @@ use crate::controller::hub;
 use crate::kube_ext::client::call;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
-use crate::provider::{ErrorClass, Provider, ProviderError, Removal};
+use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
 
 /// How soon a removal that is under way is looked at again, if the provider does not report by itself.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -31,8 +31,8 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     if endpoint.annotations().get(names::ANNOTATION_ABANDON) == endpoint.uid().as_ref() {
         return abandon(context, endpoint).await;
     }
-    let provider = match provider(context, endpoint) {
-        Ok(Some(provider)) => provider,
+    let (provider, pinned) = match provider(context, endpoint) {
+        Ok(Some(place)) => place,
         // Nothing was ever asked of a provider: there is nothing to remove.
         Ok(None) => return release(context, endpoint).await,
         Err(error) => {
@@ -41,7 +41,7 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
         }
     };
     confirm(context, endpoint).await?;
-    match provider.remove(endpoint).await {
+    match remove_from(provider.as_ref(), endpoint, &pinned).await {
         Ok(Removal::Gone) => {
             tracing::info!(target = endpoint.spec.target, "confirmed gone");
             release(context, endpoint).await
@@ -57,8 +57,11 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
 }
 
-/// The driver to ask; `None` if the endpoint was never created anywhere.
-fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
+/// The driver to ask, and the identity of its place; `None` if the endpoint was never created anywhere.
+fn provider(
+    context: &Context,
+    endpoint: &InferenceEndpoint,
+) -> Result<Option<(Arc<dyn Provider>, String)>, ProviderError> {
     let status = endpoint.status.clone().unwrap_or_default();
     // What was adopted is there without an intent of ours.
     let asked =
@@ -72,14 +75,12 @@ fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Ar
         Some(id) => Some(id.cluster_uid.clone()),
         None => context.pinned_identity(target),
     };
-    let provider =
-        connection.as_ref().zip(pinned.as_ref()).and_then(|(connection, pinned)| connection.at(pinned)).cloned();
-    if let Some(provider) = provider {
-        Ok(Some(provider))
-    } else {
+    let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));
+    let Some(place) = place else {
         let message = format!("target {target} is not connected as the place where this endpoint was made");
-        Err(ProviderError::new(ErrorClass::Transient, message))
-    }
+        return Err(ProviderError::new(ErrorClass::Transient, message));
+    };
+    Ok(Some(place))
 }
 
 async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {

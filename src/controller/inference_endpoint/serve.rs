@@ -38,7 +38,11 @@ pub async fn serve(
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
 ) -> Result<Outcome, ActError> {
-    let Some(connection) = context.connections.get(&endpoint.spec.target) else {
+    let target = &endpoint.spec.target;
+    if context.caches.targets.get(&Key::cluster(target)).is_none() {
+        return report(context, memory, endpoint, &Seen::TargetGone).await;
+    }
+    let Some(connection) = context.connections.get(target) else {
         // Not tried yet: its first check wakes this endpoint.
         return Ok(Outcome::Done);
     };
@@ -134,9 +138,14 @@ async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<
     }
 }
 
-/// Before anything is created: may the namespace use the target, and is the target where the deployment may be?
+/// Before anything is created: is the deployment still there, may its namespace use the target, and is the target
+/// where the deployment may be?
 fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> {
-    let deployment = context.deployment_of(endpoint)?;
+    let reference = &endpoint.spec.deployment_ref;
+    let deployment = context.deployment_of(endpoint).filter(|owner| owner.uid().as_ref() == Some(&reference.uid));
+    let Some(deployment) = deployment else {
+        return Some(format!("its deployment {} (UID {}) does not exist", reference.name, reference.uid));
+    };
     let labels = context.namespace_labels(&deployment);
     let request = convert::deployment(&deployment, labels).ok()?;
     let reason = context.fleet.rule_against(&request, &endpoint.spec.target)?;

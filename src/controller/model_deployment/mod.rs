@@ -65,15 +65,22 @@ impl DeploymentController {
         Self { context }
     }
 
-    fn plan(&self, object: Arc<ModelDeployment>) -> Decision {
-        let problems = validate::model_deployment(&object);
+    /// The deployment as the planner sees it, or what is wrong with its spec.
+    fn request(&self, object: &ModelDeployment) -> Result<planner::Deployment, Vec<Problem>> {
+        let problems = validate::model_deployment(object);
         if !problems.is_empty() {
-            return Decision::Invalid(object, problems);
+            return Err(problems);
         }
-        let namespace_labels = self.context.namespace_labels(&object);
-        let request = match convert::deployment(&object, namespace_labels) {
+        convert::deployment(object, self.context.namespace_labels(object)).map_err(|problem| vec![problem])
+    }
+
+    fn plan(&self, object: Arc<ModelDeployment>) -> Decision {
+        let request = match self.request(&object) {
             Ok(request) => request,
-            Err(problem) => return Decision::Invalid(object, vec![problem]),
+            Err(problems) => {
+                self.context.fleet.forget_deployment(&Key::of(object.as_ref()));
+                return Decision::Invalid(object, problems);
+            }
         };
         let install_id = &self.context.settings.install_id;
         let name = |placement: &planner::Placement| build::name(install_id, &request.id, placement);

@@ -30,7 +30,7 @@ pub async fn protect(context: &Context, target: Arc<ServingTarget>) -> Result<Ar
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn retire(context: &Context, target: &ServingTarget) -> Result<bool, ActError> {
-    if !context.endpoints_on(&target.name_any()).is_empty() {
+    if context.is_in_use(&target.name_any()) {
         return Ok(false);
     }
     let api: Api<ServingTarget> = Api::all(context.client.clone());

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::api::Api;
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use crate::api::v1alpha1::validate;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
 use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
@@ -129,10 +130,25 @@ fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connecti
         set.set(conditions::READY, FALSE, reasons::IN_USE, text);
         return;
     }
+    let problems = validate::serving_target(target);
+    if !problems.is_empty() {
+        return invalid(set, &validate::sentence(&problems));
+    }
     match &connection.state {
-        ConnectionState::Ready => set.set(conditions::READY, TRUE, reasons::READY, "it can be used"),
-        ConnectionState::NotReady { reason, message, .. } => set.set(conditions::READY, FALSE, reason, message),
-    };
+        ConnectionState::Ready => {
+            set.set(conditions::READY, TRUE, reasons::READY, "it can be used");
+        }
+        ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INVALID_SPEC => invalid(set, message),
+        ConnectionState::NotReady { reason, message, .. } => {
+            set.set(conditions::READY, FALSE, reason, message);
+        }
+    }
+}
+
+/// Only an edit can help. What runs there is left alone; nothing new goes there.
+fn invalid(set: &mut Conditions<'_>, message: &str) {
+    set.set(conditions::READY, FALSE, reasons::INVALID_SPEC, message);
+    set.set(conditions::STALLED, TRUE, reasons::INVALID_SPEC, message);
 }
 
 /// Reachability and credentials, as far as the check came.
@@ -190,4 +206,51 @@ fn taints(target: &ServingTarget, former: &ServingTargetStatus, now: Timestamp) 
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_planner as planner;
+    use serde_json::json;
+
+    use super::*;
+
+    fn target(price: &str) -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east", "generation": 1},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "allowedNamespaces": {},
+                "kubernetes": {"connection": {"inCluster": {}}, "expose": {"type": "ClusterIP"}},
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
+                            "capacityType": "OnDemand", "hourlyPrice": price}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn connection() -> Connection {
+        Connection { provider: None, identity: None, state: ConnectionState::Ready, fingerprint: String::new() }
+    }
+
+    fn told(target: &ServingTarget) -> ServingTargetStatus {
+        let now = Timestamp::from_second(1_000).unwrap();
+        status(target, &ServingTargetStatus::default(), &connection(), Vec::new(), &[], now)
+    }
+
+    #[test]
+    fn a_spec_that_only_the_operator_can_see_through_is_stalled_with_its_field() {
+        let invalid = target("9999999");
+        let status = told(&invalid);
+        for type_ in [conditions::READY, conditions::STALLED] {
+            let condition = conditions::find(&status.conditions, type_).unwrap();
+            assert_eq!(condition.reason, reasons::INVALID_SPEC);
+            assert!(condition.message.contains("spec.offers[0].hourlyPrice"), "{}", condition.message);
+        }
+        let seen = convert::target(&invalid, Some(&connection()), None);
+        assert!(matches!(seen.state, planner::TargetState::NotReady { reason, .. } if reason == reasons::INVALID_SPEC));
+
+        let status = told(&target("40.00"));
+        assert!(conditions::is_true(&status.conditions, conditions::READY));
+        assert_eq!(conditions::find(&status.conditions, conditions::STALLED), None);
+    }
 }
