@@ -52,6 +52,7 @@ impl Faults {
                 class: fault.class.unwrap_or(SimulatedClass::Transient).as_str().to_owned(),
                 message: format!("simulated: {call:?} is refused"),
                 retry_after_seconds: seconds,
+                missing: None,
             }),
         })
     }

@@ -1,5 +1,6 @@
 //! The simulated cloud's HTTP: its interface for drivers, and the models that it pretends to serve.
 
+use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 
 use super::faults::Hit;
 use super::journal::Journal;
-use super::wire::{ClaimOrder, CreateOrder, EndpointList, LogEntry, Profile, Refusal, UpdateOrder};
+use super::wire::{ClaimOrder, CreateOrder, EndpointList, EndpointView, LogEntry, Profile, Refusal, UpdateOrder};
 use super::world::World;
 use crate::api::v1alpha1::SimulatedCall;
 
@@ -56,6 +57,7 @@ pub async fn serve(
         .route("/places/{place}/endpoints/{name}", get(read).put(update).delete(delete))
         .route("/places/{place}/endpoints/{name}/key", get(key))
         .route("/log", get(log))
+        .route("/world", get(truth))
         .route("/livez", get(|| async { "ok" }))
         .route("/serve/{place}/{name}/v1/models", get(models))
         .route("/serve/{place}/{name}/v1/chat/completions", post(complete))
@@ -208,6 +210,10 @@ struct After {
 
 async fn log(State(cloud): Shared, Query(query): Query<After>) -> Json<Vec<LogEntry>> {
     Json(cloud.lock().0.log(query.after))
+}
+
+async fn truth(State(cloud): Shared) -> Json<BTreeMap<String, Vec<EndpointView>>> {
+    Json(cloud.lock().0.truth(now()))
 }
 
 /// The model for whoever has the key; else the refusal.

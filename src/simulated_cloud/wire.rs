@@ -192,6 +192,9 @@ pub struct Refusal {
     /// After how many seconds to ask again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
+    /// The endpoint that is not there: only this proves that it is gone, no other `NotFound` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 /// One call that changed something, or was meant to.

@@ -304,6 +304,16 @@ impl World {
         Some(if api_key == Some(endpoint.form.api_key.as_str()) { &endpoint.form.model } else { "" })
     }
 
+    /// Everything that is there, by place and whoever made it: the truth, whatever a listing shows.
+    pub fn truth(&mut self, now: i64) -> BTreeMap<String, Vec<EndpointView>> {
+        let names: Vec<String> = self.places.keys().cloned().collect();
+        names.iter().for_each(|name| self.clear(name, now));
+        let views = |name: &String, place: &Place| -> Vec<EndpointView> {
+            place.endpoints.values().map(|endpoint| endpoint.view(name, &place.profile, now)).collect()
+        };
+        self.places.iter().map(|(name, place)| (name.clone(), views(name, place))).collect()
+    }
+
     /// The calls after the entry `after` that changed something or were meant to.
     pub fn log(&self, after: u64) -> Vec<LogEntry> {
         self.log.iter().filter(|entry| entry.index > after).cloned().collect()
@@ -379,11 +389,12 @@ impl Place {
 }
 
 fn refusal(class: SimulatedClass, message: String) -> Refusal {
-    Refusal { class: class.as_str().to_owned(), message, retry_after_seconds: None }
+    Refusal { class: class.as_str().to_owned(), message, retry_after_seconds: None, missing: None }
 }
 
 fn not_found(place: &str, name: &str) -> Refusal {
-    refusal(SimulatedClass::NotFound, format!("endpoint {name} is not at place {place}"))
+    let refusal = refusal(SimulatedClass::NotFound, format!("endpoint {name} is not at place {place}"));
+    Refusal { missing: Some(name.to_owned()), ..refusal }
 }
 
 fn no_room(offer: &str, wanted: u64, free: u64) -> Refusal {

@@ -8,6 +8,7 @@
 mod crash_sweep;
 mod objects;
 mod picture;
+mod provider_faults;
 mod proxy;
 mod restart;
 mod rig;
@@ -22,8 +23,17 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 2] = [
+const TESTS: [(&str, Test); 11] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
+    ("provider_refuses_to_create", provider_faults::refused_creations),
+    ("provider_asks_to_slow_down", provider_faults::throttled_creations),
+    ("provider_has_no_room", provider_faults::no_room),
+    ("provider_loses_answers_or_gives_them_late", provider_faults::lost_and_late_answers),
+    ("provider_refuses_to_update", provider_faults::refused_updates),
+    ("provider_refuses_to_delete", provider_faults::refused_deletions),
+    ("provider_refuses_to_tell", provider_faults::refused_reads),
+    ("provider_lists_lag_behind", provider_faults::lagging_lists),
+    ("provider_takes_spot_capacity_away", provider_faults::preemption),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
 ];
 

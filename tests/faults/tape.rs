@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// A write: a call that may change something on the hub or at the cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Write {
     pub path: String,
     /// The answer's status code; `None` if there was none.
     pub code: Option<u16>,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// In which way a write goes wrong.
@@ -68,7 +71,7 @@ impl Tape {
     /// A write has come; returns its number and what to do.
     pub fn begin(&self, method: &str, path: String) -> (usize, Step) {
         let mut inner = self.lock();
-        inner.writes.push(Write { method: method.to_owned(), path, code: None });
+        inner.writes.push(Write { method: method.to_owned(), path, code: None, at: Instant::now() });
         let number = inner.writes.len();
         let step = match inner.fault {
             _ if inner.hit => Step::Forward,

@@ -12,7 +12,7 @@ use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
-use crate::kube_ext::client::call;
+use crate::kube_ext::client::call_opt;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
@@ -40,7 +40,9 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
             return Ok(Outcome::Failed);
         }
     };
-    confirm(context, endpoint).await?;
+    if !confirm(context, endpoint).await? {
+        return Ok(Outcome::Done);
+    }
     match remove_from(provider.as_ref(), endpoint, &pinned).await {
         Ok(Removal::Gone) => {
             tracing::info!(target = endpoint.spec.target, "confirmed gone");
@@ -83,11 +85,14 @@ fn provider(
     Ok(Some(place))
 }
 
-async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
+/// A quorum read: nothing is destroyed on the word of a cache. Says whether the record is still there.
+async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<bool, ActError> {
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
-    let newest = call("get inferenceendpoint", api.get(&endpoint.name_any())).await?;
+    let Some(newest) = call_opt("get inferenceendpoint", api.get(&endpoint.name_any())).await? else {
+        return Ok(false);
+    };
     if newest.uid() == endpoint.uid() && newest.metadata.deletion_timestamp.is_some() {
-        Ok(())
+        Ok(true)
     } else {
         Err(ActError::Stale { object: endpoint.name_any() })
     }

@@ -174,7 +174,7 @@ async fn judge(
     let limit = status::next_limit(endpoint, &present, Timestamp::now());
     let deferred = match report(context, memory, endpoint, &Seen::Present { present, answer }).await? {
         Outcome::Again(delay) => Some(delay),
-        Outcome::Done | Outcome::Failed => None,
+        Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
     let again = if settled && !waits_for_url {
         if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) }
@@ -193,9 +193,12 @@ async fn failed(
     let class = error.class;
     let newest = context.caches.endpoints.get(&Key::of(endpoint.as_ref())).unwrap_or_else(|| Arc::clone(endpoint));
     report(context, memory, &newest, &Seen::Failed { error }).await?;
+    let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
-        ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Again(after)),
-        ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Again(CONFLICT_AGAIN)),
+        // It was asked for something that is not wanted any more.
+        _ if edited => Ok(Outcome::Again(Duration::ZERO)),
+        ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Hold(after)),
+        ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Hold(CONFLICT_AGAIN)),
         _ => Ok(Outcome::Failed),
     }
 }

@@ -10,10 +10,11 @@ use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
-    CandidateStatus, EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
-    ReleasingStatus, limits, names, reasons,
+    CandidateStatus, EndpointState, InferenceEndpoint, InferenceEndpointStatus, LastError, ModelDeployment,
+    ModelDeploymentStatus, PlacementStatus, ReleasingStatus, limits, names, reasons,
 };
 use crate::controller::convert;
+use crate::provider::ErrorClass;
 
 /// Candidates of a deployment that waits are refreshed at most this often, in seconds.
 pub const REFRESH_SECONDS: i64 = 60;
@@ -374,9 +375,18 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
         Some(ready) if ready.status == UNKNOWN => {
             Summary { reconciling: !current, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
         }
+        Some(ready) if current && is_refused_for_good(&status) => Summary::stalled(&ready.reason, &ready.message),
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
         _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
     }
+}
+
+/// The provider says that the request can never succeed as it is: only an edit helps.
+fn is_refused_for_good(status: &InferenceEndpointStatus) -> bool {
+    let by_provider = conditions::find(&status.conditions, conditions::READY)
+        .is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR);
+    let invalid = |error: &LastError| error.class == ErrorClass::Invalid.as_str();
+    by_provider && status.last_error.as_ref().is_some_and(invalid)
 }
 
 /// Findings that mean that this generation is not what serves.

@@ -38,18 +38,18 @@ impl CloudClient {
         &self.address
     }
 
-    /// Reads something; `None` if the cloud says that it is not there.
-    pub async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ProviderError> {
-        match self.get(path, Duration::ZERO).await {
+    /// Reads something of the endpoint `name`; `None` if the cloud says that this endpoint is not there.
+    pub async fn find<T: DeserializeOwned>(&self, path: &str, name: &str) -> Result<Option<T>, ProviderError> {
+        match self.call(Method::GET, path, Bytes::new(), CALL_TIMEOUT).await {
             Ok(value) => Ok(Some(value)),
-            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(Failure { missing: Some(missing), .. }) if missing == name => Ok(None),
+            Err(failure) => Err(failure.error),
         }
     }
 
     /// Reads something that the cloud may take `wait` to answer.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, wait: Duration) -> Result<T, ProviderError> {
-        self.call(Method::GET, path, Bytes::new(), CALL_TIMEOUT + wait).await
+        Ok(self.call(Method::GET, path, Bytes::new(), CALL_TIMEOUT + wait).await?)
     }
 
     /// Puts something.
@@ -68,7 +68,7 @@ impl CloudClient {
             return Err(ProviderError::new(ErrorClass::Transient, NotLeader));
         }
         let body = serde_json::to_vec(body).map_err(|error| ProviderError::new(ErrorClass::Bug, error))?;
-        self.call(method, path, body.into(), CALL_TIMEOUT).await
+        Ok(self.call(method, path, body.into(), CALL_TIMEOUT).await?)
     }
 
     async fn call<T: DeserializeOwned>(
@@ -77,7 +77,7 @@ impl CloudClient {
         path: &str,
         body: Bytes,
         limit: Duration,
-    ) -> Result<T, ProviderError> {
+    ) -> Result<T, Failure> {
         let url = self.address.url(path);
         let what = format!("{method} {url}");
         let request = Request::builder()
@@ -85,16 +85,16 @@ impl CloudClient {
             .uri(url)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| ProviderError::new(ErrorClass::Bug, format!("{what}: {error}")))?;
+            .map_err(|error| Failure::new(ErrorClass::Bug, format!("{what}: {error}")))?;
         let transient = |error: &dyn std::fmt::Display| {
-            ProviderError::new(ErrorClass::Transient, format!("the simulated cloud: {what}: {error}"))
+            Failure::new(ErrorClass::Transient, format!("the simulated cloud: {what}: {error}"))
         };
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| transient(&error))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
             let body = body.map_err(|error| transient(&error))?.to_bytes();
-            Ok::<_, ProviderError>((status, body))
+            Ok::<_, Failure>((status, body))
         };
         let (status, body) = tokio::time::timeout(limit, exchange)
             .await
@@ -103,10 +103,31 @@ impl CloudClient {
             return serde_json::from_slice(&body).map_err(|error| transient(&error));
         }
         match serde_json::from_slice::<Refusal>(&body) {
-            Ok(refusal) => Err(ProviderError::new(class(&refusal), refusal.message)),
+            Ok(refusal) => {
+                let failure = Failure::new(class(&refusal), refusal.message);
+                Err(Failure { missing: refusal.missing, ..failure })
+            }
             // Not the cloud itself speaks: whatever the code says, it proves nothing.
             Err(_) => Err(transient(&status)),
         }
+    }
+}
+
+/// A failed call, and the endpoint that the cloud said is not there.
+struct Failure {
+    error: ProviderError,
+    missing: Option<String>,
+}
+
+impl Failure {
+    fn new(class: ErrorClass, message: impl std::fmt::Display) -> Self {
+        Self { error: ProviderError::new(class, message), missing: None }
+    }
+}
+
+impl From<Failure> for ProviderError {
+    fn from(failure: Failure) -> Self {
+        failure.error
     }
 }
 

@@ -60,7 +60,7 @@ impl Simulated {
 
     /// The endpoint of this name, whoever made it.
     async fn read(&self, name: &str) -> Result<Option<EndpointView>, ProviderError> {
-        self.client.find(&self.endpoint_path(name)).await
+        self.client.find(&self.endpoint_path(name), name).await
     }
 
     fn tags(&self, endpoint: &InferenceEndpoint) -> Tags {
@@ -204,7 +204,7 @@ impl Provider for Simulated {
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
-        let key: Option<KeyView> = self.client.find(&format!("{}/key", self.endpoint_path(endpoint))).await?;
+        let key: Option<KeyView> = self.client.find(&format!("{}/key", self.endpoint_path(endpoint)), endpoint).await?;
         let Some(key) = key else { return Ok(None) };
         if names::is_api_key(&key.api_key) {
             Ok(Some(Redacted::new(key.api_key)))
