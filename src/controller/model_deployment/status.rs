@@ -11,8 +11,9 @@ use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::Problem;
 use crate::api::v1alpha1::{
     CandidateStatus, EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
-    ReleasingStatus, names, reasons,
+    ReleasingStatus, reasons,
 };
+use crate::controller::context::requested_at;
 use crate::controller::convert;
 
 /// Candidates of a deployment that waits are refreshed at most this often, in seconds.
@@ -51,7 +52,7 @@ pub fn status(
         omitted_candidates: former.omitted_candidates,
         decided_at: former.decided_at.clone(),
         releasing: releasing.iter().map(|endpoint| releasing_status(endpoint)).collect(),
-        last_handled_reconcile_at: object.annotations().get(names::ANNOTATION_REQUESTED_AT).cloned(),
+        last_handled_reconcile_at: requested_at(object).cloned(),
     };
     if let Stage::Planned(plan) = stage
         && candidates_are_due(object, &former, plan, main, now)
