@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -22,6 +23,9 @@ use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Readiness};
+
+/// How long a hub that does not answer is left alone.
+const HUB_RETRY: Duration = Duration::from_secs(2);
 
 /// Options of `roadstead run`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]
@@ -83,15 +87,27 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let server =
         tokio::spawn(server::serve(listener, Arc::clone(&metrics), readiness.clone(), stop.clone().cancelled_owned()));
 
-    let probe = client(config.clone(), Arc::new(|| false))?;
-    let hub_uid = hub_uid(&probe).await?;
-    check_crds(&probe).await?;
-    readiness.ready("hub");
-
-    let result = lead(&args, config, hub_uid, &metrics, &readiness, &stop).await;
+    let result = work(&args, config, &metrics, &readiness, &stop).await;
     stop.cancel();
     server.await.context("the HTTP listener panicked")??;
     result
+}
+
+/// Waits for the hub, then for the lease.
+async fn work(
+    args: &RunArgs,
+    config: Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let probe = client(config.clone(), Arc::new(|| false))?;
+    let hub_uid = tokio::select! {
+        hub_uid = greet(&probe) => hub_uid?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    readiness.ready("hub");
+    lead(args, config, hub_uid, metrics, readiness, stop).await
 }
 
 /// Waits for the lease and works while it is held.
@@ -141,19 +157,26 @@ async fn lead(
     ended
 }
 
-async fn hub_uid(client: &Client) -> anyhow::Result<String> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    let namespace =
-        call("get namespace kube-system", api.get("kube-system")).await.context("the hub does not answer")?;
-    namespace.uid().context("the hub's namespace kube-system has no UID")
-}
-
-async fn check_crds(client: &Client) -> anyhow::Result<()> {
-    let api: Api<ModelDeployment> = Api::all(client.clone());
-    call("list modeldeployments", api.list(&ListParams::default().limit(1)))
-        .await
-        .context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`")?;
-    Ok(())
+/// Waits until the hub answers; returns the UID of its `kube-system` namespace.
+///
+/// A process that ended because the hub is away would be started again ever later, and be back long after the hub.
+async fn greet(client: &Client) -> anyhow::Result<String> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let deployments: Api<ModelDeployment> = Api::all(client.clone());
+    loop {
+        let answers = async {
+            let namespace = call("get namespace kube-system", namespaces.get("kube-system")).await?;
+            call("list modeldeployments", deployments.list(&ListParams::default().limit(1))).await.map(|_| namespace)
+        };
+        match answers.await {
+            Ok(namespace) => return namespace.uid().context("the hub's namespace kube-system has no UID"),
+            Err(error) if error.is_not_found() => {
+                return Err(error).context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`");
+            }
+            Err(error) => tracing::warn!(%error, "the hub does not answer as it should; trying again"),
+        }
+        tokio::time::sleep(HUB_RETRY).await;
+    }
 }
 
 /// Stops on SIGTERM and SIGINT.

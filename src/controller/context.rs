@@ -10,7 +10,7 @@ use roadstead_planner::QueueKey;
 
 use super::connections::Connections;
 use super::fleet::Fleet;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use crate::cluster::kubeconfig::AllowedKubeconfig;
 use crate::kube_ext::cache::{Cache, Change, Key};
 use crate::kube_ext::client::WriteGate;
@@ -60,6 +60,12 @@ pub struct Queues {
     pub targets: Arc<Queue<Key, ()>>,
     /// Endpoints.
     pub endpoints: Arc<Queue<Key, ()>>,
+}
+
+/// When its users last asked that the deployment be looked at: any text.
+#[must_use]
+pub fn requested_at(deployment: &ModelDeployment) -> Option<&String> {
+    deployment.annotations().get(names::ANNOTATION_REQUESTED_AT)
 }
 
 /// Shared by all controllers.
@@ -131,11 +137,17 @@ impl Context {
         }));
     }
 
-    /// A deployment changed: it is looked at, and its endpoints take over what its status says of them.
+    /// A deployment changed: it is looked at, and its endpoints take over what its status says of them. They are looked
+    /// at as well if its users ask for that.
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
+        let asked =
+            matches!(change, Change::Upserted { old: Some(old), new } if requested_at(old) != requested_at(new));
         for endpoint in self.endpoints_of(object) {
             self.fleet.endpoint_changed(&endpoint, Some(object));
+            if asked {
+                self.queues.endpoints.add(Key::of(endpoint.as_ref()), ());
+            }
         }
         self.enqueue_deployment(Key::of(object.as_ref()));
     }

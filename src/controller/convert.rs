@@ -451,6 +451,8 @@ fn failure(status: &api::InferenceEndpointStatus, ready_reason: Option<&str>) ->
         planner::FailureKind::QuotaExceeded
     } else if ready_reason == Some(reasons::STARTUP_TIMEOUT) {
         planner::FailureKind::StartupTimeout
+    } else if ready_reason == Some(reasons::NAME_CONFLICT) && error.class == ErrorClass::Conflict.as_str() {
+        planner::FailureKind::NameConflict
     } else {
         return None;
     };

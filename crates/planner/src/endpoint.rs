@@ -108,6 +108,8 @@ pub enum FailureKind {
     QuotaExceeded,
     /// It was not ready within its start-up timeout.
     StartupTimeout,
+    /// Something that is not ours has its name there.
+    NameConflict,
 }
 
 impl FailureKind {
@@ -118,6 +120,7 @@ impl FailureKind {
             Self::CapacityExhausted => "CapacityExhausted",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::StartupTimeout => "StartupTimeout",
+            Self::NameConflict => "NameConflict",
         }
     }
 

@@ -80,6 +80,47 @@ fn a_slow_first_start_stays_and_is_reported() {
 }
 
 #[test]
+fn a_newcomer_whose_name_is_taken_goes_elsewhere_and_others_may_still_go_there() {
+    let mut fleet = placed();
+    fail(&mut fleet, US, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((deleted(&plan, US), placed_on(&plan)), (Some(Removal::NameConflict), Some("gke-eu")));
+    let Action::Delete { exhaust: Some(exhaust), .. } = &plan.actions[0] else { panic!("{plan:?}") };
+    assert_eq!((exhaust.target.as_str(), exhaust.only_for.clone()), ("eks-us", Some(id("m"))));
+    assert_eq!(placed_on(&checked(&fleet, &deployment("other"), NOW)), Some("eks-us"));
+}
+
+#[test]
+fn a_newcomer_whose_name_is_taken_stays_and_waits_if_there_is_no_other_place() {
+    let mut fleet = fleet([two().remove(0)]);
+    settle(&mut fleet, &deployment("m"), NOW);
+    fail(&mut fleet, US, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((deleted(&plan, US), created(&plan)), (None, None), "{}", render_text(&plan));
+    assert!(plan.waits.contains(&Wait::Feasible), "another place is taken as soon as there is one");
+    fleet.upsert_target(two().remove(1));
+    assert_eq!(placed_on(&settle(&mut fleet, &deployment("m"), NOW)), Some("gke-eu"));
+}
+
+#[test]
+fn a_replacement_whose_name_is_taken_is_given_up_and_what_serves_stays() {
+    let mut fleet = serving();
+    settle(&mut fleet, &eu_only(), NOW);
+    fail(&mut fleet, EU_REPLACEMENT, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &eu_only(), NOW);
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), created(&plan)), (Some(Removal::NameConflict), None));
+    assert_eq!(kept(&plan, US).replicas, 2);
+}
+
+#[test]
+fn an_incumbent_whose_name_was_taken_stays_and_is_reported() {
+    let mut fleet = serving();
+    fail(&mut fleet, US, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((kept(&plan, US).replicas, created(&plan)), (2, None));
+}
+
+#[test]
 fn a_newcomer_goes_where_the_rules_now_send_it() {
     type Case = (&'static str, fn(&mut Deployment), Removal);
     let cases: [Case; 4] = [

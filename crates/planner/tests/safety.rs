@@ -454,6 +454,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         1 => Just(Fact::NotReady),
         1 => Just(Fact::Failed(FailureKind::CapacityExhausted)),
         1 => Just(Fact::Failed(FailureKind::StartupTimeout)),
+        1 => Just(Fact::Failed(FailureKind::NameConflict)),
         1 => any::<bool>().prop_map(Fact::Unschedulable),
         2 => Just(Fact::Confirmed),
     ]

@@ -52,7 +52,10 @@ impl Reconcile<Key> for EndpointController {
             Some(endpoint) if endpoint.metadata.deletion_timestamp.is_some() => {
                 remove::remove(&self.context, &endpoint).await
             }
-            Some(endpoint) => serve::serve(&self.context, &self.memory, &endpoint).await,
+            Some(endpoint) => {
+                let endpoint = remove::protect(&self.context, endpoint).await?;
+                serve::serve(&self.context, &self.memory, &endpoint).await
+            }
         }
     }
 }

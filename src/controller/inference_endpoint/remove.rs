@@ -20,6 +20,18 @@ use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from}
 /// How soon a removal that is under way is looked at again, if the provider does not report by itself.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Puts our finalizer on an endpoint that has lost it: without it the record would go before what it stands for.
+///
+/// # Errors
+/// [`ActError`] of the write.
+pub async fn protect(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
+    match hub::set_finalizer(&api, endpoint.as_ref(), names::FINALIZER_ENDPOINT, true).await? {
+        Some(written) => Ok(context.took_endpoint(written)),
+        None => Ok(endpoint),
+    }
+}
+
 /// One step of the removal.
 ///
 /// # Errors

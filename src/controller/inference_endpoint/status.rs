@@ -188,6 +188,9 @@ fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
         Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
         Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
         Seen::Foreign { message } => Summary::failing(reasons::NAME_CONFLICT, message, ErrorClass::Conflict),
+        Seen::Failed { error } if error.class == ErrorClass::Conflict => {
+            Summary::failing(reasons::NAME_CONFLICT, error.message.clone(), error.class)
+        }
         Seen::Failed { error } => failed(endpoint, former, error),
         Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
     }

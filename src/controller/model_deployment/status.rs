@@ -11,8 +11,9 @@ use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
     CandidateStatus, EndpointState, InferenceEndpoint, InferenceEndpointStatus, LastError, ModelDeployment,
-    ModelDeploymentStatus, PlacementStatus, ReleasingStatus, limits, names, reasons,
+    ModelDeploymentStatus, PlacementStatus, ReleasingStatus, limits, reasons,
 };
+use crate::controller::context::requested_at;
 use crate::controller::convert;
 use crate::provider::ErrorClass;
 
@@ -57,7 +58,7 @@ pub fn status(
             .take(limits::RELEASING)
             .map(|endpoint| releasing_status(&former, endpoint, now))
             .collect(),
-        last_handled_reconcile_at: object.annotations().get(names::ANNOTATION_REQUESTED_AT).map(|at| limits::echo(at)),
+        last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
     if let Stage::Planned(plan) = stage {
         if candidates_are_due(object, &former, &status, plan, main, now) {

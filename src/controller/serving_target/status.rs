@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 
+use super::CHECK_INTERVAL;
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
@@ -54,7 +55,7 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     let name = target.name_any();
     let Some(connection) = context.connections.get(&name) else { return Ok(()) };
     let former = target.status.clone().unwrap_or_default();
-    if is_listing_again(target, &former, &connection) {
+    if lists_briefly(&connection, &former, Timestamp::now()) {
         return Ok(());
     }
     let capacity = context.fleet.capacity(&name);
@@ -72,12 +73,11 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     Ok(())
 }
 
-/// After a restart everything is listed again: until that is done, nothing new is known of a target that was Ready.
-fn is_listing_again(target: &ServingTarget, former: &ServingTargetStatus, connection: &Connection) -> bool {
-    let listing = matches!(&connection.state, ConnectionState::NotReady { reason, .. } if *reason == reasons::LISTING);
-    listing
-        && Some(former.observed_generation) == target.metadata.generation
-        && conditions::is_true(&former.conditions, conditions::READY)
+/// A listing is over in a moment, at every start of the operator: what was told before stays told meanwhile.
+fn lists_briefly(connection: &Connection, former: &ServingTargetStatus, now: Timestamp) -> bool {
+    let told = !former.conditions.is_empty();
+    matches!(&connection.state, ConnectionState::NotReady { reason, since, .. }
+        if told && *reason == reasons::LISTING && now.duration_since(*since).unsigned_abs() < CHECK_INTERVAL)
 }
 
 fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetStatus, status: &ServingTargetStatus) {
@@ -252,5 +252,23 @@ mod tests {
         let status = told(&target("40.00"));
         assert!(conditions::is_true(&status.conditions, conditions::READY));
         assert_eq!(conditions::find(&status.conditions, conditions::STALLED), None);
+    }
+
+    fn listing(since: i64) -> Connection {
+        let since = Timestamp::from_second(since).unwrap();
+        let state = ConnectionState::NotReady { reason: reasons::LISTING, message: String::new(), since };
+        Connection { provider: None, identity: None, state, fingerprint: String::new() }
+    }
+
+    #[test]
+    fn a_listing_is_told_at_first_contact_and_when_it_takes_long_but_not_at_every_start() {
+        let new = ServingTargetStatus::default();
+        let mut set = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
+        set.set(conditions::READY, TRUE, reasons::READY, "");
+        let told = ServingTargetStatus { conditions: set.finish(), ..ServingTargetStatus::default() };
+        let now = Timestamp::from_second(100).unwrap();
+        assert!(!lists_briefly(&listing(100), &new, now));
+        assert!(lists_briefly(&listing(91), &told, now));
+        assert!(!lists_briefly(&listing(90), &told, now));
     }
 }

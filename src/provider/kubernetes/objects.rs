@@ -62,7 +62,7 @@ fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
 /// the UID which it was computed from, so that a late one changes nothing newer.
 ///
 /// # Errors
-/// `Conflict` if `live` is not ours or changed meanwhile, else any [`ProviderError`].
+/// `Conflict` if `live` is not ours, `Transient` if it changed meanwhile, else any [`ProviderError`].
 pub async fn put_right<K: Object>(api: &Api<K>, live: Option<K>, wanted: &K) -> Result<K, ProviderError> {
     let Some(live) = live else {
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
@@ -124,7 +124,7 @@ async fn own_by_apply<K: Object>(api: &Api<K>, live: K) -> Result<K, ProviderErr
 /// Deletes exactly `live`; gone already is fine.
 ///
 /// # Errors
-/// `Conflict` if it changed meanwhile, else any [`ProviderError`].
+/// `Transient` if it changed meanwhile, else any [`ProviderError`].
 pub async fn delete<K: Object>(api: &Api<K>, live: &K, propagation: PropagationPolicy) -> Result<(), ProviderError> {
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: live.uid(), resource_version: live.resource_version() }),
