@@ -7,3 +7,4 @@ pub mod controller;
 pub mod kube_ext;
 pub mod provider;
 pub mod telemetry;
+pub mod text;

@@ -43,6 +43,8 @@ pub const RECREATE_NO_SPARE_CAPACITY: &str = "RecreateNoSpareCapacity";
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// A Secret or a key in it is not there.
 pub const SECRET_MISSING: &str = "SecretMissing";
+/// The Secrets that the deployment names hold too much.
+pub const SECRET_TOO_LARGE: &str = "SecretTooLarge";
 /// The target may not be used by this namespace, or is outside the jurisdictions.
 pub const NOT_ALLOWED: &str = "NotAllowed";
 /// The provider refused.

@@ -153,7 +153,10 @@ async fn judge(
 ) -> Result<Outcome, ActError> {
     let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
     let answer = match &present.url {
-        Some(url) if serving => Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name()).await),
+        Some(url) if serving => {
+            let reach = context.settings.allowed_kubeconfig.reach();
+            Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name(), reach).await)
+        }
         _ => None,
     };
     let settled = answer.as_ref().is_none_or(Answer::is_healthy);

@@ -10,6 +10,7 @@ use crate::cluster::connection::{self, Credentials};
 use crate::cluster::kubeconfig::KubeconfigError;
 use crate::controller::context::Context;
 use crate::kube_ext::cache::Key;
+use crate::provider::discreet::Discreet;
 use crate::provider::kubernetes::Kubernetes;
 use crate::provider::metered::Metered;
 use crate::provider::{Listener, Provider, ProviderEvent};
@@ -95,7 +96,7 @@ pub async fn connect(
         connection::client(&source.credentials, &context.settings.allowed_kubeconfig, context.gate.clone()).await?;
     let namespace = target.spec.kubernetes.as_ref().map(|kubernetes| kubernetes.namespace.clone()).unwrap_or_default();
     let driver = Kubernetes::new(client, namespace, context.settings.install_id.clone());
-    Ok(Arc::new(Metered::new(driver, Arc::clone(&context.metrics))))
+    Ok(Arc::new(Metered::new(Discreet::new(driver), Arc::clone(&context.metrics))))
 }
 
 /// Where the driver of `target` reports what it sees.
@@ -106,7 +107,7 @@ pub fn listener(context: &Arc<Context>, target: &ServingTarget) -> Listener {
         let Some(context) = weak.upgrade() else { return };
         match event {
             ProviderEvent::Facts => context.target_facts_changed(&name),
-            ProviderEvent::Endpoint(endpoint) => context.endpoint_changed_at_provider(&endpoint),
+            ProviderEvent::Endpoint(endpoint) => context.endpoint_changed_at_provider(&name, &endpoint),
         }
     })
 }

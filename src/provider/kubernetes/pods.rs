@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
-use crate::provider::error::bounded;
 use crate::provider::{ErrorClass, Trouble};
+use crate::text::bounded;
 
 /// Whether a pod holds nothing any more.
 #[must_use]
