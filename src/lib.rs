@@ -8,3 +8,4 @@ pub mod kube_ext;
 pub mod provider;
 pub mod simulated_cloud;
 pub mod telemetry;
+pub mod text;

@@ -260,11 +260,12 @@ impl Context {
         }
     }
 
-    /// The endpoint of this name changed at its provider.
-    pub fn endpoint_changed_at_provider(&self, name: &str) {
+    /// The endpoint of this name changed on `target`, which speaks for no other target's endpoints.
+    pub fn endpoint_changed_at_provider(&self, target: &str, name: &str) {
         let key = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some(key) = key {
-            self.queues.endpoints.add(key, ());
+        let endpoint = key.and_then(|key| self.caches.endpoints.get(&key));
+        if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.spec.target == target) {
+            self.queues.endpoints.add(Key::of(endpoint.as_ref()), ());
         }
     }
 

@@ -12,6 +12,8 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::cache::{Cache, Change, Key};
+use super::client::describe;
+use crate::text::bounded;
 
 /// Watches `api` for ever, keeps `cache` up to date and tells `on_change` of every change that is news.
 ///
@@ -33,8 +35,17 @@ pub async fn watch<K>(
     while let Some(event) = stream.next().await {
         match event {
             Ok(event) => handle(&kind, event, &cache, prune, &on_change),
-            Err(error) => tracing::warn!(kind, %error, "watch interrupted; trying again"),
+            Err(error) => tracing::warn!(kind, error = told(&error), "watch interrupted; trying again"),
         }
+    }
+}
+
+/// What went wrong, without what stood where an object was expected.
+fn told(error: &watcher::Error) -> String {
+    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(error) | WatchFailed(error) | WatchStartFailed(error) => describe(error),
+        other => bounded(&other.to_string()),
     }
 }
 
@@ -61,7 +72,8 @@ fn handle<K>(
             Err(invalid) => {
                 let key =
                     Key::new(invalid.metadata.namespace.unwrap_or_default(), invalid.metadata.name.unwrap_or_default());
-                tracing::warn!(kind, object = %key, error = invalid.error, "object cannot be read; its last good state is kept");
+                let error = bounded(&invalid.error);
+                tracing::warn!(kind, object = %key, error, "object cannot be read; its last good state is kept");
                 cache.keep(key);
             }
         },

@@ -4,9 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::kube_ext::client::CallError;
-
-/// Messages of providers are cut to this many bytes before they reach a status.
-pub const MAX_MESSAGE_BYTES: usize = 512;
+use crate::text::bounded;
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,17 +92,6 @@ fn class_of(error: &CallError) -> ErrorClass {
     }
 }
 
-/// Cuts a message at [`MAX_MESSAGE_BYTES`] and takes out line breaks and control characters.
-#[must_use]
-pub fn bounded(message: &str) -> String {
-    let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() <= MAX_MESSAGE_BYTES {
-        return clean;
-    }
-    let end = clean.floor_char_boundary(MAX_MESSAGE_BYTES - '…'.len_utf8());
-    format!("{}…", clean.get(..end).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,11 +112,5 @@ mod tests {
         assert_eq!(refused(503, "etcd"), ErrorClass::Transient);
         assert_eq!(refused(409, "the object has been modified"), ErrorClass::Transient);
         assert_eq!(class_of(&CallError::Timeout { call: "get" }), ErrorClass::Transient);
-    }
-
-    #[test]
-    fn messages_are_one_line_and_bounded() {
-        assert_eq!(bounded("a\nb\u{1b}[31m"), "a b [31m");
-        assert!(bounded(&"ä".repeat(1000)).len() <= MAX_MESSAGE_BYTES);
     }
 }

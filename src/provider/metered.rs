@@ -1,6 +1,5 @@
 //! A provider that counts and times every call to the one inside it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +7,7 @@ use async_trait::async_trait;
 
 use super::{Claim, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::InferenceEndpoint;
+use crate::cluster::address::Reach;
 use crate::telemetry::metrics::Metrics;
 
 /// Decorates a [`Provider`] with metrics; the calls themselves are unchanged.
@@ -57,8 +57,8 @@ impl<P: Provider> Provider for Metered<P> {
         self.inner.facts()
     }
 
-    fn may_be_asked(&self, address: IpAddr) -> bool {
-        self.inner.may_be_asked(address)
+    fn reach(&self, usual: Reach) -> Reach {
+        self.inner.reach(usual)
     }
 
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {

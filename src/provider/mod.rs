@@ -5,72 +5,26 @@
 //! [`Provider::observe`] with [`Progress::Starting`] for as long as it takes, and a refusal that arrives late (no
 //! capacity, quota) comes as [`Present::trouble`] with its class.
 
+pub mod discreet;
 pub mod error;
 pub mod kubernetes;
 pub mod metered;
 pub mod probe;
 pub mod simulated;
 pub mod template_hash;
+mod wanted;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use roadstead_planner as planner;
 
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, ServingTarget};
-pub use error::{ErrorClass, ProviderError, bounded};
-
-/// An API key or another value that must never be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Redacted(String);
-
-impl Redacted {
-    /// Wraps `value`.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value itself, for the place that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Redacted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-/// The data of one Secret that a deployment names, by key.
-pub type SecretData = BTreeMap<String, k8s_openapi::ByteString>;
-
-/// Everything a driver needs to make an endpoint what it should be.
-#[derive(Clone)]
-pub struct Wanted {
-    /// The record of the decision.
-    pub endpoint: Arc<InferenceEndpoint>,
-    /// The target as it is declared now.
-    pub target: Arc<ServingTarget>,
-    /// The endpoint's own API key.
-    pub api_key: Redacted,
-    /// The tenant's Secrets that the endpoint's template names, by Secret name.
-    pub secrets: Arc<BTreeMap<String, Secret>>,
-}
-
-/// A tenant's Secret, as read for copying.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
-    /// Its Kubernetes type, such as `Opaque`.
-    pub kind: String,
-    /// Its data.
-    pub data: SecretData,
-}
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint};
+use crate::cluster::address::Reach;
+pub use error::{ErrorClass, ProviderError};
+pub use wanted::{Redacted, Secret, SecretData, Wanted};
 
 /// What a provider shows of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -230,9 +184,9 @@ pub trait Provider: Send + Sync {
     /// The newest facts; `None` until everything has been listed once.
     fn facts(&self) -> Option<Arc<Facts>>;
 
-    /// Whether the operator may connect to `address` because the place named it as an endpoint's.
-    fn may_be_asked(&self, address: IpAddr) -> bool {
-        probe::may_be_asked(address)
+    /// Where the addresses of its endpoints may lead: `usual`, unless it is not the place that names their hosts.
+    fn reach(&self, usual: Reach) -> Reach {
+        usual
     }
 
     /// What is there of the wanted endpoint.

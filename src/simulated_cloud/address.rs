@@ -1,6 +1,5 @@
 //! Where a simulated cloud is.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;
@@ -9,13 +8,6 @@ use http::Uri;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudAddress {
     text: String,
-    host: IpOrName,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum IpOrName {
-    Ip(IpAddr),
-    Name,
 }
 
 /// An address that is none.
@@ -33,9 +25,11 @@ impl FromStr for CloudAddress {
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
         let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-        let host = uri.host().filter(|_| plain && !trimmed.contains('@')).ok_or_else(invalid)?;
-        let host = host.trim_matches(['[', ']']).parse().map_or(IpOrName::Name, IpOrName::Ip);
-        Ok(Self { text: trimmed.to_owned(), host })
+        if plain && uri.host().is_some() && !trimmed.contains('@') {
+            Ok(Self { text: trimmed.to_owned() })
+        } else {
+            Err(invalid())
+        }
     }
 }
 
@@ -44,15 +38,6 @@ impl CloudAddress {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.text)
-    }
-
-    /// Whether the cloud may be at this address: a name may mean any.
-    #[must_use]
-    pub fn is_at(&self, address: IpAddr) -> bool {
-        match self.host {
-            IpOrName::Ip(own) => own == address,
-            IpOrName::Name => true,
-        }
     }
 }
 
@@ -70,7 +55,5 @@ mod tests {
         }
         let address: CloudAddress = "http://127.0.0.1:9090/".parse().unwrap();
         assert_eq!(address.url("/log"), "http://127.0.0.1:9090/log");
-        assert!(address.is_at("127.0.0.1".parse().unwrap()));
-        assert!(!address.is_at("127.0.0.2".parse().unwrap()));
     }
 }

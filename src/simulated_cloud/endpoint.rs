@@ -116,7 +116,7 @@ impl Endpoint {
     }
 
     /// As the cloud shows it.
-    pub fn view(&self, place: &str, profile: &Profile, now: i64) -> EndpointView {
+    pub fn view(&self, profile: &Profile, now: i64) -> EndpointView {
         let ready = self.ready_replicas(profile, now);
         let newest = self.ready_at.iter().filter(|at| **at <= now).count();
         let preempted = self.preempted_until(profile, now);
@@ -140,7 +140,6 @@ impl Endpoint {
             message,
             exhausted: self.exhausted,
             deleting: self.deleted.is_some(),
-            path: format!("/serve/{place}/{}", self.name),
         }
     }
 }
@@ -185,7 +184,7 @@ mod tests {
     }
 
     fn ready(endpoint: &Endpoint, now: i64) -> (u32, bool) {
-        let view = endpoint.view("east", &profile(), now);
+        let view = endpoint.view(&profile(), now);
         (view.ready_replicas, view.serving)
     }
 

@@ -160,8 +160,6 @@ pub struct EndpointView {
     pub exhausted: bool,
     /// It is being deleted.
     pub deleting: bool,
-    /// The path under which it is reached at the cloud's address.
-    pub path: String,
 }
 
 /// The endpoints of an installation at a place.

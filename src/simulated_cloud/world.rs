@@ -170,7 +170,7 @@ impl World {
         let endpoints: Vec<EndpointView> = shown
             .chain(lingering)
             .filter(|endpoint| endpoint.tags.install_id == install_id)
-            .map(|endpoint| endpoint.view(name, &place.profile, now))
+            .map(|endpoint| endpoint.view(&place.profile, now))
             .collect();
         Ok(EndpointList { mark: mark(&endpoints), endpoints })
     }
@@ -193,7 +193,7 @@ impl World {
         self.clear(place, now);
         let found = self.place(place)?;
         let endpoint = found.endpoints.get(name).ok_or_else(|| not_found(place, name))?;
-        Ok(endpoint.view(place, &found.profile, now))
+        Ok(endpoint.view(&found.profile, now))
     }
 
     /// The key of an endpoint.
@@ -233,7 +233,7 @@ impl World {
         }
         let uid = identity(&format!("{name}/{}", order.name), now);
         let endpoint = Endpoint::new(order, uid, exhausted, &place.profile, now);
-        let view = endpoint.view(name, &place.profile, now);
+        let view = endpoint.view(&place.profile, now);
         self.put(name, endpoint);
         Ok(view)
     }
@@ -264,7 +264,7 @@ impl World {
             return Err(no_room(&endpoint.tags.offer, wanted, free));
         }
         endpoint.take(order.form, &place.profile, now);
-        let view = endpoint.view(place_name, &place.profile, now);
+        let view = endpoint.view(&place.profile, now);
         self.put(place_name, endpoint);
         Ok(view)
     }
@@ -291,7 +291,7 @@ impl World {
             endpoint.deleted = Some(now);
             endpoint.version += 1;
         }
-        let view = endpoint.view(place_name, &place.profile, now);
+        let view = endpoint.view(&place.profile, now);
         self.put(place_name, endpoint);
         Ok(view)
     }
@@ -308,10 +308,9 @@ impl World {
     pub fn truth(&mut self, now: i64) -> BTreeMap<String, Vec<EndpointView>> {
         let names: Vec<String> = self.places.keys().cloned().collect();
         names.iter().for_each(|name| self.clear(name, now));
-        let views = |name: &String, place: &Place| -> Vec<EndpointView> {
-            place.endpoints.values().map(|endpoint| endpoint.view(name, &place.profile, now)).collect()
-        };
-        self.places.iter().map(|(name, place)| (name.clone(), views(name, place))).collect()
+        let views =
+            |place: &Place| place.endpoints.values().map(|endpoint| endpoint.view(&place.profile, now)).collect();
+        self.places.iter().map(|(name, place)| (name.clone(), views(place))).collect()
     }
 
     /// The calls after the entry `after` that changed something or were meant to.

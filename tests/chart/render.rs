@@ -12,7 +12,7 @@ const VALUES: [&[&str]; 12] = [
     &["--set", "takeover=01234567-89ab-cdef-0123-456789abcdef"],
     &["--set", "image.repository=registry.example.com:5000/a/roadstead,image.tag=v9,image.pullPolicy=Always"],
     &["--set-json", r#"imagePullSecrets=[{"name":"regcred"}]"#],
-    &["--set-json", r#"allowKubeconfig=["exec","proxy-url"]"#],
+    &["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#],
     &["--set", "log.level=info\\,roadstead=debug,log.format=text"],
     &["--set", "serviceAccount.create=false,serviceAccount.name=mine"],
     &["--set", "podDisruptionBudget.enabled=false,metrics.service.enabled=false"],
@@ -119,8 +119,8 @@ fn the_operator_is_told_who_it_is() {
     let uid = "01234567-89ab-cdef-0123-456789abcdef";
     let takeover = format!("takeover={uid}");
     assert_eq!(env(&rendered(&["--set", &takeover]), "ROADSTEAD_TAKEOVER"), uid);
-    let allowed = rendered(&["--set-json", r#"allowKubeconfig=["exec","proxy-url"]"#]);
-    assert_eq!(env(&allowed, "ROADSTEAD_ALLOW_KUBECONFIG"), "exec,proxy-url");
+    let allowed = rendered(&["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#]);
+    assert_eq!(env(&allowed, "ROADSTEAD_ALLOW_KUBECONFIG"), "exec,file-paths");
 }
 
 #[test]

@@ -55,6 +55,8 @@ pub const PODS_REFUSED: &str = "PodsRefused";
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// A Secret or a key in it is not there.
 pub const SECRET_MISSING: &str = "SecretMissing";
+/// The Secrets that the deployment names hold too much.
+pub const SECRET_TOO_LARGE: &str = "SecretTooLarge";
 /// The target may not be used by this namespace, or is outside the jurisdictions.
 pub const NOT_ALLOWED: &str = "NotAllowed";
 /// The provider refused.

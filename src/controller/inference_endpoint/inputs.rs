@@ -21,6 +21,8 @@ use crate::provider::{Provider, Redacted, Secret};
 
 /// Random bytes in an API key: 256 bits.
 const KEY_BYTES: usize = 32;
+/// All that the Secrets of one endpoint may hold together: what reaches an environment is far smaller.
+const MAX_SECRET_BYTES: usize = 512 * 1024;
 
 /// Something that the endpoint needs is not there, and only the user can bring it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,13 +69,24 @@ async fn read_secrets(
     let namespace = endpoint.namespace().unwrap_or_default();
     let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &namespace);
     let mut secrets = BTreeMap::new();
+    let mut left = MAX_SECRET_BYTES;
     for name in endpoint.spec.secret_names() {
         let Some(secret) = call_opt("get secret", api.get(&name)).await? else {
             let message = format!("Secret {namespace}/{name}, which the deployment names, does not exist; create it");
             return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
         };
+        let data = secret.data.unwrap_or_default();
+        left = left.saturating_sub(data.iter().map(|(key, value)| key.len() + value.0.len()).sum());
+        if left == 0 {
+            let message = format!(
+                "the Secrets that the deployment names hold more than {} KiB together (at {namespace}/{name}); name \
+                 smaller ones",
+                MAX_SECRET_BYTES / 1024
+            );
+            return Ok(Err(Missing { reason: reasons::SECRET_TOO_LARGE, message }));
+        }
         let kind = secret.type_.unwrap_or_else(|| "Opaque".to_owned());
-        secrets.insert(name, Secret { kind, data: secret.data.unwrap_or_default() });
+        secrets.insert(name, Secret { kind, data });
     }
     if let Some((name, key)) = endpoint
         .spec

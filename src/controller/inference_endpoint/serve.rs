@@ -164,8 +164,8 @@ async fn judge(
     let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
     let answer = match &present.url {
         Some(url) if serving => {
-            let allowed = |address| provider.may_be_asked(address);
-            Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name(), &allowed).await)
+            let reach = provider.reach(context.settings.allowed_kubeconfig.reach());
+            Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name(), reach).await)
         }
         _ => None,
     };

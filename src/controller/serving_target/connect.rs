@@ -10,6 +10,7 @@ use crate::cluster::connection::{self, Credentials};
 use crate::cluster::kubeconfig::KubeconfigError;
 use crate::controller::context::Context;
 use crate::kube_ext::cache::Key;
+use crate::provider::discreet::Discreet;
 use crate::provider::kubernetes::Kubernetes;
 use crate::provider::metered::Metered;
 use crate::provider::simulated::{self, Simulated};
@@ -132,12 +133,13 @@ pub async fn connect(
         Kind::Cluster { credentials, namespace } => {
             let allowed = &context.settings.allowed_kubeconfig;
             let client = connection::client(credentials, allowed, context.gate.clone()).await?;
-            Ok(Arc::new(Metered::new(Kubernetes::new(client, namespace.clone(), install_id), metrics)))
+            let driver = Kubernetes::new(client, namespace.clone(), install_id);
+            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
         }
         Kind::Simulated { cloud, profile } => {
             let (place, gate) = (target.name_any(), context.gate.clone());
             let driver = Simulated::new(cloud.clone(), place, install_id, profile.clone(), gate);
-            Ok(Arc::new(Metered::new(driver, metrics)))
+            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
         }
     }
 }
@@ -150,7 +152,7 @@ pub fn listener(context: &Arc<Context>, target: &ServingTarget) -> Listener {
         let Some(context) = weak.upgrade() else { return };
         match event {
             ProviderEvent::Facts => context.target_facts_changed(&name),
-            ProviderEvent::Endpoint(endpoint) => context.endpoint_changed_at_provider(&endpoint),
+            ProviderEvent::Endpoint(endpoint) => context.endpoint_changed_at_provider(&name, &endpoint),
         }
     })
 }

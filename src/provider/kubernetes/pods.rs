@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
 use crate::api::v1alpha1::reasons;
-use crate::provider::error::bounded;
 use crate::provider::{ErrorClass, Trouble};
+use crate::text::bounded;
 
 /// Whether a pod holds nothing any more.
 #[must_use]

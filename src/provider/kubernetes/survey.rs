@@ -13,11 +13,13 @@ use super::facts::Watched;
 use super::objects::{self, Object};
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare::has_spare;
-use crate::api::v1alpha1::{InferenceEndpoint, names};
+use crate::api::v1alpha1::{InferenceEndpoint, limits, names};
 use crate::provider::{ErrorClass, ProviderError, Removal, Wanted};
 
 /// Names the copies of tenants' Secrets, on the Secret of the API key.
 const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
+/// As many Secrets as an endpoint can name: for its environment, its image and its model.
+const MAX_COPIES: usize = (limits::ENV + limits::PULL_SECRETS + 1) as usize;
 
 /// What stands on a member of one endpoint.
 pub struct Survey {
@@ -219,10 +221,17 @@ impl Survey {
     fn dropped_copies(&self, wanted: &Wanted) -> Vec<String> {
         let endpoint = wanted.endpoint.name_any();
         let kept: BTreeSet<String> = wanted.secrets.keys().map(|name| copied_name(&endpoint, name)).collect();
-        let listed = self.key.as_ref().and_then(|key| key.annotations().get(ANNOTATION_COPIES));
-        let names = listed.into_iter().flat_map(|listed| listed.split(',')).filter(|name| !name.is_empty());
-        names.filter(|name| !kept.contains(*name)).map(ToOwned::to_owned).collect()
+        let listed = self.key.as_ref().map(|key| listed_copies(key, &endpoint)).unwrap_or_default();
+        listed.into_iter().filter(|name| !kept.contains(name)).collect()
     }
+}
+
+/// The copies that the key's Secret names. A member chooses no names: only such as copies have are taken, and no more
+/// than an endpoint can have.
+fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
+    let listed = key.annotations().get(ANNOTATION_COPIES).map(String::as_str).unwrap_or_default();
+    let copies = listed.split(',').filter(|name| render::is_copied_name(endpoint, name));
+    copies.take(MAX_COPIES).map(ToOwned::to_owned).collect()
 }
 
 /// Removes everything of an endpoint; called until nothing is left.
@@ -247,11 +256,8 @@ pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Rem
         left.push(format!("PodDisruptionBudget {name}"));
     }
     let key = names::key_secret(&name);
-    let copies = match objects::read(&secrets, &key).await? {
-        Some(secret) => secret.annotations().get(ANNOTATION_COPIES).cloned().unwrap_or_default(),
-        None => String::new(),
-    };
-    for secret in copies.split(',').filter(|copy| !copy.is_empty()).chain([key.as_str()]) {
+    let copies = objects::read(&secrets, &key).await?.map(|secret| listed_copies(&secret, &name)).unwrap_or_default();
+    for secret in copies.iter().chain([&key]) {
         if remove_one(&secrets, secret, &name, site.install_id, PropagationPolicy::Background).await? {
             left.push(format!("Secret {secret}"));
         }

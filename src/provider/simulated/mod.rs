@@ -7,7 +7,6 @@ mod client;
 mod listing;
 mod profile;
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -24,6 +23,7 @@ use super::{
     Trouble, Wanted,
 };
 use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointSpec, names, reasons};
+use crate::cluster::address::{self, Reach};
 use crate::kube_ext::client::WriteGate;
 use crate::simulated_cloud::CloudAddress;
 use crate::simulated_cloud::wire::{
@@ -107,7 +107,7 @@ impl Simulated {
             template_digest: digest(&form.template_hash),
             replicas: i32::try_from(view.replicas).unwrap_or(i32::MAX),
             ready_replicas: i32::try_from(view.ready_replicas).unwrap_or(i32::MAX),
-            url: Some(self.client.address().url(&view.path)),
+            url: Some(self.client.address().url(&format!("/serve/{}/{}", self.place, view.name))),
             progress,
             trouble,
         }
@@ -153,9 +153,9 @@ impl Provider for Simulated {
         self.facts.newest()
     }
 
-    /// The cloud is where the operator was told that it is; nothing else there is asked.
-    fn may_be_asked(&self, address: IpAddr) -> bool {
-        self.client.address().is_at(address)
+    /// The operator's flag says where the cloud is, and nobody else does.
+    fn reach(&self, _: Reach) -> Reach {
+        address::anywhere
     }
 
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {

@@ -21,7 +21,7 @@ pub use crate::provider::template_hash::{digest, template_hash};
 pub use deployment::{Rollout, deployment};
 pub use disruption::disruption_budget;
 pub use pod::pod_template;
-pub use secrets::{copied_name, copied_secret, key_secret};
+pub use secrets::{copied_name, copied_secret, is_copied_name, key_secret};
 pub use service::service;
 
 /// What every object of an endpoint carries.
