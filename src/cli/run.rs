@@ -12,10 +12,11 @@ use kube::{Client, Config, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::v1alpha1::{ModelDeployment, names};
+use crate::api::v1alpha1::{ServingTarget, names, syntax};
 use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
 use crate::controller;
 use crate::controller::context::{Context, Settings};
+use crate::controller::watches::Watched;
 use crate::kube_ext::client::{WriteGate, call, client};
 use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
@@ -42,6 +43,9 @@ pub struct RunArgs {
     /// UID of a former hub (its kube-system namespace) that is gone and whose members this hub takes over.
     #[arg(long, env = "ROADSTEAD_TAKEOVER")]
     pub takeover: Option<String>,
+    /// Namespaces whose deployments are this operator's; all if there are none. It then needs no rights in others.
+    #[arg(long, env = "ROADSTEAD_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
+    pub watch_namespaces: Vec<String>,
     /// Address for /livez, /readyz and /metrics.
     #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
@@ -67,6 +71,14 @@ pub struct RunArgs {
 
 fn install_id(text: &str) -> Result<String, String> {
     names::check_install_id(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// A namespace by its name. An empty one is refused: it must not come to mean all of them.
+fn namespace(text: &str) -> Result<String, String> {
+    if !syntax::is_dns_label(text) {
+        return Err(format!("{text:?} is not the name of a namespace; to watch all of them, leave the option out"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Runs the operator until it is told to stop or loses the lease.
@@ -146,6 +158,7 @@ async fn lead(
         takeover: args.takeover.clone(),
         allowed_kubeconfig: AllowedKubeconfig::new(args.allow_kubeconfig.iter().copied()),
         simulated_cloud: args.simulated_cloud.clone(),
+        watched: Watched::new(args.watch_namespaces.iter().cloned()),
     };
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {
@@ -162,11 +175,12 @@ async fn lead(
 /// A process that ended because the hub is away would be started again ever later, and be back long after the hub.
 async fn greet(client: &Client) -> anyhow::Result<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let deployments: Api<ModelDeployment> = Api::all(client.clone());
+    // Targets belong to the cluster, so they may be listed whatever namespaces are watched; the kinds come together.
+    let targets: Api<ServingTarget> = Api::all(client.clone());
     loop {
         let answers = async {
             let namespace = call("get namespace kube-system", namespaces.get("kube-system")).await?;
-            call("list modeldeployments", deployments.list(&ListParams::default().limit(1))).await.map(|_| namespace)
+            call("list servingtargets", targets.list(&ListParams::default().limit(1))).await.map(|_| namespace)
         };
         match answers.await {
             Ok(namespace) => return namespace.uid().context("the hub's namespace kube-system has no UID"),
@@ -196,4 +210,32 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
         stop.cancel();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::{CommandFactory, FromArgMatches};
+
+    /// What `roadstead run` takes its options for.
+    fn parse(more: &[&str]) -> Result<RunArgs, clap::Error> {
+        let needed = ["roadstead", "run", "--install-id=prod", "--namespace=system", "--identity=pod"];
+        let matches = Cli::command().try_get_matches_from(needed.iter().chain(more))?;
+        RunArgs::from_arg_matches(matches.subcommand_matches("run").unwrap())
+    }
+
+    #[test]
+    fn all_namespaces_are_watched_unless_some_are_named() {
+        assert!(parse(&[]).unwrap().watch_namespaces.is_empty());
+        assert_eq!(parse(&["--watch-namespaces=a,b"]).unwrap().watch_namespaces, ["a", "b"]);
+    }
+
+    #[test]
+    fn an_empty_list_of_namespaces_does_not_come_to_mean_all() {
+        for list in ["", ",", "a,", "a b", "A"] {
+            let error = parse(&[&format!("--watch-namespaces={list}")]).unwrap_err().to_string();
+            assert!(error.contains("not the name of a namespace"), "{list:?}: {error}");
+        }
+    }
 }

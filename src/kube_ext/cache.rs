@@ -66,11 +66,47 @@ pub enum Change<K> {
     Deleted(Arc<K>),
 }
 
+/// The part of a kind that one watch lists. A cache may be filled by several watches of different parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All objects.
+    Everything,
+    /// The objects of one namespace.
+    Namespace(String),
+    /// The cluster-scoped object of this name.
+    Named(String),
+}
+
+impl Part {
+    /// Whether a watch of this part speaks of the object under `key`.
+    #[must_use]
+    pub fn covers(&self, key: &Key) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Namespace(namespace) => key.namespace == *namespace,
+            Self::Named(name) => key.namespace.is_empty() && key.name == *name,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => write!(f, "everything"),
+            Self::Namespace(namespace) => write!(f, "namespace {namespace}"),
+            Self::Named(name) => write!(f, "the one named {name}"),
+        }
+    }
+}
+
 struct Inner<K> {
     objects: BTreeMap<Key, Arc<K>>,
-    /// A full listing under way: what it has shown so far.
-    listing: Option<BTreeSet<Key>>,
-    synced: bool,
+    /// The full listings under way, at most one for each part: what each has shown so far.
+    listings: BTreeMap<Part, BTreeSet<Key>>,
+    /// The parts of which no full listing has been seen yet.
+    unlisted: BTreeSet<Part>,
+    /// Those of them that the server does not let us list.
+    refused: BTreeSet<Part>,
     /// UIDs of what was deleted lately: the answer to a write may come after the event of the deletion.
     buried: VecDeque<String>,
 }
@@ -84,6 +120,20 @@ impl<K: Resource> Inner<K> {
         }
         Some(Change::Deleted(removed))
     }
+
+    /// Notes that every listing under way that speaks of `key` has shown it.
+    fn shown(&mut self, key: &Key) {
+        for (part, listed) in &mut self.listings {
+            if part.covers(key) {
+                listed.insert(key.clone());
+            }
+        }
+    }
+
+    /// Whether everything is known that can be.
+    fn is_synced(&self) -> bool {
+        self.unlisted.is_subset(&self.refused)
+    }
 }
 
 /// The known objects of one kind.
@@ -92,21 +142,27 @@ pub struct Cache<K> {
     synced: tokio::sync::watch::Sender<bool>,
 }
 
-impl<K> Default for Cache<K> {
+impl<K: Resource> Default for Cache<K> {
+    /// An empty cache, to be filled by one watch of everything.
     fn default() -> Self {
-        Self {
-            inner: RwLock::new(Inner {
-                objects: BTreeMap::new(),
-                listing: None,
-                synced: false,
-                buried: VecDeque::new(),
-            }),
-            synced: tokio::sync::watch::Sender::new(false),
-        }
+        Self::new([Part::Everything])
     }
 }
 
 impl<K: Resource> Cache<K> {
+    /// An empty cache, to be filled by one watch for each of `parts`.
+    #[must_use]
+    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+        let inner = Inner {
+            objects: BTreeMap::new(),
+            listings: BTreeMap::new(),
+            unlisted: parts.into_iter().collect(),
+            refused: BTreeSet::new(),
+            buried: VecDeque::new(),
+        };
+        Self { inner: RwLock::new(inner), synced: tokio::sync::watch::Sender::new(false) }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner<K>> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,13 +195,25 @@ impl<K: Resource> Cache<K> {
         self.len() == 0
     }
 
-    /// Whether one full listing has been seen.
+    /// Whether a full listing has been seen of every part that speaks of the object under `key`.
     #[must_use]
-    pub fn is_synced(&self) -> bool {
-        self.read().synced
+    pub fn has_listed(&self, key: &Key) -> bool {
+        !self.read().unlisted.iter().any(|part| part.covers(key))
     }
 
-    /// Waits until one full listing has been seen.
+    /// The parts of which no full listing has been seen yet.
+    #[must_use]
+    pub fn unlisted(&self) -> Vec<Part> {
+        self.read().unlisted.iter().cloned().collect()
+    }
+
+    /// Whether a full listing has been seen of every part but those that the server refuses.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.read().is_synced()
+    }
+
+    /// Waits until a full listing has been seen of every part but those that the server refuses.
     pub async fn wait_synced(&self) {
         let mut receiver = self.synced.subscribe();
         // The sender lives as long as the cache, so waiting cannot fail.
@@ -160,9 +228,7 @@ impl<K: Resource> Cache<K> {
         if object.meta().uid.as_ref().is_some_and(|uid| inner.buried.contains(uid)) {
             return None;
         }
-        if let Some(listed) = &mut inner.listing {
-            listed.insert(key.clone());
-        }
+        inner.shown(&key);
         if let Some(known) = inner.objects.get(&key)
             && known.uid() == object.uid()
             && version(known.meta()) >= version(object.meta())
@@ -186,28 +252,32 @@ impl<K: Resource> Cache<K> {
         inner.remove(&key)
     }
 
-    /// A full listing begins: what it does not show in the end is gone.
-    pub fn begin_listing(&self) {
-        self.write().listing = Some(BTreeSet::new());
+    /// A full listing of `part` begins: what of it is not shown in the end is gone.
+    pub fn begin_listing(&self, part: &Part) {
+        self.write().listings.insert(part.clone(), BTreeSet::new());
     }
 
-    /// Keeps an object that the listing showed but that could not be read: its last good state stays.
-    pub fn keep(&self, key: Key) {
-        if let Some(listed) = &mut self.write().listing {
-            listed.insert(key);
-        }
+    /// Keeps an object that a listing showed but that could not be read: its last good state stays.
+    pub fn keep(&self, key: &Key) {
+        self.write().shown(key);
     }
 
-    /// The full listing is complete; returns what is gone.
-    pub fn end_listing(&self) -> Vec<Change<K>> {
-        let gone = {
-            let mut inner = self.write();
-            inner.synced = true;
-            let listed = inner.listing.take().unwrap_or_default();
-            let missing: Vec<Key> = inner.objects.keys().filter(|key| !listed.contains(*key)).cloned().collect();
-            missing.iter().filter_map(|key| inner.remove(key)).collect()
-        };
-        self.synced.send_replace(true);
+    /// The server does not let us list `part`: nobody waits for it any more. What was known of it stays.
+    pub fn refuse(&self, part: &Part) {
+        let mut inner = self.write();
+        inner.refused.insert(part.clone());
+        self.synced.send_replace(inner.is_synced());
+    }
+
+    /// The full listing of `part` is complete; returns what is gone.
+    pub fn end_listing(&self, part: &Part) -> Vec<Change<K>> {
+        let mut inner = self.write();
+        inner.unlisted.remove(part);
+        let listed = inner.listings.remove(part).unwrap_or_default();
+        let covered = inner.objects.keys().filter(|key| part.covers(key));
+        let missing: Vec<Key> = covered.filter(|key| !listed.contains(*key)).cloned().collect();
+        let gone = missing.iter().filter_map(|key| inner.remove(key)).collect();
+        self.synced.send_replace(inner.is_synced());
         gone
     }
 }
@@ -223,10 +293,14 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
 
     fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
+        object_in("ns", name, uid, version)
+    }
+
+    fn object_in(namespace: &str, name: &str, uid: &str, version: &str) -> ConfigMap {
         ConfigMap {
             metadata: ObjectMeta {
                 name: Some(name.into()),
-                namespace: Some("ns".into()),
+                namespace: Some(namespace.into()),
                 uid: Some(uid.into()),
                 resource_version: Some(version.into()),
                 ..ObjectMeta::default()
@@ -271,11 +345,11 @@ mod tests {
         let cache = Cache::default();
         cache.apply(object("gone", "1", "1"));
         cache.apply(object("stays", "2", "2"));
-        cache.begin_listing();
+        cache.begin_listing(&Part::Everything);
         cache.apply(object("stays", "2", "2"));
         cache.apply(object("written", "3", "30"));
         assert!(!cache.is_synced());
-        let gone = cache.end_listing();
+        let gone = cache.end_listing(&Part::Everything);
         assert_eq!(gone.len(), 1);
         assert_eq!(known(&cache, "gone"), None);
         assert_eq!(known(&cache, "stays").as_deref(), Some("2"));
@@ -287,9 +361,92 @@ mod tests {
     fn an_object_that_cannot_be_read_keeps_its_last_good_state() {
         let cache = Cache::default();
         cache.apply(object("a", "1", "1"));
-        cache.begin_listing();
-        cache.keep(Key::new("ns", "a"));
-        assert!(cache.end_listing().is_empty());
+        cache.begin_listing(&Part::Everything);
+        cache.keep(&Key::new("ns", "a"));
+        assert!(cache.end_listing(&Part::Everything).is_empty());
         assert_eq!(known(&cache, "a").as_deref(), Some("1"));
+    }
+    fn part(namespace: &str) -> Part {
+        Part::Namespace(namespace.into())
+    }
+
+    fn names(cache: &Cache<ConfigMap>) -> Vec<String> {
+        cache.list().iter().map(|object| Key::of(object.as_ref()).to_string()).collect()
+    }
+
+    #[test]
+    fn the_listing_of_one_namespace_removes_nothing_of_another() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.apply(object_in("a", "gone", "1", "1"));
+        cache.apply(object_in("b", "stays", "2", "2"));
+        cache.begin_listing(&part("a"));
+        let gone = cache.end_listing(&part("a"));
+        assert!(matches!(&gone[..], [Change::Deleted(object)] if object.name_any() == "gone"));
+        assert_eq!(names(&cache), ["b/stays"]);
+    }
+
+    #[test]
+    fn listings_of_several_namespaces_side_by_side_keep_what_each_has_shown() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.begin_listing(&part("a"));
+        cache.apply(object_in("a", "x", "1", "1"));
+        cache.begin_listing(&part("b"));
+        cache.apply(object_in("b", "y", "2", "2"));
+        assert!(cache.end_listing(&part("a")).is_empty());
+        // Shown by no listing, but written by us while one was under way.
+        cache.apply(object_in("b", "written", "3", "30"));
+        assert!(cache.end_listing(&part("b")).is_empty());
+        assert_eq!(names(&cache), ["a/x", "b/written", "b/y"]);
+    }
+
+    #[test]
+    fn a_listing_that_begins_anew_forgets_what_its_interrupted_forerunner_showed() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.apply(object_in("b", "y", "2", "2"));
+        cache.begin_listing(&part("a"));
+        cache.apply(object_in("a", "x", "1", "1"));
+        cache.begin_listing(&part("a"));
+        assert_eq!(cache.end_listing(&part("a")).len(), 1);
+        assert_eq!(names(&cache), ["b/y"]);
+    }
+
+    #[test]
+    fn a_cache_is_synced_when_every_part_was_listed_once() {
+        let cache = Cache::<ConfigMap>::new([part("a"), part("b")]);
+        for _ in 0..2 {
+            cache.begin_listing(&part("a"));
+            cache.end_listing(&part("a"));
+            assert!(!cache.is_synced());
+        }
+        cache.begin_listing(&part("b"));
+        assert!(!cache.is_synced());
+        cache.end_listing(&part("b"));
+        assert!(cache.is_synced());
+        cache.begin_listing(&part("a"));
+        assert!(cache.is_synced(), "a later listing does not make it unknown again");
+    }
+
+    #[test]
+    fn a_refused_part_keeps_nobody_waiting_and_is_not_taken_for_empty() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.apply(object_in("b", "y", "2", "2"));
+        cache.begin_listing(&part("a"));
+        cache.end_listing(&part("a"));
+        cache.refuse(&part("b"));
+        assert!(cache.is_synced());
+        assert_eq!((cache.unlisted(), names(&cache)), (vec![part("b")], vec!["b/y".to_owned()]));
+        assert!(cache.has_listed(&Key::new("a", "x")) && !cache.has_listed(&Key::new("b", "y")));
+        cache.begin_listing(&part("b"));
+        cache.end_listing(&part("b"));
+        assert!(cache.unlisted().is_empty() && cache.is_empty());
+    }
+
+    #[test]
+    fn a_part_covers_its_own_objects_alone() {
+        let (tenant, namespace) = (Key::new("a", "x"), Key::cluster("a"));
+        assert!(Part::Everything.covers(&tenant) && Part::Everything.covers(&namespace));
+        assert!(part("a").covers(&tenant) && !part("b").covers(&tenant) && !part("a").covers(&namespace));
+        let named = Part::Named("a".into());
+        assert!(named.covers(&namespace) && !named.covers(&Key::new("a", "a")) && !named.covers(&Key::cluster("b")));
     }
 }

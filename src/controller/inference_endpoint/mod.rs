@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::error::ActError;
+use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
@@ -49,6 +50,7 @@ impl Reconcile<Key> for EndpointController {
                 self.memory.forget(key);
                 Ok(Outcome::Done)
             }
+            Some(_) if !self.context.knows(&key.namespace) => Ok(Outcome::Again(LIST_AGAIN)),
             Some(endpoint) if endpoint.metadata.deletion_timestamp.is_some() => {
                 remove::remove(&self.context, &endpoint).await
             }

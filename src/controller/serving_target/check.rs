@@ -98,14 +98,14 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
 /// The place must be the one that was pinned at first contact, as long as an endpoint of ours is on it.
 fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Result<(), Obstacle> {
     let pinned = target.status.as_ref().and_then(|status| status.cluster_uid.as_deref());
-    let endpoints = context.endpoints_on(&target.name_any());
+    let users = context.users_of(&target.name_any());
     match pinned {
-        Some(pinned) if pinned != identity && !endpoints.is_empty() => Err(Obstacle {
+        Some(pinned) if pinned != identity && !users.is_empty() => Err(Obstacle {
             reason: reasons::IDENTITY_CHANGED,
             message: format!(
-                "the credentials lead to cluster {identity}, but {} endpoints were made on cluster {pinned}; \
-                 nothing is read as gone: restore the former kubeconfig",
-                endpoints.len()
+                "the credentials lead to cluster {identity}, but cluster {pinned} is used by {}; nothing is read as gone: \
+                 restore the former kubeconfig",
+                super::some_of(&users)
             ),
         }),
         _ => Ok(()),

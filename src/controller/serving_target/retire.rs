@@ -25,7 +25,7 @@ pub async fn protect(context: &Context, target: Arc<ServingTarget>) -> Result<Ar
     }
 }
 
-/// Lets a deleted target go if no endpoint is on it any more; says whether it went.
+/// Lets a deleted target go if it is known that no endpoint is on it any more; says whether it went.
 ///
 /// # Errors
 /// [`ActError`] of the write.

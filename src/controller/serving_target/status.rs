@@ -17,13 +17,10 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
-use crate::kube_ext::cache::Key;
 use crate::kube_ext::events::Severity;
 
 /// Capacity is written at most this often; planning uses memory.
 const CAPACITY_INTERVAL: Duration = Duration::from_mins(1);
-/// Endpoints that a message names.
-const MAX_NAMED: usize = 5;
 
 /// When each target's capacity was last written.
 #[derive(Default)]
@@ -61,7 +58,7 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     let capacity = context.fleet.capacity(&name);
     let due = capacity != former.capacity && !capacity.is_empty() && clock.is_due(&name);
     let capacity = if due { capacity } else { former.capacity.clone() };
-    let status = status(target, &former, &connection, capacity, &context.endpoints_on(&name), Timestamp::now());
+    let status = status(target, &former, &connection, capacity, &context.users_of(&name), Timestamp::now());
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     if let Some(written) = hub::patch_status(&api, target, &former, &status).await? {
         if due {
@@ -97,12 +94,12 @@ fn status(
     former: &ServingTargetStatus,
     connection: &Connection,
     capacity: Vec<OfferCapacity>,
-    endpoints: &[Key],
+    users: &[String],
     now: Timestamp,
 ) -> ServingTargetStatus {
     let generation = target.metadata.generation;
     let mut set = Conditions::new(&former.conditions, generation, now);
-    ready(&mut set, target, connection, endpoints);
+    ready(&mut set, target, connection, users);
     reachable(&mut set, connection);
     let failing_since = match &connection.state {
         ConnectionState::NotReady { since, reason, .. } if *reason != reasons::LISTING => {
@@ -113,7 +110,7 @@ fn status(
     ServingTargetStatus {
         observed_generation: generation.unwrap_or(-1),
         conditions: set.finish(),
-        cluster_uid: pinned(former, connection, endpoints),
+        cluster_uid: pinned(former, connection, users),
         failing_since,
         taints: taints(target, former, now),
         capacity,
@@ -121,12 +118,9 @@ fn status(
     }
 }
 
-fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connection, endpoints: &[Key]) {
+fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connection, users: &[String]) {
     if target.metadata.deletion_timestamp.is_some() {
-        let named: Vec<String> = endpoints.iter().take(MAX_NAMED).map(ToString::to_string).collect();
-        let more = endpoints.len().saturating_sub(MAX_NAMED);
-        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let text = format!("it is being deleted and waits for its endpoints: {}{tail}", named.join(", "));
+        let text = format!("it is being deleted and waits for its endpoints: {}", super::some_of(users));
         set.set(conditions::READY, FALSE, reasons::IN_USE, text);
         return;
     }
@@ -180,9 +174,9 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
 }
 
 /// The identity is pinned at first contact, and anew once no endpoint is left.
-fn pinned(former: &ServingTargetStatus, connection: &Connection, endpoints: &[Key]) -> Option<String> {
+fn pinned(former: &ServingTargetStatus, connection: &Connection, users: &[String]) -> Option<String> {
     match (&former.cluster_uid, &connection.identity) {
-        (Some(pinned), _) if !endpoints.is_empty() => Some(pinned.clone()),
+        (Some(pinned), _) if !users.is_empty() => Some(pinned.clone()),
         (pinned, None) => pinned.clone(),
         (_, Some(identity)) => Some(identity.clone()),
     }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::found::found;
 use super::nodes::planner_nodes;
 use crate::api::v1alpha1::names;
-use crate::kube_ext::cache::{Cache, Change};
+use crate::kube_ext::cache::{Cache, Change, Part};
 use crate::kube_ext::watch::watch;
 use crate::provider::{Facts, Listener, ProviderEvent};
 
@@ -69,7 +69,7 @@ impl Watched {
                 changed.notify_one();
             }
         };
-        tasks.spawn(watch(api, pages(), Arc::clone(&self.nodes), prune_node, on_change));
+        tasks.spawn(watch(api, pages(), Part::Everything, Arc::clone(&self.nodes), prune_node, on_change));
     }
 
     fn watch_pods(&self, client: &Client, namespace: &str, tasks: &mut JoinSet<()>, listener: Listener) {
@@ -83,7 +83,7 @@ impl Watched {
             }
             changed.notify_one();
         };
-        tasks.spawn(watch(api, pages(), Arc::clone(&self.pods), prune_pod, on_change));
+        tasks.spawn(watch(api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
     }
 
     fn watch_deployments(
@@ -102,7 +102,7 @@ impl Watched {
             listener(ProviderEvent::Endpoint(new.name_any()));
             changed.notify_one();
         };
-        tasks.spawn(watch(api, config, Arc::clone(&self.deployments), |_| {}, on_change));
+        tasks.spawn(watch(api, config, Part::Everything, Arc::clone(&self.deployments), |_| {}, on_change));
     }
 
     async fn keep_facts(self: Arc<Self>, listener: Listener) {
