@@ -10,6 +10,8 @@ use roadstead_planner::QueueKey;
 
 use super::connections::Connections;
 use super::fleet::Fleet;
+use super::orphans::judge::Policy;
+use super::orphans::shown::Shown;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
 use crate::cluster::kubeconfig::AllowedKubeconfig;
 use crate::kube_ext::cache::{Cache, Change, Key};
@@ -31,6 +33,8 @@ pub struct Settings {
     pub takeover: Option<String>,
     /// Which dangerous features kubeconfigs may use.
     pub allowed_kubeconfig: AllowedKubeconfig,
+    /// How orphans are treated.
+    pub orphans: Policy,
 }
 
 /// The local copies of the hub's objects.
@@ -79,6 +83,8 @@ pub struct Context {
     pub fleet: Fleet,
     /// The connections to the targets.
     pub connections: Connections,
+    /// What runs at targets although nobody answers for it.
+    pub orphans: Shown,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
     endpoint_keys: Mutex<HashMap<String, Key>>,
 }
@@ -97,6 +103,7 @@ impl Context {
             queues: Queues::default(),
             fleet: Fleet::default(),
             connections: Connections::default(),
+            orphans: Shown::default(),
             endpoint_keys: Mutex::default(),
         }
     }

@@ -47,6 +47,8 @@ pub const RELEASING: usize = 64;
 pub const NODE_GROUPS: usize = 128;
 /// Refused sizes in a target's status.
 pub const EXHAUSTED: usize = 128;
+/// Orphans in a target's status; how many more there are is counted beside them.
+pub const ORPHANS: usize = 64;
 
 /// Cuts a text to [`MESSAGE`] characters, so that no status is refused for its length.
 #[must_use]
