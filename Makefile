@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-faults crash-sweep test-e2e lint generate
+.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-orphans test-faults crash-sweep test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-api test-chart test-faults test-e2e ## All tests: lint, unit and property, API, charts, faults, end to end on real clusters (needs root)
+test: lint test-unit tools test-api test-chart test-orphans test-faults test-e2e ## All tests: lint, unit and property, API, charts, orphans, faults, end to end on real clusters (needs root)
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
@@ -42,6 +42,10 @@ test-faults: tools ## The operator killed, lied to and cut off: a real API serve
 
 crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, each in three ways (about half an hour)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
+
+test-orphans: tools ## The sweep for orphans, by the operator as a process on real API servers
+	@echo "orphans: what is reported, what is deleted, and what never is (about three minutes)"
+	cargo test --test orphans
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
 	@echo "end to end: a hub and three members on this machine (about ten minutes)"

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use roadstead::cli::{Cli, Command, crd, run, simulated_cloud, validate};
+use roadstead::cli::{Cli, Command, crd, orphans, run, simulated_cloud, validate};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -11,6 +11,7 @@ fn main() -> ExitCode {
         Command::SimulatedCloud(args) => block_on(simulated_cloud::run(args)),
         Command::Crd(args) => crd::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Orphans(args) => block_on(orphans::run(args)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -18,8 +19,6 @@ fn main() -> ExitCode {
     })
 }
 
-fn block_on(service: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(service)?;
-    Ok(ExitCode::SUCCESS)
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

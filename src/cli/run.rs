@@ -1,6 +1,7 @@
 //! `roadstead run`: the operator.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::api::v1alpha1::{ServingTarget, names, syntax};
 use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
 use crate::controller;
 use crate::controller::context::{Context, Settings};
+use crate::controller::orphans::judge::Policy;
 use crate::controller::watches::Watched;
 use crate::kube_ext::client::{WriteGate, call, client};
 use crate::kube_ext::events::Events;
@@ -67,6 +69,27 @@ pub struct RunArgs {
     /// Address of a simulated cloud (`roadstead simulated-cloud`), as http://HOST:PORT; allows targets of type Simulated.
     #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
     pub simulated_cloud: Option<CloudAddress>,
+    /// Delete orphans: what runs at a target under this installation's id although the hub has neither a record nor a
+    /// deployment of it. Without this they are only reported.
+    #[arg(long, env = "ROADSTEAD_DELETE_ORPHANS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub delete_orphans: bool,
+    /// How old an orphan must be before it is deleted, by its provider and by what this process has seen, and how long
+    /// this process must have led. Less than 600 is for trials alone.
+    #[arg(long, env = "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    pub orphan_min_age_seconds: u32,
+    /// How often orphans are looked for.
+    #[arg(long, env = "ROADSTEAD_ORPHAN_INTERVAL_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub orphan_interval_seconds: u32,
+}
+
+impl RunArgs {
+    fn orphans(&self) -> Policy {
+        Policy {
+            delete: self.delete_orphans,
+            interval: Duration::from_secs(self.orphan_interval_seconds.into()),
+            min_age: Duration::from_secs(self.orphan_min_age_seconds.into()),
+        }
+    }
 }
 
 fn install_id(text: &str) -> Result<String, String> {
@@ -85,7 +108,7 @@ fn namespace(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// When the hub cannot be reached at the start, the listener cannot be opened, or the lease is lost.
-pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
     let config =
         Config::infer().await.context("no way to reach the hub: neither a pod's service account nor a kubeconfig")?;
@@ -102,7 +125,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let result = work(&args, config, &metrics, &readiness, &stop).await;
     stop.cancel();
     server.await.context("the HTTP listener panicked")??;
-    result
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 /// Waits for the hub, then for the lease.
@@ -159,6 +182,7 @@ async fn lead(
         allowed_kubeconfig: AllowedKubeconfig::new(args.allow_kubeconfig.iter().copied()),
         simulated_cloud: args.simulated_cloud.clone(),
         watched: Watched::new(args.watch_namespaces.iter().cloned()),
+        orphans: args.orphans(),
     };
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {

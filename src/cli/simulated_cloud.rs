@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -33,7 +34,7 @@ pub struct SimulatedCloudArgs {
 ///
 /// # Errors
 /// When the address or the state file cannot be used.
-pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<()> {
+pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
@@ -41,5 +42,6 @@ pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<()> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
     let state = args.state.as_deref();
     tracing::info!(address = %listener.local_addr()?, state = state.map(|path| path.display().to_string()), "a cloud that spends nothing");
-    simulated_cloud::serve(listener, state, stop.cancelled_owned()).await
+    simulated_cloud::serve(listener, state, stop.cancelled_owned()).await?;
+    Ok(ExitCode::SUCCESS)
 }

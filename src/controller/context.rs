@@ -10,6 +10,8 @@ use roadstead_planner::QueueKey;
 
 use super::connections::Connections;
 use super::fleet::Fleet;
+use super::orphans::judge::Policy;
+use super::orphans::shown::Shown;
 use super::watches::Watched;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use crate::cluster::kubeconfig::AllowedKubeconfig;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub simulated_cloud: Option<CloudAddress>,
     /// The namespaces whose deployments are this operator's.
     pub watched: Watched,
+    /// How orphans are treated.
+    pub orphans: Policy,
 }
 
 /// The local copies of the hub's objects.
@@ -104,6 +108,8 @@ pub struct Context {
     pub fleet: Fleet,
     /// The connections to the targets.
     pub connections: Connections,
+    /// What runs at targets although nobody answers for it.
+    pub orphans: Shown,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
     endpoint_keys: Mutex<HashMap<String, Key>>,
 }
@@ -122,6 +128,7 @@ impl Context {
             queues: Queues::default(),
             fleet: Fleet::default(),
             connections: Connections::default(),
+            orphans: Shown::default(),
             endpoint_keys: Mutex::default(),
         }
     }

@@ -294,7 +294,9 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
     }
 }
 
-fn offer(offer: &api::Offer) -> planner::Offer {
+/// An offer as the planner sees it.
+#[must_use]
+pub fn offer(offer: &api::Offer) -> planner::Offer {
     let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
     planner::Offer {
         name: offer.name.clone(),

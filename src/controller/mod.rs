@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod hub;
 pub mod inference_endpoint;
 pub mod model_deployment;
+pub mod orphans;
 pub mod serving_target;
 pub mod watches;
 
@@ -24,7 +25,7 @@ use crate::kube_ext::cache::Key;
 use crate::kube_ext::workers::work;
 
 /// Lists are read in pages.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 
 /// Watches the hub and works until `stop` resolves; then lets what is under way end.
 pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Output = ()>) {
@@ -50,7 +51,10 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
     );
     let mut workers = JoinSet::new();
     start_workers(&context, concurrency, &mut workers);
+    let mut sweep = JoinSet::new();
+    sweep.spawn(orphans::sweep(Arc::clone(&context)));
     stop.await;
+    sweep.abort_all();
     tracing::info!("stopping: nothing new is begun, what is under way ends");
     context.queues.deployments.close();
     context.queues.targets.close();

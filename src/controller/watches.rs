@@ -31,6 +31,12 @@ impl Watched {
         Self(namespaces.into_iter().collect())
     }
 
+    /// Whether the deployments of this namespace are this operator's.
+    #[must_use]
+    pub fn includes(&self, namespace: &str) -> bool {
+        self.0.is_empty() || self.0.contains(namespace)
+    }
+
     /// The parts of kinds that live in tenants' namespaces.
     #[must_use]
     pub fn tenants(&self) -> Vec<Part> {
@@ -101,7 +107,8 @@ fn watch_target_secrets(context: &Arc<Context>, watches: &mut JoinSet<()>) {
 }
 
 /// The API of a kind of tenants, over one namespace or all.
-fn tenants_api<K>(client: &Client, part: &Part) -> Api<K>
+/// The API of a kind that lives in tenants' namespaces, as far as `part` goes.
+pub fn tenants_api<K>(client: &Client, part: &Part) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope>,
     K::DynamicType: Default,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use roadstead_planner as planner;
 
 use super::{Claim, Facts, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::InferenceEndpoint;
@@ -77,6 +78,10 @@ impl<P: Provider> Provider for Discreet<P> {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         self.inner.remove(endpoint).await
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        self.inner.remove_found(found).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {

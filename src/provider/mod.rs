@@ -207,6 +207,15 @@ pub trait Provider: Send + Sync {
     /// Any [`ProviderError`].
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError>;
 
+    /// Removes something that [`facts`](Self::facts) showed and that no record names, if it is still the very thing that
+    /// was found; called until it answers [`Removal::Gone`].
+    ///
+    /// A removal that is cut off half-way leaves the thing to be found again.
+    ///
+    /// # Errors
+    /// `Conflict` where the name belongs to another thing now, else any [`ProviderError`].
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError>;
+
     /// The API key of an endpoint that exists there already; `None` if there is none.
     ///
     /// # Errors

@@ -133,6 +133,7 @@ impl Endpoint {
             created_millis: self.created,
             tags: self.tags.clone(),
             replicas: self.form.replicas,
+            accelerators: self.form.accelerators,
             template_hash: self.form.template_hash.clone(),
             key_digest: key_digest(&self.form.api_key),
             ready_replicas: ready,

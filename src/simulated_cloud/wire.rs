@@ -146,6 +146,8 @@ pub struct EndpointView {
     pub tags: Tags,
     /// Replicas that it is to have.
     pub replicas: u32,
+    /// Accelerators of one replica.
+    pub accelerators: u32,
     /// Hash of what its newest replicas are made from.
     pub template_hash: String,
     /// SHA-256 of its key, in hexadecimal digits.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::helm::{NAMESPACE, at, helm, of_kind, only, path, rendered, template};
 
 /// Sets of values, each of which changes what is rendered.
-const VALUES: [&[&str]; 12] = [
+const VALUES: [&[&str]; 13] = [
     &[],
     &["--set", "replicaCount=1"],
     &["--set", "replicaCount=5,concurrency=4"],
@@ -16,6 +16,7 @@ const VALUES: [&[&str]; 12] = [
     &["--set", "log.level=info\\,roadstead=debug,log.format=text"],
     &["--set", "serviceAccount.create=false,serviceAccount.name=mine"],
     &["--set", "podDisruptionBudget.enabled=false,metrics.service.enabled=false"],
+    &["--set", "orphans.delete=true,orphans.minAgeSeconds=86400"],
     &["--set-json", r#"resources={"requests":{"cpu":1},"limits":{"memory":"1Gi"}}"#],
     &[
         "--set-json",
@@ -121,6 +122,16 @@ fn the_operator_is_told_who_it_is() {
     assert_eq!(env(&rendered(&["--set", &takeover]), "ROADSTEAD_TAKEOVER"), uid);
     let allowed = rendered(&["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#]);
     assert_eq!(env(&allowed, "ROADSTEAD_ALLOW_KUBECONFIG"), "exec,file-paths");
+}
+
+#[test]
+fn orphans_are_deleted_only_where_that_is_said() {
+    let objects = rendered(&[]);
+    assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "false");
+    assert_eq!(env(&objects, "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS"), "600");
+    let objects = rendered(&["--set", "orphans.delete=true,orphans.minAgeSeconds=604800"]);
+    assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "true");
+    assert_eq!(env(&objects, "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS"), "604800");
 }
 
 #[test]

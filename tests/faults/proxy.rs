@@ -78,14 +78,20 @@ impl Proxy {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    // A task of its own: a call that was sent goes on when its sender is gone, and is recorded.
+    let call = tokio::spawn(async move { handle(&shared, request).await });
+    call.await.unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, error.to_string()).into_response())
+}
+
+async fn handle(shared: &Shared, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else { return StatusCode::BAD_REQUEST.into_response() };
-    let Some(path) = recorded(&parts, &body) else { return forward(&shared, parts, body).await };
+    let Some(path) = recorded(&parts, &body) else { return forward(shared, parts, body).await };
     let (number, step) = shared.tape.begin(parts.method.as_str(), path);
     if step == Step::Kill {
         return shared.kill().await;
     }
-    let response = forward(&shared, parts, body).await;
+    let response = forward(shared, parts, body).await;
     shared.tape.end(number, response.status().as_u16());
     match step {
         Step::ForwardAndKill => shared.kill().await,

@@ -222,6 +222,8 @@ impl Endpoint {
 pub struct Found {
     /// Its name, equal to the one computed from its tags.
     pub name: String,
+    /// What tells it from a later one of the same name there, such as its UID.
+    pub id: String,
     /// Deployment that its tags name.
     pub deployment: DeploymentId,
     /// Target where it is.
@@ -234,6 +236,8 @@ pub struct Found {
     pub capacity_type: CapacityType,
     /// Slot that its tags name.
     pub slot: u32,
+    /// Accelerators of one replica as it runs; 0 where that cannot be told.
+    pub accelerators: u32,
     /// Replicas it is told to have.
     pub replicas: u32,
     /// Replicas that are ready.

@@ -568,12 +568,14 @@ fn suspended_means_nothing_is_decided() {
 fn found(name: &str, target: &str, ready_replicas: u32, created_at: i64) -> Found {
     Found {
         name: name.into(),
+        id: "uid".into(),
         deployment: id("m"),
         target: target.into(),
         offer: "a3".into(),
         shape: "h100x2".into(),
         capacity_type: CapacityType::OnDemand,
         slot: 0,
+        accelerators: 2,
         replicas: 2,
         ready_replicas,
         created_at: Timestamp(created_at),

@@ -49,6 +49,8 @@ pub const RELEASING: usize = 64;
 pub const NODE_GROUPS: usize = 128;
 /// Refused sizes in a target's status.
 pub const EXHAUSTED: usize = 128;
+/// Orphans in a target's status; how many more there are is counted beside them.
+pub const ORPHANS: usize = 64;
 
 /// Characters of an annotation's value that a status repeats.
 pub const ECHO: usize = 256;

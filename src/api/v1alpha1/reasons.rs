@@ -92,6 +92,12 @@ pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";
 /// What runs there is being listed.
 pub const LISTING: &str = "Listing";
+/// Something of ours runs there that no record names.
+pub const ORPHANS_FOUND: &str = "OrphansFound";
+/// Nothing of ours runs there any more that no record names.
+pub const ORPHANS_GONE: &str = "OrphansGone";
+/// The deletion of an orphan was asked for.
+pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
 /// It was not looked at yet.

@@ -50,6 +50,7 @@ impl Reconcile<Key> for TargetController {
         let Some(target) = target else {
             self.context.connections.remove(&key.name);
             self.context.metrics.target_gone(&key.name);
+            self.context.orphans.forget(&key.name);
             self.capacity.forget(&key.name);
             return Ok(Outcome::Done);
         };

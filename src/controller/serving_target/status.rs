@@ -17,6 +17,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::orphans::shown;
 use crate::kube_ext::events::Severity;
 
 /// Capacity is written at most this often; planning uses memory.
@@ -58,13 +59,17 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     let capacity = context.fleet.capacity(&name);
     let due = capacity != former.capacity && !capacity.is_empty() && clock.is_due(&name);
     let capacity = if due { capacity } else { former.capacity.clone() };
-    let status = status(target, &former, &connection, capacity, &context.users_of(&name), Timestamp::now());
+    let now = Timestamp::now();
+    let mut status = status(target, &former, &connection, capacity, &context.users_of(&name), now);
+    let orphans = context.orphans.get(&name);
+    shown::put_into(&mut status, &former, orphans.as_ref().map(|orphans| orphans.as_slice()), now);
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     if let Some(written) = hub::patch_status(&api, target, &former, &status).await? {
         if due {
             clock.wrote(&name);
         }
         announce(context, target, &former, &status);
+        shown::announce(context, target, &former, &status);
         context.took_target(written);
     }
     Ok(())
@@ -115,6 +120,7 @@ fn status(
         taints: taints(target, former, now),
         capacity,
         exhausted: former.exhausted.clone(),
+        ..ServingTargetStatus::default()
     }
 }
 

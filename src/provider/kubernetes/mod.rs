@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use kube::{Client, ResourceExt};
+use roadstead_planner as planner;
 
 use self::facts::{Watched, Watches};
 use self::survey::{Site, Survey};
@@ -109,6 +110,10 @@ impl Provider for Kubernetes {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         survey::remove(&self.site(), endpoint).await
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        survey::remove_found(&self.site(), found).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {

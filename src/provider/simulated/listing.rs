@@ -121,6 +121,7 @@ fn found(view: &EndpointView) -> Option<planner::Found> {
         return None;
     }
     Some(planner::Found {
+        id: view.uid.clone(),
         name: computed,
         deployment: planner::DeploymentId { namespace: tags.namespace.clone(), name: tags.deployment.clone() },
         target: tags.target.clone(),
@@ -128,6 +129,7 @@ fn found(view: &EndpointView) -> Option<planner::Found> {
         shape: tags.shape.clone(),
         capacity_type,
         slot: tags.slot,
+        accelerators: view.accelerators,
         replicas: view.replicas,
         ready_replicas: view.ready_replicas,
         created_at: Timestamp(view.created_millis.div_euclid(1000)),

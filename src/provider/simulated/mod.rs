@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use http::Method;
 use kube::ResourceExt;
+use roadstead_planner as planner;
 use serde_json::Value;
 
 use self::client::CloudClient;
@@ -85,6 +86,19 @@ impl Simulated {
         // The offer is not part of the name: what was found under another offer is ours all the same.
         let ours = Tags { offer: view.tags.offer.clone(), ..self.tags(endpoint) };
         if view.tags == ours { Ok(Survey::Ours(Box::new(view), form)) } else { Ok(Survey::Foreign(foreign(&view))) }
+    }
+
+    /// Deletes exactly this endpoint, and says whether it is gone.
+    async fn delete(&self, view: &EndpointView) -> Result<Removal, ProviderError> {
+        let path = self.endpoint_path(&view.name);
+        if !view.deleting {
+            let path = format!("{path}?uid={}", view.uid);
+            self.client.send::<EndpointView>(Method::DELETE, &path, &Value::Null).await?;
+        }
+        Ok(match self.read(&view.name).await? {
+            None => Removal::Gone,
+            Some(_) => Removal::InProgress { message: format!("endpoint {} is being deleted", view.name) },
+        })
     }
 
     fn present(&self, view: &EndpointView, form: &Form) -> Present {
@@ -193,14 +207,21 @@ impl Provider for Simulated {
             // Somebody else's thing under our name: nothing of ours is left under it.
             return Ok(Removal::Gone);
         }
-        if !view.deleting {
-            let path = format!("{}?uid={}", self.endpoint_path(&name), view.uid);
-            self.client.send::<EndpointView>(Method::DELETE, &path, &Value::Null).await?;
+        self.delete(&view).await
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        let name = &found.name;
+        let Some(view) = self.read(name).await? else { return Ok(Removal::Gone) };
+        let tags = &view.tags;
+        let ours = tags.install_id == self.install_id
+            && tags.namespace == found.deployment.namespace
+            && tags.deployment == found.deployment.name;
+        if !ours || view.uid != found.id {
+            let message = format!("endpoint {name} at the cloud is not the one that was found; it is not touched");
+            return Err(ProviderError::new(ErrorClass::Conflict, message));
         }
-        Ok(match self.read(&name).await? {
-            None => Removal::Gone,
-            Some(_) => Removal::InProgress { message: format!("endpoint {name} is being deleted") },
-        })
+        self.delete(&view).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
