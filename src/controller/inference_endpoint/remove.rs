@@ -43,7 +43,7 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     if endpoint.annotations().get(names::ANNOTATION_ABANDON) == endpoint.uid().as_ref() {
         return abandon(context, endpoint).await;
     }
-    let (provider, pinned) = match provider(context, endpoint) {
+    let (provider, pinned) = match place(context, endpoint) {
         Ok(Some(place)) => place,
         // Nothing was ever asked of a provider: there is nothing to remove.
         Ok(None) => return release(context, endpoint).await,
@@ -71,11 +71,11 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
 }
 
-/// The driver to ask, and the identity of its place; `None` if the endpoint was never created anywhere.
-fn provider(
-    context: &Context,
-    endpoint: &InferenceEndpoint,
-) -> Result<Option<(Arc<dyn Provider>, String)>, ProviderError> {
+/// A driver, and the identity of the place where the endpoint was made.
+type Place = (Arc<dyn Provider>, String);
+
+/// The place to ask; `None` if the endpoint was never created anywhere.
+fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Place>, ProviderError> {
     let status = endpoint.status.clone().unwrap_or_default();
     // What was adopted is there without an intent of ours.
     let asked =
