@@ -11,7 +11,7 @@ build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
 	cargo build --workspace --bins
 
-tools: build ## Build Kubernetes, etcd and helm from Go modules, once, into the cache outside the clone
+tools: build ## Build Kubernetes, etcd, helm and linters from Go modules, once, into the cache outside the clone
 	$(GROUND) tools
 
 demo: tools ## Start a hub and three members on this machine, place a model in the EU, ask it something (needs root)
@@ -32,8 +32,8 @@ test-api: tools ## The definitions, rules, defaults and columns, on a real API s
 	@echo "the API: every rule as a real API server and \`roadstead validate\` see it"
 	cargo test --test api
 
-test-chart: tools ## The charts, with the real helm
-	@echo "charts: linted, rendered and refused by helm"
+test-chart: tools ## The charts, with the real helm, linters and a real API server
+	@echo "charts: linted, rendered and refused by helm; judged by linters and by an API server"
 	cargo test --test chart
 
 test-faults: tools ## The operator killed, lied to and cut off: a real API server and a simulated cloud

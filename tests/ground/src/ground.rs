@@ -183,6 +183,8 @@ impl Ground {
             SYSTEM,
             "--create-namespace",
         ])?;
+        let enforced = "pod-security.kubernetes.io/enforce=restricted";
+        self.hub.kubectl(&["label", "--overwrite", "namespace", SYSTEM, enforced])?;
         let repository = format!("image.repository={OPERATOR_IMAGE}");
         let operator = chart("roadstead");
         let mut args = vec!["upgrade", "--install", "roadstead", &operator, "-n", SYSTEM];
