@@ -3,26 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::helm::{NAMESPACE, at, helm, of_kind, only, path, rendered, template};
-
-/// Sets of values, each of which changes what is rendered.
-const VALUES: [&[&str]; 13] = [
-    &[],
-    &["--set", "replicaCount=1"],
-    &["--set", "replicaCount=5,concurrency=4"],
-    &["--set", "takeover=01234567-89ab-cdef-0123-456789abcdef"],
-    &["--set", "image.repository=registry.example.com:5000/a/roadstead,image.tag=v9,image.pullPolicy=Always"],
-    &["--set-json", r#"imagePullSecrets=[{"name":"regcred"}]"#],
-    &["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#],
-    &["--set", "log.level=info\\,roadstead=debug,log.format=text"],
-    &["--set", "serviceAccount.create=false,serviceAccount.name=mine"],
-    &["--set", "podDisruptionBudget.enabled=false,metrics.service.enabled=false"],
-    &["--set", "orphans.delete=true,orphans.minAgeSeconds=86400"],
-    &["--set-json", r#"resources={"requests":{"cpu":1},"limits":{"memory":"1Gi"}}"#],
-    &[
-        "--set-json",
-        r#"nodeSelector={"a":"b"},tolerations=[{"operator":"Exists"}],affinity={"nodeAffinity":{}},podLabels={"team":"x"},podAnnotations={"a/b":"c"}"#,
-    ],
-];
+use crate::variants::VARIANTS;
 
 fn pod(objects: &[Value]) -> &Value {
     at(only(objects, "Deployment"), "/spec/template/spec")
@@ -35,59 +16,58 @@ fn env(objects: &[Value], name: &str) -> Value {
 }
 
 #[test]
-fn helm_finds_no_fault() {
-    for (chart, values) in [("roadstead-crds", &[][..]), ("roadstead", &["--set", "installId=prod"][..])] {
-        let chart = path("charts").join(chart);
-        let mut args = vec!["lint", "--strict", "--kube-version", "1.33.0", chart.to_str().unwrap()];
-        args.extend(values);
-        helm(&args).unwrap_or_else(|error| panic!("{}: {error}", chart.display()));
-    }
-}
-
-#[test]
 fn every_set_of_values_renders_whole_objects() {
-    for values in VALUES {
+    for (variant, values) in VARIANTS {
         let objects = rendered(values);
         for object in &objects {
             let name = at(object, "/metadata/name").as_str().unwrap();
             assert!(!name.is_empty() && object["kind"].is_string() && object["apiVersion"].is_string());
             let labels = at(object, "/metadata/labels");
-            assert_eq!(labels["app.kubernetes.io/name"], "roadstead", "{name} with {values:?}");
-            assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{name} with {values:?}");
-            let cluster_wide = object["kind"].as_str().unwrap().starts_with("Cluster");
-            assert_eq!(object["metadata"]["namespace"] == NAMESPACE, !cluster_wide, "{name} with {values:?}");
+            assert_eq!(labels["app.kubernetes.io/name"], "roadstead", "{name} of {variant}");
+            assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{name} of {variant}");
+            // Roles and their bindings alone are in namespaces of others.
+            let kind = object["kind"].as_str().unwrap();
+            let namespace = object["metadata"]["namespace"].as_str();
+            match kind {
+                "Role" | "RoleBinding" => assert!(namespace.is_some(), "{name} of {variant}"),
+                _ if kind.starts_with("Cluster") => assert_eq!(namespace, None, "{name} of {variant}"),
+                _ => assert_eq!(namespace, Some(NAMESPACE), "{name} of {variant}"),
+            }
         }
-        the_pod_is_restricted(pod(&objects), values);
-        the_selectors_match(&objects, values);
+        the_pod_is_restricted(pod(&objects), variant);
+        the_selectors_match(&objects, variant);
     }
 }
 
 /// What the pod security level `restricted` asks for, and a read-only root besides.
-fn the_pod_is_restricted(pod: &Value, values: &[&str]) {
-    assert_eq!(at(pod, "/securityContext/runAsNonRoot"), true, "{values:?}");
-    assert_eq!(at(pod, "/securityContext/runAsUser"), 65532, "{values:?}");
-    assert_eq!(at(pod, "/securityContext/seccompProfile/type"), "RuntimeDefault", "{values:?}");
+fn the_pod_is_restricted(pod: &Value, variant: &str) {
+    assert_eq!(at(pod, "/securityContext/runAsNonRoot"), true, "{variant}");
+    assert_eq!(at(pod, "/securityContext/runAsUser"), 65532, "{variant}");
+    assert_eq!(at(pod, "/securityContext/seccompProfile/type"), "RuntimeDefault", "{variant}");
     let container = at(pod, "/containers/0/securityContext");
-    assert_eq!(container["allowPrivilegeEscalation"], false, "{values:?}");
-    assert_eq!(container["readOnlyRootFilesystem"], true, "{values:?}");
-    assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{values:?}");
-    assert!(pod.get("volumes").is_none() && pod.get("hostNetwork").is_none(), "{values:?}");
+    assert_eq!(container["allowPrivilegeEscalation"], false, "{variant}");
+    assert_eq!(container["readOnlyRootFilesystem"], true, "{variant}");
+    assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{variant}");
+    assert!(pod.get("volumes").is_none() && pod.get("hostNetwork").is_none(), "{variant}");
 }
 
 /// Everything that selects the operator's pods selects them.
-fn the_selectors_match(objects: &[Value], values: &[&str]) {
+fn the_selectors_match(objects: &[Value], variant: &str) {
     let labels = at(only(objects, "Deployment"), "/spec/template/metadata/labels");
     let pod = pod(objects);
     let mut selectors = vec![
         at(only(objects, "Deployment"), "/spec/selector/matchLabels"),
         at(pod, "/topologySpreadConstraints/0/labelSelector/matchLabels"),
+        at(pod, "/topologySpreadConstraints/1/labelSelector/matchLabels"),
     ];
+    let policies = of_kind(objects, "NetworkPolicy");
+    selectors.extend(policies.iter().map(|policy| at(policy, "/spec/podSelector/matchLabels")));
     selectors.extend(of_kind(objects, "Service").iter().map(|service| at(service, "/spec/selector")));
     selectors
         .extend(of_kind(objects, "PodDisruptionBudget").iter().map(|budget| at(budget, "/spec/selector/matchLabels")));
     for selector in selectors {
         for (key, value) in selector.as_object().unwrap() {
-            assert_eq!(labels.get(key), Some(value), "{values:?}");
+            assert_eq!(labels.get(key), Some(value), "{variant}");
         }
     }
 }
@@ -104,7 +84,13 @@ fn the_defaults_are_two_pods_that_stand_in_for_each_other() {
     assert_eq!(at(container, "/readinessProbe/httpGet/path"), "/readyz");
     assert_eq!(at(container, "/ports/0/containerPort"), 8080);
     assert!(at(container, "/resources/requests/memory").is_string());
-    assert_eq!(at(pod(&objects), "/topologySpreadConstraints/0/topologyKey"), "kubernetes.io/hostname");
+    for (index, key) in ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].iter().enumerate() {
+        let constraint = at(pod(&objects), &format!("/topologySpreadConstraints/{index}"));
+        assert_eq!(constraint["topologyKey"], *key);
+        // On a cluster of one node both run all the same; pods of the version that goes count for nothing.
+        assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway");
+        assert_eq!(constraint["matchLabelKeys"], json!(["pod-template-hash"]));
+    }
     assert_eq!(at(only(&objects, "PodDisruptionBudget"), "/spec/maxUnavailable"), 1);
     assert_eq!(at(only(&objects, "Service"), "/metadata/name"), "roadstead-metrics");
 }
@@ -122,6 +108,9 @@ fn the_operator_is_told_who_it_is() {
     assert_eq!(env(&rendered(&["--set", &takeover]), "ROADSTEAD_TAKEOVER"), uid);
     let allowed = rendered(&["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#]);
     assert_eq!(env(&allowed, "ROADSTEAD_ALLOW_KUBECONFIG"), "exec,file-paths");
+    assert_eq!(env(&objects, "ROADSTEAD_WATCH_NAMESPACES"), Value::Null);
+    let watching = rendered(&["--set", "watchNamespaces={team-a,team-b}"]);
+    assert_eq!(env(&watching, "ROADSTEAD_WATCH_NAMESPACES"), "team-a,team-b");
 }
 
 #[test]
@@ -137,15 +126,11 @@ fn orphans_are_deleted_only_where_that_is_said() {
 #[test]
 fn every_variable_is_a_flag_of_the_operator() {
     let known = roadstead_variables();
-    let objects = rendered(&[
-        "--set",
-        "takeover=01234567-89ab-cdef-0123-456789abcdef",
-        "--set-json",
-        r#"allowKubeconfig=["exec"]"#,
-    ]);
-    for variable in at(pod(&objects), "/containers/0/env").as_array().unwrap() {
-        let name = variable["name"].as_str().unwrap();
-        assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
+    for (_, values) in VARIANTS {
+        for variable in at(pod(&rendered(values)), "/containers/0/env").as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
+        }
     }
 }
 
@@ -198,6 +183,9 @@ fn the_notes_say_what_is_next_and_what_uninstalling_leaves() {
         assert!(notes.contains(part), "the notes do not say {part}:\n{notes}");
     }
     assert!(!notes.contains("{{") && !notes.contains("<no value>"), "{notes}");
+    assert!(notes.contains("pod-security.kubernetes.io/enforce=restricted") && !notes.contains("namespaces alone"));
+    let notes = self::notes("installId=prod,watchNamespaces={team-a,team-b}");
+    assert!(notes.contains("in these namespaces alone: team-a, team-b"), "{notes}");
 }
 
 #[test]

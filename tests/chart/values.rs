@@ -44,6 +44,7 @@ fn unknown_values_are_refused() {
     refused_beside("--set", "orphans.remove=true", "remove");
     refused_beside("--set", "serviceAccount.nam=x", "nam");
     refused_beside("--set", "metrics.service.prt=1", "prt");
+    refused_beside("--set", "networkPolicy.enable=true", "enable");
     assert!(template("roadstead-crds", &["--set", "installId=prod"]).is_err());
 }
 
@@ -60,6 +61,12 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set", "orphans.minAgeSeconds=599", "minAgeSeconds");
     refused_beside("--set-json", r#"allowKubeconfig=["anything"]"#, "allowKubeconfig");
     refused_beside("--set-json", r#"nodeSelector={"a":1}"#, "nodeSelector");
+    refused_beside("--set", "watchNamespaces=team-a", "watchNamespaces");
+    for namespace in ["", "Team", "team_a", "-a", "a.b"] {
+        refused_beside("--set-json", &format!("watchNamespaces=[{namespace:?}]"), "watchNamespaces");
+    }
+    refused_beside("--set-json", r#"watchNamespaces=["a","a"]"#, "watchNamespaces");
+    refused_beside("--set-json", r#"networkPolicy={"metricsFrom":[{}]}"#, "metricsFrom");
 }
 
 #[test]
