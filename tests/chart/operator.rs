@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::helm::{NAMESPACE, at, objects, of_kind, only, path, template, text};
 
@@ -105,7 +105,10 @@ impl Hub {
     /// Whether the namespace's deployment was never looked at.
     fn is_untouched(&self, namespace: &str) -> bool {
         let object = self.get(namespace, "mdep/tiny");
-        object["status"] == json!({"observedGeneration": -1}) && object["metadata"]["finalizers"].is_null()
+        let status = &object["status"];
+        status["observedGeneration"] == -1
+            && status["conditions"].is_null()
+            && object["metadata"]["finalizers"].is_null()
     }
 
     /// Whether the operator's account may do something.

@@ -5,8 +5,18 @@ use serde_json::{Value, json};
 use crate::helm::{NAMESPACE, at, helm, of_kind, only, path, rendered, template};
 use crate::variants::VARIANTS;
 
+/// The parts of the chart, each with its own name in its labels.
+const OPERATOR: &str = "roadstead";
+const CLOUD: &str = "roadstead-simulated-cloud";
+
 fn pod(objects: &[Value]) -> &Value {
     at(only(objects, "Deployment"), "/spec/template/spec")
+}
+
+/// The objects of one part.
+fn part(objects: &[Value], name: &str) -> Vec<Value> {
+    let of_part = |object: &&Value| object["metadata"]["labels"]["app.kubernetes.io/name"] == name;
+    objects.iter().filter(of_part).cloned().collect()
 }
 
 fn env(objects: &[Value], name: &str) -> Value {
@@ -23,7 +33,10 @@ fn every_set_of_values_renders_whole_objects() {
             let name = at(object, "/metadata/name").as_str().unwrap();
             assert!(!name.is_empty() && object["kind"].is_string() && object["apiVersion"].is_string());
             let labels = at(object, "/metadata/labels");
-            assert_eq!(labels["app.kubernetes.io/name"], "roadstead", "{name} of {variant}");
+            assert!(
+                [OPERATOR, CLOUD].contains(&labels["app.kubernetes.io/name"].as_str().unwrap()),
+                "{name} of {variant}"
+            );
             assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{name} of {variant}");
             // Roles and their bindings alone are in namespaces of others.
             let kind = object["kind"].as_str().unwrap();
@@ -34,9 +47,31 @@ fn every_set_of_values_renders_whole_objects() {
                 _ => assert_eq!(namespace, Some(NAMESPACE), "{name} of {variant}"),
             }
         }
-        the_pod_is_restricted(pod(&objects), variant);
-        the_selectors_match(&objects, variant);
+        for part in [part(&objects, OPERATOR), part(&objects, CLOUD)].iter().filter(|part| !part.is_empty()) {
+            the_pod_is_restricted(pod(part), variant);
+            the_selectors_match(part, variant);
+        }
     }
+}
+
+#[test]
+fn the_simulated_cloud_is_there_where_it_is_asked_for_and_the_operator_is_told() {
+    let objects = rendered(&[]);
+    assert!(part(&objects, CLOUD).is_empty());
+    assert_eq!(env(&objects, "ROADSTEAD_SIMULATED_CLOUD"), Value::Null);
+    let objects = rendered(&["--set", "simulatedCloud.enabled=true"]);
+    let address = env(&part(&objects, OPERATOR), "ROADSTEAD_SIMULATED_CLOUD");
+    let cloud = part(&objects, CLOUD);
+    let service = only(&cloud, "Service");
+    let (name, port) = (at(service, "/metadata/name").as_str().unwrap(), at(service, "/spec/ports/0/port"));
+    assert_eq!(address, format!("http://{name}.{NAMESPACE}.svc:{port}"));
+    assert!(address.as_str().unwrap().parse::<roadstead::simulated_cloud::CloudAddress>().is_ok());
+    assert_eq!(at(pod(&cloud), "/automountServiceAccountToken"), false);
+    let policy = only(&cloud, "NetworkPolicy");
+    let peer = at(policy, "/spec/ingress/0/from/0/podSelector/matchLabels");
+    let operator = part(&objects, OPERATOR);
+    assert_eq!(peer, at(only(&operator, "Deployment"), "/spec/selector/matchLabels"), "the operator alone reaches it");
+    assert_eq!(at(policy, "/spec/egress"), &json!([]));
 }
 
 /// What the pod security level `restricted` asks for, and a read-only root besides.
@@ -48,18 +83,17 @@ fn the_pod_is_restricted(pod: &Value, variant: &str) {
     assert_eq!(container["allowPrivilegeEscalation"], false, "{variant}");
     assert_eq!(container["readOnlyRootFilesystem"], true, "{variant}");
     assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{variant}");
-    assert!(pod.get("volumes").is_none() && pod.get("hostNetwork").is_none(), "{variant}");
+    let volumes = pod["volumes"].as_array().cloned().unwrap_or_default();
+    assert!(volumes.iter().all(|volume| volume.get("emptyDir").is_some()), "{variant}: {volumes:?}");
+    assert!(pod.get("hostNetwork").is_none(), "{variant}");
 }
 
 /// Everything that selects the operator's pods selects them.
 fn the_selectors_match(objects: &[Value], variant: &str) {
     let labels = at(only(objects, "Deployment"), "/spec/template/metadata/labels");
-    let pod = pod(objects);
-    let mut selectors = vec![
-        at(only(objects, "Deployment"), "/spec/selector/matchLabels"),
-        at(pod, "/topologySpreadConstraints/0/labelSelector/matchLabels"),
-        at(pod, "/topologySpreadConstraints/1/labelSelector/matchLabels"),
-    ];
+    let mut selectors = vec![at(only(objects, "Deployment"), "/spec/selector/matchLabels")];
+    let spread = pod(objects).get("topologySpreadConstraints").and_then(Value::as_array);
+    selectors.extend(spread.into_iter().flatten().map(|constraint| at(constraint, "/labelSelector/matchLabels")));
     let policies = of_kind(objects, "NetworkPolicy");
     selectors.extend(policies.iter().map(|policy| at(policy, "/spec/podSelector/matchLabels")));
     selectors.extend(of_kind(objects, "Service").iter().map(|service| at(service, "/spec/selector")));
@@ -124,22 +158,26 @@ fn orphans_are_deleted_only_where_that_is_said() {
 }
 
 #[test]
-fn every_variable_is_a_flag_of_the_operator() {
-    let known = roadstead_variables();
+fn every_variable_is_a_flag_of_what_reads_it() {
     for (_, values) in VARIANTS {
-        for variable in at(pod(&rendered(values)), "/containers/0/env").as_array().unwrap() {
-            let name = variable["name"].as_str().unwrap();
-            assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
+        for deployment in of_kind(&rendered(values), "Deployment") {
+            let container = at(deployment, "/spec/template/spec/containers/0");
+            let known = variables(at(container, "/args/0").as_str().unwrap());
+            for variable in at(container, "/env").as_array().unwrap() {
+                let name = variable["name"].as_str().unwrap();
+                assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
+            }
         }
     }
 }
 
-/// The environment variables that `roadstead run` reads.
-fn roadstead_variables() -> Vec<String> {
+/// The environment variables that a subcommand reads.
+fn variables(subcommand: &str) -> Vec<String> {
     use clap::CommandFactory;
     let cli = roadstead::cli::Cli::command();
-    let run = cli.find_subcommand("run").unwrap();
-    run.get_arguments()
+    let command = cli.find_subcommand(subcommand).unwrap();
+    command
+        .get_arguments()
         .filter_map(|argument| argument.get_env())
         .map(|env| env.to_string_lossy().into_owned())
         .collect()

@@ -3,7 +3,7 @@
 use crate::helm::{path, template, text};
 
 /// Sets of values, each of which changes what is rendered.
-pub const VARIANTS: [(&str, &[&str]); 16] = [
+pub const VARIANTS: [(&str, &[&str]); 17] = [
     ("default", &[]),
     ("one replica", &["--set", "replicaCount=1"]),
     ("five replicas", &["--set", "replicaCount=5,concurrency=4"]),
@@ -32,6 +32,7 @@ pub const VARIANTS: [(&str, &[&str]); 16] = [
             r#"networkPolicy={"metricsFrom":[{"namespaceSelector":{"matchLabels":{"a":"b"}}}],"extraEgress":[{"ports":[{"protocol":"TCP","port":6443}]}]}"#,
         ],
     ),
+    ("simulated cloud", &["--set", "simulatedCloud.enabled=true"]),
     ("orphans", &["--set", "orphans.delete=true,orphans.minAgeSeconds=86400"]),
     ("resources", &["--set-json", r#"resources={"requests":{"cpu":1},"limits":{"memory":"1Gi"}}"#]),
     (

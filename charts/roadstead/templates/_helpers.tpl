@@ -22,6 +22,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* Another name than the operator's: no selector of the one may mean the other. */}}
+{{- define "roadstead.cloudSelector" -}}
+app.kubernetes.io/name: roadstead-simulated-cloud
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "roadstead.cloudLabels" -}}
+{{ include "roadstead.cloudSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
 {{- define "roadstead.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
