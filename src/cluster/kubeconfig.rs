@@ -255,6 +255,8 @@ fn refuse_always(fields: &[(bool, &'static str, &'static str)]) -> Result<(), Ku
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
     use clap::ValueEnum;
 
@@ -370,7 +372,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let former = vec![format!("*a{}", level - 1); 9].join(", ");
-            text += &format!("a{level}: &a{level} [{former}]\n");
+            writeln!(text, "a{level}: &a{level} [{former}]").unwrap();
         }
         assert!(parse(text.as_bytes(), &AllowedKubeconfig::default()).await.is_err());
     }

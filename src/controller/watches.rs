@@ -108,6 +108,7 @@ fn watch_target_secrets(context: &Arc<Context>, watches: &mut JoinSet<()>) {
 
 /// The API of a kind of tenants, over one namespace or all.
 /// The API of a kind that lives in tenants' namespaces, as far as `part` goes.
+#[must_use]
 pub fn tenants_api<K>(client: &Client, part: &Part) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope>,

@@ -307,7 +307,9 @@ impl World {
     /// Everything that is there, by place and whoever made it: the truth, whatever a listing shows.
     pub fn truth(&mut self, now: i64) -> BTreeMap<String, Vec<EndpointView>> {
         let names: Vec<String> = self.places.keys().cloned().collect();
-        names.iter().for_each(|name| self.clear(name, now));
+        for name in &names {
+            self.clear(name, now);
+        }
         let views =
             |place: &Place| place.endpoints.values().map(|endpoint| endpoint.view(&place.profile, now)).collect();
         self.places.iter().map(|(name, place)| (name.clone(), views(place))).collect()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::operator::{Operator, ROADSTEAD};
 
 /// What must come true by itself comes true within this time, or the test fails.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// The namespace on the member.
 const SITE: &str = "roadstead";
 
