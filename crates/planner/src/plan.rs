@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::DeploymentId;
-use crate::endpoint::Found;
+use crate::deployment::{Deployment, DeploymentId};
+use crate::endpoint::{Endpoint, Found};
 use crate::money::MicroDollars;
 use crate::report::Report;
 use crate::resources::{Accelerator, Size};
@@ -90,6 +90,15 @@ pub struct Keep {
     pub hourly_cost: Option<MicroDollars>,
     /// What is wrong with its place, most important first; empty if nothing is.
     pub findings: Vec<Finding>,
+}
+
+impl Keep {
+    /// Whether `endpoint` is told something new by this, so that what serves is not yet what is wanted.
+    #[must_use]
+    pub fn tells_anew(&self, endpoint: &Endpoint, deployment: &Deployment) -> bool {
+        let follows = self.pods == PodFields::FollowSpec;
+        self.replicas != endpoint.replicas || (follows && endpoint.resources != deployment.resources)
+    }
 }
 
 /// Whether the pod fields of an endpoint follow the spec.

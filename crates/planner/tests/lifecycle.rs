@@ -622,6 +622,23 @@ fn what_is_found_later_drains() {
 }
 
 #[test]
+fn a_move_that_is_not_needed_any_more_is_given_up_where_its_end_would_have_to_change_first() {
+    let mut fleet = serving();
+    settle(&mut fleet, &eu_only(), NOW);
+    change(&mut fleet, EU_REPLACEMENT, |endpoint| {
+        endpoint.ready = true;
+        endpoint.ever_ready = true;
+    });
+    let mut scaled = deployment("m");
+    scaled.replicas -= 1;
+    let plan = settle(&mut fleet, &scaled, NOW);
+    assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::MoveAbandoned));
+    assert_eq!(kept(&plan, US).replicas, scaled.replicas);
+    let again = settle(&mut fleet, &scaled, NOW);
+    assert_eq!(again.decision, Decision::Unchanged);
+}
+
+#[test]
 fn what_its_tags_place_at_another_target_is_not_taken_over() {
     let mut fleet = fleet(two());
     fleet.set_found("gke-eu", vec![found("old", "eks-us", 2, 10), found("older", "renamed", 2, 5)]);

@@ -86,17 +86,18 @@ pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcom
     }
 }
 
-/// The main endpoint can stay after all: its successor goes, unless it is ready already.
+/// The main endpoint can stay after all: its successor goes, unless it is ready already, as it is to be.
 fn end_move<'a>(
     draft: &mut Draft<'a>,
     main: &'a Endpoint,
     assessment: Assessment,
     successor: &'a Endpoint,
 ) -> Outcome<'a> {
-    if !successor.ready && draft.may_go(successor) {
+    let beside = assess(&draft.question, successor).keep;
+    let ready = successor.ready && !beside.tells_anew(successor, draft.question.deployment);
+    if !ready && draft.may_go(successor) {
         draft.delete(successor, Removal::MoveAbandoned, None);
     } else {
-        let beside = assess(&draft.question, successor).keep;
         draft.keep(beside);
         await_take_over(draft, successor);
     }
