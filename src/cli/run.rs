@@ -159,6 +159,7 @@ async fn lead(
         let lease = LeaseConfig::new(&args.namespace, "roadstead", &args.identity);
         // A standby is ready: it answers, and takes over when it must.
         readiness.ready("leader election");
+        tracing::info!(identity = args.identity, "ready to lead; waiting for the lease");
         tokio::select! {
             leadership = Elector::new(lease_client, lease).acquire() => leadership,
             () = stop.cancelled() => return Ok(()),

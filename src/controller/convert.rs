@@ -264,11 +264,18 @@ pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Op
         nodes: facts.map_or_else(|| Some(Vec::new()), |facts| facts.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
         inventory: match facts {
-            Some(_) => planner::Inventory::Answered,
-            None => planner::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
+            Some(_) if !is_listing(connection) => planner::Inventory::Answered,
+            _ => planner::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
         },
         engines: None,
     }
+}
+
+/// Facts come a moment before the check that finds the target usable; until then it would count as a place that has
+/// answered and cannot be used, and a dearer one would be chosen.
+fn is_listing(connection: Option<&Connection>) -> bool {
+    matches!(connection.map(|connection| &connection.state),
+        Some(ConnectionState::NotReady { reason, .. }) if *reason == reasons::LISTING)
 }
 
 fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> planner::TargetState {
@@ -485,4 +492,31 @@ pub fn capacity(target: &planner::Target) -> Vec<OfferCapacity> {
         OfferCapacity { offer: offer.name.clone(), nodes }
     };
     target.offers.iter().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_target_has_answered_once_it_was_listed_and_found_usable() {
+        let declared: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {"cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "offers": []},
+        }))
+        .unwrap();
+        let seen = |state, facts| {
+            let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+            target(&declared, Some(&connection), facts).inventory == planner::Inventory::Answered
+        };
+        let not_ready =
+            |reason| ConnectionState::NotReady { reason, message: String::new(), since: jiff::Timestamp::UNIX_EPOCH };
+        let facts = Facts::default();
+        assert!(!seen(not_ready(reasons::LISTING), None));
+        assert!(!seen(not_ready(reasons::LISTING), Some(&facts)), "its next check finds it usable");
+        assert!(seen(ConnectionState::Ready, Some(&facts)));
+        assert!(seen(not_ready(reasons::UNREACHABLE), Some(&facts)), "what ran there was said before");
+    }
 }

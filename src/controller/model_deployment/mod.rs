@@ -49,6 +49,8 @@ pub enum Decision {
     Invalid(Arc<ModelDeployment>, Vec<Problem>),
     /// A plan was made, and is assumed.
     Planned(Box<Planned>),
+    /// A plan was made that must not be carried out.
+    Refused(ActError),
 }
 
 /// A deployment and its plan.
@@ -91,7 +93,10 @@ impl DeploymentController {
         let started = std::time::Instant::now();
         let plan = self.context.fleet.plan(&request, now, name);
         self.context.metrics.planned(started.elapsed());
-        Decision::Planned(Box::new(Planned { object, request, plan }))
+        match plan {
+            Ok(plan) => Decision::Planned(Box::new(Planned { object, request, plan })),
+            Err(error) => Decision::Refused(error),
+        }
     }
 }
 
@@ -126,6 +131,7 @@ impl Reconcile<Key> for DeploymentController {
             Decision::Retire(object) => retire::retire(context, &object).await,
             Decision::Protect(object) => retire::protect(context, &object).await,
             Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
+            Decision::Refused(error) => Err(error),
             Decision::Planned(planned) => {
                 if let Err(error) = execute::execute(context, &planned).await {
                     context.restore_endpoints(key);

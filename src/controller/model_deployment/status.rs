@@ -91,14 +91,17 @@ fn age(endpoint: &InferenceEndpoint) -> (Option<Timestamp>, i32) {
 /// same candidates, and keep step with them.
 fn keep_sentences(former: &ModelDeploymentStatus, status: &mut ModelDeploymentStatus) {
     for condition in &mut status.conditions {
-        let same = conditions::find(&former.conditions, &condition.type_).filter(|former| {
-            (&former.status, &former.reason, former.observed_generation)
-                == (&condition.status, &condition.reason, condition.observed_generation)
-        });
-        if let Some(same) = same {
-            condition.message.clone_from(&same.message);
+        if let Some(known) = conditions::find(&former.conditions, &condition.type_) {
+            condition.message.clone_from(&known.message);
         }
     }
+}
+
+/// Whether the conditions differ in more than their sentences.
+fn has_turned(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus) -> bool {
+    let mut reworded = status.clone();
+    keep_sentences(former, &mut reworded);
+    reworded.conditions != former.conditions
 }
 
 /// The endpoint that stands for the deployment: the newest that is meant to stay.
@@ -185,12 +188,10 @@ fn candidates_are_due(
     let decided = has(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }))
         || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0));
     let new_spec = Some(former.observed_generation) != object.metadata.generation;
-    let placed = conditions::find(&former.conditions, conditions::PLACED);
-    let new_reason = placed.is_some_and(|placed| placed.status != TRUE && placed.reason != plan.decision.as_str());
     let age = former.decided_at.as_ref().map(|decided| now.as_second() - decided.0.as_second());
     let news = || candidates(plan) != former.candidates || status.conditions != former.conditions;
     let stale = age.is_none_or(|age| age >= REFRESH_SECONDS) && news();
-    decided || new_spec || new_reason || (waits(plan) && stale)
+    decided || new_spec || (waits(plan) && (stale || has_turned(former, status)))
 }
 
 /// Whether a plan found no place yet.

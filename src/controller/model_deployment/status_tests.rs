@@ -236,6 +236,14 @@ fn what_waits_is_told_of_changes_at_most_once_a_minute() {
     object.status = Some(first.clone());
     let soon = super::status::status(&object, &Stage::Planned(&after), &[], at(1_059));
     assert_eq!(soon, first);
+    let mut hopeless = after.clone();
+    hopeless.report.time_can_help = false;
+    let turned = super::status::status(&object, &Stage::Planned(&hopeless), &[], at(1_059));
+    assert_eq!(reads(&turned, conditions::STALLED), "True NoFeasiblePlacement");
+    for type_ in [conditions::READY, conditions::PLACED] {
+        let condition = find(&turned.conditions, type_).unwrap();
+        assert!(condition.message.contains(&after.message), "all speak of the same candidates: {}", condition.message);
+    }
     let later = super::status::status(&object, &Stage::Planned(&after), &[], at(1_060));
     assert!(find(&later.conditions, conditions::PLACED).unwrap().message.contains(&after.message));
     assert_ne!(later.candidates, first.candidates);

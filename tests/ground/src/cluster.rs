@@ -368,6 +368,7 @@ impl Cluster {
         self.unmount();
         self.network.down();
         sweep_pod_namespaces();
+        self.remove_log_links();
         let _ = fs::remove_dir_all(&self.run);
         let _ = fs::remove_dir_all(&self.dir);
     }
@@ -387,6 +388,18 @@ impl Cluster {
         for pid in shims.iter().copied().chain(containers) {
             let _ = run("kill", &["-9", pid]);
         }
+    }
+
+    /// The kubelet links every container's log from a folder that cannot be set.
+    fn remove_log_links(&self) {
+        let links = Path::new("/var/log/containers");
+        for link in fs::read_dir(links).into_iter().flatten().flatten() {
+            if fs::read_link(link.path()).is_ok_and(|log| log.starts_with(&self.dir)) {
+                let _ = fs::remove_file(link.path());
+            }
+        }
+        // Others' links stay, and with them the folder.
+        let _ = fs::remove_dir(links);
     }
 
     fn unmount(&self) {
@@ -462,12 +475,13 @@ impl Cluster {
              authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}\n\
              authorization: {{mode: AlwaysAllow}}\ncgroupDriver: cgroupfs\ncgroupsPerQOS: false\n\
              enforceNodeAllocatable: []\nfailCgroupV1: false\nfailSwapOn: false\n\
-             containerRuntimeEndpoint: unix://{}/containerd.sock\n\
+             containerRuntimeEndpoint: unix://{run}/containerd.sock\npodLogsDir: {dir}/pod-logs\n\
              evictionHard: {{memory.available: \"50Mi\", nodefs.available: \"1%\", imagefs.available: \"1%\"}}\n\
              imageGCHighThresholdPercent: 100\nnodeStatusUpdateFrequency: 5s\nresolvConf: \"\"\n\
-             crashLoopBackOff: {{maxContainerRestartPeriod: {}s}}\n",
-            self.run.display(),
-            backoff.as_secs()
+             crashLoopBackOff: {{maxContainerRestartPeriod: {backoff}s}}\n",
+            run = self.run.display(),
+            dir = self.dir.display(),
+            backoff = backoff.as_secs()
         )
     }
 }
