@@ -37,7 +37,7 @@ test-chart: tools ## The charts, with the real helm
 	cargo test --test chart
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
-	@echo "end to end: a hub and three members on this machine (about ten minutes)"
+	@echo "end to end: a hub and three members on this machine (about twenty minutes)"
 	cargo test --test e2e
 
 lint: ## Formatting, lints and documentation
