@@ -48,7 +48,7 @@ test-orphans: tools ## The sweep for orphans, by the operator as a process on re
 	cargo test --test orphans
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
-	@echo "end to end: a hub and three members on this machine (about ten minutes)"
+	@echo "end to end: a hub and three members on this machine (about twenty minutes)"
 	cargo test --test e2e
 
 lint: ## Formatting, lints and documentation

@@ -20,6 +20,9 @@ use crate::provider::ErrorClass;
 /// Candidates of a deployment that waits are refreshed at most this often, in seconds.
 pub const REFRESH_SECONDS: i64 = 60;
 
+/// The verdict on the place that was chosen or kept.
+const CHOSEN: &str = "Chosen";
+
 /// Where a deployment stands, beside what its endpoints say.
 pub enum Stage<'a> {
     /// A plan was made and carried out.
@@ -186,7 +189,8 @@ fn candidates_are_due(
     }
     let created = main.and_then(|main| main.metadata.creation_timestamp.as_ref());
     let decided = has(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }))
-        || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0));
+        || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0))
+        || main.is_some_and(|main| chosen_elsewhere(former, main));
     let new_spec = Some(former.observed_generation) != object.metadata.generation;
     let age = former.decided_at.as_ref().map(|decided| now.as_second() - decided.0.as_second());
     let news = || candidates(plan) != former.candidates || status.conditions != former.conditions;
@@ -199,9 +203,19 @@ pub fn waits(plan: &Plan) -> bool {
     matches!(plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory)
 }
 
+/// Whether another place than that of the endpoint was told as chosen. What follows within a second of a decision looks
+/// as old as the decision.
+fn chosen_elsewhere(former: &ModelDeploymentStatus, main: &InferenceEndpoint) -> bool {
+    let spec = &main.spec;
+    let chosen = former.candidates.iter().find(|candidate| candidate.verdict == CHOSEN);
+    chosen.is_some_and(|chosen| {
+        (&chosen.target, chosen.offer.as_ref(), &chosen.shape) != (&spec.target, Some(&spec.offer), &spec.shape)
+    })
+}
+
 fn candidates(plan: &Plan) -> Vec<CandidateStatus> {
     let verdict = |verdict| match verdict {
-        Verdict::Chosen => "Chosen",
+        Verdict::Chosen => CHOSEN,
         Verdict::Feasible => "Feasible",
         Verdict::Rejected => "Rejected",
     };

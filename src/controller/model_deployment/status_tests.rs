@@ -137,6 +137,22 @@ fn a_place_that_the_rules_forbid_is_not_ready_and_says_so() {
 }
 
 #[test]
+fn a_place_that_took_over_within_the_second_of_the_decision_is_told_as_chosen() {
+    let mut object = object(&json!({}));
+    let second = Timestamp::from_second(1_000).unwrap();
+    let mut status = with(&endpoint("True", "Ready"), &json!({}));
+    status.candidates[0].target = "west".to_owned();
+    status.decided_at = Some(convert::api_time(second));
+    object.status = Some(status);
+    let mut endpoint = endpoint("True", "Ready").as_ref().clone();
+    endpoint.metadata.creation_timestamp = Some(convert::api_time(second));
+    let plan = planned(&object, vec![target()]);
+    let plan = Plan { actions: Vec::new(), ..plan };
+    let status = told(&object, &plan, &[Arc::new(endpoint)]);
+    assert_eq!(status.candidates[0].target, "east");
+}
+
+#[test]
 fn a_target_that_cannot_be_asked_makes_it_unknown_not_false() {
     let status = with(&endpoint("Unknown", "TargetNotReady"), &json!({}));
     assert_eq!(reads(&status, conditions::READY), "Unknown TargetNotReady");
