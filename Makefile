@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-orphans test-faults crash-sweep test-e2e lint generate
+.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-orphans test-faults crash-sweep schema-sweep test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-faults: tools ## The operator killed, lied to and cut off: a real API serve
 
 crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, each in three ways (about half an hour)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
+
+schema-sweep: tools ## Every change of every field of a deployment, one after another (about ten minutes)
+	ROADSTEAD_SEQUENCES=all cargo test --test faults -- sequences
 
 test-orphans: tools ## The sweep for orphans, by the operator as a process on real API servers
 	@echo "orphans: what is reported, what is deleted, and what never is (about three minutes)"

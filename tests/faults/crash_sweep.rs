@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
+use super::chance::Chance;
 use super::objects::{deployment, places};
 use super::picture::{differences, picture};
 use super::rig::{LONG, Rig, TEAM, condition, wait};
@@ -68,7 +69,7 @@ pub fn exhaustive(rig: &Rig) -> anyhow::Result<()> {
 
 /// A few writes of every scenario, chosen by `seed`.
 pub fn sample(rig: &Rig, seed: u64) -> anyhow::Result<()> {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     eprintln!("seed {seed} (ROADSTEAD_SEED)");
     for scenario in &SCENARIOS {
         let reference = reference(rig, scenario)?;
@@ -78,16 +79,6 @@ pub fn sample(rig: &Rig, seed: u64) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A small generator of numbers (the multiplier and increment of Knuth's MMIX), so that a seed says everything.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound.max(1)
-    }
 }
 
 fn edit(rig: &Rig, pointer: &str, value: Value) -> anyhow::Result<()> {

@@ -1,10 +1,12 @@
 //! Faults: the operator against a real API server and a simulated cloud, killed, lied to and cut off.
 //!
 //! They run one after another on one rig. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
-//! `ROADSTEAD_SWEEP=all` tries every interruption instead of a sample; `ROADSTEAD_SEED` chooses the sample.
+//! `ROADSTEAD_SWEEP=all` tries every interruption and `ROADSTEAD_SEQUENCES=all` every change instead of a sample;
+//! `ROADSTEAD_SEED` chooses the sample.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod chance;
 mod crash_sweep;
 mod objects;
 mod picture;
@@ -12,6 +14,7 @@ mod provider_faults;
 mod proxy;
 mod restart;
 mod rig;
+mod sequences;
 mod tape;
 
 use std::process::ExitCode;
@@ -23,7 +26,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 11] = [
+const TESTS: [(&str, Test); 12] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -34,6 +37,7 @@ const TESTS: [(&str, Test); 11] = [
     ("provider_refuses_to_tell", provider_faults::refused_reads),
     ("provider_lists_lag_behind", provider_faults::lagging_lists),
     ("provider_takes_spot_capacity_away", provider_faults::preemption),
+    ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
 ];
 
@@ -42,6 +46,11 @@ fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {
         Ok("all") => crash_sweep::exhaustive(rig),
         _ => crash_sweep::sample(rig, seed()),
     }
+}
+
+fn sequences(rig: &Rig) -> anyhow::Result<()> {
+    let all = std::env::var("ROADSTEAD_SEQUENCES").is_ok_and(|which| which == "all");
+    sequences::every_step_is_told_and_going_back_heals(rig, (!all).then(seed))
 }
 
 /// The seed that was asked for, else one of this moment.
