@@ -1,11 +1,18 @@
 //! Kubeconfigs from Secrets: read as hostile input, because one can run commands, read files and redirect traffic.
 //!
-//! The lesson is CVE-2022-24817 (Flux): a kubeconfig with `exec` ran commands in the controller.
+//! The lesson is CVE-2022-24817 (Flux): a kubeconfig with `exec` ran commands in the controller. What is not known to be
+//! harmless is refused, and the loader gets nothing but the one cluster and the one user that were checked.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
+use http::Uri;
 use kube::Config;
-use kube::config::{AuthInfo, Cluster, KubeConfigOptions, Kubeconfig};
+use kube::config::{
+    AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext,
+};
+
+use super::address::{self, Reach};
 
 /// Larger kubeconfigs are refused unread.
 const MAX_BYTES: usize = 256 * 1024;
@@ -19,10 +26,11 @@ pub enum Feature {
     AuthProvider,
     /// Read files of the operator's container.
     FilePaths,
-    /// Send everything through a proxy.
-    ProxyUrl,
     /// Trust any certificate.
     InsecureSkipTlsVerify,
+    /// Lead, itself or by its endpoints, to the operator's own machine, to link-local addresses or to a cloud's metadata
+    /// service.
+    LocalAddresses,
 }
 
 impl Feature {
@@ -33,8 +41,8 @@ impl Feature {
             Self::Exec => "exec",
             Self::AuthProvider => "auth-provider",
             Self::FilePaths => "file-paths",
-            Self::ProxyUrl => "proxy-url",
             Self::InsecureSkipTlsVerify => "insecure-skip-tls-verify",
+            Self::LocalAddresses => "local-addresses",
         }
     }
 }
@@ -51,6 +59,12 @@ impl AllowedKubeconfig {
     pub fn new(features: impl IntoIterator<Item = Feature>) -> Self {
         Self { features: features.into_iter().collect() }
     }
+
+    /// Which addresses a kubeconfig may lead to.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.features.contains(&Feature::LocalAddresses) { address::anywhere } else { address::elsewhere }
+    }
 }
 
 /// Why a kubeconfig is not used. Never quotes a value from it.
@@ -66,6 +80,14 @@ pub enum KubeconfigError {
         field: &'static str,
         /// What would have to be allowed.
         feature: Feature,
+    },
+    /// It does something that no flag allows.
+    #[error("the kubeconfig uses {field}, which is never used: {why}; remove it")]
+    Unsupported {
+        /// The field, as it stands in the kubeconfig.
+        field: &'static str,
+        /// Why not.
+        why: &'static str,
     },
     /// It is larger than any real one.
     #[error("the kubeconfig has {bytes} bytes; at most {MAX_BYTES} are read")]
@@ -85,7 +107,7 @@ impl KubeconfigError {
     /// Whether it was refused for what it does, rather than for how it is written.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(self, Self::Refused { .. } | Self::Unsupported { .. })
     }
 
     fn unusable(message: impl Into<String>) -> Self {
@@ -102,16 +124,32 @@ pub async fn parse(bytes: &[u8], allowed: &AllowedKubeconfig) -> Result<Config, 
         return Err(KubeconfigError::TooLarge { bytes: bytes.len() });
     }
     let text = std::str::from_utf8(bytes).map_err(|_| KubeconfigError::unusable("it is not UTF-8 text"))?;
-    // The parser's own message may quote the text, and with it a token.
-    let kubeconfig =
-        Kubeconfig::from_yaml(text).map_err(|_| KubeconfigError::unusable("it is not a valid kubeconfig in YAML"))?;
+    // The parser's own message may quote the text, and with it a token. One document: others would be merged in.
+    let kubeconfig = serde_saphyr::from_str::<Kubeconfig>(text)
+        .map_err(|_| KubeconfigError::unusable("it is not one valid kubeconfig in YAML"))?;
     let (cluster, user) = current(&kubeconfig)?;
     check_cluster(cluster, allowed)?;
     check_user(user, allowed)?;
-    // The loader takes the same entries that were checked: the first of each name.
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(|_| {
+    let checked = only(cluster.clone(), user.clone());
+    let mut config = Config::from_custom_kubeconfig(checked, &KubeConfigOptions::default()).await.map_err(|_| {
         KubeconfigError::unusable("its certificate or key data cannot be read; they must be base64 of PEM")
-    })
+    })?;
+    // The loader takes a proxy from the operator's environment where the kubeconfig names none.
+    config.proxy_url = None;
+    Ok(config)
+}
+
+/// A kubeconfig with nothing but this cluster and this user.
+fn only(cluster: Cluster, user: AuthInfo) -> Kubeconfig {
+    let name = || "checked".to_owned();
+    let context = Context { cluster: name(), user: Some(name()), ..Context::default() };
+    Kubeconfig {
+        current_context: Some(name()),
+        contexts: vec![NamedContext { name: name(), context: Some(context), ..NamedContext::default() }],
+        clusters: vec![NamedCluster { name: name(), cluster: Some(cluster), ..NamedCluster::default() }],
+        auth_infos: vec![NamedAuthInfo { name: name(), auth_info: Some(user), ..NamedAuthInfo::default() }],
+        ..Kubeconfig::default()
+    }
 }
 
 /// The cluster and user of the current context.
@@ -142,7 +180,6 @@ fn current(kubeconfig: &Kubeconfig) -> Result<(&Cluster, &AuthInfo), KubeconfigE
 fn check_cluster(cluster: &Cluster, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
     let used = [
         (cluster.certificate_authority.is_some(), "clusters[].cluster.certificate-authority", Feature::FilePaths),
-        (cluster.proxy_url.is_some(), "clusters[].cluster.proxy-url", Feature::ProxyUrl),
         (
             cluster.insecure_skip_tls_verify == Some(true),
             "clusters[].cluster.insecure-skip-tls-verify",
@@ -150,12 +187,39 @@ fn check_cluster(cluster: &Cluster, allowed: &AllowedKubeconfig) -> Result<(), K
         ),
     ];
     refuse(&used, allowed)?;
-    match cluster.server.as_deref() {
-        Some(server) if server.starts_with("https://") => Ok(()),
-        Some(_) => Err(KubeconfigError::unusable("clusters[].cluster.server must begin with https://")),
-        None => Err(KubeconfigError::unusable("clusters[].cluster.server is missing")),
-    }
+    refuse_always(&[
+        (cluster.proxy_url.is_some(), "clusters[].cluster.proxy-url", "it would see the traffic"),
+        (!cluster.other.is_empty(), "a field of clusters[].cluster that Roadstead does not know", UNKNOWN),
+    ])?;
+    check_server(cluster.server.as_deref(), allowed)
 }
+
+fn check_server(server: Option<&str>, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
+    const FIELD: &str = "clusters[].cluster.server";
+    let unusable = |what: &str| KubeconfigError::unusable(format!("{FIELD} {what}"));
+    let server: Uri = server.ok_or_else(|| unusable("is missing"))?.parse().map_err(|_| unusable("is not a URL"))?;
+    if server.scheme_str() != Some("https") {
+        return Err(unusable("must begin with https://"));
+    }
+    if server.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(unusable("holds a user name or password; put them into users[].user"));
+    }
+    if server.query().is_some() {
+        return Err(unusable("must have no query"));
+    }
+    // A name is judged where the connection is made, by the address that it resolves to.
+    let literal = server.host().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+    let local = literal.is_some_and(|address| !address::elsewhere(address));
+    refuse(
+        &[(local, "a loopback, link-local or metadata address in clusters[].cluster.server", Feature::LocalAddresses)],
+        allowed,
+    )
+}
+
+/// Why a field that is not known is refused: it may mean more than what is known.
+const UNKNOWN: &str = "what it means is not known";
+/// Impersonation would silently not happen, and the operator would act with the rights of the account itself.
+const IMPERSONATION: &str = "impersonation is not supported; use an account that has just the rights it needs";
 
 fn check_user(auth: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
     let used = [
@@ -165,7 +229,14 @@ fn check_user(auth: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), Kubeco
         (auth.client_certificate.is_some(), "users[].user.client-certificate", Feature::FilePaths),
         (auth.client_key.is_some(), "users[].user.client-key", Feature::FilePaths),
     ];
-    refuse(&used, allowed)
+    refuse(&used, allowed)?;
+    refuse_always(&[
+        (auth.impersonate.is_some(), "users[].user.as", IMPERSONATION),
+        (auth.impersonate_uid.is_some(), "users[].user.as-uid", IMPERSONATION),
+        (auth.impersonate_groups.is_some(), "users[].user.as-groups", IMPERSONATION),
+        (auth.impersonate_user_extra.is_some(), "users[].user.as-user-extra", IMPERSONATION),
+        (!auth.other.is_empty(), "a field of users[].user that Roadstead does not know", UNKNOWN),
+    ])
 }
 
 fn refuse(features: &[(bool, &'static str, Feature)], allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
@@ -175,9 +246,19 @@ fn refuse(features: &[(bool, &'static str, Feature)], allowed: &AllowedKubeconfi
     }
 }
 
+fn refuse_always(fields: &[(bool, &'static str, &'static str)]) -> Result<(), KubeconfigError> {
+    match fields.iter().find(|(used, _, _)| *used) {
+        Some((_, field, why)) => Err(KubeconfigError::Unsupported { field, why }),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
+    use clap::ValueEnum;
 
     const CANARY: &str = "canary-secret-value";
 
@@ -212,12 +293,88 @@ mod tests {
             ("", ", client-certificate: /etc/passwd", "client-certificate"),
             ("", ", client-key: /etc/passwd", "client-key"),
             (", certificate-authority: /etc/passwd", "", "certificate-authority"),
-            (", proxy-url: 'http://10.0.0.2'", "", "proxy-url"),
             (", insecure-skip-tls-verify: true", "", "insecure-skip-tls-verify"),
         ] {
             let error = refusal(&format!("{server}{cluster}"), user).await;
             assert!(error.contains(field) && error.contains("--allow-kubeconfig"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_no_flag_allows_is_refused_by_its_field() {
+        let server = "server: 'https://10.0.0.1:6443'";
+        let every = AllowedKubeconfig::new(Feature::value_variants().iter().copied());
+        for (cluster, user, field) in [
+            (", proxy-url: 'http://10.0.0.2'", "", "proxy-url"),
+            (", proxy-url: ''", "", "proxy-url"),
+            (", server-from: elsewhere", "", "clusters[].cluster that"),
+            ("", ", as: admin", "user.as,"),
+            ("", ", as-uid: '1'", "user.as-uid"),
+            ("", ", as-groups: ['system:masters']", "user.as-groups"),
+            ("", ", as-user-extra: {scopes: [all]}", "user.as-user-extra"),
+            ("", ", token-file: /etc/passwd", "users[].user that"),
+        ] {
+            let text = kubeconfig(&format!("{server}{cluster}"), user);
+            let error = parse(text.as_bytes(), &every).await.unwrap_err();
+            assert!(error.is_refused() && error.to_string().contains(field), "{error}");
+            assert!(!error.to_string().contains(CANARY), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_server_is_https_and_elsewhere() {
+        for (server, told) in [
+            ("http://10.0.0.1", "https://"),
+            ("HTTP://10.0.0.1", "https://"),
+            ("10.0.0.1:6443", "https://"),
+            ("file:///etc/passwd", "not a URL"),
+            ("https://canary-secret-value@10.0.0.1", "user name"),
+            ("https://a:canary-secret-value@10.0.0.1", "user name"),
+            ("https://10.0.0.1/?token=canary-secret-value", "query"),
+            ("https://127.0.0.1:6443", "local-addresses"),
+            ("https://169.254.169.254", "local-addresses"),
+            ("https://[::1]:6443", "local-addresses"),
+            ("https://[::ffff:169.254.169.254]", "local-addresses"),
+            ("https://0.0.0.0:6443", "local-addresses"),
+        ] {
+            let error = refusal(&format!("server: '{server}'"), "").await;
+            assert!(error.contains(told), "{server}: {error}");
+        }
+        let text = kubeconfig("server: 'https://127.0.0.1:6443'", "");
+        assert!(parse(text.as_bytes(), &AllowedKubeconfig::new([Feature::LocalAddresses])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn one_document_counts_and_nothing_is_merged_into_it() {
+        let good = kubeconfig("server: 'https://10.0.0.1:6443'", "");
+        for other in [kubeconfig("server: 'https://10.0.0.2:6443'", ", exec: {command: touch}"), "a: b".to_owned()] {
+            let text = format!("{good}---\n{other}");
+            let error = parse(text.as_bytes(), &AllowedKubeconfig::default()).await.unwrap_err().to_string();
+            assert!(error.contains("one valid kubeconfig") && !error.contains(CANARY), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_entries_with_one_name_the_checked_one_is_used() {
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+             clusters: [{{name: k, cluster: {{server: 'https://10.0.0.1'}}}}, {{name: k, cluster: {{server: 'https://10.0.0.2', proxy-url: 'http://p'}}}}]\n\
+             users: [{{name: u, user: {{token: {CANARY}}}}}, {{name: u, user: {{exec: {{command: touch}}}}}}]\n"
+        );
+        let config = parse(text.as_bytes(), &AllowedKubeconfig::default()).await.unwrap();
+        assert_eq!(config.cluster_url.host(), Some("10.0.0.1"));
+        assert!(config.auth_info.exec.is_none() && config.proxy_url.is_none());
+        assert!(!format!("{config:?}").contains(CANARY));
+    }
+
+    #[tokio::test]
+    async fn aliases_that_grow_without_end_are_refused_at_once() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let former = vec![format!("*a{}", level - 1); 9].join(", ");
+            writeln!(text, "a{level}: &a{level} [{former}]").unwrap();
+        }
+        assert!(parse(text.as_bytes(), &AllowedKubeconfig::default()).await.is_err());
     }
 
     #[tokio::test]

@@ -18,6 +18,12 @@ pub enum ActError {
         /// What changed.
         object: String,
     },
+    /// A plan breaks a hard rule: a defect of Roadstead, of which nothing is carried out.
+    #[error("the plan breaks a hard rule and is not carried out, please report this defect: {violations}")]
+    Unsound {
+        /// Which rules, and where.
+        violations: String,
+    },
     /// The system gives no random bytes.
     #[error("no random bytes for an API key: {0}")]
     Random(String),

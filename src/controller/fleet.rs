@@ -10,6 +10,7 @@ use roadstead_planner::{self as planner, Plan, Timestamp};
 
 use super::connections::Connection;
 use super::convert;
+use super::error::ActError;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
 use crate::kube_ext::cache::Key;
 
@@ -32,14 +33,17 @@ impl Fleet {
     }
 
     /// Plans `deployment` and assumes what the plan does. `name` gives a new endpoint its name.
+    ///
+    /// # Errors
+    /// [`ActError::Unsound`] if the plan breaks a hard rule: nothing of it is assumed.
     pub fn plan(
         &self,
         deployment: &planner::Deployment,
         now: Timestamp,
         name: impl Fn(&planner::Placement) -> String,
-    ) -> Plan {
+    ) -> Result<Plan, ActError> {
         let mut inner = self.lock();
-        let plan = planner::plan(&inner.fleet, deployment, now);
+        let plan = sound(&inner.fleet, deployment, planner::plan(&inner.fleet, deployment, now))?;
         inner.fleet.assume(deployment, &plan, name);
         let key = Key::new(&deployment.id.namespace, &deployment.id.name);
         if plan.waits.is_empty() {
@@ -47,7 +51,7 @@ impl Fleet {
         } else {
             inner.unsettled.insert(key);
         }
-        plan
+        Ok(plan)
     }
 
     /// A deployment is no longer planned (gone, being deleted or invalid).
@@ -152,6 +156,61 @@ impl Fleet {
     }
 }
 
+/// The plan, if it breaks no hard rule: what decides is not trusted to have kept them.
+fn sound(fleet: &planner::Fleet, deployment: &planner::Deployment, plan: Plan) -> Result<Plan, ActError> {
+    let violations = planner::lint(fleet, deployment, &plan);
+    if violations.is_empty() {
+        return Ok(plan);
+    }
+    let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    Err(ActError::Unsound { violations: violations.join("; ") })
+}
+
 fn key_of(endpoint: &planner::Endpoint) -> Key {
     Key::new(&endpoint.deployment.namespace, &endpoint.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn request(placement: &Value) -> planner::Deployment {
+        let object: ModelDeployment = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "llama"},
+            "spec": {
+                "serving": {"engine": "custom", "image": "i", "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}]},
+                "placement": placement,
+            },
+        }))
+        .unwrap();
+        convert::deployment(&object, BTreeMap::new()).unwrap()
+    }
+
+    #[test]
+    fn a_plan_that_breaks_a_hard_rule_is_not_carried_out() {
+        let target: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "allowedNamespaces": {},
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
+                            "capacityType": "OnDemand", "hourlyPrice": "40.00", "maxInstances": 1}],
+            },
+        }))
+        .unwrap();
+        let mut fleet = planner::Fleet::new();
+        fleet.upsert_target(planner::Target {
+            state: planner::TargetState::Ready,
+            nodes: None,
+            inventory: planner::Inventory::Answered,
+            ..convert::target(&target, None, None)
+        });
+        let anywhere = request(&json!({}));
+        let plan = planner::plan(&fleet, &anywhere, Timestamp(1_000));
+        assert_eq!(plan.decision, planner::Decision::InitialPlacement);
+        assert!(sound(&fleet, &anywhere, plan.clone()).is_ok());
+        let error = sound(&fleet, &request(&json!({"jurisdictions": ["EU"]})), plan).unwrap_err();
+        assert!(error.to_string().contains("east: a rule of the deployment"), "{error}");
+    }
 }

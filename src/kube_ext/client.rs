@@ -11,6 +11,8 @@ use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
+use crate::text::bounded;
+
 /// The longest a single call may take, from the first byte sent to the last byte read.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -84,20 +86,28 @@ impl CallError {
 }
 
 /// One sentence for people: the server's own message where it sent one, else what the transport said.
-fn describe(error: &kube::Error) -> String {
+///
+/// What a credential plugin printed, and what stands where an object was expected, may be a secret: neither is quoted.
+pub(super) fn describe(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        kube::Error::Api(status) => bounded(&format!("{} ({} {})", status.message, status.code, status.reason)),
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
+            "the answer is not what an API server answers".to_owned()
+        }
         other => {
             let mut text = other.to_string();
             let mut source = std::error::Error::source(other);
             while let Some(inner) = source {
+                if inner.is::<kube::client::AuthError>() {
+                    return "no credentials: what the kubeconfig names to get them failed".to_owned();
+                }
                 let inner_text = inner.to_string();
                 if !text.contains(&inner_text) {
                     text = format!("{text}: {inner_text}");
                 }
                 source = inner.source();
             }
-            text
+            bounded(&text)
         }
     }
 }
@@ -150,8 +160,10 @@ pub fn client(mut config: Config, gate: WriteGate) -> kube::Result<Client> {
     Ok(ClientBuilder::try_from(config)?.with_layer(&GateLayer { gate }).build())
 }
 
-struct GateLayer {
-    gate: WriteGate,
+/// Stops writes while the gate is closed.
+pub struct GateLayer {
+    /// Whether writes are let through.
+    pub gate: WriteGate,
 }
 
 impl<S> Layer<S> for GateLayer {
@@ -163,7 +175,7 @@ impl<S> Layer<S> for GateLayer {
 }
 
 /// A client service that lets reads through and stops writes while the gate is closed.
-struct Gated<S> {
+pub struct Gated<S> {
     inner: S,
     gate: WriteGate,
 }
@@ -187,5 +199,29 @@ where
         } else {
             Either::Right(ready(Err(NotLeader.into())))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_quoted() {
+        let error = serde_json::from_str::<u32>("\"canary\"").unwrap_err();
+        assert!(error.to_string().contains("canary"));
+        let error = CallError::Kube { call: "get secret", source: Box::new(kube::Error::SerdeError(error)) };
+        assert_eq!(error.to_string(), "get secret: the answer is not what an API server answers");
+        let error = String::from_utf8(b"canary\xff".to_vec()).unwrap_err();
+        let error = CallError::Kube { call: "get secret", source: Box::new(kube::Error::FromUtf8(error)) };
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn what_a_credential_plugin_printed_is_not_quoted() {
+        let error = kube::Error::Auth(kube::client::AuthError::AuthExec("canary".to_owned()));
+        let error = kube::Error::Service(error.into());
+        let error = CallError::Kube { call: "get", source: Box::new(error) };
+        assert!(error.to_string().contains("no credentials") && !error.to_string().contains("canary"), "{error}");
     }
 }

@@ -11,15 +11,20 @@ use kube::runtime::{WatchStreamExt, watcher as watch_stream};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::cache::{Cache, Change, Key};
+use super::cache::{Cache, Change, Key, Part};
+use super::client::describe;
+use crate::text::bounded;
 
-/// Watches `api` for ever, keeps `cache` up to date and tells `on_change` of every change that is news.
+/// Watches `api`, which shows `part` of a kind, for ever; keeps `cache` up to date and tells `on_change` of every change
+/// that is news.
 ///
-/// Errors of the watch are logged and tried again with backoff. An object that cannot be read is logged, and its last
+/// Errors of the watch are logged and tried again with backoff. One namespace that the server refuses to show is marked
+/// so in the cache, for it must not keep the others waiting. An object that cannot be read is logged, and its last
 /// good state kept: one bad object stops neither the watch nor another object. `prune` drops what need not be kept.
 pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
+    part: Part,
     cache: Arc<Cache<K>>,
     prune: fn(&mut K),
     on_change: impl Fn(Change<K>) + Send + 'static,
@@ -32,15 +37,43 @@ pub async fn watch<K>(
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
-            Ok(event) => handle(&kind, event, &cache, prune, &on_change),
-            Err(error) => tracing::warn!(kind, %error, "watch interrupted; trying again"),
+            Ok(event) => handle(&kind, event, &part, &cache, prune, &on_change),
+            Err(error) => {
+                if part != Part::Everything && is_forbidden(&error) {
+                    cache.refuse(&part);
+                }
+                tracing::warn!(kind, %part, error = told(&error), "watch interrupted; trying again");
+            }
         }
+    }
+}
+
+/// What went wrong, without what stood where an object was expected.
+fn told(error: &watcher::Error) -> String {
+    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(error) | WatchFailed(error) | WatchStartFailed(error) => describe(error),
+        other => bounded(&other.to_string()),
+    }
+}
+
+/// Whether the server refused for lack of rights.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    use kube::Error::Api;
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(Api(status))
+        | WatchStartFailed(Api(status))
+        | WatchFailed(Api(status))
+        | WatchError(status) => status.code == 403,
+        _ => false,
     }
 }
 
 fn handle<K>(
     kind: &str,
     event: Event<DeserializeGuard<K>>,
+    part: &Part,
     cache: &Cache<K>,
     prune: fn(&mut K),
     on_change: &impl Fn(Change<K>),
@@ -48,8 +81,8 @@ fn handle<K>(
     K: Resource + Clone,
 {
     match event {
-        Event::Init => cache.begin_listing(),
-        Event::InitDone => cache.end_listing().into_iter().for_each(on_change),
+        Event::Init => cache.begin_listing(part),
+        Event::InitDone => cache.end_listing(part).into_iter().for_each(on_change),
         Event::Apply(guarded) | Event::InitApply(guarded) => match guarded.0 {
             Ok(mut object) => {
                 object.managed_fields_mut().clear();
@@ -61,16 +94,59 @@ fn handle<K>(
             Err(invalid) => {
                 let key =
                     Key::new(invalid.metadata.namespace.unwrap_or_default(), invalid.metadata.name.unwrap_or_default());
-                tracing::warn!(kind, object = %key, error = invalid.error, "object cannot be read; its last good state is kept");
-                cache.keep(key);
+                let error = bounded(&invalid.error);
+                tracing::warn!(kind, object = %key, error, "object cannot be read; its last good state is kept");
+                cache.keep(&key);
             }
         },
         Event::Delete(guarded) => {
-            if let Ok(object) = guarded.0
-                && let Some(change) = cache.delete(&object)
-            {
+            let gone = guarded.0.as_ref().map_or_else(|invalid| &invalid.metadata, |object| object.meta());
+            if let Some(change) = cache.delete(gone) {
                 on_change(change);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
+    use kube::core::error_boundary::InvalidObject;
+
+    use super::*;
+
+    fn metadata(version: &str) -> ObjectMeta {
+        ObjectMeta {
+            name: Some("a".to_owned()),
+            uid: Some("1".to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn unreadable(version: &str) -> DeserializeGuard<ConfigMap> {
+        DeserializeGuard(Err(InvalidObject { error: "unknown variant".to_owned(), metadata: metadata(version) }))
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_its_last_good_state_until_it_is_deleted() {
+        let cache = Cache::default();
+        let readable = ConfigMap { metadata: metadata("10"), ..ConfigMap::default() };
+        let heard = std::cell::RefCell::new(Vec::new());
+        let on_change = |change: Change<ConfigMap>| heard.borrow_mut().push(matches!(change, Change::Deleted(_)));
+        handle(
+            "ConfigMap",
+            Event::Apply(DeserializeGuard(Ok(readable))),
+            &Part::Everything,
+            &cache,
+            |_| {},
+            &on_change,
+        );
+        handle("ConfigMap", Event::Apply(unreadable("11")), &Part::Everything, &cache, |_| {}, &on_change);
+        assert_eq!(cache.len(), 1);
+        handle("ConfigMap", Event::Delete(unreadable("12")), &Part::Everything, &cache, |_| {}, &on_change);
+        assert!(cache.is_empty());
+        assert_eq!(*heard.borrow(), [false, true]);
     }
 }

@@ -4,9 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::kube_ext::client::CallError;
-
-/// Messages of providers are cut to this many bytes before they reach a status.
-pub const MAX_MESSAGE_BYTES: usize = 512;
+use crate::text::bounded;
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub enum ErrorClass {
     Unauthorized,
     /// The thing, or what it stands in, is not there.
     NotFound,
-    /// Somebody else's thing has the name, or the thing changed in between.
+    /// Somebody else's thing has the name.
     Conflict,
     /// A defect of Roadstead.
     Bug,
@@ -87,22 +85,11 @@ fn class_of(error: &CallError) -> ErrorClass {
         403 if status.message.contains("exceeded quota") => ErrorClass::QuotaExceeded,
         401 | 403 => ErrorClass::Unauthorized,
         404 => ErrorClass::NotFound,
-        409 => ErrorClass::Conflict,
         400 | 413 | 422 => ErrorClass::Invalid,
         429 => ErrorClass::Throttled { after: retry_after.map(|after| Duration::from_secs(u64::from(after))) },
+        // A 409 too: it was changed or made in between, and the next look shows by whom.
         _ => ErrorClass::Transient,
     }
-}
-
-/// Cuts a message at [`MAX_MESSAGE_BYTES`] and takes out line breaks and control characters.
-#[must_use]
-pub fn bounded(message: &str) -> String {
-    let clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() <= MAX_MESSAGE_BYTES {
-        return clean;
-    }
-    let end = clean.floor_char_boundary(MAX_MESSAGE_BYTES - '…'.len_utf8());
-    format!("{}…", clean.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -123,12 +110,7 @@ mod tests {
         assert_eq!(refused(422, "spec.replicas: Invalid value"), ErrorClass::Invalid);
         assert_eq!(refused(429, "slow down"), ErrorClass::Throttled { after: None });
         assert_eq!(refused(503, "etcd"), ErrorClass::Transient);
+        assert_eq!(refused(409, "the object has been modified"), ErrorClass::Transient);
         assert_eq!(class_of(&CallError::Timeout { call: "get" }), ErrorClass::Transient);
-    }
-
-    #[test]
-    fn messages_are_one_line_and_bounded() {
-        assert_eq!(bounded("a\nb\u{1b}[31m"), "a b [31m");
-        assert!(bounded(&"ä".repeat(1000)).len() <= MAX_MESSAGE_BYTES);
     }
 }

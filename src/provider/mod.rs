@@ -5,10 +5,14 @@
 //! [`Provider::observe`] with [`Progress::Starting`] for as long as it takes, and a refusal that arrives late (no
 //! capacity, quota) comes as [`Present::trouble`] with its class.
 
+pub mod discreet;
 pub mod error;
 pub mod kubernetes;
 pub mod metered;
 pub mod probe;
+pub mod simulated;
+pub mod template_hash;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,57 +21,10 @@ use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use roadstead_planner as planner;
 
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, ServingTarget};
-pub use error::{ErrorClass, ProviderError, bounded};
-
-/// An API key or another value that must never be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Redacted(String);
-
-impl Redacted {
-    /// Wraps `value`.
-    #[must_use]
-    pub fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value itself, for the place that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Redacted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-/// The data of one Secret that a deployment names, by key.
-pub type SecretData = BTreeMap<String, k8s_openapi::ByteString>;
-
-/// Everything a driver needs to make an endpoint what it should be.
-#[derive(Clone)]
-pub struct Wanted {
-    /// The record of the decision.
-    pub endpoint: Arc<InferenceEndpoint>,
-    /// The target as it is declared now.
-    pub target: Arc<ServingTarget>,
-    /// The endpoint's own API key.
-    pub api_key: Redacted,
-    /// The tenant's Secrets that the endpoint's template names, by Secret name.
-    pub secrets: Arc<BTreeMap<String, Secret>>,
-}
-
-/// A tenant's Secret, as read for copying.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
-    /// Its Kubernetes type, such as `Opaque`.
-    pub kind: String,
-    /// Its data.
-    pub data: SecretData,
-}
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint};
+use crate::cluster::address::Reach;
+pub use error::{ErrorClass, ProviderError};
+pub use wanted::{Redacted, Secret, SecretData, Wanted};
 
 /// What a provider shows of one endpoint.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,6 +141,24 @@ pub enum Claim {
     },
 }
 
+/// Takes one step of removing an endpoint from the place with the identity `pinned`, where it was made.
+///
+/// # Errors
+/// Any [`ProviderError`]; `Transient` where the place that says that it is gone turns out to be another one.
+pub async fn remove_from(
+    provider: &dyn Provider,
+    endpoint: &InferenceEndpoint,
+    pinned: &str,
+) -> Result<Removal, ProviderError> {
+    let removal = provider.remove(endpoint).await?;
+    // The identity is asked for after the answer: an address may lead elsewhere from one moment to the next.
+    if removal == Removal::Gone && provider.identity().await? != pinned {
+        let message = "the place that says that it is gone is not the one where it was made; nothing is read as gone";
+        return Err(ProviderError::new(ErrorClass::Transient, message));
+    }
+    Ok(removal)
+}
+
 /// One place that serves models: a cluster, or one (provider, account, region).
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -209,6 +184,11 @@ pub trait Provider: Send + Sync {
     /// The newest facts; `None` until everything has been listed once.
     fn facts(&self) -> Option<Arc<Facts>>;
 
+    /// Where the addresses of its endpoints may lead: `usual`, unless it is not the place that names their hosts.
+    fn reach(&self, usual: Reach) -> Reach {
+        usual
+    }
+
     /// What is there of the wanted endpoint.
     ///
     /// # Errors
@@ -226,6 +206,15 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// Any [`ProviderError`].
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError>;
+
+    /// Removes something that [`facts`](Self::facts) showed and that no record names, if it is still the very thing that
+    /// was found; called until it answers [`Removal::Gone`].
+    ///
+    /// A removal that is cut off half-way leaves the thing to be found again.
+    ///
+    /// # Errors
+    /// `Conflict` where the name belongs to another thing now, else any [`ProviderError`].
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError>;
 
     /// The API key of an endpoint that exists there already; `None` if there is none.
     ///

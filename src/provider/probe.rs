@@ -1,6 +1,5 @@
 //! Asks an endpoint the way a client does: does it list the model to who has the key, and refuse who has not?
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,14 +8,20 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
-use super::{ErrorClass, ProviderError, Redacted, bounded};
+use super::{ErrorClass, ProviderError, Redacted};
+use crate::cluster::address::{Reach, connect};
+use crate::text::bounded;
 
 /// The longest that one question may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer answers are not read: what an endpoint returns is untrusted.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Nor are longer headers.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Models that a message names.
+const MAX_NAMED: usize = 5;
 
 /// What an endpoint answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,22 +60,21 @@ struct ModelEntry {
     id: String,
 }
 
-/// Asks the endpoint at `url` for `model`, once with its key and once without.
-pub async fn ask(url: &str, api_key: &Redacted, model: &str) -> Answer {
-    match tokio::time::timeout(TIMEOUT, question(url, api_key, model, may_be_asked)).await {
+/// Asks the endpoint at `url`, if `reach` lets it, for `model`: once with its key and once without.
+pub async fn ask(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Answer {
+    ask_within(TIMEOUT, url, api_key, model, reach).await
+}
+
+async fn ask_within(limit: Duration, url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Answer {
+    match tokio::time::timeout(limit, question(url, api_key, model, reach)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Answer::Unreachable { message: error.message },
-        Err(_) => Answer::Unreachable { message: format!("{url} did not answer within {} s", TIMEOUT.as_secs()) },
+        Err(_) => Answer::Unreachable { message: format!("{url} did not answer within {} s", limit.as_secs()) },
     }
 }
 
-async fn question(
-    url: &str,
-    api_key: &Redacted,
-    model: &str,
-    allowed: fn(IpAddr) -> bool,
-) -> Result<Answer, ProviderError> {
-    let (status, body) = get(url, Some(api_key), allowed).await?;
+async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Result<Answer, ProviderError> {
+    let (status, body) = get(url, Some(api_key), reach).await?;
     if status != StatusCode::OK {
         let message = format!("{url}/v1/models answered {} with the key", status.as_u16());
         return Ok(Answer::Unreachable { message });
@@ -79,77 +83,53 @@ async fn question(
         return Ok(Answer::ModelNotListed { message: format!("{url}/v1/models is not a list of models") });
     };
     if !list.data.iter().any(|entry| entry.id == model) {
-        let listed: Vec<&str> = list.data.iter().map(|entry| entry.id.as_str()).take(5).collect();
+        let listed: Vec<&str> = list.data.iter().map(|entry| entry.id.as_str()).take(MAX_NAMED).collect();
         let message = format!("{url}/v1/models lists {:?}, not {model:?}", listed.join(", "));
-        return Ok(Answer::ModelNotListed { message: bounded(&message) });
+        return Ok(Answer::ModelNotListed { message: bounded(&api_key.conceal(&message)) });
     }
-    let (status, _) = get(url, None, allowed).await?;
+    let (status, _) = get(url, None, reach).await?;
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-        _ => Ok(Answer::NotProtected),
+        status if status.is_success() => Ok(Answer::NotProtected),
+        status => {
+            let message = format!("{url}/v1/models answered {} without the key, not 401", status.as_u16());
+            Ok(Answer::Unreachable { message })
+        }
     }
 }
 
 /// One GET of the list of models. Redirects are not followed.
-async fn get(
-    url: &str,
-    api_key: Option<&Redacted>,
-    allowed: fn(IpAddr) -> bool,
-) -> Result<(StatusCode, Bytes), ProviderError> {
+async fn get(url: &str, api_key: Option<&Redacted>, reach: Reach) -> Result<(StatusCode, Bytes), ProviderError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         ProviderError::new(ErrorClass::Transient, format!("{url}: {what}: {error}"))
     };
     let uri: Uri = format!("{url}/v1/models").parse().map_err(|error| failed("not a URL", &error))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(80);
-    let stream = connect(url, &host, port, allowed).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+    let stream = connect(&host, port, reach).await.map_err(|error| failed("cannot connect", &error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_buf_size(MAX_HEADER_BYTES)
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| failed("cannot speak HTTP", &error))?;
-    let driver = tokio::spawn(connection);
+    // Ends with this question, also where it is given up half-way.
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
     let mut request = Request::get(uri.path()).header(HOST, format!("{host}:{port}"));
     if let Some(key) = api_key {
         request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| failed("cannot ask", &error))?;
-    let response = sender.send_request(request).await.map_err(|error| failed("no answer", &error));
-    let result = match response {
-        Ok(response) => {
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
-            body.map(|body| (status, body.to_bytes())).map_err(|error| failed("cannot read the answer", &error))
-        }
-        Err(error) => Err(error),
-    };
-    driver.abort();
-    result
-}
-
-/// Connects to the first address of `host` that may be asked.
-async fn connect(url: &str, host: &str, port: u16, allowed: fn(IpAddr) -> bool) -> Result<TcpStream, ProviderError> {
-    let failed = |message: String| ProviderError::new(ErrorClass::Transient, format!("{url}: {message}"));
-    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|error| failed(error.to_string()))?;
-    let Some(address) = addresses.into_iter().find(|address| allowed(address.ip())) else {
-        return Err(failed("its address is loopback or link-local, which is not asked".to_owned()));
-    };
-    TcpStream::connect(address).await.map_err(|error| failed(format!("cannot connect: {error}")))
-}
-
-/// An address that a member gives must not lead to the operator itself or to a cloud's metadata service.
-fn may_be_asked(address: IpAddr) -> bool {
-    let v4 = |address: Ipv4Addr| !address.is_loopback() && !address.is_link_local() && !address.is_unspecified();
-    match address {
-        IpAddr::V4(address) => v4(address),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => v4(mapped),
-            None => !address.is_loopback() && !address.is_unicast_link_local() && !address.is_unspecified(),
-        },
-    }
+    let response = sender.send_request(request).await.map_err(|error| failed("no answer", &error))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
+    body.map(|body| (status, body.to_bytes())).map_err(|error| failed("cannot read the answer", &error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::address;
     use axum::Router;
     use axum::http::HeaderMap;
     use axum::routing::get as on_get;
@@ -164,7 +144,7 @@ mod tests {
 
     async fn asked(answer: fn(HeaderMap) -> (StatusCode, String)) -> Answer {
         let url = serve(answer).await;
-        question(&url, &Redacted::new("rs-key".to_owned()), "llama", |_| true).await.unwrap()
+        question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap()
     }
 
     fn list(model: &str) -> String {
@@ -192,19 +172,78 @@ mod tests {
         assert!(matches!(answer, Answer::ModelNotListed { .. }));
         let answer = asked(|_| (StatusCode::BAD_GATEWAY, String::new())).await;
         assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("502")), "{answer:?}");
+        let busy = |headers: HeaderMap| match guarded(&headers, list("llama")) {
+            (StatusCode::UNAUTHORIZED, body) => (StatusCode::SERVICE_UNAVAILABLE, body),
+            answer => answer,
+        };
+        let answer = asked(busy).await;
+        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("503")), "{answer:?}");
         let url = serve(|headers| guarded(&headers, "x".repeat(2 * MAX_BODY_BYTES))).await;
-        let error = question(&url, &Redacted::new("rs-key".to_owned()), "llama", |_| true).await.unwrap_err();
+        let error = question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap_err();
         assert!(error.message.contains("cannot read the answer"), "{error}");
+    }
+
+    /// A server that answers every connection with these bytes and then says nothing more.
+    async fn say(bytes: Vec<u8>) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, &bytes).await;
+                open.push(stream);
+            }
+        });
+        format!("http://{address}")
+    }
+
+    async fn failure(url: &str) -> String {
+        question(url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap_err().message
     }
 
     #[tokio::test]
     async fn the_operator_itself_and_metadata_services_are_not_asked() {
-        for address in ["127.0.0.1", "169.254.169.254", "::1", "fe80::1", "::ffff:127.0.0.1", "0.0.0.0"] {
-            assert!(!may_be_asked(address.parse().unwrap()), "{address}");
-        }
-        assert!(may_be_asked("10.0.0.1".parse().unwrap()));
         let url = serve(|_| (StatusCode::OK, String::new())).await;
-        let answer = ask(&url, &Redacted::new("rs-key".to_owned()), "llama").await;
-        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("loopback")), "{answer:?}");
+        for url in [url.clone(), url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), url.replace("127.0.0.1", "0x7f.1")] {
+            let answer = ask(&url, &Redacted::new("rs-key".to_owned()), "llama", address::elsewhere).await;
+            assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("loopback")), "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed() {
+        let url =
+            say(b"HTTP/1.1 307 x\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+        let answer = question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap();
+        assert_eq!(answer, Answer::Unreachable { message: format!("{url}/v1/models answered 307 with the key") });
+    }
+
+    #[tokio::test]
+    async fn headers_without_end_are_not_read() {
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(2 * MAX_HEADER_BYTES));
+        assert!(failure(&say(long.into_bytes()).await).await.contains("no answer"));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1000));
+        assert!(failure(&say(many.into_bytes()).await).await.contains("no answer"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_ends_is_given_up() {
+        let key = Redacted::new("rs-key".to_owned());
+        for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"] {
+            let url = say(begun.as_bytes().to_vec()).await;
+            let answer = ask_within(Duration::from_millis(50), &url, &key, "llama", address::anywhere).await;
+            assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("within")), "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_listed_is_told_in_one_bounded_line() {
+        let answer = asked(|headers| {
+            let names: Vec<String> = (0..100).map(|_| format!("{{\"id\":\"{}\\n\"}}", "é".repeat(1000))).collect();
+            guarded(&headers, format!("{{\"data\":[{}]}}", names.join(",")))
+        })
+        .await;
+        let Answer::ModelNotListed { message } = answer else { panic!("{answer:?}") };
+        assert!(message.len() <= crate::text::MAX_BYTES && !message.contains('\n'), "{message}");
     }
 }

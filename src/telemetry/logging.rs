@@ -17,15 +17,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// kube logs every refused call as an error; the caller knows better whether it is one.
-const QUIET: &str = "kube_client::client::builder=off";
+/// kube's client logs whole answers that it cannot read, Secrets included, and every refused call as an error.
+const QUIET: &str = "kube_client::client=off";
 
 /// Starts logging to standard error. `filter` is a level, or directives such as `info,roadstead=debug`.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging was started before.
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+    let filter = EnvFilter::try_new(format!("{filter},{QUIET}"))
         .with_context(|| format!("{filter:?} is not a log filter (--log); try info, debug or info,roadstead=debug"))?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {

@@ -1,6 +1,7 @@
 //! What users do with kubectl.
 
 use anyhow::ensure;
+use roadstead_ground::ground::SYSTEM;
 use serde_json::json;
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment};
@@ -14,6 +15,9 @@ pub fn kubectl_behaves(stage: &Stage) -> anyhow::Result<()> {
     applied_again(stage, &manifest)?;
 
     ensure!(hub.kubectl(&["explain", "mdep.spec.placement.jurisdictions"])?.contains("jurisdictions"));
+    // In a full run it is up for more than a minute: long enough for a kubelet to take the logs of others for rubbish.
+    let logs = hub.kubectl(&["logs", "-n", SYSTEM, "-l", "app.kubernetes.io/name=roadstead", "--tail=-1"])?;
+    ensure!(logs.contains("waiting for the lease") && logs.contains("leading"), "{logs}");
     let wide = hub.kubectl(&["get", "mdep", "-n", TEAM, "-o", "wide"])?;
     for column in ["READY", "TARGET", "REGION", "REPLICAS", "COST/H", "AGE", "REASON", "MODEL"] {
         ensure!(wide.contains(column), "no column {column}:\n{wide}");

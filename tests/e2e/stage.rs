@@ -114,6 +114,13 @@ impl Stage {
         self.ground.hub.kubectl(&args).map(drop)
     }
 
+    /// Asks the operator to look at a deployment of the team now, as its users may.
+    pub fn look_again(&self, name: &str) -> anyhow::Result<()> {
+        let value = self.deployment(name)?["metadata"]["resourceVersion"].to_string();
+        let change = json!({"metadata": {"annotations": {"roadstead.dev/requestedAt": value}}});
+        self.edit(name, &change)
+    }
+
     /// A deployment of the team as it is.
     pub fn deployment(&self, name: &str) -> anyhow::Result<Value> {
         self.ground.get("mdep", TEAM, name)

@@ -28,14 +28,13 @@ impl Fleet {
                     self.upsert_endpoint(endpoint);
                 }
                 Action::Keep(keep) => self.change(deployment, &keep.endpoint, |endpoint| {
-                    let told = (endpoint.replicas, endpoint.resources);
+                    // What it is told anew is not what serves until facts say so.
+                    endpoint.ready &= !keep.tells_anew(endpoint, deployment);
                     endpoint.replicas = keep.replicas;
                     endpoint.priority = deployment.priority;
                     if keep.pods == PodFields::FollowSpec {
                         endpoint.resources = deployment.resources;
                     }
-                    // What it is told anew is not what serves until facts say so.
-                    endpoint.ready &= told == (endpoint.replicas, endpoint.resources);
                 }),
                 Action::Drain { endpoint, deadline, .. } => {
                     let state = EndpointState::Draining { deadline: *deadline };

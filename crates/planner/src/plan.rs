@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::DeploymentId;
-use crate::endpoint::Found;
+use crate::deployment::{Deployment, DeploymentId};
+use crate::endpoint::{Endpoint, Found};
 use crate::money::MicroDollars;
 use crate::report::Report;
 use crate::resources::{Accelerator, Size};
@@ -90,6 +90,15 @@ pub struct Keep {
     pub hourly_cost: Option<MicroDollars>,
     /// What is wrong with its place, most important first; empty if nothing is.
     pub findings: Vec<Finding>,
+}
+
+impl Keep {
+    /// Whether `endpoint` is told something new by this, so that what serves is not yet what is wanted.
+    #[must_use]
+    pub fn tells_anew(&self, endpoint: &Endpoint, deployment: &Deployment) -> bool {
+        let follows = self.pods == PodFields::FollowSpec;
+        self.replicas != endpoint.replicas || (follows && endpoint.resources != deployment.resources)
+    }
 }
 
 /// Whether the pod fields of an endpoint follow the spec.
@@ -242,6 +251,8 @@ pub enum Removal {
     CapacityExhausted,
     /// It was to take over and did not become ready in time.
     StartupTimeout,
+    /// Something that is not ours has its name there.
+    NameConflict,
     /// It never was ready, and its target cannot be used any more.
     TargetNotReady,
     /// It never was ready, and a rule now forbids its place.
@@ -265,6 +276,7 @@ impl Removal {
             Self::Superfluous => "Superfluous",
             Self::CapacityExhausted => "CapacityExhausted",
             Self::StartupTimeout => "StartupTimeout",
+            Self::NameConflict => "NameConflict",
             Self::TargetNotReady => "TargetNotReady",
             Self::PolicyViolated => "PolicyViolated",
             Self::SpecChanged => "SpecChanged",

@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt};
 
 use super::memory::{Inputs, Memory};
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
-use crate::controller::context::Context;
+use crate::controller::context::{Context, requested_at};
 use crate::controller::error::ActError;
 use crate::controller::hub;
 use crate::kube_ext::cache::Key;
@@ -21,6 +21,8 @@ use crate::provider::{Provider, Redacted, Secret};
 
 /// Random bytes in an API key: 256 bits.
 const KEY_BYTES: usize = 32;
+/// All that the Secrets of one endpoint may hold together: what reaches an environment is far smaller.
+const MAX_SECRET_BYTES: usize = 512 * 1024;
 
 /// Something that the endpoint needs is not there, and only the user can bring it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +45,8 @@ pub async fn gather(
 ) -> Result<Result<Inputs, Missing>, ActError> {
     let key = Key::of(endpoint.as_ref());
     let generation = endpoint.metadata.generation.unwrap_or_default();
-    if let Some(inputs) = memory.inputs(&key, generation) {
+    let requested_at = context.deployment_of(endpoint).and_then(|deployment| requested_at(&deployment).cloned());
+    if let Some(inputs) = memory.inputs(&key, generation, requested_at.as_ref()) {
         return Ok(Ok(inputs));
     }
     let secrets = match read_secrets(context, endpoint).await? {
@@ -54,7 +57,7 @@ pub async fn gather(
         Ok(api_key) => api_key,
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { generation, read_at: Instant::now(), api_key, secrets };
+    let inputs = Inputs { generation, requested_at, read_at: Instant::now(), api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }
@@ -66,13 +69,24 @@ async fn read_secrets(
     let namespace = endpoint.namespace().unwrap_or_default();
     let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &namespace);
     let mut secrets = BTreeMap::new();
+    let mut left = MAX_SECRET_BYTES;
     for name in endpoint.spec.secret_names() {
         let Some(secret) = call_opt("get secret", api.get(&name)).await? else {
             let message = format!("Secret {namespace}/{name}, which the deployment names, does not exist; create it");
             return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
         };
+        let data = secret.data.unwrap_or_default();
+        left = left.saturating_sub(data.iter().map(|(key, value)| key.len() + value.0.len()).sum());
+        if left == 0 {
+            let message = format!(
+                "the Secrets that the deployment names hold more than {} KiB together (at {namespace}/{name}); name \
+                 smaller ones",
+                MAX_SECRET_BYTES / 1024
+            );
+            return Ok(Err(Missing { reason: reasons::SECRET_TOO_LARGE, message }));
+        }
         let kind = secret.type_.unwrap_or_else(|| "Opaque".to_owned());
-        secrets.insert(name, Secret { kind, data: secret.data.unwrap_or_default() });
+        secrets.insert(name, Secret { kind, data });
     }
     if let Some((name, key)) = endpoint
         .spec

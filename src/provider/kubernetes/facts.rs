@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::found::found;
 use super::nodes::planner_nodes;
 use crate::api::v1alpha1::names;
-use crate::kube_ext::cache::{Cache, Change};
+use crate::kube_ext::cache::{Cache, Change, Part};
 use crate::kube_ext::watch::watch;
 use crate::provider::{Facts, Listener, ProviderEvent};
 
@@ -28,6 +28,7 @@ const PAGE: u32 = 500;
 
 /// The watched state of one member. Dropping it ends the watches.
 pub struct Watched {
+    namespace: String,
     nodes: Arc<Cache<Node>>,
     pods: Arc<Cache<Pod>>,
     deployments: Arc<Cache<Deployment>>,
@@ -44,6 +45,7 @@ impl Watched {
     /// Starts the watches of the member behind `client`, for endpoints of `install_id` in `namespace`.
     pub fn start(client: &Client, namespace: &str, install_id: &str, listener: Listener) -> (Arc<Self>, Watches) {
         let watched = Arc::new(Self {
+            namespace: namespace.to_owned(),
             nodes: Arc::default(),
             pods: Arc::default(),
             deployments: Arc::default(),
@@ -52,7 +54,7 @@ impl Watched {
         });
         let mut tasks = JoinSet::new();
         watched.watch_nodes(client, &mut tasks);
-        watched.watch_pods(client, &mut tasks, Arc::clone(&listener));
+        watched.watch_pods(client, namespace, &mut tasks, Arc::clone(&listener));
         watched.watch_deployments(client, namespace, install_id, &mut tasks, Arc::clone(&listener));
         tasks.spawn(Arc::clone(&watched).keep_facts(listener));
         (watched, Watches { _tasks: tasks })
@@ -67,20 +69,21 @@ impl Watched {
                 changed.notify_one();
             }
         };
-        tasks.spawn(watch(api, pages(), Arc::clone(&self.nodes), prune_node, on_change));
+        tasks.spawn(watch(api, pages(), Part::Everything, Arc::clone(&self.nodes), prune_node, on_change));
     }
 
-    fn watch_pods(&self, client: &Client, tasks: &mut JoinSet<()>, listener: Listener) {
+    fn watch_pods(&self, client: &Client, namespace: &str, tasks: &mut JoinSet<()>, listener: Listener) {
         let changed = Arc::clone(&self.changed);
+        let namespace = namespace.to_owned();
         let api: Api<DeserializeGuard<Pod>> = Api::all(client.clone());
         let on_change = move |change: Change<Pod>| {
             let (Change::Upserted { new: pod, .. } | Change::Deleted(pod)) = &change;
-            if let Some(endpoint) = pod.labels().get(names::LABEL_ENDPOINT) {
-                listener(ProviderEvent::Endpoint(endpoint.clone()));
+            if let Some(endpoint) = endpoint_of(pod, &namespace) {
+                listener(ProviderEvent::Endpoint(endpoint.to_owned()));
             }
             changed.notify_one();
         };
-        tasks.spawn(watch(api, pages(), Arc::clone(&self.pods), prune_pod, on_change));
+        tasks.spawn(watch(api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
     }
 
     fn watch_deployments(
@@ -99,7 +102,7 @@ impl Watched {
             listener(ProviderEvent::Endpoint(new.name_any()));
             changed.notify_one();
         };
-        tasks.spawn(watch(api, config, Arc::clone(&self.deployments), |_| {}, on_change));
+        tasks.spawn(watch(api, config, Part::Everything, Arc::clone(&self.deployments), |_| {}, on_change));
     }
 
     async fn keep_facts(self: Arc<Self>, listener: Listener) {
@@ -126,8 +129,8 @@ impl Watched {
         let mut bound: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
         for pod in pods.iter().filter(|pod| !super::pods::is_over(pod)) {
             let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-            if let (Some(endpoint), Some(node)) = (pod.labels().get(names::LABEL_ENDPOINT), node) {
-                *bound.entry(endpoint.clone()).or_default().entry(node).or_default() += 1;
+            if let (Some(endpoint), Some(node)) = (endpoint_of(pod, &self.namespace), node) {
+                *bound.entry(endpoint.to_owned()).or_default().entry(node).or_default() += 1;
             }
         }
         let found = self.deployments.list().iter().filter_map(|deployment| found(deployment)).collect();
@@ -146,9 +149,15 @@ impl Watched {
 
     /// The pods of one endpoint as last seen.
     pub fn pods_of(&self, endpoint: &str) -> Vec<Arc<Pod>> {
-        let ours = |pod: &Arc<Pod>| pod.labels().get(names::LABEL_ENDPOINT).is_some_and(|name| name == endpoint);
+        let ours = |pod: &Arc<Pod>| endpoint_of(pod, &self.namespace) == Some(endpoint);
         self.pods.list().into_iter().filter(ours).collect()
     }
+}
+
+/// The endpoint that a pod serves. Anybody may put our labels on a pod, but only ours are in our namespace.
+fn endpoint_of<'a>(pod: &'a Pod, namespace: &str) -> Option<&'a str> {
+    let ours = pod.metadata.namespace.as_deref() == Some(namespace);
+    pod.labels().get(names::LABEL_ENDPOINT).filter(|_| ours).map(String::as_str)
 }
 
 fn pages() -> watcher::Config {
@@ -200,4 +209,21 @@ fn prune_pod(pod: &mut Pod) {
         .status
         .take()
         .map(|status| k8s_openapi::api::core::v1::PodStatus { phase: status.phase, ..Default::default() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_of_another_namespace_speaks_for_no_endpoint() {
+        let pod = |namespace: &str| -> Pod {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "p", "namespace": namespace, "labels": {names::LABEL_ENDPOINT: "llama"}},
+            }))
+            .unwrap()
+        };
+        assert_eq!(endpoint_of(&pod("roadstead"), "roadstead"), Some("llama"));
+        assert_eq!(endpoint_of(&pod("else"), "roadstead"), None);
+    }
 }

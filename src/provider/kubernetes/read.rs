@@ -42,7 +42,7 @@ pub fn observation(
         template_digest: desired.digest,
         replicas: status.replicas.unwrap_or(0),
         ready_replicas: status.ready_replicas.unwrap_or(0),
-        url: url(survey.service.as_ref(), wanted, watched),
+        url: url(survey.service.as_ref(), site.namespace, wanted, watched),
         trouble: trouble(survey, wanted, watched, &progress),
         progress,
     })))
@@ -75,7 +75,7 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
         return None;
     }
     let pods = watched.pods_of(&wanted.endpoint.name_any());
-    let trouble = pods::trouble(pods.iter().map(AsRef::as_ref));
+    let trouble = pods::trouble(pods.iter().map(AsRef::as_ref)).or_else(|| pods::refused(survey.deployment.as_ref()?));
     let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
     let waits_for_itself = trouble.as_ref().is_none_or(|trouble| trouble.reason == Trouble::UNSCHEDULABLE);
     if survey.rollout() == Rollout::InPlace && waits_for_itself && (ending || trouble.is_none()) {
@@ -94,23 +94,23 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
 }
 
 /// The address that clients use.
-fn url(service: Option<&Service>, wanted: &Wanted, watched: &Watched) -> Option<String> {
+fn url(service: Option<&Service>, namespace: &str, wanted: &Wanted, watched: &Watched) -> Option<String> {
     let service = service?;
-    let spec = service.spec.as_ref()?;
-    let port = spec.ports.as_ref()?.first()?;
+    // What the member says chooses neither a name nor a port that we know ourselves.
+    let port = wanted.endpoint.spec.template.port;
     let expose = wanted.target.spec.kubernetes.as_ref()?.expose.type_;
     match expose {
-        ExposeType::ClusterIP => {
-            Some(format!("http://{}.{}.svc:{}", service.name_any(), service.namespace()?, port.port))
-        }
+        ExposeType::ClusterIP => Some(format!("http://{}.{namespace}.svc:{port}", wanted.endpoint.name_any())),
         ExposeType::NodePort => {
             let host = node_address(wanted, watched)?;
-            Some(format!("http://{}:{}", bracketed(&host), port.node_port?))
+            let ports = service.spec.as_ref()?.ports.as_ref()?;
+            let node_port = u16::try_from(ports.first()?.node_port?).ok().filter(|port| *port > 0)?;
+            Some(format!("http://{}:{node_port}", bracketed(&host)))
         }
         ExposeType::LoadBalancer => {
             let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
             let host = ingress.hostname.clone().or_else(|| ingress.ip.clone()).filter(|host| is_host(host))?;
-            Some(format!("http://{}:{}", bracketed(&host), port.port))
+            Some(format!("http://{}:{port}", bracketed(&host)))
         }
     }
 }

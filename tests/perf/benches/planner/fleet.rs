@@ -62,12 +62,14 @@ pub fn facts_arrive(fleet: &mut Fleet, target: Target, found: Vec<Found>) {
 pub fn found(endpoint: &Endpoint) -> Found {
     Found {
         name: endpoint.name.clone(),
+        id: format!("uid-{}", endpoint.name),
         deployment: endpoint.deployment.clone(),
         target: endpoint.target.clone(),
         offer: endpoint.offer.clone(),
         shape: endpoint.shape.clone(),
         capacity_type: endpoint.capacity_type,
         slot: endpoint.slot,
+        accelerators: endpoint.accelerator.count,
         replicas: endpoint.replicas,
         ready_replicas: endpoint.replicas,
         created_at: endpoint.created_at,
