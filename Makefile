@@ -1,9 +1,9 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-orphans test-faults crash-sweep schema-sweep test-e2e lint generate
+.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-orphans test-faults crash-sweep schema-sweep test-e2e bench bench-calibrate lint generate
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 GROUND = cargo run --quiet --package roadstead-ground --bin ground --
 
@@ -53,6 +53,14 @@ test-orphans: tools ## The sweep for orphans, by the operator as a process on re
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
 	@echo "end to end: a hub and three members on this machine (about twenty minutes)"
 	cargo test --test e2e
+
+bench: ## Benchmarks against their committed ranges: counts gate, times inform (needs valgrind)
+	@echo "benchmarks: a release build (two minutes with nothing cached), then two minutes of measuring"
+	cargo bench --package roadstead-perf --bench planner
+
+bench-calibrate: ## Run the benchmarks three times and write their calibration, from which ranges are drawn
+	@echo "benchmarks: three runs, about seven minutes"
+	cargo bench --package roadstead-perf --bench planner -- --calibrate 3
 
 lint: ## Formatting, lints and documentation
 	@echo "checking the format and the lints"

@@ -1,7 +1,5 @@
 //! All candidates of a deployment, judged as newcomers.
 
-use std::cmp::Ordering;
-
 use crate::capacity::Room;
 use crate::cost::{Adjusted, cost_on, preference};
 use crate::deployment::{Deployment, Shape};
@@ -133,24 +131,21 @@ impl<'a> Judged<'a> {
     pub(crate) const fn size(&self, deployment: &Deployment) -> Size {
         Size { accelerators: self.shape.accelerator.count, resources: deployment.resources }
     }
-
-    /// A total order: the better first.
-    fn compare(&self, other: &Self) -> Ordering {
-        let names = |judged: &Self| (judged.entry.target.name.as_str(), judged.offer_name());
-        self.order.cmp(&other.order).then_with(|| names(self).cmp(&names(other)))
-    }
 }
 
 /// Judges all candidates.
 pub(crate) fn judge_all<'a>(question: &Question<'a>) -> Candidates<'a> {
-    let mut candidates = Candidates { all: Vec::new(), namespace_not_allowed: 0 };
+    // A target mostly has one or two candidates for a shape.
+    let likely = 2 * question.fleet.targets().len() * question.deployment.shapes.len();
+    let mut candidates = Candidates { all: Vec::with_capacity(likely), namespace_not_allowed: 0 };
     for entry in question.fleet.entries() {
         match target_rule(entry, question.deployment) {
             Some(Reason::NamespaceNotAllowed) => candidates.namespace_not_allowed += 1,
             rule => judge_target(question, entry, rule, &mut candidates.all),
         }
     }
-    candidates.all.sort_by(Judged::compare);
+    // Targets and their offers come by name, and what is equal stays in that order: no need to compare names.
+    candidates.all.sort_by_key(|judged| judged.order);
     candidates
 }
 

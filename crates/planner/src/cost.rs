@@ -53,7 +53,15 @@ pub(crate) fn preference<'d>(deployment: &'d Deployment, target: &Target) -> Opt
 /// The adjusted objective as a fraction: dollars per hour, or per token, divided by (1 + premium). Compared by
 /// cross-multiplication, so that nothing is rounded; what is unknown comes last.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Adjusted(Option<(u128, u128)>);
+pub(crate) struct Adjusted(Option<Fraction>);
+
+/// `cost / (percent * throughput)`. Kept in its parts: all candidates are sorted by it, and small things sort quickly.
+#[derive(Debug, Clone, Copy)]
+struct Fraction {
+    cost: u64,
+    percent: u64,
+    throughput: u64,
+}
 
 impl Adjusted {
     /// The adjusted objective of a place of this cost.
@@ -67,19 +75,29 @@ impl Adjusted {
             Objective::HourlyCost => Some(1),
             Objective::CostPerMillionTokens => tokens_per_second.filter(|tokens| *tokens > 0),
         };
-        Self(cost.zip(throughput).map(|(cost, throughput)| {
-            let premium = u128::from(premium_percent) + 100;
-            (u128::from(cost.0) * 100, premium.saturating_mul(u128::from(throughput)))
-        }))
+        let percent = u64::from(premium_percent) + 100;
+        Self(cost.zip(throughput).map(|(cost, throughput)| Fraction { cost: cost.0, percent, throughput }))
+    }
+}
+
+impl Fraction {
+    fn per(self) -> u128 {
+        u128::from(self.percent) * u128::from(self.throughput)
+    }
+
+    fn compare(self, other: Self) -> Ordering {
+        if (self.percent, self.throughput) == (other.percent, other.throughput) {
+            return self.cost.cmp(&other.cost);
+        }
+        let scaled = |cost: u64, per: u128| u128::from(cost).saturating_mul(per);
+        scaled(self.cost, other.per()).cmp(&scaled(other.cost, self.per()))
     }
 }
 
 impl Ord for Adjusted {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self.0, other.0) {
-            (Some((cost, per)), Some((other_cost, other_per))) => {
-                cost.saturating_mul(other_per).cmp(&other_cost.saturating_mul(per))
-            }
+            (Some(here), Some(there)) => here.compare(there),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,

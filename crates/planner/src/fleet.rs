@@ -119,7 +119,8 @@ impl Fleet {
     }
 
     /// All targets by name.
-    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+    #[must_use]
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = &Target> {
         self.targets.values().map(|entry| &entry.target)
     }
 
@@ -157,6 +158,9 @@ impl Fleet {
     /// Puts in an endpoint, or replaces what is known about it.
     pub fn upsert_endpoint(&mut self, endpoint: Endpoint) {
         let key = endpoint.key();
+        if self.endpoints.get(&key) == Some(&endpoint) {
+            return;
+        }
         self.remove_endpoint(&key);
         let deployment = endpoint.deployment.clone();
         self.by_deployment.entry(deployment.clone()).or_default().insert(endpoint.name.clone());

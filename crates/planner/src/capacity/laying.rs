@@ -92,11 +92,19 @@ pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: 
     if assumed.is_empty() {
         return narrow(slots_up_to(bins, size, enough));
     }
+    let total = bins.iter().fold(0u64, |total, bin| total.saturating_add(bin.all_slots(size)));
+    if total == 0 {
+        return 0;
+    }
+    // Mostly there is more than enough room, and a bound that looks at no bin says so.
+    let bounded = total.saturating_sub(loss_anywhere(assumed, size));
+    if bounded >= u64::from(enough) {
+        return narrow(bounded);
+    }
     let useful: Vec<&Bin> = bins.iter().filter(|bin| bin.copies > 0 && bin.slots(size) > 0).collect();
-    let total = useful.iter().fold(0u64, |total, bin| total.saturating_add(bin.all_slots(size)));
     let pods: Vec<&Pods> =
         assumed.iter().filter(|pods| pods.count > 0 && useful.iter().any(|bin| bin.takes(pods))).collect();
-    if pods.is_empty() || total == 0 {
+    if pods.is_empty() {
         return narrow(total);
     }
     let bounded = narrow(total.saturating_sub(loss_bound(&useful, &pods, size)));
@@ -116,6 +124,13 @@ fn slots_up_to(bins: &[Bin], size: &Size, enough: u32) -> u64 {
         }
     }
     slots
+}
+
+/// A loss that is never exceeded, whatever the bins: pod by pod, as if each were where it costs most.
+fn loss_anywhere(pods: &[Pods], size: &Size) -> u64 {
+    pods.iter().fold(0u64, |loss, pods| {
+        u64::from(slots_of_pod(&pods.size, size)).saturating_mul(u64::from(pods.count)).saturating_add(loss)
+    })
 }
 
 /// A loss that is never exceeded: pod by pod on nodes, and by accelerators on nodes that are all alike.
@@ -188,6 +203,8 @@ struct Load {
     counts: Vec<u32>,
     /// Slots that it costs.
     loss: u32,
+    /// How far before a state the state without it lies.
+    offset: usize,
 }
 
 /// The greatest loss, by a search over all ways to load each bin; `None` if that is too much work.
@@ -197,7 +214,7 @@ fn greatest_loss(bins: &[&Bin], pods: &[&Pods], size: &Size) -> Option<u64> {
     let mut loads = Vec::with_capacity(bins.len());
     let mut work = 0usize;
     for bin in bins {
-        let options = ways_to_load(bin, pods, size)?;
+        let options = ways_to_load(bin, pods, size, &space)?;
         work = work.checked_add(touched(bin).checked_mul(options.len())?.checked_mul(space.states)?)?;
         if work > BUDGET {
             return None;
@@ -205,7 +222,7 @@ fn greatest_loss(bins: &[&Bin], pods: &[&Pods], size: &Size) -> Option<u64> {
         loads.push(options);
     }
     let mut best = vec![0u64; space.states];
-    for (bin, options) in bins.iter().zip(&loads) {
+    for (bin, options) in bins.iter().zip(&loads).filter(|(_, options)| !options.is_empty()) {
         for _ in 0..touched(bin) {
             space.load_one_bin(&mut best, options);
         }
@@ -214,7 +231,7 @@ fn greatest_loss(bins: &[&Bin], pods: &[&Pods], size: &Size) -> Option<u64> {
 }
 
 /// All ways to load a bin that cost a slot, without those that cost no more than a lighter one.
-fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size) -> Option<Vec<Load>> {
+fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size, space: &Space) -> Option<Vec<Load>> {
     let full = bin.slots(size);
     let mut open = vec![(Vec::with_capacity(pods.len()), bin.clone())];
     for kind in pods {
@@ -225,9 +242,10 @@ fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size) -> Option<Vec<Load>> {
                 let Some(rest) = bin.less(&kind.size, count) else {
                     break;
                 };
-                let mut counts: Vec<u32> = counts.clone();
-                counts.push(count);
-                next.push((counts, rest));
+                let mut more = Vec::with_capacity(pods.len());
+                more.extend_from_slice(counts);
+                more.push(count);
+                next.push((more, rest));
                 if next.len() > MAX_OPTIONS {
                     return None;
                 }
@@ -240,7 +258,8 @@ fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size) -> Option<Vec<Load>> {
         let loss = full - rest.slots(size);
         let lighter = |load: &Load| load.loss >= loss && load.counts.iter().zip(&counts).all(|(a, b)| a <= b);
         if loss > 0 && !loads.iter().any(lighter) {
-            loads.push(Load { counts, loss });
+            let offset = space.offset(&counts)?;
+            loads.push(Load { counts, loss, offset });
         }
     }
     Some(loads)
@@ -248,8 +267,10 @@ fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size) -> Option<Vec<Load>> {
 
 /// The states of the search: how many pods of each kind are laid.
 struct Space {
-    /// One more than the number of pods of each kind.
-    radices: Vec<usize>,
+    /// Number of pods of each kind.
+    counts: Vec<u32>,
+    /// For each kind, how far apart states are that differ by one pod.
+    strides: Vec<usize>,
     /// Number of states.
     states: usize,
     /// Number of pods.
@@ -258,12 +279,13 @@ struct Space {
 
 impl Space {
     fn new(pods: &[&Pods]) -> Option<Self> {
-        let mut space = Self { radices: Vec::with_capacity(pods.len()), states: 1, pods: 0 };
+        let mut space = Self { counts: Vec::new(), strides: Vec::new(), states: 1, pods: 0 };
         for kind in pods {
             let count = usize::try_from(kind.count).ok()?;
+            space.counts.push(kind.count);
+            space.strides.push(space.states);
             space.pods = space.pods.checked_add(count)?;
             space.states = space.states.checked_mul(count.checked_add(1)?)?;
-            space.radices.push(count + 1);
             if space.states > BUDGET {
                 return None;
             }
@@ -271,28 +293,37 @@ impl Space {
         Some(space)
     }
 
+    /// How far apart states are that differ by so many pods of each kind.
+    fn offset(&self, counts: &[u32]) -> Option<usize> {
+        self.strides.iter().zip(counts).try_fold(0usize, |offset, (stride, count)| {
+            offset.checked_add(stride.checked_mul(usize::try_from(*count).ok()?)?)
+        })
+    }
+
     /// Improves `best` (the greatest loss by state) by what one more bin can cost.
     fn load_one_bin(&self, best: &mut [u64], loads: &[Load]) {
+        // The last state: everything is laid.
+        let mut laid = self.counts.clone();
         for state in (0..self.states).rev() {
-            for load in loads {
-                let gain = self.before(state, load).and_then(|before| best.get(before).copied());
+            for load in loads.iter().filter(|load| load.counts.iter().zip(&laid).all(|(count, laid)| count <= laid)) {
+                let gain = state.checked_sub(load.offset).and_then(|before| best.get(before).copied());
                 if let (Some(gain), Some(here)) = (gain, best.get_mut(state)) {
                     *here = (*here).max(gain + u64::from(load.loss));
                 }
             }
+            self.step_back(&mut laid);
         }
     }
 
-    /// The state before `load`, if `state` has so many pods laid.
-    fn before(&self, state: usize, load: &Load) -> Option<usize> {
-        let (mut rest, mut stride, mut before) = (state, 1, 0);
-        for (radix, count) in self.radices.iter().zip(&load.counts) {
-            let laid = (rest % radix).checked_sub(usize::try_from(*count).ok()?)?;
-            before += laid * stride;
-            rest /= radix;
-            stride *= radix;
+    /// From what is laid in a state to what is laid in the one before.
+    fn step_back(&self, laid: &mut [u32]) {
+        for (laid, all) in laid.iter_mut().zip(&self.counts) {
+            if *laid > 0 {
+                *laid -= 1;
+                return;
+            }
+            *laid = *all;
         }
-        Some(before)
     }
 }
 

@@ -223,13 +223,14 @@ fn await_inventory(draft: &mut Draft) -> Option<String> {
     let pending: Vec<_> = question
         .fleet
         .entries()
-        .filter(|entry| {
-            !question.deployment.place_without.contains(&entry.target.name) && could_hold(entry, question.deployment)
-        })
         .filter_map(|entry| match entry.target.inventory {
             Inventory::Answered => None,
-            Inventory::Pending { since } => Some((&entry.target.name, since)),
+            Inventory::Pending { since } => Some((entry, since)),
         })
+        .filter(|(entry, _)| {
+            !question.deployment.place_without.contains(&entry.target.name) && could_hold(entry, question.deployment)
+        })
+        .map(|(entry, since)| (&entry.target.name, since))
         .collect();
     if pending.is_empty() {
         return None;
