@@ -39,16 +39,15 @@ fn the_operator_may_do_on_the_hub_what_it_does_and_no_more() {
     granted(
         named(&objects, "ClusterRole", "roadstead"),
         &[
-            "roadstead.dev/modeldeployments,servingtargets: get,list,patch,watch",
+            "roadstead.dev/modeldeployments,servingtargets: list,patch,watch",
             "roadstead.dev/inferenceendpoints: create,delete,get,list,patch,watch",
             "roadstead.dev/inferenceendpoints/status,modeldeployments/status,servingtargets/status: patch",
-            "roadstead.dev/inferenceendpoints/finalizers,modeldeployments/finalizers: update",
             "/namespaces: get,list,watch",
             "/secrets: create,get",
             "events.k8s.io/events: create",
         ],
     );
-    granted(only(&objects, "Role"), &["/secrets: get,list,watch", "coordination.k8s.io/leases: create,get,update"]);
+    granted(only(&objects, "Role"), &["/secrets: list,watch", "coordination.k8s.io/leases: create,get,update"]);
 }
 
 #[test]
@@ -84,7 +83,7 @@ fn a_member_grants_one_namespace_and_a_look_at_nodes_and_pods() {
             "/configmaps: create,get,patch",
         ],
     );
-    granted(only(&objects, "ClusterRole"), &["/nodes,pods: get,list,watch", "/namespaces [kube-system]: get"]);
+    granted(only(&objects, "ClusterRole"), &["/nodes,pods: list,watch", "/namespaces [kube-system]: get"]);
     let namespace = only(&objects, "Namespace");
     assert_eq!(at(namespace, "/metadata/labels")["pod-security.kubernetes.io/enforce"], "baseline");
     for kind in ["Role", "RoleBinding", "ServiceAccount"] {
