@@ -6,9 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use data_encoding::BASE64;
 
 use crate::command::run;
 use crate::tools::Tools;
+
+/// Every request is written down once, when it was answered: who asked what, without bodies.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\nrules: [{level: Metadata}]\n";
 
 /// A running API server; it ends when this is dropped.
 pub struct ApiServer {
@@ -23,6 +27,18 @@ impl ApiServer {
     /// # Errors
     /// When the tools cannot be had or it does not answer within a minute.
     pub fn start() -> anyhow::Result<Self> {
+        Self::launch(false)
+    }
+
+    /// Starts one that also writes every request into [`audit_log`](Self::audit_log).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_audited() -> anyhow::Result<Self> {
+        Self::launch(true)
+    }
+
+    fn launch(audited: bool) -> anyhow::Result<Self> {
         let tools = Tools::locate()?;
         let dir = tempfile::tempdir()?;
         let mut server = Self { dir, tools, children: Vec::new() };
@@ -42,7 +58,7 @@ impl ApiServer {
             format!("--initial-advertise-peer-urls={peer_url}"),
             format!("--initial-cluster=default={peer_url}"),
         ];
-        let api_args = [
+        let mut api_args = vec![
             format!("--etcd-servers={client_url}"),
             format!("--cert-dir={}", path("certs")),
             "--bind-address=127.0.0.1".to_owned(),
@@ -56,6 +72,11 @@ impl ApiServer {
             format!("--service-account-signing-key-file={}", path("sa.key")),
             "--endpoint-reconciler-type=none".to_owned(),
         ];
+        if audited {
+            std::fs::write(path("audit-policy"), AUDIT_POLICY)?;
+            api_args.push(format!("--audit-policy-file={}", path("audit-policy")));
+            api_args.push(format!("--audit-log-path={}", server.audit_log().display()));
+        }
         server.spawn("etcd", &etcd_args)?;
         server.spawn("kube-apiserver", &api_args)?;
         server.wait(api)?;
@@ -66,6 +87,37 @@ impl ApiServer {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("kubeconfig")
+    }
+
+    /// Where an audited server writes its requests, one JSON object a line.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.dir.path().join("audit.log")
+    }
+
+    /// Its address.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read.
+    pub fn url(&self) -> anyhow::Result<String> {
+        let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig())?;
+        let cluster = kubeconfig.clusters.into_iter().next().and_then(|named| named.cluster);
+        cluster.and_then(|cluster| cluster.server).context("the kubeconfig names no server")
+    }
+
+    /// A kubeconfig of one piece for who has `token`.
+    ///
+    /// # Errors
+    /// When the server's certificate cannot be read.
+    pub fn kubeconfig_with(&self, token: &str) -> anyhow::Result<String> {
+        let authority = BASE64.encode(&std::fs::read(self.dir.path().join("ca.crt"))?);
+        Ok(format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: ground\n\
+             clusters: [{{name: ground, cluster: {{server: \"{}\", certificate-authority-data: {authority}}}}}]\n\
+             users: [{{name: user, user: {{token: {token}}}}}]\n\
+             contexts: [{{name: ground, context: {{cluster: ground, user: user}}}}]\n",
+            self.url()?
+        ))
     }
 
     /// The folder of its files, for those of a test.
