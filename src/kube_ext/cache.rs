@@ -166,7 +166,10 @@ impl<K: Resource> Cache<K> {
 
     /// Keeps an object that the listing showed but that could not be read: its last good state stays.
     pub fn keep(&self, key: Key) {
-        if let Some(listed) = &mut self.write().listing {
+        let mut inner = self.write();
+        // Of what is not known nothing stays: a listing without end fills no memory by the names in it.
+        let known = inner.objects.contains_key(&key);
+        if let Some(listed) = inner.listing.as_mut().filter(|_| known) {
             listed.insert(key);
         }
     }

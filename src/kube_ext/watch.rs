@@ -9,8 +9,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_stream};
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::budget::{Admission, Budget};
 use super::cache::{Cache, Change, Key};
 use super::client::describe;
 use crate::text::bounded;
@@ -26,7 +28,23 @@ pub async fn watch<K>(
     prune: fn(&mut K),
     on_change: impl Fn(Change<K>) + Send + 'static,
 ) where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource + Clone + DeserializeOwned + Serialize + Debug + Send + Sync + 'static,
+    K::DynamicType: Default,
+{
+    // The hub's own objects are bounded by the hub.
+    watch_within(Budget::endless(), api, config, cache, prune, on_change).await;
+}
+
+/// As [`watch`], of somebody who is not trusted: what goes beyond `budget` after pruning is not kept.
+pub async fn watch_within<K>(
+    mut budget: Budget,
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    cache: Arc<Cache<K>>,
+    prune: fn(&mut K),
+    on_change: impl Fn(Change<K>) + Send + 'static,
+) where
+    K: Resource + Clone + DeserializeOwned + Serialize + Debug + Send + Sync + 'static,
     K::DynamicType: Default,
 {
     let kind = K::kind(&K::DynamicType::default()).into_owned();
@@ -34,7 +52,7 @@ pub async fn watch<K>(
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
-            Ok(event) => handle(&kind, event, &cache, prune, &on_change),
+            Ok(event) => handle(&kind, event, &mut budget, &cache, prune, &on_change),
             Err(error) => tracing::warn!(kind, error = told(&error), "watch interrupted; trying again"),
         }
     }
@@ -52,20 +70,34 @@ fn told(error: &watcher::Error) -> String {
 fn handle<K>(
     kind: &str,
     event: Event<DeserializeGuard<K>>,
+    budget: &mut Budget,
     cache: &Cache<K>,
     prune: fn(&mut K),
     on_change: &impl Fn(Change<K>),
 ) where
-    K: Resource + Clone,
+    K: Resource + Clone + Serialize,
 {
     match event {
-        Event::Init => cache.begin_listing(),
-        Event::InitDone => cache.end_listing().into_iter().for_each(on_change),
+        Event::Init => {
+            budget.begin_listing();
+            cache.begin_listing();
+        }
+        Event::InitDone => {
+            budget.end_listing();
+            for change in cache.end_listing() {
+                if let Change::Deleted(gone) = &change {
+                    budget.forget(&Key::of(gone.as_ref()));
+                }
+                on_change(change);
+            }
+        }
         Event::Apply(guarded) | Event::InitApply(guarded) => match guarded.0 {
             Ok(mut object) => {
                 object.managed_fields_mut().clear();
                 prune(&mut object);
-                if let Some(change) = cache.apply(object) {
+                if fits(kind, &object, budget, cache)
+                    && let Some(change) = cache.apply(object)
+                {
                     on_change(change);
                 }
             }
@@ -81,8 +113,23 @@ fn handle<K>(
             if let Ok(object) = guarded.0
                 && let Some(change) = cache.delete(&object)
             {
+                budget.forget(&Key::of(&object));
                 on_change(change);
             }
         }
     }
+}
+
+/// Whether the budget holds the object as well; where it does not, the last good state stays and the first one is told.
+fn fits<K: Resource + Serialize>(kind: &str, object: &K, budget: &mut Budget, cache: &Cache<K>) -> bool {
+    let key = Key::of(object);
+    let admission = budget.admit(&key, object);
+    if admission == Admission::FirstRefused {
+        let object = bounded(&key.to_string());
+        tracing::warn!(kind, object, "more is listed than is kept; this and others are left out");
+    }
+    if admission != Admission::Kept {
+        cache.keep(key);
+    }
+    admission == Admission::Kept
 }
