@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-e2e lint generate
+.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-trust test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-api test-chart test-e2e ## All tests: lint, unit and property, API, charts, end to end on real clusters (needs root)
+test: lint test-unit tools test-api test-chart test-trust test-e2e ## All tests: lint, unit and property, API, charts, end to end on real clusters (needs root)
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
@@ -35,6 +35,10 @@ test-api: tools ## The definitions, rules, defaults and columns, on a real API s
 test-chart: tools ## The charts, with the real helm
 	@echo "charts: linted, rendered and refused by helm"
 	cargo test --test chart
+
+test-trust: tools ## Rights used and granted, and secrets kept, by the operator as a process on real API servers
+	@echo "trust: what the operator uses is what it was granted, and it tells no secret (about two minutes)"
+	cargo test --test trust
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
 	@echo "end to end: a hub and three members on this machine (about ten minutes)"
