@@ -1,9 +1,12 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-trust test-e2e lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+FUZZ_SECONDS ?= 20
+FUZZ_SUBJECTS = kubeconfig manifest member numbers text
 
 GROUND = cargo run --quiet --package roadstead-ground --bin ground --
 
@@ -26,7 +29,17 @@ test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
 	cargo test --workspace --lib --bins
 	cargo test --package roadstead-planner --package roadstead-engine --tests
-	cargo test --test tidy
+	cargo test --test tidy --test corpus
+
+fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs cargo-fuzz and a C++ compiler)
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; }
+	@for subject in $(FUZZ_SUBJECTS); do \
+		echo "fuzzing $$subject for $(FUZZ_SECONDS) s"; \
+		mkdir -p fuzz/target/corpus/$$subject; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -verbosity=0 || exit 1; \
+	done
+	@echo "nothing found; new inputs are in fuzz/target/corpus"
 
 test-api: tools ## The definitions, rules, defaults and columns, on a real API server
 	@echo "the API: every rule as a real API server and \`roadstead validate\` see it"
