@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-e2e lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep test-e2e lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
 	cargo build --workspace --bins
 
-tools: build ## Build Kubernetes, etcd and helm from Go modules, once, into the cache outside the clone
+tools: build ## Build Kubernetes, etcd, helm and linters from Go modules, once, into the cache outside the clone
 	$(GROUND) tools
 
 demo: tools ## Start a hub and three members on this machine, place a model in the EU, ask it something (needs root)
@@ -23,7 +23,7 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-api test-chart test-trust test-e2e ## All tests: lint, unit and property, API, charts, end to end on real clusters (needs root)
+test: lint test-unit tools test-api test-chart test-trust test-orphans test-faults test-e2e ## All tests: lint, unit and property, API, charts, trust, orphans, faults, end to end on real clusters (needs root)
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
@@ -45,13 +45,24 @@ test-api: tools ## The definitions, rules, defaults and columns, on a real API s
 	@echo "the API: every rule as a real API server and \`roadstead validate\` see it"
 	cargo test --test api
 
-test-chart: tools ## The charts, with the real helm
-	@echo "charts: linted, rendered and refused by helm"
+test-chart: tools ## The charts, with the real helm, linters and a real API server
+	@echo "charts: linted, rendered and refused by helm; judged by linters and by an API server"
 	cargo test --test chart
 
 test-trust: tools ## Rights used and granted, and secrets kept, by the operator as a process on real API servers
-	@echo "trust: what the operator uses is what it was granted, and it tells no secret (about two minutes)"
+	@echo "trust: what the operator uses is what it was granted, and it tells no secret (about a minute)"
 	cargo test --test trust
+
+test-faults: tools ## The operator killed, lied to and cut off: a real API server and a simulated cloud
+	@echo "faults: the operator killed, lied to and cut off (a sample of interruptions; all of them by make crash-sweep)"
+	cargo test --test faults
+
+crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, each in three ways (about half an hour)
+	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
+
+test-orphans: tools ## The sweep for orphans, by the operator as a process on real API servers
+	@echo "orphans: what is reported, what is deleted, and what never is (about three minutes)"
+	cargo test --test orphans
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
 	@echo "end to end: a hub and three members on this machine (about ten minutes)"

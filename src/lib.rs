@@ -6,5 +6,6 @@ pub mod cluster;
 pub mod controller;
 pub mod kube_ext;
 pub mod provider;
+pub mod simulated_cloud;
 pub mod telemetry;
 pub mod text;

@@ -1,7 +1,9 @@
 //! `roadstead run`: the operator.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,16 +13,22 @@ use kube::{Client, Config, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::v1alpha1::{ModelDeployment, names};
+use crate::api::v1alpha1::{ServingTarget, names, syntax};
 use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
 use crate::controller;
 use crate::controller::context::{Context, Settings};
+use crate::controller::orphans::judge::Policy;
+use crate::controller::watches::Watched;
 use crate::kube_ext::client::{WriteGate, call, client};
 use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
+use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Readiness};
+
+/// How long a hub that does not answer is left alone.
+const HUB_RETRY: Duration = Duration::from_secs(2);
 
 /// Options of `roadstead run`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]
@@ -37,6 +45,9 @@ pub struct RunArgs {
     /// UID of a former hub (its kube-system namespace) that is gone and whose members this hub takes over.
     #[arg(long, env = "ROADSTEAD_TAKEOVER")]
     pub takeover: Option<String>,
+    /// Namespaces whose deployments are this operator's; all if there are none. It then needs no rights in others.
+    #[arg(long, env = "ROADSTEAD_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
+    pub watch_namespaces: Vec<String>,
     /// Address for /livez, /readyz and /metrics.
     #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
@@ -55,17 +66,49 @@ pub struct RunArgs {
     /// Dangerous kubeconfig features that targets may use all the same.
     #[arg(long, env = "ROADSTEAD_ALLOW_KUBECONFIG", value_delimiter = ',')]
     pub allow_kubeconfig: Vec<Feature>,
+    /// Address of a simulated cloud (`roadstead simulated-cloud`), as http://HOST:PORT; allows targets of type Simulated.
+    #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
+    pub simulated_cloud: Option<CloudAddress>,
+    /// Delete orphans: what runs at a target under this installation's id although the hub has neither a record nor a
+    /// deployment of it. Without this they are only reported.
+    #[arg(long, env = "ROADSTEAD_DELETE_ORPHANS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub delete_orphans: bool,
+    /// How old an orphan must be before it is deleted, by its provider and by what this process has seen, and how long
+    /// this process must have led. Less than 600 is for trials alone.
+    #[arg(long, env = "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    pub orphan_min_age_seconds: u32,
+    /// How often orphans are looked for.
+    #[arg(long, env = "ROADSTEAD_ORPHAN_INTERVAL_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub orphan_interval_seconds: u32,
+}
+
+impl RunArgs {
+    fn orphans(&self) -> Policy {
+        Policy {
+            delete: self.delete_orphans,
+            interval: Duration::from_secs(self.orphan_interval_seconds.into()),
+            min_age: Duration::from_secs(self.orphan_min_age_seconds.into()),
+        }
+    }
 }
 
 fn install_id(text: &str) -> Result<String, String> {
     names::check_install_id(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
+/// A namespace by its name. An empty one is refused: it must not come to mean all of them.
+fn namespace(text: &str) -> Result<String, String> {
+    if !syntax::is_dns_label(text) {
+        return Err(format!("{text:?} is not the name of a namespace; to watch all of them, leave the option out"));
+    }
+    Ok(text.to_owned())
+}
+
 /// Runs the operator until it is told to stop or loses the lease.
 ///
 /// # Errors
 /// When the hub cannot be reached at the start, the listener cannot be opened, or the lease is lost.
-pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
     let config =
         Config::infer().await.context("no way to reach the hub: neither a pod's service account nor a kubeconfig")?;
@@ -79,15 +122,27 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let server =
         tokio::spawn(server::serve(listener, Arc::clone(&metrics), readiness.clone(), stop.clone().cancelled_owned()));
 
-    let probe = client(config.clone(), Arc::new(|| false))?;
-    let hub_uid = hub_uid(&probe).await?;
-    check_crds(&probe).await?;
-    readiness.ready("hub");
-
-    let result = lead(&args, config, hub_uid, &metrics, &readiness, &stop).await;
+    let result = work(&args, config, &metrics, &readiness, &stop).await;
     stop.cancel();
     server.await.context("the HTTP listener panicked")??;
-    result
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Waits for the hub, then for the lease.
+async fn work(
+    args: &RunArgs,
+    config: Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let probe = client(config.clone(), Arc::new(|| false))?;
+    let hub_uid = tokio::select! {
+        hub_uid = greet(&probe) => hub_uid?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    readiness.ready("hub");
+    lead(args, config, hub_uid, metrics, readiness, stop).await
 }
 
 /// Waits for the lease and works while it is held.
@@ -125,6 +180,9 @@ async fn lead(
         hub_uid,
         takeover: args.takeover.clone(),
         allowed_kubeconfig: AllowedKubeconfig::new(args.allow_kubeconfig.iter().copied()),
+        simulated_cloud: args.simulated_cloud.clone(),
+        watched: Watched::new(args.watch_namespaces.iter().cloned()),
+        orphans: args.orphans(),
     };
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {
@@ -136,23 +194,34 @@ async fn lead(
     ended
 }
 
-async fn hub_uid(client: &Client) -> anyhow::Result<String> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    let namespace =
-        call("get namespace kube-system", api.get("kube-system")).await.context("the hub does not answer")?;
-    namespace.uid().context("the hub's namespace kube-system has no UID")
-}
-
-async fn check_crds(client: &Client) -> anyhow::Result<()> {
-    let api: Api<ModelDeployment> = Api::all(client.clone());
-    call("list modeldeployments", api.list(&ListParams::default().limit(1)))
-        .await
-        .context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`")?;
-    Ok(())
+/// Waits until the hub answers; returns the UID of its `kube-system` namespace.
+///
+/// A process that ended because the hub is away would be started again ever later, and be back long after the hub.
+async fn greet(client: &Client) -> anyhow::Result<String> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    // Targets belong to the cluster, so they may be listed whatever namespaces are watched; the kinds come together.
+    let targets: Api<ServingTarget> = Api::all(client.clone());
+    loop {
+        let answers = async {
+            let namespace = call("get namespace kube-system", namespaces.get("kube-system")).await?;
+            call("list servingtargets", targets.list(&ListParams::default().limit(1))).await.map(|_| namespace)
+        };
+        match answers.await {
+            Ok(namespace) => return namespace.uid().context("the hub's namespace kube-system has no UID"),
+            Err(error) if error.is_not_found() => {
+                return Err(error).context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`");
+            }
+            Err(error) => tracing::warn!(%error, "the hub does not answer as it should; trying again"),
+        }
+        tokio::time::sleep(HUB_RETRY).await;
+    }
 }
 
 /// Stops on SIGTERM and SIGINT.
-fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
+///
+/// # Errors
+/// When the process cannot listen for them.
+pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let stop = stop.clone();
@@ -165,4 +234,32 @@ fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
         stop.cancel();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::{CommandFactory, FromArgMatches};
+
+    /// What `roadstead run` takes its options for.
+    fn parse(more: &[&str]) -> Result<RunArgs, clap::Error> {
+        let needed = ["roadstead", "run", "--install-id=prod", "--namespace=system", "--identity=pod"];
+        let matches = Cli::command().try_get_matches_from(needed.iter().chain(more))?;
+        RunArgs::from_arg_matches(matches.subcommand_matches("run").unwrap())
+    }
+
+    #[test]
+    fn all_namespaces_are_watched_unless_some_are_named() {
+        assert!(parse(&[]).unwrap().watch_namespaces.is_empty());
+        assert_eq!(parse(&["--watch-namespaces=a,b"]).unwrap().watch_namespaces, ["a", "b"]);
+    }
+
+    #[test]
+    fn an_empty_list_of_namespaces_does_not_come_to_mean_all() {
+        for list in ["", ",", "a,", "a b", "A"] {
+            let error = parse(&[&format!("--watch-namespaces={list}")]).unwrap_err().to_string();
+            assert!(error.contains("not the name of a namespace"), "{list:?}: {error}");
+        }
+    }
 }

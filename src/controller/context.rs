@@ -10,12 +10,16 @@ use roadstead_planner::QueueKey;
 
 use super::connections::Connections;
 use super::fleet::Fleet;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
+use super::orphans::judge::Policy;
+use super::orphans::shown::Shown;
+use super::watches::Watched;
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use crate::cluster::kubeconfig::AllowedKubeconfig;
 use crate::kube_ext::cache::{Cache, Change, Key};
 use crate::kube_ext::client::WriteGate;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::queue::Queue;
+use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::metrics::Metrics;
 
 /// What the operator was told at its start.
@@ -31,21 +35,40 @@ pub struct Settings {
     pub takeover: Option<String>,
     /// Which dangerous features kubeconfigs may use.
     pub allowed_kubeconfig: AllowedKubeconfig,
+    /// Where the simulated cloud is; without it no target of type Simulated is used.
+    pub simulated_cloud: Option<CloudAddress>,
+    /// The namespaces whose deployments are this operator's.
+    pub watched: Watched,
+    /// How orphans are treated.
+    pub orphans: Policy,
 }
 
 /// The local copies of the hub's objects.
-#[derive(Default)]
 pub struct Caches {
-    /// All deployments.
+    /// The deployments of the watched namespaces.
     pub deployments: Arc<Cache<ModelDeployment>>,
     /// All targets.
     pub targets: Arc<Cache<ServingTarget>>,
-    /// All endpoints.
+    /// The endpoints of the watched namespaces.
     pub endpoints: Arc<Cache<InferenceEndpoint>>,
-    /// All namespaces, for their labels.
+    /// The watched namespaces, for their labels.
     pub namespaces: Arc<Cache<Namespace>>,
     /// The Secrets of the operator's own namespace.
     pub secrets: Arc<Cache<Secret>>,
+}
+
+impl Caches {
+    /// Empty caches, for what is watched.
+    #[must_use]
+    pub fn new(watched: &Watched) -> Self {
+        Self {
+            deployments: Arc::new(Cache::new(watched.tenants())),
+            targets: Arc::default(),
+            endpoints: Arc::new(Cache::new(watched.tenants())),
+            namespaces: Arc::new(Cache::new(watched.namespaces())),
+            secrets: Arc::default(),
+        }
+    }
 }
 
 /// What waits to be looked at.
@@ -57,6 +80,12 @@ pub struct Queues {
     pub targets: Arc<Queue<Key, ()>>,
     /// Endpoints.
     pub endpoints: Arc<Queue<Key, ()>>,
+}
+
+/// When its users last asked that the deployment be looked at: any text.
+#[must_use]
+pub fn requested_at(deployment: &ModelDeployment) -> Option<&String> {
+    deployment.annotations().get(names::ANNOTATION_REQUESTED_AT)
 }
 
 /// Shared by all controllers.
@@ -79,6 +108,8 @@ pub struct Context {
     pub fleet: Fleet,
     /// The connections to the targets.
     pub connections: Connections,
+    /// What runs at targets although nobody answers for it.
+    pub orphans: Shown,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
     endpoint_keys: Mutex<HashMap<String, Key>>,
 }
@@ -88,17 +119,27 @@ impl Context {
     #[must_use]
     pub fn new(settings: Settings, client: Client, gate: WriteGate, events: Events, metrics: Arc<Metrics>) -> Self {
         Self {
+            caches: Caches::new(&settings.watched),
             settings,
             client,
             gate,
             events,
             metrics,
-            caches: Caches::default(),
             queues: Queues::default(),
             fleet: Fleet::default(),
             connections: Connections::default(),
+            orphans: Shown::default(),
             endpoint_keys: Mutex::default(),
         }
+    }
+
+    /// Whether everything in a namespace is known. Nothing may be concluded of what is missing in one that is not.
+    #[must_use]
+    pub fn knows(&self, namespace: &str) -> bool {
+        let inside = Key::new(namespace, "");
+        self.caches.deployments.has_listed(&inside)
+            && self.caches.endpoints.has_listed(&inside)
+            && self.caches.namespaces.has_listed(&Key::cluster(namespace))
     }
 
     /// Where `key` stands in the planning order; an unknown deployment comes first, for there is nothing to plan.
@@ -128,11 +169,17 @@ impl Context {
         }));
     }
 
-    /// A deployment changed: it is looked at, and its endpoints take over what its status says of them.
+    /// A deployment changed: it is looked at, and its endpoints take over what its status says of them. They are looked
+    /// at as well if its users ask for that.
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
+        let asked =
+            matches!(change, Change::Upserted { old: Some(old), new } if requested_at(old) != requested_at(new));
         for endpoint in self.endpoints_of(object) {
             self.fleet.endpoint_changed(&endpoint, Some(object));
+            if asked {
+                self.queues.endpoints.add(Key::of(endpoint.as_ref()), ());
+            }
         }
         self.enqueue_deployment(Key::of(object.as_ref()));
     }
@@ -179,6 +226,21 @@ impl Context {
     pub fn endpoints_on(&self, target: &str) -> Vec<Key> {
         let keys = self.fleet.endpoint_keys_on(target);
         keys.into_iter().filter(|key| self.caches.endpoints.get(key).is_some()).collect()
+    }
+
+    /// Whether an endpoint is on a target, was decided to be and is being written, or may be in a namespace that is not
+    /// known.
+    #[must_use]
+    pub fn is_in_use(&self, target: &str) -> bool {
+        !self.fleet.endpoint_keys_on(target).is_empty() || !self.caches.endpoints.unlisted().is_empty()
+    }
+
+    /// What uses a target, in words: its endpoints, and whatever may be in namespaces that are not known.
+    #[must_use]
+    pub fn users_of(&self, target: &str) -> Vec<String> {
+        let unknown = self.caches.endpoints.unlisted().into_iter();
+        let endpoints = self.endpoints_on(target).into_iter().map(|key| key.to_string());
+        endpoints.chain(unknown.map(|part| format!("whatever is in {part}, which may not be listed"))).collect()
     }
 
     /// Has the endpoints on a target looked at.

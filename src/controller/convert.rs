@@ -9,10 +9,10 @@ use kube::ResourceExt;
 use roadstead_planner::{self as planner, MicroDollars, Timestamp};
 
 use super::connections::{Connection, ConnectionState};
-use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
     self as api, CapacityType, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity,
-    OfferCapacity, ResourceRequests, ServingTarget, conditions, names, quantity, reasons,
+    OfferCapacity, ResourceRequests, ServingTarget, conditions, limits, names, quantity, reasons,
 };
 use crate::kube_ext::cache::Key;
 use crate::provider::{ErrorClass, Facts};
@@ -70,7 +70,9 @@ pub fn capacity_type(name: &str) -> Option<planner::CapacityType> {
         .find(|capacity_type| capacity_type.as_str() == name)
 }
 
-fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
+/// The capacity type as the planner names it.
+#[must_use]
+pub fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
     match capacity_type {
         CapacityType::Reserved => planner::CapacityType::Reserved,
         CapacityType::OnDemand => planner::CapacityType::OnDemand,
@@ -278,6 +280,13 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
     if let Some(deleted) = &target.metadata.deletion_timestamp {
         return not_ready(reasons::DELETING, "it is being deleted".to_owned(), now(deleted.0));
     }
+    let problems = validate::serving_target(target);
+    if !problems.is_empty() {
+        let conditions = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let told = conditions::find(conditions, conditions::STALLED).map(|told| told.last_transition_time.0);
+        let since = now(told.unwrap_or_else(jiff::Timestamp::now));
+        return not_ready(reasons::INVALID_SPEC, validate::sentence(&problems), since);
+    }
     match connection.map(|connection| &connection.state) {
         None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),
         Some(ConnectionState::Ready) => planner::TargetState::Ready,
@@ -285,7 +294,9 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
     }
 }
 
-fn offer(offer: &api::Offer) -> planner::Offer {
+/// An offer as the planner sees it.
+#[must_use]
+pub fn offer(offer: &api::Offer) -> planner::Offer {
     let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
     planner::Offer {
         name: offer.name.clone(),
@@ -411,7 +422,7 @@ pub fn endpoint(
         resources: resources(&spec.template.resources),
         bound,
         state,
-        ever_ready: status.first_ready_time.is_some(),
+        ever_ready: status.first_ready_time.is_some() || is_unseen_adoption(spec, &status),
         ready: is_ready,
         published_at: owner.and_then(|owner| published_at(owner, &endpoint.name_any())),
         failure: failure(&status, ready.map(|ready| ready.reason.as_str())),
@@ -420,6 +431,11 @@ pub fn endpoint(
         replaces: spec.replaces.clone(),
         created_at: timestamp(endpoint.metadata.creation_timestamp.as_ref()),
     }
+}
+
+/// What was found running may serve somebody: until it was looked at, it has the rights of what was ready once.
+fn is_unseen_adoption(spec: &api::InferenceEndpointSpec, status: &api::InferenceEndpointStatus) -> bool {
+    spec.reason == reasons::ADOPTED && status.external_id.is_none()
 }
 
 /// Since when the endpoint's address stands in its deployment's status.
@@ -437,6 +453,8 @@ fn failure(status: &api::InferenceEndpointStatus, ready_reason: Option<&str>) ->
         planner::FailureKind::QuotaExceeded
     } else if ready_reason == Some(reasons::STARTUP_TIMEOUT) {
         planner::FailureKind::StartupTimeout
+    } else if ready_reason == Some(reasons::NAME_CONFLICT) && error.class == ErrorClass::Conflict.as_str() {
+        planner::FailureKind::NameConflict
     } else {
         return None;
     };
@@ -461,6 +479,7 @@ pub fn capacity(target: &planner::Target) -> Vec<OfferCapacity> {
         }
         let nodes = free
             .into_iter()
+            .take(limits::NODE_GROUPS)
             .map(|(amount, count)| NodeCapacity { free: i32::try_from(amount.0).unwrap_or(i32::MAX), count })
             .collect();
         OfferCapacity { offer: offer.name.clone(), nodes }

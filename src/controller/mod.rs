@@ -1,7 +1,8 @@
 //! The operator: reconcilers for the three kinds, and the one place where planning happens.
 //!
-//! `context` is what they share, `fleet` the planner's view of the world, `hub` the writes; each kind has its folder.
-//! Watches enqueue, [`run`] works the queues off: every decision is taken in queue order, its effects run side by side.
+//! `context` is what they share, `fleet` the planner's view of the world, `hub` the writes, `watches` what is looked at;
+//! each kind has its folder. Watches enqueue, [`run`] works the queues off: every decision is taken in queue order, its
+//! effects run side by side.
 
 pub mod connections;
 pub mod context;
@@ -11,27 +12,25 @@ pub mod fleet;
 pub mod hub;
 pub mod inference_endpoint;
 pub mod model_deployment;
+pub mod orphans;
 pub mod serving_target;
+pub mod watches;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::Api;
-use kube::runtime::watcher;
 use tokio::task::JoinSet;
 
 use self::context::Context;
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::watch::watch;
 use crate::kube_ext::workers::work;
 
 /// Lists are read in pages.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 
 /// Watches the hub and works until `stop` resolves; then lets what is under way end.
 pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Output = ()>) {
     let mut watches = JoinSet::new();
-    start_watches(&context, &mut watches);
+    watches::start(&context, &mut watches);
     let caches = &context.caches;
     tokio::pin!(stop);
     tokio::select! {
@@ -52,40 +51,15 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
     );
     let mut workers = JoinSet::new();
     start_workers(&context, concurrency, &mut workers);
+    let mut sweep = JoinSet::new();
+    sweep.spawn(orphans::sweep(Arc::clone(&context)));
     stop.await;
+    sweep.abort_all();
     tracing::info!("stopping: nothing new is begun, what is under way ends");
     context.queues.deployments.close();
     context.queues.targets.close();
     context.queues.endpoints.close();
     while workers.join_next().await.is_some() {}
-}
-
-fn start_watches(context: &Arc<Context>, watches: &mut JoinSet<()>) {
-    let caches = &context.caches;
-    let client = &context.client;
-    let config = || watcher::Config::default().page_size(PAGE);
-
-    let shared = Arc::clone(context);
-    let on_change = move |change| shared.deployment_changed(&change);
-    watches.spawn(watch(Api::all(client.clone()), config(), Arc::clone(&caches.deployments), |_| {}, on_change));
-
-    let shared = Arc::clone(context);
-    let on_change = move |change| shared.target_changed(&change);
-    watches.spawn(watch(Api::all(client.clone()), config(), Arc::clone(&caches.targets), |_| {}, on_change));
-
-    let shared = Arc::clone(context);
-    let on_change = move |change| shared.endpoint_changed(&change);
-    watches.spawn(watch(Api::all(client.clone()), config(), Arc::clone(&caches.endpoints), |_| {}, on_change));
-
-    let shared = Arc::clone(context);
-    let on_change = move |change| shared.namespace_changed(&change);
-    let namespaces: Api<_> = Api::all(client.clone());
-    watches.spawn(watch(namespaces, config(), Arc::clone(&caches.namespaces), prune_namespace, on_change));
-
-    let shared = Arc::clone(context);
-    let on_change = move |change| shared.target_secret_changed(&change);
-    let secrets: Api<_> = Api::namespaced(client.clone(), &context.settings.namespace);
-    watches.spawn(watch(secrets, config(), Arc::clone(&caches.secrets), prune_secret, on_change));
 }
 
 fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinSet<()>) {
@@ -113,14 +87,4 @@ fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinS
         |_: &Key| (),
         Arc::clone(metrics),
     ));
-}
-
-fn prune_namespace(namespace: &mut Namespace) {
-    namespace.metadata.annotations = None;
-    namespace.spec = None;
-    namespace.status = None;
-}
-
-fn prune_secret(secret: &mut Secret) {
-    secret.metadata.annotations = None;
 }

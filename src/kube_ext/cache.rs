@@ -3,11 +3,15 @@
 //! kube's reflector store lags behind every write until the watch delivers it, which is how operators create things
 //! twice. Here the answer to a write is put in directly; whatever is older than what is known is ignored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
+
+/// Of so many deleted objects the UIDs are remembered.
+const REMEMBERED: usize = 1024;
 
 /// Namespace (empty for cluster-scoped kinds) and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,11 +66,74 @@ pub enum Change<K> {
     Deleted(Arc<K>),
 }
 
+/// The part of a kind that one watch lists. A cache may be filled by several watches of different parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All objects.
+    Everything,
+    /// The objects of one namespace.
+    Namespace(String),
+    /// The cluster-scoped object of this name.
+    Named(String),
+}
+
+impl Part {
+    /// Whether a watch of this part speaks of the object under `key`.
+    #[must_use]
+    pub fn covers(&self, key: &Key) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Namespace(namespace) => key.namespace == *namespace,
+            Self::Named(name) => key.namespace.is_empty() && key.name == *name,
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => write!(f, "everything"),
+            Self::Namespace(namespace) => write!(f, "namespace {namespace}"),
+            Self::Named(name) => write!(f, "the one named {name}"),
+        }
+    }
+}
+
 struct Inner<K> {
     objects: BTreeMap<Key, Arc<K>>,
-    /// A full listing under way: what it has shown so far.
-    listing: Option<BTreeSet<Key>>,
-    synced: bool,
+    /// The full listings under way, at most one for each part: what each has shown so far.
+    listings: BTreeMap<Part, BTreeSet<Key>>,
+    /// The parts of which no full listing has been seen yet.
+    unlisted: BTreeSet<Part>,
+    /// Those of them that the server does not let us list.
+    refused: BTreeSet<Part>,
+    /// UIDs of what was deleted lately: the answer to a write may come after the event of the deletion.
+    buried: VecDeque<String>,
+}
+
+impl<K: Resource> Inner<K> {
+    fn remove(&mut self, key: &Key) -> Option<Change<K>> {
+        let removed = self.objects.remove(key)?;
+        if let Some(uid) = removed.uid() {
+            self.buried.truncate(REMEMBERED - 1);
+            self.buried.push_front(uid);
+        }
+        Some(Change::Deleted(removed))
+    }
+
+    /// Notes that every listing under way that speaks of `key` has shown it.
+    fn shown(&mut self, key: &Key) {
+        for (part, listed) in &mut self.listings {
+            if part.covers(key) {
+                listed.insert(key.clone());
+            }
+        }
+    }
+
+    /// Whether everything is known that can be.
+    fn is_synced(&self) -> bool {
+        self.unlisted.is_subset(&self.refused)
+    }
 }
 
 /// The known objects of one kind.
@@ -75,16 +142,27 @@ pub struct Cache<K> {
     synced: tokio::sync::watch::Sender<bool>,
 }
 
-impl<K> Default for Cache<K> {
+impl<K: Resource> Default for Cache<K> {
+    /// An empty cache, to be filled by one watch of everything.
     fn default() -> Self {
-        Self {
-            inner: RwLock::new(Inner { objects: BTreeMap::new(), listing: None, synced: false }),
-            synced: tokio::sync::watch::Sender::new(false),
-        }
+        Self::new([Part::Everything])
     }
 }
 
 impl<K: Resource> Cache<K> {
+    /// An empty cache, to be filled by one watch for each of `parts`.
+    #[must_use]
+    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+        let inner = Inner {
+            objects: BTreeMap::new(),
+            listings: BTreeMap::new(),
+            unlisted: parts.into_iter().collect(),
+            refused: BTreeSet::new(),
+            buried: VecDeque::new(),
+        };
+        Self { inner: RwLock::new(inner), synced: tokio::sync::watch::Sender::new(false) }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Inner<K>> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,29 +195,43 @@ impl<K: Resource> Cache<K> {
         self.len() == 0
     }
 
-    /// Whether one full listing has been seen.
+    /// Whether a full listing has been seen of every part that speaks of the object under `key`.
     #[must_use]
-    pub fn is_synced(&self) -> bool {
-        self.read().synced
+    pub fn has_listed(&self, key: &Key) -> bool {
+        !self.read().unlisted.iter().any(|part| part.covers(key))
     }
 
-    /// Waits until one full listing has been seen.
+    /// The parts of which no full listing has been seen yet.
+    #[must_use]
+    pub fn unlisted(&self) -> Vec<Part> {
+        self.read().unlisted.iter().cloned().collect()
+    }
+
+    /// Whether a full listing has been seen of every part but those that the server refuses.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.read().is_synced()
+    }
+
+    /// Waits until a full listing has been seen of every part but those that the server refuses.
     pub async fn wait_synced(&self) {
         let mut receiver = self.synced.subscribe();
         // The sender lives as long as the cache, so waiting cannot fail.
         let _ = receiver.wait_for(|synced| *synced).await;
     }
 
-    /// Takes in an object from the watch or from the answer to a write; `None` if something newer is known.
+    /// Takes in an object from the watch or from the answer to a write; `None` if something newer is known, or if it
+    /// is known to be gone.
     pub fn apply(&self, object: K) -> Option<Change<K>> {
         let key = Key::of(&object);
         let mut inner = self.write();
-        if let Some(listed) = &mut inner.listing {
-            listed.insert(key.clone());
+        if object.meta().uid.as_ref().is_some_and(|uid| inner.buried.contains(uid)) {
+            return None;
         }
+        inner.shown(&key);
         if let Some(known) = inner.objects.get(&key)
             && known.uid() == object.uid()
-            && version(known.as_ref()) >= version(&object)
+            && version(known.meta()) >= version(object.meta())
         {
             return None;
         }
@@ -148,62 +240,71 @@ impl<K: Resource> Cache<K> {
         Some(Change::Upserted { old, new })
     }
 
-    /// Takes in a deletion; `None` if a newer object of that name is known.
-    pub fn delete(&self, object: &K) -> Option<Change<K>> {
-        let key = Key::of(object);
+    /// Takes in the deletion of the object with this metadata, which is all that need be readable of it; `None` if a
+    /// newer object of that name is known.
+    pub fn delete(&self, gone: &ObjectMeta) -> Option<Change<K>> {
+        let key = Key::new(gone.namespace.clone().unwrap_or_default(), gone.name.clone().unwrap_or_default());
         let mut inner = self.write();
         let known = inner.objects.get(&key)?;
-        if known.uid() != object.uid() && version(known.as_ref()) > version(object) {
+        if known.uid() != gone.uid && version(known.meta()) > version(gone) {
             return None;
         }
-        inner.objects.remove(&key).map(Change::Deleted)
+        inner.remove(&key)
     }
 
-    /// A full listing begins: what it does not show in the end is gone.
-    pub fn begin_listing(&self) {
-        self.write().listing = Some(BTreeSet::new());
+    /// A full listing of `part` begins: what of it is not shown in the end is gone.
+    pub fn begin_listing(&self, part: &Part) {
+        self.write().listings.insert(part.clone(), BTreeSet::new());
     }
 
-    /// Keeps an object that the listing showed but that could not be read: its last good state stays.
-    pub fn keep(&self, key: Key) {
+    /// Keeps an object that a listing showed but that could not be read: its last good state stays.
+    pub fn keep(&self, key: &Key) {
         let mut inner = self.write();
         // Of what is not known nothing stays: a listing without end fills no memory by the names in it.
-        let known = inner.objects.contains_key(&key);
-        if let Some(listed) = inner.listing.as_mut().filter(|_| known) {
-            listed.insert(key);
+        if inner.objects.contains_key(key) {
+            inner.shown(key);
         }
     }
 
-    /// The full listing is complete; returns what is gone.
-    pub fn end_listing(&self) -> Vec<Change<K>> {
-        let gone = {
-            let mut inner = self.write();
-            inner.synced = true;
-            let listed = inner.listing.take().unwrap_or_default();
-            let missing: Vec<Key> = inner.objects.keys().filter(|key| !listed.contains(*key)).cloned().collect();
-            missing.iter().filter_map(|key| inner.objects.remove(key)).map(Change::Deleted).collect()
-        };
-        self.synced.send_replace(true);
+    /// The server does not let us list `part`: nobody waits for it any more. What was known of it stays.
+    pub fn refuse(&self, part: &Part) {
+        let mut inner = self.write();
+        inner.refused.insert(part.clone());
+        self.synced.send_replace(inner.is_synced());
+    }
+
+    /// The full listing of `part` is complete; returns what is gone.
+    pub fn end_listing(&self, part: &Part) -> Vec<Change<K>> {
+        let mut inner = self.write();
+        inner.unlisted.remove(part);
+        let listed = inner.listings.remove(part).unwrap_or_default();
+        let covered = inner.objects.keys().filter(|key| part.covers(key));
+        let missing: Vec<Key> = covered.filter(|key| !listed.contains(*key)).cloned().collect();
+        let gone = missing.iter().filter_map(|key| inner.remove(key)).collect();
+        self.synced.send_replace(inner.is_synced());
         gone
     }
 }
 
 /// Resource versions of one kind are ordered integers (guaranteed since Kubernetes 1.35, true before).
-fn version<K: Resource>(object: &K) -> u64 {
-    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(u64::MAX)
+fn version(object: &ObjectMeta) -> u64 {
+    object.resource_version.as_ref().and_then(|version| version.parse().ok()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::api::ObjectMeta;
 
     fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
+        object_in("ns", name, uid, version)
+    }
+
+    fn object_in(namespace: &str, name: &str, uid: &str, version: &str) -> ConfigMap {
         ConfigMap {
             metadata: ObjectMeta {
                 name: Some(name.into()),
-                namespace: Some("ns".into()),
+                namespace: Some(namespace.into()),
                 uid: Some(uid.into()),
                 resource_version: Some(version.into()),
                 ..ObjectMeta::default()
@@ -228,9 +329,19 @@ mod tests {
     fn the_deletion_of_a_former_object_does_not_remove_its_successor() {
         let cache = Cache::default();
         cache.apply(object("a", "2", "20"));
-        assert!(cache.delete(&object("a", "1", "15")).is_none());
-        assert!(cache.delete(&object("a", "2", "21")).is_some());
+        assert!(cache.delete(&object("a", "1", "15").metadata).is_none());
+        assert!(cache.delete(&object("a", "2", "21").metadata).is_some());
         assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_deletion_does_not_bring_the_object_back() {
+        let cache = Cache::default();
+        cache.apply(object("a", "1", "10"));
+        assert!(cache.delete(&object("a", "1", "12").metadata).is_some());
+        assert!(cache.apply(object("a", "1", "11")).is_none());
+        assert!(cache.is_empty());
+        assert!(cache.apply(object("a", "2", "13")).is_some(), "its successor is another object");
     }
 
     #[test]
@@ -238,11 +349,11 @@ mod tests {
         let cache = Cache::default();
         cache.apply(object("gone", "1", "1"));
         cache.apply(object("stays", "2", "2"));
-        cache.begin_listing();
+        cache.begin_listing(&Part::Everything);
         cache.apply(object("stays", "2", "2"));
         cache.apply(object("written", "3", "30"));
         assert!(!cache.is_synced());
-        let gone = cache.end_listing();
+        let gone = cache.end_listing(&Part::Everything);
         assert_eq!(gone.len(), 1);
         assert_eq!(known(&cache, "gone"), None);
         assert_eq!(known(&cache, "stays").as_deref(), Some("2"));
@@ -254,9 +365,92 @@ mod tests {
     fn an_object_that_cannot_be_read_keeps_its_last_good_state() {
         let cache = Cache::default();
         cache.apply(object("a", "1", "1"));
-        cache.begin_listing();
-        cache.keep(Key::new("ns", "a"));
-        assert!(cache.end_listing().is_empty());
+        cache.begin_listing(&Part::Everything);
+        cache.keep(&Key::new("ns", "a"));
+        assert!(cache.end_listing(&Part::Everything).is_empty());
         assert_eq!(known(&cache, "a").as_deref(), Some("1"));
+    }
+    fn part(namespace: &str) -> Part {
+        Part::Namespace(namespace.into())
+    }
+
+    fn names(cache: &Cache<ConfigMap>) -> Vec<String> {
+        cache.list().iter().map(|object| Key::of(object.as_ref()).to_string()).collect()
+    }
+
+    #[test]
+    fn the_listing_of_one_namespace_removes_nothing_of_another() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.apply(object_in("a", "gone", "1", "1"));
+        cache.apply(object_in("b", "stays", "2", "2"));
+        cache.begin_listing(&part("a"));
+        let gone = cache.end_listing(&part("a"));
+        assert!(matches!(&gone[..], [Change::Deleted(object)] if object.name_any() == "gone"));
+        assert_eq!(names(&cache), ["b/stays"]);
+    }
+
+    #[test]
+    fn listings_of_several_namespaces_side_by_side_keep_what_each_has_shown() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.begin_listing(&part("a"));
+        cache.apply(object_in("a", "x", "1", "1"));
+        cache.begin_listing(&part("b"));
+        cache.apply(object_in("b", "y", "2", "2"));
+        assert!(cache.end_listing(&part("a")).is_empty());
+        // Shown by no listing, but written by us while one was under way.
+        cache.apply(object_in("b", "written", "3", "30"));
+        assert!(cache.end_listing(&part("b")).is_empty());
+        assert_eq!(names(&cache), ["a/x", "b/written", "b/y"]);
+    }
+
+    #[test]
+    fn a_listing_that_begins_anew_forgets_what_its_interrupted_forerunner_showed() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.apply(object_in("b", "y", "2", "2"));
+        cache.begin_listing(&part("a"));
+        cache.apply(object_in("a", "x", "1", "1"));
+        cache.begin_listing(&part("a"));
+        assert_eq!(cache.end_listing(&part("a")).len(), 1);
+        assert_eq!(names(&cache), ["b/y"]);
+    }
+
+    #[test]
+    fn a_cache_is_synced_when_every_part_was_listed_once() {
+        let cache = Cache::<ConfigMap>::new([part("a"), part("b")]);
+        for _ in 0..2 {
+            cache.begin_listing(&part("a"));
+            cache.end_listing(&part("a"));
+            assert!(!cache.is_synced());
+        }
+        cache.begin_listing(&part("b"));
+        assert!(!cache.is_synced());
+        cache.end_listing(&part("b"));
+        assert!(cache.is_synced());
+        cache.begin_listing(&part("a"));
+        assert!(cache.is_synced(), "a later listing does not make it unknown again");
+    }
+
+    #[test]
+    fn a_refused_part_keeps_nobody_waiting_and_is_not_taken_for_empty() {
+        let cache = Cache::new([part("a"), part("b")]);
+        cache.apply(object_in("b", "y", "2", "2"));
+        cache.begin_listing(&part("a"));
+        cache.end_listing(&part("a"));
+        cache.refuse(&part("b"));
+        assert!(cache.is_synced());
+        assert_eq!((cache.unlisted(), names(&cache)), (vec![part("b")], vec!["b/y".to_owned()]));
+        assert!(cache.has_listed(&Key::new("a", "x")) && !cache.has_listed(&Key::new("b", "y")));
+        cache.begin_listing(&part("b"));
+        cache.end_listing(&part("b"));
+        assert!(cache.unlisted().is_empty() && cache.is_empty());
+    }
+
+    #[test]
+    fn a_part_covers_its_own_objects_alone() {
+        let (tenant, namespace) = (Key::new("a", "x"), Key::cluster("a"));
+        assert!(Part::Everything.covers(&tenant) && Part::Everything.covers(&namespace));
+        assert!(part("a").covers(&tenant) && !part("b").covers(&tenant) && !part("a").covers(&namespace));
+        let named = Part::Named("a".into());
+        assert!(named.covers(&namespace) && !named.covers(&Key::new("a", "a")) && !named.covers(&Key::cluster("b")));
     }
 }

@@ -24,6 +24,8 @@ pub enum Outcome {
     Done,
     /// Look again after this time.
     Again(Duration),
+    /// It is of no use to look again before this time: what came in meanwhile, its own writes above all, waits too.
+    Hold(Duration),
     /// It failed: look again, later with each failure in a row.
     Failed,
 }
@@ -157,7 +159,7 @@ where
                 *failures = failures.saturating_add(1);
                 Some(delay)
             }
-            Outcome::Again(delay) => {
+            Outcome::Again(delay) | Outcome::Hold(delay) => {
                 state.failures.remove(key);
                 Some(delay)
             }
@@ -167,8 +169,9 @@ where
             }
         };
         // News is looked at at once, but not by a key that keeps failing: that would be a hot loop.
+        let rests = matches!(outcome, Outcome::Failed | Outcome::Hold(_));
         if let Some(rank) = state.dirty.remove(key)
-            && outcome != Outcome::Failed
+            && !rests
         {
             state.make_ready(key.clone(), rank);
         } else if let Some(delay) = delay {
@@ -352,6 +355,22 @@ mod tests {
         let failed = Instant::now();
         popped(&queue).await;
         assert_eq!(failed.elapsed(), Duration::from_millis(500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_held_waits_with_the_news_that_its_own_work_made() {
+        let queue = Ranked::default();
+        queue.add("a", 1);
+        popped(&queue).await;
+        queue.add("a", 1);
+        queue.done(&"a", 1, Outcome::Hold(Duration::from_secs(5)));
+        assert_eq!(queue.depth(), 0);
+        let held = Instant::now();
+        popped(&queue).await;
+        assert_eq!(held.elapsed(), Duration::from_secs(5));
+        queue.done(&"a", 1, Outcome::Hold(Duration::from_secs(5)));
+        queue.add("a", 1);
+        assert_eq!(queue.depth(), 1, "news from elsewhere does not wait");
     }
 
     #[tokio::test(start_paused = true)]

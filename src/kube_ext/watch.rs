@@ -13,17 +13,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::budget::{Admission, Budget};
-use super::cache::{Cache, Change, Key};
+use super::cache::{Cache, Change, Key, Part};
 use super::client::describe;
 use crate::text::bounded;
 
-/// Watches `api` for ever, keeps `cache` up to date and tells `on_change` of every change that is news.
+/// Watches `api`, which shows `part` of a kind, for ever; keeps `cache` up to date and tells `on_change` of every change
+/// that is news.
 ///
-/// Errors of the watch are logged and tried again with backoff. An object that cannot be read is logged, and its last
+/// Errors of the watch are logged and tried again with backoff. One namespace that the server refuses to show is marked
+/// so in the cache, for it must not keep the others waiting. An object that cannot be read is logged, and its last
 /// good state kept: one bad object stops neither the watch nor another object. `prune` drops what need not be kept.
 pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
+    part: Part,
     cache: Arc<Cache<K>>,
     prune: fn(&mut K),
     on_change: impl Fn(Change<K>) + Send + 'static,
@@ -32,7 +35,7 @@ pub async fn watch<K>(
     K::DynamicType: Default,
 {
     // The hub's own objects are bounded by the hub.
-    watch_within(Budget::endless(), api, config, cache, prune, on_change).await;
+    watch_within(Budget::endless(), api, config, part, cache, prune, on_change).await;
 }
 
 /// As [`watch`], of somebody who is not trusted: what goes beyond `budget` after pruning is not kept.
@@ -40,6 +43,7 @@ pub async fn watch_within<K>(
     mut budget: Budget,
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
+    part: Part,
     cache: Arc<Cache<K>>,
     prune: fn(&mut K),
     on_change: impl Fn(Change<K>) + Send + 'static,
@@ -52,8 +56,13 @@ pub async fn watch_within<K>(
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
-            Ok(event) => handle(&kind, event, &mut budget, &cache, prune, &on_change),
-            Err(error) => tracing::warn!(kind, error = told(&error), "watch interrupted; trying again"),
+            Ok(event) => handle(&kind, event, &mut budget, &part, &cache, prune, &on_change),
+            Err(error) => {
+                if part != Part::Everything && is_forbidden(&error) {
+                    cache.refuse(&part);
+                }
+                tracing::warn!(kind, %part, error = told(&error), "watch interrupted; trying again");
+            }
         }
     }
 }
@@ -67,10 +76,24 @@ fn told(error: &watcher::Error) -> String {
     }
 }
 
+/// Whether the server refused for lack of rights.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    use kube::Error::Api;
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(Api(status))
+        | WatchStartFailed(Api(status))
+        | WatchFailed(Api(status))
+        | WatchError(status) => status.code == 403,
+        _ => false,
+    }
+}
+
 fn handle<K>(
     kind: &str,
     event: Event<DeserializeGuard<K>>,
     budget: &mut Budget,
+    part: &Part,
     cache: &Cache<K>,
     prune: fn(&mut K),
     on_change: &impl Fn(Change<K>),
@@ -80,16 +103,11 @@ fn handle<K>(
     match event {
         Event::Init => {
             budget.begin_listing();
-            cache.begin_listing();
+            cache.begin_listing(part);
         }
         Event::InitDone => {
             budget.end_listing();
-            for change in cache.end_listing() {
-                if let Change::Deleted(gone) = &change {
-                    budget.forget(&Key::of(gone.as_ref()));
-                }
-                on_change(change);
-            }
+            cache.end_listing(part).into_iter().for_each(|change| tell_gone(change, budget, on_change));
         }
         Event::Apply(guarded) | Event::InitApply(guarded) => match guarded.0 {
             Ok(mut object) => {
@@ -106,18 +124,24 @@ fn handle<K>(
                     Key::new(invalid.metadata.namespace.unwrap_or_default(), invalid.metadata.name.unwrap_or_default());
                 let error = bounded(&invalid.error);
                 tracing::warn!(kind, object = %key, error, "object cannot be read; its last good state is kept");
-                cache.keep(key);
+                cache.keep(&key);
             }
         },
         Event::Delete(guarded) => {
-            if let Ok(object) = guarded.0
-                && let Some(change) = cache.delete(&object)
-            {
-                budget.forget(&Key::of(&object));
-                on_change(change);
+            let gone = guarded.0.as_ref().map_or_else(|invalid| &invalid.metadata, |object| object.meta());
+            if let Some(change) = cache.delete(gone) {
+                tell_gone(change, budget, on_change);
             }
         }
     }
+}
+
+/// Tells of an object that is gone, which makes room for others.
+fn tell_gone<K: Resource>(change: Change<K>, budget: &mut Budget, on_change: &impl Fn(Change<K>)) {
+    if let Change::Deleted(gone) = &change {
+        budget.forget(&Key::of(gone.as_ref()));
+    }
+    on_change(change);
 }
 
 /// Whether the budget holds the object as well; where it does not, the last good state stays and the first one is told.
@@ -129,7 +153,67 @@ fn fits<K: Resource + Serialize>(kind: &str, object: &K, budget: &mut Budget, ca
         tracing::warn!(kind, object, "more is listed than is kept; this and others are left out");
     }
     if admission != Admission::Kept {
-        cache.keep(key);
+        cache.keep(&key);
     }
     admission == Admission::Kept
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
+    use kube::core::error_boundary::InvalidObject;
+
+    use super::*;
+
+    fn metadata(version: &str) -> ObjectMeta {
+        ObjectMeta {
+            name: Some("a".to_owned()),
+            uid: Some("1".to_owned()),
+            resource_version: Some(version.to_owned()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn unreadable(version: &str) -> DeserializeGuard<ConfigMap> {
+        DeserializeGuard(Err(InvalidObject { error: "unknown variant".to_owned(), metadata: metadata(version) }))
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_its_last_good_state_until_it_is_deleted() {
+        let cache = Cache::default();
+        let readable = ConfigMap { metadata: metadata("10"), ..ConfigMap::default() };
+        let heard = std::cell::RefCell::new(Vec::new());
+        let on_change = |change: Change<ConfigMap>| heard.borrow_mut().push(matches!(change, Change::Deleted(_)));
+        handle(
+            "ConfigMap",
+            Event::Apply(DeserializeGuard(Ok(readable))),
+            &mut Budget::endless(),
+            &Part::Everything,
+            &cache,
+            |_| {},
+            &on_change,
+        );
+        handle(
+            "ConfigMap",
+            Event::Apply(unreadable("11")),
+            &mut Budget::endless(),
+            &Part::Everything,
+            &cache,
+            |_| {},
+            &on_change,
+        );
+        assert_eq!(cache.len(), 1);
+        handle(
+            "ConfigMap",
+            Event::Delete(unreadable("12")),
+            &mut Budget::endless(),
+            &Part::Everything,
+            &cache,
+            |_| {},
+            &on_change,
+        );
+        assert!(cache.is_empty());
+        assert_eq!(*heard.borrow(), [false, true]);
+    }
 }

@@ -89,7 +89,7 @@ where
     };
     let _entered = span.enter();
     let (label, outcome) = match result {
-        Ok(Ok(outcome @ Outcome::Again(_))) => ("requeue_after", outcome),
+        Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
         Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
         Ok(Ok(Outcome::Failed)) => ("error", Outcome::Failed),
         Ok(Err(error)) => {

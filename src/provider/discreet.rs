@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use roadstead_planner as planner;
 
 use super::{Claim, Facts, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::InferenceEndpoint;
+use crate::cluster::address::Reach;
 
 /// Decorates a [`Provider`]: the secrets of an endpoint are taken out of every text about it.
 pub struct Discreet<P> {
@@ -61,6 +63,10 @@ impl<P: Provider> Provider for Discreet<P> {
         self.inner.facts()
     }
 
+    fn reach(&self, usual: Reach) -> Reach {
+        self.inner.reach(usual)
+    }
+
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
         let observation = self.inner.observe(wanted).await.map_err(|error| conceal_error(wanted, &error))?;
         Ok(conceal(wanted, observation))
@@ -72,6 +78,10 @@ impl<P: Provider> Provider for Discreet<P> {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         self.inner.remove(endpoint).await
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        self.inner.remove_found(found).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {

@@ -26,7 +26,7 @@ pub enum ErrorClass {
     Unauthorized,
     /// The thing, or what it stands in, is not there.
     NotFound,
-    /// Somebody else's thing has the name, or the thing changed in between.
+    /// Somebody else's thing has the name.
     Conflict,
     /// A defect of Roadstead.
     Bug,
@@ -85,9 +85,9 @@ fn class_of(error: &CallError) -> ErrorClass {
         403 if status.message.contains("exceeded quota") => ErrorClass::QuotaExceeded,
         401 | 403 => ErrorClass::Unauthorized,
         404 => ErrorClass::NotFound,
-        409 => ErrorClass::Conflict,
         400 | 413 | 422 => ErrorClass::Invalid,
         429 => ErrorClass::Throttled { after: retry_after.map(|after| Duration::from_secs(u64::from(after))) },
+        // A 409 too: it was changed or made in between, and the next look shows by whom.
         _ => ErrorClass::Transient,
     }
 }
@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(refused(422, "spec.replicas: Invalid value"), ErrorClass::Invalid);
         assert_eq!(refused(429, "slow down"), ErrorClass::Throttled { after: None });
         assert_eq!(refused(503, "etcd"), ErrorClass::Transient);
+        assert_eq!(refused(409, "the object has been modified"), ErrorClass::Transient);
         assert_eq!(class_of(&CallError::Timeout { call: "get" }), ErrorClass::Transient);
     }
 }

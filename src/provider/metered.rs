@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use roadstead_planner as planner;
 
 use super::{Claim, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::InferenceEndpoint;
+use crate::cluster::address::Reach;
 use crate::telemetry::metrics::Metrics;
 
 /// Decorates a [`Provider`] with metrics; the calls themselves are unchanged.
@@ -56,6 +58,10 @@ impl<P: Provider> Provider for Metered<P> {
         self.inner.facts()
     }
 
+    fn reach(&self, usual: Reach) -> Reach {
+        self.inner.reach(usual)
+    }
+
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
         self.count("observe", self.inner.observe(wanted)).await
     }
@@ -66,6 +72,10 @@ impl<P: Provider> Provider for Metered<P> {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         self.count("remove", self.inner.remove(endpoint)).await
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        self.count("remove_found", self.inner.remove_found(found)).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {

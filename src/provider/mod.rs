@@ -10,6 +10,8 @@ pub mod error;
 pub mod kubernetes;
 pub mod metered;
 pub mod probe;
+pub mod simulated;
+pub mod template_hash;
 mod wanted;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use roadstead_planner as planner;
 
 use crate::api::v1alpha1::{ExternalId, InferenceEndpoint};
+use crate::cluster::address::Reach;
 pub use error::{ErrorClass, ProviderError};
 pub use wanted::{Redacted, Secret, SecretData, Wanted};
 
@@ -138,6 +141,24 @@ pub enum Claim {
     },
 }
 
+/// Takes one step of removing an endpoint from the place with the identity `pinned`, where it was made.
+///
+/// # Errors
+/// Any [`ProviderError`]; `Transient` where the place that says that it is gone turns out to be another one.
+pub async fn remove_from(
+    provider: &dyn Provider,
+    endpoint: &InferenceEndpoint,
+    pinned: &str,
+) -> Result<Removal, ProviderError> {
+    let removal = provider.remove(endpoint).await?;
+    // The identity is asked for after the answer: an address may lead elsewhere from one moment to the next.
+    if removal == Removal::Gone && provider.identity().await? != pinned {
+        let message = "the place that says that it is gone is not the one where it was made; nothing is read as gone";
+        return Err(ProviderError::new(ErrorClass::Transient, message));
+    }
+    Ok(removal)
+}
+
 /// One place that serves models: a cluster, or one (provider, account, region).
 #[async_trait]
 pub trait Provider: Send + Sync {
@@ -163,6 +184,11 @@ pub trait Provider: Send + Sync {
     /// The newest facts; `None` until everything has been listed once.
     fn facts(&self) -> Option<Arc<Facts>>;
 
+    /// Where the addresses of its endpoints may lead: `usual`, unless it is not the place that names their hosts.
+    fn reach(&self, usual: Reach) -> Reach {
+        usual
+    }
+
     /// What is there of the wanted endpoint.
     ///
     /// # Errors
@@ -180,6 +206,15 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// Any [`ProviderError`].
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError>;
+
+    /// Removes something that [`facts`](Self::facts) showed and that no record names, if it is still the very thing that
+    /// was found; called until it answers [`Removal::Gone`].
+    ///
+    /// A removal that is cut off half-way leaves the thing to be found again.
+    ///
+    /// # Errors
+    /// `Conflict` where the name belongs to another thing now, else any [`ProviderError`].
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError>;
 
     /// The API key of an endpoint that exists there already; `None` if there is none.
     ///

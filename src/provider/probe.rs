@@ -85,7 +85,11 @@ async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> R
     let (status, _) = get(url, None, reach).await?;
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-        _ => Ok(Answer::NotProtected),
+        status if status.is_success() => Ok(Answer::NotProtected),
+        status => {
+            let message = format!("{url}/v1/models answered {} without the key, not 401", status.as_u16());
+            Ok(Answer::Unreachable { message })
+        }
     }
 }
 
@@ -177,6 +181,12 @@ mod tests {
         assert!(matches!(answer, Answer::ModelNotListed { .. }));
         let answer = asked(|_| (StatusCode::BAD_GATEWAY, String::new())).await;
         assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("502")), "{answer:?}");
+        let busy = |headers: HeaderMap| match guarded(&headers, list("llama")) {
+            (StatusCode::UNAUTHORIZED, body) => (StatusCode::SERVICE_UNAVAILABLE, body),
+            answer => answer,
+        };
+        let answer = asked(busy).await;
+        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("503")), "{answer:?}");
         let url = serve(|headers| guarded(&headers, "x".repeat(2 * MAX_BODY_BYTES))).await;
         let error = question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap_err();
         assert!(error.message.contains("cannot read the answer"), "{error}");

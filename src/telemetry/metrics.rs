@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::kube_ext::queue::Counts;
+use roadstead_planner::MicroDollars;
 
 /// Reconciles take from a millisecond (nothing to do) to the call timeout of ten seconds, several times over.
 const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -83,6 +84,9 @@ pub struct Metrics {
     planning_time: Histogram,
     abandoned: Counter,
     target_ready: Level<TargetLabels>,
+    orphans: Level<TargetLabels>,
+    orphans_cost: Level<TargetLabels>,
+    orphans_removed: Counter,
 }
 
 impl Default for Metrics {
@@ -113,6 +117,9 @@ impl Metrics {
             planning_time: Histogram::new(PLANNING_BUCKETS),
             abandoned: Counter::default(),
             target_ready: Family::default(),
+            orphans: Family::default(),
+            orphans_cost: Family::default(),
+            orphans_removed: Counter::default(),
         };
         metrics.register();
         metrics
@@ -149,6 +156,13 @@ impl Metrics {
         );
         r.register("roadstead_endpoints_abandoned", "Endpoints released by hand", self.abandoned.clone());
         r.register("roadstead_target_ready", "1 while a target can be used", self.target_ready.clone());
+        r.register("roadstead_orphans", "What runs at a target and has no record", self.orphans.clone());
+        r.register(
+            "roadstead_orphans_hourly_cost_microdollars",
+            "What the orphans at a target cost an hour, as far as their prices are known",
+            self.orphans_cost.clone(),
+        );
+        r.register("roadstead_orphans_removed", "Orphans that were deleted", self.orphans_removed.clone());
     }
 
     /// Everything in the text format of `OpenMetrics`.
@@ -233,9 +247,24 @@ impl Metrics {
         self.target_ready.get_or_create(&TargetLabels { target: target.to_owned() }).set(i64::from(ready));
     }
 
+    /// How many orphans there are at a target, and what they cost an hour together.
+    pub fn orphans(&self, target: &str, count: usize, cost: MicroDollars) {
+        let labels = TargetLabels { target: target.to_owned() };
+        self.orphans.get_or_create(&labels).set(level(count));
+        self.orphans_cost.get_or_create(&labels).set(i64::try_from(cost.0).unwrap_or(i64::MAX));
+    }
+
+    /// An orphan was deleted.
+    pub fn orphan_removed(&self) {
+        self.orphans_removed.inc();
+    }
+
     /// A target is gone.
     pub fn target_gone(&self, target: &str) {
-        self.target_ready.remove(&TargetLabels { target: target.to_owned() });
+        let labels = TargetLabels { target: target.to_owned() };
+        self.target_ready.remove(&labels);
+        self.orphans.remove(&labels);
+        self.orphans_cost.remove(&labels);
     }
 }
 

@@ -7,6 +7,7 @@
 mod cases;
 mod definitions;
 mod kubectl;
+mod member;
 mod server;
 mod status;
 mod validate;

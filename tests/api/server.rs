@@ -1,8 +1,8 @@
 //! One API server for all tests, with the definitions installed; each test has a namespace of its own.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use roadstead_ground::api_server::ApiServer;
 
@@ -15,16 +15,7 @@ static SERVER: OnceLock<ApiServer> = OnceLock::new();
 pub fn server() -> &'static ApiServer {
     SERVER.get_or_init(|| {
         let server = ApiServer::start().expect("an API server");
-        text(server.kubectl().args(["apply", "-f", CRDS]));
-        text(server.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", "-f", CRDS]));
-        // The kinds and their documentation are published a moment after the definitions are established.
-        let start = Instant::now();
-        for kind in ["mdep", "stgt", "iep"] {
-            while !server.kubectl().args(["explain", kind]).output().is_ok_and(|output| output.status.success()) {
-                assert!(start.elapsed() < Duration::from_secs(30), "{kind} is not explained");
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        }
+        server.define(Path::new(CRDS)).expect("the definitions");
         server
     })
 }

@@ -1,11 +1,18 @@
-//! The charts as users get them: linted, rendered and refused by the real helm, and what was rendered looked at.
+//! The charts as users get them: linted, rendered and refused by the real helm, looked at by linters and by a real API
+//! server, and the operator run with exactly the rights that they give it.
 //!
-//! Needs helm alone: the one in the folder that `ROADSTEAD_TOOLS` names, else the one that the test ground builds.
+//! Needs the tools of the test ground: those in the folder that `ROADSTEAD_TOOLS` names, else those that it builds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod drift;
 mod helm;
+mod lint;
+mod network;
+mod operator;
 mod render;
 mod rights;
+mod schemas;
+mod server;
 mod values;
+mod variants;

@@ -3,28 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::helm::{NAMESPACE, at, helm, of_kind, only, path, rendered, template};
+use crate::variants::VARIANTS;
 
-/// Sets of values, each of which changes what is rendered.
-const VALUES: [&[&str]; 12] = [
-    &[],
-    &["--set", "replicaCount=1"],
-    &["--set", "replicaCount=5,concurrency=4"],
-    &["--set", "takeover=01234567-89ab-cdef-0123-456789abcdef"],
-    &["--set", "image.repository=registry.example.com:5000/a/roadstead,image.tag=v9,image.pullPolicy=Always"],
-    &["--set-json", r#"imagePullSecrets=[{"name":"regcred"}]"#],
-    &["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#],
-    &["--set", "log.level=info\\,roadstead=debug,log.format=text"],
-    &["--set", "serviceAccount.create=false,serviceAccount.name=mine"],
-    &["--set", "podDisruptionBudget.enabled=false,metrics.service.enabled=false"],
-    &["--set-json", r#"resources={"requests":{"cpu":1},"limits":{"memory":"1Gi"}}"#],
-    &[
-        "--set-json",
-        r#"nodeSelector={"a":"b"},tolerations=[{"operator":"Exists"}],affinity={"nodeAffinity":{}},podLabels={"team":"x"},podAnnotations={"a/b":"c"}"#,
-    ],
-];
+/// The parts of the chart, each with its own name in its labels.
+const OPERATOR: &str = "roadstead";
+const CLOUD: &str = "roadstead-simulated-cloud";
 
 fn pod(objects: &[Value]) -> &Value {
     at(only(objects, "Deployment"), "/spec/template/spec")
+}
+
+/// The objects of one part.
+fn part(objects: &[Value], name: &str) -> Vec<Value> {
+    let of_part = |object: &&Value| object["metadata"]["labels"]["app.kubernetes.io/name"] == name;
+    objects.iter().filter(of_part).cloned().collect()
 }
 
 fn env(objects: &[Value], name: &str) -> Value {
@@ -34,59 +26,82 @@ fn env(objects: &[Value], name: &str) -> Value {
 }
 
 #[test]
-fn helm_finds_no_fault() {
-    for (chart, values) in [("roadstead-crds", &[][..]), ("roadstead", &["--set", "installId=prod"][..])] {
-        let chart = path("charts").join(chart);
-        let mut args = vec!["lint", "--strict", "--kube-version", "1.33.0", chart.to_str().unwrap()];
-        args.extend(values);
-        helm(&args).unwrap_or_else(|error| panic!("{}: {error}", chart.display()));
-    }
-}
-
-#[test]
 fn every_set_of_values_renders_whole_objects() {
-    for values in VALUES {
+    for (variant, values) in VARIANTS {
         let objects = rendered(values);
         for object in &objects {
             let name = at(object, "/metadata/name").as_str().unwrap();
             assert!(!name.is_empty() && object["kind"].is_string() && object["apiVersion"].is_string());
             let labels = at(object, "/metadata/labels");
-            assert_eq!(labels["app.kubernetes.io/name"], "roadstead", "{name} with {values:?}");
-            assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{name} with {values:?}");
-            let cluster_wide = object["kind"].as_str().unwrap().starts_with("Cluster");
-            assert_eq!(object["metadata"]["namespace"] == NAMESPACE, !cluster_wide, "{name} with {values:?}");
+            assert!(
+                [OPERATOR, CLOUD].contains(&labels["app.kubernetes.io/name"].as_str().unwrap()),
+                "{name} of {variant}"
+            );
+            assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{name} of {variant}");
+            // Roles and their bindings alone are in namespaces of others.
+            let kind = object["kind"].as_str().unwrap();
+            let namespace = object["metadata"]["namespace"].as_str();
+            match kind {
+                "Role" | "RoleBinding" => assert!(namespace.is_some(), "{name} of {variant}"),
+                _ if kind.starts_with("Cluster") => assert_eq!(namespace, None, "{name} of {variant}"),
+                _ => assert_eq!(namespace, Some(NAMESPACE), "{name} of {variant}"),
+            }
         }
-        the_pod_is_restricted(pod(&objects), values);
-        the_selectors_match(&objects, values);
+        for part in [part(&objects, OPERATOR), part(&objects, CLOUD)].iter().filter(|part| !part.is_empty()) {
+            the_pod_is_restricted(pod(part), variant);
+            the_selectors_match(part, variant);
+        }
     }
 }
 
+#[test]
+fn the_simulated_cloud_is_there_where_it_is_asked_for_and_the_operator_is_told() {
+    let objects = rendered(&[]);
+    assert!(part(&objects, CLOUD).is_empty());
+    assert_eq!(env(&objects, "ROADSTEAD_SIMULATED_CLOUD"), Value::Null);
+    let objects = rendered(&["--set", "simulatedCloud.enabled=true"]);
+    let address = env(&part(&objects, OPERATOR), "ROADSTEAD_SIMULATED_CLOUD");
+    let cloud = part(&objects, CLOUD);
+    let service = only(&cloud, "Service");
+    let (name, port) = (at(service, "/metadata/name").as_str().unwrap(), at(service, "/spec/ports/0/port"));
+    assert_eq!(address, format!("http://{name}.{NAMESPACE}.svc:{port}"));
+    assert!(address.as_str().unwrap().parse::<roadstead::simulated_cloud::CloudAddress>().is_ok());
+    assert_eq!(at(pod(&cloud), "/automountServiceAccountToken"), false);
+    let policy = only(&cloud, "NetworkPolicy");
+    let peer = at(policy, "/spec/ingress/0/from/0/podSelector/matchLabels");
+    let operator = part(&objects, OPERATOR);
+    assert_eq!(peer, at(only(&operator, "Deployment"), "/spec/selector/matchLabels"), "the operator alone reaches it");
+    assert_eq!(at(policy, "/spec/egress"), &json!([]));
+}
+
 /// What the pod security level `restricted` asks for, and a read-only root besides.
-fn the_pod_is_restricted(pod: &Value, values: &[&str]) {
-    assert_eq!(at(pod, "/securityContext/runAsNonRoot"), true, "{values:?}");
-    assert_eq!(at(pod, "/securityContext/runAsUser"), 65532, "{values:?}");
-    assert_eq!(at(pod, "/securityContext/seccompProfile/type"), "RuntimeDefault", "{values:?}");
+fn the_pod_is_restricted(pod: &Value, variant: &str) {
+    assert_eq!(at(pod, "/securityContext/runAsNonRoot"), true, "{variant}");
+    assert_eq!(at(pod, "/securityContext/runAsUser"), 65532, "{variant}");
+    assert_eq!(at(pod, "/securityContext/seccompProfile/type"), "RuntimeDefault", "{variant}");
     let container = at(pod, "/containers/0/securityContext");
-    assert_eq!(container["allowPrivilegeEscalation"], false, "{values:?}");
-    assert_eq!(container["readOnlyRootFilesystem"], true, "{values:?}");
-    assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{values:?}");
-    assert!(pod.get("volumes").is_none() && pod.get("hostNetwork").is_none(), "{values:?}");
+    assert_eq!(container["allowPrivilegeEscalation"], false, "{variant}");
+    assert_eq!(container["readOnlyRootFilesystem"], true, "{variant}");
+    assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{variant}");
+    let volumes = pod["volumes"].as_array().cloned().unwrap_or_default();
+    assert!(volumes.iter().all(|volume| volume.get("emptyDir").is_some()), "{variant}: {volumes:?}");
+    assert!(pod.get("hostNetwork").is_none(), "{variant}");
 }
 
 /// Everything that selects the operator's pods selects them.
-fn the_selectors_match(objects: &[Value], values: &[&str]) {
+fn the_selectors_match(objects: &[Value], variant: &str) {
     let labels = at(only(objects, "Deployment"), "/spec/template/metadata/labels");
-    let pod = pod(objects);
-    let mut selectors = vec![
-        at(only(objects, "Deployment"), "/spec/selector/matchLabels"),
-        at(pod, "/topologySpreadConstraints/0/labelSelector/matchLabels"),
-    ];
+    let mut selectors = vec![at(only(objects, "Deployment"), "/spec/selector/matchLabels")];
+    let spread = pod(objects).get("topologySpreadConstraints").and_then(Value::as_array);
+    selectors.extend(spread.into_iter().flatten().map(|constraint| at(constraint, "/labelSelector/matchLabels")));
+    let policies = of_kind(objects, "NetworkPolicy");
+    selectors.extend(policies.iter().map(|policy| at(policy, "/spec/podSelector/matchLabels")));
     selectors.extend(of_kind(objects, "Service").iter().map(|service| at(service, "/spec/selector")));
     selectors
         .extend(of_kind(objects, "PodDisruptionBudget").iter().map(|budget| at(budget, "/spec/selector/matchLabels")));
     for selector in selectors {
         for (key, value) in selector.as_object().unwrap() {
-            assert_eq!(labels.get(key), Some(value), "{values:?}");
+            assert_eq!(labels.get(key), Some(value), "{variant}");
         }
     }
 }
@@ -103,7 +118,13 @@ fn the_defaults_are_two_pods_that_stand_in_for_each_other() {
     assert_eq!(at(container, "/readinessProbe/httpGet/path"), "/readyz");
     assert_eq!(at(container, "/ports/0/containerPort"), 8080);
     assert!(at(container, "/resources/requests/memory").is_string());
-    assert_eq!(at(pod(&objects), "/topologySpreadConstraints/0/topologyKey"), "kubernetes.io/hostname");
+    for (index, key) in ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].iter().enumerate() {
+        let constraint = at(pod(&objects), &format!("/topologySpreadConstraints/{index}"));
+        assert_eq!(constraint["topologyKey"], *key);
+        // On a cluster of one node both run all the same; pods of the version that goes count for nothing.
+        assert_eq!(constraint["whenUnsatisfiable"], "ScheduleAnyway");
+        assert_eq!(constraint["matchLabelKeys"], json!(["pod-template-hash"]));
+    }
     assert_eq!(at(only(&objects, "PodDisruptionBudget"), "/spec/maxUnavailable"), 1);
     assert_eq!(at(only(&objects, "Service"), "/metadata/name"), "roadstead-metrics");
 }
@@ -121,29 +142,42 @@ fn the_operator_is_told_who_it_is() {
     assert_eq!(env(&rendered(&["--set", &takeover]), "ROADSTEAD_TAKEOVER"), uid);
     let allowed = rendered(&["--set-json", r#"allowKubeconfig=["exec","file-paths"]"#]);
     assert_eq!(env(&allowed, "ROADSTEAD_ALLOW_KUBECONFIG"), "exec,file-paths");
+    assert_eq!(env(&objects, "ROADSTEAD_WATCH_NAMESPACES"), Value::Null);
+    let watching = rendered(&["--set", "watchNamespaces={team-a,team-b}"]);
+    assert_eq!(env(&watching, "ROADSTEAD_WATCH_NAMESPACES"), "team-a,team-b");
 }
 
 #[test]
-fn every_variable_is_a_flag_of_the_operator() {
-    let known = roadstead_variables();
-    let objects = rendered(&[
-        "--set",
-        "takeover=01234567-89ab-cdef-0123-456789abcdef",
-        "--set-json",
-        r#"allowKubeconfig=["exec"]"#,
-    ]);
-    for variable in at(pod(&objects), "/containers/0/env").as_array().unwrap() {
-        let name = variable["name"].as_str().unwrap();
-        assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
+fn orphans_are_deleted_only_where_that_is_said() {
+    let objects = rendered(&[]);
+    assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "false");
+    assert_eq!(env(&objects, "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS"), "600");
+    let objects = rendered(&["--set", "orphans.delete=true,orphans.minAgeSeconds=604800"]);
+    assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "true");
+    assert_eq!(env(&objects, "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS"), "604800");
+}
+
+#[test]
+fn every_variable_is_a_flag_of_what_reads_it() {
+    for (_, values) in VARIANTS {
+        for deployment in of_kind(&rendered(values), "Deployment") {
+            let container = at(deployment, "/spec/template/spec/containers/0");
+            let known = variables(at(container, "/args/0").as_str().unwrap());
+            for variable in at(container, "/env").as_array().unwrap() {
+                let name = variable["name"].as_str().unwrap();
+                assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
+            }
+        }
     }
 }
 
-/// The environment variables that `roadstead run` reads.
-fn roadstead_variables() -> Vec<String> {
+/// The environment variables that a subcommand reads.
+fn variables(subcommand: &str) -> Vec<String> {
     use clap::CommandFactory;
     let cli = roadstead::cli::Cli::command();
-    let run = cli.find_subcommand("run").unwrap();
-    run.get_arguments()
+    let command = cli.find_subcommand(subcommand).unwrap();
+    command
+        .get_arguments()
         .filter_map(|argument| argument.get_env())
         .map(|env| env.to_string_lossy().into_owned())
         .collect()
@@ -187,6 +221,9 @@ fn the_notes_say_what_is_next_and_what_uninstalling_leaves() {
         assert!(notes.contains(part), "the notes do not say {part}:\n{notes}");
     }
     assert!(!notes.contains("{{") && !notes.contains("<no value>"), "{notes}");
+    assert!(notes.contains("pod-security.kubernetes.io/enforce=restricted") && !notes.contains("namespaces alone"));
+    let notes = self::notes("installId=prod,watchNamespaces={team-a,team-b}");
+    assert!(notes.contains("in these namespaces alone: team-a, team-b"), "{notes}");
 }
 
 #[test]

@@ -5,6 +5,19 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::helm::{at, objects, of_kind, only, rendered, text};
+use crate::variants::{VARIANTS, manifests};
+
+/// What the operator may do where tenants are.
+const TENANTS: [&str; 5] = [
+    "roadstead.dev/modeldeployments: get,list,patch,watch",
+    "roadstead.dev/inferenceendpoints: create,delete,get,list,patch,watch",
+    "roadstead.dev/inferenceendpoints/status,modeldeployments/status: patch",
+    "/secrets: create,get",
+    "events.k8s.io/events: create",
+];
+/// What it may do with targets, which belong to the cluster.
+const TARGETS: [&str; 2] =
+    ["roadstead.dev/servingtargets: list,patch,watch", "roadstead.dev/servingtargets/status: patch"];
 
 /// A rule as one line: `group/resources: verbs`, with names where it is restricted to some.
 fn line(rule: &Value) -> String {
@@ -36,18 +49,51 @@ fn named<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
 #[test]
 fn the_operator_may_do_on_the_hub_what_it_does_and_no_more() {
     let objects = rendered(&[]);
-    granted(
-        named(&objects, "ClusterRole", "roadstead"),
-        &[
-            "roadstead.dev/modeldeployments,servingtargets: list,patch,watch",
-            "roadstead.dev/inferenceendpoints: create,delete,get,list,patch,watch",
-            "roadstead.dev/inferenceendpoints/status,modeldeployments/status,servingtargets/status: patch",
-            "/namespaces: get,list,watch",
-            "/secrets: create,get",
-            "events.k8s.io/events: create",
-        ],
-    );
+    let everywhere = [&TARGETS[..], &TENANTS, &["/namespaces: get,list,watch"]].concat();
+    granted(named(&objects, "ClusterRole", "roadstead"), &everywhere);
     granted(only(&objects, "Role"), &["/secrets: list,watch", "coordination.k8s.io/leases: create,get,update"]);
+}
+
+#[test]
+fn told_which_namespaces_to_watch_it_may_do_nothing_in_others() {
+    let objects = rendered(&["--set", "watchNamespaces={team-a,team-b}"]);
+    let cluster =
+        [&TARGETS[..], &["/namespaces [kube-system]: get", "/namespaces [team-a,team-b]: list,watch"]].concat();
+    granted(named(&objects, "ClusterRole", "roadstead"), &cluster);
+    let rights: Vec<(&str, &str, Vec<String>)> = of_kind(&objects, "Role")
+        .iter()
+        .map(|role| {
+            let namespace = at(role, "/metadata/namespace").as_str().unwrap();
+            (namespace, at(role, "/metadata/name").as_str().unwrap(), lines(role).into_iter().collect())
+        })
+        .collect();
+    let sorted = |rules: &[&str]| rules.iter().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
+    assert_eq!(
+        rights,
+        [
+            (
+                "roadstead-system",
+                "roadstead",
+                sorted(&["/secrets: list,watch", "coordination.k8s.io/leases: create,get,update"])
+            ),
+            ("team-a", "roadstead-watched", sorted(&TENANTS)),
+            ("team-b", "roadstead-watched", sorted(&TENANTS)),
+            ("default", "roadstead-events", sorted(&["events.k8s.io/events: create"])),
+        ]
+    );
+}
+
+#[test]
+fn secrets_are_listed_nowhere_but_in_the_operators_own_namespace() {
+    for (variant, values) in VARIANTS {
+        let objects = rendered(values);
+        let roles = of_kind(&objects, "Role").into_iter().chain(of_kind(&objects, "ClusterRole"));
+        for role in roles.filter(|role| role["metadata"]["namespace"] != "roadstead-system") {
+            for rule in lines(role).iter().filter(|rule| rule.contains("secrets")) {
+                assert_eq!(rule, "/secrets: create,get", "{variant}: {} {}", role["kind"], role["metadata"]["name"]);
+            }
+        }
+    }
 }
 
 #[test]
@@ -93,28 +139,28 @@ fn a_member_grants_one_namespace_and_a_look_at_nodes_and_pods() {
 
 #[test]
 fn nothing_is_granted_by_a_wildcard() {
-    for objects in [rendered(&[]), objects(&text("deploy/member.yaml")), objects(&text("deploy/install.yaml"))] {
+    for (manifest, text) in manifests() {
+        let objects = objects(&text);
         for role in of_kind(&objects, "Role").into_iter().chain(of_kind(&objects, "ClusterRole")) {
             let rules = at(role, "/rules").to_string();
-            assert!(!rules.contains('*'), "{} has a wildcard: {rules}", role["metadata"]["name"]);
-            assert!(
-                !rules.contains("escalate") && !rules.contains("bind") && !rules.contains("impersonate"),
-                "{rules}"
-            );
+            for word in ["*", "escalate", "bind", "impersonate", "nonResourceURLs"] {
+                assert!(!rules.contains(word), "{manifest}: {} has {word:?}: {rules}", role["metadata"]["name"]);
+            }
         }
     }
 }
 
 #[test]
 fn every_binding_leads_from_the_account_to_a_role_that_is_there() {
-    for objects in [
-        rendered(&[]),
-        rendered(&["--set", "serviceAccount.create=false", "--set", "serviceAccount.name=mine"]),
-        objects(&text("deploy/member.yaml")),
-    ] {
+    for (manifest, text) in manifests() {
+        let objects = objects(&text);
         for binding in of_kind(&objects, "RoleBinding").into_iter().chain(of_kind(&objects, "ClusterRoleBinding")) {
             let role = at(binding, "/roleRef");
-            named(&objects, role["kind"].as_str().unwrap(), role["name"].as_str().unwrap());
+            let at_home = |other: &&Value| {
+                other["kind"] != "Role" || other["metadata"]["namespace"] == binding["metadata"]["namespace"]
+            };
+            let mut roles = of_kind(&objects, role["kind"].as_str().unwrap()).into_iter().filter(at_home);
+            assert!(roles.any(|other| other["metadata"]["name"] == role["name"]), "{manifest}: {role}");
             assert_eq!(at(binding, "/subjects/0/kind"), "ServiceAccount");
             let account = at(binding, "/subjects/0/name").as_str().unwrap();
             if account != "mine" {

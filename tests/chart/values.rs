@@ -41,8 +41,10 @@ fn unknown_values_are_refused() {
     refused_beside("--set", "instalId=x", "instalId");
     refused_beside("--set", "image.tagg=x", "tagg");
     refused_beside("--set", "log.colour=red", "colour");
+    refused_beside("--set", "orphans.remove=true", "remove");
     refused_beside("--set", "serviceAccount.nam=x", "nam");
     refused_beside("--set", "metrics.service.prt=1", "prt");
+    refused_beside("--set", "networkPolicy.enable=true", "enable");
     assert!(template("roadstead-crds", &["--set", "installId=prod"]).is_err());
 }
 
@@ -55,8 +57,16 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set", "image.repository=", "repository");
     refused_beside("--set", "image.pullPolicy=Sometimes", "pullPolicy");
     refused_beside("--set", "log.format=xml", "format");
+    refused_beside("--set", "orphans.delete=perhaps", "delete");
+    refused_beside("--set", "orphans.minAgeSeconds=599", "minAgeSeconds");
     refused_beside("--set-json", r#"allowKubeconfig=["anything"]"#, "allowKubeconfig");
     refused_beside("--set-json", r#"nodeSelector={"a":1}"#, "nodeSelector");
+    refused_beside("--set", "watchNamespaces=team-a", "watchNamespaces");
+    for namespace in ["", "Team", "team_a", "-a", "a.b"] {
+        refused_beside("--set-json", &format!("watchNamespaces=[{namespace:?}]"), "watchNamespaces");
+    }
+    refused_beside("--set-json", r#"watchNamespaces=["a","a"]"#, "watchNamespaces");
+    refused_beside("--set-json", r#"networkPolicy={"metricsFrom":[{}]}"#, "metricsFrom");
 }
 
 #[test]

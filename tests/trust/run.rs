@@ -2,14 +2,14 @@
 
 use std::sync::LazyLock;
 
+use roadstead::api::v1alpha1::names;
 use roadstead_ground::api_server::ApiServer;
+use roadstead_ground::command::feed;
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
 use crate::operator::Operator;
-use crate::world::{
-    ENDPOINT, MEMBER, SYSTEM, TEAM, World, apply, delete, get, is_ready_with, patch, patch_status, until,
-};
+use crate::world::{MEMBER, SYSTEM, TEAM, World, apply, delete, get, is_ready_with, patch, patch_status, until};
 
 // What stands in the Secrets of the tenant and of the target.
 const ENV: &str = "canary-of-the-environment-0123";
@@ -61,7 +61,8 @@ impl Play {
         self.hear(&first);
         self.log("the first operator's log", &first.stop());
 
-        let second = Operator::start(&self.world, &["--takeover=another-hub"]);
+        let sweep = ["--delete-orphans", "--orphan-interval-seconds=1", "--orphan-min-age-seconds=1"];
+        let second = Operator::start(&self.world, &[&["--takeover=another-hub"], &sweep[..]].concat());
         self.target_is("Ready");
         self.something_in_the_way();
         self.a_member_that_repeats_secrets(&second);
@@ -69,6 +70,7 @@ impl Play {
         self.edits();
         let engine = self.drift(engine);
         let engine = self.replacement(engine);
+        self.an_orphan();
         self.hear(&second);
         self.end(engine);
         self.hear(&second);
@@ -135,7 +137,7 @@ impl Play {
             delete(&self.world.member, &["service", &name, "-n", MEMBER, "--ignore-not-found"]);
             let mut create = self.world.member.kubectl();
             create.args(["create", "-f", "-"]);
-            roadstead_ground::command::feed(&mut create, &service.to_string()).ok()
+            feed(&mut create, &service.to_string()).ok()
         });
         self.wake(&name, "one");
         self.endpoint_is("NameConflict");
@@ -238,6 +240,24 @@ impl Play {
         next
     }
 
+    /// What a hub that was restored from a backup finds: an endpoint of a deployment that it does not know.
+    fn an_orphan(&self) {
+        let mut object = self.deployment_on_member(&self.endpoint_name());
+        let tags = object["metadata"].take();
+        let slot = tags["annotations"][names::ANNOTATION_SLOT].as_str().unwrap().parse().unwrap();
+        let name = names::endpoint_name("prod", TEAM, "lost", "east", "two", "OnDemand", slot);
+        object["metadata"] = json!({
+            "name": name, "namespace": MEMBER, "annotations": tags["annotations"], "labels": tags["labels"],
+        });
+        object["metadata"]["labels"][names::LABEL_DEPLOYMENT] = json!("lost");
+        object["metadata"]["labels"][names::LABEL_ENDPOINT] = json!(name);
+        feed(self.world.member.kubectl().args(["create", "-f", "-"]), &object.to_string()).unwrap();
+        until("the orphan is gone", || {
+            self.world.collect_garbage();
+            get(&self.world.member, &["deployment", &name, "-n", MEMBER]).is_none().then_some(())
+        });
+    }
+
     fn end(&self, engine: Engine) {
         delete(&self.world.hub, &["mdep", "llama", "-n", TEAM]);
         until("the deployment is gone", || {
@@ -286,7 +306,7 @@ impl Play {
 
     /// A pod of the endpoint comes, so that the operator looks at it.
     fn wake(&self, endpoint: &str, pod: &str) {
-        let labels = json!({ENDPOINT: endpoint});
+        let labels = json!({names::LABEL_ENDPOINT: endpoint});
         apply(
             &self.world.member,
             &json!({

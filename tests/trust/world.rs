@@ -14,8 +14,6 @@ pub const SYSTEM: &str = "roadstead-system";
 pub const TEAM: &str = "team";
 /// The namespace on the member.
 pub const MEMBER: &str = "roadstead";
-/// The label that every object of an endpoint carries.
-pub const ENDPOINT: &str = "roadstead.dev/endpoint";
 
 const SOON: Duration = Duration::from_mins(1);
 

@@ -22,6 +22,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* Another name than the operator's: no selector of the one may mean the other. */}}
+{{- define "roadstead.cloudSelector" -}}
+app.kubernetes.io/name: roadstead-simulated-cloud
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "roadstead.cloudLabels" -}}
+{{ include "roadstead.cloudSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
 {{- define "roadstead.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
@@ -32,4 +45,24 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{- define "roadstead.installId" -}}
 {{- required "installId is required: choose an id for this installation, for example --set installId=prod, and keep it with your backups; a rebuilt hub finds its endpoints again by it (1 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen)" .Values.installId -}}
+{{- end }}
+
+{{/* What the operator may do where tenants are: in the whole cluster, or in each namespace that it watches. */}}
+{{- define "roadstead.tenantRules" -}}
+- apiGroups: [roadstead.dev]
+  resources: [modeldeployments]
+  verbs: [get, list, watch, patch]
+- apiGroups: [roadstead.dev]
+  resources: [inferenceendpoints]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [roadstead.dev]
+  resources: [modeldeployments/status, inferenceendpoints/status]
+  verbs: [patch]
+# By name: the Secrets that deployments name, and the API keys of endpoints beside them.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
 {{- end }}

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::deployment::{Deployment, Objective, Preference, Shape};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Found};
 use crate::money::MicroDollars;
 use crate::target::{CapacityType, Offer, Target};
 
@@ -32,6 +32,14 @@ pub(crate) fn cost_of(endpoint: &Endpoint, offer: Option<&Offer>, replicas: u32)
         return Some(hourly_cost(price, offer.accelerator.count, endpoint.accelerator.count, replicas));
     }
     endpoint.last_replica_cost.map(|cost| cost.share(u64::from(replicas), 1))
+}
+
+/// What something that was found costs an hour on `offer`; `None` is unknown.
+#[must_use]
+pub fn cost_of_found(found: &Found, offer: &Offer) -> Option<MicroDollars> {
+    let known = found.accelerators > 0 || found.replicas == 0;
+    let price = deciding_price(offer).filter(|_| known)?;
+    Some(hourly_cost(price, offer.accelerator.count, found.accelerators, found.replicas))
 }
 
 /// The preference that counts for a target, with its place in the list: the first that matches.

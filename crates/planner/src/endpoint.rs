@@ -108,6 +108,8 @@ pub enum FailureKind {
     QuotaExceeded,
     /// It was not ready within its start-up timeout.
     StartupTimeout,
+    /// Something that is not ours has its name there.
+    NameConflict,
 }
 
 impl FailureKind {
@@ -118,6 +120,7 @@ impl FailureKind {
             Self::CapacityExhausted => "CapacityExhausted",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::StartupTimeout => "StartupTimeout",
+            Self::NameConflict => "NameConflict",
         }
     }
 
@@ -219,6 +222,8 @@ impl Endpoint {
 pub struct Found {
     /// Its name, equal to the one computed from its tags.
     pub name: String,
+    /// What tells it from a later one of the same name there, such as its UID.
+    pub id: String,
     /// Deployment that its tags name.
     pub deployment: DeploymentId,
     /// Target where it is.
@@ -231,6 +236,8 @@ pub struct Found {
     pub capacity_type: CapacityType,
     /// Slot that its tags name.
     pub slot: u32,
+    /// Accelerators of one replica as it runs; 0 where that cannot be told.
+    pub accelerators: u32,
     /// Replicas it is told to have.
     pub replicas: u32,
     /// Replicas that are ready.

@@ -124,13 +124,14 @@ impl Fleet {
     }
 
     /// Replaces what was found at a target under our installation id. What has an [`Endpoint`] of the same
-    /// name may be among it: the planner leaves it out.
+    /// name may be among it: the planner leaves it out. What its tags place at another target is not kept, for an
+    /// endpoint made of it would be looked for there.
     pub fn set_found(&mut self, target: &str, found: Vec<Found>) {
         self.found.retain(|_, by_target| {
             by_target.remove(target);
             !by_target.is_empty()
         });
-        for one in found {
+        for one in found.into_iter().filter(|one| one.target == target) {
             let by_target = self.found.entry(one.deployment.clone()).or_default();
             by_target.entry(target.to_owned()).or_default().push(one);
         }

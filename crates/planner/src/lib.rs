@@ -43,6 +43,7 @@ mod taints;
 mod target;
 mod time;
 
+pub use cost::cost_of_found;
 pub use decide::{MAX_REPLACEMENTS, plan};
 pub use deployment::{Deployment, DeploymentId, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found};

@@ -242,6 +242,8 @@ pub enum Removal {
     CapacityExhausted,
     /// It was to take over and did not become ready in time.
     StartupTimeout,
+    /// Something that is not ours has its name there.
+    NameConflict,
     /// It never was ready, and its target cannot be used any more.
     TargetNotReady,
     /// It never was ready, and a rule now forbids its place.
@@ -265,6 +267,7 @@ impl Removal {
             Self::Superfluous => "Superfluous",
             Self::CapacityExhausted => "CapacityExhausted",
             Self::StartupTimeout => "StartupTimeout",
+            Self::NameConflict => "NameConflict",
             Self::TargetNotReady => "TargetNotReady",
             Self::PolicyViolated => "PolicyViolated",
             Self::SpecChanged => "SpecChanged",

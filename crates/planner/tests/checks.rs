@@ -145,12 +145,14 @@ fn what_was_found_goes_with_its_target() {
     let mut fleet = world();
     let found = Found {
         name: "m-found".into(),
+        id: "uid".into(),
         deployment: id("m"),
         target: "eks-us".into(),
         offer: "a3".into(),
         shape: "h100x2".into(),
         capacity_type: CapacityType::OnDemand,
         slot: 0,
+        accelerators: 2,
         replicas: 2,
         ready_replicas: 2,
         created_at: NOW,
@@ -160,4 +162,25 @@ fn what_was_found_goes_with_its_target() {
     assert!(fleet.found_of(&id("other")).is_empty());
     fleet.remove_target("eks-us");
     assert!(fleet.found_of(&id("m")).is_empty());
+}
+
+#[test]
+fn what_names_another_target_is_taken_over_by_nobody() {
+    let mut fleet = world();
+    let found = Found {
+        name: "m-found".into(),
+        id: "uid".into(),
+        deployment: id("m"),
+        target: "gke-eu".into(),
+        offer: "a3".into(),
+        shape: "h100x2".into(),
+        capacity_type: CapacityType::OnDemand,
+        slot: 0,
+        accelerators: 2,
+        replicas: 2,
+        ready_replicas: 2,
+        created_at: NOW,
+    };
+    fleet.set_found("eks-us", vec![found]);
+    assert!(fleet.found_of(&id("m")).is_empty(), "a place cannot have something made at another one");
 }

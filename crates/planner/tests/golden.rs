@@ -179,12 +179,14 @@ fn taken_over_after_a_rebuild() {
     let mut fleet = fleet(clouds());
     let found = |name: &str, target: &str, ready_replicas| Found {
         name: name.into(),
+        id: "uid".into(),
         deployment: id("llama-70b"),
         target: target.into(),
         offer: "a3".into(),
         shape: "h100x2".into(),
         capacity_type: CapacityType::OnDemand,
         slot: 0,
+        accelerators: 2,
         replicas: 2,
         ready_replicas,
         created_at: Timestamp(NOW.0 - 86_400),

@@ -80,6 +80,47 @@ fn a_slow_first_start_stays_and_is_reported() {
 }
 
 #[test]
+fn a_newcomer_whose_name_is_taken_goes_elsewhere_and_others_may_still_go_there() {
+    let mut fleet = placed();
+    fail(&mut fleet, US, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((deleted(&plan, US), placed_on(&plan)), (Some(Removal::NameConflict), Some("gke-eu")));
+    let Action::Delete { exhaust: Some(exhaust), .. } = &plan.actions[0] else { panic!("{plan:?}") };
+    assert_eq!((exhaust.target.as_str(), exhaust.only_for.clone()), ("eks-us", Some(id("m"))));
+    assert_eq!(placed_on(&checked(&fleet, &deployment("other"), NOW)), Some("eks-us"));
+}
+
+#[test]
+fn a_newcomer_whose_name_is_taken_stays_and_waits_if_there_is_no_other_place() {
+    let mut fleet = fleet([two().remove(0)]);
+    settle(&mut fleet, &deployment("m"), NOW);
+    fail(&mut fleet, US, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((deleted(&plan, US), created(&plan)), (None, None), "{}", render_text(&plan));
+    assert!(plan.waits.contains(&Wait::Feasible), "another place is taken as soon as there is one");
+    fleet.upsert_target(two().remove(1));
+    assert_eq!(placed_on(&settle(&mut fleet, &deployment("m"), NOW)), Some("gke-eu"));
+}
+
+#[test]
+fn a_replacement_whose_name_is_taken_is_given_up_and_what_serves_stays() {
+    let mut fleet = serving();
+    settle(&mut fleet, &eu_only(), NOW);
+    fail(&mut fleet, EU_REPLACEMENT, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &eu_only(), NOW);
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), created(&plan)), (Some(Removal::NameConflict), None));
+    assert_eq!(kept(&plan, US).replicas, 2);
+}
+
+#[test]
+fn an_incumbent_whose_name_was_taken_stays_and_is_reported() {
+    let mut fleet = serving();
+    fail(&mut fleet, US, FailureKind::NameConflict);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((kept(&plan, US).replicas, created(&plan)), (2, None));
+}
+
+#[test]
 fn a_newcomer_goes_where_the_rules_now_send_it() {
     type Case = (&'static str, fn(&mut Deployment), Removal);
     let cases: [Case; 4] = [
@@ -527,12 +568,14 @@ fn suspended_means_nothing_is_decided() {
 fn found(name: &str, target: &str, ready_replicas: u32, created_at: i64) -> Found {
     Found {
         name: name.into(),
+        id: "uid".into(),
         deployment: id("m"),
         target: target.into(),
         offer: "a3".into(),
         shape: "h100x2".into(),
         capacity_type: CapacityType::OnDemand,
         slot: 0,
+        accelerators: 2,
         replicas: 2,
         ready_replicas,
         created_at: Timestamp(created_at),
@@ -576,6 +619,14 @@ fn what_is_found_later_drains() {
     ));
     let plan = settle(&mut fleet, &deployment("m"), NOW.plus(120));
     assert_eq!(deleted(&plan, "late"), Some(Removal::Superfluous));
+}
+
+#[test]
+fn what_its_tags_place_at_another_target_is_not_taken_over() {
+    let mut fleet = fleet(two());
+    fleet.set_found("gke-eu", vec![found("old", "eks-us", 2, 10), found("older", "renamed", 2, 5)]);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!(plan.decision, Decision::InitialPlacement);
 }
 
 #[test]

@@ -241,12 +241,14 @@ impl World {
         let target = PLACES[place].0;
         let found = Found {
             name: format!("{}-found-{target}", id.name),
+            id: "uid".into(),
             deployment: id,
             target: target.into(),
             offer: "a3".into(),
             shape: "s".into(),
             capacity_type: CapacityType::OnDemand,
             slot: 9,
+            accelerators: 2,
             replicas: 2,
             ready_replicas,
             created_at: self.now,
@@ -454,6 +456,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         1 => Just(Fact::NotReady),
         1 => Just(Fact::Failed(FailureKind::CapacityExhausted)),
         1 => Just(Fact::Failed(FailureKind::StartupTimeout)),
+        1 => Just(Fact::Failed(FailureKind::NameConflict)),
         1 => any::<bool>().prop_map(Fact::Unschedulable),
         2 => Just(Fact::Confirmed),
     ]

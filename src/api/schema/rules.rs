@@ -177,6 +177,28 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule("spec", "self.type != 'Kubernetes' || has(self.kubernetes)", "type Kubernetes needs the struct kubernetes")
         .blames(".kubernetes"),
     rule(
+        "spec",
+        "self.type == 'Kubernetes' || !has(self.kubernetes)",
+        "only type Kubernetes has the struct kubernetes",
+    )
+    .blames(".kubernetes"),
+    rule("spec", "self.type != 'Simulated' || has(self.simulated)", "type Simulated needs the struct simulated")
+        .blames(".simulated"),
+    rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "only type Simulated has the struct simulated")
+        .blames(".simulated"),
+    rule(
+        "spec.simulated.faults[]",
+        "self.effect == 'Refused' || !has(self.class)",
+        "only a refused call has a class: remove it, or choose effect Refused",
+    )
+    .blames(".class"),
+    rule(
+        "spec.simulated.faults[]",
+        "self.effect != 'Late' || has(self.seconds)",
+        "say by how many seconds the answer is late",
+    )
+    .blames(".seconds"),
+    rule(
         "spec.kubernetes.connection",
         "has(self.kubeconfigSecretRef) != has(self.inCluster)",
         "set exactly one of kubeconfigSecretRef and inCluster",

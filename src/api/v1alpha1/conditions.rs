@@ -22,6 +22,10 @@ pub const REACHABLE: &str = "Reachable";
 /// The place accepts the credentials.
 pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 
+/// All types that Roadstead sets. Conditions of other types are somebody else's, and are left as they are.
+const OURS: [&str; 9] =
+    [READY, RECONCILING, STALLED, PLACED, WITHIN_BUDGET, CREATED, SERVING, REACHABLE, CREDENTIALS_VALID];
+
 /// The status of a condition.
 pub const TRUE: &str = "True";
 /// The status of a condition.
@@ -82,9 +86,11 @@ impl<'a> Conditions<'a> {
         self
     }
 
-    /// The conditions.
+    /// The conditions, those of others after our own.
     #[must_use]
-    pub fn finish(self) -> Vec<Condition> {
+    pub fn finish(mut self) -> Vec<Condition> {
+        let others = self.former.iter().filter(|condition| !OURS.contains(&condition.type_.as_str()));
+        self.built.extend(others.cloned());
         self.built
     }
 }
@@ -92,6 +98,18 @@ impl<'a> Conditions<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_condition_of_somebody_else_is_left_alone() {
+        let first = Timestamp::from_second(100).unwrap();
+        let mut conditions = Conditions::new(&[], Some(1), first);
+        conditions.set("Audited", TRUE, "ByHand", "").set(STALLED, TRUE, "InvalidSpec", "");
+        let former = conditions.finish();
+        let mut conditions = Conditions::new(&former, Some(2), first);
+        conditions.set(READY, TRUE, "Ready", "");
+        let types: Vec<_> = conditions.finish().into_iter().map(|condition| condition.type_).collect();
+        assert_eq!(types, ["Ready", "Audited"]);
+    }
 
     #[test]
     fn a_condition_that_does_not_change_keeps_its_time() {

@@ -32,6 +32,8 @@ pub const RULE_ENTRIES: u32 = 64;
 pub const OFFERS: u32 = 64;
 /// Taints of a target.
 pub const TAINTS: u32 = 16;
+/// Faults of a simulated target.
+pub const SIMULATED_FAULTS: u32 = 32;
 /// Address ranges of a load balancer.
 pub const SOURCE_RANGES: u32 = 64;
 /// Conditions in a status.
@@ -47,6 +49,11 @@ pub const RELEASING: usize = 64;
 pub const NODE_GROUPS: usize = 128;
 /// Refused sizes in a target's status.
 pub const EXHAUSTED: usize = 128;
+/// Orphans in a target's status; how many more there are is counted beside them.
+pub const ORPHANS: usize = 64;
+
+/// Characters of an annotation's value that a status repeats.
+pub const ECHO: usize = 256;
 
 /// Cuts a text to [`MESSAGE`] characters, so that no status is refused for its length.
 #[must_use]
@@ -55,6 +62,12 @@ pub fn message(text: &str) -> String {
         None => text.to_owned(),
         Some(_) => text.chars().take(MESSAGE - 3).chain("...".chars()).collect(),
     }
+}
+
+/// The beginning of an annotation's value, [`ECHO`] characters of it at most.
+#[must_use]
+pub fn echo(value: &str) -> String {
+    value.chars().take(ECHO).collect()
 }
 
 #[cfg(test)]

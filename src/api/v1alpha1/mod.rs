@@ -9,6 +9,7 @@ pub mod names;
 pub mod quantity;
 pub mod reasons;
 pub mod serving_target;
+pub mod simulated;
 pub mod syntax;
 pub mod validate;
 
@@ -16,3 +17,4 @@ pub use common::*;
 pub use inference_endpoint::*;
 pub use model_deployment::*;
 pub use serving_target::*;
+pub use simulated::*;

@@ -324,13 +324,13 @@ pub struct ModelDeploymentStatus {
     /// When the candidates were judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,
-    /// Endpoints that are being removed; they may be billed until their provider confirms that they are gone.
+    /// Endpoints that drain or are being removed; they may be billed until their provider confirms that they are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::RELEASING))]
     pub releasing: Vec<ReleasingStatus>,
     /// The last value of the annotation roadstead.dev/requestedAt that was acted upon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = limits::ECHO))]
     pub last_handled_reconcile_at: Option<String>,
 }
 
@@ -431,7 +431,7 @@ pub struct CandidateStatus {
     pub message: String,
 }
 
-/// An endpoint that is being removed.
+/// An endpoint that drains or is being removed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReleasingStatus {
@@ -441,7 +441,7 @@ pub struct ReleasingStatus {
     /// The target.
     #[schemars(length(max = 63))]
     pub target: String,
-    /// Since when it is being removed.
+    /// Since when it is on its way out.
     pub since: Time,
     /// Why it is not gone yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]

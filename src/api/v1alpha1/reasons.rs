@@ -39,6 +39,18 @@ pub const CAPACITY_EXHAUSTED: &str = "CapacityExhausted";
 pub const INSUFFICIENT_CAPACITY: &str = "InsufficientCapacity";
 /// Pods restart in place, because no accelerator is spare.
 pub const RECREATE_NO_SPARE_CAPACITY: &str = "RecreateNoSpareCapacity";
+/// The member cannot pull the image.
+pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+/// The container cannot be started.
+pub const CONTAINER_CONFIG_ERROR: &str = "ContainerConfigError";
+/// The engine keeps ending.
+pub const CRASH_LOOP: &str = "CrashLoop";
+/// The engine was killed for lack of memory.
+pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+/// The member's quota leaves no room for the pods.
+pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
+/// The member's admission refuses the pods.
+pub const PODS_REFUSED: &str = "PodsRefused";
 /// Something that is not ours has the name.
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// A Secret or a key in it is not there.
@@ -64,18 +76,28 @@ pub const ACCEPTED: &str = "Accepted";
 pub const UNAUTHORIZED: &str = "Unauthorized";
 /// The Secret with the credentials is not there.
 pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+/// The operator was not told of a simulated cloud.
+pub const SIMULATION_DISABLED: &str = "SimulationDisabled";
 /// The kubeconfig cannot be read.
 pub const KUBECONFIG_INVALID: &str = "KubeconfigInvalid";
 /// The kubeconfig uses a feature that is not allowed.
 pub const KUBECONFIG_REFUSED: &str = "KubeconfigRefused";
 /// The credentials lead to another cluster than before.
 pub const IDENTITY_CHANGED: &str = "IdentityChanged";
+/// The target lacks what the member manifest makes.
+pub const NOT_PREPARED: &str = "NotPrepared";
 /// Another target is the same cluster.
 pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 /// Another hub uses the cluster with the same install id.
 pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";
 /// What runs there is being listed.
 pub const LISTING: &str = "Listing";
+/// Something of ours runs there that no record names.
+pub const ORPHANS_FOUND: &str = "OrphansFound";
+/// Nothing of ours runs there any more that no record names.
+pub const ORPHANS_GONE: &str = "OrphansGone";
+/// The deletion of an orphan was asked for.
+pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
 /// It was not looked at yet.

@@ -14,6 +14,7 @@ use super::common::{
 };
 use super::limits;
 use super::model_deployment::not_observed;
+use super::simulated::SimulatedTarget;
 
 /// Where it is, how it is reached, what it offers, and who may use it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -45,6 +46,9 @@ pub struct ServingTargetSpec {
     /// The cluster; needed for type Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesTarget>,
+    /// How the simulated place behaves; needed for type Simulated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<SimulatedTarget>,
     /// What can be had there.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
@@ -74,6 +78,8 @@ impl ServingTargetSpec {
 pub enum TargetType {
     /// A Kubernetes cluster.
     Kubernetes,
+    /// No real place: it behaves like a cloud and spends nothing.
+    Simulated,
 }
 
 /// Where a target is.
@@ -289,6 +295,13 @@ pub struct ServingTargetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::EXHAUSTED))]
     pub exhausted: Vec<ExhaustedStatus>,
+    /// What runs there under this installation's id although no record names it; probably billed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::ORPHANS))]
+    pub orphans: Vec<OrphanStatus>,
+    /// How many more orphans there are than are listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted_orphans: Option<i32>,
 }
 
 impl Default for ServingTargetStatus {
@@ -301,6 +314,8 @@ impl Default for ServingTargetStatus {
             taints: Vec::new(),
             capacity: Vec::new(),
             exhausted: Vec::new(),
+            orphans: Vec::new(),
+            omitted_orphans: None,
         }
     }
 }
@@ -374,4 +389,67 @@ pub struct ExhaustedStatus {
     /// Why it was refused.
     #[schemars(length(max = limits::MESSAGE))]
     pub reason: String,
+}
+
+/// Something that carries this installation's id and tags, and that neither a record nor a deployment on the hub names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanStatus {
+    /// What it is called at the target.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The namespace that its tags name.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The deployment that its tags name.
+    #[schemars(length(max = 63))]
+    pub deployment: String,
+    /// The offer that its tags name.
+    #[schemars(length(max = 63))]
+    pub offer: String,
+    /// Replicas that it is told to have.
+    pub replicas: i32,
+    /// What it costs, in USD per hour, as far as its offer is known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub hourly_cost: Option<String>,
+    /// When it was made, as the target says.
+    pub since: Time,
+    /// When it was first seen without a record.
+    pub first_seen: Time,
+    /// What becomes of it.
+    pub state: OrphanState,
+    /// Why it stays, where that is not plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::MESSAGE))]
+    pub message: Option<String>,
+}
+
+/// What becomes of an orphan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum OrphanState {
+    /// It is only reported: the operator was not told to delete orphans.
+    Reported,
+    /// It will be deleted once it was seen for long enough and its turn has come.
+    Waiting,
+    /// It is not deleted, because what the hub lists looks incomplete.
+    Held,
+    /// Its tags name another target; it is never deleted.
+    Misplaced,
+    /// Its deletion was asked for and is not confirmed yet.
+    Removing,
+}
+
+impl OrphanState {
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reported => "Reported",
+            Self::Waiting => "Waiting",
+            Self::Held => "Held",
+            Self::Misplaced => "Misplaced",
+            Self::Removing => "Removing",
+        }
+    }
 }

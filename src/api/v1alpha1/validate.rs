@@ -29,6 +29,13 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Problems as they stand in a condition.
+#[must_use]
+pub fn sentence(problems: &[Problem]) -> String {
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    problems.join("; ")
+}
+
 /// Gathers problems.
 #[derive(Default)]
 struct Problems(Vec<Problem>);

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
+use super::Output;
 use crate::api::check::{Checker, Verdict};
 use documents::Document;
 use report::{Finding, Report};
@@ -31,15 +32,6 @@ pub struct ValidateArgs {
     /// How the result is written.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
-}
-
-/// How the result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// A line for each problem, and one with the sum.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 /// Checks the files and writes what is wrong to standard output.

@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt};
 
 use super::memory::{Inputs, Memory};
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
-use crate::controller::context::Context;
+use crate::controller::context::{Context, requested_at};
 use crate::controller::error::ActError;
 use crate::controller::hub;
 use crate::kube_ext::cache::Key;
@@ -45,7 +45,8 @@ pub async fn gather(
 ) -> Result<Result<Inputs, Missing>, ActError> {
     let key = Key::of(endpoint.as_ref());
     let generation = endpoint.metadata.generation.unwrap_or_default();
-    if let Some(inputs) = memory.inputs(&key, generation) {
+    let requested_at = context.deployment_of(endpoint).and_then(|deployment| requested_at(&deployment).cloned());
+    if let Some(inputs) = memory.inputs(&key, generation, requested_at.as_ref()) {
         return Ok(Ok(inputs));
     }
     let secrets = match read_secrets(context, endpoint).await? {
@@ -56,7 +57,7 @@ pub async fn gather(
         Ok(api_key) => api_key,
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { generation, read_at: Instant::now(), api_key, secrets };
+    let inputs = Inputs { generation, requested_at, read_at: Instant::now(), api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }

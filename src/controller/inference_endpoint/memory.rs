@@ -15,6 +15,8 @@ pub const RESYNC: Duration = Duration::from_mins(5);
 pub struct Inputs {
     /// The generation of the endpoint that they were read for.
     pub generation: i64,
+    /// The last request of the deployment's users to look again that they were read after.
+    pub requested_at: Option<String>,
     /// When they were read.
     pub read_at: Instant,
     /// The endpoint's own API key.
@@ -34,11 +36,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The inputs of the endpoint, if they were read for this generation and not too long ago.
-    pub fn inputs(&self, key: &Key, generation: i64) -> Option<Inputs> {
+    /// The inputs of the endpoint, if they were read for this generation, after this request to look again, and not too
+    /// long ago.
+    pub fn inputs(&self, key: &Key, generation: i64, requested_at: Option<&String>) -> Option<Inputs> {
         let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()?;
-        let fresh = inputs.generation == generation && inputs.read_at.elapsed() < RESYNC;
-        fresh.then_some(inputs)
+        let same = inputs.generation == generation && inputs.requested_at.as_ref() == requested_at;
+        (same && inputs.read_at.elapsed() < RESYNC).then_some(inputs)
     }
 
     /// Keeps the inputs of an endpoint.

@@ -8,11 +8,14 @@ mod memory;
 mod remove;
 mod serve;
 mod status;
+#[cfg(test)]
+mod status_tests;
 
 use std::sync::Arc;
 
 use super::context::Context;
 use super::error::ActError;
+use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
@@ -47,10 +50,14 @@ impl Reconcile<Key> for EndpointController {
                 self.memory.forget(key);
                 Ok(Outcome::Done)
             }
+            Some(_) if !self.context.knows(&key.namespace) => Ok(Outcome::Again(LIST_AGAIN)),
             Some(endpoint) if endpoint.metadata.deletion_timestamp.is_some() => {
                 remove::remove(&self.context, &endpoint).await
             }
-            Some(endpoint) => serve::serve(&self.context, &self.memory, &endpoint).await,
+            Some(endpoint) => {
+                let endpoint = remove::protect(&self.context, endpoint).await?;
+                serve::serve(&self.context, &self.memory, &endpoint).await
+            }
         }
     }
 }

@@ -12,13 +12,25 @@ use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
-use crate::kube_ext::client::call;
+use crate::kube_ext::client::call_opt;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
-use crate::provider::{ErrorClass, Provider, ProviderError, Removal};
+use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
 
 /// How soon a removal that is under way is looked at again, if the provider does not report by itself.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Puts our finalizer on an endpoint that has lost it: without it the record would go before what it stands for.
+///
+/// # Errors
+/// [`ActError`] of the write.
+pub async fn protect(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
+    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
+    match hub::set_finalizer(&api, endpoint.as_ref(), names::FINALIZER_ENDPOINT, true).await? {
+        Some(written) => Ok(context.took_endpoint(written)),
+        None => Ok(endpoint),
+    }
+}
 
 /// One step of the removal.
 ///
@@ -31,8 +43,8 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     if endpoint.annotations().get(names::ANNOTATION_ABANDON) == endpoint.uid().as_ref() {
         return abandon(context, endpoint).await;
     }
-    let provider = match provider(context, endpoint) {
-        Ok(Some(provider)) => provider,
+    let (provider, pinned) = match place(context, endpoint) {
+        Ok(Some(place)) => place,
         // Nothing was ever asked of a provider: there is nothing to remove.
         Ok(None) => return release(context, endpoint).await,
         Err(error) => {
@@ -40,8 +52,10 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
             return Ok(Outcome::Failed);
         }
     };
-    confirm(context, endpoint).await?;
-    match provider.remove(endpoint).await {
+    if !confirm(context, endpoint).await? {
+        return Ok(Outcome::Done);
+    }
+    match remove_from(provider.as_ref(), endpoint, &pinned).await {
         Ok(Removal::Gone) => {
             tracing::info!(target = endpoint.spec.target, "confirmed gone");
             release(context, endpoint).await
@@ -57,8 +71,11 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
 }
 
-/// The driver to ask; `None` if the endpoint was never created anywhere.
-fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
+/// A driver, and the identity of the place where the endpoint was made.
+type Place = (Arc<dyn Provider>, String);
+
+/// The place to ask; `None` if the endpoint was never created anywhere.
+fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Place>, ProviderError> {
     let status = endpoint.status.clone().unwrap_or_default();
     // What was adopted is there without an intent of ours.
     let asked =
@@ -72,21 +89,22 @@ fn provider(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Ar
         Some(id) => Some(id.cluster_uid.clone()),
         None => context.pinned_identity(target),
     };
-    let provider =
-        connection.as_ref().zip(pinned.as_ref()).and_then(|(connection, pinned)| connection.at(pinned)).cloned();
-    if let Some(provider) = provider {
-        Ok(Some(provider))
-    } else {
+    let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));
+    let Some(place) = place else {
         let message = format!("target {target} is not connected as the place where this endpoint was made");
-        Err(ProviderError::new(ErrorClass::Transient, message))
-    }
+        return Err(ProviderError::new(ErrorClass::Transient, message));
+    };
+    Ok(Some(place))
 }
 
-async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
+/// A quorum read: nothing is destroyed on the word of a cache. Says whether the record is still there.
+async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<bool, ActError> {
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
-    let newest = call("get inferenceendpoint", api.get(&endpoint.name_any())).await?;
+    let Some(newest) = call_opt("get inferenceendpoint", api.get(&endpoint.name_any())).await? else {
+        return Ok(false);
+    };
     if newest.uid() == endpoint.uid() && newest.metadata.deletion_timestamp.is_some() {
-        Ok(())
+        Ok(true)
     } else {
         Err(ActError::Stale { object: endpoint.name_any() })
     }

@@ -38,7 +38,11 @@ pub async fn serve(
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
 ) -> Result<Outcome, ActError> {
-    let Some(connection) = context.connections.get(&endpoint.spec.target) else {
+    let target = &endpoint.spec.target;
+    if context.caches.targets.get(&Key::cluster(target)).is_none() {
+        return report(context, memory, endpoint, &Seen::TargetGone).await;
+    }
+    let Some(connection) = context.connections.get(target) else {
         // Not tried yet: its first check wakes this endpoint.
         return Ok(Outcome::Done);
     };
@@ -88,10 +92,10 @@ async fn look(
             let endpoint = &intend(context, endpoint).await?;
             let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
             let present = apply(context, endpoint, provider, &wanted).await?;
-            return judge(context, memory, endpoint, &wanted, present).await;
+            return judge(context, memory, endpoint, provider, &wanted, present).await;
         }
     };
-    judge(context, memory, endpoint, &wanted, present).await
+    judge(context, memory, endpoint, provider, &wanted, present).await
 }
 
 /// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
@@ -134,9 +138,14 @@ async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<
     }
 }
 
-/// Before anything is created: may the namespace use the target, and is the target where the deployment may be?
+/// Before anything is created: is the deployment still there, may its namespace use the target, and is the target
+/// where the deployment may be?
 fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> {
-    let deployment = context.deployment_of(endpoint)?;
+    let reference = &endpoint.spec.deployment_ref;
+    let deployment = context.deployment_of(endpoint).filter(|owner| owner.uid().as_ref() == Some(&reference.uid));
+    let Some(deployment) = deployment else {
+        return Some(format!("its deployment {} (UID {}) does not exist", reference.name, reference.uid));
+    };
     let labels = context.namespace_labels(&deployment);
     let request = convert::deployment(&deployment, labels).ok()?;
     let reason = context.fleet.rule_against(&request, &endpoint.spec.target)?;
@@ -148,13 +157,14 @@ async fn judge(
     context: &Arc<Context>,
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
+    provider: &dyn Provider,
     wanted: &Wanted,
     present: Box<Present>,
 ) -> Result<Outcome, ActError> {
     let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
     let answer = match &present.url {
         Some(url) if serving => {
-            let reach = context.settings.allowed_kubeconfig.reach();
+            let reach = provider.reach(context.settings.allowed_kubeconfig.reach());
             Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name(), reach).await)
         }
         _ => None,
@@ -164,7 +174,7 @@ async fn judge(
     let limit = status::next_limit(endpoint, &present, Timestamp::now());
     let deferred = match report(context, memory, endpoint, &Seen::Present { present, answer }).await? {
         Outcome::Again(delay) => Some(delay),
-        Outcome::Done | Outcome::Failed => None,
+        Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
     let again = if settled && !waits_for_url {
         if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) }
@@ -183,9 +193,12 @@ async fn failed(
     let class = error.class;
     let newest = context.caches.endpoints.get(&Key::of(endpoint.as_ref())).unwrap_or_else(|| Arc::clone(endpoint));
     report(context, memory, &newest, &Seen::Failed { error }).await?;
+    let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
-        ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Again(after)),
-        ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Again(CONFLICT_AGAIN)),
+        // It was asked for something that is not wanted any more.
+        _ if edited => Ok(Outcome::Again(Duration::ZERO)),
+        ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Hold(after)),
+        ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Hold(CONFLICT_AGAIN)),
         _ => Ok(Outcome::Failed),
     }
 }

@@ -21,6 +21,8 @@ pub enum Seen {
         /// Why; the sentence stands in the target's own status, for it changes with every try.
         reason: &'static str,
     },
+    /// There is no such target any more.
+    TargetGone,
     /// Something that it is made from is not there.
     InputMissing {
         /// A `CamelCase` reason.
@@ -89,14 +91,11 @@ pub fn status(
         set.keep(conditions::CREATED).keep(conditions::SERVING);
     }
     set.set(conditions::READY, summary.status, summary.reason, &summary.message);
-    let ready = summary.status == TRUE;
+    let served = summary.status == TRUE && endpoint.spec.replicas > 0 || served_before(endpoint, former, seen);
     let mut status = InferenceEndpointStatus {
-        observed_generation: endpoint.metadata.generation.unwrap_or(-1),
+        observed_generation: observed_generation(endpoint, former, seen),
         conditions: set.finish(),
-        first_ready_time: former
-            .first_ready_time
-            .clone()
-            .or_else(|| (ready && endpoint.spec.replicas > 0).then(|| convert::api_time(now))),
+        first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| convert::api_time(now))),
         failing_since: failing_since(former, &summary, now),
         last_error: last_error(former, &summary, now),
         api_key_secret_name: Some(names::key_secret(&endpoint.name_any())),
@@ -113,6 +112,21 @@ pub fn status(
         }
     }
     status
+}
+
+/// A spec that could not be brought to its place yet is not observed.
+fn observed_generation(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen) -> i64 {
+    match seen {
+        Seen::TargetNotReady { .. } | Seen::TargetGone => former.observed_generation,
+        _ => endpoint.metadata.generation.unwrap_or(-1),
+    }
+}
+
+/// What was adopted and had a ready replica when it was first seen was ready before, under a hub that is gone.
+fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen) -> bool {
+    endpoint.spec.reason == reasons::ADOPTED
+        && former.external_id.is_none()
+        && matches!(seen, Seen::Present { present, .. } if present.ready_replicas > 0)
 }
 
 /// Whether the new status differs from the former in counts and sentences alone, and neither the first nor the last
@@ -166,11 +180,34 @@ fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
             reasons::TARGET_NOT_READY,
             format!("target {} cannot be asked ({reason}); see its status", endpoint.spec.target),
         ),
+        Seen::TargetGone => Summary::new(
+            UNKNOWN,
+            reasons::TARGET_NOT_READY,
+            format!("target {} does not exist any more, so nobody knows what runs there", endpoint.spec.target),
+        ),
         Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
         Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
         Seen::Foreign { message } => Summary::failing(reasons::NAME_CONFLICT, message, ErrorClass::Conflict),
-        Seen::Failed { error } => Summary::failing(reasons::PROVIDER_ERROR, error.message.clone(), error.class),
+        Seen::Failed { error } if error.class == ErrorClass::Conflict => {
+            Summary::failing(reasons::NAME_CONFLICT, error.message.clone(), error.class)
+        }
+        Seen::Failed { error } => failed(endpoint, former, error),
         Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
+    }
+}
+
+/// A question that was not answered says nothing about an endpoint that was as it should be: that is not known then.
+fn failed(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, error: &ProviderError) -> Summary {
+    let summary = Summary::failing(reasons::PROVIDER_ERROR, error.message.clone(), error.class);
+    let unanswered = matches!(
+        error.class,
+        ErrorClass::Transient | ErrorClass::Throttled { .. } | ErrorClass::Unauthorized | ErrorClass::NotFound
+    );
+    let current = Some(former.observed_generation) == endpoint.metadata.generation;
+    let ready = conditions::find(&former.conditions, conditions::READY).filter(|_| current);
+    match ready {
+        Some(ready) if unanswered && ready.status != FALSE => Summary { status: UNKNOWN, ..summary },
+        _ => summary,
     }
 }
 
@@ -272,31 +309,4 @@ pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestam
         .filter(|limit| *limit > now)
         .map(|limit| Duration::from_secs(limit.duration_since(now).as_secs().unsigned_abs() + 1))
         .min()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counted(ready: i32, message: &str) -> InferenceEndpointStatus {
-        let now = Timestamp::from_second(1).unwrap();
-        let mut set = Conditions::new(&[], Some(1), now);
-        set.set(conditions::READY, FALSE, reasons::STARTING, message);
-        InferenceEndpointStatus {
-            ready_replicas: ready,
-            conditions: set.finish(),
-            ..InferenceEndpointStatus::default()
-        }
-    }
-
-    #[test]
-    fn only_the_first_and_the_last_replica_are_told_at_once() {
-        let at = |from, to| only_counts_up(&counted(from, "before"), &counted(to, "after"), 4);
-        assert!(!at(0, 1), "the first");
-        assert!(at(1, 2) && at(2, 3), "those between");
-        assert!(!at(3, 4), "the last");
-        assert!(!at(2, 0), "none is left");
-        assert!(at(2, 2), "a sentence");
-        assert!(!only_counts_up(&counted(2, "same"), &counted(2, "same"), 4), "nothing is new");
-    }
 }

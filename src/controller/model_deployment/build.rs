@@ -8,7 +8,8 @@ use roadstead_planner::{Exhaust, Found, Keep, Placement, PodFields, Timestamp};
 use super::Planned;
 use crate::api::v1alpha1::{
     self as api, DeploymentRef, EndpointAccelerator, EndpointState, ExhaustedStatus, InferenceEndpoint,
-    InferenceEndpointSpec, ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names, reasons,
+    InferenceEndpointSpec, ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, limits, names,
+    reasons,
 };
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -141,6 +142,9 @@ pub fn exhausted(former: &[ExhaustedStatus], refusal: &Exhaust, now: Timestamp) 
     let mut all: Vec<ExhaustedStatus> =
         former.iter().filter(|entry| !same(entry) && entry.until.0.as_second() > keep_until).cloned().collect();
     all.push(convert::exhausted_status(refusal, now.plus(seconds), attempts));
+    // More than the schema holds would be refused whole: those that hold longest are kept.
+    all.sort_by_key(|entry| std::cmp::Reverse(entry.until.0));
+    all.truncate(limits::EXHAUSTED);
     all
 }
 

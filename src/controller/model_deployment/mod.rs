@@ -20,6 +20,7 @@ use roadstead_planner::{self as planner, Plan};
 use super::context::Context;
 use super::convert;
 use super::error::ActError;
+use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{ModelDeployment, names};
 use crate::kube_ext::cache::Key;
@@ -38,6 +39,8 @@ pub struct DeploymentController {
 pub enum Decision {
     /// It is not there: nothing.
     Gone,
+    /// Not everything in its namespace is known yet: nothing is decided.
+    Unknown,
     /// It is being deleted.
     Retire(Arc<ModelDeployment>),
     /// Our finalizer is missing.
@@ -65,15 +68,22 @@ impl DeploymentController {
         Self { context }
     }
 
-    fn plan(&self, object: Arc<ModelDeployment>) -> Decision {
-        let problems = validate::model_deployment(&object);
+    /// The deployment as the planner sees it, or what is wrong with its spec.
+    fn request(&self, object: &ModelDeployment) -> Result<planner::Deployment, Vec<Problem>> {
+        let problems = validate::model_deployment(object);
         if !problems.is_empty() {
-            return Decision::Invalid(object, problems);
+            return Err(problems);
         }
-        let namespace_labels = self.context.namespace_labels(&object);
-        let request = match convert::deployment(&object, namespace_labels) {
+        convert::deployment(object, self.context.namespace_labels(object)).map_err(|problem| vec![problem])
+    }
+
+    fn plan(&self, object: Arc<ModelDeployment>) -> Decision {
+        let request = match self.request(&object) {
             Ok(request) => request,
-            Err(problem) => return Decision::Invalid(object, vec![problem]),
+            Err(problems) => {
+                self.context.fleet.forget_deployment(&Key::of(object.as_ref()));
+                return Decision::Invalid(object, problems);
+            }
         };
         let install_id = &self.context.settings.install_id;
         let name = |placement: &planner::Placement| build::name(install_id, &request.id, placement);
@@ -95,6 +105,9 @@ impl Reconcile<Key> for DeploymentController {
             self.context.fleet.forget_deployment(key);
             return Decision::Gone;
         };
+        if !self.context.knows(&key.namespace) {
+            return Decision::Unknown;
+        }
         if object.metadata.deletion_timestamp.is_some() {
             self.context.fleet.forget_deployment(key);
             return Decision::Retire(object);
@@ -109,6 +122,7 @@ impl Reconcile<Key> for DeploymentController {
         let context = &self.context;
         match decision {
             Decision::Gone => Ok(Outcome::Done),
+            Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
             Decision::Retire(object) => retire::retire(context, &object).await,
             Decision::Protect(object) => retire::protect(context, &object).await,
             Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,

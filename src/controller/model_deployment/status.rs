@@ -8,12 +8,14 @@ use kube::ResourceExt;
 use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Verdict};
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
-    CandidateStatus, EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
-    ReleasingStatus, names, reasons,
+    CandidateStatus, EndpointState, InferenceEndpoint, InferenceEndpointStatus, LastError, ModelDeployment,
+    ModelDeploymentStatus, PlacementStatus, ReleasingStatus, limits, reasons,
 };
+use crate::controller::context::requested_at;
 use crate::controller::convert;
+use crate::provider::ErrorClass;
 
 /// Candidates of a deployment that waits are refreshed at most this often, in seconds.
 pub const REFRESH_SECONDS: i64 = 60;
@@ -36,8 +38,9 @@ pub fn status(
     now: Timestamp,
 ) -> ModelDeploymentStatus {
     let former = object.status.clone().unwrap_or_default();
-    let (releasing, live): (Vec<_>, Vec<_>) =
-        endpoints.iter().partition(|endpoint| endpoint.metadata.deletion_timestamp.is_some());
+    let (releasing, mut live): (Vec<_>, Vec<_>) = endpoints.iter().partition(|endpoint| is_going(endpoint));
+    // Those that clients are told of first, of these the newest: the first is what people and scripts read.
+    live.sort_by_key(|endpoint| std::cmp::Reverse((is_told(endpoint), age(endpoint))));
     let main = main_endpoint(&live);
     let mut status = ModelDeploymentStatus {
         observed_generation: object.metadata.generation.unwrap_or(-1),
@@ -50,25 +53,57 @@ pub fn status(
         candidates: former.candidates.clone(),
         omitted_candidates: former.omitted_candidates,
         decided_at: former.decided_at.clone(),
-        releasing: releasing.iter().map(|endpoint| releasing_status(endpoint)).collect(),
-        last_handled_reconcile_at: object.annotations().get(names::ANNOTATION_REQUESTED_AT).cloned(),
+        releasing: releasing
+            .iter()
+            .take(limits::RELEASING)
+            .map(|endpoint| releasing_status(&former, endpoint, now))
+            .collect(),
+        last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
-    if let Stage::Planned(plan) = stage
-        && candidates_are_due(object, &former, plan, main, now)
-    {
-        status.candidates = candidates(plan);
-        status.omitted_candidates = omitted(plan);
-        status.decided_at = Some(convert::api_time(now));
+    if let Stage::Planned(plan) = stage {
+        if candidates_are_due(object, &former, &status, plan, main, now) {
+            status.candidates = candidates(plan);
+            status.omitted_candidates = omitted(plan);
+            status.decided_at = Some(convert::api_time(now));
+        } else if waits(plan) {
+            keep_sentences(&former, &mut status);
+        }
     }
     status
 }
 
+/// Whether an endpoint is on its way out. It may be billed until it is confirmed gone.
+fn is_going(endpoint: &InferenceEndpoint) -> bool {
+    endpoint.metadata.deletion_timestamp.is_some() || endpoint.spec.state == EndpointState::Draining
+}
+
+/// Whether clients are told of an endpoint: once its address has answered, and for as long as it lives.
+fn is_told(endpoint: &InferenceEndpoint) -> bool {
+    endpoint.status.as_ref().is_some_and(|status| status.url.is_some() && status.first_ready_time.is_some())
+}
+
+/// Greater for what is younger.
+fn age(endpoint: &InferenceEndpoint) -> (Option<Timestamp>, i32) {
+    (endpoint.metadata.creation_timestamp.as_ref().map(|time| time.0), endpoint.spec.slot)
+}
+
+/// A deployment that waits is told of each change of its candidates at most once a minute; its sentences speak of the
+/// same candidates, and keep step with them.
+fn keep_sentences(former: &ModelDeploymentStatus, status: &mut ModelDeploymentStatus) {
+    for condition in &mut status.conditions {
+        let same = conditions::find(&former.conditions, &condition.type_).filter(|former| {
+            (&former.status, &former.reason, former.observed_generation)
+                == (&condition.status, &condition.reason, condition.observed_generation)
+        });
+        if let Some(same) = same {
+            condition.message.clone_from(&same.message);
+        }
+    }
+}
+
 /// The endpoint that stands for the deployment: the newest that is meant to stay.
 fn main_endpoint<'a>(live: &[&'a Arc<InferenceEndpoint>]) -> Option<&'a Arc<InferenceEndpoint>> {
-    live.iter()
-        .filter(|endpoint| endpoint.spec.state == EndpointState::Active)
-        .max_by_key(|endpoint| (endpoint.metadata.creation_timestamp.as_ref().map(|time| time.0), endpoint.spec.slot))
-        .copied()
+    live.iter().copied().max_by_key(|endpoint| age(endpoint))
 }
 
 /// Everything that may be billed; unknown as soon as one price is.
@@ -92,12 +127,12 @@ fn placements(
         .filter_map(|placement| Some((placement.endpoint.as_str(), (placement.url.clone()?, placement.since.clone()?))))
         .collect();
     live.iter()
+        .take(limits::PLACEMENTS)
         .map(|endpoint| {
             let name = endpoint.name_any();
             let spec = &endpoint.spec;
             let status = endpoint.status.clone().unwrap_or_default();
-            // An address is told to clients once it has answered, and stays told while the endpoint lives.
-            let url = status.url.filter(|_| status.first_ready_time.is_some());
+            let url = status.url.filter(|_| is_told(endpoint));
             let published = since.get(name.as_str()).map(|(_, since)| since.clone());
             PlacementStatus {
                 since: url.as_ref().map(|_| published.unwrap_or_else(|| convert::api_time(now))),
@@ -118,13 +153,16 @@ fn placements(
         .collect()
 }
 
-fn releasing_status(endpoint: &InferenceEndpoint) -> ReleasingStatus {
-    let deleted = endpoint.metadata.deletion_timestamp.clone();
+fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint, now: Timestamp) -> ReleasingStatus {
+    let name = endpoint.name_any();
+    let known = former.releasing.iter().find(|known| known.endpoint == name).map(|known| known.since.clone());
+    let since = known.or_else(|| endpoint.metadata.deletion_timestamp.clone());
+    let error = endpoint.status.as_ref().and_then(|status| status.last_error.as_ref());
     ReleasingStatus {
-        endpoint: endpoint.name_any(),
+        endpoint: name,
         target: endpoint.spec.target.clone(),
-        since: deleted.unwrap_or_else(|| convert::time(roadstead_planner::Timestamp::default())),
-        last_error: endpoint.status.as_ref().and_then(|status| status.last_error.clone()).map(|error| error.message),
+        since: since.unwrap_or_else(|| convert::api_time(now)),
+        last_error: error.map(|error| limits::message(&error.message)),
         hourly_cost: endpoint.spec.hourly_cost.clone(),
     }
 }
@@ -133,6 +171,7 @@ fn releasing_status(endpoint: &InferenceEndpoint) -> ReleasingStatus {
 fn candidates_are_due(
     object: &ModelDeployment,
     former: &ModelDeploymentStatus,
+    status: &ModelDeploymentStatus,
     plan: &Plan,
     main: Option<&Arc<InferenceEndpoint>>,
     now: Timestamp,
@@ -149,9 +188,14 @@ fn candidates_are_due(
     let placed = conditions::find(&former.conditions, conditions::PLACED);
     let new_reason = placed.is_some_and(|placed| placed.status != TRUE && placed.reason != plan.decision.as_str());
     let age = former.decided_at.as_ref().map(|decided| now.as_second() - decided.0.as_second());
-    let waits = matches!(plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory);
-    let stale = age.is_none_or(|age| age >= REFRESH_SECONDS) && candidates(plan) != former.candidates;
-    decided || new_spec || new_reason || (waits && stale)
+    let news = || candidates(plan) != former.candidates || status.conditions != former.conditions;
+    let stale = age.is_none_or(|age| age >= REFRESH_SECONDS) && news();
+    decided || new_spec || new_reason || (waits(plan) && stale)
+}
+
+/// Whether a plan found no place yet.
+pub fn waits(plan: &Plan) -> bool {
+    matches!(plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory)
 }
 
 fn candidates(plan: &Plan) -> Vec<CandidateStatus> {
@@ -170,7 +214,7 @@ fn candidates(plan: &Plan) -> Vec<CandidateStatus> {
             hourly_cost: candidate.hourly_cost.map(|cost| cost.to_string()),
             verdict: verdict(candidate.verdict).to_owned(),
             reason: candidate.reason.as_str().to_owned(),
-            message: candidate.message.clone(),
+            message: limits::message(&candidate.message),
         })
         .collect()
 }
@@ -269,7 +313,6 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<Infer
     // Overlap during a replacement does not count: the dearest single endpoint does.
     let costs: Option<Vec<MicroDollars>> = live
         .iter()
-        .filter(|endpoint| endpoint.spec.state == EndpointState::Active)
         .map(|endpoint| endpoint.spec.hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok()))
         .collect();
     match costs.map(|costs| costs.into_iter().max().unwrap_or(MicroDollars::ZERO)) {
@@ -286,10 +329,7 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<Infer
 fn summary(object: &ModelDeployment, stage: &Stage<'_>, main: Option<&Arc<InferenceEndpoint>>) -> Summary {
     match stage {
         Stage::Deleting => Summary::reconciling(reasons::DELETING, "its endpoints are being removed"),
-        Stage::Invalid(problems) => {
-            let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Summary::stalled(reasons::INVALID_SPEC, text.join("; "))
-        }
+        Stage::Invalid(problems) => Summary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
         Stage::Planned(plan) => match main {
             Some(main) => of_endpoint(object, plan, main),
             None => of_plan(object, plan),
@@ -333,12 +373,21 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
                 Summary::reconciling(reasons::REPLACING, message(plan))
             }
         }
-        Some(ready) if current && ready.status == UNKNOWN => {
-            Summary { status: UNKNOWN, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
+        Some(ready) if ready.status == UNKNOWN => {
+            Summary { reconciling: !current, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
         }
+        Some(ready) if current && is_refused_for_good(&status) => Summary::stalled(&ready.reason, &ready.message),
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
         _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
     }
+}
+
+/// The provider says that the request can never succeed as it is: only an edit helps.
+fn is_refused_for_good(status: &InferenceEndpointStatus) -> bool {
+    let by_provider = conditions::find(&status.conditions, conditions::READY)
+        .is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR);
+    let invalid = |error: &LastError| error.class == ErrorClass::Invalid.as_str();
+    by_provider && status.last_error.as_ref().is_some_and(invalid)
 }
 
 /// Findings that mean that this generation is not what serves.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::status::{Stage, status};
 use crate::api::v1alpha1::conditions::{self, find};
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, ServingTarget};
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, ServingTarget, limits};
 use crate::controller::convert;
 
 fn object(spec: &Value) -> ModelDeployment {
@@ -146,4 +146,97 @@ fn a_target_that_cannot_be_asked_makes_it_unknown_not_false() {
 fn suspended_tells_what_is() {
     let status = with(&endpoint("True", "Ready"), &json!({"suspend": true}));
     assert_eq!(reads(&status, conditions::READY), "True Suspended");
+}
+
+#[test]
+fn a_spec_that_cannot_reach_its_target_is_reconciling() {
+    let mut behind = endpoint("Unknown", "TargetNotReady").as_ref().clone();
+    behind.metadata.generation = Some(2);
+    let status = with(&Arc::new(behind), &json!({}));
+    assert_eq!(reads(&status, conditions::READY), "Unknown TargetNotReady");
+    assert_eq!(reads(&status, conditions::RECONCILING), "True TargetNotReady");
+}
+
+/// The endpoint under another name, created at this second.
+fn another(name: &str, created: i64, spec: &Value) -> Arc<InferenceEndpoint> {
+    let mut object = serde_json::to_value(endpoint("True", "Ready").as_ref()).unwrap();
+    object["metadata"]["name"] = json!(name);
+    object["metadata"]["creationTimestamp"] = json!(Timestamp::from_second(created).unwrap());
+    for (key, value) in spec.as_object().unwrap() {
+        object["spec"][key] = value.clone();
+    }
+    Arc::new(serde_json::from_value(object).unwrap())
+}
+
+fn names(status: &ModelDeploymentStatus) -> Vec<&str> {
+    status.placements.iter().map(|placement| placement.endpoint.as_str()).collect()
+}
+
+#[test]
+fn the_first_placement_is_the_newest_that_clients_are_told_of() {
+    let object = object(&json!({}));
+    let plan = planned(&object, vec![target()]);
+    let old = another("z-old", 10, &json!({}));
+    let mut starting = another("a-new", 20, &json!({})).as_ref().clone();
+    starting.status.as_mut().unwrap().first_ready_time = None;
+    let status = told(&object, &plan, &[Arc::new(starting), Arc::clone(&old)]);
+    assert_eq!(names(&status), ["z-old", "a-new"]);
+    assert_eq!(status.placements[1].url, None, "it did not answer yet");
+    let status = told(&object, &plan, &[another("m-new", 20, &json!({})), old]);
+    assert_eq!(names(&status), ["m-new", "z-old"]);
+}
+
+#[test]
+fn what_drains_is_releasing_since_it_began_to() {
+    let mut object = object(&json!({}));
+    let plan = planned(&object, vec![target()]);
+    let draining = another("old", 10, &json!({"state": "Draining", "deadline": "1970-01-01T01:00:00Z"}));
+    let status = told(&object, &plan, &[another("new", 20, &json!({})), Arc::clone(&draining)]);
+    assert_eq!(names(&status), ["new"]);
+    assert_eq!(status.releasing[0].endpoint, "old");
+    assert_eq!(status.hourly_cost.as_deref(), Some("10.00"), "it is billed until it is gone");
+    let since = status.releasing[0].since.clone();
+    object.status = Some(status);
+    let later =
+        super::status::status(&object, &Stage::Planned(&plan), &[draining], Timestamp::from_second(2_000).unwrap());
+    assert_eq!(later.releasing[0].since, since);
+}
+
+#[test]
+fn no_status_is_larger_than_its_schema_allows() {
+    let mut object = object(&json!({}));
+    let annotation = [(crate::api::v1alpha1::names::ANNOTATION_REQUESTED_AT.to_owned(), "x".repeat(1_000))];
+    object.metadata.annotations = Some(annotation.into());
+    let plan = planned(&object, vec![target()]);
+    let many: Vec<_> = (0..100).map(|number| another(&format!("e{number}"), number, &json!({}))).collect();
+    let status = told(&object, &plan, &many);
+    assert_eq!(status.placements.len(), limits::PLACEMENTS);
+    assert_eq!(status.last_handled_reconcile_at.map(|at| at.len()), Some(limits::ECHO));
+    let many: Vec<_> =
+        (0..100).map(|number| another(&format!("e{number}"), number, &json!({"state": "Draining"}))).collect();
+    assert_eq!(told(&object, &plan, &many).releasing.len(), limits::RELEASING);
+}
+
+#[test]
+fn what_waits_is_told_of_changes_at_most_once_a_minute() {
+    let mut object = object(&json!({"replicas": 9}));
+    let full = planner::Target {
+        offers: vec![planner::Offer { max_instances: Some(1), ..target().offers[0].clone() }],
+        ..target()
+    };
+    let roomier = planner::Target {
+        offers: vec![planner::Offer { max_instances: Some(1), ..full.offers[0].clone() }],
+        nodes: None,
+        ..full.clone()
+    };
+    let (before, after) = (planned(&object, vec![full]), planned(&object, vec![roomier]));
+    assert_ne!(before.message, after.message, "the test would prove nothing");
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let first = super::status::status(&object, &Stage::Planned(&before), &[], at(1_000));
+    object.status = Some(first.clone());
+    let soon = super::status::status(&object, &Stage::Planned(&after), &[], at(1_059));
+    assert_eq!(soon, first);
+    let later = super::status::status(&object, &Stage::Planned(&after), &[], at(1_060));
+    assert!(find(&later.conditions, conditions::PLACED).unwrap().message.contains(&after.message));
+    assert_ne!(later.candidates, first.candidates);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
-use roadstead_planner::{Action, Decision};
+use roadstead_planner::Action;
 
 use super::Planned;
 use super::status::{self, REFRESH_SECONDS, Stage};
@@ -35,8 +35,7 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
         }
     }
     write(context, &planned.object, &Stage::Planned(&planned.plan)).await?;
-    let waits = matches!(planned.plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory);
-    Ok(waits.then(|| Duration::from_secs(REFRESH_SECONDS.unsigned_abs())))
+    Ok(status::waits(&planned.plan).then(|| Duration::from_secs(REFRESH_SECONDS.unsigned_abs())))
 }
 
 /// Reports a spec that says something that cannot be.

@@ -27,6 +27,7 @@ impl From<ProviderError> for Obstacle {
     fn from(error: ProviderError) -> Self {
         let reason = match error.class {
             ErrorClass::Unauthorized => reasons::UNAUTHORIZED,
+            ErrorClass::NotFound => reasons::NOT_PREPARED,
             _ => reasons::UNREACHABLE,
         };
         Self { reason, message: error.message }
@@ -97,14 +98,14 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
 /// The place must be the one that was pinned at first contact, as long as an endpoint of ours is on it.
 fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Result<(), Obstacle> {
     let pinned = target.status.as_ref().and_then(|status| status.cluster_uid.as_deref());
-    let endpoints = context.endpoints_on(&target.name_any());
+    let users = context.users_of(&target.name_any());
     match pinned {
-        Some(pinned) if pinned != identity && !endpoints.is_empty() => Err(Obstacle {
+        Some(pinned) if pinned != identity && !users.is_empty() => Err(Obstacle {
             reason: reasons::IDENTITY_CHANGED,
             message: format!(
-                "the credentials lead to cluster {identity}, but {} endpoints were made on cluster {pinned}; \
-                 nothing is read as gone: restore the former kubeconfig",
-                endpoints.len()
+                "the credentials lead to cluster {identity}, but cluster {pinned} is used by {}; nothing is read as gone: \
+                 restore the former kubeconfig",
+                super::some_of(&users)
             ),
         }),
         _ => Ok(()),
@@ -114,11 +115,14 @@ fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Resu
 /// Two targets on one place would count its capacity twice: the younger one is not used.
 fn sole_target(context: &Context, target: &ServingTarget, identity: &str) -> Result<(), Obstacle> {
     let age = |target: &ServingTarget| (target.metadata.creation_timestamp.clone(), target.name_any());
-    let twin = context.caches.targets.list().into_iter().find(|other| {
+    // One that cannot be asked now is where it was when it could.
+    let place = |other: &ServingTarget| {
         let connection = context.connections.get(&other.name_any());
-        other.uid() != target.uid()
-            && connection.is_some_and(|connection| connection.identity.as_deref() == Some(identity))
-            && age(other) < age(target)
+        let pinned = || other.status.as_ref().and_then(|status| status.cluster_uid.clone());
+        connection.and_then(|connection| connection.identity.clone()).or_else(pinned)
+    };
+    let twin = context.caches.targets.list().into_iter().find(|other| {
+        other.uid() != target.uid() && place(other).as_deref() == Some(identity) && age(other) < age(target)
     });
     match twin {
         Some(twin) => Err(Obstacle {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::api::v1alpha1::{ServingTarget, reasons};
+use crate::api::v1alpha1::{ServingTarget, TargetType, reasons};
 use crate::cluster::connection::{self, Credentials};
 use crate::cluster::kubeconfig::KubeconfigError;
 use crate::controller::context::Context;
@@ -13,7 +13,10 @@ use crate::kube_ext::cache::Key;
 use crate::provider::discreet::Discreet;
 use crate::provider::kubernetes::Kubernetes;
 use crate::provider::metered::Metered;
+use crate::provider::simulated::{self, Simulated};
 use crate::provider::{Listener, Provider, ProviderEvent};
+use crate::simulated_cloud::CloudAddress;
+use crate::simulated_cloud::wire::Profile;
 use kube::ResourceExt;
 
 /// Why there is no (new) driver for a target.
@@ -40,30 +43,62 @@ impl From<KubeconfigError> for ConnectError {
 
 /// What a driver is built from, and a fingerprint that tells whether that changed.
 pub struct Source {
-    credentials: Credentials,
-    /// A digest of the credentials and of where they are used.
+    kind: Kind,
+    /// A digest of the credentials and of where and how they are used.
     pub fingerprint: String,
+}
+
+/// The kinds of place, each with what its driver needs.
+enum Kind {
+    Cluster { credentials: Credentials, namespace: String },
+    Simulated { cloud: CloudAddress, profile: Profile },
 }
 
 /// Reads what the target's driver is to be built from.
 ///
 /// # Errors
-/// [`ConnectError`] where the Secret or its key is missing.
+/// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, or the operator was not told enough.
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Source, ConnectError> {
+    match target.spec.type_ {
+        TargetType::Kubernetes => cluster(context, target),
+        TargetType::Simulated => simulated(context, target),
+    }
+}
+
+fn cluster(context: &Context, target: &ServingTarget) -> Result<Source, ConnectError> {
     let Some(kubernetes) = &target.spec.kubernetes else {
         return Err(ConnectError::new(reasons::INVALID_SPEC, "spec.kubernetes is missing; type Kubernetes needs it"));
     };
-    let credentials = match &kubernetes.connection.kubeconfig_secret_ref {
-        None => Credentials::InCluster,
-        Some(reference) => Credentials::Kubeconfig(kubeconfig(context, &reference.name, &reference.key)?),
+    let namespace = kubernetes.namespace.clone();
+    let (credentials, secret) = match &kubernetes.connection.kubeconfig_secret_ref {
+        None => (Credentials::InCluster, Vec::new()),
+        Some(reference) => {
+            let bytes = kubeconfig(context, &reference.name, &reference.key)?;
+            (Credentials::Kubeconfig(bytes.clone()), bytes)
+        }
     };
+    let fingerprint = fingerprint(&[namespace.as_bytes(), &secret]);
+    Ok(Source { kind: Kind::Cluster { credentials, namespace }, fingerprint })
+}
+
+fn simulated(context: &Context, target: &ServingTarget) -> Result<Source, ConnectError> {
+    let cloud = context.settings.simulated_cloud.clone().ok_or_else(|| {
+        let message = "type Simulated needs a simulated cloud: start one by `roadstead simulated-cloud`, and give the \
+                       operator its address by --simulated-cloud (chart value simulatedCloud.enabled)";
+        ConnectError::new(reasons::SIMULATION_DISABLED, message)
+    })?;
+    let profile = simulated::profile(&target.spec);
+    let text = serde_json::to_vec(&profile).unwrap_or_default();
+    Ok(Source { kind: Kind::Simulated { cloud, profile }, fingerprint: fingerprint(&[&text]) })
+}
+
+fn fingerprint(parts: &[&[u8]]) -> String {
     let mut digest = Sha256::new();
-    digest.update(kubernetes.namespace.as_bytes());
-    digest.update([0]);
-    if let Credentials::Kubeconfig(bytes) = &credentials {
-        digest.update(bytes);
+    for part in parts {
+        digest.update(part);
+        digest.update([0]);
     }
-    Ok(Source { credentials, fingerprint: HEXLOWER.encode(&digest.finalize()) })
+    HEXLOWER.encode(&digest.finalize())
 }
 
 fn kubeconfig(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, ConnectError> {
@@ -92,11 +127,21 @@ pub async fn connect(
     target: &ServingTarget,
     source: &Source,
 ) -> Result<Arc<dyn Provider>, ConnectError> {
-    let client =
-        connection::client(&source.credentials, &context.settings.allowed_kubeconfig, context.gate.clone()).await?;
-    let namespace = target.spec.kubernetes.as_ref().map(|kubernetes| kubernetes.namespace.clone()).unwrap_or_default();
-    let driver = Kubernetes::new(client, namespace, context.settings.install_id.clone());
-    Ok(Arc::new(Metered::new(Discreet::new(driver), Arc::clone(&context.metrics))))
+    let install_id = context.settings.install_id.clone();
+    let metrics = Arc::clone(&context.metrics);
+    match &source.kind {
+        Kind::Cluster { credentials, namespace } => {
+            let allowed = &context.settings.allowed_kubeconfig;
+            let client = connection::client(credentials, allowed, context.gate.clone()).await?;
+            let driver = Kubernetes::new(client, namespace.clone(), install_id);
+            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
+        }
+        Kind::Simulated { cloud, profile } => {
+            let (place, gate) = (target.name_any(), context.gate.clone());
+            let driver = Simulated::new(cloud.clone(), place, install_id, profile.clone(), gate);
+            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
+        }
+    }
 }
 
 /// Where the driver of `target` reports what it sees.

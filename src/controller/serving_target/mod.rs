@@ -20,6 +20,8 @@ use crate::kube_ext::workers::Reconcile;
 
 /// How often a target is asked whether it is still there and still the same.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// How many of a target's users a message names.
+const MAX_NAMED: usize = 5;
 
 /// The controller of `ServingTarget`s.
 pub struct TargetController {
@@ -48,6 +50,7 @@ impl Reconcile<Key> for TargetController {
         let Some(target) = target else {
             self.context.connections.remove(&key.name);
             self.context.metrics.target_gone(&key.name);
+            self.context.orphans.forget(&key.name);
             self.capacity.forget(&key.name);
             return Ok(Outcome::Done);
         };
@@ -66,4 +69,12 @@ impl Reconcile<Key> for TargetController {
         }
         Ok(Outcome::Again(CHECK_INTERVAL))
     }
+}
+
+/// The first of a target's users, and how many more there are.
+fn some_of(users: &[String]) -> String {
+    let named: Vec<&str> = users.iter().take(MAX_NAMED).map(String::as_str).collect();
+    let more = users.len().saturating_sub(MAX_NAMED);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{tail}", named.join(", "))
 }

@@ -25,12 +25,12 @@ pub async fn protect(context: &Context, target: Arc<ServingTarget>) -> Result<Ar
     }
 }
 
-/// Lets a deleted target go if no endpoint is on it any more; says whether it went.
+/// Lets a deleted target go if it is known that no endpoint is on it any more; says whether it went.
 ///
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn retire(context: &Context, target: &ServingTarget) -> Result<bool, ActError> {
-    if !context.endpoints_on(&target.name_any()).is_empty() {
+    if context.is_in_use(&target.name_any()) {
         return Ok(false);
     }
     let api: Api<ServingTarget> = Api::all(context.client.clone());

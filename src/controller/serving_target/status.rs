@@ -8,20 +8,20 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 
+use super::CHECK_INTERVAL;
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use crate::api::v1alpha1::validate;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
 use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
-use crate::kube_ext::cache::Key;
+use crate::controller::orphans::shown;
 use crate::kube_ext::events::Severity;
 
 /// Capacity is written at most this often; planning uses memory.
 const CAPACITY_INTERVAL: Duration = Duration::from_mins(1);
-/// Endpoints that a message names.
-const MAX_NAMED: usize = 5;
 
 /// When each target's capacity was last written.
 #[derive(Default)]
@@ -53,19 +53,33 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     let name = target.name_any();
     let Some(connection) = context.connections.get(&name) else { return Ok(()) };
     let former = target.status.clone().unwrap_or_default();
+    if lists_briefly(&connection, &former, Timestamp::now()) {
+        return Ok(());
+    }
     let capacity = context.fleet.capacity(&name);
     let due = capacity != former.capacity && !capacity.is_empty() && clock.is_due(&name);
     let capacity = if due { capacity } else { former.capacity.clone() };
-    let status = status(target, &former, &connection, capacity, &context.endpoints_on(&name), Timestamp::now());
+    let now = Timestamp::now();
+    let mut status = status(target, &former, &connection, capacity, &context.users_of(&name), now);
+    let orphans = context.orphans.get(&name);
+    shown::put_into(&mut status, &former, orphans.as_ref().map(|orphans| orphans.as_slice()), now);
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     if let Some(written) = hub::patch_status(&api, target, &former, &status).await? {
         if due {
             clock.wrote(&name);
         }
         announce(context, target, &former, &status);
+        shown::announce(context, target, &former, &status);
         context.took_target(written);
     }
     Ok(())
+}
+
+/// A listing is over in a moment, at every start of the operator: what was told before stays told meanwhile.
+fn lists_briefly(connection: &Connection, former: &ServingTargetStatus, now: Timestamp) -> bool {
+    let told = !former.conditions.is_empty();
+    matches!(&connection.state, ConnectionState::NotReady { reason, since, .. }
+        if told && *reason == reasons::LISTING && now.duration_since(*since).unsigned_abs() < CHECK_INTERVAL)
 }
 
 fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetStatus, status: &ServingTargetStatus) {
@@ -85,12 +99,12 @@ fn status(
     former: &ServingTargetStatus,
     connection: &Connection,
     capacity: Vec<OfferCapacity>,
-    endpoints: &[Key],
+    users: &[String],
     now: Timestamp,
 ) -> ServingTargetStatus {
     let generation = target.metadata.generation;
     let mut set = Conditions::new(&former.conditions, generation, now);
-    ready(&mut set, target, connection, endpoints);
+    ready(&mut set, target, connection, users);
     reachable(&mut set, connection);
     let failing_since = match &connection.state {
         ConnectionState::NotReady { since, reason, .. } if *reason != reasons::LISTING => {
@@ -101,27 +115,40 @@ fn status(
     ServingTargetStatus {
         observed_generation: generation.unwrap_or(-1),
         conditions: set.finish(),
-        cluster_uid: pinned(former, connection, endpoints),
+        cluster_uid: pinned(former, connection, users),
         failing_since,
         taints: taints(target, former, now),
         capacity,
         exhausted: former.exhausted.clone(),
+        ..ServingTargetStatus::default()
     }
 }
 
-fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connection, endpoints: &[Key]) {
+fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connection, users: &[String]) {
     if target.metadata.deletion_timestamp.is_some() {
-        let named: Vec<String> = endpoints.iter().take(MAX_NAMED).map(ToString::to_string).collect();
-        let more = endpoints.len().saturating_sub(MAX_NAMED);
-        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let text = format!("it is being deleted and waits for its endpoints: {}{tail}", named.join(", "));
+        let text = format!("it is being deleted and waits for its endpoints: {}", super::some_of(users));
         set.set(conditions::READY, FALSE, reasons::IN_USE, text);
         return;
     }
+    let problems = validate::serving_target(target);
+    if !problems.is_empty() {
+        return invalid(set, &validate::sentence(&problems));
+    }
     match &connection.state {
-        ConnectionState::Ready => set.set(conditions::READY, TRUE, reasons::READY, "it can be used"),
-        ConnectionState::NotReady { reason, message, .. } => set.set(conditions::READY, FALSE, reason, message),
-    };
+        ConnectionState::Ready => {
+            set.set(conditions::READY, TRUE, reasons::READY, "it can be used");
+        }
+        ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INVALID_SPEC => invalid(set, message),
+        ConnectionState::NotReady { reason, message, .. } => {
+            set.set(conditions::READY, FALSE, reason, message);
+        }
+    }
+}
+
+/// Only an edit can help. What runs there is left alone; nothing new goes there.
+fn invalid(set: &mut Conditions<'_>, message: &str) {
+    set.set(conditions::READY, FALSE, reasons::INVALID_SPEC, message);
+    set.set(conditions::STALLED, TRUE, reasons::INVALID_SPEC, message);
 }
 
 /// Reachability and credentials, as far as the check came.
@@ -130,8 +157,13 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
         ConnectionState::Ready => (reasons::REACHABLE, String::new()),
         ConnectionState::NotReady { reason, message, .. } => (*reason, message.clone()),
     };
-    let credentials =
-        [reasons::CREDENTIALS_MISSING, reasons::KUBECONFIG_INVALID, reasons::KUBECONFIG_REFUSED, reasons::INVALID_SPEC];
+    let credentials = [
+        reasons::CREDENTIALS_MISSING,
+        reasons::KUBECONFIG_INVALID,
+        reasons::KUBECONFIG_REFUSED,
+        reasons::INVALID_SPEC,
+        reasons::SIMULATION_DISABLED,
+    ];
     if credentials.contains(&reason) {
         set.set(conditions::REACHABLE, UNKNOWN, reason, "");
         set.set(conditions::CREDENTIALS_VALID, FALSE, reason, message);
@@ -148,9 +180,9 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
 }
 
 /// The identity is pinned at first contact, and anew once no endpoint is left.
-fn pinned(former: &ServingTargetStatus, connection: &Connection, endpoints: &[Key]) -> Option<String> {
+fn pinned(former: &ServingTargetStatus, connection: &Connection, users: &[String]) -> Option<String> {
     match (&former.cluster_uid, &connection.identity) {
-        (Some(pinned), _) if !endpoints.is_empty() => Some(pinned.clone()),
+        (Some(pinned), _) if !users.is_empty() => Some(pinned.clone()),
         (pinned, None) => pinned.clone(),
         (_, Some(identity)) => Some(identity.clone()),
     }
@@ -174,4 +206,69 @@ fn taints(target: &ServingTarget, former: &ServingTargetStatus, now: Timestamp) 
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_planner as planner;
+    use serde_json::json;
+
+    use super::*;
+
+    fn target(price: &str) -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east", "generation": 1},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "allowedNamespaces": {},
+                "kubernetes": {"connection": {"inCluster": {}}, "expose": {"type": "ClusterIP"}},
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
+                            "capacityType": "OnDemand", "hourlyPrice": price}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn connection() -> Connection {
+        Connection { provider: None, identity: None, state: ConnectionState::Ready, fingerprint: String::new() }
+    }
+
+    fn told(target: &ServingTarget) -> ServingTargetStatus {
+        let now = Timestamp::from_second(1_000).unwrap();
+        status(target, &ServingTargetStatus::default(), &connection(), Vec::new(), &[], now)
+    }
+
+    #[test]
+    fn a_spec_that_only_the_operator_can_see_through_is_stalled_with_its_field() {
+        let invalid = target("9999999");
+        let status = told(&invalid);
+        for type_ in [conditions::READY, conditions::STALLED] {
+            let condition = conditions::find(&status.conditions, type_).unwrap();
+            assert_eq!(condition.reason, reasons::INVALID_SPEC);
+            assert!(condition.message.contains("spec.offers[0].hourlyPrice"), "{}", condition.message);
+        }
+        let seen = convert::target(&invalid, Some(&connection()), None);
+        assert!(matches!(seen.state, planner::TargetState::NotReady { reason, .. } if reason == reasons::INVALID_SPEC));
+
+        let status = told(&target("40.00"));
+        assert!(conditions::is_true(&status.conditions, conditions::READY));
+        assert_eq!(conditions::find(&status.conditions, conditions::STALLED), None);
+    }
+
+    fn listing(since: i64) -> Connection {
+        let since = Timestamp::from_second(since).unwrap();
+        let state = ConnectionState::NotReady { reason: reasons::LISTING, message: String::new(), since };
+        Connection { provider: None, identity: None, state, fingerprint: String::new() }
+    }
+
+    #[test]
+    fn a_listing_is_told_at_first_contact_and_when_it_takes_long_but_not_at_every_start() {
+        let new = ServingTargetStatus::default();
+        let mut set = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
+        set.set(conditions::READY, TRUE, reasons::READY, "");
+        let told = ServingTargetStatus { conditions: set.finish(), ..ServingTargetStatus::default() };
+        let now = Timestamp::from_second(100).unwrap();
+        assert!(!lists_briefly(&listing(100), &new, now));
+        assert!(lists_briefly(&listing(91), &told, now));
+        assert!(!lists_briefly(&listing(90), &told, now));
+    }
 }

@@ -35,8 +35,12 @@ pub async fn claim(
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let name = format!("roadstead-{install_id}");
     let Some(existing) = call_opt("get claim", api.get(&name)).await? else {
-        call("create claim", api.create(&PostParams::default(), &config_map(&name, install_id, hub_uid))).await?;
-        return Ok(Claim::Ours);
+        let claim = config_map(&name, install_id, hub_uid);
+        return match call("create claim", api.create(&PostParams::default(), &claim)).await {
+            Ok(_) => Ok(Claim::Ours),
+            Err(error) if error.is_not_found() => Err(no_namespace(namespace)),
+            Err(error) => Err(error.into()),
+        };
     };
     match existing.data.as_ref().and_then(|data| data.get(HUB_UID)) {
         Some(holder) if holder == hub_uid => Ok(Claim::Ours),
@@ -52,6 +56,11 @@ pub async fn claim(
             Ok(Claim::Ours)
         }
     }
+}
+
+fn no_namespace(namespace: &str) -> ProviderError {
+    let message = format!("namespace {namespace} does not exist on the member: apply deploy/member.yaml there");
+    ProviderError::new(ErrorClass::NotFound, message)
 }
 
 fn config_map(name: &str, install_id: &str, hub_uid: &str) -> ConfigMap {

@@ -18,7 +18,7 @@ use super::found::found;
 use super::nodes::planner_nodes;
 use crate::api::v1alpha1::names;
 use crate::kube_ext::budget::Budget;
-use crate::kube_ext::cache::{Cache, Change};
+use crate::kube_ext::cache::{Cache, Change, Part};
 use crate::kube_ext::watch::watch_within;
 use crate::provider::{Facts, Listener, ProviderEvent};
 
@@ -94,7 +94,15 @@ impl Watched {
             }
         };
         let budget = Budget::new(MAX_BYTES, Arc::clone(&self.exceeded.nodes));
-        tasks.spawn(watch_within(budget, api, pages(), Arc::clone(&self.nodes), prune_node, on_change));
+        tasks.spawn(watch_within(
+            budget,
+            api,
+            pages(),
+            Part::Everything,
+            Arc::clone(&self.nodes),
+            prune_node,
+            on_change,
+        ));
     }
 
     fn watch_pods(&self, client: &Client, namespace: &str, tasks: &mut JoinSet<()>, listener: Listener) {
@@ -109,7 +117,7 @@ impl Watched {
             changed.notify_one();
         };
         let budget = Budget::new(MAX_POD_BYTES, Arc::clone(&self.exceeded.pods));
-        tasks.spawn(watch_within(budget, api, pages(), Arc::clone(&self.pods), prune_pod, on_change));
+        tasks.spawn(watch_within(budget, api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
     }
 
     fn watch_deployments(
@@ -129,7 +137,15 @@ impl Watched {
             changed.notify_one();
         };
         let budget = Budget::new(MAX_BYTES, Arc::clone(&self.exceeded.deployments));
-        tasks.spawn(watch_within(budget, api, config, Arc::clone(&self.deployments), |_| {}, on_change));
+        tasks.spawn(watch_within(
+            budget,
+            api,
+            config,
+            Part::Everything,
+            Arc::clone(&self.deployments),
+            |_| {},
+            on_change,
+        ));
     }
 
     async fn keep_facts(self: Arc<Self>, listener: Listener) {

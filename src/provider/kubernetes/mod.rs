@@ -22,12 +22,12 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
 use kube::{Client, ResourceExt};
+use roadstead_planner as planner;
 
 use self::facts::{Watched, Watches};
 use self::survey::{Site, Survey};
 use super::{Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::{InferenceEndpoint, names};
-use crate::kube_ext::client::call_opt;
 
 /// The driver of one cluster.
 pub struct Kubernetes {
@@ -112,10 +112,14 @@ impl Provider for Kubernetes {
         survey::remove(&self.site(), endpoint).await
     }
 
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        survey::remove_found(&self.site(), found).await
+    }
+
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = names::key_secret(endpoint);
-        let Some(secret) = call_opt("get secret", api.get(&name)).await? else { return Ok(None) };
+        let Some(secret) = objects::read(&api, &name).await? else { return Ok(None) };
         if secret.labels().get(names::LABEL_ENDPOINT).map(String::as_str) != Some(endpoint) {
             return Err(objects::foreign(&secret));
         }

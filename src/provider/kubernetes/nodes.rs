@@ -58,6 +58,14 @@ fn planner_node(node: &Node, used: &Amounts) -> planner::Node {
     }
 }
 
+/// The accelerators that one pod of this spec is given.
+#[must_use]
+pub fn devices_of(spec: &PodSpec) -> u32 {
+    let limits = spec.containers.iter().filter_map(|container| container.resources.as_ref()?.limits.as_ref());
+    let devices = limits.flat_map(|limits| amounts(Some(limits))).filter(|(resource, _)| !is_common(resource));
+    u32::try_from(devices.fold(0, |sum: u64, (_, amount)| sum.saturating_add(amount))).unwrap_or(u32::MAX)
+}
+
 fn is_common(resource: &str) -> bool {
     COMMON.contains(&resource) || resource.starts_with("hugepages-")
 }

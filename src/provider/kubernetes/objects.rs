@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::covers::covers;
 use crate::api::v1alpha1::names;
-use crate::kube_ext::client::{call, call_opt};
+use crate::kube_ext::client::{CallError, call};
 use crate::provider::{ErrorClass, ProviderError};
 
 /// A kind that the driver makes.
@@ -22,7 +22,19 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwne
 /// # Errors
 /// Any [`ProviderError`] but `NotFound`.
 pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, ProviderError> {
-    Ok(call_opt("get", api.get(name)).await?)
+    match call("get", api.get(name)).await {
+        Ok(object) => Ok(Some(object)),
+        Err(error) if is_gone::<K>(&error, name) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the member says that this very object is not there. Any other 404 (of a proxy in between, or of a server
+/// that does not know the kind now) says nothing of it: taken for an answer, it would leave something running.
+fn is_gone<K: Object>(error: &CallError, name: &str) -> bool {
+    let status = error.status().filter(|status| status.code == 404);
+    let details = status.and_then(|status| status.details.as_ref());
+    details.is_some_and(|details| details.name == name && details.kind == K::plural(&()))
 }
 
 /// Whether `live` carries the labels that make it the endpoint's own.
@@ -50,7 +62,7 @@ fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
 /// the UID which it was computed from, so that a late one changes nothing newer.
 ///
 /// # Errors
-/// `Conflict` if `live` is not ours or changed meanwhile, else any [`ProviderError`].
+/// `Conflict` if `live` is not ours, `Transient` if it changed meanwhile, else any [`ProviderError`].
 pub async fn put_right<K: Object>(api: &Api<K>, live: Option<K>, wanted: &K) -> Result<K, ProviderError> {
     let Some(live) = live else {
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
@@ -112,16 +124,48 @@ async fn own_by_apply<K: Object>(api: &Api<K>, live: K) -> Result<K, ProviderErr
 /// Deletes exactly `live`; gone already is fine.
 ///
 /// # Errors
-/// `Conflict` if it changed meanwhile, else any [`ProviderError`].
+/// `Transient` if it changed meanwhile, else any [`ProviderError`].
 pub async fn delete<K: Object>(api: &Api<K>, live: &K, propagation: PropagationPolicy) -> Result<(), ProviderError> {
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: live.uid(), resource_version: live.resource_version() }),
         propagation_policy: Some(propagation),
         ..DeleteParams::default()
     };
-    match call("delete", api.delete(&live.name_any(), &params)).await {
+    let name = live.name_any();
+    match call("delete", api.delete(&name, &params)).await {
         Ok(_) => Ok(()),
-        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if is_gone::<K>(&error, &name) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::apps::v1::Deployment;
+    use kube::core::Status;
+
+    use super::*;
+
+    fn not_found(body: Value) -> CallError {
+        let status: Status = serde_json::from_value(body).unwrap();
+        CallError::Kube { call: "get", source: Box::new(kube::Error::Api(Box::new(status))) }
+    }
+
+    #[test]
+    fn only_a_404_that_names_the_object_says_that_it_is_gone() {
+        let gone = |body| is_gone::<Deployment>(&not_found(body), "llama");
+        let named = |kind: &str, name: &str| {
+            json!({"status": "Failure", "code": 404, "reason": "NotFound", "message": "not found",
+                   "details": {"kind": kind, "name": name}})
+        };
+        assert!(gone(named("deployments", "llama")));
+        assert!(!gone(named("deployments", "other")));
+        assert!(!gone(named("namespaces", "llama")));
+        // What an API server answers about a kind that it does not serve, and what becomes of a proxy's page.
+        assert!(!gone(json!({"status": "Failure", "code": 404, "reason": "NotFound", "details": {}})));
+        assert!(!gone(json!({"status": "Failure", "code": 404, "message": "<html>no such host</html>"})));
+        let mut conflict = named("deployments", "llama");
+        conflict["code"] = json!(409);
+        assert!(!gone(conflict));
     }
 }

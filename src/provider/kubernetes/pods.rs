@@ -1,8 +1,10 @@
 //! What the pods of an endpoint say about why it is not ready.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
+use crate::api::v1alpha1::reasons;
 use crate::provider::{ErrorClass, Trouble};
 use crate::text::bounded;
 
@@ -25,11 +27,27 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
     troubles.into_iter().next()
 }
 
+/// Pods that the member does not even let be made: no quota is left, or its admission refuses them.
+#[must_use]
+pub fn refused(deployment: &Deployment) -> Option<Trouble> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let refusal =
+        conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
+    let said = refusal.message.as_deref().unwrap_or("the member gives no reason");
+    let (class, reason) = if said.contains("exceeded quota") {
+        (ErrorClass::QuotaExceeded, reasons::QUOTA_EXCEEDED)
+    } else {
+        (ErrorClass::Invalid, reasons::PODS_REFUSED)
+    };
+    let message = bounded(&format!("the member makes no pod: {said}"));
+    Some(Trouble { class, reason, message, since: refusal.last_transition_time.clone() })
+}
+
 /// What cannot pass by itself comes first.
 fn weight(reason: &str) -> u8 {
     match reason {
-        "ImagePullFailed" | "ContainerConfigError" => 0,
-        "OutOfMemory" | "CrashLoop" => 1,
+        reasons::IMAGE_PULL_FAILED | reasons::CONTAINER_CONFIG_ERROR => 0,
+        reasons::OUT_OF_MEMORY | reasons::CRASH_LOOP => 1,
         _ => 2,
     }
 }
@@ -58,11 +76,13 @@ fn waiting(pod: &Pod) -> Option<Trouble> {
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let said = waiting.message.as_deref().unwrap_or_default();
     let (class, reason, message) = match waiting.reason.as_deref()? {
-        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => {
-            (ErrorClass::Invalid, "ImagePullFailed", format!("image {} cannot be pulled: {said}", container.image))
-        }
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => (
+            ErrorClass::Invalid,
+            reasons::IMAGE_PULL_FAILED,
+            format!("image {} cannot be pulled: {said}", container.image),
+        ),
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            (ErrorClass::Invalid, "ContainerConfigError", format!("the container cannot be started: {said}"))
+            (ErrorClass::Invalid, reasons::CONTAINER_CONFIG_ERROR, format!("the container cannot be started: {said}"))
         }
         "CrashLoopBackOff" => crash(container),
         _ => return None,
@@ -77,13 +97,13 @@ fn crash(container: &ContainerStatus) -> (ErrorClass, &'static str, String) {
     match last {
         Some(last) if last.reason.as_deref() == Some("OOMKilled") => {
             let message = format!("the engine was killed for lack of memory, {times} restarts; ask for more memory");
-            (ErrorClass::Invalid, "OutOfMemory", message)
+            (ErrorClass::Invalid, reasons::OUT_OF_MEMORY, message)
         }
         Some(last) => {
             let message = format!("the engine ended with exit code {}, {times} restarts", last.exit_code);
-            (ErrorClass::Invalid, "CrashLoop", message)
+            (ErrorClass::Invalid, reasons::CRASH_LOOP, message)
         }
-        None => (ErrorClass::Invalid, "CrashLoop", format!("the engine keeps ending, {times} restarts")),
+        None => (ErrorClass::Invalid, reasons::CRASH_LOOP, format!("the engine keeps ending, {times} restarts")),
     }
 }
 
@@ -135,6 +155,23 @@ mod tests {
         assert_eq!(trouble([&pod(&json!({}))]), None);
         assert_eq!(trouble([&pod(&container(&json!({"waiting": {"reason": "ContainerCreating"}}), &json!({})))]), None);
         assert_eq!(trouble([&pod(&container(&json!({"running": {}}), &json!({})))]), None);
+    }
+
+    #[test]
+    fn a_member_that_makes_no_pods_is_quoted_and_an_exceeded_quota_is_told_apart() {
+        let told = |message: &str| {
+            let deployment: Deployment = serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [
+                {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message},
+            ]}}))
+            .unwrap();
+            let trouble = refused(&deployment).unwrap();
+            assert!(trouble.message.contains(message), "{}", trouble.message);
+            (trouble.class, trouble.reason)
+        };
+        let quota = "pods \"llama-x\" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=8";
+        assert_eq!(told(quota), (ErrorClass::QuotaExceeded, "QuotaExceeded"));
+        assert_eq!(told("violates PodSecurity \"restricted\""), (ErrorClass::Invalid, "PodsRefused"));
+        assert_eq!(refused(&Deployment::default()), None);
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
         return None;
     }
     let pods = watched.pods_of(&wanted.endpoint.name_any());
-    let trouble = pods::trouble(pods.iter().map(AsRef::as_ref));
+    let trouble = pods::trouble(pods.iter().map(AsRef::as_ref)).or_else(|| pods::refused(survey.deployment.as_ref()?));
     let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
     let waits_for_itself = trouble.as_ref().is_none_or(|trouble| trouble.reason == Trouble::UNSCHEDULABLE);
     if survey.rollout() == Rollout::InPlace && waits_for_itself && (ending || trouble.is_none()) {

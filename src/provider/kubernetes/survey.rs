@@ -8,8 +8,10 @@ use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, PropagationPolicy};
 use kube::{Client, Resource, ResourceExt};
+use roadstead_planner as planner;
 
 use super::facts::Watched;
+use super::found;
 use super::objects::{self, Object};
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare::has_spare;
@@ -240,33 +242,76 @@ fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
 /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
 pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
     let name = endpoint.name_any();
-    let secrets: Api<Secret> = api(site.client, site.namespace);
     let deployments: Api<Deployment> = api(site.client, site.namespace);
     // Foreground: the Deployment stays until its pods are gone, so its absence means theirs.
     if remove_one(&deployments, &name, &name, site.install_id, PropagationPolicy::Foreground).await? {
         return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are ending") });
     }
-    let mut left = Vec::new();
+    Ok(removal(&remove_rest(site, &name).await?))
+}
+
+/// Removes everything of something that was found without a record, if it is still that; called until nothing is left.
+///
+/// The Deployment goes last: while it stands, a removal that was cut off is found again.
+///
+/// # Errors
+/// `Conflict` where the name belongs to another Deployment now, else any [`ProviderError`].
+pub async fn remove_found(site: &Site<'_>, found: &planner::Found) -> Result<Removal, ProviderError> {
+    let deployments: Api<Deployment> = api(site.client, site.namespace);
+    let live = objects::read(&deployments, &found.name).await?;
+    if let Some(live) = &live
+        && !is_what_was_found(live, site, found)
+    {
+        let message =
+            format!("Deployment {} on the member is not the one that was found; it is not touched", found.name);
+        return Err(ProviderError::new(ErrorClass::Conflict, message));
+    }
+    let mut left = remove_rest(site, &found.name).await?;
+    if let Some(live) = live {
+        if live.metadata.deletion_timestamp.is_none() {
+            objects::delete(&deployments, &live, PropagationPolicy::Foreground).await?;
+        }
+        left.push(format!("Deployment {} and its pods", found.name));
+    }
+    Ok(removal(&left))
+}
+
+/// Whether a Deployment is the very one that was found, and still carries our tags.
+fn is_what_was_found(live: &Deployment, site: &Site<'_>, found: &planner::Found) -> bool {
+    let ours = live.labels().get(names::LABEL_INSTALL_ID).map(String::as_str) == Some(site.install_id);
+    let tagged = live.metadata.deletion_timestamp.is_some()
+        || found::found(live).is_some_and(|now| now.deployment == found.deployment && now.target == found.target);
+    ours && tagged && live.uid().as_deref() == Some(found.id.as_str())
+}
+
+fn removal(left: &[String]) -> Removal {
+    if left.is_empty() {
+        Removal::Gone
+    } else {
+        Removal::InProgress { message: format!("{} are ending", left.join(", ")) }
+    }
+}
+
+/// Removes what belongs to an endpoint beside its Deployment; says what is still there.
+async fn remove_rest(site: &Site<'_>, name: &str) -> Result<Vec<String>, ProviderError> {
+    let secrets: Api<Secret> = api(site.client, site.namespace);
     let services: Api<Service> = api(site.client, site.namespace);
     let budgets: Api<PodDisruptionBudget> = api(site.client, site.namespace);
-    if remove_one(&services, &name, &name, site.install_id, PropagationPolicy::Background).await? {
+    let mut left = Vec::new();
+    if remove_one(&services, name, name, site.install_id, PropagationPolicy::Background).await? {
         left.push(format!("Service {name}"));
     }
-    if remove_one(&budgets, &name, &name, site.install_id, PropagationPolicy::Background).await? {
+    if remove_one(&budgets, name, name, site.install_id, PropagationPolicy::Background).await? {
         left.push(format!("PodDisruptionBudget {name}"));
     }
-    let key = names::key_secret(&name);
-    let copies = objects::read(&secrets, &key).await?.map(|secret| listed_copies(&secret, &name)).unwrap_or_default();
+    let key = names::key_secret(name);
+    let copies = objects::read(&secrets, &key).await?.map(|secret| listed_copies(&secret, name)).unwrap_or_default();
     for secret in copies.iter().chain([&key]) {
-        if remove_one(&secrets, secret, &name, site.install_id, PropagationPolicy::Background).await? {
+        if remove_one(&secrets, secret, name, site.install_id, PropagationPolicy::Background).await? {
             left.push(format!("Secret {secret}"));
         }
     }
-    if left.is_empty() {
-        Ok(Removal::Gone)
-    } else {
-        Ok(Removal::InProgress { message: format!("{} are ending", left.join(", ")) })
-    }
+    Ok(left)
 }
 
 /// Deletes one object if it is ours; says whether something was there.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use data_encoding::BASE64;
 
-use crate::command::run;
+use crate::command::{finish, run};
 use crate::tools::Tools;
 
 /// Every request is written down once, when it was answered: who asked what, without bodies.
@@ -132,6 +132,28 @@ impl ApiServer {
         let mut command = Command::new(self.tools.path("kubectl"));
         command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.dir.path().join("cache"));
         command
+    }
+
+    /// Installs the custom resource definitions of a folder, and waits until their kinds are served and explained.
+    ///
+    /// # Errors
+    /// When one is refused or does not appear within half a minute.
+    pub fn define(&self, definitions: &Path) -> anyhow::Result<()> {
+        finish(self.kubectl().arg("apply").arg("-f").arg(definitions))?;
+        finish(self.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", "-f"]).arg(definitions))?;
+        let names = "-o=jsonpath={range .items[*]}{.spec.names.plural}.{.spec.group}{\"\\n\"}{end}";
+        let kinds = finish(self.kubectl().args(["get", names, "-f"]).arg(definitions))?;
+        let start = Instant::now();
+        // The documentation is published a moment after the definitions are established.
+        for kind in kinds.lines() {
+            while let Err(error) = finish(self.kubectl().args(["explain", kind])) {
+                if start.elapsed() > Duration::from_secs(30) {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        Ok(())
     }
 
     /// A client.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use crate::audit::{self, Mark, Write};
 use crate::command::{feed, finish, run};
 use crate::network::{Network, sweep_pod_namespaces};
 use crate::process::Process;
@@ -17,6 +18,9 @@ const PARTS: [&str; 7] = ["kubelet", "proxy", "controller-manager", "scheduler",
 /// The token of the administrator; nothing outside this machine's namespaces reaches these API servers.
 const TOKEN: &str = "ground-administrator";
 
+/// As a kubelet has it by itself.
+const LONGEST_RESTART_BACKOFF: Duration = Duration::from_mins(5);
+
 /// A cluster, running or not.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -26,6 +30,7 @@ pub struct Cluster {
     tools: Tools,
     dir: PathBuf,
     run: PathBuf,
+    quick_eviction: bool,
 }
 
 impl Cluster {
@@ -38,7 +43,14 @@ impl Cluster {
             tools: tools.clone(),
             dir: root.join(name),
             run: PathBuf::from("/run/roadstead-ground").join(name),
+            quick_eviction: false,
         }
+    }
+
+    /// The same cluster, but pods leave a lost node after ten seconds instead of five minutes.
+    #[must_use]
+    pub fn with_quick_eviction(self) -> Self {
+        Self { quick_eviction: true, ..self }
     }
 
     /// The name of its node.
@@ -108,6 +120,8 @@ impl Cluster {
     /// # Errors
     /// When it does not answer in time.
     pub fn start_api(&self) -> anyhow::Result<()> {
+        fs::write(self.dir.join("audit.yaml"), audit::POLICY)?;
+        let patience = if self.quick_eviction { 10 } else { 300 };
         self.start(
             "apiserver",
             "kube-apiserver",
@@ -125,6 +139,10 @@ impl Cluster {
                 &format!("--service-account-key-file={}", self.file("sa.pub")),
                 &format!("--service-account-signing-key-file={}", self.file("sa.key")),
                 "--kubelet-preferred-address-types=InternalIP",
+                &format!("--default-not-ready-toleration-seconds={patience}"),
+                &format!("--default-unreachable-toleration-seconds={patience}"),
+                &format!("--audit-policy-file={}", self.file("audit.yaml")),
+                &format!("--audit-log-path={}", self.file("audit.log")),
             ],
         )?;
         let certificate = self.dir.join("certs/apiserver.crt");
@@ -143,13 +161,7 @@ impl Cluster {
     fn node_parts(&self, images: &[PathBuf]) -> anyhow::Result<()> {
         fs::write(self.dir.join("containerd.toml"), self.containerd_config())?;
         fs::write(self.dir.join("cni/10.conflist"), self.cni_config())?;
-        fs::write(self.dir.join("kubelet.yaml"), self.kubelet_config())?;
-        let config = self.file("containerd.toml");
-        self.start_program("containerd", Path::new("/usr/bin/containerd"), &["-c", &config])?;
-        let socket = self.run.join("containerd.sock");
-        self.wait("containerd answers", Duration::from_secs(30), || {
-            Ok(run("ctr", &["-a", &socket.display().to_string(), "version"]).is_ok())
-        })?;
+        self.start_containerd()?;
         for image in images {
             self.load(image)?;
         }
@@ -168,12 +180,25 @@ impl Cluster {
         )
     }
 
+    fn start_containerd(&self) -> anyhow::Result<()> {
+        let config = self.file("containerd.toml");
+        self.start_program("containerd", Path::new("/usr/bin/containerd"), &["-c", &config])?;
+        self.wait("containerd answers", Duration::from_secs(30), || {
+            Ok(run("ctr", &["-a", &self.containerd(), "version"]).is_ok())
+        })
+    }
+
+    /// The socket of the node's container runtime.
+    pub(crate) fn containerd(&self) -> String {
+        self.run.join("containerd.sock").display().to_string()
+    }
+
     /// Loads an image archive into the node.
     ///
     /// # Errors
     /// When containerd refuses it.
     pub fn load(&self, image: &Path) -> anyhow::Result<()> {
-        let socket = self.run.join("containerd.sock").display().to_string();
+        let socket = self.containerd();
         run("ctr", &["-a", &socket, "-n", "k8s.io", "images", "import", &image.display().to_string()]).map(drop)
     }
 
@@ -182,6 +207,21 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub fn start_kubelet(&self) -> anyhow::Result<()> {
+        self.start_kubelet_with(LONGEST_RESTART_BACKOFF)
+    }
+
+    /// Starts the kubelet anew; it waits no longer than `backoff` (at least a second) before it starts a container
+    /// again that keeps ending. The pods go on.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn restart_kubelet(&self, backoff: Duration) -> anyhow::Result<()> {
+        self.stop_kubelet();
+        self.start_kubelet_with(backoff)
+    }
+
+    fn start_kubelet_with(&self, backoff: Duration) -> anyhow::Result<()> {
+        fs::write(self.dir.join("kubelet.yaml"), self.kubelet_config(backoff))?;
         self.start(
             "kubelet",
             "kubelet",
@@ -203,6 +243,37 @@ impl Cluster {
     /// Ends the kubelet: the node stops reporting, its containers go on.
     pub fn stop_kubelet(&self) {
         self.end("kubelet");
+    }
+
+    /// Ends everything on the node at once, as a loss of power would: kubelet, container runtime and containers. The
+    /// control plane goes on.
+    pub fn kill_node(&self) {
+        self.end("kubelet");
+        self.end("containerd");
+        self.end_containers();
+    }
+
+    /// Starts a killed node again.
+    ///
+    /// # Errors
+    /// When a part of it does not start.
+    pub fn start_node(&self) -> anyhow::Result<()> {
+        self.start_containerd()?;
+        self.start_kubelet()
+    }
+
+    /// Where the API server's audit log ends now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        audit::end_of(&self.dir.join("audit.log"))
+    }
+
+    /// What the API server was asked to write after `mark`, in the order of its answers.
+    ///
+    /// # Errors
+    /// When the audit log cannot be read.
+    pub fn writes_since(&self, mark: Mark) -> anyhow::Result<Vec<Write>> {
+        audit::since(&self.name, &self.dir.join("audit.log"), mark)
     }
 
     /// Stops the API server in its tracks: connections hang.
@@ -385,7 +456,7 @@ impl Cluster {
         )
     }
 
-    fn kubelet_config(&self) -> String {
+    fn kubelet_config(&self, backoff: Duration) -> String {
         format!(
             "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
              authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}\n\
@@ -393,8 +464,10 @@ impl Cluster {
              enforceNodeAllocatable: []\nfailCgroupV1: false\nfailSwapOn: false\n\
              containerRuntimeEndpoint: unix://{}/containerd.sock\n\
              evictionHard: {{memory.available: \"50Mi\", nodefs.available: \"1%\", imagefs.available: \"1%\"}}\n\
-             imageGCHighThresholdPercent: 100\nnodeStatusUpdateFrequency: 5s\nresolvConf: \"\"\n",
-            self.run.display()
+             imageGCHighThresholdPercent: 100\nnodeStatusUpdateFrequency: 5s\nresolvConf: \"\"\n\
+             crashLoopBackOff: {{maxContainerRestartPeriod: {}s}}\n",
+            self.run.display(),
+            backoff.as_secs()
         )
     }
 }

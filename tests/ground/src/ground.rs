@@ -59,7 +59,8 @@ impl Ground {
         let tools = Tools::locate()?;
         let root = root();
         let hub = Cluster::new("hub", 0, &tools, &root);
-        let members = (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
+        let member = |(index, name)| Cluster::new(name, index, &tools, &root).with_quick_eviction();
+        let members = (1..).zip(MEMBERS).map(member).collect();
         Ok(Self { hub, members, tools, _lock: lock })
     }
 
@@ -182,6 +183,8 @@ impl Ground {
             SYSTEM,
             "--create-namespace",
         ])?;
+        let enforced = "pod-security.kubernetes.io/enforce=restricted";
+        self.hub.kubectl(&["label", "--overwrite", "namespace", SYSTEM, enforced])?;
         let repository = format!("image.repository={OPERATOR_IMAGE}");
         let operator = chart("roadstead");
         let mut args = vec!["upgrade", "--install", "roadstead", &operator, "-n", SYSTEM];

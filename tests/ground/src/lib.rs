@@ -1,12 +1,16 @@
 //! Real Kubernetes clusters on one machine, for Roadstead's tests and its demo.
 //!
 //! `tools` builds Kubernetes once, `images` makes container images out of static binaries, `process` and `network` are
-//! what a `cluster` stands on, `api_server` is the small form without nodes.
+//! what a `cluster` stands on, `container` and `audit` what is done to it and seen of it, `api_server` is the small form
+//! without nodes.
 
 pub mod api_server;
+pub mod audit;
+pub mod bound;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod container;
 pub mod fake_node;
 pub mod ground;
 pub mod images;

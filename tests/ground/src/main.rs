@@ -20,7 +20,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build Kubernetes, etcd and helm into the cache, if they are not there yet, and print the folder they are in.
+    /// Build Kubernetes, etcd, helm and the linters into the cache, if they are not there yet, and print the folder of
+    /// all but the linters.
     Tools,
     /// Install the Debian packages that clusters with nodes need, if they are not there yet.
     Packages,
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Tools => {
+            Tools::linters()?;
             let tools = Tools::locate()?.path("kubectl");
             println!("{}", tools.parent().context("the tools are in no folder")?.display());
         }

@@ -1,4 +1,4 @@
-//! Kubernetes, etcd and helm, built once from Go modules and kept outside the clone.
+//! Kubernetes, etcd and helm, and linters of manifests: built once from Go modules and kept outside the clone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,54 @@ use sha2::{Digest, Sha256};
 /// The version of Kubernetes; clients read it from the binaries' stamp.
 const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
 
-/// What is built, and from which package.
-const BINARIES: [(&str, &str); 9] = [
-    ("etcd", "./etcd"),
-    ("pause", "./pause"),
-    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
-    ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
-    ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
-    ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
-    ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
-    ("helm", "helm.sh/helm/v3/cmd/helm"),
-];
+/// Programs that are built from one Go module.
+struct Module {
+    /// The folder of its `go.mod`, beside `src`.
+    dir: &'static str,
+    /// How its folder in the cache begins.
+    name: &'static str,
+    /// Changes with what no file says, such as flags of the build.
+    version: &'static str,
+    /// What the programs are built from.
+    files: &'static [&'static str],
+    /// The programs, and the package of each.
+    binaries: &'static [(&'static str, &'static str)],
+    /// How long it takes, for people.
+    patience: &'static str,
+}
+
+/// What clusters are made of and spoken to with.
+const CLUSTERS: Module = Module {
+    dir: "tools",
+    name: "kubernetes",
+    version: KUBERNETES.0,
+    files: &["go.mod", "go.sum", "etcd/main.go", "pause/main.go"],
+    binaries: &[
+        ("etcd", "./etcd"),
+        ("pause", "./pause"),
+        ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+        ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+        ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+        ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+        ("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+        ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+        ("helm", "helm.sh/helm/v3/cmd/helm"),
+    ],
+    patience: "about six minutes on two cores",
+};
+
+/// What finds fault with manifests. A module of its own: another version of it rebuilds no Kubernetes.
+const LINTERS: Module = Module {
+    dir: "linters",
+    name: "linters",
+    version: "v1",
+    files: &["go.mod", "go.sum"],
+    binaries: &[
+        ("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
+        ("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform"),
+    ],
+    patience: "about a minute on two cores",
+};
 
 /// The folder in which the tools are.
 #[derive(Debug, Clone)]
@@ -37,20 +73,26 @@ impl Tools {
     /// # Errors
     /// When the named folder lacks one, or they cannot be built.
     pub fn locate() -> anyhow::Result<Self> {
-        if let Some(dir) = std::env::var_os("ROADSTEAD_TOOLS") {
-            let tools = Self { dir: PathBuf::from(dir) };
-            if let Some((missing, _)) = tools.missing().next() {
-                bail!(
-                    "ROADSTEAD_TOOLS is {}, which has no {missing}; unset it to have the tools built",
-                    tools.dir.display()
-                );
-            }
-            return Ok(tools);
+        let Some(named) = named() else { return Self::build(&CLUSTERS) };
+        if let Some((missing, _)) = named.missing(&CLUSTERS).next() {
+            bail!(
+                "ROADSTEAD_TOOLS is {}, which has no {missing}; unset it to have the tools built",
+                named.dir.display()
+            );
         }
-        let source = source();
-        let tools = Self { dir: cache()?.join("tools").join(version(&source)?) };
-        tools.build(&source)?;
-        Ok(tools)
+        Ok(named)
+    }
+
+    /// The linters kube-score and kubeconform: those of the folder that `ROADSTEAD_TOOLS` names if it has them, else
+    /// those of the cache, built first where they are missing.
+    ///
+    /// # Errors
+    /// When they cannot be built.
+    pub fn linters() -> anyhow::Result<Self> {
+        match named().filter(|named| named.missing(&LINTERS).next().is_none()) {
+            Some(named) => Ok(named),
+            None => Self::build(&LINTERS),
+        }
     }
 
     /// The path of one tool.
@@ -59,32 +101,34 @@ impl Tools {
         self.dir.join(name)
     }
 
-    fn missing(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        BINARIES.into_iter().filter(|(name, _)| !self.path(name).is_file())
+    fn missing(&self, module: &Module) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+        module.binaries.iter().filter(|(name, _)| !self.path(name).is_file())
     }
 
-    /// Builds what is missing, one process at a time; a binary appears only when it is whole.
-    fn build(&self, source: &Path) -> anyhow::Result<()> {
-        if self.missing().next().is_none() {
-            return Ok(());
+    /// Builds what of a module is missing, one process at a time; a binary appears only when it is whole.
+    fn build(module: &Module) -> anyhow::Result<Self> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(module.dir);
+        let tools = Self { dir: cache()?.join("tools").join(module.folder(&source)?) };
+        if tools.missing(module).next().is_none() {
+            return Ok(tools);
         }
-        fs::create_dir_all(&self.dir)?;
-        let _lock = Lock::take(&self.dir.join("lock"))?;
+        fs::create_dir_all(&tools.dir)?;
+        let _lock = Lock::take(&tools.dir.join("lock"))?;
         let go = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !go.is_ok_and(|status| status.success()) {
             bail!(
-                "Kubernetes is built from source and needs Go 1.26 or newer on the PATH: install it, or name a folder with the tools in ROADSTEAD_TOOLS"
+                "the tools are built from source and need Go 1.26 or newer on the PATH: install it, or name a folder with the tools in ROADSTEAD_TOOLS"
             );
         }
-        let wanted: Vec<_> = self.missing().collect();
-        eprintln!("building {} tools into {} (once; about six minutes on two cores)", wanted.len(), self.dir.display());
+        let wanted: Vec<_> = tools.missing(module).collect();
+        eprintln!("building {} tools into {} (once; {})", wanted.len(), tools.dir.display(), module.patience);
         for (done, (name, package)) in wanted.iter().enumerate() {
             let start = Instant::now();
             eprintln!("  [{}/{}] {name} …", done + 1, wanted.len());
-            self.build_one(source, name, package)?;
+            tools.build_one(&source, name, package)?;
             eprintln!("  [{}/{}] {name}: {} s", done + 1, wanted.len(), start.elapsed().as_secs());
         }
-        Ok(())
+        Ok(tools)
     }
 
     fn build_one(&self, source: &Path, name: &str, package: &str) -> anyhow::Result<()> {
@@ -109,9 +153,9 @@ impl Tools {
     }
 }
 
-/// Where the tools' main packages and versions are.
-fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools")
+/// The folder that `ROADSTEAD_TOOLS` names.
+fn named() -> Option<Tools> {
+    std::env::var_os("ROADSTEAD_TOOLS").map(|dir| Tools { dir: PathBuf::from(dir) })
 }
 
 /// The cache outside the clone.
@@ -127,15 +171,17 @@ pub fn cache() -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(home).join(".cache/roadstead"))
 }
 
-/// Changes with everything that the tools are built from.
-fn version(source: &Path) -> anyhow::Result<String> {
-    let mut digest = Sha256::new();
-    digest.update(KUBERNETES.0);
-    for file in ["go.mod", "go.sum", "etcd/main.go", "pause/main.go"] {
-        digest.update(fs::read(source.join(file)).with_context(|| format!("cannot read {file}"))?);
+impl Module {
+    /// Its folder in the cache: another one with everything that the programs are built from.
+    fn folder(&self, source: &Path) -> anyhow::Result<String> {
+        let mut digest = Sha256::new();
+        digest.update(self.version);
+        for file in self.files {
+            digest.update(fs::read(source.join(file)).with_context(|| format!("cannot read {file}"))?);
+        }
+        let hex: String = HEXLOWER.encode(&digest.finalize()).chars().take(12).collect();
+        Ok(format!("{}-{}-{hex}", self.name, self.version))
     }
-    let hex: String = HEXLOWER.encode(&digest.finalize()).chars().take(12).collect();
-    Ok(format!("kubernetes-{}-{hex}", KUBERNETES.0))
 }
 
 /// Held while the tools are built; ends with the process that holds it.

@@ -128,18 +128,24 @@ impl Assessment {
     }
 }
 
-/// The fault of a newcomer that does not come up: refused by its place, or too slow to take over.
+/// The fault of a newcomer that does not come up: refused by its place, too slow to take over, or kept from taking
+/// over by what has its name.
 fn failed(endpoint: &Endpoint, takes_over: bool) -> Option<Fault> {
     let kind = endpoint.failure?.kind;
-    if kind.is_refusal() {
-        let exhaust = Some(exhaust(endpoint, kind, false));
-        return Some(Fault { reason: Removal::CapacityExhausted, exhaust });
-    }
-    if kind == FailureKind::StartupTimeout && takes_over {
-        let exhaust = Some(exhaust(endpoint, kind, true));
-        return Some(Fault { reason: Removal::StartupTimeout, exhaust });
-    }
-    None
+    let (reason, only_for_this) = match kind {
+        FailureKind::CapacityExhausted | FailureKind::QuotaExceeded => (Removal::CapacityExhausted, false),
+        FailureKind::StartupTimeout if takes_over => (Removal::StartupTimeout, true),
+        FailureKind::NameConflict if takes_over => (Removal::NameConflict, true),
+        FailureKind::StartupTimeout | FailureKind::NameConflict => return None,
+    };
+    Some(Fault { reason, exhaust: Some(exhaust(endpoint, kind, only_for_this)) })
+}
+
+/// The fault of a first endpoint whose name is taken there: unlike a refusal it counts only if another place would do,
+/// for elsewhere it is the user who can mend it.
+pub(super) fn name_conflict(endpoint: &Endpoint) -> Option<Fault> {
+    let kind = endpoint.failure.map(|failure| failure.kind).filter(|kind| *kind == FailureKind::NameConflict)?;
+    Some(Fault { reason: Removal::NameConflict, exhaust: Some(exhaust(endpoint, kind, true)) })
 }
 
 fn exhaust(endpoint: &Endpoint, kind: FailureKind, only_for_this: bool) -> Exhaust {

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::MAX_REPLACEMENTS;
-use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess};
+use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, name_conflict};
 use super::draft::{Draft, Outcome};
 use super::place::{anew, create, nothing_feasible};
-use crate::candidates::{Candidates, Refused, judge_all};
+use crate::candidates::{Candidates, Question, Refused, judge_all};
 use crate::endpoint::Endpoint;
 use crate::explain::{count, per_hour};
 use crate::money::MicroDollars;
@@ -40,6 +40,15 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome
         let refused = fault.exhaust.is_some().then(|| place_of(main));
         draft.delete(main, fault.reason, fault.exhaust);
         return anew(draft, refused);
+    }
+    if let Some(fault) = name_conflict(main) {
+        let refused = Some(place_of(main));
+        let elsewhere = judge_all(&Question { refused, ..draft.question });
+        if elsewhere.best().is_some() {
+            draft.delete(main, fault.reason, fault.exhaust);
+            return anew(draft, refused);
+        }
+        let _ = nothing_feasible(draft, &elsewhere);
     }
     let candidates = judge_all(&draft.question);
     if assessment.lacks_room() && candidates.best().is_some() {

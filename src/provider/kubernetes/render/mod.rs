@@ -4,7 +4,6 @@
 
 mod deployment;
 mod disruption;
-mod hash;
 mod pod;
 mod secrets;
 mod service;
@@ -18,9 +17,9 @@ use kube::ResourceExt;
 
 use crate::api::v1alpha1::{InferenceEndpoint, names};
 
+pub use crate::provider::template_hash::{digest, template_hash};
 pub use deployment::{Rollout, deployment};
 pub use disruption::disruption_budget;
-pub use hash::{digest, template_hash};
 pub use pod::pod_template;
 pub use secrets::{copied_name, copied_secret, is_copied_name, key_secret};
 pub use service::service;

@@ -1,0 +1,64 @@
+//! `roadstead orphans`: what runs at targets although nobody on the hub answers for it, and what it costs.
+
+mod report;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+use super::Output;
+use crate::api::v1alpha1::ServingTarget;
+use crate::kube_ext::client::{call, client};
+use report::Report;
+
+/// Options of `roadstead orphans`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads the status of ServingTargets, and writes nothing. Without --kubeconfig, the hub is found as \
+                        kubectl finds it: by KUBECONFIG, or else by ~/.kube/config."
+)]
+pub struct OrphansArgs {
+    /// The kubeconfig of the hub.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig; the current one if absent.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// How the result is written.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Lists the orphans of all targets on standard output.
+///
+/// # Errors
+/// When the hub cannot be asked, or standard output cannot be written.
+pub async fn run(args: OrphansArgs) -> anyhow::Result<ExitCode> {
+    let api: Api<ServingTarget> = Api::all(hub(&args).await?);
+    let targets = call("list servingtargets", api.list(&ListParams::default())).await?;
+    let report = Report::of(&targets.items);
+    let text = match args.output {
+        Output::Text => report.text(Timestamp::now()),
+        Output::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn hub(args: &OrphansArgs) -> anyhow::Result<Client> {
+    let kubeconfig = match &args.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None => Kubeconfig::read().context("no kubeconfig of the hub: name one by --kubeconfig")?,
+    };
+    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.context("the kubeconfig cannot be used")?;
+    Ok(client(config, Arc::new(|| false))?)
+}

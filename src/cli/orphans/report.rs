@@ -1,0 +1,216 @@
+//! The orphans of all targets, for people and for programs.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use roadstead_planner::MicroDollars;
+use serde::Serialize;
+
+use crate::api::v1alpha1::{OrphanStatus, ServingTarget};
+
+const COLUMNS: [&str; 8] = ["TARGET", "NAME", "DEPLOYMENT", "OFFER", "REPLICAS", "COST/H", "AGE", "STATE"];
+const GAP: usize = 3;
+
+/// What runs at targets although nobody answers for it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// How many targets were asked about.
+    targets: usize,
+    /// All orphans that are listed.
+    orphans: Vec<Line>,
+    /// How many more there are.
+    omitted: usize,
+    /// What those that are listed cost an hour, in USD, as far as it is known.
+    hourly_cost: String,
+    /// How many of those that are listed have no known price.
+    unknown_prices: usize,
+}
+
+/// One orphan, and where it is.
+#[derive(Debug, Serialize)]
+struct Line {
+    target: String,
+    #[serde(flatten)]
+    orphan: OrphanStatus,
+}
+
+impl Report {
+    /// Gathers what the targets' status says, by target and name.
+    pub fn of(targets: &[ServingTarget]) -> Self {
+        let mut orphans = Vec::new();
+        let mut omitted = 0;
+        for target in targets {
+            let Some(status) = &target.status else { continue };
+            let line = |orphan: &OrphanStatus| Line { target: target.name_any(), orphan: orphan.clone() };
+            orphans.extend(status.orphans.iter().map(line));
+            omitted += usize::try_from(status.omitted_orphans.unwrap_or(0)).unwrap_or(0);
+        }
+        orphans.sort_by(|a, b| (&a.target, &a.orphan.name).cmp(&(&b.target, &b.orphan.name)));
+        let costs: Vec<MicroDollars> = orphans
+            .iter()
+            .filter_map(|line| line.orphan.hourly_cost.as_deref())
+            .filter_map(|cost| MicroDollars::parse(cost).ok())
+            .collect();
+        Self {
+            targets: targets.len(),
+            omitted,
+            hourly_cost: costs.iter().copied().fold(MicroDollars::ZERO, MicroDollars::saturating_add).to_string(),
+            unknown_prices: orphans.len() - costs.len(),
+            orphans,
+        }
+    }
+
+    /// A table with the sum, and why things stay that could go.
+    pub fn text(&self, now: Timestamp) -> String {
+        if self.orphans.is_empty() {
+            return format!("No orphans at {}.\n", counted(self.targets, "target"));
+        }
+        let mut rows = vec![COLUMNS.map(str::to_owned)];
+        rows.extend(self.orphans.iter().map(|line| row(line, now)));
+        let mut text = table(&rows);
+        let _ = write!(text, "\n{} for ${} an hour", counted(self.orphans.len(), "orphan"), self.hourly_cost);
+        if self.unknown_prices > 0 {
+            let _ = write!(text, ", not counting {} of unknown price", self.unknown_prices);
+        }
+        if self.omitted > 0 {
+            let _ = write!(text, "; {} more are not listed", self.omitted);
+        }
+        text.push_str(".\n");
+        let notes: BTreeSet<String> = self
+            .orphans
+            .iter()
+            .filter_map(|line| Some(format!("{}: {}.\n", line.orphan.state.as_str(), line.orphan.message.as_ref()?)))
+            .collect();
+        text.extend(notes);
+        text
+    }
+}
+
+fn row(line: &Line, now: Timestamp) -> [String; 8] {
+    let orphan = &line.orphan;
+    [
+        line.target.clone(),
+        orphan.name.clone(),
+        format!("{}/{}", orphan.namespace, orphan.deployment),
+        orphan.offer.clone(),
+        orphan.replicas.to_string(),
+        orphan.hourly_cost.clone().unwrap_or_else(|| "unknown".to_owned()),
+        age(now.as_second() - orphan.since.0.as_second()),
+        orphan.state.as_str().to_owned(),
+    ]
+}
+
+fn table(rows: &[[String; 8]]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
+    let line = |row: &[String; 8]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<0$}", width + GAP));
+        format!("{}\n", cells.collect::<String>().trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
+/// An age as kubectl tells it, in the largest unit that leaves two digits or more where it can.
+fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ 0..120 => format!("{seconds}s"),
+        seconds @ 120..10_800 => format!("{}m", seconds / 60),
+        seconds @ 10_800..172_800 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-03-05T12:00:00Z";
+
+    fn target(name: &str, status: &Value) -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
+            "spec": {
+                "cloud": "gcp", "region": "europe-west4", "type": "Kubernetes",
+                "offers": [{
+                    "name": "a3", "instanceType": "a3", "accelerator": {"type": "H100", "count": 8},
+                    "capacityType": "OnDemand", "hourlyPrice": "80",
+                }],
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn orphan(name: &str, change: &Value) -> Value {
+        let mut orphan = json!({
+            "name": name, "namespace": "team-a", "deployment": "llama-70b", "offer": "a3", "replicas": 2,
+            "hourlyCost": "21.10", "since": "2026-03-02T12:00:00Z", "firstSeen": "2026-03-05T11:00:00Z",
+            "state": "Reported",
+        });
+        orphan.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        orphan
+    }
+
+    fn fleet() -> Vec<ServingTarget> {
+        let held = json!({"state": "Held", "message": "the hub lists no ModelDeployment at all", "since": "2026-03-05T11:58:30Z"});
+        let west = [orphan("llama-70b-q9dq9dq9dq9d", &held), orphan("llama-70b-a1b2c3d4e5f6", &held)];
+        let unknown = json!({"deployment": "tiny", "replicas": 1, "since": "2026-03-05T09:30:00Z", "state": "Waiting"});
+        let mut unknown = orphan("tiny-k3xk3xk3xk3x", &unknown);
+        unknown.as_object_mut().unwrap().remove("hourlyCost");
+        vec![
+            target("west", &json!({"orphans": west, "omittedOrphans": 3})),
+            target("east", &json!({"orphans": [unknown]})),
+            target("north", &json!({})),
+        ]
+    }
+
+    fn golden(name: &str, text: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/orphans").join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        let path = path.display();
+        assert!(
+            text == expected,
+            "{path} is not what is written; look at the difference after UPDATE_GOLDEN=1:\n{text}"
+        );
+    }
+
+    #[test]
+    fn orphans_are_told_to_people() {
+        golden("table.txt", &Report::of(&fleet()).text(NOW.parse().unwrap()));
+    }
+
+    #[test]
+    fn orphans_are_told_to_programs() {
+        golden("report.json", &format!("{}\n", serde_json::to_string_pretty(&Report::of(&fleet())).unwrap()));
+    }
+
+    #[test]
+    fn a_fleet_without_orphans_says_so() {
+        let text = |targets: &[ServingTarget]| Report::of(targets).text(NOW.parse().unwrap());
+        assert_eq!(text(&fleet()[2..]), "No orphans at 1 target.\n");
+        assert_eq!(text(&[]), "No orphans at 0 targets.\n");
+    }
+
+    #[test]
+    fn ages_read_as_those_of_kubectl() {
+        for (seconds, text) in
+            [(-5, "0s"), (119, "119s"), (120, "2m"), (10_799, "179m"), (10_800, "3h"), (172_800, "2d")]
+        {
+            assert_eq!(age(seconds), text);
+        }
+    }
+}

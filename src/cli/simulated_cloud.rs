@@ -1,0 +1,47 @@
+//! `roadstead simulated-cloud`: the other side of targets of type Simulated.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::run::stop_on_signals;
+use crate::simulated_cloud;
+use crate::telemetry::logging::{self, LogFormat};
+
+/// Options of `roadstead simulated-cloud`. Each can also be given by its environment variable.
+#[derive(Debug, Args)]
+pub struct SimulatedCloudArgs {
+    /// Address to listen on; anyone who reaches it can use the cloud.
+    #[arg(long, env = "ROADSTEAD_CLOUD_LISTEN", default_value = "127.0.0.1:8090")]
+    pub listen: SocketAddr,
+    /// File in which the cloud survives its process; without one it is forgotten.
+    #[arg(long, env = "ROADSTEAD_CLOUD_STATE")]
+    pub state: Option<PathBuf>,
+    /// Form of the log lines.
+    #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or directives such as `info,roadstead=debug`.
+    #[arg(long, env = "ROADSTEAD_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// Runs the cloud until it is told to stop.
+///
+/// # Errors
+/// When the address or the state file cannot be used.
+pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<ExitCode> {
+    logging::init(args.log_format, &args.log)?;
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
+    let state = args.state.as_deref();
+    tracing::info!(address = %listener.local_addr()?, state = state.map(|path| path.display().to_string()), "a cloud that spends nothing");
+    simulated_cloud::serve(listener, state, stop.cancelled_owned()).await?;
+    Ok(ExitCode::SUCCESS)
+}

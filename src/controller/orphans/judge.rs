@@ -1,0 +1,288 @@
+//! Which things at targets are orphans, and which of them may be deleted now. Pure: what was found, what is known and
+//! what was seen before go in, a verdict for each comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use roadstead_planner::{DeploymentId, EndpointKey, Found, MicroDollars, Offer, Timestamp, cost_of_found};
+
+/// At most so many orphans are deleted in one cycle.
+pub const PER_CYCLE: usize = 3;
+/// An orphan is deleted only after it was seen in so many cycles in a row.
+const CYCLES: u32 = 2;
+/// A number of deployments that fell by more than half is taken for the truth once it has stood for so long.
+const SETTLE: Duration = Duration::from_hours(1);
+
+/// How orphans are treated.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whether they may be deleted; if not, they are only reported.
+    pub delete: bool,
+    /// The time between two looks.
+    pub interval: Duration,
+    /// How old an orphan must be, by its provider and by our own sightings, and how long this process must have led.
+    pub min_age: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { delete: false, interval: Duration::from_mins(1), min_age: Duration::from_mins(10) }
+    }
+}
+
+/// When a cycle takes place.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// By the wall clock, which the times of providers are compared with.
+    pub now: Timestamp,
+    /// How long this process has led, by a clock that nobody sets.
+    pub leading: Duration,
+}
+
+/// What the hub knows: what is in it is no orphan.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// How many deployments the newest listing held.
+    pub listed: usize,
+    /// All deployments, those that are being deleted included.
+    pub deployments: BTreeSet<DeploymentId>,
+    /// The records of all endpoints.
+    pub endpoints: BTreeSet<EndpointKey>,
+}
+
+impl Known {
+    /// Whether a record or a deployment answers for what was found at `target`.
+    ///
+    /// A deployment takes over what it finds (or drains it) by itself.
+    #[must_use]
+    pub fn covers(&self, target: &str, found: &Found) -> bool {
+        let key = EndpointKey { namespace: found.deployment.namespace.clone(), name: found.name.clone() };
+        found.target == target && (self.endpoints.contains(&key) || self.deployments.contains(&found.deployment))
+    }
+}
+
+/// A target that answers, is the one it was, and is ours: only there anything is judged.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The target.
+    pub target: String,
+    /// Everything there that carries our install id and tags.
+    pub found: Vec<Found>,
+    /// The target's offers, for the cost.
+    pub offers: Vec<Offer>,
+}
+
+/// Why nothing is deleted although it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The hub lists no deployment at all.
+    NoDeployments,
+    /// The hub lists less than half as many deployments as before.
+    FewDeployments,
+    /// Less than half of what runs under our install id is known to the hub.
+    MostlyUnknown,
+}
+
+/// What becomes of an orphan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is only reported.
+    Reported,
+    /// It is deleted once it is old enough and its turn has come.
+    Waiting,
+    /// Nothing is deleted now.
+    Held(Hold),
+    /// Its tags name another target, so nobody can say whose it is.
+    Misplaced,
+    /// It was asked to go, and is not confirmed gone.
+    Removing,
+}
+
+/// Something at a target that nobody answers for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// What was found.
+    pub found: Found,
+    /// What it costs an hour, if its offer and price are known.
+    pub hourly_cost: Option<MicroDollars>,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// Why it could not be deleted when that was last tried.
+    pub refusal: Option<String>,
+}
+
+/// Something that is to be deleted now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Where it is.
+    pub target: String,
+    /// The orphan.
+    pub orphan: Orphan,
+}
+
+/// What one cycle comes to.
+#[derive(Debug, Clone, Default)]
+pub struct Judgement {
+    /// The orphans of every target that could be judged, by name.
+    pub orphans: BTreeMap<String, Vec<Orphan>>,
+    /// What is to be asked to go, and what was asked before and is to be confirmed.
+    pub due: Vec<Due>,
+}
+
+/// One thing at one target: target, name, and what tells it from a later one of that name.
+type Id = (String, String, String);
+
+fn id(target: &str, found: &Found) -> Id {
+    (target.to_owned(), found.name.clone(), found.id.clone())
+}
+
+/// Since when and how often a thing was seen as an orphan, in an unbroken row of cycles.
+#[derive(Debug, Clone, Copy)]
+struct Sighting {
+    first: Duration,
+    cycles: u32,
+}
+
+/// What is remembered from cycle to cycle. A process that starts remembers nothing, and waits anew.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    sightings: BTreeMap<Id, Sighting>,
+    removing: BTreeMap<Id, Orphan>,
+    refusals: BTreeMap<Id, String>,
+    baseline: Baseline,
+}
+
+impl Memory {
+    /// A cycle could not be judged: what was seen before does not count as in a row any more.
+    pub fn break_off(&mut self) {
+        self.sightings.clear();
+    }
+
+    /// An orphan was asked to go, and is not gone yet.
+    pub fn asked(&mut self, due: &Due) {
+        let id = id(&due.target, &due.orphan.found);
+        self.refusals.remove(&id);
+        self.removing.insert(id, Orphan { fate: Fate::Removing, refusal: None, ..due.orphan.clone() });
+    }
+
+    /// An orphan could not be asked to go, for this reason; it is tried again in the next cycle.
+    pub fn refused(&mut self, due: &Due, reason: String) {
+        self.refusals.insert(id(&due.target, &due.orphan.found), reason);
+    }
+
+    /// An orphan is confirmed gone.
+    pub fn gone(&mut self, due: &Due) {
+        self.removing.remove(&id(&due.target, &due.orphan.found));
+    }
+}
+
+/// How many deployments are to be expected.
+#[derive(Debug, Clone, Copy, Default)]
+struct Baseline {
+    count: usize,
+    low_since: Option<Duration>,
+}
+
+impl Baseline {
+    /// Follows the number of deployments, but one that fell by more than half at once only after a while.
+    fn follow(&mut self, count: usize, leading: Duration) {
+        let low = count.saturating_mul(2) < self.count;
+        let since = *self.low_since.get_or_insert(leading);
+        if !low || leading.saturating_sub(since) >= SETTLE {
+            *self = Self { count, low_since: None };
+        }
+    }
+}
+
+/// Judges everything that was found at the targets that can be judged, and moves `memory` on by one cycle.
+#[must_use]
+pub fn judge(policy: &Policy, moment: Moment, known: &Known, places: &[Place], memory: &mut Memory) -> Judgement {
+    memory.baseline.follow(known.listed, moment.leading);
+    let hold = hold(known, places, memory.baseline);
+    let mut judgement = Judgement::default();
+    let mut sightings = BTreeMap::new();
+    let mut due = Vec::new();
+    for place in places {
+        let mut orphans: Vec<Orphan> = Vec::new();
+        for found in place.found.iter().filter(|found| !known.covers(&place.target, found)) {
+            let id = id(&place.target, found);
+            memory.removing.remove(&id);
+            let former = memory.sightings.get(&id);
+            let sighting = Sighting {
+                first: former.map_or(moment.leading, |former| former.first),
+                cycles: former.map_or(0, |former| former.cycles).saturating_add(1),
+            };
+            let orphan = Orphan {
+                hourly_cost: cost(place, found),
+                fate: fate(policy, hold, &place.target, found),
+                refusal: memory.refusals.get(&id).cloned(),
+                found: found.clone(),
+            };
+            if orphan.fate == Fate::Waiting && is_ripe(policy, moment, sighting, found) {
+                due.push((sighting.first, Due { target: place.target.clone(), orphan: orphan.clone() }));
+            }
+            sightings.insert(id, sighting);
+            orphans.push(orphan);
+        }
+        orphans.sort_by(|a, b| a.found.cmp(&b.found));
+        judgement.orphans.insert(place.target.clone(), orphans);
+    }
+    memory.refusals.retain(|id, _| sightings.contains_key(id) || memory.removing.contains_key(id));
+    memory.sightings = sightings;
+    due.sort_by(|(first, a), (other, b)| (first, &a.target, &a.orphan.found).cmp(&(other, &b.target, &b.orphan.found)));
+    judgement.due = due.into_iter().map(|(_, due)| due).take(PER_CYCLE).collect();
+    follow_up(hold, known, memory, &mut judgement);
+    judgement
+}
+
+/// What was asked to go and is not found any more is shown, and asked for again, until it is confirmed gone.
+fn follow_up(hold: Option<Hold>, known: &Known, memory: &mut Memory, judgement: &mut Judgement) {
+    memory.removing.retain(|(target, _, _), orphan| !known.covers(target, &orphan.found));
+    for ((target, _, _), orphan) in &memory.removing {
+        let Some(orphans) = judgement.orphans.get_mut(target) else { continue };
+        let refusal = memory.refusals.get(&id(target, &orphan.found)).cloned();
+        let orphan = Orphan { refusal, ..orphan.clone() };
+        if hold.is_none() {
+            judgement.due.push(Due { target: target.clone(), orphan: orphan.clone() });
+        }
+        orphans.push(orphan);
+    }
+}
+
+/// Why nothing may be deleted in this cycle, whatever was found.
+fn hold(known: &Known, places: &[Place], baseline: Baseline) -> Option<Hold> {
+    if known.listed == 0 {
+        return Some(Hold::NoDeployments);
+    }
+    if baseline.low_since.is_some() {
+        return Some(Hold::FewDeployments);
+    }
+    let here = || places.iter().flat_map(|place| place.found.iter().map(move |found| (place.target.as_str(), found)));
+    let all = here().filter(|(target, found)| found.target == *target).count();
+    let unknown = here().filter(|(target, found)| found.target == *target && !known.covers(target, found)).count();
+    (unknown.saturating_mul(2) > all).then_some(Hold::MostlyUnknown)
+}
+
+fn fate(policy: &Policy, hold: Option<Hold>, target: &str, found: &Found) -> Fate {
+    match hold {
+        _ if found.target != target => Fate::Misplaced,
+        _ if !policy.delete => Fate::Reported,
+        Some(hold) => Fate::Held(hold),
+        None => Fate::Waiting,
+    }
+}
+
+/// Whether an orphan has been one for long enough, by everybody's account.
+fn is_ripe(policy: &Policy, moment: Moment, sighting: Sighting, found: &Found) -> bool {
+    // A provider that does not say when it made a thing has not said that it is old.
+    let made = found.created_at != Timestamp::default();
+    made && moment.now.since(found.created_at) >= policy.min_age.as_secs()
+        && sighting.cycles >= CYCLES
+        // Nothing was seen before this process led, so this is also how long it has led at least.
+        && moment.leading.saturating_sub(sighting.first) >= policy.min_age
+}
+
+fn cost(place: &Place, found: &Found) -> Option<MicroDollars> {
+    let offer = place.offers.iter().find(|offer| offer.name == found.offer)?;
+    cost_of_found(found, offer)
+}

@@ -1,0 +1,150 @@
+//! Orphans: what runs at a target under our installation id although neither a record nor a deployment names it.
+//!
+//! `listing` says what the hub knows, `judge` (pure) what follows for each thing that was found, `shown` tells it; this
+//! file looks every so often and deletes the few things that are due, where the operator was told to.
+
+pub mod judge;
+#[cfg(test)]
+mod judge_tests;
+mod listing;
+pub mod shown;
+#[cfg(test)]
+mod shown_tests;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt;
+use k8s_openapi::jiff::Timestamp;
+
+use self::judge::{Due, Fate, Memory, Moment, Place, Policy};
+use super::context::Context;
+use super::convert;
+use super::error::ActError;
+use crate::api::v1alpha1::{ServingTarget, reasons};
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::events::Severity;
+use crate::provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
+use kube::ResourceExt;
+use roadstead_planner::Found;
+
+/// Looks for orphans for ever. What is under way when it is dropped leaves the orphan to be found again.
+pub async fn sweep(context: Arc<Context>) {
+    let mut sweeper =
+        Sweeper { policy: context.settings.orphans.clone(), started: Instant::now(), memory: Memory::default() };
+    loop {
+        tokio::time::sleep(sweeper.policy.interval).await;
+        if AssertUnwindSafe(sweeper.cycle(&context)).catch_unwind().await.is_err() {
+            tracing::error!("the sweep for orphans panicked; it goes on with the next cycle");
+            sweeper.memory.break_off();
+        }
+    }
+}
+
+struct Sweeper {
+    policy: Policy,
+    started: Instant,
+    memory: Memory,
+}
+
+impl Sweeper {
+    /// One look at everything.
+    async fn cycle(&mut self, context: &Context) {
+        let places = places(context);
+        let mut known = listing::cached(context);
+        let covered = |place: &Place| place.found.iter().all(|found| known.covers(&place.target, found));
+        // The hub is asked only if something looks like an orphan: a settled fleet costs no listing.
+        if !places.iter().all(covered) {
+            known = match listing::confirm(&context.client, &context.settings.watched, known).await {
+                Ok(known) => known,
+                Err(error) => {
+                    tracing::warn!(%error, "no orphan is judged: the hub did not list its objects");
+                    self.memory.break_off();
+                    return;
+                }
+            };
+        }
+        let moment = Moment { now: convert::now(Timestamp::now()), leading: self.started.elapsed() };
+        let judgement = judge::judge(&self.policy, moment, &known, &places, &mut self.memory);
+        let orphans: usize = judgement.orphans.values().map(Vec::len).sum();
+        tracing::debug!(targets = places.len(), orphans, due = judgement.due.len(), "looked for orphans");
+        for (target, orphans) in judgement.orphans {
+            context.metrics.orphans(&target, orphans.len(), shown::cost(&orphans));
+            if context.orphans.set(&target, orphans) {
+                context.queues.targets.add(Key::cluster(target), ());
+            }
+        }
+        for due in judgement.due {
+            match remove(context, &due).await {
+                Ok(Removal::Gone) => self.memory.gone(&due),
+                Ok(Removal::InProgress { .. }) => self.memory.asked(&due),
+                Err(error) => {
+                    tracing::warn!(%error, target = due.target, orphan = due.orphan.found.name, "orphan not removed");
+                    self.memory.refused(&due, error.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// The targets that answer, are the ones that they were, and are ours, with what is there.
+fn places(context: &Context) -> Vec<Place> {
+    let place = |target: &Arc<ServingTarget>| {
+        let connection = context.connections.get(&target.name_any())?;
+        let facts = connection.usable()?.facts()?;
+        let offers = target.spec.offers.iter().map(convert::offer).collect();
+        // What belongs to a namespace that is not watched is not ours to judge.
+        let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
+        Some(Place { target: target.name_any(), found: facts.found.iter().filter(ours).cloned().collect(), offers })
+    };
+    context.caches.targets.list().iter().filter_map(place).collect()
+}
+
+/// Asks for the removal of one orphan, after everything that speaks for it was looked at once more.
+async fn remove(context: &Context, due: &Due) -> Result<Removal, ActError> {
+    let found = &due.orphan.found;
+    let provider = ours(context, &due.target).await?;
+    if !listing::is_unknown(&context.client, &found.deployment, &found.name).await? {
+        return Err(ActError::Stale { object: format!("what belongs to {}", found.name) });
+    }
+    let removal = provider.remove_found(found).await?;
+    if due.orphan.fate != Fate::Removing {
+        tell(context, due);
+    }
+    Ok(removal)
+}
+
+/// The driver of a target that is still the place it was, and still ours, at this very moment.
+async fn ours(context: &Context, target: &str) -> Result<Arc<dyn Provider>, ActError> {
+    let stale = || ActError::Stale { object: format!("target {target}") };
+    let connection = context.connections.get(target).ok_or_else(stale)?;
+    let provider = connection.usable().ok_or_else(stale)?;
+    let identity = provider.identity().await?;
+    if context.pinned_identity(target).as_ref() != Some(&identity) {
+        return Err(stale());
+    }
+    let settings = &context.settings;
+    match provider.claim(&settings.hub_uid, settings.takeover.as_deref()).await? {
+        Claim::Ours => Ok(Arc::clone(provider)),
+        Claim::Other { hub_uid } => {
+            let message = format!("target {target} is claimed by the hub {hub_uid} meanwhile");
+            Err(ProviderError::new(ErrorClass::Conflict, message).into())
+        }
+    }
+}
+
+fn tell(context: &Context, due: &Due) {
+    let found = &due.orphan.found;
+    let cost = due.orphan.hourly_cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}"));
+    let note = format!(
+        "deleted the orphan {} (of {}, offer {}, {} replicas at {cost} an hour, made at {}): this hub has neither a record \
+         of it nor that ModelDeployment",
+        found.name, found.deployment, found.offer, found.replicas, found.created_at
+    );
+    tracing::info!(target = due.target, orphan = found.name, "{note}");
+    context.metrics.orphan_removed();
+    if let Some(target) = context.caches.targets.get(&Key::cluster(&due.target)) {
+        context.events.publish(target.as_ref(), Severity::Warning, reasons::ORPHAN_REMOVED, "Sweep", &note);
+    }
+}

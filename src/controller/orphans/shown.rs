@@ -1,0 +1,148 @@
+//! What is told of orphans: the target's status, its events, the metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use roadstead_planner::MicroDollars;
+
+use super::judge::{Fate, Hold, Orphan};
+use crate::api::v1alpha1::{OrphanState, OrphanStatus, ServingTarget, ServingTargetStatus, limits, reasons};
+use crate::controller::context::Context;
+use crate::controller::convert;
+use crate::kube_ext::events::Severity;
+
+/// Orphans that an event names.
+const MAX_NAMED: usize = 5;
+
+/// The orphans of each target, as of the last time that it could be judged.
+#[derive(Default)]
+pub struct Shown {
+    by_target: Mutex<BTreeMap<String, Arc<Vec<Orphan>>>>,
+}
+
+impl Shown {
+    /// The orphans of a target; `None` if it was not judged since the start.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Option<Arc<Vec<Orphan>>> {
+        self.by_target.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
+    }
+
+    /// Replaces what is shown of a target; says whether that is news.
+    pub fn set(&self, target: &str, orphans: Vec<Orphan>) -> bool {
+        let mut by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = by_target.get(target).is_none_or(|former| **former != orphans);
+        by_target.insert(target.to_owned(), Arc::new(orphans));
+        news
+    }
+
+    /// Forgets a target.
+    pub fn forget(&self, target: &str) {
+        self.by_target.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
+    }
+}
+
+/// What all orphans cost an hour together, as far as it is known.
+#[must_use]
+pub fn cost(orphans: &[Orphan]) -> MicroDollars {
+    orphans.iter().filter_map(|orphan| orphan.hourly_cost).fold(MicroDollars::ZERO, MicroDollars::saturating_add)
+}
+
+/// Puts what is known of a target's orphans into its status; before the first look, what it said before stays.
+pub fn put_into(
+    status: &mut ServingTargetStatus,
+    former: &ServingTargetStatus,
+    orphans: Option<&[Orphan]>,
+    now: Timestamp,
+) {
+    let Some(orphans) = orphans else {
+        status.orphans.clone_from(&former.orphans);
+        status.omitted_orphans = former.omitted_orphans;
+        return;
+    };
+    status.orphans = orphans.iter().take(limits::ORPHANS).map(|orphan| line(orphan, &former.orphans, now)).collect();
+    let omitted = orphans.len().saturating_sub(limits::ORPHANS);
+    status.omitted_orphans = i32::try_from(omitted).ok().filter(|omitted| *omitted > 0);
+}
+
+fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatus {
+    let found = &orphan.found;
+    let since = convert::time(found.created_at);
+    let known = former.iter().find(|known| known.name == found.name && known.since == since);
+    let (state, message) = words(orphan);
+    OrphanStatus {
+        name: found.name.clone(),
+        namespace: found.deployment.namespace.clone(),
+        deployment: found.deployment.name.clone(),
+        offer: found.offer.clone(),
+        replicas: i32::try_from(found.replicas).unwrap_or(i32::MAX),
+        hourly_cost: orphan.hourly_cost.map(|cost| cost.to_string()),
+        since,
+        first_seen: known.map_or_else(|| convert::api_time(now), |known| Time(known.first_seen.0)),
+        state,
+        message: message.map(|message| limits::message(&message)),
+    }
+}
+
+fn words(orphan: &Orphan) -> (OrphanState, Option<String>) {
+    let refused =
+        || orphan.refusal.as_ref().map(|reason| format!("its deletion is tried again, for it failed: {reason}"));
+    match orphan.fate {
+        Fate::Reported => (OrphanState::Reported, None),
+        Fate::Waiting => (OrphanState::Waiting, refused()),
+        Fate::Removing => (OrphanState::Removing, refused()),
+        Fate::Held(hold) => (OrphanState::Held, Some(why(hold).to_owned())),
+        Fate::Misplaced => {
+            let message = format!(
+                "its tags name target {:?}, which alone could answer for it; if that target is gone, delete it by hand",
+                orphan.found.target
+            );
+            (OrphanState::Misplaced, Some(message))
+        }
+    }
+}
+
+const fn why(hold: Hold) -> &'static str {
+    match hold {
+        Hold::NoDeployments => {
+            "the hub lists no ModelDeployment at all, as after a restore from an empty backup: nothing is deleted"
+        }
+        Hold::FewDeployments => {
+            "the hub lists less than half as many ModelDeployments as before: nothing is deleted until that has stood \
+             for an hour"
+        }
+        Hold::MostlyUnknown => {
+            "less than half of what runs under this installation's id is known to this hub, as after a restore from an \
+             old backup: nothing is deleted; if it can go, delete it by hand"
+        }
+    }
+}
+
+/// Tells by events what is new in a target's status: orphans that appeared, and that the last one is gone.
+pub fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetStatus, status: &ServingTargetStatus) {
+    let before: BTreeSet<&str> = former.orphans.iter().map(|orphan| orphan.name.as_str()).collect();
+    let new: Vec<&OrphanStatus> =
+        status.orphans.iter().filter(|orphan| !before.contains(orphan.name.as_str())).collect();
+    if !new.is_empty() {
+        context.events.publish(target, Severity::Warning, reasons::ORPHANS_FOUND, "Sweep", &appeared(&new));
+    } else if status.orphans.is_empty() && !before.is_empty() {
+        let note = "nothing runs there any more that neither a record nor a deployment names";
+        context.events.publish(target, Severity::Normal, reasons::ORPHANS_GONE, "Sweep", note);
+    }
+}
+
+fn appeared(new: &[&OrphanStatus]) -> String {
+    let one = |orphan: &&OrphanStatus| {
+        let cost = orphan.hourly_cost.as_ref().map_or_else(|| "unknown".to_owned(), |cost| format!("${cost}"));
+        format!("{} (of {}/{}, {cost} an hour)", orphan.name, orphan.namespace, orphan.deployment)
+    };
+    let named: Vec<String> = new.iter().take(MAX_NAMED).map(one).collect();
+    let more = new.len().saturating_sub(MAX_NAMED);
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "this runs under our installation id, and this hub has neither a record nor a deployment of it: {}{tail}; \
+         `roadstead orphans` lists all",
+        named.join(", ")
+    )
+}

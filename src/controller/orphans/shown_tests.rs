@@ -1,0 +1,121 @@
+//! What a target's status says of orphans, and that it says nothing twice.
+
+use k8s_openapi::jiff::Timestamp;
+use roadstead_planner::{self as planner, CapacityType, DeploymentId, Found, MicroDollars};
+
+use super::judge::{Fate, Hold, Orphan};
+use super::shown::{Shown, cost, put_into};
+use crate::api::v1alpha1::{OrphanState, ServingTargetStatus, limits};
+
+fn orphan(name: &str, fate: Fate) -> Orphan {
+    Orphan {
+        found: Found {
+            name: name.into(),
+            id: "uid".into(),
+            deployment: DeploymentId { namespace: "team".into(), name: "llama".into() },
+            target: "east".into(),
+            offer: "a3".into(),
+            shape: "one".into(),
+            capacity_type: CapacityType::OnDemand,
+            slot: 0,
+            accelerators: 1,
+            replicas: 2,
+            ready_replicas: 1,
+            created_at: planner::Timestamp(100),
+        },
+        hourly_cost: Some(MicroDollars(21_100_000)),
+        fate,
+        refusal: None,
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn told(former: &ServingTargetStatus, orphans: &[Orphan], second: i64) -> ServingTargetStatus {
+    let mut status = ServingTargetStatus::default();
+    put_into(&mut status, former, Some(orphans), at(second));
+    status
+}
+
+#[test]
+fn an_orphan_is_told_with_its_owner_its_cost_and_its_age() {
+    let status = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Reported)], 1000);
+    let told = &status.orphans[0];
+    assert_eq!((told.name.as_str(), told.namespace.as_str(), told.deployment.as_str()), ("llama-a", "team", "llama"));
+    assert_eq!((told.offer.as_str(), told.replicas, told.hourly_cost.as_deref()), ("a3", 2, Some("21.10")));
+    assert_eq!((told.since.0, told.first_seen.0), (at(100), at(1000)));
+    assert_eq!((told.state, told.message.as_deref()), (OrphanState::Reported, None));
+}
+
+#[test]
+fn an_orphan_that_stays_as_it_is_changes_nothing() {
+    let orphans = [orphan("llama-a", Fate::Reported)];
+    let first = told(&ServingTargetStatus::default(), &orphans, 1000);
+    assert_eq!(told(&first, &orphans, 5000), first);
+}
+
+#[test]
+fn a_thing_made_later_under_the_same_name_is_seen_for_the_first_time() {
+    let first = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Reported)], 1000);
+    let mut later = orphan("llama-a", Fate::Reported);
+    later.found.created_at = planner::Timestamp(4000);
+    assert_eq!(told(&first, &[later], 5000).orphans[0].first_seen.0, at(5000));
+}
+
+#[test]
+fn before_the_first_look_the_status_stays_as_it_was() {
+    let first = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Reported)], 1000);
+    let mut status = ServingTargetStatus::default();
+    put_into(&mut status, &first, None, at(2000));
+    assert_eq!(status, first);
+}
+
+#[test]
+fn what_stays_although_it_could_go_says_why() {
+    for (hold, part) in [
+        (Hold::NoDeployments, "no ModelDeployment at all"),
+        (Hold::FewDeployments, "less than half as many ModelDeployments"),
+        (Hold::MostlyUnknown, "old backup"),
+    ] {
+        let status = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Held(hold))], 1000);
+        assert_eq!(status.orphans[0].state, OrphanState::Held);
+        assert!(status.orphans[0].message.as_deref().unwrap().contains(part), "{:?}", status.orphans[0].message);
+    }
+    let status = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Misplaced)], 1000);
+    assert!(status.orphans[0].message.as_deref().unwrap().contains("\"east\""));
+}
+
+#[test]
+fn a_deletion_that_failed_says_why() {
+    let refused = Orphan { refusal: Some("forbidden".into()), ..orphan("llama-a", Fate::Waiting) };
+    let status = told(&ServingTargetStatus::default(), &[refused], 1000);
+    assert!(status.orphans[0].message.as_deref().unwrap().ends_with("it failed: forbidden"));
+}
+
+#[test]
+fn a_list_that_is_too_long_is_cut_and_counted() {
+    let many: Vec<Orphan> = (0..100).map(|number| orphan(&format!("llama-{number}"), Fate::Reported)).collect();
+    let status = told(&ServingTargetStatus::default(), &many, 1000);
+    assert_eq!((status.orphans.len(), status.omitted_orphans), (limits::ORPHANS, Some(36)));
+    assert_eq!(told(&status, &many[..1], 1000).omitted_orphans, None);
+}
+
+#[test]
+fn the_cost_of_all_is_what_is_known_of_it() {
+    let unknown = Orphan { hourly_cost: None, ..orphan("b", Fate::Reported) };
+    assert_eq!(cost(&[orphan("a", Fate::Reported), unknown, orphan("c", Fate::Reported)]), MicroDollars(42_200_000));
+}
+
+#[test]
+fn what_is_shown_is_news_once() {
+    let shown = Shown::default();
+    assert!(shown.get("east").is_none());
+    assert!(shown.set("east", Vec::new()));
+    assert!(!shown.set("east", Vec::new()));
+    assert!(shown.set("east", vec![orphan("a", Fate::Reported)]));
+    assert!(shown.set("east", vec![orphan("a", Fate::Waiting)]));
+    shown.forget("east");
+    assert!(shown.get("east").is_none());
+}

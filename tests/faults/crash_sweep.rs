@@ -1,0 +1,169 @@
+//! Stops the operator after the k-th write, for every k, in three ways, and compares what it then makes of the world with
+//! what it makes undisturbed: the same end, and everything created and deleted as often.
+//!
+//! The method is that of Sieve's intermediate-state faults (Sun et al., OSDI 2022): nearly all bugs of this kind show in
+//! the end state or in the counts, few in logs.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::objects::{deployment, places};
+use super::picture::{differences, picture};
+use super::rig::{LONG, Rig, TEAM, condition, wait};
+use super::tape::{WAYS, Way};
+
+/// A change whose every interruption is tried.
+struct Scenario {
+    name: &'static str,
+    /// Whether a deployment serves before the change.
+    begins_serving: bool,
+    act: fn(&Rig) -> anyhow::Result<()>,
+}
+
+const SCENARIOS: [Scenario; 5] = [
+    Scenario { name: "create", begins_serving: false, act: |rig| rig.apply(&deployment()) },
+    Scenario { name: "scale", begins_serving: true, act: |rig| edit(rig, "/spec/replicas", json!(3)) },
+    Scenario {
+        name: "edit in place",
+        begins_serving: true,
+        act: |rig| edit(rig, "/spec/serving/args", json!(["--max-model-len=8192"])),
+    },
+    Scenario {
+        name: "edit that replaces",
+        begins_serving: true,
+        act: |rig| edit(rig, "/spec/placement/jurisdictions", json!(["US"])),
+    },
+    Scenario {
+        name: "delete",
+        begins_serving: true,
+        act: |rig| rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"]).map(drop),
+    },
+];
+
+/// Where a run without a fault ends.
+struct Reference {
+    picture: Value,
+    counts: BTreeMap<String, usize>,
+    writes: usize,
+}
+
+/// Every write of every scenario, in every way.
+pub fn exhaustive(rig: &Rig) -> anyhow::Result<()> {
+    let mut runs = 0;
+    for scenario in &SCENARIOS {
+        let reference = reference(rig, scenario)?;
+        eprintln!("{}: {} writes", scenario.name, reference.writes);
+        for number in 1..=reference.writes {
+            for way in WAYS {
+                disturbed(rig, scenario, &reference, number, way)?;
+                runs += 1;
+            }
+        }
+    }
+    eprintln!("{runs} interruptions, each with the end and the counts of the undisturbed run");
+    Ok(())
+}
+
+/// A few writes of every scenario, chosen by `seed`.
+pub fn sample(rig: &Rig, seed: u64) -> anyhow::Result<()> {
+    let mut chance = Chance(seed);
+    eprintln!("seed {seed} (ROADSTEAD_SEED)");
+    for scenario in &SCENARIOS {
+        let reference = reference(rig, scenario)?;
+        for way in WAYS {
+            let number = 1 + chance.below(reference.writes);
+            disturbed(rig, scenario, &reference, number, way)?;
+        }
+    }
+    Ok(())
+}
+
+/// A small generator of numbers (the multiplier and increment of Knuth's MMIX), so that a seed says everything.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound.max(1)
+    }
+}
+
+fn edit(rig: &Rig, pointer: &str, value: Value) -> anyhow::Result<()> {
+    let mut edited = deployment();
+    let (parent, field) = pointer.rsplit_once('/').context("a pointer has a slash")?;
+    edited.pointer_mut(parent).context("the field's parent is there")?[field] = value;
+    rig.apply(&edited)
+}
+
+/// An empty world, up to where the scenario begins.
+fn begin(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
+    rig.clear()?;
+    for target in places(&json!({})) {
+        rig.apply(&target)?;
+    }
+    for target in ["east", "west"] {
+        rig.condition(&["servingtarget", target], "Ready", "True")?;
+    }
+    if scenario.begins_serving {
+        rig.apply(&deployment())?;
+        rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
+    }
+    rig.quiet()
+}
+
+fn reference(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
+    begin(rig, scenario)?;
+    rig.tape.rewind(None);
+    (scenario.act)(rig)?;
+    wait("the change is realised", LONG, || realised(rig, scenario))?;
+    rig.quiet()?;
+    realised(rig, scenario)?;
+    Ok(Reference { picture: picture(rig)?, counts: rig.tape.births_and_deaths(), writes: rig.tape.writes().len() })
+}
+
+fn realised(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
+    let all = rig.get(&["mdep", "-n", TEAM])?;
+    let Some(llama) = all["items"].get(0) else {
+        ensure!(scenario.name == "delete", "it is gone");
+        return Ok(());
+    };
+    ensure!(scenario.name != "delete", "it is still there");
+    let ready = condition(llama, "Ready").context("it has no condition Ready")?;
+    let current = llama["status"]["observedGeneration"] == llama["metadata"]["generation"];
+    ensure!(current && ready["status"] == "True", "{ready}");
+    let endpoints = rig.get(&["iep", "-n", TEAM])?;
+    ensure!(endpoints["items"].as_array().map(Vec::len) == Some(1), "there are other endpoints");
+    Ok(())
+}
+
+/// One run in which the write `number` goes wrong.
+fn disturbed(rig: &Rig, scenario: &Scenario, reference: &Reference, number: usize, way: Way) -> anyhow::Result<()> {
+    let what = format!("{}, write {number} of {}, {way:?}", scenario.name, reference.writes);
+    begin(rig, scenario).with_context(|| format!("before {what}"))?;
+    rig.tape.rewind(Some((number, way)));
+    (scenario.act)(rig)?;
+    let result = survive(rig, reference);
+    result.with_context(|| {
+        let writes: Vec<String> =
+            rig.tape.writes().iter().map(|write| format!("{} {} {:?}", write.method, write.path, write.code)).collect();
+        format!("{what}; it wrote:\n  {}", writes.join("\n  "))
+    })
+}
+
+fn survive(rig: &Rig, reference: &Reference) -> anyhow::Result<()> {
+    wait("the end is that of the undisturbed run", LONG, || {
+        // Killed by the fault: it is started again, as a Deployment does with its pod.
+        rig.start_operator()?;
+        let differences = differences(&reference.picture, &picture(rig)?);
+        ensure!(differences.is_empty(), "{}", differences.join("\n"));
+        Ok(())
+    })?;
+    rig.quiet()?;
+    let differences = differences(&reference.picture, &picture(rig)?);
+    ensure!(differences.is_empty(), "it did not stay so:\n{}", differences.join("\n"));
+    let counts = rig.tape.births_and_deaths();
+    ensure!(counts == reference.counts, "created and deleted {counts:?}, not {:?}", reference.counts);
+    Ok(())
+}

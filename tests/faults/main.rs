@@ -1,0 +1,89 @@
+//! Faults: the operator against a real API server and a simulated cloud, killed, lied to and cut off.
+//!
+//! They run one after another on one rig. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
+//! `ROADSTEAD_SWEEP=all` tries every interruption instead of a sample; `ROADSTEAD_SEED` chooses the sample.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod crash_sweep;
+mod objects;
+mod picture;
+mod provider_faults;
+mod proxy;
+mod restart;
+mod rig;
+mod tape;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use rig::Rig;
+
+type Test = fn(&Rig) -> anyhow::Result<()>;
+
+const TESTS: [(&str, Test); 11] = [
+    ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
+    ("provider_refuses_to_create", provider_faults::refused_creations),
+    ("provider_asks_to_slow_down", provider_faults::throttled_creations),
+    ("provider_has_no_room", provider_faults::no_room),
+    ("provider_loses_answers_or_gives_them_late", provider_faults::lost_and_late_answers),
+    ("provider_refuses_to_update", provider_faults::refused_updates),
+    ("provider_refuses_to_delete", provider_faults::refused_deletions),
+    ("provider_refuses_to_tell", provider_faults::refused_reads),
+    ("provider_lists_lag_behind", provider_faults::lagging_lists),
+    ("provider_takes_spot_capacity_away", provider_faults::preemption),
+    ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
+];
+
+fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {
+    match std::env::var("ROADSTEAD_SWEEP").as_deref() {
+        Ok("all") => crash_sweep::exhaustive(rig),
+        _ => crash_sweep::sample(rig, seed()),
+    }
+}
+
+/// The seed that was asked for, else one of this moment.
+fn seed() -> u64 {
+    let given = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok());
+    given.unwrap_or_else(|| {
+        let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        elapsed.as_secs()
+    })
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One rig for all: they cannot run side by side.
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials(None)).exit_code();
+    }
+    let rig = match Rig::set() {
+        Ok(rig) => Arc::new(rig),
+        Err(error) => {
+            eprintln!("the rig cannot be set: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials(Some(&rig)));
+    rig.stop_operator();
+    conclusion.exit_code()
+}
+
+fn trials(rig: Option<&Arc<Rig>>) -> Vec<Trial> {
+    let trial = |(name, test): (&'static str, Test)| {
+        let rig = rig.cloned();
+        Trial::test(name, move || {
+            let rig = rig.ok_or("there is no rig")?;
+            rig.clear().and_then(|()| test(&rig)).map_err(|error| {
+                let log = std::fs::read_to_string(rig.log()).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(30).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                Failed::from(format!("{error:#}\nthe end of the operator's log:\n{}", tail.join("\n")))
+            })
+        })
+    };
+    TESTS.into_iter().map(trial).collect()
+}

@@ -1,0 +1,111 @@
+//! Every write that the operator sends, in the order in which it was sent, and the one fault that was asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// A write: a call that may change something on the hub or at the cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// The path, for a creation with the name of what is created.
+    pub path: String,
+    /// The answer's status code; `None` if there was none.
+    pub code: Option<u16>,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// In which way a write goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The operator is killed after the write was acknowledged, before the next one is sent.
+    Acknowledged,
+    /// The write has its effect; the operator is killed before the answer comes.
+    AnswerLost,
+    /// The write has its effect and is answered 504; the operator lives on.
+    Ambiguous,
+}
+
+/// All ways.
+pub const WAYS: [Way; 3] = [Way::Acknowledged, Way::AnswerLost, Way::Ambiguous];
+
+/// What is done with a write that has just come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is forwarded, and its answer too.
+    Forward,
+    /// The operator is killed, and the write is not forwarded.
+    Kill,
+    /// It is forwarded, and the operator is killed instead of an answer.
+    ForwardAndKill,
+    /// It is forwarded, and answered 504.
+    ForwardAndDeny,
+}
+
+#[derive(Default)]
+struct Inner {
+    writes: Vec<Write>,
+    /// The write that goes wrong, counted from 1, and how.
+    fault: Option<(usize, Way)>,
+    hit: bool,
+}
+
+/// The tape.
+#[derive(Default)]
+pub struct Tape {
+    inner: Mutex<Inner>,
+}
+
+impl Tape {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets everything, and lets the write `number` (from 1) go wrong.
+    pub fn rewind(&self, fault: Option<(usize, Way)>) {
+        *self.lock() = Inner { writes: Vec::new(), fault, hit: false };
+    }
+
+    /// A write has come; returns its number and what to do.
+    pub fn begin(&self, method: &str, path: String) -> (usize, Step) {
+        let mut inner = self.lock();
+        inner.writes.push(Write { method: method.to_owned(), path, code: None, at: Instant::now() });
+        let number = inner.writes.len();
+        let step = match inner.fault {
+            _ if inner.hit => Step::Forward,
+            Some((at, Way::AnswerLost)) if at == number => Step::ForwardAndKill,
+            Some((at, Way::Ambiguous)) if at == number => Step::ForwardAndDeny,
+            Some((at, Way::Acknowledged)) if at < number => Step::Kill,
+            _ => Step::Forward,
+        };
+        inner.hit = inner.hit || step != Step::Forward;
+        (number, step)
+    }
+
+    /// A write was answered.
+    pub fn end(&self, number: usize, code: u16) {
+        if let Some(write) = self.lock().writes.get_mut(number - 1) {
+            write.code = Some(code);
+        }
+    }
+
+    /// All writes.
+    pub fn writes(&self) -> Vec<Write> {
+        self.lock().writes.clone()
+    }
+
+    /// How often each object was created and deleted, by what the servers answered.
+    pub fn births_and_deaths(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for write in self.writes() {
+            let done = write.code.is_some_and(|code| (200..300).contains(&code));
+            if done && (write.method == "POST" || write.method == "DELETE") {
+                let path = write.path.split('?').next().unwrap_or_default();
+                *counts.entry(format!("{} {path}", write.method)).or_default() += 1;
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,107 @@
+//! Containers of running pods, to be killed or frozen as a machine would do it: without a word to anybody.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::command::run;
+
+/// A container that runs on a cluster's node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its pod.
+    pub pod: String,
+    /// The pod's address.
+    pub address: String,
+    id: String,
+    socket: String,
+}
+
+impl Container {
+    /// The running containers of the pods that carry `labels` (a selector).
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub fn find(cluster: &Cluster, namespace: &str, labels: &str) -> anyhow::Result<Vec<Self>> {
+        let pods: Value =
+            serde_json::from_str(&cluster.kubectl(&["get", "pods", "-n", namespace, "-l", labels, "-o", "json"])?)?;
+        let mut all = Vec::new();
+        for pod in pods["items"].as_array().context("no list of pods")? {
+            let name = pod["metadata"]["name"].as_str().context("a pod without a name")?;
+            let address = pod["status"]["podIP"].as_str().unwrap_or_default();
+            let containers = pod["status"]["containerStatuses"].as_array();
+            for container in containers.into_iter().flatten().filter(|one| one["state"]["running"].is_object()) {
+                let id = container["containerID"].as_str().and_then(|id| id.strip_prefix("containerd://"));
+                let id = id.with_context(|| format!("pod {name} has a container without an id"))?;
+                all.push(Self {
+                    pod: name.to_owned(),
+                    address: address.to_owned(),
+                    id: id.to_owned(),
+                    socket: cluster.containerd(),
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Kills its first process, and with it the container. The kubelet may start it again.
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        self.signal("SIGKILL")
+    }
+
+    /// Stops its first process in its tracks.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal("SIGSTOP")
+    }
+
+    /// Lets a frozen process go on.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal("SIGCONT")
+    }
+
+    /// Runs a command in it, as its own user, and returns what it printed.
+    ///
+    /// # Errors
+    /// When it cannot be run, or fails.
+    pub fn execute(&self, command: &[&str]) -> anyhow::Result<String> {
+        let mut args = vec!["tasks", "exec", "--exec-id", "ground", &self.id];
+        args.extend(command);
+        self.ctr(&args)
+    }
+
+    /// Its file system, as seen from the machine.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn root(&self) -> anyhow::Result<PathBuf> {
+        let tasks = self.ctr(&["tasks", "list"])?;
+        let mut lines = tasks.lines().map(str::split_whitespace);
+        let task = lines.find_map(|mut words| (words.next() == Some(&self.id)).then(|| words.next()).flatten());
+        let pid = task.with_context(|| format!("the container of pod {} is gone", self.pod))?;
+        Ok(PathBuf::from("/proc").join(pid).join("root"))
+    }
+
+    fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        if let Err(error) = self.ctr(&["tasks", "kill", "--signal", signal, &self.id]) {
+            bail!("{signal} did not reach the container of pod {}: {error:#}", self.pod);
+        }
+        Ok(())
+    }
+
+    fn ctr(&self, args: &[&str]) -> anyhow::Result<String> {
+        let mut all = vec!["-a", self.socket.as_str(), "-n", "k8s.io"];
+        all.extend(args);
+        run("ctr", &all)
+    }
+}

@@ -1,0 +1,86 @@
+//! What the driver of a cluster does when it is told to remove something that was found.
+
+use std::sync::Arc;
+
+use roadstead::api::v1alpha1::names;
+use roadstead::provider::kubernetes::Kubernetes;
+use roadstead::provider::{ErrorClass, Provider, ProviderError, Removal};
+use roadstead_planner::Found;
+
+use crate::stage::{Stage, stage, text, until};
+
+/// The driver of the member.
+async fn driver(stage: &Stage) -> Kubernetes {
+    Kubernetes::new(stage.member.client().await.unwrap(), "roadstead".into(), "prod".into())
+}
+
+/// What the driver finds under this name, once it has listed the member.
+async fn found(driver: &Kubernetes, name: &str) -> Found {
+    driver.watch(Arc::new(|_| {}));
+    let start = std::time::Instant::now();
+    loop {
+        let facts = driver.facts();
+        if let Some(found) = facts.iter().flat_map(|facts| &facts.found).find(|found| found.name == name) {
+            return found.clone();
+        }
+        assert!(start.elapsed().as_secs() < 30, "{name} is not found");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+/// Runs a test's calls to the driver.
+fn run(calls: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(calls);
+}
+
+fn class(result: Result<Removal, ProviderError>) -> Result<Removal, ErrorClass> {
+    result.map_err(|error| error.class)
+}
+
+#[test]
+fn what_was_found_goes_and_is_asked_for_until_it_is_gone() {
+    let stage = stage();
+    run(async {
+        let name = stage.plant("prod", "lost", "east");
+        stage.plant_key(&name);
+        let driver = driver(&stage).await;
+        let found = found(&driver, &name).await;
+        let removal = driver.remove_found(&found).await.unwrap();
+        assert!(matches!(&removal, Removal::InProgress { message } if message.contains(&name)), "{removal:?}");
+        assert!(stage.is_leaving(&name) && stage.belongings(&name) == 0);
+        assert!(matches!(driver.remove_found(&found).await.unwrap(), Removal::InProgress { .. }));
+        stage.finish("deploy", &name);
+        assert_eq!(class(driver.remove_found(&found).await), Ok(Removal::Gone));
+    });
+}
+
+#[test]
+fn another_thing_of_the_same_name_is_not_touched() {
+    let stage = stage();
+    run(async {
+        let name = stage.plant("prod", "lost", "east");
+        let driver = driver(&stage).await;
+        let found = found(&driver, &name).await;
+        stage.finish("deploy", &name);
+        until("it is gone", || stage.on_member(&name).is_null(), String::new);
+        stage.plant("prod", "lost", "east");
+        stage.plant_key(&name);
+        assert_eq!(class(driver.remove_found(&found).await), Err(ErrorClass::Conflict));
+        assert!(!stage.is_leaving(&name) && stage.belongings(&name) == 1);
+    });
+}
+
+#[test]
+fn what_does_not_carry_our_tags_any_more_is_not_touched() {
+    let stage = stage();
+    run(async {
+        let name = stage.plant("prod", "lost", "east");
+        let driver = driver(&stage).await;
+        let found = found(&driver, &name).await;
+        for tag in [format!("{}=staging", names::LABEL_INSTALL_ID), format!("{}=another", names::LABEL_DEPLOYMENT)] {
+            text(stage.member.kubectl().args(["label", "--overwrite", "deploy", &name, "-n", "roadstead", &tag]));
+            assert_eq!(class(driver.remove_found(&found).await), Err(ErrorClass::Conflict), "{tag}");
+        }
+        assert!(!stage.is_leaving(&name));
+    });
+}
