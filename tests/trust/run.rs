@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use roadstead::api::v1alpha1::names;
-use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::command::feed;
 use serde_json::{Value, json};
 
@@ -75,13 +74,9 @@ impl Play {
         self.end(engine);
         self.hear(&second);
         self.log("the second operator's log", &second.stop());
-        let requests = |server: &ApiServer| {
-            let log = std::fs::read_to_string(server.audit_log()).unwrap();
-            log.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-        };
         Record {
-            hub: requests(&self.world.hub),
-            member: requests(&self.world.member),
+            hub: self.world.hub.requests().unwrap(),
+            member: self.world.member.requests().unwrap(),
             secrets: self.secrets,
             told: self.told,
         }

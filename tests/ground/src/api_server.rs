@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use data_encoding::BASE64;
 
+use crate::audit::{self, Mark};
 use crate::command::{finish, run};
 use crate::tools::Tools;
-
-/// Every request is written down once, when it was answered: who asked what, without bodies.
-const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived, ResponseStarted]\nrules: [{level: Metadata}]\n";
 
 /// A running API server; it ends when this is dropped.
 pub struct ApiServer {
@@ -30,7 +28,7 @@ impl ApiServer {
         Self::launch(false)
     }
 
-    /// Starts one that also writes every request into [`audit_log`](Self::audit_log).
+    /// Starts one that also writes every request down: [`requests`](Self::requests).
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -73,7 +71,7 @@ impl ApiServer {
             "--endpoint-reconciler-type=none".to_owned(),
         ];
         if audited {
-            std::fs::write(path("audit-policy"), AUDIT_POLICY)?;
+            std::fs::write(path("audit-policy"), audit::EVERYTHING)?;
             api_args.push(format!("--audit-policy-file={}", path("audit-policy")));
             api_args.push(format!("--audit-log-path={}", server.audit_log().display()));
         }
@@ -89,9 +87,15 @@ impl ApiServer {
         self.dir.path().join("kubeconfig")
     }
 
-    /// Where an audited server writes its requests, one JSON object a line.
-    #[must_use]
-    pub fn audit_log(&self) -> PathBuf {
+    /// The requests to an audited server, as it wrote them down once they were answered.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn requests(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        audit::events(&self.audit_log(), Mark::START)
+    }
+
+    fn audit_log(&self) -> PathBuf {
         self.dir.path().join("audit.log")
     }
 
