@@ -6,6 +6,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 FUZZ_SECONDS ?= 20
+CARGO_FUZZ = 0.13.2
 FUZZ_SUBJECTS = kubeconfig manifest member numbers text
 
 GROUND = cargo run --quiet --package roadstead-ground --bin ground --
@@ -31,12 +32,17 @@ test-unit: ## Unit, property and architecture tests; need nothing
 	cargo test --package roadstead-planner --package roadstead-engine --tests
 	cargo test --test tidy --test corpus
 
-fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs cargo-fuzz and a C++ compiler)
-	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; }
+fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs a C++ compiler; installs cargo-fuzz)
+	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: apt-get install g++"; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+		echo "installing cargo-fuzz $(CARGO_FUZZ) beside cargo (some two minutes); cargo uninstall cargo-fuzz removes it"; \
+		cargo install cargo-fuzz --locked --version $(CARGO_FUZZ); }
+	@echo "building the fuzz targets (some minutes at first)"
+	cargo fuzz build --sanitizer none
 	@for subject in $(FUZZ_SUBJECTS); do \
 		echo "fuzzing $$subject for $(FUZZ_SECONDS) s"; \
 		mkdir -p fuzz/target/corpus/$$subject; \
-		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
+		cargo fuzz run --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
 			-- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -verbosity=0 || exit 1; \
 	done
 	@echo "nothing found; new inputs are in fuzz/target/corpus"
