@@ -1,9 +1,13 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build test test-unit test-api test-chart test-orphans test-faults crash-sweep schema-sweep test-e2e bench bench-calibrate lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-e2e bench bench-calibrate lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+FUZZ_SECONDS ?= 20
+CARGO_FUZZ = 0.13.2
+FUZZ_SUBJECTS = kubeconfig manifest member numbers text
 
 GROUND = cargo run --quiet --package roadstead-ground --bin ground --
 
@@ -20,13 +24,28 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-api test-chart test-orphans test-faults test-e2e ## All tests: lint, unit and property, API, charts, orphans, faults, end to end on real clusters (needs root)
+test: lint test-unit tools test-api test-chart test-trust test-orphans test-faults test-e2e ## All tests: lint, unit and property, API, charts, trust, orphans, faults, end to end on real clusters (needs root)
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
 	cargo test --workspace --lib --bins
 	cargo test --package roadstead-planner --package roadstead-engine --tests
-	cargo test --test tidy
+	cargo test --test tidy --test corpus
+
+fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs a C++ compiler; installs cargo-fuzz)
+	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: apt-get install g++"; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+		echo "installing cargo-fuzz $(CARGO_FUZZ) beside cargo (some two minutes); cargo uninstall cargo-fuzz removes it"; \
+		cargo install cargo-fuzz --locked --version $(CARGO_FUZZ); }
+	@echo "building the fuzz targets (some minutes at first)"
+	cargo fuzz build --sanitizer none
+	@for subject in $(FUZZ_SUBJECTS); do \
+		echo "fuzzing $$subject for $(FUZZ_SECONDS) s"; \
+		mkdir -p fuzz/target/corpus/$$subject; \
+		cargo fuzz run --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -verbosity=0 || exit 1; \
+	done
+	@echo "nothing found; new inputs are in fuzz/target/corpus"
 
 test-api: tools ## The definitions, rules, defaults and columns, on a real API server
 	@echo "the API: every rule as a real API server and \`roadstead validate\` see it"
@@ -35,6 +54,10 @@ test-api: tools ## The definitions, rules, defaults and columns, on a real API s
 test-chart: tools ## The charts, with the real helm, linters and a real API server
 	@echo "charts: linted, rendered and refused by helm; judged by linters and by an API server"
 	cargo test --test chart
+
+test-trust: tools ## Rights used and granted, and secrets kept, by the operator as a process on real API servers
+	@echo "trust: what the operator uses is what it was granted, and it tells no secret (about a minute)"
+	cargo test --test trust
 
 test-faults: tools ## The operator killed, lied to and cut off: a real API server and a simulated cloud
 	@echo "faults: the operator killed, lied to and cut off (a sample of interruptions; all of them by make crash-sweep)"

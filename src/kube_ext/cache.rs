@@ -259,7 +259,11 @@ impl<K: Resource> Cache<K> {
 
     /// Keeps an object that a listing showed but that could not be read: its last good state stays.
     pub fn keep(&self, key: &Key) {
-        self.write().shown(key);
+        let mut inner = self.write();
+        // Of what is not known nothing stays: a listing without end fills no memory by the names in it.
+        if inner.objects.contains_key(key) {
+            inner.shown(key);
+        }
     }
 
     /// The server does not let us list `part`: nobody waits for it any more. What was known of it stays.

@@ -1,5 +1,6 @@
 //! What kube leaves open: calls with limits, caches that show our own writes, a ranked work queue, leadership, events.
 
+pub mod budget;
 pub mod cache;
 pub mod client;
 pub mod events;

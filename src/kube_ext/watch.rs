@@ -9,8 +9,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_stream};
 use kube::{Resource, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::budget::{Admission, Budget};
 use super::cache::{Cache, Change, Key, Part};
 use super::client::describe;
 use crate::text::bounded;
@@ -29,7 +31,24 @@ pub async fn watch<K>(
     prune: fn(&mut K),
     on_change: impl Fn(Change<K>) + Send + 'static,
 ) where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource + Clone + DeserializeOwned + Serialize + Debug + Send + Sync + 'static,
+    K::DynamicType: Default,
+{
+    // The hub's own objects are bounded by the hub.
+    watch_within(Budget::endless(), api, config, part, cache, prune, on_change).await;
+}
+
+/// As [`watch`], of somebody who is not trusted: what goes beyond `budget` after pruning is not kept.
+pub async fn watch_within<K>(
+    mut budget: Budget,
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    part: Part,
+    cache: Arc<Cache<K>>,
+    prune: fn(&mut K),
+    on_change: impl Fn(Change<K>) + Send + 'static,
+) where
+    K: Resource + Clone + DeserializeOwned + Serialize + Debug + Send + Sync + 'static,
     K::DynamicType: Default,
 {
     let kind = K::kind(&K::DynamicType::default()).into_owned();
@@ -37,7 +56,7 @@ pub async fn watch<K>(
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
-            Ok(event) => handle(&kind, event, &part, &cache, prune, &on_change),
+            Ok(event) => handle(&kind, event, &mut budget, &part, &cache, prune, &on_change),
             Err(error) => {
                 if part != Part::Everything && is_forbidden(&error) {
                     cache.refuse(&part);
@@ -73,21 +92,30 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 fn handle<K>(
     kind: &str,
     event: Event<DeserializeGuard<K>>,
+    budget: &mut Budget,
     part: &Part,
     cache: &Cache<K>,
     prune: fn(&mut K),
     on_change: &impl Fn(Change<K>),
 ) where
-    K: Resource + Clone,
+    K: Resource + Clone + Serialize,
 {
     match event {
-        Event::Init => cache.begin_listing(part),
-        Event::InitDone => cache.end_listing(part).into_iter().for_each(on_change),
+        Event::Init => {
+            budget.begin_listing();
+            cache.begin_listing(part);
+        }
+        Event::InitDone => {
+            budget.end_listing();
+            cache.end_listing(part).into_iter().for_each(|change| tell_gone(change, budget, on_change));
+        }
         Event::Apply(guarded) | Event::InitApply(guarded) => match guarded.0 {
             Ok(mut object) => {
                 object.managed_fields_mut().clear();
                 prune(&mut object);
-                if let Some(change) = cache.apply(object) {
+                if fits(kind, &object, budget, cache)
+                    && let Some(change) = cache.apply(object)
+                {
                     on_change(change);
                 }
             }
@@ -102,10 +130,32 @@ fn handle<K>(
         Event::Delete(guarded) => {
             let gone = guarded.0.as_ref().map_or_else(|invalid| &invalid.metadata, |object| object.meta());
             if let Some(change) = cache.delete(gone) {
-                on_change(change);
+                tell_gone(change, budget, on_change);
             }
         }
     }
+}
+
+/// Tells of an object that is gone, which makes room for others.
+fn tell_gone<K: Resource>(change: Change<K>, budget: &mut Budget, on_change: &impl Fn(Change<K>)) {
+    if let Change::Deleted(gone) = &change {
+        budget.forget(&Key::of(gone.as_ref()));
+    }
+    on_change(change);
+}
+
+/// Whether the budget holds the object as well; where it does not, the last good state stays and the first one is told.
+fn fits<K: Resource + Serialize>(kind: &str, object: &K, budget: &mut Budget, cache: &Cache<K>) -> bool {
+    let key = Key::of(object);
+    let admission = budget.admit(&key, object);
+    if admission == Admission::FirstRefused {
+        let object = bounded(&key.to_string());
+        tracing::warn!(kind, object, "more is listed than is kept; this and others are left out");
+    }
+    if admission != Admission::Kept {
+        cache.keep(&key);
+    }
+    admission == Admission::Kept
 }
 
 #[cfg(test)]
@@ -138,14 +188,31 @@ mod tests {
         handle(
             "ConfigMap",
             Event::Apply(DeserializeGuard(Ok(readable))),
+            &mut Budget::endless(),
             &Part::Everything,
             &cache,
             |_| {},
             &on_change,
         );
-        handle("ConfigMap", Event::Apply(unreadable("11")), &Part::Everything, &cache, |_| {}, &on_change);
+        handle(
+            "ConfigMap",
+            Event::Apply(unreadable("11")),
+            &mut Budget::endless(),
+            &Part::Everything,
+            &cache,
+            |_| {},
+            &on_change,
+        );
         assert_eq!(cache.len(), 1);
-        handle("ConfigMap", Event::Delete(unreadable("12")), &Part::Everything, &cache, |_| {}, &on_change);
+        handle(
+            "ConfigMap",
+            Event::Delete(unreadable("12")),
+            &mut Budget::endless(),
+            &Part::Everything,
+            &cache,
+            |_| {},
+            &on_change,
+        );
         assert!(cache.is_empty());
         assert_eq!(*heard.borrow(), [false, true]);
     }

@@ -79,12 +79,7 @@ async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> R
         let message = format!("{url}/v1/models answered {} with the key", status.as_u16());
         return Ok(Answer::Unreachable { message });
     }
-    let Ok(list) = serde_json::from_slice::<ModelList>(&body) else {
-        return Ok(Answer::ModelNotListed { message: format!("{url}/v1/models is not a list of models") });
-    };
-    if !list.data.iter().any(|entry| entry.id == model) {
-        let listed: Vec<&str> = list.data.iter().map(|entry| entry.id.as_str()).take(MAX_NAMED).collect();
-        let message = format!("{url}/v1/models lists {:?}, not {model:?}", listed.join(", "));
+    if let Err(message) = listed(&body, url, model) {
         return Ok(Answer::ModelNotListed { message: bounded(&api_key.conceal(&message)) });
     }
     let (status, _) = get(url, None, reach).await?;
@@ -96,6 +91,20 @@ async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> R
             Ok(Answer::Unreachable { message })
         }
     }
+}
+
+/// Whether `body`, the answer of the endpoint at `url`, lists `model`.
+///
+/// # Errors
+/// What it lists instead, in a sentence.
+pub fn listed(body: &[u8], url: &str, model: &str) -> Result<(), String> {
+    let list: ModelList =
+        serde_json::from_slice(body).map_err(|_| format!("{url}/v1/models is not a list of models"))?;
+    if list.data.iter().any(|entry| entry.id == model) {
+        return Ok(());
+    }
+    let named: Vec<&str> = list.data.iter().map(|entry| entry.id.as_str()).take(MAX_NAMED).collect();
+    Err(format!("{url}/v1/models lists {:?}, not {model:?}", named.join(", ")))
 }
 
 /// One GET of the list of models. Redirects are not followed.

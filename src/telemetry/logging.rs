@@ -17,8 +17,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// kube's client logs whole answers that it cannot read, Secrets included, and every refused call as an error.
-const QUIET: &str = "kube_client::client=off";
+/// kube logs whole answers that it cannot read, Secrets included, and every refused call as an error. What matters of it
+/// is logged by us, without what it quotes.
+const QUIET: &str = "kube_client::client=off,kube_runtime::watcher=off";
 
 /// Starts logging to standard error. `filter` is a level, or directives such as `info,roadstead=debug`.
 ///

@@ -8,17 +8,16 @@ use crate::helm::{at, objects, of_kind, only, rendered, text};
 use crate::variants::{VARIANTS, manifests};
 
 /// What the operator may do where tenants are.
-const TENANTS: [&str; 6] = [
+const TENANTS: [&str; 5] = [
     "roadstead.dev/modeldeployments: get,list,patch,watch",
     "roadstead.dev/inferenceendpoints: create,delete,get,list,patch,watch",
     "roadstead.dev/inferenceendpoints/status,modeldeployments/status: patch",
-    "roadstead.dev/inferenceendpoints/finalizers,modeldeployments/finalizers: update",
     "/secrets: create,get",
     "events.k8s.io/events: create",
 ];
 /// What it may do with targets, which belong to the cluster.
 const TARGETS: [&str; 2] =
-    ["roadstead.dev/servingtargets: get,list,patch,watch", "roadstead.dev/servingtargets/status: patch"];
+    ["roadstead.dev/servingtargets: list,patch,watch", "roadstead.dev/servingtargets/status: patch"];
 
 /// A rule as one line: `group/resources: verbs`, with names where it is restricted to some.
 fn line(rule: &Value) -> String {
@@ -52,14 +51,14 @@ fn the_operator_may_do_on_the_hub_what_it_does_and_no_more() {
     let objects = rendered(&[]);
     let everywhere = [&TARGETS[..], &TENANTS, &["/namespaces: get,list,watch"]].concat();
     granted(named(&objects, "ClusterRole", "roadstead"), &everywhere);
-    granted(only(&objects, "Role"), &["/secrets: get,list,watch", "coordination.k8s.io/leases: create,get,update"]);
+    granted(only(&objects, "Role"), &["/secrets: list,watch", "coordination.k8s.io/leases: create,get,update"]);
 }
 
 #[test]
 fn told_which_namespaces_to_watch_it_may_do_nothing_in_others() {
     let objects = rendered(&["--set", "watchNamespaces={team-a,team-b}"]);
     let cluster =
-        [&TARGETS[..], &["/namespaces [kube-system]: get", "/namespaces [team-a,team-b]: get,list,watch"]].concat();
+        [&TARGETS[..], &["/namespaces [kube-system]: get", "/namespaces [team-a,team-b]: list,watch"]].concat();
     granted(named(&objects, "ClusterRole", "roadstead"), &cluster);
     let rights: Vec<(&str, &str, Vec<String>)> = of_kind(&objects, "Role")
         .iter()
@@ -75,7 +74,7 @@ fn told_which_namespaces_to_watch_it_may_do_nothing_in_others() {
             (
                 "roadstead-system",
                 "roadstead",
-                sorted(&["/secrets: get,list,watch", "coordination.k8s.io/leases: create,get,update"])
+                sorted(&["/secrets: list,watch", "coordination.k8s.io/leases: create,get,update"])
             ),
             ("team-a", "roadstead-watched", sorted(&TENANTS)),
             ("team-b", "roadstead-watched", sorted(&TENANTS)),
@@ -130,7 +129,7 @@ fn a_member_grants_one_namespace_and_a_look_at_nodes_and_pods() {
             "/configmaps: create,get,patch",
         ],
     );
-    granted(only(&objects, "ClusterRole"), &["/nodes,pods: get,list,watch", "/namespaces [kube-system]: get"]);
+    granted(only(&objects, "ClusterRole"), &["/nodes,pods: list,watch", "/namespaces [kube-system]: get"]);
     let namespace = only(&objects, "Namespace");
     assert_eq!(at(namespace, "/metadata/labels")["pod-security.kubernetes.io/enforce"], "baseline");
     for kind in ["Role", "RoleBinding", "ServiceAccount"] {

@@ -58,10 +58,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - apiGroups: [roadstead.dev]
   resources: [modeldeployments/status, inferenceendpoints/status]
   verbs: [patch]
-# For owner references, where the API server checks who may block a deletion.
-- apiGroups: [roadstead.dev]
-  resources: [modeldeployments/finalizers, inferenceendpoints/finalizers]
-  verbs: [update]
 # By name: the Secrets that deployments name, and the API keys of endpoints beside them.
 - apiGroups: [""]
   resources: [secrets]

@@ -179,3 +179,13 @@ fn a_definition_is_written_with_whole_numbers() {
         assert!(!text.contains(".0\n"), "{}", definition.spec.names.kind);
     }
 }
+
+#[test]
+fn no_reference_leads_to_another_namespace() {
+    let namespaces = complaints(|path, _| {
+        // The one namespace on a member is chosen by who may write targets.
+        let known = path == "ServingTarget.spec.kubernetes.namespace";
+        (path.contains(".spec.") && path.ends_with(".namespace") && !known).then(|| "leads elsewhere".to_owned())
+    });
+    assert_eq!(namespaces, Vec::<String>::new());
+}

@@ -18,6 +18,8 @@ pub fn covers(live: &Value, wanted: &Value) -> bool {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| match live.get(key) {
             Some(live) if QUANTITY_MAPS.contains(&key.as_str()) => same_quantities(live, wanted),
             Some(live) if key == "sizeLimit" => same_quantity(live, wanted),
+            // With one label more, a selector finds nothing.
+            Some(live) if key == "selector" => live == wanted,
             Some(live) => covers(live, wanted),
             None => is_empty(wanted),
         }),
@@ -91,6 +93,12 @@ mod tests {
             &json!({"env": [{"name": "A", "value": "2"}]}),
             &json!({"env": [{"name": "A", "value": "1"}]})
         ));
+    }
+
+    #[test]
+    fn a_label_that_somebody_adds_to_a_selector_is_drift() {
+        assert!(!covers(&json!({"selector": {"a": "b", "c": "d"}}), &json!({"selector": {"a": "b"}})));
+        assert!(covers(&json!({"selector": {"a": "b"}, "added": 1}), &json!({"selector": {"a": "b"}})));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a member shows by itself: its nodes, the pods on them, and our endpoints, kept current by three watches.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,12 +17,19 @@ use tokio::task::JoinSet;
 use super::found::found;
 use super::nodes::planner_nodes;
 use crate::api::v1alpha1::names;
+use crate::kube_ext::budget::Budget;
 use crate::kube_ext::cache::{Cache, Change, Part};
-use crate::kube_ext::watch::watch;
+use crate::kube_ext::watch::watch_within;
 use crate::provider::{Facts, Listener, ProviderEvent};
 
 /// Changes are gathered for this long before the facts are computed anew: pods come and go in bursts.
 const GATHER: Duration = Duration::from_millis(200);
+
+/// All nodes together, or all Deployments, are kept up to this size as JSON: some 10,000 nodes.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// The same for pods, of which there are more: some 100,000.
+const MAX_POD_BYTES: usize = 64 * 1024 * 1024;
 
 /// Lists are read in pages, so that a large member does not answer with one huge body.
 const PAGE: u32 = 500;
@@ -34,6 +42,21 @@ pub struct Watched {
     deployments: Arc<Cache<Deployment>>,
     facts: RwLock<Option<Arc<Facts>>>,
     changed: Arc<Notify>,
+    exceeded: Exceeded,
+}
+
+/// Whether the member lists more than is kept.
+#[derive(Default)]
+struct Exceeded {
+    nodes: Arc<AtomicBool>,
+    pods: Arc<AtomicBool>,
+    deployments: Arc<AtomicBool>,
+}
+
+impl Exceeded {
+    fn any(&self) -> bool {
+        [&self.nodes, &self.pods, &self.deployments].iter().any(|exceeded| exceeded.load(Ordering::Relaxed))
+    }
 }
 
 /// Keeps the watches of a member running; dropping it ends them.
@@ -51,6 +74,7 @@ impl Watched {
             deployments: Arc::default(),
             facts: RwLock::new(None),
             changed: Arc::default(),
+            exceeded: Exceeded::default(),
         });
         let mut tasks = JoinSet::new();
         watched.watch_nodes(client, &mut tasks);
@@ -69,7 +93,16 @@ impl Watched {
                 changed.notify_one();
             }
         };
-        tasks.spawn(watch(api, pages(), Part::Everything, Arc::clone(&self.nodes), prune_node, on_change));
+        let budget = Budget::new(MAX_BYTES, Arc::clone(&self.exceeded.nodes));
+        tasks.spawn(watch_within(
+            budget,
+            api,
+            pages(),
+            Part::Everything,
+            Arc::clone(&self.nodes),
+            prune_node,
+            on_change,
+        ));
     }
 
     fn watch_pods(&self, client: &Client, namespace: &str, tasks: &mut JoinSet<()>, listener: Listener) {
@@ -83,7 +116,8 @@ impl Watched {
             }
             changed.notify_one();
         };
-        tasks.spawn(watch(api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
+        let budget = Budget::new(MAX_POD_BYTES, Arc::clone(&self.exceeded.pods));
+        tasks.spawn(watch_within(budget, api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
     }
 
     fn watch_deployments(
@@ -102,7 +136,16 @@ impl Watched {
             listener(ProviderEvent::Endpoint(new.name_any()));
             changed.notify_one();
         };
-        tasks.spawn(watch(api, config, Part::Everything, Arc::clone(&self.deployments), |_| {}, on_change));
+        let budget = Budget::new(MAX_BYTES, Arc::clone(&self.exceeded.deployments));
+        tasks.spawn(watch_within(
+            budget,
+            api,
+            config,
+            Part::Everything,
+            Arc::clone(&self.deployments),
+            |_| {},
+            on_change,
+        ));
     }
 
     async fn keep_facts(self: Arc<Self>, listener: Listener) {
@@ -124,7 +167,8 @@ impl Watched {
     }
 
     fn compute(&self) -> Facts {
-        let nodes = self.nodes.list();
+        // What is free cannot be told from a part: nothing is placed where more is listed than is kept.
+        let nodes = if self.exceeded.any() { Vec::new() } else { self.nodes.list() };
         let pods = self.pods.list();
         let mut bound: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
         for pod in pods.iter().filter(|pod| !super::pods::is_over(pod)) {

@@ -11,6 +11,7 @@ use crate::controller::convert;
 /// The endpoint that `deployment` serves; `None` where our tags are incomplete or do not give the name that it has.
 ///
 /// What a member returns is untrusted: the name is computed from the tags again, and a mismatch is not ours to adopt.
+#[must_use]
 pub fn found(deployment: &Deployment) -> Option<planner::Found> {
     if deployment.metadata.deletion_timestamp.is_some() {
         return None;

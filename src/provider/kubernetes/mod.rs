@@ -7,7 +7,7 @@ mod claim;
 mod covers;
 pub mod engine;
 mod facts;
-mod found;
+pub mod found;
 pub mod nodes;
 mod objects;
 pub mod pods;

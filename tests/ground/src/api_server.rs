@@ -6,7 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use data_encoding::BASE64;
 
+use crate::audit::{self, Mark};
 use crate::command::{finish, run};
 use crate::tools::Tools;
 
@@ -23,6 +25,18 @@ impl ApiServer {
     /// # Errors
     /// When the tools cannot be had or it does not answer within a minute.
     pub fn start() -> anyhow::Result<Self> {
+        Self::launch(false)
+    }
+
+    /// Starts one that also writes every request down: [`requests`](Self::requests).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_audited() -> anyhow::Result<Self> {
+        Self::launch(true)
+    }
+
+    fn launch(audited: bool) -> anyhow::Result<Self> {
         let tools = Tools::locate()?;
         let dir = tempfile::tempdir()?;
         let mut server = Self { dir, tools, children: Vec::new() };
@@ -42,7 +56,7 @@ impl ApiServer {
             format!("--initial-advertise-peer-urls={peer_url}"),
             format!("--initial-cluster=default={peer_url}"),
         ];
-        let api_args = [
+        let mut api_args = vec![
             format!("--etcd-servers={client_url}"),
             format!("--cert-dir={}", path("certs")),
             "--bind-address=127.0.0.1".to_owned(),
@@ -56,6 +70,11 @@ impl ApiServer {
             format!("--service-account-signing-key-file={}", path("sa.key")),
             "--endpoint-reconciler-type=none".to_owned(),
         ];
+        if audited {
+            std::fs::write(path("audit-policy"), audit::EVERYTHING)?;
+            api_args.push(format!("--audit-policy-file={}", path("audit-policy")));
+            api_args.push(format!("--audit-log-path={}", server.audit_log().display()));
+        }
         server.spawn("etcd", &etcd_args)?;
         server.spawn("kube-apiserver", &api_args)?;
         server.wait(api)?;
@@ -66,6 +85,43 @@ impl ApiServer {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("kubeconfig")
+    }
+
+    /// The requests to an audited server, as it wrote them down once they were answered.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn requests(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        audit::events(&self.audit_log(), Mark::START)
+    }
+
+    fn audit_log(&self) -> PathBuf {
+        self.dir.path().join("audit.log")
+    }
+
+    /// Its address.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be read.
+    pub fn url(&self) -> anyhow::Result<String> {
+        let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig())?;
+        let cluster = kubeconfig.clusters.into_iter().next().and_then(|named| named.cluster);
+        cluster.and_then(|cluster| cluster.server).context("the kubeconfig names no server")
+    }
+
+    /// A kubeconfig of one piece for who has `token`.
+    ///
+    /// # Errors
+    /// When the server's certificate cannot be read.
+    pub fn kubeconfig_with(&self, token: &str) -> anyhow::Result<String> {
+        let authority = BASE64.encode(&std::fs::read(self.dir.path().join("ca.crt"))?);
+        Ok(format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: ground\n\
+             clusters: [{{name: ground, cluster: {{server: \"{}\", certificate-authority-data: {authority}}}}}]\n\
+             users: [{{name: user, user: {{token: {token}}}}}]\n\
+             contexts: [{{name: ground, context: {{cluster: ground, user: user}}}}]\n",
+            self.url()?
+        ))
     }
 
     /// The folder of its files, for those of a test.

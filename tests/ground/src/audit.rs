@@ -1,4 +1,4 @@
-//! What an API server was asked to write, and by whom: its audit log.
+//! What an API server was asked, and by whom: its audit log.
 
 use std::fmt;
 use std::fs;
@@ -9,12 +9,21 @@ use anyhow::Context;
 use serde_json::Value;
 
 /// Every writing request, without its body; what only reads is left out.
-pub(crate) const POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
+pub(crate) const WRITES: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
     rules: [{level: None, verbs: [get, list, watch]}, {level: Metadata}]\n";
+
+/// Every request, without its body, once it was answered.
+pub(crate) const EVERYTHING: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\n\
+    omitStages: [RequestReceived, ResponseStarted]\nrules: [{level: Metadata}]\n";
 
 /// A place in an audit log: what is written from now on comes after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(u64);
+
+impl Mark {
+    /// Where a log begins.
+    pub(crate) const START: Self = Self(0);
+}
 
 /// One writing request and how it was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +55,14 @@ impl Write {
         self.code < 300
     }
 
-    fn read(cluster: &str, line: &str) -> anyhow::Result<Self> {
-        let event: Value = serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"))?;
+    fn read(cluster: &str, event: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let joined = |first: &Value, second: &Value| {
             let parts = [text(first), text(second)];
             parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
         };
         let reference = &event["objectRef"];
-        Ok(Self {
+        Self {
             cluster: cluster.to_owned(),
             time: text(&event["requestReceivedTimestamp"]),
             user: text(&event["user"]["username"]),
@@ -64,7 +72,7 @@ impl Write {
             resource: joined(&reference["resource"], &reference["subresource"]),
             object: joined(&reference["namespace"], &reference["name"]),
             code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
-        })
+        }
     }
 }
 
@@ -80,15 +88,21 @@ pub(crate) fn end_of(log: &Path) -> Mark {
     Mark(fs::metadata(log).map_or(0, |metadata| metadata.len()))
 }
 
-/// What came in after `mark` and is answered.
+/// The writes that came in after `mark` and are answered.
 pub(crate) fn since(cluster: &str, log: &Path, mark: Mark) -> anyhow::Result<Vec<Write>> {
+    Ok(events(log, mark)?.iter().map(|event| Write::read(cluster, event)).collect())
+}
+
+/// The events after `mark`, as the server wrote them down.
+pub(crate) fn events(log: &Path, mark: Mark) -> anyhow::Result<Vec<Value>> {
     let mut file = fs::File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
     file.seek(SeekFrom::Start(mark.0))?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     // The last line may still be being written.
     let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
-    whole.lines().map(|line| Write::read(cluster, line)).collect()
+    let event = |line| serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"));
+    whole.lines().map(event).collect()
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ impl Cluster {
     /// # Errors
     /// When it does not answer in time.
     pub fn start_api(&self) -> anyhow::Result<()> {
-        fs::write(self.dir.join("audit.yaml"), audit::POLICY)?;
+        fs::write(self.dir.join("audit.yaml"), audit::WRITES)?;
         let patience = if self.quick_eviction { 10 } else { 300 };
         self.start(
             "apiserver",

@@ -163,3 +163,31 @@ fn no_uid_of_the_hub_reaches_the_pods() {
         assert!(!template.contains(uid), "{uid} is in the pod template: a rebuilt hub would restart the pods");
     }
 }
+
+#[test]
+fn a_pod_has_no_token_no_privileges_and_nothing_of_its_host() {
+    for engine in ["vllm", "custom"] {
+        let endpoint = endpoint(&json!({"spec": {"template": {"engine": engine}}}));
+        let template = value(&pod_template(&identity(&endpoint)));
+        let pod = &template["spec"];
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        assert_eq!(pod["enableServiceLinks"], false);
+        assert_eq!(pod["securityContext"], json!({"seccompProfile": {"type": "RuntimeDefault"}}));
+        for absent in ["hostNetwork", "hostPID", "hostIPC", "serviceAccountName", "priorityClassName", "initContainers"]
+        {
+            assert!(pod[absent].is_null(), "{absent}");
+        }
+        for volume in pod["volumes"].as_array().unwrap() {
+            assert!(volume["emptyDir"].is_object(), "{volume}");
+        }
+        for container in pod["containers"].as_array().unwrap() {
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+            assert_eq!(context["capabilities"]["drop"], json!(["ALL"]));
+            assert!(context["privileged"].is_null() && context["capabilities"]["add"].is_null());
+            for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+                assert!(container[probe]["httpGet"]["httpHeaders"].is_null(), "the kubelet has no key");
+            }
+        }
+    }
+}

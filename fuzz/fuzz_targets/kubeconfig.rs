@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../subjects.rs"]
+mod subjects;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| subjects::kubeconfig(data));

@@ -1,0 +1,15 @@
+//! What the operator may be trusted with: it uses the rights that it is granted and no others, and tells no secret.
+//!
+//! The operator is a process of its own with the rights that are shipped; its hub and its member are real API servers
+//! that write down every request. There is no kubelet: the test says how pods are, and answers for the model.
+//!
+//! Needs the tools of the test ground and nothing else; a missing one fails the tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod canaries;
+mod engine;
+mod operator;
+mod rights;
+mod run;
+mod world;
