@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-e2e bench bench-calibrate lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-servers test-e2e scenes-in-full bench bench-calibrate lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,14 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools test-api test-chart test-trust test-orphans test-faults test-e2e ## All tests: lint, unit and property, API, charts, trust, orphans, faults, end to end on real clusters (needs root)
+test: lint test-unit tools ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
+	@echo "building all tests, so that none waits for another's build"
+	cargo test --workspace --no-run
+	@echo "what waits and what computes side by side: the scenes on real clusters, and the tests on real API servers"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-servers test-e2e
+
+test-servers: tools ## What needs real API servers and no root: the API, charts, trust, orphans, faults
+	@$(MAKE) --no-print-directory --jobs=1 test-api test-chart test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
@@ -74,8 +81,12 @@ test-orphans: tools ## The sweep for orphans, by the operator as a process on re
 	cargo test --test orphans
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
-	@echo "end to end: a hub and three members on this machine (about twenty minutes)"
+	@echo "end to end: a hub and three members on this machine (about a quarter of an hour)"
 	cargo test --test e2e
+
+scenes-in-full: tools ## The longest scenes in full: fifty kills, a hub that is away for two minutes
+	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_1
+	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_7
 
 bench: ## Benchmarks against their committed ranges: counts gate, times inform (needs valgrind)
 	@echo "benchmarks: a release build (two minutes with nothing cached), then two minutes of measuring"

@@ -13,6 +13,11 @@ pub const TEAM: &str = "team";
 /// Generous: on a busy machine everything takes its time.
 pub const SOON: Duration = Duration::from_mins(1);
 
+/// Whether the longest scenes are played in full (`make scenes-in-full`) rather than in a short form.
+pub fn in_full() -> bool {
+    std::env::var_os("ROADSTEAD_FULL").is_some()
+}
+
 /// The ground with the operator on it.
 pub struct Stage {
     pub ground: Ground,

@@ -1,5 +1,5 @@
-//! The operator is killed at fifty random moments of creating, scaling, editing and deleting: exactly what was asked for
-//! exists afterwards, on the hub and on the members, and nothing else.
+//! The operator is killed at random moments of creating, scaling, editing and deleting, fifty times in full: exactly what
+//! was asked for exists afterwards, on the hub and on the members, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,11 +9,12 @@ use roadstead_ground::cluster::Cluster;
 use serde_json::{Value, json};
 
 use super::operators;
-use super::stage::{Stage, TEAM, condition, deployment};
+use super::stage::{Stage, TEAM, condition, deployment, in_full};
 
-const KILLS: u32 = 50;
-/// How often it is let in peace until all is settled: a kill costs what a kubelet needs to start a container again.
-const ROUNDS: u32 = 10;
+/// Kills in a row, at moments of the recovery from the former one: each costs what a kubelet needs to start a container.
+const KILLS: u32 = 5;
+/// How often it is let in peace until all is settled, in full and in the short form.
+const ROUNDS: [u32; 2] = [10, 3];
 /// The operator comes back, and finishes what it was doing.
 const SETTLED: Duration = Duration::from_secs(45);
 /// Deployments that live at a time, at most.
@@ -70,10 +71,11 @@ fn kill_all(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
     let mut asked = BTreeMap::new();
     let (mut done, start) = (BTreeMap::<&str, u32>::new(), Instant::now());
     let mut recoveries = Vec::new();
-    for round in 0..ROUNDS {
+    let rounds = if in_full() { ROUNDS[0] } else { ROUNDS[1] };
+    for round in 0..rounds {
         let mut doing = Vec::new();
         // Once more and again, at moments of the recovery, with something else to do.
-        for _ in 0..KILLS / ROUNDS {
+        for _ in 0..KILLS {
             doing.push(ask(stage, dice, &mut asked)?);
             kill(stage, dice)?;
         }
@@ -88,7 +90,8 @@ fn kill_all(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
     }
     recoveries.sort_unstable_by(f64::total_cmp);
     eprintln!(
-        "  {KILLS} kills in {:.0} s; a recovery takes {:.1} s, the longest {:.1} s; killed while {done:?}",
+        "  {} kills in {:.0} s; a recovery takes {:.1} s, the longest {:.1} s; killed while {done:?}",
+        KILLS * rounds,
         start.elapsed().as_secs_f64(),
         recoveries.get(recoveries.len() / 2).context("no recovery")?,
         recoveries.last().context("no recovery")?
