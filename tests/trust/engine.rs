@@ -40,9 +40,10 @@ fn serve(mut stream: TcpStream, key: &str, model: &str) -> std::io::Result<()> {
             break;
         }
     }
-    let (status, body) = match allowed {
-        true => ("200 OK", format!("{{\"data\":[{{\"id\":\"{model}\"}}]}}")),
-        false => ("401 Unauthorized", String::new()),
+    let (status, body) = if allowed {
+        ("200 OK", format!("{{\"data\":[{{\"id\":\"{model}\"}}]}}"))
+    } else {
+        ("401 Unauthorized", String::new())
     };
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
