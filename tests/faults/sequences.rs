@@ -155,7 +155,9 @@ fn values(schema: &JSONSchemaProps) -> Vec<Value> {
     }
     match schema.type_.as_deref() {
         Some("integer") => {
-            let bounds = [schema.minimum, schema.maximum].into_iter().flatten().map(|bound| bound as i64);
+            // Bounds are floating-point numbers in Kubernetes' types; ours are whole.
+            let whole = |bound: f64| bound.to_string().parse::<i64>().ok();
+            let bounds = [schema.minimum, schema.maximum].into_iter().flatten().filter_map(whole);
             all.extend(bounds.flat_map(|bound| [bound - 1, bound, bound + 1]).map(|value| json!(value)));
         }
         Some("string") => {
