@@ -35,9 +35,10 @@ test-servers: tools ## What needs real API servers and no root: the API, charts,
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
-	cargo test --workspace --lib --bins
-	cargo test --package roadstead-planner --package roadstead-engine --tests
-	cargo test --test tidy --test corpus
+	@# One command over the whole workspace: a selection of packages has other features, and would build everything again.
+	cargo test --workspace --lib --bins \
+		--test checks --test golden --test lifecycle --test optimality --test placement --test safety \
+		--test process --test tidy --test corpus
 
 fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs a C++ compiler; installs cargo-fuzz)
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: apt-get install g++"; exit 1; }

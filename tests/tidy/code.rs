@@ -67,3 +67,17 @@ fn nothing_is_left_to_be_done_in_secret() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("unimple", "mented!"), concat!("to", "do!(")];
     hold(&files(".", ".rs"), "say it in an issue, or do it", |line| marks.iter().any(|mark| line.contains(mark)));
 }
+
+#[test]
+fn every_test_of_the_planner_is_run_by_the_makefile() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let tests =
+        files("crates/planner/tests", ".rs").into_iter().filter(|file| file.parent().unwrap().ends_with("tests"));
+    let left_out: Vec<String> = tests
+        .map(|file| file.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|test| {
+            !makefile.contains(&format!("--test {test} ")) && !makefile.contains(&format!("--test {test}\n"))
+        })
+        .collect();
+    none("make test-unit names every test of the planner", &left_out);
+}
