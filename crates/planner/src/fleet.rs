@@ -20,7 +20,10 @@ pub struct Fleet {
     by_target: BTreeMap<String, BTreeSet<EndpointKey>>,
     loads: BTreeMap<String, BTreeMap<String, Load>>,
     moving: BTreeMap<DeploymentId, u32>,
-    found: BTreeMap<DeploymentId, BTreeMap<String, Vec<Found>>>,
+    /// What was found, by target.
+    found: BTreeMap<String, Vec<Found>>,
+    /// The targets where something of a deployment was found.
+    found_on: BTreeMap<DeploymentId, BTreeSet<String>>,
 }
 
 /// A target, with what was worked out when it was put in.
@@ -127,14 +130,30 @@ impl Fleet {
     /// Replaces what was found at a target under our installation id. What has an [`Endpoint`] of the same
     /// name may be among it: the planner leaves it out. What its tags place at another target is not kept, for an
     /// endpoint made of it would be looked for there.
-    pub fn set_found(&mut self, target: &str, found: Vec<Found>) {
-        self.found.retain(|_, by_target| {
-            by_target.remove(target);
-            !by_target.is_empty()
-        });
-        for one in found.into_iter().filter(|one| one.target == target) {
-            let by_target = self.found.entry(one.deployment.clone()).or_default();
-            by_target.entry(target.to_owned()).or_default().push(one);
+    pub fn set_found(&mut self, target: &str, mut found: Vec<Found>) {
+        found.retain(|one| one.target == target);
+        found.sort();
+        // Every pod that changes brings the listing of its target along; mostly it is the same as before.
+        if self.found.get(target).map_or(&[][..], Vec::as_slice) == found {
+            return;
+        }
+        self.forget_found(target);
+        for one in &found {
+            self.found_on.entry(one.deployment.clone()).or_default().insert(target.to_owned());
+        }
+        if !found.is_empty() {
+            self.found.insert(target.to_owned(), found);
+        }
+    }
+
+    fn forget_found(&mut self, target: &str) {
+        for one in self.found.remove(target).unwrap_or_default() {
+            if let Some(targets) = self.found_on.get_mut(&one.deployment) {
+                targets.remove(target);
+                if targets.is_empty() {
+                    self.found_on.remove(&one.deployment);
+                }
+            }
         }
     }
 
@@ -142,12 +161,11 @@ impl Fleet {
     #[must_use]
     pub fn found_of(&self, deployment: &DeploymentId) -> Vec<&Found> {
         let recorded = self.by_deployment.get(deployment);
-        let mut found: Vec<_> = self
-            .found
-            .get(deployment)
-            .into_iter()
-            .flat_map(BTreeMap::values)
+        let targets = self.found_on.get(deployment).into_iter().flatten();
+        let mut found: Vec<_> = targets
+            .filter_map(|target| self.found.get(target))
             .flatten()
+            .filter(|one| one.deployment == *deployment)
             .filter(|one| !recorded.is_some_and(|names| names.contains(&one.name)))
             .collect();
         found.sort();

@@ -14,6 +14,8 @@ use crate::ranges::Ranges;
 struct Calibration<'a> {
     /// The machine that it was run on.
     machine: String,
+    /// Its load averages over 1, 5 and 15 minutes after the last run: what else it did meanwhile.
+    load: String,
     /// The day, UTC.
     date: String,
     /// The runs, each of them all parts.
@@ -38,6 +40,7 @@ pub(crate) fn write(file: &Path, ranges: &Ranges, runs: &[Measures]) -> Result<(
     }
     let calibration = Calibration {
         machine: machine()?,
+        load: load()?,
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         runs: runs.len(),
         measures: measures
@@ -59,14 +62,23 @@ fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
+/// What Linux says of the load.
+fn load() -> Result<String> {
+    let text = read("/proc/loadavg")?;
+    Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))
+}
+
+fn read(file: &str) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("reading {file}"))
+}
+
 /// The class of machine: its cores, memory and processor, as Linux says.
 fn machine() -> Result<String> {
-    let read = |file: &str| std::fs::read_to_string(file).with_context(|| format!("reading {file}"));
     let (memory, processor) = (read("/proc/meminfo")?, read("/proc/cpuinfo")?);
     let kibibytes = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
     let gibibytes = kibibytes.and_then(|text| text.parse::<f64>().ok()).map_or(0.0, |kib| kib / 1_048_576.0);
     let model = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let model = model.map_or("unknown", |(_, model)| model.trim());
     let cores = std::thread::available_parallelism().context("counting cores")?;
-    Ok(format!("{cores} cores, {gibibytes:.0} GiB, {model}, shared with other work"))
+    Ok(format!("{cores} cores, {gibibytes:.0} GiB, {model}"))
 }

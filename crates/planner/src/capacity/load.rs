@@ -13,6 +13,7 @@ pub(crate) struct Load {
     accelerators: u64,
     unbound: BTreeMap<Size, u64>,
     refused: BTreeMap<Size, u64>,
+    priorities: BTreeMap<i32, u64>,
     endpoints: u64,
 }
 
@@ -20,6 +21,7 @@ impl Load {
     /// Counts an endpoint.
     pub(crate) fn add(&mut self, endpoint: &Endpoint) {
         self.endpoints += 1;
+        *self.priorities.entry(endpoint.priority).or_default() += 1;
         self.accelerators += accelerators(endpoint);
         if endpoint.unbound() > 0 {
             *self.unbound.entry(endpoint.size()).or_default() += u64::from(endpoint.unbound());
@@ -33,8 +35,9 @@ impl Load {
     pub(crate) fn subtract(&mut self, endpoint: &Endpoint) {
         self.endpoints = self.endpoints.saturating_sub(1);
         self.accelerators = self.accelerators.saturating_sub(accelerators(endpoint));
-        take(&mut self.unbound, endpoint.size(), endpoint.unbound().into());
-        take(&mut self.refused, endpoint.size(), u64::from(endpoint.shows_exhaustion()));
+        take(&mut self.priorities, &endpoint.priority, 1);
+        take(&mut self.unbound, &endpoint.size(), endpoint.unbound().into());
+        take(&mut self.refused, &endpoint.size(), u64::from(endpoint.shows_exhaustion()));
     }
 
     /// Whether nothing is counted.
@@ -48,11 +51,11 @@ pub(super) fn accelerators(endpoint: &Endpoint) -> u64 {
     u64::from(endpoint.replicas) * u64::from(endpoint.accelerator.count)
 }
 
-fn take(counts: &mut BTreeMap<Size, u64>, size: Size, amount: u64) {
-    if let Some(count) = counts.get_mut(&size) {
+fn take<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K, amount: u64) {
+    if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(amount);
         if *count == 0 {
-            counts.remove(&size);
+            counts.remove(key);
         }
     }
 }
@@ -108,6 +111,10 @@ impl Standing {
 
     pub(super) fn unbound(&self, offer: usize) -> u32 {
         self.offers.get(offer).map_or(0, |load| narrow(load.unbound.values().sum()))
+    }
+
+    pub(super) fn lowest_priority(&self, offer: usize) -> Option<i32> {
+        self.offers.get(offer)?.priorities.keys().next().copied()
     }
 
     pub(super) fn refused(&self, offer: usize) -> impl Iterator<Item = &Size> {

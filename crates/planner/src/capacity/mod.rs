@@ -194,6 +194,11 @@ impl Room<'_> {
         self.entry.standing.unbound(self.index)
     }
 
+    /// The lowest priority of the endpoints on the offer, whatever their state; `None` if there is none.
+    pub(crate) fn lowest_priority(&self) -> Option<i32> {
+        self.entry.standing.lowest_priority(self.index)
+    }
+
     /// Whether an endpoint on the offer shows that it has no room for replicas as large as `size`.
     pub(crate) fn shows_exhaustion(&self, size: &Size) -> bool {
         self.entry.standing.refused(self.index).any(|refused| refused.within(size))

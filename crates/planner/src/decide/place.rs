@@ -171,7 +171,12 @@ fn exhausted_until(question: &Question, judged: &Judged) -> Option<crate::time::
 
 /// Says which places are short because deployments of lower priority hold them.
 fn tell_holders(draft: &mut Draft, candidates: &Candidates) {
-    let short = candidates.all.iter().filter(|judged| matches!(judged.judgement, Judgement::Fits(_)));
+    // Without anything of lower priority on the offer there is no need to look at its endpoints.
+    let priority = draft.question.deployment.priority;
+    let lowest = |judged: &Judged| judged.entry.room_of(judged.offer_name())?.lowest_priority();
+    let short = candidates.all.iter().filter(|judged| {
+        matches!(judged.judgement, Judgement::Fits(_)) && lowest(judged).is_some_and(|lowest| lowest < priority)
+    });
     let mut told = BTreeSet::new();
     for judged in short {
         let place = (judged.entry.target.name.as_str(), judged.offer_name());
