@@ -3,14 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+
+use roadstead_ground::bound::Bound;
 
 /// The program under test.
 pub const ROADSTEAD: &str = env!("CARGO_BIN_EXE_roadstead");
 
 /// A running operator; it ends when this is dropped, and also when this process ends otherwise.
 pub struct Operator {
-    child: Child,
+    _process: Bound,
     port: u16,
     log: PathBuf,
 }
@@ -20,21 +21,25 @@ impl Operator {
     pub fn start(kubeconfig: &Path, folder: &Path, more: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = folder.join("operator.log");
-        let output = std::fs::File::create(&log).unwrap();
+        std::fs::write(&log, "").unwrap();
         let listen = format!("--listen=127.0.0.1:{port}");
-        let script = "\"$@\" & operator=$!; cat >/dev/null; kill -KILL $operator; wait $operator";
-        let child = Command::new("sh")
-            .args(["-c", script, "sh", ROADSTEAD, "run", "--install-id=prod", "--namespace=roadstead-system"])
-            .args(["--identity=test", "--leader-elect=false", "--log=info,roadstead=debug", &listen])
-            .args(["--orphan-interval-seconds=1", "--orphan-min-age-seconds=2"])
-            .args(more)
-            .env("KUBECONFIG", kubeconfig)
-            .stdin(Stdio::piped())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .unwrap();
-        Self { child, port, log }
+        // The member is an API server on loopback as well.
+        let usual = [
+            "run",
+            "--install-id=prod",
+            "--namespace=roadstead-system",
+            "--identity=test",
+            "--leader-elect=false",
+            "--log=info,roadstead=debug",
+            "--allow-kubeconfig=local-addresses",
+            "--orphan-interval-seconds=1",
+            "--orphan-min-age-seconds=2",
+            &listen,
+        ];
+        let args: Vec<String> = usual.iter().chain(more).map(ToString::to_string).collect();
+        let kubeconfig = kubeconfig.display().to_string();
+        let process = Bound::start(Path::new(ROADSTEAD), &args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap();
+        Self { _process: process, port, log }
     }
 
     /// Its log so far.
@@ -54,12 +59,5 @@ impl Operator {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
     }
 }
