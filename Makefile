@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-servers test-e2e scenes-in-full bench bench-calibrate lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-others test-e2e scenes-in-full bench bench-calibrate lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,14 +24,15 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: lint test-unit tools ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
+test: tools ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
+	cargo fmt --all --check
 	@echo "building all tests, so that none waits for another's build"
 	cargo test --workspace --no-run
-	@echo "what waits and what computes side by side: the scenes on real clusters, and the tests on real API servers"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-servers test-e2e
+	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about twenty minutes)"
+	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
-test-servers: tools ## What needs real API servers and no root: the API, charts, trust, orphans, faults
-	@$(MAKE) --no-print-directory --jobs=1 test-api test-chart test-trust test-orphans test-faults
+test-others: tools ## All tests but the scenes on real clusters
+	@$(MAKE) --no-print-directory --jobs=1 lint test-unit test-api test-chart test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"

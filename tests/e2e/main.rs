@@ -30,6 +30,7 @@ mod trust_9;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -99,7 +100,10 @@ fn trials(stage: Option<&Arc<Stage>>) -> Vec<Trial> {
         let stage = stage.cloned();
         Trial::test(name, move || {
             let stage = stage.ok_or("there is no stage")?;
-            stage.clear().and_then(|()| scene(&stage)).map_err(|error| {
+            let start = Instant::now();
+            let result = stage.clear().and_then(|()| scene(&stage));
+            eprintln!("  {} s", start.elapsed().as_secs());
+            result.map_err(|error| {
                 stage.tell();
                 Failed::from(format!("{error:#}"))
             })

@@ -30,7 +30,6 @@ pub struct Cluster {
     tools: Tools,
     dir: PathBuf,
     run: PathBuf,
-    quick_eviction: bool,
 }
 
 impl Cluster {
@@ -43,14 +42,7 @@ impl Cluster {
             tools: tools.clone(),
             dir: root.join(name),
             run: PathBuf::from("/run/roadstead-ground").join(name),
-            quick_eviction: false,
         }
-    }
-
-    /// The same cluster, but pods leave a lost node after ten seconds instead of five minutes.
-    #[must_use]
-    pub fn with_quick_eviction(self) -> Self {
-        Self { quick_eviction: true, ..self }
     }
 
     /// The name of its node.
@@ -121,7 +113,6 @@ impl Cluster {
     /// When it does not answer in time.
     pub fn start_api(&self) -> anyhow::Result<()> {
         fs::write(self.dir.join("audit.yaml"), audit::WRITES)?;
-        let patience = if self.quick_eviction { 10 } else { 300 };
         self.start(
             "apiserver",
             "kube-apiserver",
@@ -139,8 +130,6 @@ impl Cluster {
                 &format!("--service-account-key-file={}", self.file("sa.pub")),
                 &format!("--service-account-signing-key-file={}", self.file("sa.key")),
                 "--kubelet-preferred-address-types=InternalIP",
-                &format!("--default-not-ready-toleration-seconds={patience}"),
-                &format!("--default-unreachable-toleration-seconds={patience}"),
                 &format!("--audit-policy-file={}", self.file("audit.yaml")),
                 &format!("--audit-log-path={}", self.file("audit.log")),
             ],

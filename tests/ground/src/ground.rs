@@ -59,8 +59,7 @@ impl Ground {
         let tools = Tools::locate()?;
         let root = root();
         let hub = Cluster::new("hub", 0, &tools, &root);
-        let member = |(index, name)| Cluster::new(name, index, &tools, &root).with_quick_eviction();
-        let members = (1..).zip(MEMBERS).map(member).collect();
+        let members = (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
         Ok(Self { hub, members, tools, _lock: lock })
     }
 
