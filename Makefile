@@ -32,7 +32,7 @@ test: tools ## All tests: lint, unit and property, on real API servers, on real 
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests but the scenes on real clusters
-	@$(MAKE) --no-print-directory --jobs=1 lint test-unit test-api test-chart test-trust test-orphans test-faults
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
