@@ -28,7 +28,7 @@ test: tools ## All tests: lint, unit and property, on real API servers, on real 
 	cargo fmt --all --check
 	@echo "building all tests, so that none waits for another's build"
 	cargo test --workspace --no-run
-	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about twenty minutes)"
+	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about twenty-five minutes)"
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests but the scenes on real clusters
@@ -83,7 +83,7 @@ test-orphans: tools ## The sweep for orphans, by the operator as a process on re
 	cargo test --test orphans
 
 test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
-	@echo "end to end: a hub and three members on this machine (about a quarter of an hour)"
+	@echo "end to end: a hub and three members on this machine (about twenty-five minutes)"
 	cargo test --test e2e
 
 scenes-in-full: tools ## The longest scenes in full: fifty kills, a hub that is away for two minutes

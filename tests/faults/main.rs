@@ -53,13 +53,12 @@ fn sequences(rig: &Rig) -> anyhow::Result<()> {
     sequences::every_step_is_told_and_going_back_heals(rig, (!all).then(seed))
 }
 
-/// The seed that was asked for, else one of this moment.
+/// The seed of the sample, unless another is asked for: the same for everybody, so that a failure is a change's.
+const SEED: u64 = 1_795_846_671;
+
+/// The seed that was asked for, else [`SEED`].
 fn seed() -> u64 {
-    let given = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok());
-    given.unwrap_or_else(|| {
-        let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        elapsed.as_secs()
-    })
+    std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
 fn main() -> ExitCode {
