@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
+pub use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -197,20 +198,6 @@ impl Rig {
         // Without a garbage collector the Secrets of endpoints stay.
         self.kubectl(&["delete", "secrets", "--all", "-n", TEAM])?;
         Ok(())
-    }
-}
-
-/// Waits until `check` gives something.
-pub fn wait<T>(what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let start = Instant::now();
-    loop {
-        match check() {
-            Ok(value) => return Ok(value),
-            Err(error) if start.elapsed() > limit => {
-                return Err(error.context(format!("not after {} s: {what}", limit.as_secs())));
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(100)),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -12,6 +12,7 @@ use crate::command::finish;
 use crate::images::Image;
 use crate::packages;
 use crate::tools::{Lock, Tools};
+use crate::wait::wait;
 
 /// The operator's namespace on the hub.
 pub const SYSTEM: &str = "roadstead-system";
@@ -271,18 +272,9 @@ impl Ground {
     /// Waits until `check` gives something.
     ///
     /// # Errors
-    /// When `limit` is over; the error holds the last thing that `check` complained of.
+    /// As [`wait`].
     pub fn wait<T>(&self, what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let start = Instant::now();
-        loop {
-            match check() {
-                Ok(value) => return Ok(value),
-                Err(error) if start.elapsed() > limit => {
-                    return Err(error.context(format!("not after {} s: {what}", limit.as_secs())));
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(200)),
-            }
-        }
+        wait(what, limit, check)
     }
 }
 

@@ -18,3 +18,4 @@ pub mod network;
 pub mod packages;
 pub mod process;
 pub mod tools;
+pub mod wait;
