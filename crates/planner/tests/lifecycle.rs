@@ -555,6 +555,16 @@ fn scaled_to_zero_keeps_place_and_holds_nothing() {
 }
 
 #[test]
+fn scaled_to_zero_it_stays_only_where_it_may_be() {
+    let mut fleet = serving();
+    let plan = settle(&mut fleet, &Deployment { replicas: 0, ..eu_only() }, NOW);
+    assert_eq!((plan.decision, deleted(&plan, US)), (Decision::ScaledToZero, Some(Removal::PolicyViolated)));
+    let plan = settle(&mut fleet, &Deployment { replicas: 0, ..eu_only() }, NOW);
+    assert_eq!((plan.decision, plan.actions.len()), (Decision::ScaledToZero, 0));
+    assert_eq!(placed_on(&settle(&mut fleet, &eu_only(), NOW)), Some("gke-eu"));
+}
+
+#[test]
 fn suspended_means_nothing_is_decided() {
     let mut fleet = serving();
     let plan = settle(&mut fleet, &Deployment { suspended: true, replicas: 9, ..eu_only() }, NOW);

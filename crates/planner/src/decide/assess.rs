@@ -83,6 +83,11 @@ impl Assessment {
         if self.has(Problem::OverBudget) { Some(Decision::OverBudget) } else { self.lacking }
     }
 
+    /// Whether a rule forbids its place.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.has(Problem::Forbidden)
+    }
+
     /// Whether it cannot have there what the spec wants, so that another place is better if there is one.
     pub(super) const fn lacks_room(&self) -> bool {
         self.lacking.is_some()

@@ -13,12 +13,23 @@ use crate::money::MicroDollars;
 use crate::plan::{Decision, Keep, PodFields, Removal, Wait};
 use crate::report::Chosen;
 
-/// Keeps the endpoint of a deployment that is scaled to zero, with nothing in it. Its place, key and URL stay.
+/// Keeps the endpoint of a deployment that is scaled to zero, with nothing in it: its place, key and URL stay. Where a
+/// rule forbids it, it goes: scaled up, the deployment could not stay there anyway.
 pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
     if let Some(successor) = draft.cast.successor {
         draft.delete(successor, Removal::MoveAbandoned, None);
     }
-    let pods = assess(&draft.question, main).keep.pods;
+    let assessment = assess(&draft.question, main);
+    if assessment.is_forbidden() {
+        draft.delete(main, Removal::PolicyViolated, None);
+        return Outcome {
+            decision: Decision::ScaledToZero,
+            message: format!("no replicas are wanted, and {} may not stay on {}", main.name, main.target),
+            chosen: None,
+            candidates: None,
+        };
+    }
+    let pods = assessment.keep.pods;
     let hourly_cost = draft.cost_of(main, 0);
     let keep = Keep { endpoint: main.name.clone(), replicas: 0, pods, hourly_cost, findings: Vec::new() };
     draft.keep(keep);
