@@ -23,8 +23,8 @@ const CONTAINER: &str = "engine";
 const LINGER_SECONDS: i32 = 15;
 /// What an engine needs to end once its last request is answered.
 const TEARDOWN_SECONDS: i32 = 15;
-/// How often the start-up probe asks.
-const STARTUP_PERIOD_SECONDS: i32 = 5;
+/// How often the start-up probe asks: a failover waits for the answer.
+const STARTUP_PERIOD_SECONDS: i32 = 2;
 
 /// The template of the endpoint's pods.
 #[must_use]
