@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-others test-e2e scenes-in-full bench bench-calibrate lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-calibrate lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## End the demo's clusters; leaves nothing
 	$(GROUND) down
 
-test: tools ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
+test: tools canary ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
 	cargo fmt --all --check
 	@echo "building all tests, so that none waits for another's build"
 	cargo test --workspace --no-run
@@ -82,12 +82,17 @@ test-orphans: tools ## The sweep for orphans, by the operator as a process on re
 	@echo "orphans: what is reported, what is deleted, and what never is (about three minutes)"
 	cargo test --test orphans
 
-test-e2e: tools ## The scenes on real clusters (needs root and Debian packages, which it installs)
+canary: build
+	@echo "building the operator once more, with another pod template, for the scene that upgrades to it"
+	cargo build --workspace --features roadstead/render-canary --bin roadstead-canary
+
+test-e2e: tools canary ## The scenes on real clusters (needs root and Debian packages, which it installs)
 	@echo "end to end: a hub and three members on this machine (about twenty-five minutes)"
 	cargo test --test e2e
 
-scenes-in-full: tools ## The longest scenes in full: fifty kills, a hub that is away for two minutes
+scenes-in-full: tools canary ## The longest scenes in full: fifty kills, leaders frozen at two moments, a hub that is away for two minutes
 	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_1
+	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_3
 	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_7
 
 bench: ## Benchmarks against their committed ranges: counts gate, times inform (needs valgrind)

@@ -6,6 +6,8 @@ pub mod run;
 pub mod simulated_cloud;
 pub mod validate;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Places model-serving workloads across clouds by price, region and rules.
@@ -30,6 +32,26 @@ pub enum Command {
     SimulatedCloud(simulated_cloud::SimulatedCloudArgs),
     /// List what runs at targets although nobody on the hub answers for it, and what it costs.
     Orphans(orphans::OrphansArgs),
+}
+
+/// The program: does what the command line asks for, and tells on standard error why it could not.
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => block_on(run::run(args)),
+        Command::SimulatedCloud(args) => block_on(simulated_cloud::run(args)),
+        Command::Crd(args) => crd::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Orphans(args) => block_on(orphans::run(args)),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 /// How a result is written.

@@ -1,11 +1,7 @@
-//! Install, upgrade with other values and with another build, uninstall: no served pod restarts.
+//! Install, upgrade with other values and with another build (`make canary`), uninstall: no served pod restarts.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use anyhow::ensure;
-use roadstead_ground::command::finish;
-use roadstead_ground::ground::{SYSTEM, repository};
+use anyhow::{Context, ensure};
+use roadstead_ground::ground::{SYSTEM, binary};
 use serde_json::json;
 
 use super::stage::{Stage, deployment, pods};
@@ -17,7 +13,7 @@ pub fn upgrades_restart_nothing(stage: &Stage) -> anyhow::Result<()> {
     let before = pods(east)?;
 
     stage.ground.install(&["log.level=debug", "concurrency=8"])?;
-    stage.ground.load_operator("canary", &canary()?)?;
+    stage.ground.load_operator("canary", &binary("roadstead-canary").context("run `make canary`")?)?;
     stage.ground.install(&["image.tag=canary"])?;
     stage.ready("llama")?;
     // The other build does render another template: one that is new with it shows that.
@@ -41,21 +37,4 @@ pub fn upgrades_restart_nothing(stage: &Stage) -> anyhow::Result<()> {
     let last = pods(east)?;
     ensure!(before.lines().all(|pod| last.contains(pod)), "a pod restarted:\n{before}\n{last}");
     Ok(())
-}
-
-/// This source with a feature that changes the rendered template.
-fn canary() -> anyhow::Result<PathBuf> {
-    let target = repository().join("target/canary");
-    finish(
-        Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "roadstead", "--bin", "roadstead", "--features", "render-canary"])
-            .arg("--target-dir")
-            .arg(&target)
-            .current_dir(repository()),
-    )?;
-    let name = "debug/roadstead";
-    let found = std::fs::read_dir(&target)?.flatten().map(|entry| entry.path().join(name)).find(|path| path.is_file());
-    found
-        .or_else(|| Some(target.join(name)).filter(|path| path.is_file()))
-        .ok_or_else(|| anyhow::anyhow!("the other build is not in {}", target.display()))
 }
