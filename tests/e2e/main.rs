@@ -64,7 +64,7 @@ const SCENES: [(&str, Scene); 33] = [
     ("trust_4_a_kubeconfig_runs_nothing", trust_4::nothing_is_executed),
     ("trust_5_a_forbidden_target_is_not_told", trust_5::forbidden_target),
     ("trust_5_a_secret_that_is_not_there_is_named", trust_5::secret_that_is_not_there),
-    ("trust_6_a_lost_node_is_told_and_comes_back", trust_6::node_dies),
+    ("trust_6_a_lost_node_is_told_and_made_up_for", trust_6::node_dies),
     ("trust_7_the_hub_is_away_and_nobody_notices", trust_7::hub_is_away),
     ("trust_8_what_is_done_by_hand_on_the_hub_is_put_right", trust_8::on_the_hub),
     ("trust_8_what_is_done_by_hand_on_a_member_is_put_right", trust_8::on_the_member),

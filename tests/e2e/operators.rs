@@ -20,8 +20,8 @@ pub fn containers(stage: &Stage) -> anyhow::Result<Vec<Container>> {
 
 /// The pod that leads, by the lease.
 pub fn leader(stage: &Stage) -> anyhow::Result<String> {
-    let holder = ["get", "lease", "roadstead", "-n", SYSTEM, "-o", "jsonpath={.spec.holderIdentity}"];
-    stage.ground.hub.kubectl(&holder)
+    let lease = stage.ground.hub.get("lease", SYSTEM, "roadstead")?;
+    Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
 }
 
 /// The leader's container.

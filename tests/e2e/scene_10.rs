@@ -40,9 +40,9 @@ pub fn what_was_ready_stays(stage: &Stage) -> anyhow::Result<()> {
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;
     // Its node is lost to it: the pod is evicted, and no other has room.
-    east.kubectl(&["cordon", &east.node()])?;
+    east.kubectl(&["cordon", &east.node().name])?;
     let result = lost(stage);
-    east.kubectl(&["uncordon", &east.node()])?;
+    east.kubectl(&["uncordon", &east.node().name])?;
     result?;
     stage.ready("llama")?;
     ensure!(on_member(stage.ground.member("west")?)?.is_empty(), "it was doubled");

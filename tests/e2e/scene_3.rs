@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use roadstead_ground::ground::GPU;
 use serde_json::json;
 
-use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member, placed_on};
+use super::stage::{EVERYTHING, SOON, Stage, TEAM, condition, deployment, on_member, placed_on};
 
 pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
@@ -14,10 +14,8 @@ pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
 
     stage.edit("llama", &json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}))?;
     stage.until("the replacement answers while the old endpoint is still there", SOON, || {
-        let endpoints: serde_json::Value =
-            serde_json::from_str(&stage.ground.hub.kubectl(&["get", "iep", "-n", TEAM, "-o", "json"])?)?;
-        let items = endpoints["items"].as_array().context("no list")?;
-        let new = items.iter().find(|one| one["spec"]["target"] == "west").context("no replacement yet")?;
+        let endpoints = stage.ground.hub.list("iep", TEAM)?;
+        let new = endpoints.iter().find(|one| one["spec"]["target"] == "west").context("no replacement yet")?;
         let old = on_member(east)?;
         // At no time may both be missing: either the old one is there, or the new one is ready.
         let new_ready = condition(new, "Ready")["status"] == "True";
@@ -33,35 +31,21 @@ pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
         Ok(())
     })?;
     ensure!(placed_on(&stage.ready("llama")?) == "west");
-    let left = east.kubectl(&["get", "svc,pdb,secret,rs,pods", "-n", "roadstead", "-o", "name"])?;
-    ensure!(left.is_empty(), "left on east: {left}");
+    let left = east.names(&EVERYTHING, "roadstead")?;
+    ensure!(left.is_empty(), "left on east: {left:?}");
     ensure!(stage.ask("llama")?.status == 200);
     Ok(())
 }
 
 pub fn edits_update_in_place(stage: &Stage) -> anyhow::Result<()> {
+    stage.only_accelerators("east", 1)?;
     stage.apply(&deployment("llama", &json!({})))?;
     let before = stage.ready("llama")?;
+    ensure!(placed_on(&before) == "east");
     let east = stage.ground.member("east")?;
     let endpoint = before["status"]["placements"][0]["endpoint"].clone();
 
-    stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=4096"]}}}))?;
-    let after = stage.ready("llama")?;
-    ensure!(after["status"]["placements"][0]["endpoint"] == endpoint, "it was replaced instead");
-    let args = east.kubectl(&[
-        "get",
-        "deploy",
-        "-n",
-        "roadstead",
-        "-o",
-        "jsonpath={.items[0].spec.template.spec.containers[0].args}",
-    ])?;
-    ensure!(args.contains("--max-model-len=4096"), "{args}");
-    ensure!(stage.ask("llama")?.status == 200);
-
     // The only accelerator is its own: it restarts in place, and says so.
-    east.set_accelerators(GPU, 1)?;
-    stage.capacity_is_seen("east", &[0])?;
     stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=8192"], "env": [{"name": "ENGINE_STARTUP_SECONDS", "value": "3"}]}}}))?;
     stage.until("it says that it restarts in place", SOON, || {
         let ready = condition(&stage.deployment("llama")?, "Ready");
@@ -69,6 +53,15 @@ pub fn edits_update_in_place(stage: &Stage) -> anyhow::Result<()> {
         Ok(())
     })?;
     stage.ready("llama")?;
+    ensure!(stage.ask("llama")?.status == 200);
+
+    east.set_accelerators(GPU, 8)?;
+    stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=4096"]}}}))?;
+    let after = stage.ready("llama")?;
+    ensure!(after["status"]["placements"][0]["endpoint"] == endpoint, "it was replaced instead");
+    let deployments = east.list("deploy", "roadstead")?;
+    let args = &deployments.first().context("no Deployment")?["spec"]["template"]["spec"]["containers"][0]["args"];
+    ensure!(args.to_string().contains("--max-model-len=4096"), "{args}");
     ensure!(stage.ask("llama")?.status == 200);
     Ok(())
 }

@@ -3,12 +3,12 @@
 use anyhow::{Context, ensure};
 use serde_json::json;
 
-use super::stage::{SOON, Stage, TEAM, deployment, tells};
+use super::stage::{EVERYTHING, SOON, Stage, TEAM, deployment, tells};
 
 fn gone(stage: &Stage, name: &str) -> anyhow::Result<()> {
     stage.until(&format!("{name} is gone"), SOON, || {
-        let left = stage.ground.hub.kubectl(&["get", "mdep,iep,secret", "-n", TEAM, "-o", "name"])?;
-        ensure!(left.is_empty(), "left on the hub: {left}");
+        let left = stage.ground.hub.names(&["mdep", "iep", "secret"], TEAM)?;
+        ensure!(left.is_empty(), "left on the hub: {left:?}");
         Ok(())
     })
 }
@@ -21,11 +21,11 @@ pub fn deletion_removes_everything(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({"model": {"credentialsSecretRef": {"name": "hf-token"}}})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;
-    let secrets = east.kubectl(&["get", "secrets", "-n", "roadstead", "-o", "name"])?;
-    ensure!(secrets.lines().count() == 2, "the key and the copy: {secrets}");
+    let secrets = east.names(&["secret"], "roadstead")?;
+    ensure!(secrets.len() == 2, "the key and the copy: {secrets:?}");
     stage.ground.hub.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"])?;
-    let left = east.kubectl(&["get", "deploy,svc,pdb,secret,rs,pods", "-n", "roadstead", "-o", "name"])?;
-    ensure!(left.is_empty(), "left on the member: {left}");
+    let left = east.names(&EVERYTHING, "roadstead")?;
+    ensure!(left.is_empty(), "left on the member: {left:?}");
     stage.ground.hub.kubectl(&["delete", "secret", "hf-token", "-n", TEAM])?;
     gone(stage, "llama")
 }
@@ -40,8 +40,8 @@ pub fn deletion_waits(stage: &Stage) -> anyhow::Result<()> {
     result?;
     gone(stage, "llama")?;
     stage.until("nothing is left on the member", SOON, || {
-        let left = east.kubectl(&["get", "deploy,svc,pdb,secret,rs,pods", "-n", "roadstead", "-o", "name"])?;
-        ensure!(left.is_empty(), "{left}");
+        let left = east.names(&EVERYTHING, "roadstead")?;
+        ensure!(left.is_empty(), "{left:?}");
         Ok(())
     })
 }

@@ -16,9 +16,9 @@ pub fn its_address_is_used(stage: &Stage) -> anyhow::Result<()> {
     let change = json!({"spec": {"kubernetes": {"expose": expose}}}).to_string();
     stage.ground.hub.kubectl(&["patch", "servingtarget", "east", "--type=merge", "-p", &change])?;
     stage.until("the Service is a load balancer, for the given sources alone", SOON, || {
-        let format = "jsonpath={.spec.type} {.spec.loadBalancerSourceRanges}";
-        let shown = east.kubectl(&["get", "svc", &endpoint, "-n", "roadstead", "-o", format])?;
-        ensure!(shown == "LoadBalancer [\"198.18.0.0/15\"]", "{shown}");
+        let spec = east.get("svc", "roadstead", &endpoint)?["spec"].clone();
+        let sources = &spec["loadBalancerSourceRanges"];
+        ensure!(spec["type"] == "LoadBalancer" && *sources == json!(["198.18.0.0/15"]), "{spec}");
         Ok(())
     })?;
     stage.until("it waits for an address", SOON, || {

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 /// The namespace of the scenes' deployments.
 pub const TEAM: &str = "team";
+/// The kinds of all that an endpoint has on a member.
+pub const EVERYTHING: [&str; 6] = ["deploy", "svc", "pdb", "secret", "rs", "pod"];
 /// Generous: on a busy machine everything takes its time.
 pub const SOON: Duration = Duration::from_mins(1);
 
@@ -40,12 +42,12 @@ impl Stage {
         let hub = &self.ground.hub;
         hub.kubectl(&["delete", "mdep", "--all", "-A", "--wait=true", "--timeout=90s"])?;
         hub.kubectl(&["delete", "servingtargets", "--all", "--wait=true", "--timeout=60s"])?;
-        for (member, name) in self.ground.members.iter().zip(["east", "west", "north"]) {
+        for member in &self.ground.members {
             member.set_accelerators(GPU, 8)?;
-            let left = member.kubectl(&["get", "deploy,pdb,svc,secret", "-n", "roadstead", "-o", "name"])?;
-            ensure!(left.is_empty(), "something is left on {name}: {left}");
-            self.ground.put_kubeconfig(name, &self.ground.member_kubeconfig(name, "24h")?)?;
+            let left = member.names(&["deploy", "pdb", "svc", "secret"], "roadstead")?;
+            ensure!(left.is_empty(), "something is left on {}: {left:?}", member.name);
         }
+        self.ground.connect()?;
         self.team()?;
         self.targets()?;
         for name in ["east", "west", "north"] {
@@ -77,17 +79,6 @@ impl Stage {
         self.ground.member(name)?.set_accelerators(GPU, count)?;
         self.targets()?;
         self.condition("servingtarget", "", name, "Ready", "True", SOON).map(drop)
-    }
-
-    /// Waits until the target's status shows nodes with these numbers of free accelerators; it is written once a minute.
-    pub fn capacity_is_seen(&self, name: &str, free: &[u64]) -> anyhow::Result<()> {
-        self.until(&format!("{name} shows {free:?} free"), Duration::from_secs(90), || {
-            let target = self.ground.get("servingtarget", "", name)?;
-            let nodes = target["status"]["capacity"][0]["nodes"].as_array().cloned().unwrap_or_default();
-            let shown: Vec<u64> = nodes.iter().filter_map(|node| node["free"].as_u64()).collect();
-            ensure!(shown == free, "{shown:?}");
-            Ok(())
-        })
     }
 
     fn target(&self, name: &str, cloud: &str, region: &str, price: &str) -> anyhow::Result<()> {
@@ -191,15 +182,18 @@ impl Stage {
 
 /// The names of the endpoints' Deployments on a member.
 pub fn on_member(member: &Cluster) -> anyhow::Result<Vec<String>> {
-    let list = member.kubectl(&["get", "deploy", "-n", "roadstead", "-o", "name"])?;
-    Ok(list.lines().map(ToOwned::to_owned).collect())
+    member.names(&["deploy"], "roadstead")
 }
 
 /// The pods of all endpoints on a member, each with its restarts: changes when any pod is made anew or restarts.
 pub fn pods(member: &Cluster) -> anyhow::Result<String> {
-    let columns =
-        "custom-columns=NAME:.metadata.name,UID:.metadata.uid,RESTARTS:.status.containerStatuses[*].restartCount";
-    member.kubectl(&["get", "pods", "-n", "roadstead", "--no-headers", "-o", columns])
+    let pods = member.list("pod", "roadstead")?;
+    let line = |pod: &Value| {
+        let restarts = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+        let restarts: Vec<_> = restarts.map(|container| container["restartCount"].to_string()).collect();
+        format!("{} {} {}", pod["metadata"]["name"], pod["metadata"]["uid"], restarts.join(","))
+    };
+    Ok(pods.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// A deployment of the team: one replica on one accelerator, quick to go.
@@ -212,7 +206,7 @@ pub fn deployment(name: &str, spec: &Value) -> Value {
             "serving": {
                 "engine": "vllm", "image": "localhost/roadstead-engine:v1",
                 "shapes": [{"name": "one", "accelerator": {"type": "H100", "count": 1}}],
-                "drainTimeoutSeconds": 2,
+                "drainTimeoutSeconds": 1,
             },
         },
     });

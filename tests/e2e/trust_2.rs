@@ -13,15 +13,8 @@ fn first_name(target: &str) -> String {
 }
 
 fn version(member: &Cluster, kind: &str, name: &str) -> anyhow::Result<String> {
-    member.kubectl(&[
-        "get",
-        kind,
-        name,
-        "-n",
-        "roadstead",
-        "-o",
-        "jsonpath={.metadata.uid} {.metadata.resourceVersion}",
-    ])
+    let metadata = &member.get(kind, "roadstead", name)?["metadata"];
+    Ok(format!("{} {}", metadata["uid"], metadata["resourceVersion"]))
 }
 
 pub fn goes_elsewhere(stage: &Stage) -> anyhow::Result<()> {

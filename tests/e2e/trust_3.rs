@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use roadstead_ground::ground::SYSTEM;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::operators::{self, Marks, told};
-use super::stage::{SOON, Stage, TEAM, deployment, on_member};
+use super::stage::{SOON, Stage, TEAM, deployment, in_full, on_member};
 
 /// A lease is left alone for 15 s after its last sign of life and looked at every 2 s; the rest is for a busy machine.
 const TAKE_OVER: Duration = Duration::from_secs(25);
+/// Milliseconds from the creation of a deployment to the freeze; the short form has the first alone.
+const FROZEN_AFTER: [u64; 2] = [40, 400];
 /// What is under way in a frozen leader: it works on one deployment and its endpoint here.
 const MOST_IN_FLIGHT: usize = 2;
 
@@ -32,17 +34,12 @@ fn two_operators(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// Each deployment is there once, and as often as it should be on the members.
-fn once(stage: &Stage, names: &[&str]) -> anyhow::Result<()> {
-    let hub = &stage.ground.hub;
-    let endpoints: Value = serde_json::from_str(&hub.kubectl(&["get", "iep", "-n", TEAM, "-o", "json"])?)?;
-    let mut owners: Vec<&str> = endpoints["items"]
-        .as_array()
-        .context("no list")?
-        .iter()
-        .filter_map(|one| one["spec"]["deploymentRef"]["name"].as_str())
-        .collect();
+fn once(stage: &Stage, names: &[impl AsRef<str>]) -> anyhow::Result<()> {
+    let endpoints = stage.ground.hub.list("iep", TEAM)?;
+    let mut owners: Vec<&str> =
+        endpoints.iter().filter_map(|one| one["spec"]["deploymentRef"]["name"].as_str()).collect();
     owners.sort_unstable();
-    ensure!(owners == names, "endpoints of {owners:?}");
+    ensure!(owners.iter().copied().eq(names.iter().map(AsRef::as_ref)), "endpoints of {owners:?}");
     let made: Vec<String> = stage.ground.members.iter().map(on_member).collect::<anyhow::Result<Vec<_>>>()?.concat();
     ensure!(made.len() == names.len(), "on the members: {made:?}");
     Ok(())
@@ -81,14 +78,15 @@ pub fn frozen(stage: &Stage) -> anyhow::Result<()> {
     two_operators(stage)?;
     stage.apply(&deployment("steady", &json!({})))?;
     stage.ready("steady")?;
-    // Frozen at the creation, and at an edit that replaces, each at another moment of it.
-    for (round, delay) in [40, 400].into_iter().enumerate() {
+    // Frozen at different moments of a creation.
+    let moments = if in_full() { &FROZEN_AFTER[..] } else { &FROZEN_AFTER[..1] };
+    for (round, delay) in moments.iter().enumerate() {
         two_operators(stage)?;
         let leader = operators::leading(stage)?;
         let name = format!("round-{round}");
         let marks = Marks::now(stage);
         stage.apply(&deployment(&name, &json!({})))?;
-        std::thread::sleep(Duration::from_millis(delay));
+        std::thread::sleep(Duration::from_millis(*delay));
         leader.freeze()?;
         let start = Instant::now();
         let result = taken_over(stage, &leader.pod, &name, start);
@@ -109,7 +107,8 @@ pub fn frozen(stage: &Stage) -> anyhow::Result<()> {
         nothing_twice(stage, &marks)?;
     }
     stage.ready("steady")?;
-    once(stage, &["round-0", "round-1", "steady"])
+    let rounds = (0..moments.len()).map(|round| format!("round-{round}"));
+    once(stage, &rounds.chain(["steady".to_owned()]).collect::<Vec<_>>())
 }
 
 fn taken_over(stage: &Stage, frozen: &str, name: &str, start: Instant) -> anyhow::Result<()> {

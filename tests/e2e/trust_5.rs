@@ -1,24 +1,24 @@
 //! Tenants: a target that the namespace may not use, and Secrets that are not there. Clear conditions, nothing leaks.
 
 use anyhow::ensure;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member, tells};
 
 /// What a tenant of the namespace is told: the statuses of its objects, and the events about them.
 fn told(stage: &Stage) -> anyhow::Result<String> {
-    let objects: Value =
-        serde_json::from_str(&stage.ground.hub.kubectl(&["get", "mdep,iep", "-n", TEAM, "-o", "json"])?)?;
-    let statuses = objects["items"].as_array().into_iter().flatten().map(|object| object["status"].to_string());
-    let events = stage.ground.hub.kubectl(&["get", "events.events.k8s.io", "-n", TEAM, "-o", "jsonpath={..note}"])?;
-    Ok(statuses.chain([events]).collect::<Vec<_>>().join("\n"))
+    let hub = &stage.ground.hub;
+    let objects = [hub.list("mdep", TEAM)?, hub.list("iep", TEAM)?].concat();
+    let statuses = objects.iter().map(|object| object["status"].to_string());
+    let events = hub.list("event", TEAM)?;
+    Ok(statuses.chain(events.iter().map(|event| event["note"].to_string())).collect::<Vec<_>>().join("\n"))
 }
 
 fn nothing_on_members(stage: &Stage) -> anyhow::Result<()> {
     for member in &stage.ground.members {
         ensure!(on_member(member)?.is_empty(), "something was made on {}", member.name);
-        let secrets = member.kubectl(&["get", "secrets", "-n", "roadstead", "-o", "name"])?;
-        ensure!(secrets.is_empty(), "on {}: {secrets}", member.name);
+        let secrets = member.names(&["secret"], "roadstead")?;
+        ensure!(secrets.is_empty(), "on {}: {secrets:?}", member.name);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::operators::{Marks, told};
 use super::stage::{SOON, Stage, TEAM, deployment, in_full, pods};
 
 /// In full, and in the short form: longer than a lease in any case.
-const OUTAGE: [Duration; 2] = [Duration::from_mins(2), Duration::from_secs(30)];
+const OUTAGE: [Duration; 2] = [Duration::from_mins(2), Duration::from_secs(20)];
 /// From the hub's first answer to a leader.
 const BACK: Duration = Duration::from_secs(30);
 /// What a return may cost on three members and two deployments, where nothing has changed: nothing, but for free
@@ -87,7 +87,7 @@ pub fn hub_is_away(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("newer", &json!({})))?;
     stage.ready("newer")?;
     eprintln!("  a new deployment is ready after {:.1} s", start.elapsed().as_secs_f64());
-    std::thread::sleep(Duration::from_secs(10));
+    std::thread::sleep(Duration::from_secs(6));
     let writes = marks.writes(stage)?;
     let of_others: Vec<_> = writes.into_iter().filter(|write| !write.object.contains("newer")).collect();
     eprintln!("  writes for what was there before: {}\n{}", of_others.len(), told(&of_others));

@@ -17,10 +17,9 @@ const MOST_WRITES: usize = 40;
 
 /// The one endpoint of the team.
 fn endpoint(stage: &Stage) -> anyhow::Result<Value> {
-    let list: Value = serde_json::from_str(&stage.ground.hub.kubectl(&["get", "iep", "-n", TEAM, "-o", "json"])?)?;
-    let items = list["items"].as_array().context("no list")?;
+    let mut items = stage.ground.hub.list("iep", TEAM)?;
     ensure!(items.len() == 1, "{} endpoints", items.len());
-    items.first().cloned().context("no endpoint")
+    items.pop().context("no endpoint")
 }
 
 fn name_of(object: &Value) -> anyhow::Result<String> {
@@ -159,15 +158,15 @@ pub fn on_the_member(stage: &Stage) -> anyhow::Result<()> {
         "an edited Deployment is put right",
         || deploy(&edited),
         || {
-            let format = "jsonpath={.spec.replicas} {.spec.template.spec.containers[*].image}";
-            let shown = east.kubectl(&["get", "deploy", &name, "-n", "roadstead", "-o", format])?;
-            ensure!(shown == "1 localhost/roadstead-engine:v1", "{shown}");
+            let spec = east.get("deploy", "roadstead", &name)?["spec"].clone();
+            let image = &spec["template"]["spec"]["containers"][0]["image"];
+            ensure!(spec["replicas"] == 1 && *image == "localhost/roadstead-engine:v1", "{spec}");
             serves(stage)
         },
     )?;
     // Deployments are watched; the rest is looked at every half minute.
     let key = format!("{name}-key");
-    for objects in [&[("deploy", &name)][..], &[("svc", &name), ("pdb", &name)], &[("secret", &key)]] {
+    for objects in [&[("deploy", &name)][..], &[("svc", &name), ("pdb", &name), ("secret", &key)]] {
         let before = uids(east, objects)?;
         mishap(
             stage,
@@ -186,7 +185,7 @@ pub fn on_the_member(stage: &Stage) -> anyhow::Result<()> {
         )?;
     }
     let disowned = json!({"metadata": {"labels": {"roadstead.dev/install-id": null}}});
-    let labels = east.kubectl(&["get", "deploy", &name, "-n", "roadstead", "-o", "jsonpath={.metadata.labels}"])?;
+    let labels = east.get("deploy", "roadstead", &name)?["metadata"]["labels"].clone();
     mishap(
         stage,
         "a Deployment without our labels is reported",
@@ -197,19 +196,21 @@ pub fn on_the_member(stage: &Stage) -> anyhow::Result<()> {
             Ok(())
         },
     )?;
-    let owned = json!({"metadata": {"labels": serde_json::from_str::<Value>(&labels)?}});
+    let owned = json!({"metadata": {"labels": labels}});
     mishap(stage, "with its labels it is ours again", || deploy(&owned), || serves(stage))?;
     quiet(stage)
 }
 
 fn engine_container(member: &Cluster, deployment: &str) -> anyhow::Result<String> {
-    let format = "jsonpath={.spec.template.spec.containers[0].name}";
-    member.kubectl(&["get", "deploy", deployment, "-n", "roadstead", "-o", format])
+    let object = member.get("deploy", "roadstead", deployment)?;
+    let name = object["spec"]["template"]["spec"]["containers"][0]["name"].as_str();
+    name.map(ToOwned::to_owned).context("no container")
 }
 
 fn uids(member: &Cluster, objects: &[(&str, &String)]) -> anyhow::Result<Vec<String>> {
     let uid = |(kind, name): &(&str, &String)| {
-        member.kubectl(&["get", kind, name, "-n", "roadstead", "-o", "jsonpath={.metadata.uid}"])
+        let uid = member.get(kind, "roadstead", name)?["metadata"]["uid"].as_str().map(ToOwned::to_owned);
+        uid.context("no UID")
     };
     objects.iter().map(uid).collect()
 }

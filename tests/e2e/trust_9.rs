@@ -15,8 +15,8 @@ pub fn target_in_use(stage: &Stage) -> anyhow::Result<()> {
     let before = pods(east)?;
     let hub = &stage.ground.hub;
     hub.kubectl(&["delete", "servingtarget", "east", "--wait=false"])?;
-    let endpoints = hub.kubectl(&["get", "iep", "-n", TEAM, "-o", "jsonpath={.items[*].metadata.name}"])?;
-    let names: Vec<String> = endpoints.split(' ').map(|name| format!("{TEAM}/{name}")).collect();
+    let endpoints = hub.names(&["iep"], TEAM)?;
+    let names: Vec<String> = endpoints.iter().map(|name| name.replace("iep", TEAM)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     stage.until("it waits and names its endpoints", SOON, || {
         let ready = condition(&stage.ground.get("servingtarget", "", "east")?, "Ready");

@@ -1,4 +1,4 @@
-//! One real cluster of one node, in a network namespace of its own.
+//! One real cluster in a network namespace of its own: a control plane, one node, and another where a test wants it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,23 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
 use crate::audit::{self, Mark, Write};
 use crate::command::{feed, finish, run};
-use crate::network::{Network, sweep_pod_namespaces};
+use crate::network::{NODES, Network, sweep_pod_namespaces};
+use crate::node::{Node, Places};
+use crate::objects;
 use crate::process::Process;
 use crate::tools::Tools;
 
-/// In the order in which they are ended.
-const PARTS: [&str; 7] = ["kubelet", "proxy", "controller-manager", "scheduler", "apiserver", "containerd", "etcd"];
+/// The parts that are not of a node, in the order in which they are ended.
+const PARTS: [&str; 5] = ["proxy", "controller-manager", "scheduler", "apiserver", "etcd"];
 /// The token of the administrator; nothing outside this machine's namespaces reaches these API servers.
 const TOKEN: &str = "ground-administrator";
 
-/// As a kubelet has it by itself.
-const LONGEST_RESTART_BACKOFF: Duration = Duration::from_mins(5);
+/// How long pods stay bound to a node that is lost (seconds); five minutes unless it is said.
+const LOST_NODE_SECONDS: u32 = 5;
 
 /// A cluster, running or not.
 #[derive(Debug, Clone)]
@@ -45,10 +48,27 @@ impl Cluster {
         }
     }
 
-    /// The name of its node.
+    /// Its node.
     #[must_use]
-    pub fn node(&self) -> String {
-        format!("{}-node", self.name)
+    pub fn node(&self) -> Node {
+        self.nth_node(0)
+    }
+
+    /// The node that a test may add, with [`Node::up`].
+    #[must_use]
+    pub fn second_node(&self) -> Node {
+        self.nth_node(1)
+    }
+
+    fn nth_node(&self, index: u8) -> Node {
+        let places = Places {
+            kubelet: &self.tools.path("kubelet"),
+            kubeconfig: &self.kubeconfig(),
+            dir: &self.dir,
+            run: &self.run,
+            cni: &self.dir.join("cni"),
+        };
+        Node::new(&self.network, index, &places)
     }
 
     /// Its network.
@@ -73,7 +93,9 @@ impl Cluster {
         fs::create_dir_all(&self.run)?;
         self.network.up()?;
         self.control_plane()?;
-        self.node_parts(images)?;
+        fs::write(self.dir.join("cni/10.conflist"), self.cni_config())?;
+        self.node().up(images)?;
+        self.start_proxy()?;
         self.wait("the node is ready", Duration::from_mins(1), || {
             Ok(self.kubectl(&["get", "nodes"])?.contains(" Ready"))
         })
@@ -130,6 +152,8 @@ impl Cluster {
                 &format!("--service-account-key-file={}", self.file("sa.pub")),
                 &format!("--service-account-signing-key-file={}", self.file("sa.key")),
                 "--kubelet-preferred-address-types=InternalIP",
+                &format!("--default-not-ready-toleration-seconds={LOST_NODE_SECONDS}"),
+                &format!("--default-unreachable-toleration-seconds={LOST_NODE_SECONDS}"),
                 &format!("--audit-policy-file={}", self.file("audit.yaml")),
                 &format!("--audit-log-path={}", self.file("audit.log")),
             ],
@@ -147,14 +171,7 @@ impl Cluster {
         self.end("apiserver");
     }
 
-    fn node_parts(&self, images: &[PathBuf]) -> anyhow::Result<()> {
-        fs::write(self.dir.join("containerd.toml"), self.containerd_config())?;
-        fs::write(self.dir.join("cni/10.conflist"), self.cni_config())?;
-        self.start_containerd()?;
-        for image in images {
-            self.load(image)?;
-        }
-        self.start_kubelet()?;
+    fn start_proxy(&self) -> anyhow::Result<()> {
         self.start(
             "proxy",
             "kube-proxy",
@@ -162,93 +179,12 @@ impl Cluster {
                 "--kubeconfig",
                 &self.file("kubeconfig"),
                 "--hostname-override",
-                &self.node(),
+                &self.node().name,
                 "--proxy-mode=nftables",
+                &format!("--nodeport-addresses={}", self.network.nodes()),
                 &format!("--cluster-cidr={}", self.network.pods()),
             ],
         )
-    }
-
-    fn start_containerd(&self) -> anyhow::Result<()> {
-        let config = self.file("containerd.toml");
-        self.start_program("containerd", Path::new("/usr/bin/containerd"), &["-c", &config])?;
-        self.wait("containerd answers", Duration::from_secs(30), || {
-            Ok(run("ctr", &["-a", &self.containerd(), "version"]).is_ok())
-        })
-    }
-
-    /// The socket of the node's container runtime.
-    pub(crate) fn containerd(&self) -> String {
-        self.run.join("containerd.sock").display().to_string()
-    }
-
-    /// Loads an image archive into the node.
-    ///
-    /// # Errors
-    /// When containerd refuses it.
-    pub fn load(&self, image: &Path) -> anyhow::Result<()> {
-        let socket = self.containerd();
-        run("ctr", &["-a", &socket, "-n", "k8s.io", "images", "import", &image.display().to_string()]).map(drop)
-    }
-
-    /// Starts the kubelet.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start_kubelet(&self) -> anyhow::Result<()> {
-        self.start_kubelet_with(LONGEST_RESTART_BACKOFF)
-    }
-
-    /// Starts the kubelet anew; it waits no longer than `backoff` (at least a second) before it starts a container
-    /// again that keeps ending. The pods go on.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn restart_kubelet(&self, backoff: Duration) -> anyhow::Result<()> {
-        self.stop_kubelet();
-        self.start_kubelet_with(backoff)
-    }
-
-    fn start_kubelet_with(&self, backoff: Duration) -> anyhow::Result<()> {
-        fs::write(self.dir.join("kubelet.yaml"), self.kubelet_config(backoff))?;
-        self.start(
-            "kubelet",
-            "kubelet",
-            &[
-                "--config",
-                &self.file("kubelet.yaml"),
-                "--kubeconfig",
-                &self.file("kubeconfig"),
-                "--root-dir",
-                &self.file("kubelet"),
-                "--hostname-override",
-                &self.node(),
-                "--node-ip",
-                &self.network.node(),
-            ],
-        )
-    }
-
-    /// Ends the kubelet: the node stops reporting, its containers go on.
-    pub fn stop_kubelet(&self) {
-        self.end("kubelet");
-    }
-
-    /// Ends everything on the node at once, as a loss of power would: kubelet, container runtime and containers. The
-    /// control plane goes on.
-    pub fn kill_node(&self) {
-        self.end("kubelet");
-        self.end("containerd");
-        self.end_containers();
-    }
-
-    /// Starts a killed node again.
-    ///
-    /// # Errors
-    /// When a part of it does not start.
-    pub fn start_node(&self) -> anyhow::Result<()> {
-        self.start_containerd()?;
-        self.start_kubelet()
     }
 
     /// Where the API server's audit log ends now.
@@ -281,14 +217,22 @@ impl Cluster {
         Process::find(&self.dir, "apiserver").context("the API server does not run")?.signal("CONT")
     }
 
-    /// Gives the node accelerators: an extended resource is a number in its status.
+    /// Gives its node accelerators: an extended resource is a number in its status.
     ///
     /// # Errors
     /// When the API server refuses.
     pub fn set_accelerators(&self, resource: &str, count: u32) -> anyhow::Result<()> {
+        self.set_accelerators_of(&self.node().name, resource, count)
+    }
+
+    /// Gives any node accelerators.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn set_accelerators_of(&self, node: &str, resource: &str, count: u32) -> anyhow::Result<()> {
         let amount = format!("{{\"{resource}\":\"{count}\"}}");
         let patch = format!("{{\"status\":{{\"capacity\":{amount},\"allocatable\":{amount}}}}}");
-        self.kubectl(&["patch", "node", &self.node(), "--subresource=status", "--type=merge", "-p", &patch]).map(drop)
+        self.kubectl(&["patch", "node", node, "--subresource=status", "--type=merge", "-p", &patch]).map(drop)
     }
 
     /// Runs kubectl as administrator.
@@ -297,6 +241,36 @@ impl Cluster {
     /// When it fails; the error holds what it printed.
     pub fn kubectl(&self, args: &[&str]) -> anyhow::Result<String> {
         finish(self.kubectl_command().args(args))
+    }
+
+    /// An object as JSON; `namespace` is empty for kinds without.
+    ///
+    /// # Errors
+    /// As [`objects::get`].
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
+        objects::get(&self.kubeconfig(), kind, namespace, name)
+    }
+
+    /// The objects of a kind in a namespace, as JSON.
+    ///
+    /// # Errors
+    /// As [`objects::list`].
+    pub fn list(&self, kind: &str, namespace: &str) -> anyhow::Result<Vec<Value>> {
+        objects::list(&self.kubeconfig(), kind, namespace, "")
+    }
+
+    /// The names of the objects of these kinds in a namespace, as `kind/name`.
+    ///
+    /// # Errors
+    /// As [`objects::list`].
+    pub fn names(&self, kinds: &[&str], namespace: &str) -> anyhow::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for kind in kinds {
+            for object in self.list(kind, namespace)? {
+                names.push(format!("{kind}/{}", object["metadata"]["name"].as_str().context("no name")?));
+            }
+        }
+        Ok(names)
     }
 
     /// Applies manifests.
@@ -347,11 +321,8 @@ impl Cluster {
 
     /// Ends everything of this cluster and removes its files; fine if there is nothing.
     pub fn down(&self) {
-        for part in PARTS.into_iter().take(5) {
-            self.end(part);
-        }
-        self.end_containers();
-        for part in PARTS.into_iter().skip(5) {
+        (0..NODES).for_each(|index| self.nth_node(index).down());
+        for part in PARTS {
             self.end(part);
         }
         self.unmount();
@@ -360,23 +331,6 @@ impl Cluster {
         self.remove_log_links();
         let _ = fs::remove_dir_all(&self.run);
         let _ = fs::remove_dir_all(&self.dir);
-    }
-
-    /// Containers outlive containerd by their shims, whose command line names our socket, and outlive those too.
-    fn end_containers(&self) {
-        let socket = format!("{}/", self.run.display());
-        let list = run("ps", &["-eo", "pid,ppid,args"]).unwrap_or_default();
-        let processes: Vec<_> = list.lines().filter_map(process_of).collect();
-        let shims: Vec<_> = processes
-            .iter()
-            .filter(|(_, _, line)| line.contains("containerd-shim") && line.contains(&socket))
-            .map(|(pid, _, _)| *pid)
-            .collect();
-        // The shims first: they would report the ends of their containers, which then would be started again.
-        let containers = processes.iter().filter(|(_, parent, _)| shims.contains(parent)).map(|(pid, _, _)| *pid);
-        for pid in shims.iter().copied().chain(containers) {
-            let _ = run("kill", &["-9", pid]);
-        }
     }
 
     /// The kubelet links every container's log from a folder that cannot be set.
@@ -408,12 +362,9 @@ impl Cluster {
     }
 
     fn start(&self, part: &str, tool: &str, args: &[&str]) -> anyhow::Result<()> {
-        self.start_program(part, &self.tools.path(tool), args)
-    }
-
-    fn start_program(&self, part: &str, program: &Path, args: &[&str]) -> anyhow::Result<()> {
+        let (net, program) = (format!("--net={}", self.network.path().display()), self.tools.path(tool));
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.network.path().display())).arg(program).args(args).current_dir(&self.dir);
+        command.arg(net).arg(program).args(args).current_dir(&self.dir);
         Process::start(&self.dir, part, &mut command).map(drop)
     }
 
@@ -437,16 +388,6 @@ impl Cluster {
         Ok(())
     }
 
-    fn containerd_config(&self) -> String {
-        let (dir, run) = (self.dir.display(), self.run.display());
-        // Without CAP_SYS_RESOURCE runc dies on a negative score.
-        format!(
-            "version = 2\nroot = \"{dir}/containerd\"\nstate = \"{run}/containerd\"\n[grpc]\naddress = \"{run}/containerd.sock\"\n\
-             [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"localhost/pause:v1\"\nrestrict_oom_score_adj = true\n\
-             [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = \"/usr/lib/cni\"\nconf_dir = \"{dir}/cni\"\n"
-        )
-    }
-
     fn cni_config(&self) -> String {
         let (run, pods) = (self.run.display(), self.network.pods());
         format!(
@@ -457,27 +398,4 @@ impl Cluster {
             self.name
         )
     }
-
-    fn kubelet_config(&self, backoff: Duration) -> String {
-        format!(
-            "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n\
-             authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}\n\
-             authorization: {{mode: AlwaysAllow}}\ncgroupDriver: cgroupfs\ncgroupsPerQOS: false\n\
-             enforceNodeAllocatable: []\nfailCgroupV1: false\nfailSwapOn: false\n\
-             containerRuntimeEndpoint: unix://{run}/containerd.sock\npodLogsDir: {dir}/pod-logs\n\
-             evictionHard: {{memory.available: \"50Mi\", nodefs.available: \"1%\", imagefs.available: \"1%\"}}\n\
-             imageGCHighThresholdPercent: 100\nnodeStatusUpdateFrequency: 5s\nresolvConf: \"\"\n\
-             crashLoopBackOff: {{maxContainerRestartPeriod: {backoff}s}}\n",
-            run = self.run.display(),
-            dir = self.dir.display(),
-            backoff = backoff.as_secs()
-        )
-    }
-}
-
-/// Process, parent and command line out of a line of `ps -eo pid,ppid,args`.
-fn process_of(line: &str) -> Option<(&str, &str, &str)> {
-    let (pid, rest) = line.trim_start().split_once(' ')?;
-    let (parent, command) = rest.trim_start().split_once(' ')?;
-    Some((pid, parent, command))
 }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::command::run;
+use crate::objects;
 
 /// A container that runs on a cluster's node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +25,8 @@ impl Container {
     /// # Errors
     /// When the API server does not answer.
     pub fn find(cluster: &Cluster, namespace: &str, labels: &str) -> anyhow::Result<Vec<Self>> {
-        let pods: Value =
-            serde_json::from_str(&cluster.kubectl(&["get", "pods", "-n", namespace, "-l", labels, "-o", "json"])?)?;
         let mut all = Vec::new();
-        for pod in pods["items"].as_array().context("no list of pods")? {
+        for pod in objects::list(&cluster.kubeconfig(), "pod", namespace, labels)? {
             let name = pod["metadata"]["name"].as_str().context("a pod without a name")?;
             let address = pod["status"]["podIP"].as_str().unwrap_or_default();
             let containers = pod["status"]["containerStatuses"].as_array();
@@ -39,7 +37,7 @@ impl Container {
                     pod: name.to_owned(),
                     address: address.to_owned(),
                     id: id.to_owned(),
-                    socket: cluster.containerd(),
+                    socket: cluster.node().containerd(),
                 });
             }
         }

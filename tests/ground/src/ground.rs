@@ -70,12 +70,7 @@ impl Ground {
     /// When one of them does not come up.
     pub fn up(&self) -> anyhow::Result<()> {
         let images = self.images()?;
-        std::thread::scope(|scope| {
-            let starts: Vec<_> = self.all().map(|cluster| scope.spawn(|| cluster.up(&images))).collect();
-            starts
-                .into_iter()
-                .try_for_each(|start| start.join().unwrap_or_else(|_| bail!("starting a cluster panicked")))
-        })?;
+        at_once(self.all(), |cluster| cluster.up(&images))?;
         for member in &self.members {
             member.set_accelerators(GPU, 8)?;
         }
@@ -124,8 +119,11 @@ impl Ground {
         self.members.iter().find(|member| member.name == name).with_context(|| format!("there is no member {name}"))
     }
 
-    /// The images, as archives.
-    fn images(&self) -> anyhow::Result<Vec<PathBuf>> {
+    /// The images that every node has, as archives.
+    ///
+    /// # Errors
+    /// When one cannot be made.
+    pub fn images(&self) -> anyhow::Result<Vec<PathBuf>> {
         let dir = root().join("images");
         fs::create_dir_all(&dir)?;
         let engine = binary("roadstead-engine")?;
@@ -166,7 +164,7 @@ impl Ground {
     pub fn load_operator(&self, tag: &str, binary: &Path) -> anyhow::Result<()> {
         let archive = root().join("images").join(format!("operator-{tag}.tar"));
         operator_image(tag, binary).write(&archive)?;
-        self.hub.load(&archive)
+        self.hub.node().load(&archive)
     }
 
     /// Installs or upgrades the definitions and the operator by their charts, and waits until it is available.
@@ -216,11 +214,18 @@ impl Ground {
     /// When a manifest is refused.
     pub fn connect_members(&self) -> anyhow::Result<()> {
         let manifest = fs::read_to_string(repository().join("deploy/member.yaml"))?;
-        for member in &self.members {
-            member.apply(&manifest)?;
-            self.put_kubeconfig(&member.name, &self.member_kubeconfig(&member.name, "24h")?)?;
-        }
-        Ok(())
+        self.members.iter().try_for_each(|member| member.apply(&manifest).map(drop))?;
+        self.connect()
+    }
+
+    /// Puts a new kubeconfig of every member's account into its Secret on the hub.
+    ///
+    /// # Errors
+    /// When a token or a Secret is refused.
+    pub fn connect(&self) -> anyhow::Result<()> {
+        at_once(&self.members, |member| {
+            self.put_kubeconfig(&member.name, &self.member_kubeconfig(&member.name, "24h")?)
+        })
     }
 
     /// A kubeconfig of the account that the member manifest made, valid for `duration`.
@@ -251,11 +256,7 @@ impl Ground {
     /// # Errors
     /// When it is not there.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
-        let mut args = vec!["get", kind, name, "-o", "json"];
-        if !namespace.is_empty() {
-            args.extend(["-n", namespace]);
-        }
-        Ok(serde_json::from_str(&self.hub.kubectl(&args)?)?)
+        self.hub.get(kind, namespace, name)
     }
 
     /// A value of a Secret on the hub.
@@ -276,6 +277,21 @@ impl Ground {
     pub fn wait<T>(&self, what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
         wait(what, limit, check)
     }
+}
+
+/// Does something to several clusters side by side.
+fn at_once<'a>(
+    clusters: impl IntoIterator<Item = &'a Cluster>,
+    something: impl Fn(&Cluster) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()> {
+    std::thread::scope(|scope| {
+        let something = &something;
+        let threads: Vec<_> =
+            clusters.into_iter().map(|cluster| (cluster, scope.spawn(move || something(cluster)))).collect();
+        threads.into_iter().try_for_each(|(cluster, thread)| {
+            thread.join().unwrap_or_else(|_| bail!("what was done to {} panicked", cluster.name))
+        })
+    })
 }
 
 fn operator_image(tag: &str, binary: &Path) -> Image {

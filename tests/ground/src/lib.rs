@@ -1,6 +1,6 @@
 //! Real Kubernetes clusters on one machine, for Roadstead's tests and its demo.
 //!
-//! `tools` builds Kubernetes once, `images` makes container images out of static binaries, `process` and `network` are
+//! `tools` builds Kubernetes once, `images` makes container images out of static binaries, `process`, `network` and `node` are
 //! what a `cluster` stands on, `container` and `audit` what is done to it and seen of it, `api_server` is the small form
 //! without nodes.
 
@@ -15,6 +15,8 @@ pub mod fake_node;
 pub mod ground;
 pub mod images;
 pub mod network;
+pub mod node;
+pub mod objects;
 pub mod packages;
 pub mod process;
 pub mod tools;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::command::run;
 
+/// How many nodes a cluster can have: one from its start, and another where a test adds it.
+pub const NODES: u8 = 2;
+
 /// The addresses of one cluster, all out of the benchmark range 198.18.0.0/15, which is never a real host's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
@@ -23,10 +26,22 @@ impl Network {
         format!("198.18.{}", self.index * 4 + offset)
     }
 
-    /// The address of the node and the API server.
+    /// The address of the first node and the API server.
     #[must_use]
     pub fn node(&self) -> String {
-        format!("{}.2", self.net(0))
+        self.node_address(0)
+    }
+
+    /// The address of the `index`-th node, from 0.
+    #[must_use]
+    pub fn node_address(&self, index: u8) -> String {
+        format!("{}.{}", self.net(0), 2 + index)
+    }
+
+    /// The range of the nodes.
+    #[must_use]
+    pub fn nodes(&self) -> String {
+        format!("{}.0/24", self.net(0))
     }
 
     /// The range of the pods.
@@ -63,7 +78,10 @@ impl Network {
         ip(&format!("link add {link} type veth peer name eth0 netns {name}"))?;
         ip(&format!("addr add {host}/24 dev {link}"))?;
         ip(&format!("link set {link} up"))?;
-        ip(&format!("-n {name} addr add {node}/24 dev eth0"))?;
+        // Of all nodes at once: kube-proxy reads them when it starts.
+        for index in 0..NODES {
+            ip(&format!("-n {name} addr add {}/24 dev eth0", self.node_address(index)))?;
+        }
         ip(&format!("-n {name} link set eth0 up"))?;
         ip(&format!("-n {name} link set lo up"))?;
         ip(&format!("-n {name} route add default via {host}"))?;

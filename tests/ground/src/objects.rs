@@ -1,0 +1,84 @@
+//! Objects of a cluster as JSON, read without starting a kubectl: what a test waits for it asks for ten times a second.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, Config};
+use serde_json::Value;
+
+/// Where the kinds are found that tests ask for, by the names that kubectl knows them by: group, version, kind, plural.
+const KINDS: [(&str, [&str; 4]); 13] = [
+    ("deploy", ["apps", "v1", "Deployment", "deployments"]),
+    ("iep", ["roadstead.dev", "v1alpha1", "InferenceEndpoint", "inferenceendpoints"]),
+    ("lease", ["coordination.k8s.io", "v1", "Lease", "leases"]),
+    ("mdep", ["roadstead.dev", "v1alpha1", "ModelDeployment", "modeldeployments"]),
+    ("namespace", ["", "v1", "Namespace", "namespaces"]),
+    ("node", ["", "v1", "Node", "nodes"]),
+    ("pdb", ["policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"]),
+    ("pod", ["", "v1", "Pod", "pods"]),
+    ("rs", ["apps", "v1", "ReplicaSet", "replicasets"]),
+    ("secret", ["", "v1", "Secret", "secrets"]),
+    ("servingtarget", ["roadstead.dev", "v1alpha1", "ServingTarget", "servingtargets"]),
+    ("svc", ["", "v1", "Service", "services"]),
+    ("event", ["events.k8s.io", "v1", "Event", "events"]),
+];
+/// A frozen API server answers nothing.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
+
+/// The object `kind` `name`; `namespace` is empty for those that have none.
+///
+/// # Errors
+/// When it is not there, the API server does not answer, or the kind is unknown here.
+pub fn get(kubeconfig: &Path, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
+    ask(kubeconfig, kind, namespace, async |api, resource| complete(&resource, &api.get(name).await?))
+        .with_context(|| format!("get {kind} {namespace}/{name}"))
+}
+
+/// All objects of a kind in a namespace that `labels` (a selector, or nothing) chooses.
+///
+/// # Errors
+/// When the API server does not answer, or the kind is unknown here.
+pub fn list(kubeconfig: &Path, kind: &str, namespace: &str, labels: &str) -> anyhow::Result<Vec<Value>> {
+    ask(kubeconfig, kind, namespace, async |api, resource| {
+        let found = api.list(&ListParams::default().labels(labels)).await?;
+        found.items.iter().map(|object| complete(&resource, object)).collect()
+    })
+    .with_context(|| format!("list {kind} in {namespace}"))
+}
+
+/// Asks on a connection of its own: a cluster may have been made anew since the last question.
+fn ask<T>(
+    kubeconfig: &Path,
+    kind: &str,
+    namespace: &str,
+    question: impl AsyncFnOnce(Api<DynamicObject>, ApiResource) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let Some((_, [group, version, kind, plural])) = KINDS.iter().find(|(known, _)| *known == kind) else {
+        bail!("add the kind {kind} to those that can be read");
+    };
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut config =
+            Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default()).await?;
+        config.read_timeout = Some(LONGEST_ANSWER);
+        let client = Client::try_from(config)?;
+        let api = match namespace {
+            "" => Api::all_with(client, &resource),
+            namespace => Api::namespaced_with(client, namespace, &resource),
+        };
+        question(api, resource).await
+    })
+}
+
+/// In a list, objects do not say what they are.
+fn complete(resource: &ApiResource, object: &DynamicObject) -> anyhow::Result<Value> {
+    let mut object = serde_json::to_value(object)?;
+    object["kind"] = resource.kind.clone().into();
+    object["apiVersion"] = resource.api_version.clone().into();
+    Ok(object)
+}
