@@ -39,7 +39,7 @@ const TESTS: [(&str, Test); 14] = [
     ("provider_refuses_to_tell", provider_faults::refused_reads),
     ("provider_lists_lag_behind", provider_faults::lagging_lists),
     ("provider_takes_spot_capacity_away", provider_faults::preemption),
-    ("successor_does_not_live_on_what_is_collected", successor::does_not_live_on_what_is_collected),
+    ("successor_does_not_wait_for_the_collector", successor::does_not_wait_for_the_collector),
     ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
     ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
 use k8s_openapi::ByteString;
@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret as HubSecret;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Resource, ResourceExt};
 
-use super::memory::{Edition, Inputs, Memory};
+use super::memory::{self, Edition, Inputs, Memory};
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::{Context, requested_at};
 use crate::controller::error::ActError;
@@ -23,6 +23,18 @@ use crate::provider::{Provider, Redacted, Secret};
 const KEY_BYTES: usize = 32;
 /// All that the Secrets of one endpoint may hold together: what reaches an environment is far smaller.
 const MAX_SECRET_BYTES: usize = 512 * 1024;
+
+/// How soon a key is looked at again that belongs to a former endpoint of the same name: the hub's garbage collector takes
+/// it at some moment.
+const FORMER_KEY_AGAIN: Duration = Duration::from_secs(5);
+
+/// A key as it stands on the hub.
+enum Standing {
+    /// It belongs to this endpoint.
+    Own(Redacted),
+    /// It belongs to a former endpoint of this name, which the hub's garbage collector may not have noticed yet.
+    Former(Redacted),
+}
 
 /// Something that the endpoint needs is not there, and only the user can bring it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +65,12 @@ pub async fn gather(
         Ok(secrets) => Arc::new(secrets),
         Err(missing) => return Ok(Err(missing)),
     };
-    let api_key = match api_key(context, endpoint, provider).await? {
-        Ok(api_key) => api_key,
+    let (api_key, good_for) = match api_key(context, endpoint, provider).await? {
+        Ok(Standing::Own(api_key)) => (api_key, memory::resync_of(&key)),
+        Ok(Standing::Former(api_key)) => (api_key, FORMER_KEY_AGAIN),
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { edition, read_at: Instant::now(), api_key, secrets };
+    let inputs = Inputs { edition, good_until: Instant::now() + good_for, api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }
@@ -100,29 +113,29 @@ async fn read_secrets(
 }
 
 /// The endpoint's key: as it stands beside the deployment, else as the member has it, else a new one.
+///
+/// A former endpoint's is used as long as it is there, rather than waited for: a collector that lost sight of its owner
+/// never comes. Once it is gone, the member has the same value for the Secret that is made in its place.
 async fn api_key(
     context: &Context,
     endpoint: &InferenceEndpoint,
     provider: &dyn Provider,
-) -> Result<Result<Redacted, Missing>, ActError> {
+) -> Result<Result<Standing, Missing>, ActError> {
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
     let name = names::key_secret(&endpoint.name_any());
     if let Some(existing) = call_opt("get secret", api.get(&name)).await? {
-        if is_former(endpoint, &existing) {
-            return Err(ActError::Former { secret: Key::of(&existing).to_string() });
-        }
-        return Ok(existing_key(endpoint, &existing));
+        let standing = if is_former(endpoint, &existing) { Standing::Former } else { Standing::Own };
+        return Ok(existing_key(endpoint, &existing).map(standing));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
         None => generate()?,
     };
     call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await?;
-    Ok(Ok(value))
+    Ok(Ok(Standing::Own(value)))
 }
 
-/// Whether the Secret is the key of a former endpoint of this name. The garbage collector deletes it at any moment, and
-/// would delete it even if it were handed over: only one that is made after it is gone stays.
+/// Whether the Secret belongs to a former endpoint of this name.
 fn is_former(endpoint: &InferenceEndpoint, secret: &HubSecret) -> bool {
     let kind = InferenceEndpoint::kind(&());
     let owners = || secret.owner_references().iter().filter(|owner| owner.kind == kind);

@@ -11,7 +11,7 @@ use crate::kube_ext::cache::Key;
 use crate::provider::{Redacted, Secret};
 
 /// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once.
-pub const RESYNC: Duration = Duration::from_mins(5);
+const RESYNC: Duration = Duration::from_mins(5);
 
 /// Which endpoint of a name, which spec of it, and the last request of its deployment's users to look again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Edition {
 pub struct Inputs {
     /// What they were read for.
     pub edition: Edition,
-    /// When they were read.
-    pub read_at: Instant,
+    /// When they are to be read again.
+    pub good_until: Instant,
     /// The endpoint's own API key.
     pub api_key: Redacted,
     /// The tenant's Secrets that the endpoint names.
@@ -55,7 +55,13 @@ impl Memory {
     /// The inputs of the endpoint, if they were read for this edition, and not too long ago.
     pub fn inputs(&self, key: &Key, edition: &Edition) -> Option<Inputs> {
         let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()?;
-        (inputs.edition == *edition && inputs.read_at.elapsed() < RESYNC).then_some(inputs)
+        (inputs.edition == *edition && Instant::now() < inputs.good_until).then_some(inputs)
+    }
+
+    /// How long the kept inputs of the endpoint are good for.
+    pub fn good_for(&self, key: &Key) -> Option<Duration> {
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        inputs.get(key).map(|inputs| inputs.good_until.saturating_duration_since(Instant::now()))
     }
 
     /// Keeps the inputs of an endpoint.
@@ -81,7 +87,7 @@ impl Memory {
     }
 }
 
-/// When to look again by itself: [`RESYNC`] and up to a fifth more, spread by the endpoint's name.
+/// How long what was read for an endpoint is good for: [`RESYNC`] and up to a fifth more, spread by the endpoint's name.
 pub fn resync_of(key: &Key) -> Duration {
     let spread = key.name.bytes().fold(0_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 60);
     RESYNC + Duration::from_secs(spread)
@@ -100,8 +106,15 @@ mod tests {
         };
         let (memory, key) = (Memory::default(), Key::new("team", "llama-a"));
         let read = edition("a", 1, None);
-        let api_key = Redacted::new("rs-key".to_owned());
-        memory.keep(&key, Inputs { edition: read.clone(), read_at: Instant::now(), api_key, secrets: Arc::default() });
+        let kept = |good_until| Inputs {
+            edition: read.clone(),
+            good_until,
+            api_key: Redacted::new("rs-key".to_owned()),
+            secrets: Arc::default(),
+        };
+        memory.keep(&key, kept(Instant::now()));
+        assert!(memory.inputs(&key, &read).is_none(), "its time is over");
+        memory.keep(&key, kept(Instant::now() + RESYNC));
         assert!(memory.inputs(&key, &read).is_some());
         for other in [edition("b", 1, None), edition("a", 2, None), edition("a", 1, Some("now"))] {
             assert!(memory.inputs(&key, &other).is_none(), "{other:?}");

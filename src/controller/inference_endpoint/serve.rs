@@ -176,12 +176,9 @@ async fn judge(
         Outcome::Again(delay) => Some(delay),
         Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
-    let again = if settled && !waits_for_url {
-        if serving { ASK_AGAIN } else { memory::resync_of(&Key::of(endpoint.as_ref())) }
-    } else {
-        SOON
-    };
-    Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))
+    let again = if settled && !waits_for_url { if serving { ASK_AGAIN } else { Duration::MAX } } else { SOON };
+    let good_for = memory.good_for(&Key::of(endpoint.as_ref()));
+    Ok(Outcome::Again([limit, deferred, good_for].into_iter().flatten().fold(again, Duration::min)))
 }
 
 async fn failed(
