@@ -18,6 +18,14 @@ pub enum ActError {
         /// What changed.
         object: String,
     },
+    /// What a former endpoint of the same name leaves behind is still there.
+    #[error(
+        "Secret {secret} is the key of a former endpoint of this name; waiting until the hub's garbage collector takes it"
+    )]
+    Former {
+        /// Namespace and name of the Secret.
+        secret: String,
+    },
     /// A plan breaks a hard rule: a defect of Roadstead, of which nothing is carried out.
     #[error("the plan breaks a hard rule and is not carried out, please report this defect: {violations}")]
     Unsound {

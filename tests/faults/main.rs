@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod chance;
+mod collector;
 mod crash_sweep;
 mod objects;
 mod picture;
@@ -15,6 +16,7 @@ mod proxy;
 mod restart;
 mod rig;
 mod sequences;
+mod successor;
 mod tape;
 
 use std::process::ExitCode;
@@ -26,7 +28,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 12] = [
+const TESTS: [(&str, Test); 14] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -37,6 +39,8 @@ const TESTS: [(&str, Test); 12] = [
     ("provider_refuses_to_tell", provider_faults::refused_reads),
     ("provider_lists_lag_behind", provider_faults::lagging_lists),
     ("provider_takes_spot_capacity_away", provider_faults::preemption),
+    ("successor_does_not_live_on_what_is_collected", successor::does_not_live_on_what_is_collected),
+    ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
     ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
 ];

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use roadstead_ground::api_server::ApiServer;
-use roadstead_ground::bound::Bound;
+use roadstead_ground::bound::{Bound, signal};
 use roadstead_ground::command::{feed, finish};
 pub use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::collector::Collector;
 use super::proxy::{Proxy, Upstream};
 use super::tape::Tape;
 
@@ -34,6 +35,8 @@ pub struct Rig {
     pub server: ApiServer,
     /// What the operator wrote.
     pub tape: Arc<Tape>,
+    /// Deletes what has lost its owner.
+    pub collector: Collector,
     runtime: Runtime,
     _cloud: Bound,
     cloud: SocketAddr,
@@ -64,9 +67,11 @@ impl Rig {
             let cloud = Proxy::start(Upstream::cloud(cloud), Arc::clone(&tape), Arc::clone(&victim)).await?;
             anyhow::Ok((hub.address, cloud.address))
         })?;
+        let collector = Collector::start(&runtime, runtime.block_on(server.client())?);
         let rig = Self {
             server,
             tape,
+            collector,
             runtime,
             _cloud: cloud_process,
             cloud,
@@ -118,6 +123,13 @@ impl Rig {
     pub fn stop_operator(&self) {
         self.victim.store(0, Ordering::SeqCst);
         *self.operator.lock().unwrap() = None;
+    }
+
+    /// Sends the operator a signal, such as STOP.
+    pub fn signal_operator(&self, name: &str) -> anyhow::Result<()> {
+        let operator = self.operator.lock().unwrap();
+        signal(operator.as_ref().context("the operator does not run")?.pid(), name);
+        Ok(())
     }
 
     /// Applies an object as a user does.
@@ -184,6 +196,7 @@ impl Rig {
     /// Removes all deployments and targets, and sees that nothing is left of them anywhere.
     pub fn clear(&self) -> anyhow::Result<()> {
         self.tape.rewind(None);
+        self.collector.awake(true);
         self.start_operator()?;
         self.kubectl(&["delete", "mdep", "--all", "-n", TEAM, "--wait=true", "--timeout=60s"])?;
         let targets = self.get(&["servingtargets"])?;
@@ -195,7 +208,7 @@ impl Rig {
                 bail!("left at {place}: {left:?}");
             }
         }
-        // Without a garbage collector the Secrets of endpoints stay.
+        // Without waiting for the collector.
         self.kubectl(&["delete", "secrets", "--all", "-n", TEAM])?;
         Ok(())
     }

@@ -182,18 +182,25 @@ impl Stage {
     /// Has the hub forget a deployment and the records of its endpoints, as a restore from a backup would.
     pub fn forget(&self, name: &str) {
         for record in items(&self.hub, &["iep", "-n", "team", "-l", &format!("{}={name}", names::LABEL_DEPLOYMENT)]) {
-            self.drop_from_hub("iep", "team", record["metadata"]["name"].as_str().unwrap());
+            self.drop_endpoint(record["metadata"]["name"].as_str().unwrap());
         }
         self.drop_from_hub("mdep", "team", name);
     }
 
     /// Has the hub forget all deployments and records.
     pub fn forget_everything(&self) {
-        for kind in ["mdep", "iep"] {
-            for (_, name) in listed(&self.hub, &[kind, "-n", "team"]) {
-                self.drop_from_hub(kind, "team", &name);
-            }
+        for (_, name) in listed(&self.hub, &["mdep", "-n", "team"]) {
+            self.drop_from_hub("mdep", "team", &name);
         }
+        for (_, name) in listed(&self.hub, &["iep", "-n", "team"]) {
+            self.drop_endpoint(&name);
+        }
+    }
+
+    /// Deletes the record of an endpoint, and its key as the hub's garbage collector would.
+    fn drop_endpoint(&self, name: &str) {
+        self.drop_from_hub("iep", "team", name);
+        self.drop_from_hub("secret", "team", &names::key_secret(name));
     }
 
     /// Ends what is being deleted on the member, as its garbage collector would; or deletes it.

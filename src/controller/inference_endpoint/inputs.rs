@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret as HubSecret;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Resource, ResourceExt};
 
-use super::memory::{Inputs, Memory};
+use super::memory::{Edition, Inputs, Memory};
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::{Context, requested_at};
 use crate::controller::error::ActError;
@@ -44,9 +44,9 @@ pub async fn gather(
     provider: &dyn Provider,
 ) -> Result<Result<Inputs, Missing>, ActError> {
     let key = Key::of(endpoint.as_ref());
-    let generation = endpoint.metadata.generation.unwrap_or_default();
     let requested_at = context.deployment_of(endpoint).and_then(|deployment| requested_at(&deployment).cloned());
-    if let Some(inputs) = memory.inputs(&key, generation, requested_at.as_ref()) {
+    let edition = Edition::new(endpoint, requested_at);
+    if let Some(inputs) = memory.inputs(&key, &edition) {
         return Ok(Ok(inputs));
     }
     let secrets = match read_secrets(context, endpoint).await? {
@@ -57,7 +57,7 @@ pub async fn gather(
         Ok(api_key) => api_key,
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { generation, requested_at, read_at: Instant::now(), api_key, secrets };
+    let inputs = Inputs { edition, read_at: Instant::now(), api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }
@@ -108,6 +108,9 @@ async fn api_key(
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
     let name = names::key_secret(&endpoint.name_any());
     if let Some(existing) = call_opt("get secret", api.get(&name)).await? {
+        if is_former(endpoint, &existing) {
+            return Err(ActError::Former { secret: Key::of(&existing).to_string() });
+        }
         return Ok(existing_key(endpoint, &existing));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
@@ -116,6 +119,14 @@ async fn api_key(
     };
     call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await?;
     Ok(Ok(value))
+}
+
+/// Whether the Secret is the key of a former endpoint of this name. The garbage collector deletes it at any moment, and
+/// would delete it even if it were handed over: only one that is made after it is gone stays.
+fn is_former(endpoint: &InferenceEndpoint, secret: &HubSecret) -> bool {
+    let kind = InferenceEndpoint::kind(&());
+    let owners = || secret.owner_references().iter().filter(|owner| owner.kind == kind);
+    owners().next().is_some() && owners().all(|owner| Some(&owner.uid) != endpoint.uid().as_ref())
 }
 
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {

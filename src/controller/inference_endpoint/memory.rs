@@ -4,19 +4,35 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kube::ResourceExt;
+
+use crate::api::v1alpha1::InferenceEndpoint;
 use crate::kube_ext::cache::Key;
 use crate::provider::{Redacted, Secret};
 
 /// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once.
 pub const RESYNC: Duration = Duration::from_mins(5);
 
+/// Which endpoint of a name, which spec of it, and the last request of its deployment's users to look again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    uid: Option<String>,
+    generation: Option<i64>,
+    requested_at: Option<String>,
+}
+
+impl Edition {
+    /// The edition of `endpoint`, after the request `requested_at`.
+    pub fn new(endpoint: &InferenceEndpoint, requested_at: Option<String>) -> Self {
+        Self { uid: endpoint.uid(), generation: endpoint.metadata.generation, requested_at }
+    }
+}
+
 /// What an endpoint is made from, as last read.
 #[derive(Clone)]
 pub struct Inputs {
-    /// The generation of the endpoint that they were read for.
-    pub generation: i64,
-    /// The last request of the deployment's users to look again that they were read after.
-    pub requested_at: Option<String>,
+    /// What they were read for.
+    pub edition: Edition,
     /// When they were read.
     pub read_at: Instant,
     /// The endpoint's own API key.
@@ -36,12 +52,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The inputs of the endpoint, if they were read for this generation, after this request to look again, and not too
-    /// long ago.
-    pub fn inputs(&self, key: &Key, generation: i64, requested_at: Option<&String>) -> Option<Inputs> {
+    /// The inputs of the endpoint, if they were read for this edition, and not too long ago.
+    pub fn inputs(&self, key: &Key, edition: &Edition) -> Option<Inputs> {
         let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()?;
-        let same = inputs.generation == generation && inputs.requested_at.as_ref() == requested_at;
-        (same && inputs.read_at.elapsed() < RESYNC).then_some(inputs)
+        (inputs.edition == *edition && inputs.read_at.elapsed() < RESYNC).then_some(inputs)
     }
 
     /// Keeps the inputs of an endpoint.
@@ -71,4 +85,26 @@ impl Memory {
 pub fn resync_of(key: &Key) -> Duration {
     let spread = key.name.bytes().fold(0_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 60);
     RESYNC + Duration::from_secs(spread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_good_for_the_same_endpoint_and_spec_and_request_alone() {
+        let edition = |uid: &str, generation, requested_at: Option<&str>| Edition {
+            uid: Some(uid.to_owned()),
+            generation: Some(generation),
+            requested_at: requested_at.map(ToOwned::to_owned),
+        };
+        let (memory, key) = (Memory::default(), Key::new("team", "llama-a"));
+        let read = edition("a", 1, None);
+        let api_key = Redacted::new("rs-key".to_owned());
+        memory.keep(&key, Inputs { edition: read.clone(), read_at: Instant::now(), api_key, secrets: Arc::default() });
+        assert!(memory.inputs(&key, &read).is_some());
+        for other in [edition("b", 1, None), edition("a", 2, None), edition("a", 1, Some("now"))] {
+            assert!(memory.inputs(&key, &other).is_none(), "{other:?}");
+        }
+    }
 }

@@ -1,0 +1,93 @@
+//! An endpoint that is made anew under the name of one that has just gone: the key of the former is about to be collected.
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::objects::{deployment, places};
+use super::rig::{LONG, Rig, TEAM, wait};
+
+/// A deployment that was deleted and comes again is not served with a key that will be gone in a moment.
+pub fn does_not_live_on_what_is_collected(rig: &Rig) -> anyhow::Result<()> {
+    serve(rig)?;
+    let former = key(rig)?;
+    rig.collector.awake(false);
+    rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"])?;
+    rig.apply(&deployment())?;
+    let anew = wait("there is a new endpoint", LONG, || endpoint(rig))?;
+    rig.quiet()?;
+    ensure!(rig.cloud_endpoints("west")?.is_empty(), "it was made with the key of its predecessor");
+    rig.collector.awake(true);
+    rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
+    let found = key(rig)?;
+    ensure!(found.owner == anew["metadata"]["uid"], "the key belongs to {}, not to {anew}", found.owner);
+    ensure!(found.value != former.value, "the key of what was deleted is used again");
+    Ok(())
+}
+
+/// A record is lost while what it stands for serves on: whoever comes first, the collector or the operator, the next
+/// record has a key of its own, and it is the one that serves.
+pub fn has_the_key_of_what_it_finds(rig: &Rig) -> anyhow::Result<()> {
+    serve(rig)?;
+    for collector_first in [true, false] {
+        let (lost, former) = (endpoint(rig)?, key(rig)?);
+        let name = lost["metadata"]["name"].as_str().context("it has a name")?;
+        // Frozen, for it would put the finalizer on again.
+        rig.signal_operator("STOP")?;
+        rig.collector.awake(collector_first);
+        rig.kubectl(&["patch", "iep", name, "-n", TEAM, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#])?;
+        rig.kubectl(&["delete", "iep", name, "-n", TEAM])?;
+        if collector_first {
+            wait("the key is collected", LONG, || {
+                ensure!(key(rig).is_err(), "it is there");
+                Ok(())
+            })?;
+        }
+        rig.signal_operator("CONT")?;
+        let anew = wait("there is a new endpoint", LONG, || {
+            let anew = endpoint(rig)?;
+            ensure!(anew["metadata"]["uid"] != lost["metadata"]["uid"], "it is the one that was lost");
+            Ok(anew)
+        })?;
+        rig.quiet()?;
+        rig.collector.awake(true);
+        wait("the new endpoint has a key", LONG, || {
+            let found = key(rig)?;
+            ensure!(found.owner == anew["metadata"]["uid"], "the key belongs to {}, not to {anew}", found.owner);
+            ensure!(found.value == former.value, "it is another key than the one that serves");
+            Ok(())
+        })?;
+        rig.condition(&["iep", name, "-n", TEAM], "Ready", "True")?;
+        let served = rig.cloud_endpoints("west")?;
+        ensure!(served.len() == 1 && served[0]["version"] == 1, "it was made anew or changed: {served:?}");
+    }
+    Ok(())
+}
+
+/// A deployment that serves in the west.
+fn serve(rig: &Rig) -> anyhow::Result<()> {
+    for target in places(&json!({})) {
+        rig.apply(&target)?;
+    }
+    rig.apply(&deployment())?;
+    rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
+    rig.quiet()
+}
+
+/// The only endpoint.
+fn endpoint(rig: &Rig) -> anyhow::Result<Value> {
+    rig.get(&["iep", "-n", TEAM])?["items"].get(0).cloned().context("there is no endpoint")
+}
+
+/// A key as it stands on the hub.
+struct Key {
+    /// The UID of the endpoint that it belongs to.
+    owner: Value,
+    value: Value,
+}
+
+/// The only key.
+fn key(rig: &Rig) -> anyhow::Result<Key> {
+    let secrets = rig.get(&["secrets", "-n", TEAM])?;
+    let secret = secrets["items"].get(0).context("there is no key")?;
+    Ok(Key { owner: secret["metadata"]["ownerReferences"][0]["uid"].clone(), value: secret["data"]["apiKey"].clone() })
+}
