@@ -108,10 +108,7 @@ async fn api_key(
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
     let name = names::key_secret(&endpoint.name_any());
     if let Some(existing) = call_opt("get secret", api.get(&name)).await? {
-        if is_former(endpoint, &existing) {
-            return Err(ActError::Former { secret: Key::of(&existing).to_string() });
-        }
-        return Ok(existing_key(endpoint, &existing));
+        return existing_key(endpoint, &existing);
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
@@ -129,25 +126,25 @@ fn is_former(endpoint: &InferenceEndpoint, secret: &HubSecret) -> bool {
     owners().next().is_some() && owners().all(|owner| Some(&owner.uid) != endpoint.uid().as_ref())
 }
 
-fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
+fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Result<Redacted, Missing>, ActError> {
     let name = secret.name_any();
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
         let message =
             format!("Secret {name} stands where the endpoint's API key belongs, and is not Roadstead's; rename it");
-        return Err(Missing { reason: reasons::NAME_CONFLICT, message });
+        return Ok(Err(Missing { reason: reasons::NAME_CONFLICT, message }));
+    }
+    if is_former(endpoint, secret) {
+        return Err(ActError::Former { secret: Key::of(secret).to_string() });
     }
     let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
-    value
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|key| names::is_api_key(key))
-        .map(Redacted::new)
-        .ok_or_else(|| Missing {
-            reason: reasons::SECRET_MISSING,
-            message: format!(
-                "Secret {name} has no usable value under {:?}; delete it to have it made anew",
-                names::API_KEY
-            ),
-        })
+    let usable = value.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| names::is_api_key(key));
+    Ok(usable.map(Redacted::new).ok_or_else(|| Missing {
+        reason: reasons::SECRET_MISSING,
+        message: format!(
+            "Secret {name} has no usable value under {:?}; delete it to have it made anew",
+            names::API_KEY
+        ),
+    }))
 }
 
 fn generate() -> Result<Redacted, ActError> {
