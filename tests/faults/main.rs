@@ -9,15 +9,22 @@
 mod chance;
 mod collector;
 mod crash_sweep;
+mod leaders;
+mod link;
 mod objects;
+mod operator;
 mod picture;
 mod provider_faults;
 mod proxy;
 mod restart;
 mod rig;
 mod sequences;
+mod stale;
 mod successor;
 mod tape;
+mod unseen;
+mod views;
+mod weather;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +35,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 14] = [
+const TESTS: [(&str, Test); 22] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -43,6 +50,17 @@ const TESTS: [(&str, Test); 14] = [
     ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
     ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
+    ("views_any_weather_ends_like_calm", views::any_weather_ends_like_calm),
+    ("views_an_outage_is_met_with_patience", views::an_outage_is_met_with_patience),
+    ("unseen_events_are_made_up_for", unseen::what_was_not_seen_is_made_up_for),
+    ("unseen_rotations_of_a_secret_end_with_the_last", unseen::a_secret_that_was_rotated_twice_is_read_once),
+    ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
+    ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
+    (
+        "leaders_one_that_cannot_renew_stops_before_another_begins",
+        leaders::a_leader_that_cannot_renew_stops_before_another_begins,
+    ),
+    ("leaders_a_thawed_holder_does_not_renew", leaders::a_thawed_holder_does_not_renew),
 ];
 
 fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {
