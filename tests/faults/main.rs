@@ -1,6 +1,6 @@
 //! Faults: the operator against a real API server and a simulated cloud, killed, lied to and cut off.
 //!
-//! They run one after another on one rig. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
+//! They run two at a time, each on a rig of its own. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
 //! `ROADSTEAD_SWEEP=all` tries every interruption and `ROADSTEAD_SEQUENCES=all` every change instead of a sample;
 //! `ROADSTEAD_SEED` chooses the sample.
 
@@ -27,7 +27,8 @@ mod views;
 mod weather;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -83,36 +84,35 @@ fn seed() -> u64 {
     std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
+/// So many tests run side by side, each on a rig of its own: they wait more than they work.
+const RIGS: usize = 2;
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One rig for all: they cannot run side by side.
-    arguments.test_threads = Some(1);
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
-    }
-    let rig = match Rig::set() {
-        Ok(rig) => Arc::new(rig),
-        Err(error) => {
-            eprintln!("the rig cannot be set: {error:#}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let conclusion = libtest_mimic::run(&arguments, trials(Some(&rig)));
-    rig.stop_operator();
-    conclusion.exit_code()
+    arguments.test_threads = Some(arguments.test_threads.map_or(RIGS, |threads| threads.min(RIGS)));
+    let idle = Arc::default();
+    libtest_mimic::run(&arguments, trials(&idle)).exit_code()
 }
 
-fn trials(rig: Option<&Arc<Rig>>) -> Vec<Trial> {
+/// The rigs that no test stands on.
+type Idle = Mutex<Vec<Rig>>;
+
+fn trials(idle: &Arc<Idle>) -> Vec<Trial> {
     let trial = |(name, test): (&'static str, Test)| {
-        let rig = rig.cloned();
+        let idle = Arc::clone(idle);
         Trial::test(name, move || {
-            let rig = rig.ok_or("there is no rig")?;
-            rig.clear().and_then(|()| test(&rig)).map_err(|error| {
+            let former = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let rig = former.map_or_else(Rig::set, Ok).map_err(|error| format!("the rig cannot be set: {error:#}"))?;
+            let start = Instant::now();
+            let result = rig.clear().and_then(|()| test(&rig)).map_err(|error| {
                 let log = std::fs::read_to_string(rig.log()).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(30).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
                 Failed::from(format!("{error:#}\nthe end of the operator's log:\n{}", tail.join("\n")))
-            })
+            });
+            eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(rig);
+            result
         })
     };
     TESTS.into_iter().map(trial).collect()
