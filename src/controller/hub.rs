@@ -3,14 +3,16 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::PAGE;
 use super::error::ActError;
-use crate::api::v1alpha1::names;
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use crate::kube_ext::cache::Part;
 use crate::kube_ext::client::call;
 use crate::kube_ext::patch::merge_patch;
 
@@ -86,6 +88,55 @@ pub async fn set_finalizer<K: Object>(
         Err(ActError::Hub(error)) if error.is_not_found() => Ok(None),
         written => written.map(Some),
     }
+}
+
+/// Whether the hub itself, which may know more than a cache, lists an endpoint that fits among those of `parts` that
+/// `params` select.
+///
+/// No resource version is asked for, so that the answer holds everything that was written before the question; and no
+/// object is too odd to be asked about.
+///
+/// # Errors
+/// [`ActError`] of any page.
+pub async fn has_endpoint(
+    client: &Client,
+    parts: &[Part],
+    params: &ListParams,
+    fits: impl Fn(&DynamicObject) -> bool,
+) -> Result<bool, ActError> {
+    let kind = ApiResource::erase::<InferenceEndpoint>(&());
+    for part in parts {
+        let api: Api<DynamicObject> = match part {
+            Part::Namespace(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+            Part::Everything | Part::Named(_) => Api::all_with(client.clone(), &kind),
+        };
+        let mut params = params.clone().limit(PAGE);
+        loop {
+            let page = call("list inferenceendpoints", api.list(&params)).await?;
+            if page.items.iter().any(&fits) {
+                return Ok(true);
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => break,
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The same as [`has_endpoint`], among those of `deployment`, or of a former one of its name.
+///
+/// # Errors
+/// [`ActError`] of any page.
+pub async fn has_endpoint_of(
+    client: &Client,
+    deployment: &ModelDeployment,
+    fits: impl Fn(&DynamicObject) -> bool,
+) -> Result<bool, ActError> {
+    let namespace = Part::Namespace(deployment.namespace().unwrap_or_default());
+    let ours = ListParams::default().labels(&format!("{}={}", names::LABEL_DEPLOYMENT, deployment.name_any()));
+    has_endpoint(client, &[namespace], &ours, fits).await
 }
 
 /// Asks for the deletion of exactly this `object`, in the version in which it was seen; gone already is fine.

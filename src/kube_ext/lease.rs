@@ -133,6 +133,16 @@ struct Sighting {
     since: Instant,
 }
 
+/// Looks at a lease: since when it has looked like this, and what to do about it. What it says of the time of day is
+/// not read.
+fn look(lease: &Lease, config: &LeaseConfig, seen: Option<Sighting>, now: Instant) -> (Sighting, Move) {
+    let version = lease.metadata.resource_version.clone();
+    let seen = seen.filter(|seen| seen.version == version).unwrap_or(Sighting { version, since: now });
+    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+    let decision = decide(holder, &config.identity, seen.since, config.duration, now);
+    (seen, decision)
+}
+
 /// Decides about a lease that is held by `holder` and was seen unchanged since `since`.
 fn decide(holder: Option<&str>, identity: &str, since: Instant, duration: Duration, now: Instant) -> Move {
     match holder {
@@ -179,13 +189,7 @@ impl Elector {
             let lease = self.ours(None);
             return call("create lease", self.api.create(&PostParams::default(), &lease)).await.map(Some);
         };
-        let version = lease.metadata.resource_version.clone();
-        let seen = match sighting.take() {
-            Some(seen) if seen.version == version => seen,
-            _ => Sighting { version, since: Instant::now() },
-        };
-        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
-        let decision = decide(holder, &self.config.identity, seen.since, self.config.duration, Instant::now());
+        let (seen, decision) = look(&lease, &self.config, sighting.take(), Instant::now());
         *sighting = Some(seen);
         match decision {
             Move::Wait => Ok(None),
@@ -305,6 +309,32 @@ mod tests {
         assert_eq!(decided(Some("other"), 0), Move::Wait);
         assert_eq!(decided(Some("other"), 15), Move::Wait);
         assert_eq!(decided(Some("other"), 16), Move::Take);
+    }
+
+    #[test]
+    fn a_lease_whose_time_is_hours_off_is_judged_like_any_other() {
+        let config = LeaseConfig::new("system", "lease", "me");
+        let start = Instant::now();
+        for hours in [-48, -3, 0, 3, 48] {
+            let lease = |version: &str| {
+                let time = k8s_openapi::jiff::Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_hours(hours);
+                Lease {
+                    metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
+                    spec: Some(LeaseSpec {
+                        holder_identity: Some("other".to_owned()),
+                        renew_time: Some(MicroTime(time)),
+                        ..LeaseSpec::default()
+                    }),
+                }
+            };
+            let at = |seconds| start + Duration::from_secs(seconds);
+            let (seen, first) = look(&lease("1"), &config, None, start);
+            let (seen, renewed) = look(&lease("2"), &config, Some(seen), at(14));
+            let (seen, unchanged) = look(&lease("2"), &config, Some(seen), at(29));
+            let (_, run_out) = look(&lease("2"), &config, Some(seen), at(30));
+            let moves = [first, renewed, unchanged, run_out];
+            assert_eq!(moves, [Move::Wait, Move::Wait, Move::Wait, Move::Take], "{hours} h");
+        }
     }
 
     #[tokio::test(start_paused = true)]

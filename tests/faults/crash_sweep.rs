@@ -16,14 +16,17 @@ use super::rig::{LONG, Rig, TEAM, condition, wait};
 use super::tape::{WAYS, Way};
 
 /// A change whose every interruption is tried.
-struct Scenario {
-    name: &'static str,
+pub struct Scenario {
+    /// What it is called.
+    pub name: &'static str,
     /// Whether a deployment serves before the change.
-    begins_serving: bool,
-    act: fn(&Rig) -> anyhow::Result<()>,
+    pub begins_serving: bool,
+    /// What the user does.
+    pub act: fn(&Rig) -> anyhow::Result<()>,
 }
 
-const SCENARIOS: [Scenario; 5] = [
+/// All of them.
+pub const SCENARIOS: [Scenario; 5] = [
     Scenario { name: "create", begins_serving: false, act: |rig| rig.apply(&deployment()) },
     Scenario { name: "scale", begins_serving: true, act: |rig| edit(rig, "/spec/replicas", json!(3)) },
     Scenario {
@@ -44,10 +47,13 @@ const SCENARIOS: [Scenario; 5] = [
 ];
 
 /// Where a run without a fault ends.
-struct Reference {
-    picture: Value,
-    counts: BTreeMap<String, usize>,
-    writes: usize,
+pub struct Reference {
+    /// What is there.
+    pub picture: Value,
+    /// How often each object was created and deleted.
+    pub counts: BTreeMap<String, usize>,
+    /// How many writes it took.
+    pub writes: usize,
 }
 
 /// Every write of every scenario, in every way.
@@ -81,15 +87,16 @@ pub fn sample(rig: &Rig, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn edit(rig: &Rig, pointer: &str, value: Value) -> anyhow::Result<()> {
+/// Applies the deployment with one field changed.
+pub fn edit(rig: &Rig, pointer: &str, value: Value) -> anyhow::Result<()> {
     let mut edited = deployment();
     let (parent, field) = pointer.rsplit_once('/').context("a pointer has a slash")?;
     edited.pointer_mut(parent).context("the field's parent is there")?[field] = value;
     rig.apply(&edited)
 }
 
-/// An empty world, up to where the scenario begins.
-fn begin(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
+/// An empty world, up to where something begins: two targets, and a deployment if it begins `serving`.
+pub fn begin(rig: &Rig, serving: bool) -> anyhow::Result<()> {
     rig.clear()?;
     for target in places(&json!({})) {
         rig.apply(&target)?;
@@ -97,7 +104,7 @@ fn begin(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
     for target in ["east", "west"] {
         rig.condition(&["servingtarget", target], "Ready", "True")?;
     }
-    if scenario.begins_serving {
+    if serving {
         rig.apply(&deployment())?;
         rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
     }
@@ -105,7 +112,12 @@ fn begin(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
 }
 
 fn reference(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
-    begin(rig, scenario)?;
+    begin(rig, scenario.begins_serving)?;
+    undisturbed(rig, scenario)
+}
+
+/// What the scenario's change comes to where nothing goes wrong.
+pub fn undisturbed(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
     rig.tape.rewind(None);
     (scenario.act)(rig)?;
     wait("the change is realised", LONG, || realised(rig, scenario))?;
@@ -132,7 +144,7 @@ fn realised(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
 /// One run in which the write `number` goes wrong.
 fn disturbed(rig: &Rig, scenario: &Scenario, reference: &Reference, number: usize, way: Way) -> anyhow::Result<()> {
     let what = format!("{}, write {number} of {}, {way:?}", scenario.name, reference.writes);
-    begin(rig, scenario).with_context(|| format!("before {what}"))?;
+    begin(rig, scenario.begins_serving).with_context(|| format!("before {what}"))?;
     rig.tape.rewind(Some((number, way)));
     (scenario.act)(rig)?;
     let result = survive(rig, reference);
@@ -143,7 +155,8 @@ fn disturbed(rig: &Rig, scenario: &Scenario, reference: &Reference, number: usiz
     })
 }
 
-fn survive(rig: &Rig, reference: &Reference) -> anyhow::Result<()> {
+/// Waits for the reference's end, sees that it stays, and compares the counts.
+pub fn survive(rig: &Rig, reference: &Reference) -> anyhow::Result<()> {
     wait("the end is that of the undisturbed run", LONG, || {
         // Killed by the fault: it is started again, as a Deployment does with its pod.
         rig.start_operator()?;

@@ -1,6 +1,6 @@
 //! Faults: the operator against a real API server and a simulated cloud, killed, lied to and cut off.
 //!
-//! They run one after another on one rig. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
+//! They run two at a time, each on a rig of its own. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
 //! `ROADSTEAD_SWEEP=all` tries every interruption and `ROADSTEAD_SEQUENCES=all` every change instead of a sample;
 //! `ROADSTEAD_SEED` chooses the sample.
 
@@ -9,18 +9,26 @@
 mod chance;
 mod collector;
 mod crash_sweep;
+mod leaders;
+mod link;
 mod objects;
+mod operator;
 mod picture;
 mod provider_faults;
 mod proxy;
 mod restart;
 mod rig;
 mod sequences;
+mod stale;
 mod successor;
 mod tape;
+mod unseen;
+mod views;
+mod weather;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -28,7 +36,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 14] = [
+const TESTS: [(&str, Test); 22] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -43,6 +51,17 @@ const TESTS: [(&str, Test); 14] = [
     ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
     ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
+    ("views_any_weather_ends_like_calm", views::any_weather_ends_like_calm),
+    ("views_an_outage_is_met_with_patience", views::an_outage_is_met_with_patience),
+    ("unseen_events_are_made_up_for", unseen::what_was_not_seen_is_made_up_for),
+    ("unseen_rotations_of_a_secret_end_with_the_last", unseen::a_secret_that_was_rotated_twice_is_read_once),
+    ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
+    ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
+    (
+        "leaders_one_that_cannot_renew_stops_before_another_begins",
+        leaders::a_leader_that_cannot_renew_stops_before_another_begins,
+    ),
+    ("leaders_a_thawed_holder_does_not_renew", leaders::a_thawed_holder_does_not_renew),
 ];
 
 fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {
@@ -65,36 +84,35 @@ fn seed() -> u64 {
     std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
+/// So many tests run side by side, each on a rig of its own: they wait more than they work.
+const RIGS: usize = 2;
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // One rig for all: they cannot run side by side.
-    arguments.test_threads = Some(1);
-    if arguments.list {
-        return libtest_mimic::run(&arguments, trials(None)).exit_code();
-    }
-    let rig = match Rig::set() {
-        Ok(rig) => Arc::new(rig),
-        Err(error) => {
-            eprintln!("the rig cannot be set: {error:#}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let conclusion = libtest_mimic::run(&arguments, trials(Some(&rig)));
-    rig.stop_operator();
-    conclusion.exit_code()
+    arguments.test_threads = Some(arguments.test_threads.map_or(RIGS, |threads| threads.min(RIGS)));
+    let idle = Arc::default();
+    libtest_mimic::run(&arguments, trials(&idle)).exit_code()
 }
 
-fn trials(rig: Option<&Arc<Rig>>) -> Vec<Trial> {
+/// The rigs that no test stands on.
+type Idle = Mutex<Vec<Rig>>;
+
+fn trials(idle: &Arc<Idle>) -> Vec<Trial> {
     let trial = |(name, test): (&'static str, Test)| {
-        let rig = rig.cloned();
+        let idle = Arc::clone(idle);
         Trial::test(name, move || {
-            let rig = rig.ok_or("there is no rig")?;
-            rig.clear().and_then(|()| test(&rig)).map_err(|error| {
+            let former = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let rig = former.map_or_else(Rig::set, Ok).map_err(|error| format!("the rig cannot be set: {error:#}"))?;
+            let start = Instant::now();
+            let result = rig.clear().and_then(|()| test(&rig)).map_err(|error| {
                 let log = std::fs::read_to_string(rig.log()).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(30).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
                 Failed::from(format!("{error:#}\nthe end of the operator's log:\n{}", tail.join("\n")))
-            })
+            });
+            eprintln!("{name}: {:.0} s", start.elapsed().as_secs_f64());
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(rig);
+            result
         })
     };
     TESTS.into_iter().map(trial).collect()

@@ -22,8 +22,8 @@ const MASKED: [&str; 15] = [
     "data",
     "time",
 ];
-/// Fields that say by which way a state was reached.
-const DROPPED: [&str; 3] = ["managedFields", "attempt", "version"];
+/// Fields that say by which way a state was reached; a simulated target shows a capacity if it was seen unlisted.
+const DROPPED: [&str; 4] = ["managedFields", "attempt", "version", "capacity"];
 
 /// Everything that users and clouds see, as JSON.
 pub fn picture(rig: &Rig) -> anyhow::Result<Value> {

@@ -14,9 +14,10 @@ use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use roadstead_ground::bound::signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::tape::{Step, Tape};
+use super::weather::{self, Call, Weather, refusal};
 
 /// Larger bodies do not come.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -62,16 +63,22 @@ pub struct Proxy {
 struct Shared {
     upstream: Upstream,
     tape: Arc<Tape>,
+    weather: Arc<Weather>,
     /// The process to kill; 0 is none.
     operator: Arc<AtomicU32>,
 }
 
 impl Proxy {
     /// Starts one in front of `upstream`.
-    pub async fn start(upstream: Upstream, tape: Arc<Tape>, operator: Arc<AtomicU32>) -> anyhow::Result<Self> {
+    pub async fn start(
+        upstream: Upstream,
+        tape: Arc<Tape>,
+        weather: Arc<Weather>,
+        operator: Arc<AtomicU32>,
+    ) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let app = Router::new().fallback(pass).with_state(Arc::new(Shared { upstream, tape, operator }));
+        let app = Router::new().fallback(pass).with_state(Arc::new(Shared { upstream, tape, weather, operator }));
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self { address })
     }
@@ -84,6 +91,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 }
 
 async fn handle(shared: &Shared, request: Request) -> Response {
+    shared.tape.called();
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else { return StatusCode::BAD_REQUEST.into_response() };
     let Some(path) = recorded(&parts, &body) else { return forward(shared, parts, body).await };
@@ -95,16 +103,34 @@ async fn handle(shared: &Shared, request: Request) -> Response {
     shared.tape.end(number, response.status().as_u16());
     match step {
         Step::ForwardAndKill => shared.kill().await,
-        Step::ForwardAndDeny => denied(),
+        // An answer that says nothing about what became of the call.
+        Step::ForwardAndDeny => refusal(504, None),
         Step::Forward | Step::Kill => response,
     }
 }
 
-async fn forward(shared: &Shared, parts: Parts, body: Bytes) -> Response {
-    match shared.upstream.send(parts, body).await {
+async fn forward(shared: &Shared, mut parts: Parts, body: Bytes) -> Response {
+    let call = Call::of(&parts);
+    let weather = &shared.weather;
+    if let Some(refusal) = weather.refusal(&call) {
+        return refusal;
+    }
+    if call.writes() {
+        weather.passage(&call).await;
+    }
+    let past = weather.bend(&call, &mut parts);
+    let response = match past.as_ref().unwrap_or(&shared.upstream).send(parts, body).await {
         Ok(response) => response,
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    };
+    tokio::time::sleep(weather.delay(&call)).await;
+    if !call.writes() {
+        weather.passage(&call).await;
     }
+    if call.watches() && response.status() == StatusCode::OK {
+        return response.map(|body| weather::watched(body, call, Arc::clone(weather)));
+    }
+    response
 }
 
 impl Shared {
@@ -116,15 +142,6 @@ impl Shared {
         }
         std::future::pending().await
     }
-}
-
-/// An answer that says nothing about what became of the call, in the words of an API server.
-fn denied() -> Response {
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 504,
-        "reason": "Timeout", "message": "the request timed out", "class": "Transient",
-    });
-    (StatusCode::GATEWAY_TIMEOUT, [(header::CONTENT_TYPE, "application/json")], status.to_string()).into_response()
 }
 
 /// The path under which a write is recorded; `None` for reads, and for what is written without being asked for: events,

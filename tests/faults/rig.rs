@@ -1,23 +1,27 @@
 //! What every fault test stands on: a real API server, a simulated cloud as a process of its own, and the operator as a
 //! process that reaches both through recording proxies and can be killed at any time.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use axum::body::Body;
+use axum::http::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use roadstead_ground::api_server::ApiServer;
-use roadstead_ground::bound::{Bound, signal};
+use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
 pub use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::collector::Collector;
-use super::proxy::{Proxy, Upstream};
+use super::operator::Operator;
 use super::tape::Tape;
+use super::weather::Weather;
 
 /// The namespace of the deployments.
 pub const TEAM: &str = "team";
@@ -27,109 +31,69 @@ pub const LONG: Duration = Duration::from_mins(1);
 /// How long nothing is written once everything is settled.
 const QUIET: Duration = Duration::from_millis(1500);
 
-const INSTALL_ID: &str = "faults";
-
 /// A hub, a cloud and an operator.
 pub struct Rig {
     /// The hub.
     pub server: ApiServer,
     /// What the operator wrote.
     pub tape: Arc<Tape>,
+    /// What the operator's calls go through.
+    pub weather: Arc<Weather>,
+    /// Where the proxies run.
+    pub runtime: Runtime,
+    /// The operator of most tests, which leads unchallenged.
+    pub operator: Operator,
     /// Deletes what has lost its owner.
     pub collector: Collector,
-    runtime: Runtime,
     _cloud: Bound,
     cloud: SocketAddr,
-    cloud_proxy: SocketAddr,
-    /// The process that a fault kills.
-    victim: Arc<AtomicU32>,
-    operator: std::sync::Mutex<Option<Bound>>,
 }
 
 impl Rig {
     /// Starts everything but the operator.
     pub fn set() -> anyhow::Result<Self> {
         let server = ApiServer::start()?;
-        finish(server.kubectl().args(["apply", "--server-side", "-f", &crds()]))?;
-        finish(server.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", "-f", &crds()]))?;
+        server.define(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"))?;
         // A copy: a build in the middle of a long run must not change what is tested.
         std::fs::copy(env!("CARGO_BIN_EXE_roadstead"), roadstead(&server))?;
         let runtime = Runtime::new()?;
-        let cloud = free_address()?;
+        let cloud = free_address(Ipv4Addr::LOCALHOST)?;
         let log = server.dir().join("cloud.log");
         let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let cloud_process = Bound::start(&roadstead(&server), &args, &[], &log)?;
-        let tape = Arc::new(Tape::default());
-        let victim = Arc::new(AtomicU32::new(0));
-        let (hub_proxy, cloud_proxy) = runtime.block_on(async {
-            let hub = Upstream::Hub(server.client().await?);
-            let hub = Proxy::start(hub, Arc::clone(&tape), Arc::clone(&victim)).await?;
-            let cloud = Proxy::start(Upstream::cloud(cloud), Arc::clone(&tape), Arc::clone(&victim)).await?;
-            anyhow::Ok((hub.address, cloud.address))
+        let operator = runtime.block_on(async {
+            Operator::prepare("operator", false, server.dir(), server.client().await?, cloud).await
         })?;
+        let (tape, weather) = (Arc::clone(&operator.tape), Arc::clone(&operator.weather));
         let collector = Collector::start(&runtime, runtime.block_on(server.client())?);
-        let rig = Self {
-            server,
-            tape,
-            collector,
-            runtime,
-            _cloud: cloud_process,
-            cloud,
-            cloud_proxy,
-            victim,
-            operator: std::sync::Mutex::default(),
-        };
+        let rig = Self { server, tape, weather, runtime, operator, collector, _cloud: cloud_process, cloud };
         for namespace in [TEAM, "roadstead-system"] {
             rig.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))?;
         }
-        std::fs::write(rig.kubeconfig(), kubeconfig(hub_proxy))?;
         wait("the cloud answers", LONG, || rig.cloud_get("/livez").map(drop))?;
         Ok(rig)
     }
 
-    fn kubeconfig(&self) -> PathBuf {
-        self.server.dir().join("operator.kubeconfig")
+    /// Prepares another operator, which takes part in the election as `name`.
+    pub fn elector(&self, name: &str) -> anyhow::Result<Operator> {
+        self.runtime.block_on(async {
+            Operator::prepare(name, true, self.server.dir(), self.server.client().await?, self.cloud).await
+        })
     }
 
     /// The operator's log.
     pub fn log(&self) -> PathBuf {
-        self.server.dir().join("operator.log")
+        self.operator.log.clone()
     }
 
     /// Starts the operator, unless it runs.
     pub fn start_operator(&self) -> anyhow::Result<()> {
-        let mut operator = self.operator.lock().unwrap();
-        if operator.as_ref().is_some_and(Bound::is_alive) {
-            return Ok(());
-        }
-        let args = [
-            "run".to_owned(),
-            format!("--install-id={INSTALL_ID}"),
-            "--namespace=roadstead-system".to_owned(),
-            "--identity=operator".to_owned(),
-            "--leader-elect=false".to_owned(),
-            "--listen=127.0.0.1:0".to_owned(),
-            format!("--simulated-cloud=http://{}", self.cloud_proxy),
-        ];
-        let kubeconfig = self.kubeconfig().display().to_string();
-        let program = roadstead(&self.server);
-        let started = Bound::start(&program, &args, &[("KUBECONFIG", &kubeconfig)], &self.log())?;
-        self.victim.store(started.pid(), Ordering::SeqCst);
-        *operator = Some(started);
-        Ok(())
+        self.operator.start()
     }
 
     /// Ends the operator.
     pub fn stop_operator(&self) {
-        self.victim.store(0, Ordering::SeqCst);
-        *self.operator.lock().unwrap() = None;
-    }
-
-    /// Sends the operator a signal, such as STOP.
-    pub fn signal_operator(&self, name: &str) -> anyhow::Result<()> {
-        let operator = self.operator.lock().unwrap();
-        signal(operator.as_ref().context("the operator does not run")?.pid(), name);
-        Ok(())
+        self.operator.stop();
     }
 
     /// Applies an object as a user does.
@@ -151,12 +115,25 @@ impl Rig {
 
     /// What the cloud answers to a read of `path`.
     pub fn cloud_get(&self, path: &str) -> anyhow::Result<String> {
+        self.http_get(self.cloud, path)
+    }
+
+    /// What plain HTTP at `address` answers to a read of `path`.
+    pub fn http_get(&self, address: SocketAddr, path: &str) -> anyhow::Result<String> {
+        self.http(Method::GET, address, path)
+    }
+
+    /// Deletes something at the cloud, behind the operator's back.
+    pub fn cloud_delete(&self, path: &str) -> anyhow::Result<()> {
+        self.http(Method::DELETE, self.cloud, path).map(drop)
+    }
+
+    fn http(&self, method: Method, address: SocketAddr, path: &str) -> anyhow::Result<String> {
         self.runtime.block_on(async {
-            let url = format!("http://{}{path}", self.cloud);
-            let client: hyper_util::client::legacy::Client<_, axum::body::Body> =
-                hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
-            let response = client.get(url.parse()?).await?;
-            let bytes = axum::body::to_bytes(axum::body::Body::new(response.into_body()), usize::MAX).await?;
+            let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+            let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+            let response = client.request(request.body(Body::empty())?).await?;
+            let bytes = axum::body::to_bytes(Body::new(response.into_body()), usize::MAX).await?;
             Ok(String::from_utf8(bytes.to_vec())?)
         })
     }
@@ -165,6 +142,13 @@ impl Rig {
     pub fn cloud_endpoints(&self, place: &str) -> anyhow::Result<Vec<Value>> {
         let world: Value = serde_json::from_str(&self.cloud_get("/world")?)?;
         Ok(world[place].as_array().cloned().unwrap_or_default())
+    }
+
+    /// How many reconciles the operator that runs has ended.
+    pub fn reconciles(&self) -> anyhow::Result<u64> {
+        let text = self.http_get(self.operator.listen, "/metrics")?;
+        let lines = text.lines().filter(|line| line.starts_with("controller_runtime_reconcile_total{"));
+        lines.map(|line| Ok(line.rsplit(' ').next().unwrap_or_default().parse::<u64>()?)).sum()
     }
 
     /// Waits until nothing has been written for a while.
@@ -196,6 +180,7 @@ impl Rig {
     /// Removes all deployments and targets, and sees that nothing is left of them anywhere.
     pub fn clear(&self) -> anyhow::Result<()> {
         self.tape.rewind(None);
+        self.weather.clear();
         self.collector.awake(true);
         self.start_operator()?;
         self.kubectl(&["delete", "mdep", "--all", "-n", TEAM, "--wait=true", "--timeout=60s"])?;
@@ -224,15 +209,13 @@ fn roadstead(server: &ApiServer) -> PathBuf {
     server.dir().join("roadstead")
 }
 
-fn crds() -> String {
-    concat!(env!("CARGO_MANIFEST_DIR"), "/crds").to_owned()
+/// An address of this machine that was free a moment ago.
+pub fn free_address(host: Ipv4Addr) -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((host, 0))?.local_addr()?)
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-fn kubeconfig(server: SocketAddr) -> String {
+/// A kubeconfig that leads to plain HTTP at `server`.
+pub fn kubeconfig(server: SocketAddr) -> String {
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: hub\nusers: [{{name: user, user: {{}}}}]\n\
          clusters: [{{name: hub, cluster: {{server: \"http://{server}\"}}}}]\n\

@@ -1,15 +1,16 @@
 //! An endpoint that is made anew under the name of one that has just gone: the key of the former is about to be collected.
 
 use anyhow::{Context, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::objects::{deployment, places};
+use super::crash_sweep::begin;
+use super::objects::deployment;
 use super::rig::{LONG, Rig, TEAM, wait};
 
 /// A deployment that was deleted and comes again does not wait for the collector, which may have lost sight of what it is
 /// to collect; when the key of its predecessor is collected after all, it has one of its own at once.
 pub fn does_not_wait_for_the_collector(rig: &Rig) -> anyhow::Result<()> {
-    serve(rig)?;
+    begin(rig, true)?;
     let former = key(rig)?;
     rig.collector.awake(false);
     rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"])?;
@@ -33,12 +34,12 @@ fn has_the_key(rig: &Rig, endpoint: &Value, served: &Key) -> anyhow::Result<()> 
 /// A record is lost while what it stands for serves on: whoever comes first, the collector or the operator, the next
 /// record has a key of its own, and it is the one that serves.
 pub fn has_the_key_of_what_it_finds(rig: &Rig) -> anyhow::Result<()> {
-    serve(rig)?;
+    begin(rig, true)?;
     for collector_first in [true, false] {
         let (lost, former) = (endpoint(rig)?, key(rig)?);
         let name = lost["metadata"]["name"].as_str().context("it has a name")?;
         // Frozen, for it would put the finalizer on again.
-        rig.signal_operator("STOP")?;
+        rig.operator.signal("STOP")?;
         rig.collector.awake(collector_first);
         rig.kubectl(&["patch", "iep", name, "-n", TEAM, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#])?;
         rig.kubectl(&["delete", "iep", name, "-n", TEAM])?;
@@ -48,7 +49,7 @@ pub fn has_the_key_of_what_it_finds(rig: &Rig) -> anyhow::Result<()> {
                 Ok(())
             })?;
         }
-        rig.signal_operator("CONT")?;
+        rig.operator.signal("CONT")?;
         let anew = wait("there is a new endpoint", LONG, || {
             let anew = endpoint(rig)?;
             ensure!(anew["metadata"]["uid"] != lost["metadata"]["uid"], "it is the one that was lost");
@@ -62,16 +63,6 @@ pub fn has_the_key_of_what_it_finds(rig: &Rig) -> anyhow::Result<()> {
         ensure!(served.len() == 1 && served[0]["version"] == 1, "it was made anew or changed: {served:?}");
     }
     Ok(())
-}
-
-/// A deployment that serves in the west.
-fn serve(rig: &Rig) -> anyhow::Result<()> {
-    for target in places(&json!({})) {
-        rig.apply(&target)?;
-    }
-    rig.apply(&deployment())?;
-    rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
-    rig.quiet()
 }
 
 /// The only endpoint.

@@ -1,6 +1,7 @@
 //! Every write that the operator sends, in the order in which it was sent, and the one fault that was asked for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -56,6 +57,7 @@ struct Inner {
 #[derive(Default)]
 pub struct Tape {
     inner: Mutex<Inner>,
+    calls: AtomicUsize,
 }
 
 impl Tape {
@@ -66,6 +68,16 @@ impl Tape {
     /// Forgets everything, and lets the write `number` (from 1) go wrong.
     pub fn rewind(&self, fault: Option<(usize, Way)>) {
         *self.lock() = Inner { writes: Vec::new(), fault, hit: false };
+    }
+
+    /// A call has come, a read or a write.
+    pub fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many calls have come, ever.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// A write has come; returns its number and what to do.

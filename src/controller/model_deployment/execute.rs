@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DynamicObject, PostParams};
 use roadstead_planner::{Action, Exhaust, Keep};
 use serde_json::json;
 
 use super::{Planned, build};
-use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, ServingTarget, names};
+use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::{convert, hub};
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::call;
+use crate::kube_ext::client::{call, call_opt};
 use crate::kube_ext::patch::merge_patch;
 
 /// Carries out the actions of a plan in their order.
@@ -21,76 +21,126 @@ use crate::kube_ext::patch::merge_patch;
 /// # Errors
 /// [`ActError`] of the first write that failed; nothing after it was tried.
 pub async fn execute(context: &Context, planned: &Planned) -> Result<(), ActError> {
+    let mut execution = Execution { context, planned, confirmed: false };
     for action in &planned.plan.actions {
+        execution.step(action).await?;
+    }
+    Ok(())
+}
+
+/// A plan that is being carried out.
+struct Execution<'a> {
+    context: &'a Context,
+    planned: &'a Planned,
+    /// The plan was seen to be that of the present.
+    confirmed: bool,
+}
+
+impl Execution<'_> {
+    async fn step(&mut self, action: &Action) -> Result<(), ActError> {
+        let (context, planned) = (self.context, self.planned);
         match action {
             Action::Create { placement, replaces, reason } => {
-                let endpoint = build::new(context, planned, placement, replaces.as_deref(), reason.as_str())?;
-                create(context, planned, endpoint).await?;
+                self.create(build::new(context, planned, placement, replaces.as_deref(), reason.as_str())?).await
             }
             Action::Adopt { found, drain_until } => {
-                let endpoint = build::adopted(context, planned, found, *drain_until)?;
-                create(context, planned, endpoint).await?;
+                self.create(build::adopted(context, planned, found, *drain_until)?).await
             }
-            Action::Keep(keep) => keep_as(context, planned, keep).await?,
+            Action::Keep(keep) => self.keep_as(keep).await,
             Action::Drain { endpoint, deadline, reason } => {
                 let change = json!({"spec": {
                     "state": EndpointState::Draining,
                     "deadline": convert::time(*deadline),
                     "reason": reason.as_str(),
                 }});
-                patch(context, planned, endpoint, change).await?;
+                self.patch(endpoint, change).await
             }
             Action::Delete { endpoint, exhaust: refusal, .. } => {
                 // The refusal is recorded first: after a crash in between the place would be tried again.
                 if let Some(refusal) = refusal {
+                    self.confirm().await?;
                     exhaust(context, planned, refusal).await?;
                 }
-                delete(context, planned, endpoint).await?;
+                self.delete(endpoint).await
             }
         }
     }
-    Ok(())
-}
 
-fn existing(context: &Context, planned: &Planned, name: &str) -> Option<Arc<InferenceEndpoint>> {
-    context.caches.endpoints.get(&Key::new(&planned.request.id.namespace, name))
-}
-
-async fn create(context: &Context, planned: &Planned, endpoint: InferenceEndpoint) -> Result<(), ActError> {
-    let api = hub::api_of(&context.client, planned.object.as_ref());
-    let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let created = call("create inferenceendpoint", api.create(&params, &endpoint)).await?;
-    context.metrics.placed(planned.plan.decision.as_str());
-    context.took_endpoint(created);
-    Ok(())
-}
-
-/// Brings an endpoint that stays to its replicas and, where the plan says so, to the deployment's pod fields.
-async fn keep_as(context: &Context, planned: &Planned, keep: &Keep) -> Result<(), ActError> {
-    let Some(endpoint) = existing(context, planned, &keep.endpoint) else { return Ok(()) };
-    let wanted = build::kept(planned, &endpoint, keep);
-    let change = merge_patch(&serde_json::to_value(&endpoint.spec)?, &serde_json::to_value(&wanted)?);
-    match change {
-        Some(change) => patch(context, planned, &keep.endpoint, json!({"spec": change})).await,
-        None => Ok(()),
+    /// A quorum read before the first change: a plan from a cache that lags behind is not carried out.
+    async fn confirm(&mut self) -> Result<(), ActError> {
+        if !self.confirmed {
+            self.confirmed = self.is_current().await?;
+        }
+        if self.confirmed {
+            Ok(())
+        } else {
+            Err(ActError::Stale { object: Key::of(self.planned.object.as_ref()).to_string() })
+        }
     }
-}
 
-async fn patch(context: &Context, planned: &Planned, name: &str, change: serde_json::Value) -> Result<(), ActError> {
-    let Some(endpoint) = existing(context, planned, name) else { return Ok(()) };
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    let written = hub::patch(&api, endpoint.as_ref(), change).await?;
-    context.took_endpoint(written);
-    Ok(())
-}
-
-async fn delete(context: &Context, planned: &Planned, name: &str) -> Result<(), ActError> {
-    let Some(endpoint) = existing(context, planned, name) else { return Ok(()) };
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    if let Some(deleting) = hub::delete(&api, endpoint.as_ref()).await? {
-        context.took_endpoint(deleting);
+    /// Whether the deployment is still what was planned, and has no endpoint that the plan did not know.
+    async fn is_current(&self) -> Result<bool, ActError> {
+        let object = self.planned.object.as_ref();
+        let api: Api<ModelDeployment> = hub::api_of(&self.context.client, object);
+        let newest = call_opt("get modeldeployment", api.get(&object.name_any())).await?;
+        let same = newest.is_some_and(|newest| {
+            newest.uid() == object.uid()
+                && newest.metadata.generation == object.metadata.generation
+                && newest.metadata.deletion_timestamp.is_none()
+        });
+        // The first endpoint has a name of its own, and what changes one carries its version: neither can be mistaken.
+        let (known, actions) = (&self.planned.known, &self.planned.plan.actions);
+        let adds = !known.is_empty() && actions.iter().any(|action| matches!(action, Action::Create { .. }));
+        if !same || !adds {
+            return Ok(same);
+        }
+        let unknown = |endpoint: &DynamicObject| endpoint.uid().is_none_or(|uid| !known.contains(&uid));
+        Ok(!hub::has_endpoint_of(&self.context.client, object, unknown).await?)
     }
-    Ok(())
+
+    fn existing(&self, name: &str) -> Option<Arc<InferenceEndpoint>> {
+        self.context.caches.endpoints.get(&Key::new(&self.planned.request.id.namespace, name))
+    }
+
+    async fn create(&mut self, endpoint: InferenceEndpoint) -> Result<(), ActError> {
+        self.confirm().await?;
+        let api = hub::api_of(&self.context.client, self.planned.object.as_ref());
+        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let created = call("create inferenceendpoint", api.create(&params, &endpoint)).await?;
+        self.context.metrics.placed(self.planned.plan.decision.as_str());
+        self.context.took_endpoint(created);
+        Ok(())
+    }
+
+    /// Brings an endpoint that stays to its replicas and, where the plan says so, to the deployment's pod fields.
+    async fn keep_as(&mut self, keep: &Keep) -> Result<(), ActError> {
+        let Some(endpoint) = self.existing(&keep.endpoint) else { return Ok(()) };
+        let wanted = build::kept(self.planned, &endpoint, keep);
+        let change = merge_patch(&serde_json::to_value(&endpoint.spec)?, &serde_json::to_value(&wanted)?);
+        match change {
+            Some(change) => self.patch(&keep.endpoint, json!({"spec": change})).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn patch(&mut self, name: &str, change: serde_json::Value) -> Result<(), ActError> {
+        let Some(endpoint) = self.existing(name) else { return Ok(()) };
+        self.confirm().await?;
+        let api: Api<InferenceEndpoint> = hub::api_of(&self.context.client, endpoint.as_ref());
+        let written = hub::patch(&api, endpoint.as_ref(), change).await?;
+        self.context.took_endpoint(written);
+        Ok(())
+    }
+
+    async fn delete(&mut self, name: &str) -> Result<(), ActError> {
+        let Some(endpoint) = self.existing(name) else { return Ok(()) };
+        self.confirm().await?;
+        let api: Api<InferenceEndpoint> = hub::api_of(&self.context.client, endpoint.as_ref());
+        if let Some(deleting) = hub::delete(&api, endpoint.as_ref()).await? {
+            self.context.took_endpoint(deleting);
+        }
+        Ok(())
+    }
 }
 
 /// Records at the target that an offer refused a size, to be left alone for a growing while.

@@ -11,10 +11,12 @@ mod status;
 mod status_tests;
 mod status_write;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use roadstead_planner::{self as planner, Plan};
 
 use super::context::Context;
@@ -61,6 +63,8 @@ pub struct Planned {
     pub request: planner::Deployment,
     /// What was decided.
     pub plan: Plan,
+    /// The UIDs of its endpoints that were known then.
+    pub known: BTreeSet<String>,
 }
 
 impl DeploymentController {
@@ -90,11 +94,13 @@ impl DeploymentController {
         let install_id = &self.context.settings.install_id;
         let name = |placement: &planner::Placement| build::name(install_id, &request.id, placement);
         let now = convert::now(Timestamp::now());
+        // Before the plan is made: what comes in meanwhile is not counted as known.
+        let known = self.context.endpoints_of(&object).iter().filter_map(|endpoint| endpoint.uid()).collect();
         let started = std::time::Instant::now();
         let plan = self.context.fleet.plan(&request, now, name);
         self.context.metrics.planned(started.elapsed());
         match plan {
-            Ok(plan) => Decision::Planned(Box::new(Planned { object, request, plan })),
+            Ok(plan) => Decision::Planned(Box::new(Planned { object, request, plan, known })),
             Err(error) => Decision::Refused(error),
         }
     }

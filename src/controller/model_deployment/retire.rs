@@ -7,6 +7,7 @@ use crate::api::v1alpha1::{ModelDeployment, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
 
 /// Puts our finalizer on; the change brings the deployment back to be planned.
@@ -21,7 +22,7 @@ pub async fn protect(context: &Context, object: &Arc<ModelDeployment>) -> Result
     Ok(Outcome::Done)
 }
 
-/// Asks for the deletion of every endpoint, and lets the deployment go when none is left.
+/// Asks for the deletion of every endpoint, and lets the deployment go when the hub itself lists none any more.
 ///
 /// # Errors
 /// [`ActError`] of a write.
@@ -34,6 +35,9 @@ pub async fn retire(context: &Context, object: &Arc<ModelDeployment>) -> Result<
         }
     }
     if endpoints.is_empty() {
+        if hub::has_endpoint_of(&context.client, object, |_| true).await? {
+            return Err(ActError::Stale { object: Key::of(object.as_ref()).to_string() });
+        }
         let api = hub::api_of::<ModelDeployment>(&context.client, object.as_ref());
         hub::set_finalizer(&api, object.as_ref(), names::FINALIZER_DEPLOYMENT, false).await?;
         return Ok(Outcome::Done);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kube::api::Api;
+use kube::api::{Api, DynamicObject, ListParams};
 
 use crate::api::v1alpha1::{ServingTarget, names};
 use crate::controller::context::Context;
@@ -25,13 +25,19 @@ pub async fn protect(context: &Context, target: Arc<ServingTarget>) -> Result<Ar
     }
 }
 
-/// Lets a deleted target go if it is known that no endpoint is on it any more; says whether it went.
+/// Lets a deleted target go if it is known, and the hub itself says, that no endpoint is on it any more; says whether it
+/// went.
 ///
 /// # Errors
-/// [`ActError`] of the write.
+/// [`ActError`] of a call.
 pub async fn retire(context: &Context, target: &ServingTarget) -> Result<bool, ActError> {
     if context.is_in_use(&target.name_any()) {
         return Ok(false);
+    }
+    let here = |endpoint: &DynamicObject| endpoint.data["spec"]["target"] == target.name_any().as_str();
+    let everywhere = context.settings.watched.tenants();
+    if hub::has_endpoint(&context.client, &everywhere, &ListParams::default(), here).await? {
+        return Err(ActError::Stale { object: target.name_any() });
     }
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     hub::set_finalizer(&api, target, names::FINALIZER_TARGET, false).await?;

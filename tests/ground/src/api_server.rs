@@ -1,6 +1,6 @@
 //! An API server and etcd on loopback, without nodes and without root.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ pub struct ApiServer {
     dir: tempfile::TempDir,
     tools: Tools,
     children: Vec<Child>,
+    etcd: SocketAddr,
 }
 
 impl ApiServer {
@@ -37,10 +38,8 @@ impl ApiServer {
     }
 
     fn launch(audited: bool) -> anyhow::Result<Self> {
-        let tools = Tools::locate()?;
-        let dir = tempfile::tempdir()?;
-        let mut server = Self { dir, tools, children: Vec::new() };
         let [etcd, peer, api] = free_ports()?;
+        let mut server = Self::prepare(SocketAddr::from((Ipv4Addr::LOCALHOST, etcd)))?;
         let path = |name: &str| server.dir.path().join(name).display().to_string();
         run("openssl", &["genrsa", "-out", &path("sa.key"), "2048"])?;
         run("openssl", &["rsa", "-in", &path("sa.key"), "-pubout", "-out", &path("sa.pub")])?;
@@ -56,29 +55,59 @@ impl ApiServer {
             format!("--initial-advertise-peer-urls={peer_url}"),
             format!("--initial-cluster=default={peer_url}"),
         ];
-        let mut api_args = vec![
-            format!("--etcd-servers={client_url}"),
+        server.spawn("etcd", &etcd_args)?;
+        server.serve(api, audited)?;
+        Ok(server)
+    }
+
+    /// Starts a second API server of the same cluster as `other`, which reaches `other`'s etcd at `etcd`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn beside(other: &Self, etcd: SocketAddr) -> anyhow::Result<Self> {
+        let [api, ..] = free_ports()?;
+        let mut server = Self::prepare(etcd)?;
+        for name in ["sa.key", "sa.pub", "tokens"] {
+            std::fs::copy(other.dir.path().join(name), server.dir.path().join(name))?;
+        }
+        server.serve(api, false)?;
+        Ok(server)
+    }
+
+    /// Where its etcd listens.
+    #[must_use]
+    pub const fn etcd(&self) -> SocketAddr {
+        self.etcd
+    }
+
+    fn prepare(etcd: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self { tools: Tools::locate()?, dir: tempfile::tempdir()?, children: Vec::new(), etcd })
+    }
+
+    /// Starts the API server itself, on this port.
+    fn serve(&mut self, port: u16, audited: bool) -> anyhow::Result<()> {
+        let path = |name: &str| self.dir.path().join(name).display().to_string();
+        let mut args = vec![
+            format!("--etcd-servers=http://{}", self.etcd),
             format!("--cert-dir={}", path("certs")),
             "--bind-address=127.0.0.1".to_owned(),
-            format!("--secure-port={api}"),
+            format!("--secure-port={port}"),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", path("tokens")),
-            format!("--service-account-issuer=https://127.0.0.1:{api}/"),
+            format!("--service-account-issuer=https://127.0.0.1:{port}/"),
             format!("--service-account-key-file={}", path("sa.pub")),
             format!("--service-account-signing-key-file={}", path("sa.key")),
             "--endpoint-reconciler-type=none".to_owned(),
         ];
         if audited {
             std::fs::write(path("audit-policy"), audit::EVERYTHING)?;
-            api_args.push(format!("--audit-policy-file={}", path("audit-policy")));
-            api_args.push(format!("--audit-log-path={}", server.audit_log().display()));
+            args.push(format!("--audit-policy-file={}", path("audit-policy")));
+            args.push(format!("--audit-log-path={}", self.audit_log().display()));
         }
-        server.spawn("etcd", &etcd_args)?;
-        server.spawn("kube-apiserver", &api_args)?;
-        server.wait(api)?;
-        Ok(server)
+        self.spawn("kube-apiserver", &args)?;
+        self.wait(port)
     }
 
     /// The path of the administrator's kubeconfig.
