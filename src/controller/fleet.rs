@@ -126,6 +126,11 @@ impl Fleet {
         }
     }
 
+    /// A target's place confirmed that what had this name there is gone.
+    pub fn removed(&self, target: &str, name: &str) {
+        self.lock().fleet.remove_found(target, name);
+    }
+
     /// A target is gone.
     pub fn target_deleted(&self, name: &str) {
         self.lock().fleet.remove_target(name);

@@ -146,6 +146,22 @@ impl Fleet {
         }
     }
 
+    /// What was found under this name at a target is gone: it is not taken over any more.
+    pub fn remove_found(&mut self, target: &str, name: &str) {
+        let Some(here) = self.found.get_mut(target) else { return };
+        let Some(at) = here.iter().position(|one| one.name == name) else { return };
+        let gone = here.remove(at);
+        if here.iter().any(|one| one.deployment == gone.deployment) {
+            return;
+        }
+        if let Some(targets) = self.found_on.get_mut(&gone.deployment) {
+            targets.remove(target);
+            if targets.is_empty() {
+                self.found_on.remove(&gone.deployment);
+            }
+        }
+    }
+
     fn forget_found(&mut self, target: &str) {
         for one in self.found.remove(target).unwrap_or_default() {
             if let Some(targets) = self.found_on.get_mut(&one.deployment) {

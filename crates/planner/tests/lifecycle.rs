@@ -632,6 +632,21 @@ fn what_is_found_later_drains() {
 }
 
 #[test]
+fn what_was_found_and_is_known_to_be_gone_is_not_taken_over() {
+    let mut fleet = serving();
+    fleet.set_found("gke-eu", vec![found("gone", "gke-eu", 2, 20), found("late", "gke-eu", 2, 20)]);
+    fleet.remove_found("gke-eu", "gone");
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    let adopts = |action: &&Action| matches!(action, Action::Adopt { .. });
+    let adopted: Vec<_> = plan.actions.iter().filter(adopts).collect();
+    assert!(matches!(adopted[..], [Action::Adopt { found, .. }] if found.name == "late"), "{adopted:?}");
+    let mut fleet = serving();
+    fleet.set_found("gke-eu", vec![found("gone", "gke-eu", 2, 20)]);
+    fleet.remove_found("gke-eu", "gone");
+    assert!(!settle(&mut fleet, &deployment("m"), NOW).actions.iter().any(|action| adopts(&action)));
+}
+
+#[test]
 fn a_move_that_is_not_needed_any_more_is_given_up_where_its_end_would_have_to_change_first() {
     let mut fleet = serving();
     settle(&mut fleet, &eu_only(), NOW);

@@ -51,6 +51,14 @@ impl Facts {
         *newest = Some(Arc::new(facts));
         news
     }
+
+    /// What has this name was removed: it is not found any more, whatever the last listing showed.
+    pub fn removed(&self, name: &str) {
+        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = newest.as_mut() {
+            Arc::make_mut(facts).found.retain(|found| found.name != name);
+        }
+    }
 }
 
 /// A listing that goes on until this is dropped.

@@ -202,12 +202,16 @@ impl Provider for Simulated {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         let name = endpoint.name_any();
-        let Some(view) = self.read(&name).await? else { return Ok(Removal::Gone) };
-        if view.tags.install_id != self.install_id || view.tags.namespace != endpoint.namespace().unwrap_or_default() {
-            // Somebody else's thing under our name: nothing of ours is left under it.
-            return Ok(Removal::Gone);
-        }
-        self.delete(&view).await
+        // Somebody else's thing under our name is none of ours.
+        let ours = |view: &EndpointView| {
+            view.tags.install_id == self.install_id && view.tags.namespace == endpoint.namespace().unwrap_or_default()
+        };
+        let removal = match self.read(&name).await?.filter(ours) {
+            Some(view) => self.delete(&view).await?,
+            None => Removal::Gone,
+        };
+        self.facts.removed(&name);
+        Ok(removal)
     }
 
     async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
