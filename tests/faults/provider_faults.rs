@@ -10,9 +10,9 @@ use super::rig::{LONG, Rig, TEAM, condition, wait};
 
 const LLAMA: [&str; 4] = ["mdep", "llama", "-n", TEAM];
 /// Long enough to see whether a failure is tried again and again without a pause.
-const WATCHED: Duration = Duration::from_secs(6);
-/// Tries within [`WATCHED`] with pauses of 0.5, 1, 2 and 4 s between them, and one that news brought about.
-const TRIES: usize = 6;
+const WATCHED: Duration = Duration::from_secs(4);
+/// Tries within [`WATCHED`] with pauses of 0.5, 1 and 2 s between them, and one that news brought about.
+const TRIES: usize = 5;
 
 /// The places of these tests: one in the US, two in the EU, of which `west` is the cheaper one and misbehaves.
 fn places(rig: &Rig, west: &Value) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
+use roadstead_ground::objects;
 pub use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -106,11 +107,21 @@ impl Rig {
         finish(self.server.kubectl().args(args))
     }
 
-    /// Objects of the hub as JSON: one if a name is among `args`, else a list.
+    /// Objects of the hub as JSON, named as one names them to kubectl: one with its name, or a list.
     pub fn get(&self, args: &[&str]) -> anyhow::Result<Value> {
-        let mut all = vec!["get", "-o", "json"];
-        all.extend(args);
-        Ok(serde_json::from_str(&self.kubectl(&all)?)?)
+        let kubeconfig = self.server.kubeconfig();
+        let list = |kinds: &str, namespace| {
+            let lists: anyhow::Result<Vec<_>> =
+                kinds.split(',').map(|kind| objects::list(&kubeconfig, kind, namespace, "")).collect();
+            Ok(json!({"items": lists?.concat()}))
+        };
+        match *args {
+            [kinds] | [kinds, "-A"] => list(kinds, ""),
+            [kinds, "-n", namespace] => list(kinds, namespace),
+            [kind, name] => objects::get(&kubeconfig, kind, "", name),
+            [kind, name, "-n", namespace] => objects::get(&kubeconfig, kind, namespace, name),
+            _ => bail!("neither one object nor a list: {args:?}"),
+        }
     }
 
     /// What the cloud answers to a read of `path`.

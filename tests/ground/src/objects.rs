@@ -10,7 +10,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
 use serde_json::Value;
 
-/// Where the kinds are found that tests ask for, by the names that kubectl knows them by: group, version, kind, plural.
+/// Where the kinds are found that tests ask for, by a short name (or by the plural): group, version, kind, plural.
 const KINDS: [(&str, [&str; 4]); 13] = [
     ("deploy", ["apps", "v1", "Deployment", "deployments"]),
     ("iep", ["roadstead.dev", "v1alpha1", "InferenceEndpoint", "inferenceendpoints"]),
@@ -57,7 +57,9 @@ fn ask<T>(
     namespace: &str,
     question: impl AsyncFnOnce(Api<DynamicObject>, ApiResource) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let Some((_, [group, version, kind, plural])) = KINDS.iter().find(|(known, _)| *known == kind) else {
+    let Some((_, [group, version, kind, plural])) =
+        KINDS.iter().find(|(short, [.., plural])| [*short, *plural].contains(&kind))
+    else {
         bail!("add the kind {kind} to those that can be read");
     };
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
