@@ -1,5 +1,5 @@
-//! What happens while its events do not come: created and gone, ready and lost, marked and let go, rotated twice. Late,
-//! by a watch that resumes or by a new list, it ends like what is seen.
+//! What happens while its events do not come: created and gone, ready and lost, marked and let go, rotated twice. By a
+//! watch that resumes or by a new list, it ends like what is seen.
 
 use std::time::Duration;
 
@@ -85,11 +85,8 @@ const UNSEEN: [Unseen; 4] = [
 ];
 
 /// How events that were withheld become known after all: a watch that breaks off resumes, one that expires lists anew.
-const KNOWN: [(&str, Effect); 3] = [
-    ("they come late", Effect::Late),
-    ("the watch breaks off", Effect::Cut(Duration::ZERO)),
-    ("the watch expires", Effect::Expires(Duration::ZERO)),
-];
+const KNOWN: [(&str, Effect); 2] =
+    [("the watch breaks off", Effect::Cut(Duration::ZERO)), ("the watch expires", Effect::Expires(Duration::ZERO))];
 
 /// Every change that is unseen at first, in every way to become known, ends like the one that is seen.
 pub fn what_was_not_seen_is_made_up_for(rig: &Rig) -> anyhow::Result<()> {
@@ -123,8 +120,8 @@ fn happened(rig: &Rig, unseen: &Unseen, known: Option<&Effect>) -> anyhow::Resul
         let events = Disturbance { calls: unseen.calls, effect };
         rig.weather.set(vec![events, Disturbance { calls: polls, effect: Effect::Held }]);
     };
-    if let Some(known) = known {
-        weather(if matches!(known, Effect::Late) { Effect::Late } else { Effect::Lost });
+    if known.is_some() {
+        weather(Effect::Lost);
     }
     (unseen.happens)(rig)?;
     if let Some(known) = known {

@@ -2,7 +2,7 @@
 //!
 //! A test sets several disturbances at once; each names the calls that it hits. A change hits open watches too.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,8 +104,6 @@ pub enum Effect {
     Cut(Duration),
     /// A watch says 410 Gone so long after it began, and ends.
     Expires(Duration),
-    /// The events of a watch come when the weather changes.
-    Late,
     /// The events of a watch never come.
     Lost,
 }
@@ -246,14 +244,9 @@ async fn pump(body: Body, call: Call, weather: Arc<Weather>, out: Lines) {
     let began = Instant::now();
     let mut now = weather.now.subscribe();
     let (mut body, mut part) = (body.into_data_stream(), BytesMut::new());
-    let mut held = VecDeque::new();
     while !out.is_closed() {
         let effects = weather.effects(&call);
-        let is = |wanted: fn(&Effect) -> bool| effects.iter().any(wanted);
-        let (late, lost) = (is(|effect| matches!(effect, Effect::Late)), is(|effect| matches!(effect, Effect::Lost)));
-        if !late {
-            held.drain(..).for_each(|line| drop(out.unbounded_send(Ok(line))));
-        }
+        let lost = effects.iter().any(|effect| matches!(effect, Effect::Lost));
         let end = effects.iter().filter_map(|effect| match effect {
             Effect::Cut(after) => Some((*after, None)),
             Effect::Expires(after) => Some((*after, Some(expired()))),
@@ -274,10 +267,8 @@ async fn pump(body: Body, call: Call, weather: Arc<Weather>, out: Lines) {
                 part.extend_from_slice(&chunk);
                 while let Some(end) = part.iter().position(|byte| *byte == b'\n') {
                     let line = part.split_to(end + 1).freeze();
-                    match (lost, late) {
-                        (true, _) => {}
-                        (_, true) => held.push_back(line),
-                        _ => drop(out.unbounded_send(Ok(line))),
+                    if !lost {
+                        let _ = out.unbounded_send(Ok(line));
                     }
                 }
             }
