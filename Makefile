@@ -47,11 +47,11 @@ fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS
 		echo "installing cargo-fuzz $(CARGO_FUZZ) beside cargo (some two minutes); cargo uninstall cargo-fuzz removes it"; \
 		cargo install cargo-fuzz --locked --version $(CARGO_FUZZ); }
 	@echo "building the fuzz targets (some minutes at first)"
-	cargo fuzz build --sanitizer none
+	cargo fuzz build --dev --sanitizer none
 	@for subject in $(FUZZ_SUBJECTS); do \
 		echo "fuzzing $$subject for $(FUZZ_SECONDS) s"; \
 		mkdir -p fuzz/target/corpus/$$subject; \
-		cargo fuzz run --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
+		cargo fuzz run --dev --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
 			-- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -verbosity=0 || exit 1; \
 	done
 	@echo "nothing found; new inputs are in fuzz/target/corpus"

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
+use roadstead_ground::chance::Chance;
 use roadstead_ground::cluster::Cluster;
 use serde_json::{Value, json};
 
@@ -18,18 +19,7 @@ const ROUNDS: [u32; 2] = [10, 3];
 /// The operator comes back, and finishes what it was doing.
 const SETTLED: Duration = Duration::from_secs(45);
 /// Deployments that live at a time, at most.
-const LIVES: u64 = 3;
-
-/// A random sequence that its seed makes again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        // Numerical Recipes' generator; its upper bits are good enough for moments and choices.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
+const LIVES: usize = 3;
 
 /// What was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,12 +52,12 @@ pub fn killed_at_any_moment(stage: &Stage) -> anyhow::Result<()> {
     eprintln!("  seed {seed} (repeat with ROADSTEAD_SEED={seed})");
     // Otherwise the kubelet would wait five minutes before it starts a container again that was killed so often.
     stage.ground.hub.node().restart_kubelet(Some(Duration::from_secs(1)))?;
-    let result = kill_all(stage, &mut Dice(seed));
+    let result = kill_all(stage, &mut Chance::new(seed));
     stage.ground.hub.node().restart_kubelet(None)?;
     result
 }
 
-fn kill_all(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
+fn kill_all(stage: &Stage, chance: &mut Chance) -> anyhow::Result<()> {
     let mut asked = BTreeMap::new();
     let (mut done, start) = (BTreeMap::<&str, u32>::new(), Instant::now());
     let mut recoveries = Vec::new();
@@ -76,8 +66,8 @@ fn kill_all(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
         let mut doing = Vec::new();
         // Once more and again, at moments of the recovery, with something else to do.
         for _ in 0..KILLS {
-            doing.push(ask(stage, dice, &mut asked)?);
-            kill(stage, dice)?;
+            doing.push(ask(stage, chance, &mut asked)?);
+            kill(stage, chance)?;
         }
         for one in &doing {
             *done.entry(one).or_default() += 1;
@@ -100,8 +90,8 @@ fn kill_all(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
 }
 
 /// Kills every process of the operator that runs, after a random while.
-fn kill(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
-    std::thread::sleep(Duration::from_millis(dice.below(1500)));
+fn kill(stage: &Stage, chance: &mut Chance) -> anyhow::Result<()> {
+    std::thread::sleep(Duration::from_millis(u64::try_from(chance.below(1500))?));
     stage.until("an operator runs and is killed", SETTLED, || {
         let operators = operators::containers(stage)?;
         // What the API server tells lags behind: a container may have ended in this moment.
@@ -112,17 +102,18 @@ fn kill(stage: &Stage, dice: &mut Dice) -> anyhow::Result<()> {
 }
 
 /// Asks for one more thing; says what it was.
-fn ask(stage: &Stage, dice: &mut Dice, asked: &mut BTreeMap<String, Asked>) -> anyhow::Result<&'static str> {
-    let chosen = asked.iter().nth(usize::try_from(dice.below(LIVES))?);
+fn ask(stage: &Stage, chance: &mut Chance, asked: &mut BTreeMap<String, Asked>) -> anyhow::Result<&'static str> {
+    let chosen = asked.iter().nth(chance.below(LIVES));
     let Some((name, former)) = chosen.map(|(name, former)| (name.clone(), former.clone())) else {
         // A name of its own: what is being deleted cannot be applied anew.
-        let (name, new) = (format!("life-{}", dice.below(1_000_000)), Asked { replicas: 1, revision: 0, cloud: "aws" });
+        let (name, new) =
+            (format!("life-{}", chance.below(1_000_000)), Asked { replicas: 1, revision: 0, cloud: "aws" });
         stage.apply(&new.manifest(&name))?;
         asked.insert(name, new);
         return Ok("creating");
     };
-    let (what, wanted) = match dice.below(6) {
-        0 | 1 => ("scaling", Asked { replicas: (former.replicas + 1 + dice.below(2)) % 3, ..former }),
+    let (what, wanted) = match chance.below(6) {
+        0 | 1 => ("scaling", Asked { replicas: (former.replicas + 1 + u64::try_from(chance.below(2))?) % 3, ..former }),
         2 => ("editing", Asked { revision: former.revision + 1, ..former }),
         3 => ("replacing", Asked { cloud: if former.cloud == "aws" { "gcp" } else { "aws" }, ..former }),
         _ => {

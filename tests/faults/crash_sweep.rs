@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use super::chance::Chance;
 use super::objects::{deployment, places};
 use super::picture::{differences, picture};
 use super::rig::{LONG, Rig, TEAM, condition, wait};
 use super::tape::{WAYS, Way};
+use roadstead_ground::chance::Chance;
 
 /// A change whose every interruption is tried.
 pub struct Scenario {

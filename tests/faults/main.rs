@@ -6,7 +6,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod chance;
 mod collector;
 mod crash_sweep;
 mod leaders;

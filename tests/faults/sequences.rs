@@ -8,9 +8,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSche
 use roadstead::api::schema::{definitions, items, root};
 use serde_json::{Value, json};
 
-use super::chance::Chance;
 use super::objects::{deployment, places};
 use super::rig::{LONG, Rig, TEAM, condition, wait};
+use roadstead_ground::chance::Chance;
 
 const LLAMA: [&str; 4] = ["mdep", "llama", "-n", TEAM];
 /// Steps of a sample.

@@ -7,6 +7,7 @@
 pub mod api_server;
 pub mod audit;
 pub mod bound;
+pub mod chance;
 pub mod client;
 pub mod cluster;
 pub mod command;
