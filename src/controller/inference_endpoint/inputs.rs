@@ -107,15 +107,20 @@ async fn api_key(
 ) -> Result<Result<Redacted, Missing>, ActError> {
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
     let name = names::key_secret(&endpoint.name_any());
-    if let Some(existing) = call_opt("get secret", api.get(&name)).await? {
+    // Before anything was said of the endpoint there is hardly ever a key: whether there is one, its creation tells.
+    let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
+    if !is_new && let Some(existing) = call_opt("get secret", api.get(&name)).await? {
         return Ok(existing_key(endpoint, &existing));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
         None => generate()?,
     };
-    call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await?;
-    Ok(Ok(value))
+    match call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await {
+        Ok(_) => Ok(Ok(value)),
+        Err(error) if error.is_conflict() => Ok(existing_key(endpoint, &call("get secret", api.get(&name)).await?)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {

@@ -84,28 +84,25 @@ async fn look(
             return Ok(Outcome::Again(CONFLICT_AGAIN));
         }
         Observation::Present(present) if present.in_sync => present,
-        Observation::Present(_) => apply(context, endpoint, provider, &wanted).await?,
+        Observation::Present(_) => {
+            confirm(context, endpoint).await?;
+            apply(provider, &wanted).await?
+        }
         Observation::Absent => {
             if let Some(message) = forbidden(context, endpoint) {
                 return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
             }
             let endpoint = &intend(context, endpoint).await?;
             let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
-            let present = apply(context, endpoint, provider, &wanted).await?;
+            let present = apply(provider, &wanted).await?;
             return judge(context, memory, endpoint, provider, &wanted, present).await;
         }
     };
     judge(context, memory, endpoint, provider, &wanted, present).await
 }
 
-/// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
-async fn apply(
-    context: &Context,
-    endpoint: &InferenceEndpoint,
-    provider: &dyn Provider,
-    wanted: &Wanted,
-) -> Result<Box<Present>, ActError> {
-    confirm(context, endpoint).await?;
+/// Creates or puts right what the hub has just confirmed to be wanted in this form; then looks again.
+async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, ActError> {
     provider.apply(wanted).await?;
     match provider.observe(wanted).await? {
         Observation::Present(present) => Ok(present),
@@ -125,17 +122,19 @@ async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), 
     if same { Ok(()) } else { Err(ActError::Stale { object: Key::of(endpoint).to_string() }) }
 }
 
-/// Writes down that a creation is about to be asked for; the write fails if the endpoint changed.
+/// Writes down that a creation is about to be asked for. The write fails if the endpoint changed: it confirms as well as
+/// a quorum read would that the endpoint is still wanted in this form.
 async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
     let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
     let intent = CreateIntent { attempt, time: convert::api_time(Timestamp::now()) };
     let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    match hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
-        Some(written) => Ok(context.took_endpoint(written)),
-        None => Ok(Arc::clone(endpoint)),
-    }
+    let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
+    let newest = written.map(|written| context.took_endpoint(written));
+    newest
+        .filter(|newest| newest.metadata.deletion_timestamp.is_none())
+        .ok_or_else(|| ActError::Stale { object: Key::of(endpoint.as_ref()).to_string() })
 }
 
 /// Before anything is created: is the deployment still there, may its namespace use the target, and is the target
