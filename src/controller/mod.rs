@@ -13,6 +13,7 @@ pub mod hub;
 pub mod inference_endpoint;
 pub mod model_deployment;
 pub mod orphans;
+pub mod pace;
 pub mod serving_target;
 pub mod watches;
 

@@ -16,6 +16,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::pace;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call;
 use crate::kube_ext::queue::Outcome;
@@ -212,12 +213,15 @@ async fn report(
     let former = endpoint.status.clone().unwrap_or_default();
     let status = status::status(endpoint, &former, seen, Timestamp::now());
     let key = Key::of(endpoint.as_ref());
-    if status::only_counts_up(&former, &status, endpoint.spec.replicas) && !memory.progress_is_due(&key) {
-        return Ok(Outcome::Again(memory::PROGRESS_INTERVAL));
+    if status::only_counts_up(&former, &status, endpoint.spec.replicas)
+        && let Some(wait) = memory.pace.holds_back(&key, pace::COUNTS)
+    {
+        return Ok(Outcome::Again(wait));
     }
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
-        memory.wrote(&key);
+    let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
+    memory.pace.forget(&key);
+    if let Some(written) = written {
         context.took_endpoint(written);
     }
     Ok(Outcome::Done)

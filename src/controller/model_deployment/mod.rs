@@ -5,6 +5,7 @@
 
 mod build;
 mod execute;
+mod progress;
 mod retire;
 mod status;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use roadstead_planner::{self as planner, Plan};
 use super::context::Context;
 use super::convert;
 use super::error::ActError;
+use super::pace::Pace;
 use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{ModelDeployment, names};
@@ -33,6 +35,7 @@ const RECHECK_LIMIT: Duration = Duration::from_mins(5);
 /// The controller of `ModelDeployment`s.
 pub struct DeploymentController {
     context: Arc<Context>,
+    pace: Pace,
 }
 
 /// What is to be done about a deployment.
@@ -67,7 +70,7 @@ impl DeploymentController {
     /// The controller over `context`.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context }
+        Self { context, pace: Pace::default() }
     }
 
     /// The deployment as the planner sees it, or what is wrong with its spec.
@@ -126,7 +129,10 @@ impl Reconcile<Key> for DeploymentController {
     async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
         let context = &self.context;
         match decision {
-            Decision::Gone => Ok(Outcome::Done),
+            Decision::Gone => {
+                self.pace.forget(key);
+                Ok(Outcome::Done)
+            }
             Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
             Decision::Retire(object) => retire::retire(context, &object).await,
             Decision::Protect(object) => retire::protect(context, &object).await,
@@ -137,7 +143,7 @@ impl Reconcile<Key> for DeploymentController {
                     context.restore_endpoints(key);
                     return Err(error);
                 }
-                let again = status_write::planned(context, &planned).await?;
+                let again = status_write::planned(context, &self.pace, &planned).await?;
                 Ok(next(&planned.plan, again))
             }
         }
