@@ -17,6 +17,8 @@ pub fn interval(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, 
     same.ready_replicas = status.ready_replicas;
     for (known, new) in same.placements.iter_mut().zip(&status.placements) {
         known.ready_replicas = new.ready_replicas;
+        // Of no use before something serves.
+        known.api_key_secret_name.clone_from(&new.api_key_secret_name);
     }
     for condition in &mut same.conditions {
         if let Some(new) = conditions::find(&status.conditions, &condition.type_) {
@@ -37,8 +39,10 @@ pub fn interval(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::v1alpha1::PlacementStatus;
     use crate::api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
     use k8s_openapi::jiff::Timestamp;
+    use serde_json::json;
 
     fn starting(ready: i32, reason: &str, message: &str) -> ModelDeploymentStatus {
         let mut set = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
@@ -62,6 +66,15 @@ mod tests {
         assert_eq!(of(starting(2, "Starting", ""), first()), None);
         assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), None);
         assert_eq!(of(first(), first()), None, "nothing is new");
+        let placed = |key: Option<&str>| {
+            let placement: PlacementStatus = serde_json::from_value(json!({
+                "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",
+                "capacityType": "OnDemand", "replicas": 4, "readyReplicas": 0, "endpoint": "e", "apiKeySecretName": key,
+            }))
+            .unwrap();
+            ModelDeploymentStatus { placements: vec![placement], ..first() }
+        };
+        assert_eq!(of(placed(None), placed(Some("e-key"))), Some(WORDS), "the name of its key");
         let newer = ModelDeploymentStatus { observed_generation: 2, ..first() };
         assert_eq!(of(first(), newer), None);
     }
