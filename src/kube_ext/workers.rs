@@ -37,7 +37,7 @@ pub trait Reconcile<K>: Send + Sync + 'static {
 pub struct Concurrency {
     /// At most so many.
     pub most: usize,
-    /// While others have a backlog, an eighth of that: what is shared is the API server, and their writes go first.
+    /// While others have a backlog, a sixteenth of that: what is shared is the API server, and their writes go first.
     pub after: Option<watch::Receiver<bool>>,
 }
 
@@ -50,7 +50,7 @@ impl Concurrency {
 
     /// Waits until nobody who goes first has a backlog, or so few of `tasks` are left that one more may begin.
     async fn give_way(&mut self, tasks: &mut JoinSet<()>) {
-        let few = (self.most / 8).max(1);
+        let few = (self.most / 16).max(1);
         let Some(after) = &mut self.after else { return };
         while tasks.len() >= few {
             tokio::select! {
@@ -206,7 +206,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_few_go_on_and_the_rest_waits_while_others_have_a_backlog() {
         let (others, after) = watch::channel(true);
-        let mut concurrency = Concurrency { most: 16, after: Some(after) };
+        let mut concurrency = Concurrency { most: 32, after: Some(after) };
         let mut tasks = JoinSet::new();
         tasks.spawn(std::future::pending());
         let patience = Duration::from_mins(1);
