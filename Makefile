@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-calibrate lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-calibrate bench-operator lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -102,6 +102,10 @@ bench: ## Benchmarks against their committed ranges: counts gate, times inform (
 bench-calibrate: ## Run the benchmarks three times and write their calibration, from which ranges are drawn
 	@echo "benchmarks: three runs, about seven minutes"
 	cargo bench --package roadstead-perf --bench planner -- --calibrate 3
+
+bench-operator: tools ## The operator against a real API server: writes, rates, memory, silence (twenty minutes and more)
+	@echo "operator: a release build, 1,000 deployments applied at once, 1,000 pods scheduled, 5,000 deployments restarted"
+	cargo bench --package roadstead-perf --bench operator
 
 lint: ## Formatting, lints and documentation
 	@echo "checking the format and the lints"

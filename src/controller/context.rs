@@ -196,7 +196,9 @@ impl Context {
         let key = Key::of(&written);
         let fallback = Arc::new(written.clone());
         if let Some(change) = self.caches.endpoints.apply(written) {
-            self.endpoint_changed(&change);
+            // What its own controller has just told is no news to it; whoever else tells something changes more.
+            let told = matches!(&change, Change::Upserted { old: Some(old), new } if differ_in_status_alone(old, new));
+            self.endpoint_news(&change, !told);
         }
         self.caches.endpoints.get(&key).unwrap_or(fallback)
     }
@@ -278,6 +280,10 @@ impl Context {
 
     /// An endpoint changed: its own controller, its deployment and its target may have something to do.
     pub fn endpoint_changed(&self, change: &Change<InferenceEndpoint>) {
+        self.endpoint_news(change, true);
+    }
+
+    fn endpoint_news(&self, change: &Change<InferenceEndpoint>, to_its_controller: bool) {
         let (Change::Upserted { new: endpoint, .. } | Change::Deleted(endpoint)) = change;
         let key = Key::of(endpoint.as_ref());
         let mut keys = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,7 +300,9 @@ impl Context {
         }
         drop(keys);
         self.enqueue_deployment(Key::new(&key.namespace, &endpoint.spec.deployment_ref.name));
-        self.queues.endpoints.add(key, ());
+        if to_its_controller {
+            self.queues.endpoints.add(key, ());
+        }
         if matches!(change, Change::Deleted(_)) {
             // Whoever waits for room may have it now.
             self.enqueue_deployments(self.fleet.unsettled());
@@ -330,21 +338,21 @@ impl Context {
         }
     }
 
-    /// Puts what is known of a target (spec, state, facts) into the planner's view.
+    /// Puts what is known of a target (spec, state, facts) into the planner's view. Those who wait for something are
+    /// looked at if that can matter to them, and not otherwise: facts come several times a second while endpoints start,
+    /// and thousands may wait.
     pub fn refresh_target(&self, name: &str) {
-        match self.caches.targets.get(&Key::cluster(name)) {
-            Some(target) => {
-                let connection = self.connections.get(name);
-                self.fleet.target_changed(&target, connection.as_deref());
-            }
-            None => self.fleet.target_deleted(name),
+        let Some(target) = self.caches.targets.get(&Key::cluster(name)) else {
+            return self.fleet.target_deleted(name);
+        };
+        if self.fleet.target_changed(&target, self.connections.get(name).as_deref()) {
+            self.enqueue_deployments(self.fleet.unsettled());
         }
     }
 
-    /// What is free on a target changed: those who wait for something are looked at.
+    /// The facts of a target changed.
     pub fn target_facts_changed(&self, name: &str) {
         self.refresh_target(name);
-        self.enqueue_deployments(self.fleet.unsettled());
         let connection = self.connections.get(name);
         if connection.is_some_and(|connection| connection.usable().is_none()) {
             // Its first facts may be all that it waited for.
@@ -388,4 +396,12 @@ impl Context {
         let inside = all.iter().map(|deployment| Key::of(deployment.as_ref())).filter(|key| key.namespace == namespace);
         self.enqueue_deployments(inside.collect::<Vec<_>>());
     }
+}
+
+/// Whether one of our own writes changed the status and nothing else.
+fn differ_in_status_alone(old: &InferenceEndpoint, new: &InferenceEndpoint) -> bool {
+    old.metadata.generation == new.metadata.generation
+        && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
+        && old.metadata.finalizers == new.metadata.finalizers
+        && old.metadata.uid == new.metadata.uid
 }

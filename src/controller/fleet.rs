@@ -107,23 +107,32 @@ impl Fleet {
             .remove_endpoint(&planner::EndpointKey { namespace: key.namespace.clone(), name: key.name.clone() });
     }
 
-    /// A target, its connection or its facts changed.
-    pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) {
+    /// A target, its connection or its facts may have changed; says whether that can matter to those who wait.
+    pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) -> bool {
         let mut inner = self.lock();
         let facts = connection.and_then(Connection::facts);
         let converted = convert::target(target, connection, facts.as_deref());
         let name = converted.name.clone();
+        let mut matters = inner.fleet.target(&name) != Some(&converted);
         inner.fleet.upsert_target(converted);
         inner.fleet.set_found(&name, facts.as_ref().map(|facts| facts.found.clone()).unwrap_or_default());
-        let Some(facts) = facts else { return };
-        let here: Vec<planner::Endpoint> = inner.fleet.endpoints_on(&name).cloned().collect();
-        for mut endpoint in here {
-            let bound = facts.bound.get(&endpoint.name).cloned().unwrap_or_default();
-            if endpoint.bound != bound {
-                endpoint.bound = bound;
-                inner.fleet.upsert_endpoint(endpoint);
-            }
+        let Some(facts) = facts else { return matters };
+        // What has a record is known; what has none may be somebody's who waits.
+        matters |= facts.found.iter().any(|found| inner.fleet.endpoint(&key_of_found(found)).is_none());
+        let none = BTreeMap::new();
+        let bound = |name: &str| facts.bound.get(name).unwrap_or(&none);
+        let moved: Vec<planner::Endpoint> = inner
+            .fleet
+            .endpoints_on(&name)
+            .filter(|endpoint| endpoint.bound != *bound(&endpoint.name))
+            .cloned()
+            .collect();
+        matters |= !moved.is_empty();
+        for endpoint in moved {
+            let bound = bound(&endpoint.name).clone();
+            inner.fleet.upsert_endpoint(planner::Endpoint { bound, ..endpoint });
         }
+        matters
     }
 
     /// A target's place confirmed that what had this name there is gone.
@@ -150,9 +159,11 @@ impl Fleet {
             .collect()
     }
 
-    /// What is free on the target, by offer.
+    /// What is free on the target, by offer; nothing until it has told what runs there.
     pub fn capacity(&self, target: &str) -> Vec<OfferCapacity> {
-        self.lock().fleet.target(target).map(convert::capacity).unwrap_or_default()
+        let inner = self.lock();
+        let told = inner.fleet.target(target).filter(|target| target.inventory == planner::Inventory::Answered);
+        told.map(convert::capacity).unwrap_or_default()
     }
 
     /// The hard rule about the target that the deployment breaks, whatever was decided before.
@@ -169,6 +180,10 @@ fn sound(fleet: &planner::Fleet, deployment: &planner::Deployment, plan: Plan) -
     }
     let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
     Err(ActError::Unsound { violations: violations.join("; ") })
+}
+
+fn key_of_found(found: &planner::Found) -> planner::EndpointKey {
+    planner::EndpointKey { namespace: found.deployment.namespace.clone(), name: found.name.clone() }
 }
 
 fn key_of(endpoint: &planner::Endpoint) -> Key {

@@ -13,6 +13,7 @@ pub mod hub;
 pub mod inference_endpoint;
 pub mod model_deployment;
 pub mod orphans;
+pub mod pace;
 pub mod serving_target;
 pub mod watches;
 
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 
 use self::context::Context;
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::workers::work;
+use crate::kube_ext::workers::{Concurrency, work};
 
 /// Lists are read in pages.
 pub(crate) const PAGE: u32 = 500;
@@ -65,26 +66,21 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
 fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinSet<()>) {
     let metrics = &context.metrics;
 
+    let most = Concurrency::of(concurrency);
+
     let controller = Arc::new(model_deployment::DeploymentController::new(Arc::clone(context)));
     let shared = Arc::clone(context);
     let rank = move |key: &Key| shared.rank(key);
-    workers.spawn(work(Arc::clone(&context.queues.deployments), controller, concurrency, rank, Arc::clone(metrics)));
+    let queue = Arc::clone(&context.queues.deployments);
+    workers.spawn(work(queue, controller, most.clone(), rank, Arc::clone(metrics)));
 
     let controller = Arc::new(serving_target::TargetController::new(Arc::clone(context)));
-    workers.spawn(work(
-        Arc::clone(&context.queues.targets),
-        controller,
-        concurrency,
-        |_: &Key| (),
-        Arc::clone(metrics),
-    ));
+    let queue = Arc::clone(&context.queues.targets);
+    workers.spawn(work(queue, controller, most, |_: &Key| (), Arc::clone(metrics)));
 
+    // Where a deployment is to go is decided and told before what was decided is carried on.
+    let after_planning = Concurrency { most: concurrency, after: Some(context.queues.deployments.backlog()) };
     let controller = Arc::new(inference_endpoint::EndpointController::new(Arc::clone(context)));
-    workers.spawn(work(
-        Arc::clone(&context.queues.endpoints),
-        controller,
-        concurrency,
-        |_: &Key| (),
-        Arc::clone(metrics),
-    ));
+    let queue = Arc::clone(&context.queues.endpoints);
+    workers.spawn(work(queue, controller, after_planning, |_: &Key| (), Arc::clone(metrics)));
 }

@@ -222,7 +222,10 @@ impl<K: Resource> Cache<K> {
 
     /// Takes in an object from the watch or from the answer to a write; `None` if something newer is known, or if it
     /// is known to be gone.
-    pub fn apply(&self, object: K) -> Option<Change<K>> {
+    ///
+    /// Who wrote which field is not kept: nobody here asks, and it is larger than many an object.
+    pub fn apply(&self, mut object: K) -> Option<Change<K>> {
+        object.meta_mut().managed_fields = None;
         let key = Key::of(&object);
         let mut inner = self.write();
         if object.meta().uid.as_ref().is_some_and(|uid| inner.buried.contains(uid)) {
@@ -295,6 +298,7 @@ fn version(object: &ObjectMeta) -> u64 {
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
     fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
         object_in("ns", name, uid, version)
@@ -359,6 +363,15 @@ mod tests {
         assert_eq!(known(&cache, "stays").as_deref(), Some("2"));
         assert_eq!(known(&cache, "written").as_deref(), Some("30"));
         assert!(cache.is_synced());
+    }
+
+    #[test]
+    fn who_wrote_which_field_is_not_kept() {
+        let cache = Cache::default();
+        let mut written = object("a", "1", "1");
+        written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
+        cache.apply(written);
+        assert_eq!(cache.get(&Key::new("ns", "a")).unwrap().metadata.managed_fields, None);
     }
 
     #[test]

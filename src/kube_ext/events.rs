@@ -1,5 +1,7 @@
 //! Events for people, through `events.k8s.io`, on transitions only.
 
+use std::sync::Arc;
+
 use data_encoding::HEXLOWER;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -7,9 +9,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use super::client::call;
 
+/// So many are sent at once. What they tell about goes on meanwhile, and its writes go first.
+const AT_ONCE: usize = 4;
 /// The API server refuses longer notes.
 const MAX_NOTE_BYTES: usize = 1024;
 
@@ -39,13 +44,14 @@ impl Severity {
 pub struct Events {
     client: Client,
     instance: String,
+    slots: Arc<Semaphore>,
 }
 
 impl Events {
     /// Events are reported by `roadstead.dev/operator`, instance `instance` (the pod's name).
     #[must_use]
     pub fn new(client: Client, instance: String) -> Self {
-        Self { client, instance }
+        Self { client, instance, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Publishes one event about `object`, in the background. A lost event is logged and otherwise ignored.
@@ -58,7 +64,10 @@ impl Events {
         let namespace = event.metadata.namespace.clone().unwrap_or_default();
         let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
         let reason = reason.to_owned();
+        let slots = Arc::clone(&self.slots);
         tokio::spawn(async move {
+            // An error means that nobody gives slots out any more, which cannot be while one is waited for.
+            let _slot = slots.acquire().await;
             if let Err(error) = call("create event", api.create(&PostParams::default(), &event)).await
                 && !error.is_conflict()
             {

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// The wait after a first failure; it doubles with each further one.
@@ -58,6 +58,7 @@ pub struct Counts {
 pub struct Queue<K, R> {
     state: Mutex<State<K, R>>,
     wake: Notify,
+    backlog: watch::Sender<bool>,
 }
 
 impl<K, R> Default for Queue<K, R> {
@@ -76,6 +77,7 @@ impl<K, R> Default for Queue<K, R> {
                 closed: false,
             }),
             wake: Notify::new(),
+            backlog: watch::Sender::new(false),
         }
     }
 }
@@ -89,6 +91,17 @@ where
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether keys wait to be worked on now; for others who give way to them.
+    pub fn backlog(&self) -> watch::Receiver<bool> {
+        self.backlog.subscribe()
+    }
+
+    /// Tells of the backlog as it is, before the state is let go of.
+    fn tell(&self, state: &State<K, R>) {
+        let waiting = !state.closed && !state.ready.is_empty();
+        self.backlog.send_if_modified(|told| std::mem::replace(told, waiting) != waiting);
+    }
+
     /// Puts `key` in, now. A key that waits already takes the new rank; one that is worked on comes back afterwards.
     pub fn add(&self, key: K, rank: R) {
         self.add_all([(key, rank)]);
@@ -100,6 +113,7 @@ where
         for (key, rank) in keys {
             state.add(key, rank);
         }
+        self.tell(&state);
         drop(state);
         self.wake.notify_one();
     }
@@ -129,7 +143,9 @@ where
                     return None;
                 }
                 state.release_due(Instant::now());
-                (state.take_first(), state.delayed.keys().next().map(|(due, _)| *due))
+                let first = state.take_first();
+                self.tell(&state);
+                (first, state.delayed.keys().next().map(|(due, _)| *due))
             };
             if let Some((key, more)) = found {
                 if more {
@@ -177,6 +193,7 @@ where
         } else if let Some(delay) = delay {
             state.delay(key.clone(), rank, Instant::now() + delay);
         }
+        self.tell(&state);
         drop(state);
         self.wake.notify_one();
     }
@@ -198,7 +215,10 @@ where
 
     /// Ends the queue: every [`pop`](Self::pop) returns `None` from now on.
     pub fn close(&self) {
-        self.lock().closed = true;
+        let mut state = self.lock();
+        state.closed = true;
+        self.tell(&state);
+        drop(state);
         self.wake.notify_one();
     }
 }
@@ -386,6 +406,24 @@ mod tests {
         queue.add("a", 1);
         popped(&queue).await;
         assert_eq!(start.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_is_told_until_the_last_key_is_taken_or_the_queue_is_closed() {
+        let queue = Ranked::default();
+        let backlog = queue.backlog();
+        assert!(!*backlog.borrow());
+        queue.add("a", 1);
+        queue.add("b", 1);
+        popped(&queue).await;
+        assert!(*backlog.borrow());
+        popped(&queue).await;
+        assert!(!*backlog.borrow(), "what is worked on waits no more");
+        queue.add("a", 1);
+        queue.done(&"a", 1, Outcome::Done);
+        assert!(*backlog.borrow(), "it came in again while it was worked on");
+        queue.close();
+        assert!(!*backlog.borrow());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::{StreamExt, pin_mut};
+use kube::Resource;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_stream};
-use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -111,7 +111,8 @@ fn handle<K>(
         }
         Event::Apply(guarded) | Event::InitApply(guarded) => match guarded.0 {
             Ok(mut object) => {
-                object.managed_fields_mut().clear();
+                // The cache keeps none of it, so it does not count for the budget.
+                object.meta_mut().managed_fields = None;
                 prune(&mut object);
                 if fits(kind, &object, budget, cache)
                     && let Some(change) = cache.apply(object)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -32,11 +32,41 @@ pub trait Reconcile<K>: Send + Sync + 'static {
     fn act(&self, key: &K, decision: Self::Decision) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
 }
 
+/// How many keys are worked on at once.
+#[derive(Clone)]
+pub struct Concurrency {
+    /// At most so many.
+    pub most: usize,
+    /// While others have a backlog, a sixteenth of that: what is shared is the API server, and their writes go first.
+    pub after: Option<watch::Receiver<bool>>,
+}
+
+impl Concurrency {
+    /// At most so many, whatever else waits.
+    #[must_use]
+    pub const fn of(most: usize) -> Self {
+        Self { most, after: None }
+    }
+
+    /// Waits until nobody who goes first has a backlog, or so few of `tasks` are left that one more may begin.
+    async fn give_way(&mut self, tasks: &mut JoinSet<()>) {
+        let few = (self.most / 16).max(1);
+        let Some(after) = &mut self.after else { return };
+        while tasks.len() >= few {
+            tokio::select! {
+                // An error means that nobody is left to give way to.
+                () = after.wait_for(|waiting| !waiting).map(drop) => return,
+                _ = tasks.join_next() => {}
+            }
+        }
+    }
+}
+
 /// Works off `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for what is under way.
 pub async fn work<K, R, C>(
     queue: Arc<Queue<K, R>>,
     controller: Arc<C>,
-    concurrency: usize,
+    mut concurrency: Concurrency,
     rank: impl Fn(&K) -> R + Send + Sync + 'static,
     metrics: Arc<Metrics>,
 ) where
@@ -44,14 +74,15 @@ pub async fn work<K, R, C>(
     R: Clone + Ord + Send + Sync + 'static,
     C: Reconcile<K>,
 {
-    metrics.max_concurrent_reconciles(C::NAME, concurrency);
-    let slots = Arc::new(Semaphore::new(concurrency));
+    metrics.max_concurrent_reconciles(C::NAME, concurrency.most);
+    let slots = Arc::new(Semaphore::new(concurrency.most));
     let rank = Arc::new(rank);
     let mut tasks = JoinSet::new();
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let Some(key) = queue.pop().await else { break };
         while tasks.try_join_next().is_some() {}
+        concurrency.give_way(&mut tasks).await;
         metrics.queue(C::NAME, queue.depth(), queue.take_counts());
         let (queue, controller, rank, metrics) =
             (Arc::clone(&queue), Arc::clone(&controller), Arc::clone(&rank), Arc::clone(&metrics));
@@ -158,7 +189,8 @@ mod tests {
         let queue: Arc<Queue<&'static str, i32>> = Arc::default();
         let actor = Arc::new(Actor::default());
         let metrics = Arc::new(Metrics::new());
-        let workers = tokio::spawn(work(Arc::clone(&queue), Arc::clone(&actor), 4, |_| 0, Arc::clone(&metrics)));
+        let workers =
+            tokio::spawn(work(Arc::clone(&queue), Arc::clone(&actor), Concurrency::of(4), |_| 0, Arc::clone(&metrics)));
         for key in ["panics", "panics-deciding", "fails", "works"] {
             queue.add(key, 0);
         }
@@ -169,5 +201,24 @@ mod tests {
         assert!(text.contains("controller_runtime_reconcile_panics_total{controller=\"test\"} 6"), "{text}");
         queue.close();
         tokio::time::timeout(Duration::from_secs(1), workers).await.expect("the workers go home").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_go_on_and_the_rest_waits_while_others_have_a_backlog() {
+        let (others, after) = watch::channel(true);
+        let mut concurrency = Concurrency { most: 32, after: Some(after) };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(std::future::pending());
+        let patience = Duration::from_mins(1);
+        let mut may_begin =
+            async |tasks: &mut JoinSet<()>| tokio::time::timeout(patience, concurrency.give_way(tasks)).await.is_ok();
+        assert!(may_begin(&mut tasks).await, "a second one");
+        let second = tasks.spawn(std::future::pending());
+        assert!(!may_begin(&mut tasks).await, "a third one");
+        second.abort();
+        assert!(may_begin(&mut tasks).await, "one after the second");
+        tasks.spawn(std::future::pending());
+        others.send_replace(false);
+        assert!(may_begin(&mut tasks).await, "nobody waits any more");
     }
 }

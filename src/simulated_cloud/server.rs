@@ -157,14 +157,17 @@ impl Cloud {
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();
-            let list = self.act(|world, now| world.list(place, &listing.install_id, now))?;
+            let (list, version, next) = self.act(|world, now| {
+                let list = world.list(place, &listing.install_id, now)?;
+                Ok((list, world.version(place), world.next_change(place, now)))
+            })?;
             if listing.after.as_deref() != Some(list.mark.as_str()) {
                 return Ok(list);
             }
-            let next = self.lock().0.next_change(place, now());
             let until = next.map_or(MAX_WAIT, |at| Duration::from_millis(at.saturating_sub(now()).unsigned_abs() + 1));
-            // An error would mean that the cloud is gone, and this call with it.
-            let _ = tokio::time::timeout(until, changes.changed()).await;
+            // Listing again is dear where many endpoints are: what happens at other places is no reason.
+            let news = async { while changes.changed().await.is_ok() && self.lock().0.version(place) == version {} };
+            let _ = tokio::time::timeout(until, news).await;
         }
     }
 }

@@ -61,6 +61,8 @@ struct Place {
     /// Deleted endpoints that listings still show, and until when.
     lingering: Vec<(i64, Endpoint)>,
     faults: Faults,
+    /// Counts what happened here.
+    version: u64,
 }
 
 /// All places.
@@ -137,7 +139,10 @@ impl World {
             self.record_place(name);
         }
         let place = self.place(name)?;
-        place.profile = profile;
+        if place.profile != profile {
+            place.profile = profile;
+            place.version += 1;
+        }
         Ok(PlaceView { identity: place.identity.clone() })
     }
 
@@ -173,6 +178,11 @@ impl World {
             .map(|endpoint| endpoint.view(&place.profile, now))
             .collect();
         Ok(EndpointList { mark: mark(&endpoints), endpoints })
+    }
+
+    /// Another number after everything that happened at a place: while it stands, time alone changes a listing.
+    pub fn version(&self, name: &str) -> u64 {
+        self.places.get(name).map_or(0, |place| place.version)
     }
 
     /// When time alone next changes what a listing shows.
@@ -341,6 +351,7 @@ impl World {
                 let at = endpoint.deleted.unwrap_or(now).saturating_add(place.profile.deletion_millis);
                 place.lingering.push((at.saturating_add(lag), endpoint));
             }
+            place.version += 1;
             self.journal.push(Entry::Gone { place: name.to_owned(), name: gone });
         }
     }
@@ -349,6 +360,7 @@ impl World {
         self.journal.push(Entry::Endpoint { place: place.to_owned(), endpoint: Box::new(endpoint.clone()) });
         if let Some(place) = self.places.get_mut(place) {
             place.endpoints.insert(endpoint.name.clone(), endpoint);
+            place.version += 1;
         }
     }
 

@@ -158,3 +158,19 @@ fn faults_hit_the_calls_of_their_place() {
     assert_eq!(world.hit("east", SimulatedCall::Create), Some(Hit::Lost));
     assert_eq!(world.hit("east", SimulatedCall::Create), None);
 }
+
+#[test]
+fn the_version_of_a_place_changes_with_what_happens_there_and_with_nothing_else() {
+    let mut world = world(Profile::default());
+    world.identify("west", Profile::default(), 0).unwrap();
+    let east = world.version("east");
+    world.identify("east", Profile::default(), 1).unwrap();
+    world.create("west", order("a", 1), 1).unwrap();
+    assert_eq!(world.version("east"), east, "another place, and the same profile again");
+    let uid = world.create("east", order("a", 1), 1).unwrap().uid;
+    let created = world.version("east");
+    world.delete("east", "a", &uid, 2).unwrap();
+    let deleted = world.version("east");
+    world.identify("east", Profile { list_lag_millis: 1, ..Profile::default() }, 3).unwrap();
+    assert!(east < created && created < deleted && deleted < world.version("east"));
+}

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use roadstead_ground::api_server::ApiServer;
+use roadstead_ground::audit::Audited;
 use roadstead_ground::command::{feed, finish};
 use roadstead_ground::tools::Tools;
 use serde_json::{Value, json};
@@ -26,8 +27,8 @@ pub struct World {
 impl World {
     /// Two API servers: the charts on the one, the member manifest and a node on the other.
     pub fn make() -> Self {
-        let (hub, member) = (ApiServer::start_audited().unwrap(), ApiServer::start_audited().unwrap());
-        let world = Self { hub, member };
+        let audited = || ApiServer::start_audited(&Audited::Everything).unwrap();
+        let world = Self { hub: audited(), member: audited() };
         finish(world.hub.kubectl().args(["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")])).unwrap();
         for namespace in [SYSTEM, TEAM] {
             apply(&world.hub, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));

@@ -123,16 +123,25 @@ async fn api_key(
 ) -> Result<Result<Standing, Missing>, ActError> {
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
     let name = names::key_secret(&endpoint.name_any());
-    if let Some(existing) = call_opt("get secret", api.get(&name)).await? {
-        let standing = if is_former(endpoint, &existing) { Standing::Former } else { Standing::Own };
-        return Ok(existing_key(endpoint, &existing).map(standing));
+    // Before anything was said of the endpoint there is hardly ever a key: whether there is one, its creation tells.
+    let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
+    if !is_new && let Some(existing) = call_opt("get secret", api.get(&name)).await? {
+        return Ok(standing_of(endpoint, &existing));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
         None => generate()?,
     };
-    call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await?;
-    Ok(Ok(Standing::Own(value)))
+    match call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await {
+        Ok(_) => Ok(Ok(Standing::Own(value))),
+        Err(error) if error.is_conflict() => Ok(standing_of(endpoint, &call("get secret", api.get(&name)).await?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn standing_of(endpoint: &InferenceEndpoint, existing: &HubSecret) -> Result<Standing, Missing> {
+    let standing = if is_former(endpoint, existing) { Standing::Former } else { Standing::Own };
+    existing_key(endpoint, existing).map(standing)
 }
 
 /// Whether the Secret belongs to a former endpoint of this name.

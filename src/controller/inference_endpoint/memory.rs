@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 
 use crate::api::v1alpha1::InferenceEndpoint;
+use crate::controller::pace::Pace;
 use crate::kube_ext::cache::Key;
 use crate::provider::{Redacted, Secret};
 
@@ -41,14 +42,12 @@ pub struct Inputs {
     pub secrets: Arc<BTreeMap<String, Secret>>,
 }
 
-/// Progress that only counts up is written at most this often.
-pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
-
 /// By endpoint.
 #[derive(Default)]
 pub struct Memory {
     inputs: Mutex<HashMap<Key, Inputs>>,
-    written: Mutex<HashMap<Key, Instant>>,
+    /// Since when news of each waits to be written.
+    pub pace: Pace,
 }
 
 impl Memory {
@@ -69,20 +68,9 @@ impl Memory {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), inputs);
     }
 
-    /// Whether progress that only counts up may be written again.
-    pub fn progress_is_due(&self, key: &Key) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(key).is_none_or(|written| written.elapsed() >= PROGRESS_INTERVAL)
-    }
-
-    /// The status of an endpoint was written.
-    pub fn wrote(&self, key: &Key) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Instant::now());
-    }
-
     /// Forgets an endpoint.
     pub fn forget(&self, key: &Key) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.pace.forget(key);
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::api::Api;
 
 use super::inputs::{self, Missing};
-use super::memory::{self, Memory};
+use super::memory::Memory;
 use super::status::{self, Seen};
 use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::connections::ConnectionState;
@@ -16,6 +16,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::pace;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call;
 use crate::kube_ext::queue::Outcome;
@@ -84,28 +85,25 @@ async fn look(
             return Ok(Outcome::Again(CONFLICT_AGAIN));
         }
         Observation::Present(present) if present.in_sync => present,
-        Observation::Present(_) => apply(context, endpoint, provider, &wanted).await?,
+        Observation::Present(_) => {
+            confirm(context, endpoint).await?;
+            apply(provider, &wanted).await?
+        }
         Observation::Absent => {
             if let Some(message) = forbidden(context, endpoint) {
                 return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
             }
             let endpoint = &intend(context, endpoint).await?;
             let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
-            let present = apply(context, endpoint, provider, &wanted).await?;
+            let present = apply(provider, &wanted).await?;
             return judge(context, memory, endpoint, provider, &wanted, present).await;
         }
     };
     judge(context, memory, endpoint, provider, &wanted, present).await
 }
 
-/// Creates or puts right, after a last look that the endpoint is still wanted in this form; then looks again.
-async fn apply(
-    context: &Context,
-    endpoint: &InferenceEndpoint,
-    provider: &dyn Provider,
-    wanted: &Wanted,
-) -> Result<Box<Present>, ActError> {
-    confirm(context, endpoint).await?;
+/// Creates or puts right what the hub has just confirmed to be wanted in this form; then looks again.
+async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, ActError> {
     provider.apply(wanted).await?;
     match provider.observe(wanted).await? {
         Observation::Present(present) => Ok(present),
@@ -125,17 +123,19 @@ async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), 
     if same { Ok(()) } else { Err(ActError::Stale { object: Key::of(endpoint).to_string() }) }
 }
 
-/// Writes down that a creation is about to be asked for; the write fails if the endpoint changed.
+/// Writes down that a creation is about to be asked for. The write fails if the endpoint changed: it confirms as well as
+/// a quorum read would that the endpoint is still wanted in this form.
 async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
     let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
     let intent = CreateIntent { attempt, time: convert::api_time(Timestamp::now()) };
     let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    match hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
-        Some(written) => Ok(context.took_endpoint(written)),
-        None => Ok(Arc::clone(endpoint)),
-    }
+    let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
+    let newest = written.map(|written| context.took_endpoint(written));
+    newest
+        .filter(|newest| newest.metadata.deletion_timestamp.is_none())
+        .ok_or_else(|| ActError::Stale { object: Key::of(endpoint.as_ref()).to_string() })
 }
 
 /// Before anything is created: is the deployment still there, may its namespace use the target, and is the target
@@ -176,9 +176,13 @@ async fn judge(
         Outcome::Again(delay) => Some(delay),
         Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
-    let again = if settled && !waits_for_url { if serving { ASK_AGAIN } else { Duration::MAX } } else { SOON };
-    let good_for = memory.good_for(&Key::of(endpoint.as_ref()));
-    Ok(Outcome::Again([limit, deferred, good_for].into_iter().flatten().fold(again, Duration::min)))
+    let good_for = memory.good_for(&Key::of(endpoint.as_ref())).unwrap_or(ASK_AGAIN);
+    let again = match (serving, settled && !waits_for_url) {
+        (false, _) => good_for,
+        (true, true) => good_for.min(ASK_AGAIN),
+        (true, false) => SOON,
+    };
+    Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))
 }
 
 async fn failed(
@@ -210,12 +214,15 @@ async fn report(
     let former = endpoint.status.clone().unwrap_or_default();
     let status = status::status(endpoint, &former, seen, Timestamp::now());
     let key = Key::of(endpoint.as_ref());
-    if status::only_counts_up(&former, &status, endpoint.spec.replicas) && !memory.progress_is_due(&key) {
-        return Ok(Outcome::Again(memory::PROGRESS_INTERVAL));
+    if status::only_counts_up(&former, &status, endpoint.spec.replicas)
+        && let Some(wait) = memory.pace.holds_back(&key, pace::COUNTS)
+    {
+        return Ok(Outcome::Again(wait));
     }
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
-        memory.wrote(&key);
+    let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
+    memory.pace.forget(&key);
+    if let Some(written) = written {
         context.took_endpoint(written);
     }
     Ok(Outcome::Done)

@@ -5,6 +5,7 @@
 
 mod build;
 mod execute;
+mod progress;
 mod retire;
 mod status;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use roadstead_planner::{self as planner, Plan};
 use super::context::Context;
 use super::convert;
 use super::error::ActError;
+use super::pace::Pace;
 use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{ModelDeployment, names};
@@ -35,6 +37,7 @@ const RECHECK_LIMIT: Duration = Duration::from_mins(5);
 /// The controller of `ModelDeployment`s.
 pub struct DeploymentController {
     context: Arc<Context>,
+    pace: Pace,
 }
 
 /// What is to be done about a deployment.
@@ -71,7 +74,7 @@ impl DeploymentController {
     /// The controller over `context`.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context }
+        Self { context, pace: Pace::default() }
     }
 
     /// The deployment as the planner sees it, or what is wrong with its spec.
@@ -132,7 +135,10 @@ impl Reconcile<Key> for DeploymentController {
     async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
         let context = &self.context;
         match decision {
-            Decision::Gone => Ok(Outcome::Done),
+            Decision::Gone => {
+                self.pace.forget(key);
+                Ok(Outcome::Done)
+            }
             Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
             Decision::Retire(object) => retire::retire(context, &object).await,
             Decision::Protect(object) => retire::protect(context, &object).await,
@@ -143,7 +149,7 @@ impl Reconcile<Key> for DeploymentController {
                     context.restore_endpoints(key);
                     return Err(error);
                 }
-                let again = status_write::planned(context, &planned).await?;
+                let again = status_write::planned(context, &self.pace, &planned).await?;
                 Ok(next(&planned.plan, again))
             }
         }

@@ -8,6 +8,7 @@ use kube::api::Api;
 use roadstead_planner::Action;
 
 use super::Planned;
+use super::progress;
 use super::status::{self, REFRESH_SECONDS, Stage};
 use crate::api::v1alpha1::conditions::{self, TRUE};
 use crate::api::v1alpha1::validate::Problem;
@@ -15,6 +16,7 @@ use crate::api::v1alpha1::{ModelDeployment, ModelDeploymentStatus, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::pace::Pace;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
@@ -23,7 +25,7 @@ use crate::kube_ext::queue::Outcome;
 ///
 /// # Errors
 /// [`ActError`] of the write.
-pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Duration>, ActError> {
+pub async fn planned(context: &Context, pace: &Pace, planned: &Planned) -> Result<Option<Duration>, ActError> {
     for action in &planned.plan.actions {
         if let Action::Create { placement, .. } = action {
             let cost = placement.hourly_cost.map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
@@ -34,8 +36,9 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
             context.events.publish(planned.object.as_ref(), Severity::Normal, "Placed", "Place", &note);
         }
     }
-    write(context, &planned.object, &Stage::Planned(&planned.plan)).await?;
-    Ok(status::waits(&planned.plan).then(|| Duration::from_secs(REFRESH_SECONDS.unsigned_abs())))
+    let held_back = write(context, Some(pace), &planned.object, &Stage::Planned(&planned.plan)).await?;
+    let refresh = status::waits(&planned.plan).then(|| Duration::from_secs(REFRESH_SECONDS.unsigned_abs()));
+    Ok([held_back, refresh].into_iter().flatten().min())
 }
 
 /// Reports a spec that says something that cannot be.
@@ -47,7 +50,7 @@ pub async fn invalid(
     object: &Arc<ModelDeployment>,
     problems: &[Problem],
 ) -> Result<Outcome, ActError> {
-    write(context, object, &Stage::Invalid(problems)).await?;
+    write(context, None, object, &Stage::Invalid(problems)).await?;
     Ok(Outcome::Done)
 }
 
@@ -56,23 +59,37 @@ pub async fn invalid(
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
-    write(context, object, &Stage::Deleting).await?;
+    write(context, None, object, &Stage::Deleting).await?;
     Ok(Outcome::Done)
 }
 
-/// One patch, if anything but times changed.
-async fn write(context: &Context, object: &Arc<ModelDeployment>, stage: &Stage<'_>) -> Result<(), ActError> {
+/// One patch, if anything but times changed; or how long what changed is held back by `pace`.
+async fn write(
+    context: &Context,
+    pace: Option<&Pace>,
+    object: &Arc<ModelDeployment>,
+    stage: &Stage<'_>,
+) -> Result<Option<Duration>, ActError> {
     // What was just executed may have changed the object's own version (it has not), but the endpoints are new.
     let object = context.caches.deployments.get(&Key::of(object.as_ref())).unwrap_or_else(|| Arc::clone(object));
     let endpoints = context.endpoints_of(&object);
     let former = object.status.clone().unwrap_or_default();
     let status = status::status(&object, stage, &endpoints, Timestamp::now());
+    let key = Key::of(object.as_ref());
+    let interval = progress::interval(&former, &status, object.spec.replicas);
+    if let Some(wait) = pace.zip(interval).and_then(|(pace, interval)| pace.holds_back(&key, interval)) {
+        return Ok(Some(wait));
+    }
     let api: Api<ModelDeployment> = hub::api_of(&context.client, object.as_ref());
-    if let Some(written) = hub::patch_status(&api, object.as_ref(), &former, &status).await? {
+    let written = hub::patch_status(&api, object.as_ref(), &former, &status).await?;
+    if let Some(pace) = pace {
+        pace.forget(&key);
+    }
+    if let Some(written) = written {
         announce(context, &object, &former, &status);
         context.took_deployment(written);
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Tells when the summary turns.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use data_encoding::BASE64;
 
-use crate::audit::{self, Mark};
+use crate::audit::{self, Audited, Mark, Write};
 use crate::command::{finish, run};
 use crate::tools::Tools;
 
@@ -26,24 +26,24 @@ impl ApiServer {
     /// # Errors
     /// When the tools cannot be had or it does not answer within a minute.
     pub fn start() -> anyhow::Result<Self> {
-        Self::launch(false)
+        Self::start_audited(&Audited::Nothing)
     }
 
-    /// Starts one that also writes every request down: [`requests`](Self::requests).
+    /// Starts one that also writes down what it is asked: [`requests`](Self::requests), [`writes_since`](Self::writes_since).
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn start_audited() -> anyhow::Result<Self> {
-        Self::launch(true)
-    }
-
-    fn launch(audited: bool) -> anyhow::Result<Self> {
+    pub fn start_audited(audited: &Audited) -> anyhow::Result<Self> {
         let [etcd, peer, api] = free_ports()?;
         let mut server = Self::prepare(SocketAddr::from((Ipv4Addr::LOCALHOST, etcd)))?;
         let path = |name: &str| server.dir.path().join(name).display().to_string();
         run("openssl", &["genrsa", "-out", &path("sa.key"), "2048"])?;
         run("openssl", &["rsa", "-in", &path("sa.key"), "-pubout", "-out", &path("sa.pub")])?;
-        std::fs::write(path("tokens"), "ground-administrator,admin,1,system:masters\n")?;
+        let mut tokens = "ground-administrator,admin,1,system:masters\n".to_owned();
+        if let Audited::WritesOf(user) = audited {
+            tokens = format!("{tokens}ground-{user},{user},2,system:masters\n");
+        }
+        std::fs::write(path("tokens"), tokens)?;
         let (client_url, peer_url) = (format!("http://127.0.0.1:{etcd}"), format!("http://127.0.0.1:{peer}"));
         let etcd_args = [
             format!("--data-dir={}", path("etcd")),
@@ -70,7 +70,7 @@ impl ApiServer {
         for name in ["sa.key", "sa.pub", "tokens"] {
             std::fs::copy(other.dir.path().join(name), server.dir.path().join(name))?;
         }
-        server.serve(api, false)?;
+        server.serve(api, &Audited::Nothing)?;
         Ok(server)
     }
 
@@ -85,7 +85,7 @@ impl ApiServer {
     }
 
     /// Starts the API server itself, on this port.
-    fn serve(&mut self, port: u16, audited: bool) -> anyhow::Result<()> {
+    fn serve(&mut self, port: u16, audited: &Audited) -> anyhow::Result<()> {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         let mut args = vec![
             format!("--etcd-servers=http://{}", self.etcd),
@@ -101,8 +101,8 @@ impl ApiServer {
             format!("--service-account-signing-key-file={}", path("sa.key")),
             "--endpoint-reconciler-type=none".to_owned(),
         ];
-        if audited {
-            std::fs::write(path("audit-policy"), audit::EVERYTHING)?;
+        if let Some(policy) = audited.policy() {
+            std::fs::write(path("audit-policy"), policy)?;
             args.push(format!("--audit-policy-file={}", path("audit-policy")));
             args.push(format!("--audit-log-path={}", self.audit_log().display()));
         }
@@ -122,6 +122,20 @@ impl ApiServer {
     /// When they cannot be read.
     pub fn requests(&self) -> anyhow::Result<Vec<serde_json::Value>> {
         audit::events(&self.audit_log(), Mark::START)
+    }
+
+    /// Where the log of an audited server ends now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        audit::end_of(&self.audit_log())
+    }
+
+    /// What an audited server was asked to write after `mark`, in the order of its answers.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn writes_since(&self, mark: Mark) -> anyhow::Result<Vec<Write>> {
+        audit::since("hub", &self.audit_log(), mark)
     }
 
     fn audit_log(&self) -> PathBuf {
@@ -157,6 +171,26 @@ impl ApiServer {
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The ids of its processes: of etcd and of the API server.
+    ///
+    /// # Errors
+    /// When `/proc` does not tell.
+    pub fn pids(&self) -> anyhow::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for shell in self.children.iter().map(Child::id) {
+            let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"))?;
+            // The server is the first that the shell starts; beside it there is the `cat` that waits.
+            pids.push(children.split_whitespace().next().context("a server has ended")?.parse()?);
+        }
+        Ok(pids)
+    }
+
+    /// The path of another of the tools.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.tools.path(name)
     }
 
     /// A kubectl that talks to it.

@@ -12,9 +12,33 @@ use serde_json::Value;
 pub(crate) const WRITES: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
     rules: [{level: None, verbs: [get, list, watch]}, {level: Metadata}]\n";
 
-/// Every request, without its body, once it was answered.
-pub(crate) const EVERYTHING: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\n\
-    omitStages: [RequestReceived, ResponseStarted]\nrules: [{level: Metadata}]\n";
+/// What an API server writes down, each request without its body once it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Audited {
+    /// Nothing.
+    Nothing,
+    /// Every request.
+    Everything,
+    /// The writing requests of this user: a second administrator, whose token is `ground-` and the name.
+    WritesOf(String),
+}
+
+impl Audited {
+    /// The audit policy; `None` where nothing is written down.
+    pub(crate) fn policy(&self) -> Option<String> {
+        let rules = match self {
+            Self::Nothing => return None,
+            Self::Everything => "{level: Metadata}".to_owned(),
+            Self::WritesOf(user) => {
+                format!(
+                    "{{level: None, verbs: [get, list, watch]}}, {{level: Metadata, users: [{user}]}}, {{level: None}}"
+                )
+            }
+        };
+        let stages = "[RequestReceived, ResponseStarted]";
+        Some(format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: {stages}\nrules: [{rules}]\n"))
+    }
+}
 
 /// A place in an audit log: what is written from now on comes after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

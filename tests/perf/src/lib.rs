@@ -27,6 +27,6 @@ pub use callgrind::{Counting, Counts};
 pub use measures::Measures;
 pub use parts::{Bench, Draw, Part, Work};
 pub use plot::{Plot, Series};
-pub use process::{cpu_seconds, peak_memory_mb};
+pub use process::{cpu_seconds, cpu_seconds_of, peak_memory_mb, peak_memory_mb_of};
 pub use run::run;
 pub use stats::Distribution;

@@ -1,0 +1,81 @@
+//! Which news of a deployment can wait: while an endpoint starts, its every word would otherwise be written twice.
+
+use std::time::Duration;
+
+use crate::api::v1alpha1::ModelDeploymentStatus;
+use crate::api::v1alpha1::conditions;
+use crate::controller::pace;
+
+/// Words of what starts are written at most this often; the endpoint's own status has them at once.
+const WORDS: Duration = Duration::from_mins(1);
+
+/// How long the step from `former` to `status` can wait; `None` if it is told at once: whatever turns a condition or
+/// gives it another reason, and when none or all of the wanted `replicas` are ready.
+pub fn interval(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, replicas: i32) -> Option<Duration> {
+    let mut same = former.clone();
+    same.replicas = status.replicas;
+    same.ready_replicas = status.ready_replicas;
+    for (known, new) in same.placements.iter_mut().zip(&status.placements) {
+        known.ready_replicas = new.ready_replicas;
+        // Of no use before something serves.
+        known.api_key_secret_name.clone_from(&new.api_key_secret_name);
+    }
+    for condition in &mut same.conditions {
+        if let Some(new) = conditions::find(&status.conditions, &condition.type_) {
+            condition.message.clone_from(&new.message);
+        }
+    }
+    if same != *status || former == status {
+        return None;
+    }
+    let ready = status.ready_replicas;
+    if ready == former.ready_replicas {
+        return Some(WORDS);
+    }
+    let telling = ready == 0 || ready == replicas;
+    (!telling).then_some(pace::COUNTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::v1alpha1::PlacementStatus;
+    use crate::api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
+    use k8s_openapi::jiff::Timestamp;
+    use serde_json::json;
+
+    fn starting(ready: i32, reason: &str, message: &str) -> ModelDeploymentStatus {
+        let mut set = Conditions::new(&[], Some(1), Timestamp::UNIX_EPOCH);
+        set.set(conditions::READY, FALSE, reason, message);
+        set.set(conditions::RECONCILING, TRUE, reason, message);
+        ModelDeploymentStatus {
+            replicas: ready,
+            ready_replicas: ready,
+            conditions: set.finish(),
+            ..ModelDeploymentStatus::default()
+        }
+    }
+
+    #[test]
+    fn words_wait_a_minute_counts_a_few_seconds_and_turns_not_at_all() {
+        let of = |former, status| interval(&former, &status, 4);
+        let first = || starting(0, "Starting", "pulling its image");
+        assert_eq!(of(first(), starting(0, "Starting", "loading weights")), Some(WORDS));
+        assert_eq!(of(first(), starting(1, "Starting", "1 of 4")), Some(pace::COUNTS));
+        assert_eq!(of(first(), starting(4, "Starting", "4 of 4")), None);
+        assert_eq!(of(starting(2, "Starting", ""), first()), None);
+        assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), None);
+        assert_eq!(of(first(), first()), None, "nothing is new");
+        let placed = |key: Option<&str>| {
+            let placement: PlacementStatus = serde_json::from_value(json!({
+                "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",
+                "capacityType": "OnDemand", "replicas": 4, "readyReplicas": 0, "endpoint": "e", "apiKeySecretName": key,
+            }))
+            .unwrap();
+            ModelDeploymentStatus { placements: vec![placement], ..first() }
+        };
+        assert_eq!(of(placed(None), placed(Some("e-key"))), Some(WORDS), "the name of its key");
+        let newer = ModelDeploymentStatus { observed_generation: 2, ..first() };
+        assert_eq!(of(first(), newer), None);
+    }
+}
