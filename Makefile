@@ -28,7 +28,7 @@ test: tools canary ## All tests: lint, unit and property, on real API servers, o
 	cargo fmt --all --check
 	@echo "building all tests, so that none waits for another's build"
 	cargo test --workspace --no-run
-	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about twenty-five minutes)"
+	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about a quarter of an hour)"
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests but the scenes on real clusters
@@ -87,7 +87,7 @@ canary: build
 	cargo build --workspace --features roadstead/render-canary --bin roadstead-canary
 
 test-e2e: tools canary ## The scenes on real clusters (needs root and Debian packages, which it installs)
-	@echo "end to end: a hub and three members on this machine (about twenty-five minutes)"
+	@echo "end to end: a hub and three members on this machine (about a quarter of an hour)"
 	cargo test --test e2e
 
 scenes-in-full: tools canary ## The longest scenes in full: fifty kills, leaders frozen at two moments, a hub that is away for two minutes

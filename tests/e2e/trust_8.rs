@@ -48,7 +48,9 @@ fn quiet(stage: &Stage) -> anyhow::Result<()> {
     let mut writes = marks.writes(stage)?;
     // What is free on a target is told once a minute.
     writes.retain(|write| write.resource != "servingtargets/status");
-    ensure!(writes.is_empty(), "it goes on writing:\n{}", told(&writes));
+    // The hub's collector may come only now for the key of a record that was lost: it is made again, once.
+    let keys = writes.iter().filter(|write| write.resource == "secrets").count();
+    ensure!(keys <= 1 && keys == writes.len(), "it goes on writing:\n{}", told(&writes));
     Ok(())
 }
 
