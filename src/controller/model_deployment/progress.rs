@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::v1alpha1::ModelDeploymentStatus;
-use crate::api::v1alpha1::conditions;
+use crate::api::v1alpha1::{conditions, reasons};
 use crate::controller::pace;
 
 /// Words of what starts are written at most this often; the endpoint's own status has them at once.
@@ -30,7 +30,9 @@ pub fn interval(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, 
     }
     let ready = status.ready_replicas;
     if ready == former.ready_replicas {
-        return Some(WORDS);
+        // Of anything else the words say what is to be done now.
+        let summary = conditions::find(&status.conditions, conditions::READY);
+        return summary.is_some_and(|ready| ready.reason == reasons::STARTING).then_some(WORDS);
     }
     let telling = ready == 0 || ready == replicas;
     (!telling).then_some(pace::COUNTS)
@@ -66,6 +68,8 @@ mod tests {
         assert_eq!(of(starting(2, "Starting", ""), first()), None);
         assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), None);
         assert_eq!(of(first(), first()), None, "nothing is new");
+        let missing = |message| starting(0, "SecretMissing", message);
+        assert_eq!(of(missing("there is no Secret"), missing("it has no such key")), None, "what is to be done");
         let placed = |key: Option<&str>| {
             let placement: PlacementStatus = serde_json::from_value(json!({
                 "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",
