@@ -15,8 +15,8 @@ use super::stage::{SOON, Stage, TEAM, deployment, in_full, pods};
 
 /// In full, and in the short form: longer than a lease in any case.
 const OUTAGE: [Duration; 2] = [Duration::from_mins(2), Duration::from_secs(20)];
-/// From the hub's first answer to a leader.
-const BACK: Duration = Duration::from_secs(30);
+/// From the hub's first answer to a leader: the former one has ended, and a kubelet holds back what ended often before.
+const BACK: Duration = Duration::from_secs(90);
 /// What a return may cost on three members and two deployments, where nothing has changed: nothing, but for free
 /// accelerators that were not counted yet.
 const MOST_WRITES: usize = 3;
