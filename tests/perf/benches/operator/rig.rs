@@ -209,7 +209,9 @@ fn build() -> Result<PathBuf> {
     finish(Command::new(cargo).args(["build", "--release", "--package", "roadstead", "--bins"]).current_dir(root))?;
     let program = std::env::current_exe()?;
     let folder = program.parent().and_then(|deps| deps.parent()).context("this program is not in a target folder")?;
-    let copy = folder.join("perf/operator/roadstead");
+    let copies = folder.join("perf/operator");
+    std::fs::create_dir_all(&copies)?;
+    let copy = copies.join("roadstead");
     std::fs::copy(folder.join("roadstead"), &copy).context("copying the operator")?;
     Ok(copy)
 }
