@@ -42,16 +42,17 @@ fn mishap(
     Ok(())
 }
 
+/// Waits until it has written nothing for a while: what is looped on never comes to that.
 fn quiet(stage: &Stage) -> anyhow::Result<()> {
-    let marks = Marks::now(stage);
-    std::thread::sleep(QUIET);
-    let mut writes = marks.writes(stage)?;
-    // What is free on a target is told once a minute.
-    writes.retain(|write| write.resource != "servingtargets/status");
-    // The hub's collector may come only now for the key of a record that was lost: it is made again, once.
-    let keys = writes.iter().filter(|write| write.resource == "secrets").count();
-    ensure!(keys <= 1 && keys == writes.len(), "it goes on writing:\n{}", told(&writes));
-    Ok(())
+    stage.until("it writes no more", SOON, || {
+        let marks = Marks::now(stage);
+        std::thread::sleep(QUIET);
+        let mut writes = marks.writes(stage)?;
+        // What is free on a target is told once a minute.
+        writes.retain(|write| write.resource != "servingtargets/status");
+        ensure!(writes.is_empty(), "it goes on writing:\n{}", told(&writes));
+        Ok(())
+    })
 }
 
 /// Ready at this generation, with one replica, and the endpoint answers.
@@ -120,7 +121,8 @@ pub fn on_the_hub(stage: &Stage) -> anyhow::Result<()> {
         || endpoint(stage).and_then(|_| serves(stage)),
     )?;
     // Released without a word to the member: what runs there is found again.
-    let lost = name_of(&endpoint(stage)?)?;
+    let record = endpoint(stage)?;
+    let lost = name_of(&record)?;
     mishap(
         stage,
         "what a record lost its hold of is found",
@@ -135,7 +137,9 @@ pub fn on_the_hub(stage: &Stage) -> anyhow::Result<()> {
             released
         },
         || {
-            endpoint(stage)?;
+            let found = endpoint(stage)?;
+            ensure!(found["metadata"]["uid"] != record["metadata"]["uid"], "it is the record that was lost");
+            ensure!(condition(&found, "Ready")["status"] == "True", "{}", found["status"]);
             serves(stage)?;
             let left: Vec<String> =
                 stage.ground.members.iter().map(on_member).collect::<anyhow::Result<Vec<_>>>()?.concat();
