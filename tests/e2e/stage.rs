@@ -42,6 +42,8 @@ impl Stage {
         let hub = &self.ground.hub;
         hub.kubectl(&["delete", "mdep", "--all", "-A", "--wait=true", "--timeout=90s"])?;
         hub.kubectl(&["delete", "servingtargets", "--all", "--wait=true", "--timeout=60s"])?;
+        // Without waiting for the collector, which may take a key away under the next scene's endpoint of that name.
+        hub.kubectl(&["delete", "secrets", "--all", "-n", TEAM])?;
         for member in &self.ground.members {
             member.set_accelerators(GPU, 8)?;
             let left = member.names(&["deploy", "pdb", "svc", "secret"], "roadstead")?;

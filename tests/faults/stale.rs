@@ -110,10 +110,7 @@ const CASES: [Case; 6] = [
         shown: endpoints,
         serving: false,
         before: NOTHING,
-        meanwhile: |rig| {
-            rig.apply(&deployment())?;
-            ready(rig)
-        },
+        meanwhile: placed,
         last: |rig| rig.kubectl(&["delete", "servingtarget", "west", "--wait=false"]).map(drop),
         end: |rig| rig.get(&["servingtarget", "west"]).map(drop),
         due: &[],
@@ -123,15 +120,18 @@ const CASES: [Case; 6] = [
         shown: endpoints,
         serving: false,
         before: NOTHING,
-        meanwhile: |rig| {
-            rig.apply(&deployment())?;
-            ready(rig)
-        },
+        meanwhile: placed,
         last: |rig| rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"]).map(drop),
         end: gone,
         due: &["DELETE /apis/roadstead.dev/", "DELETE /places/west/endpoints/"],
     },
 ];
+
+/// A deployment comes, and is placed in the west.
+fn placed(rig: &Rig) -> anyhow::Result<()> {
+    rig.apply(&deployment())?;
+    ready(rig)
+}
 
 /// Every case, one after another.
 pub fn believes_nothing_that_spends_or_destroys(rig: &Rig) -> anyhow::Result<()> {

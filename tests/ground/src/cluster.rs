@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::node::{Node, Places};
 use crate::objects;
 use crate::process::Process;
 use crate::tools::Tools;
+use crate::wait::wait;
 
 /// The parts that are not of a node, in the order in which they are ended.
 const PARTS: [&str; 5] = ["proxy", "controller-manager", "scheduler", "apiserver", "etcd"];
@@ -373,19 +374,8 @@ impl Cluster {
     }
 
     fn wait(&self, what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-        let start = Instant::now();
-        while !check().unwrap_or(false) {
-            if start.elapsed() > limit {
-                bail!(
-                    "cluster {}: not after {} s: {what}; see the logs in {}",
-                    self.name,
-                    limit.as_secs(),
-                    self.dir.display()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
+        wait(what, limit, || if check()? { Ok(()) } else { bail!("not yet") })
+            .with_context(|| format!("cluster {}; see the logs in {}", self.name, self.dir.display()))
     }
 
     fn cni_config(&self) -> String {
