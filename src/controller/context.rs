@@ -88,6 +88,14 @@ pub fn requested_at(deployment: &ModelDeployment) -> Option<&String> {
     deployment.annotations().get(names::ANNOTATION_REQUESTED_AT)
 }
 
+/// Whether something was placed for the deployment, and nothing holds it until that is gone.
+#[must_use]
+pub fn is_unheld(deployment: &ModelDeployment) -> bool {
+    let placed = deployment.status.as_ref().is_some_and(|status| !status.placements.is_empty());
+    let held = deployment.finalizers().iter().any(|held| held == names::FINALIZER_DEPLOYMENT);
+    placed && !held && deployment.metadata.deletion_timestamp.is_none()
+}
+
 /// Shared by all controllers.
 pub struct Context {
     /// What the operator was told at its start.
@@ -170,14 +178,19 @@ impl Context {
     }
 
     /// A deployment changed: it is looked at, and its endpoints take over what its status says of them. They are looked
-    /// at as well if its users ask for that.
+    /// at as well if its users ask for that, and if they have to hold it.
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
-        let asked =
-            matches!(change, Change::Upserted { old: Some(old), new } if requested_at(old) != requested_at(new));
+        let wakes = match change {
+            Change::Upserted { old: Some(old), new } => {
+                requested_at(old) != requested_at(new) || (is_unheld(new) && !is_unheld(old))
+            }
+            Change::Upserted { old: None, new } => is_unheld(new),
+            Change::Deleted(_) => false,
+        };
         for endpoint in self.endpoints_of(object) {
             self.fleet.endpoint_changed(&endpoint, Some(object));
-            if asked {
+            if wakes {
                 self.queues.endpoints.add(Key::of(endpoint.as_ref()), ());
             }
         }

@@ -106,7 +106,6 @@ fn watch_target_secrets(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     watches.spawn(watch(api, pages(), Part::Everything, cache, prune_secret, on_change));
 }
 
-/// The API of a kind of tenants, over one namespace or all.
 /// The API of a kind that lives in tenants' namespaces, as far as `part` goes.
 #[must_use]
 pub fn tenants_api<K>(client: &Client, part: &Part) -> Api<K>

@@ -17,6 +17,9 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
 const LAST_BACKOFF: Duration = Duration::from_mins(1);
 
+/// So many keys that wait are a crowd: more than are worked on at once.
+const CROWD: usize = 32;
+
 /// How the work on a key ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -42,6 +45,8 @@ struct State<K, R> {
     failures: HashMap<K, u32>,
     sequence: u64,
     counts: Counts,
+    /// When a key was last taken while a crowd of others waited.
+    crowded: Option<Instant>,
     closed: bool,
 }
 
@@ -74,6 +79,7 @@ impl<K, R> Default for Queue<K, R> {
                 failures: HashMap::new(),
                 sequence: 0,
                 counts: Counts::default(),
+                crowded: None,
                 closed: false,
             }),
             wake: Notify::new(),
@@ -94,6 +100,11 @@ where
     /// Whether keys wait to be worked on now; for others who give way to them.
     pub fn backlog(&self) -> watch::Receiver<bool> {
         self.backlog.subscribe()
+    }
+
+    /// Whether a crowd of keys waited at any moment of the last `time`.
+    pub fn was_crowded(&self, time: Duration) -> bool {
+        self.lock().crowded.is_some_and(|last| last.elapsed() < time)
     }
 
     /// Tells of the backlog as it is, before the state is let go of.
@@ -144,6 +155,9 @@ where
                 }
                 state.release_due(Instant::now());
                 let first = state.take_first();
+                if state.ready.len() >= CROWD {
+                    state.crowded = Some(Instant::now());
+                }
                 self.tell(&state);
                 (first, state.delayed.keys().next().map(|(due, _)| *due))
             };
@@ -406,6 +420,21 @@ mod tests {
         queue.add("a", 1);
         popped(&queue).await;
         assert_eq!(start.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_is_remembered_for_a_while_and_a_few_are_none() {
+        let queue: Queue<usize, u8> = Queue::default();
+        let lull = Duration::from_millis(500);
+        queue.add_all((0..CROWD).map(|key| (key, 0)));
+        queue.pop().await;
+        assert!(!queue.was_crowded(lull), "a few wait");
+        queue.add(CROWD, 0);
+        queue.add(CROWD + 1, 0);
+        queue.pop().await;
+        assert!(queue.was_crowded(lull));
+        tokio::time::advance(lull).await;
+        assert!(!queue.was_crowded(lull), "nothing was taken since");
     }
 
     #[tokio::test(start_paused = true)]

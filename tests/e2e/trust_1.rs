@@ -156,7 +156,8 @@ fn exactly(stage: &Stage, asked: &BTreeMap<String, Asked>) -> anyhow::Result<()>
         ensure!(right, "the endpoint of {owner}: {spec}");
     }
     let keys: BTreeSet<String> = of("Secret").into_iter().map(|secret| name(secret).to_owned()).collect();
-    ensure!(keys == endpoints.iter().map(|one| format!("{}-key", name(one))).collect(), "keys {keys:?}");
+    let told = |one: &&Value| one["status"]["apiKeySecretName"].as_str().unwrap_or("none").to_owned();
+    ensure!(keys == endpoints.iter().map(told).collect(), "keys {keys:?}");
     for member in &stage.ground.members {
         let here = endpoints.iter().copied().filter(|one| one["spec"]["target"] == member.name.as_str());
         on(member, &here.collect::<Vec<_>>()).with_context(|| format!("on {}", member.name))?;

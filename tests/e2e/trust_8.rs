@@ -100,17 +100,18 @@ pub fn on_the_hub(stage: &Stage) -> anyhow::Result<()> {
             },
         )?;
     }
-    let key = format!("{name}-key");
-    let value = stage.ground.secret_value(TEAM, &key, "apiKey")?;
+    let told = endpoint(stage)?["status"]["apiKeySecretName"].clone();
+    let key = told.as_str().context("it has no key")?;
+    let value = stage.ground.secret_value(TEAM, key, "apiKey")?;
     mishap(
         stage,
         "a deleted key is the same again",
         || {
-            hub.kubectl(&["delete", "secret", &key, "-n", TEAM])
+            hub.kubectl(&["delete", "secret", key, "-n", TEAM])
                 .and_then(|said| stage.look_again("llama").map(|()| said))
         },
         || {
-            ensure!(stage.ground.secret_value(TEAM, &key, "apiKey")? == value, "it is another key");
+            ensure!(stage.ground.secret_value(TEAM, key, "apiKey")? == value, "it is another key");
             serves(stage)
         },
     )?;

@@ -87,6 +87,61 @@ pub fn sample(rig: &Rig, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A deployment that is deleted in the middle of its creation, while the operator is down, leaves nothing and is not
+/// gone on with; and a cloud is asked only for what is held by our finalizer.
+pub fn withdrawn(rig: &Rig) -> anyhow::Result<()> {
+    let [create, ..] = &SCENARIOS;
+    let reference = reference(rig, create)?;
+    let held = held_before_spent(rig)?;
+    for number in 1..reference.writes {
+        begin(rig, false)?;
+        rig.tape.rewind(Some((number, Way::Acknowledged)));
+        (create.act)(rig)?;
+        wait("the operator is killed", LONG, || {
+            ensure!(!rig.operator.is_alive(), "it lives");
+            Ok(())
+        })?;
+        rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"])?;
+        let kept = !rig.get(&["mdep", "-n", TEAM])?["items"].as_array().is_none_or(Vec::is_empty);
+        ensure!(kept == (number >= held), "after write {number} of {}; it is held by write {held}", reference.writes);
+        rig.tape.rewind(None);
+        rig.start_operator()?;
+        wait("nothing is left", LONG, || nothing_is_left(rig)).with_context(|| format!("after write {number}"))?;
+        rig.quiet()?;
+        nothing_is_left(rig)?;
+        let counts = rig.tape.births_and_deaths().into_keys();
+        let creations: Vec<String> = counts.filter(|key| key.starts_with("POST")).collect();
+        ensure!(creations.is_empty(), "after write {number} it went on: {creations:?}");
+    }
+    Ok(())
+}
+
+/// Which write put the finalizer on, in what the tape recorded; a cloud was asked for something only after it.
+fn held_before_spent(rig: &Rig) -> anyhow::Result<usize> {
+    let writes = rig.tape.writes();
+    let number_of = |what: &str, fits: &dyn Fn(&str, &str) -> bool| {
+        let at = writes.iter().position(|write| fits(&write.method, write.path.split('?').next().unwrap_or_default()));
+        at.map(|at| at + 1).with_context(|| format!("{what} is not among {writes:?}"))
+    };
+    let held =
+        number_of("the finalizer", &|method, path| method == "PATCH" && path.ends_with("/modeldeployments/llama"))?;
+    let spent = number_of("the creation at the cloud", &|method, path| method != "GET" && !path.starts_with("/api"))?;
+    ensure!(held < spent, "write {spent} spends before write {held} holds");
+    Ok(held)
+}
+
+fn nothing_is_left(rig: &Rig) -> anyhow::Result<()> {
+    for kinds in ["mdep", "iep", "secrets"] {
+        let left = rig.get(&[kinds, "-n", TEAM])?["items"].clone();
+        ensure!(left.as_array().is_none_or(Vec::is_empty), "{kinds}: {left}");
+    }
+    for place in ["east", "west"] {
+        let left = rig.cloud_endpoints(place)?;
+        ensure!(left.is_empty(), "at {place}: {left:?}");
+    }
+    Ok(())
+}
+
 /// Applies the deployment with one field changed.
 pub fn edit(rig: &Rig, pointer: &str, value: Value) -> anyhow::Result<()> {
     let mut edited = deployment();

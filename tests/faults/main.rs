@@ -35,7 +35,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 22] = [
+const TESTS: [(&str, Test); 23] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -50,6 +50,7 @@ const TESTS: [(&str, Test); 22] = [
     ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
     ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
     ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
+    ("crash_sweep_what_is_withdrawn_while_it_is_made_leaves_nothing", crash_sweep::withdrawn),
     ("views_any_weather_ends_like_calm", views::any_weather_ends_like_calm),
     ("views_an_outage_is_met_with_patience", views::an_outage_is_met_with_patience),
     ("unseen_events_are_made_up_for", unseen::what_was_not_seen_is_made_up_for),

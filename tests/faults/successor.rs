@@ -1,4 +1,4 @@
-//! An endpoint that is made anew under the name of one that has just gone: the key of the former is about to be collected.
+//! An endpoint that is made anew under the name of one that has just gone, whose key the collector has yet to take.
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -7,28 +7,20 @@ use super::crash_sweep::begin;
 use super::objects::deployment;
 use super::rig::{LONG, Rig, TEAM, wait};
 
-/// A deployment that was deleted and comes again does not wait for the collector, which may have lost sight of what it is
-/// to collect; when the key of its predecessor is collected after all, it has one of its own at once.
+/// A deployment that was deleted and comes again has a key of its own at once, and another one, however long that of its
+/// predecessor stays.
 pub fn does_not_wait_for_the_collector(rig: &Rig) -> anyhow::Result<()> {
     begin(rig, true)?;
-    let former = key(rig)?;
+    let former = key_of(rig, &endpoint(rig)?)?;
     rig.collector.awake(false);
     rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"])?;
     rig.apply(&deployment())?;
-    let anew = wait("there is a new endpoint", LONG, || endpoint(rig))?;
     rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
+    let own = key_of(rig, &endpoint(rig)?)?;
+    ensure!(own.value != former.value, "whoever had the key of the former deployment has that of this one");
+    ensure!(keys(rig)? == 2, "the former key was to stay while the collector sleeps");
     rig.collector.awake(true);
-    has_the_key(rig, &anew, &former)
-}
-
-/// Waits until the endpoint has a key of its own that is the one that serves.
-fn has_the_key(rig: &Rig, endpoint: &Value, served: &Key) -> anyhow::Result<()> {
-    wait("the new endpoint has a key", LONG, || {
-        let found = key(rig)?;
-        ensure!(found.owner == endpoint["metadata"]["uid"], "the key belongs to {}, not to {endpoint}", found.owner);
-        ensure!(found.value == served.value, "it is another key than the one that serves");
-        Ok(())
-    })
+    stays_alone(rig, &own)
 }
 
 /// A record is lost while what it stands for serves on: whoever comes first, the collector or the operator, the next
@@ -36,7 +28,8 @@ fn has_the_key(rig: &Rig, endpoint: &Value, served: &Key) -> anyhow::Result<()> 
 pub fn has_the_key_of_what_it_finds(rig: &Rig) -> anyhow::Result<()> {
     begin(rig, true)?;
     for collector_first in [true, false] {
-        let (lost, former) = (endpoint(rig)?, key(rig)?);
+        let lost = endpoint(rig)?;
+        let former = key_of(rig, &lost)?;
         let name = lost["metadata"]["name"].as_str().context("it has a name")?;
         // Frozen, for it would put the finalizer on again.
         rig.operator.signal("STOP")?;
@@ -45,23 +38,35 @@ pub fn has_the_key_of_what_it_finds(rig: &Rig) -> anyhow::Result<()> {
         rig.kubectl(&["delete", "iep", name, "-n", TEAM])?;
         if collector_first {
             wait("the key is collected", LONG, || {
-                ensure!(key(rig).is_err(), "it is there");
+                ensure!(keys(rig)? == 0, "it is there");
                 Ok(())
             })?;
         }
         rig.operator.signal("CONT")?;
-        let anew = wait("there is a new endpoint", LONG, || {
+        let own = wait("there is a new endpoint with a key of its own", LONG, || {
             let anew = endpoint(rig)?;
             ensure!(anew["metadata"]["uid"] != lost["metadata"]["uid"], "it is the one that was lost");
-            Ok(anew)
+            key_of(rig, &anew)
         })?;
+        ensure!(own.value == former.value, "it is another key than the one that serves");
         rig.quiet()?;
         rig.collector.awake(true);
-        has_the_key(rig, &anew, &former)?;
+        stays_alone(rig, &own)?;
         rig.condition(&["iep", name, "-n", TEAM], "Ready", "True")?;
         let served = rig.cloud_endpoints("west")?;
         ensure!(served.len() == 1 && served[0]["version"] == 1, "it was made anew or changed: {served:?}");
     }
+    Ok(())
+}
+
+/// Waits until all other keys are collected; this one is as it was.
+fn stays_alone(rig: &Rig, own: &Key) -> anyhow::Result<()> {
+    wait("the former key is collected", LONG, || {
+        ensure!(keys(rig)? == 1, "it is there");
+        Ok(())
+    })?;
+    rig.quiet()?;
+    ensure!(key_of(rig, &endpoint(rig)?)? == *own, "the collector took its key, or it was made anew");
     Ok(())
 }
 
@@ -70,16 +75,22 @@ fn endpoint(rig: &Rig) -> anyhow::Result<Value> {
     rig.get(&["iep", "-n", TEAM])?["items"].get(0).cloned().context("there is no endpoint")
 }
 
+fn keys(rig: &Rig) -> anyhow::Result<usize> {
+    rig.get(&["secrets", "-n", TEAM])?["items"].as_array().map(Vec::len).context("no list")
+}
+
 /// A key as it stands on the hub.
+#[derive(PartialEq)]
 struct Key {
-    /// The UID of the endpoint that it belongs to.
-    owner: Value,
+    uid: Value,
     value: Value,
 }
 
-/// The only key.
-fn key(rig: &Rig) -> anyhow::Result<Key> {
-    let secrets = rig.get(&["secrets", "-n", TEAM])?;
-    let secret = secrets["items"].get(0).context("there is no key")?;
-    Ok(Key { owner: secret["metadata"]["ownerReferences"][0]["uid"].clone(), value: secret["data"]["apiKey"].clone() })
+/// The key that the endpoint's status names; it belongs to this endpoint.
+fn key_of(rig: &Rig, endpoint: &Value) -> anyhow::Result<Key> {
+    let name = endpoint["status"]["apiKeySecretName"].as_str().context("it names no key")?;
+    let secret = rig.get(&["secret", name, "-n", TEAM])?;
+    let owner = &secret["metadata"]["ownerReferences"][0]["uid"];
+    ensure!(*owner == endpoint["metadata"]["uid"], "the key belongs to {owner}, not to {endpoint}");
+    Ok(Key { uid: secret["metadata"]["uid"].clone(), value: secret["data"]["apiKey"].clone() })
 }

@@ -200,7 +200,10 @@ impl Stage {
     /// Deletes the record of an endpoint, and its key as the hub's garbage collector would.
     fn drop_endpoint(&self, name: &str) {
         self.drop_from_hub("iep", "team", name);
-        self.drop_from_hub("secret", "team", &names::key_secret(name));
+        for (_, key) in listed(&self.hub, &["secret", "-n", "team", "-l", &format!("{}={name}", names::LABEL_ENDPOINT)])
+        {
+            self.drop_from_hub("secret", "team", &key);
+        }
     }
 
     /// Ends what is being deleted on the member, as its garbage collector would; or deletes it.

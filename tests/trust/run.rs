@@ -283,10 +283,14 @@ impl Play {
 
     /// The key of an endpoint, which is a secret from now on.
     fn key(&mut self, endpoint: &str) -> String {
-        let name = format!("{endpoint}-key");
-        let key = until("the endpoint has a key", || self.world.secret(TEAM, &name, "apiKey"));
+        let key = until("the endpoint has a key", || self.key_of(endpoint));
         self.secrets.push(key.clone());
         key
+    }
+
+    fn key_of(&self, endpoint: &str) -> Option<String> {
+        let record = get(&self.world.hub, &["iep", endpoint, "-n", TEAM])?;
+        self.world.secret(TEAM, record["status"]["apiKeySecretName"].as_str()?, "apiKey")
     }
 
     /// A model that answers at the endpoint's Service.
@@ -295,7 +299,7 @@ impl Play {
             let service = get(&self.world.member, &["service", endpoint, "-n", MEMBER])?;
             u16::try_from(service["spec"]["ports"][0]["nodePort"].as_u64()?).ok()
         });
-        let key = self.world.secret(TEAM, &format!("{endpoint}-key"), "apiKey").unwrap();
+        let key = self.key_of(endpoint).unwrap();
         Engine::answer(port, &key, "llama")
     }
 

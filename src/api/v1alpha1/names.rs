@@ -1,7 +1,10 @@
 //! Names, labels, annotations and finalizers: everything by which Roadstead recognises what it made.
 
 use data_encoding::BASE32_NOPAD;
+use kube::ResourceExt;
 use sha2::{Digest, Sha256};
+
+use super::InferenceEndpoint;
 
 /// Marks everything that an installation made.
 pub const LABEL_INSTALL_ID: &str = "roadstead.dev/install-id";
@@ -85,10 +88,18 @@ pub fn endpoint_name(
     format!("{}-{hash}", start.trim_end_matches('-'))
 }
 
-/// The Secret that holds the API key of an endpoint, on the hub and on the member.
+/// The Secret on a member that holds the API key of an endpoint.
 #[must_use]
 pub fn key_secret(endpoint: &str) -> String {
     format!("{endpoint}-key")
+}
+
+/// The Secret on the hub that holds the API key of `endpoint`. It carries the beginning of the record's UID: a record
+/// that is made anew has another Secret than its former, which the hub's garbage collector takes whenever it comes to it.
+#[must_use]
+pub fn hub_key_secret(endpoint: &InferenceEndpoint) -> String {
+    let uid: String = endpoint.uid().unwrap_or_default().chars().take(8).collect();
+    format!("{}-{uid}", key_secret(&endpoint.name_any()))
 }
 
 /// Whether `text` is an API key as Roadstead makes them.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use data_encoding::BASE64URL_NOPAD;
 use k8s_openapi::ByteString;
@@ -23,18 +23,6 @@ use crate::provider::{Provider, Redacted, Secret};
 const KEY_BYTES: usize = 32;
 /// All that the Secrets of one endpoint may hold together: what reaches an environment is far smaller.
 const MAX_SECRET_BYTES: usize = 512 * 1024;
-
-/// How soon a key is looked at again that belongs to a former endpoint of the same name: the hub's garbage collector takes
-/// it at some moment.
-const FORMER_KEY_AGAIN: Duration = Duration::from_secs(5);
-
-/// A key as it stands on the hub.
-enum Standing {
-    /// It belongs to this endpoint.
-    Own(Redacted),
-    /// It belongs to a former endpoint of this name, which the hub's garbage collector may not have noticed yet.
-    Former(Redacted),
-}
 
 /// Something that the endpoint needs is not there, and only the user can bring it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +53,11 @@ pub async fn gather(
         Ok(secrets) => Arc::new(secrets),
         Err(missing) => return Ok(Err(missing)),
     };
-    let (api_key, good_for) = match api_key(context, endpoint, provider).await? {
-        Ok(Standing::Own(api_key)) => (api_key, memory::resync_of(&key)),
-        Ok(Standing::Former(api_key)) => (api_key, FORMER_KEY_AGAIN),
+    let api_key = match api_key(context, endpoint, provider).await? {
+        Ok(api_key) => api_key,
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { edition, good_until: Instant::now() + good_for, api_key, secrets };
+    let inputs = Inputs { edition, good_until: Instant::now() + memory::resync_of(&key), api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }
@@ -113,42 +100,27 @@ async fn read_secrets(
 }
 
 /// The endpoint's key: as it stands beside the deployment, else as the member has it, else a new one.
-///
-/// A former endpoint's is used as long as it is there, rather than waited for: a collector that lost sight of its owner
-/// never comes. Once it is gone, the member has the same value for the Secret that is made in its place.
 async fn api_key(
     context: &Context,
     endpoint: &InferenceEndpoint,
     provider: &dyn Provider,
-) -> Result<Result<Standing, Missing>, ActError> {
+) -> Result<Result<Redacted, Missing>, ActError> {
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
-    let name = names::key_secret(&endpoint.name_any());
+    let name = names::hub_key_secret(endpoint);
     // Before anything was said of the endpoint there is hardly ever a key: whether there is one, its creation tells.
     let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
     if !is_new && let Some(existing) = call_opt("get secret", api.get(&name)).await? {
-        return Ok(standing_of(endpoint, &existing));
+        return Ok(existing_key(endpoint, &existing));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
         None => generate()?,
     };
     match call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await {
-        Ok(_) => Ok(Ok(Standing::Own(value))),
-        Err(error) if error.is_conflict() => Ok(standing_of(endpoint, &call("get secret", api.get(&name)).await?)),
+        Ok(_) => Ok(Ok(value)),
+        Err(error) if error.is_conflict() => Ok(existing_key(endpoint, &call("get secret", api.get(&name)).await?)),
         Err(error) => Err(error.into()),
     }
-}
-
-fn standing_of(endpoint: &InferenceEndpoint, existing: &HubSecret) -> Result<Standing, Missing> {
-    let standing = if is_former(endpoint, existing) { Standing::Former } else { Standing::Own };
-    existing_key(endpoint, existing).map(standing)
-}
-
-/// Whether the Secret belongs to a former endpoint of this name.
-fn is_former(endpoint: &InferenceEndpoint, secret: &HubSecret) -> bool {
-    let kind = InferenceEndpoint::kind(&());
-    let owners = || secret.owner_references().iter().filter(|owner| owner.kind == kind);
-    owners().next().is_some() && owners().all(|owner| Some(&owner.uid) != endpoint.uid().as_ref())
 }
 
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {

@@ -57,12 +57,6 @@ impl Memory {
         (inputs.edition == *edition && Instant::now() < inputs.good_until).then_some(inputs)
     }
 
-    /// How long the kept inputs of the endpoint are good for.
-    pub fn good_for(&self, key: &Key) -> Option<Duration> {
-        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
-        inputs.get(key).map(|inputs| inputs.good_until.saturating_duration_since(Instant::now()))
-    }
-
     /// Keeps the inputs of an endpoint.
     pub fn keep(&self, key: &Key, inputs: Inputs) {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), inputs);

@@ -1,8 +1,9 @@
 //! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
 //!
-//! `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says what came out, `remove` takes
+//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says what came out, `remove` takes
 //! the endpoint away. `memory` holds what is only worth keeping while the process lives.
 
+mod hold;
 mod inputs;
 mod memory;
 mod remove;
@@ -55,7 +56,7 @@ impl Reconcile<Key> for EndpointController {
                 remove::remove(&self.context, &endpoint).await
             }
             Some(endpoint) => {
-                let endpoint = remove::protect(&self.context, endpoint).await?;
+                let endpoint = hold::endpoint(&self.context, endpoint).await?;
                 serve::serve(&self.context, &self.memory, &endpoint).await
             }
         }

@@ -20,18 +20,6 @@ use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from}
 /// How soon a removal that is under way is looked at again, if the provider does not report by itself.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Puts our finalizer on an endpoint that has lost it: without it the record would go before what it stands for.
-///
-/// # Errors
-/// [`ActError`] of the write.
-pub async fn protect(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    match hub::set_finalizer(&api, endpoint.as_ref(), names::FINALIZER_ENDPOINT, true).await? {
-        Some(written) => Ok(context.took_endpoint(written)),
-        None => Ok(endpoint),
-    }
-}
-
 /// One step of the removal.
 ///
 /// # Errors
@@ -73,18 +61,22 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
 }
 
+/// Whether a provider may have something for the endpoint: what was adopted is there without an intent of ours.
+pub fn was_asked_for(endpoint: &InferenceEndpoint) -> bool {
+    let told = endpoint.status.as_ref();
+    told.is_some_and(|status| status.create_intent.is_some() || status.external_id.is_some())
+        || endpoint.spec.reason == reasons::ADOPTED
+}
+
 /// A driver, and the identity of the place where the endpoint was made.
 type Place = (Arc<dyn Provider>, String);
 
 /// The place to ask; `None` if the endpoint was never created anywhere.
 fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Place>, ProviderError> {
-    let status = endpoint.status.clone().unwrap_or_default();
-    // What was adopted is there without an intent of ours.
-    let asked =
-        status.create_intent.is_some() || status.external_id.is_some() || endpoint.spec.reason == reasons::ADOPTED;
-    if !asked {
+    if !was_asked_for(endpoint) {
         return Ok(None);
     }
+    let status = endpoint.status.clone().unwrap_or_default();
     let target = &endpoint.spec.target;
     let connection = context.connections.get(target);
     let pinned = match &status.external_id {

@@ -7,8 +7,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 
+use super::hold;
 use super::inputs::{self, Missing};
-use super::memory::Memory;
+use super::memory::{self, Memory};
+use super::remove;
 use super::status::{self, Seen};
 use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::connections::ConnectionState;
@@ -71,6 +73,15 @@ async fn look(
     let Some(target) = context.caches.targets.get(&Key::cluster(&endpoint.spec.target)) else {
         return Ok(Outcome::Done);
     };
+    // Of what may not be made not even the key is.
+    if !remove::was_asked_for(endpoint)
+        && let Some(message) = forbidden(context, endpoint)
+    {
+        return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
+    }
+    if let Some(not_yet) = hold::deployment(context, endpoint).await? {
+        return Ok(not_yet);
+    }
     let inputs = match inputs::gather(context, memory, endpoint, provider).await? {
         Ok(inputs) => inputs,
         Err(Missing { reason, message }) => {
@@ -138,14 +149,17 @@ async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<
         .ok_or_else(|| ActError::Stale { object: Key::of(endpoint.as_ref()).to_string() })
 }
 
-/// Before anything is created: is the deployment still there, may its namespace use the target, and is the target
-/// where the deployment may be?
+/// Before anything is created: is the deployment still there and to stay, may its namespace use the target, and is the
+/// target where the deployment may be?
 fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> {
     let reference = &endpoint.spec.deployment_ref;
     let deployment = context.deployment_of(endpoint).filter(|owner| owner.uid().as_ref() == Some(&reference.uid));
     let Some(deployment) = deployment else {
         return Some(format!("its deployment {} (UID {}) does not exist", reference.name, reference.uid));
     };
+    if deployment.metadata.deletion_timestamp.is_some() {
+        return Some(format!("its deployment {} is being deleted", reference.name));
+    }
     let labels = context.namespace_labels(&deployment);
     let request = convert::deployment(&deployment, labels).ok()?;
     let reason = context.fleet.rule_against(&request, &endpoint.spec.target)?;
@@ -176,10 +190,9 @@ async fn judge(
         Outcome::Again(delay) => Some(delay),
         Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
-    let good_for = memory.good_for(&Key::of(endpoint.as_ref())).unwrap_or(ASK_AGAIN);
     let again = match (serving, settled && !waits_for_url) {
-        (false, _) => good_for,
-        (true, true) => good_for.min(ASK_AGAIN),
+        (false, _) => memory::resync_of(&Key::of(endpoint.as_ref())),
+        (true, true) => ASK_AGAIN,
         (true, false) => SOON,
     };
     Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))

@@ -3,8 +3,6 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
-use kube::ResourceExt;
-
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
 use crate::controller::convert;
@@ -98,7 +96,7 @@ pub fn status(
         first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| convert::api_time(now))),
         failing_since: failing_since(former, &summary, now),
         last_error: last_error(former, &summary, now),
-        api_key_secret_name: Some(names::key_secret(&endpoint.name_any())),
+        api_key_secret_name: Some(names::hub_key_secret(endpoint)),
         ..former.clone()
     };
     if let Seen::Present { present, .. } = seen {

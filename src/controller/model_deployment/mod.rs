@@ -25,8 +25,8 @@ use super::convert;
 use super::error::ActError;
 use super::pace::Pace;
 use super::watches::LIST_AGAIN;
+use crate::api::v1alpha1::ModelDeployment;
 use crate::api::v1alpha1::validate::{self, Problem};
-use crate::api::v1alpha1::{ModelDeployment, names};
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
 use crate::kube_ext::workers::Reconcile;
@@ -48,8 +48,6 @@ pub enum Decision {
     Unknown,
     /// It is being deleted.
     Retire(Arc<ModelDeployment>),
-    /// Our finalizer is missing.
-    Protect(Arc<ModelDeployment>),
     /// Its spec says something that cannot be.
     Invalid(Arc<ModelDeployment>, Vec<Problem>),
     /// A plan was made, and is assumed.
@@ -126,9 +124,6 @@ impl Reconcile<Key> for DeploymentController {
             self.context.fleet.forget_deployment(key);
             return Decision::Retire(object);
         }
-        if !object.metadata.finalizers.iter().flatten().any(|held| held == names::FINALIZER_DEPLOYMENT) {
-            return Decision::Protect(object);
-        }
         self.plan(object)
     }
 
@@ -141,7 +136,6 @@ impl Reconcile<Key> for DeploymentController {
             }
             Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
             Decision::Retire(object) => retire::retire(context, &object).await,
-            Decision::Protect(object) => retire::protect(context, &object).await,
             Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
             Decision::Refused(error) => Err(error),
             Decision::Planned(planned) => {

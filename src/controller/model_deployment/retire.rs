@@ -1,4 +1,4 @@
-//! The finalizer: put on before anything is decided, taken off when the last endpoint is confirmed gone.
+//! A deployment that is being deleted: it goes when the last endpoint is confirmed gone.
 
 use std::sync::Arc;
 
@@ -9,18 +9,6 @@ use crate::controller::error::ActError;
 use crate::controller::hub;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
-
-/// Puts our finalizer on; the change brings the deployment back to be planned.
-///
-/// # Errors
-/// [`ActError`] of the write.
-pub async fn protect(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
-    let api = hub::api_of::<ModelDeployment>(&context.client, object.as_ref());
-    if let Some(written) = hub::set_finalizer(&api, object.as_ref(), names::FINALIZER_DEPLOYMENT, true).await? {
-        context.took_deployment(written);
-    }
-    Ok(Outcome::Done)
-}
 
 /// Asks for the deletion of every endpoint, and lets the deployment go when the hub itself lists none any more.
 ///
