@@ -39,12 +39,16 @@ pub fn author() -> PatchParams {
 ///
 /// # Errors
 /// [`ActError`]; a conflict means that the object changed since it was read.
-pub async fn patch_status<K: Object>(
+pub async fn patch_status<K: Object, S: Serialize + PartialEq>(
     api: &Api<K>,
     object: &K,
-    from: &impl Serialize,
-    to: &impl Serialize,
+    from: &S,
+    to: &S,
 ) -> Result<Option<K>, ActError> {
+    // Mostly nothing is new, and this is the cheapest way to see it.
+    if from == to {
+        return Ok(None);
+    }
     let Some(change) = merge_patch(&serde_json::to_value(from)?, &serde_json::to_value(to)?) else {
         return Ok(None);
     };

@@ -15,8 +15,9 @@ use crate::kube_ext::queue::Outcome;
 
 /// A burst is over when there was no crowd of deployments to be planned for so long.
 const LULL: Duration = Duration::from_millis(500);
-/// What was placed so long ago is started, however many are being planned.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
+/// What was placed so long ago is started, however many are being planned. Not much sooner: on a slow server the starts
+/// would slow down the planning, and so make more of themselves.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Puts our finalizer on an endpoint that has lost it: without it the record would go before what it stands for.
 ///

@@ -10,7 +10,7 @@ use roadstead_perf::{Distribution, Measures};
 use crate::audit::{self, Tally};
 use crate::fleet::{self, TEAM};
 use crate::rig::{self, Rig};
-use crate::scheduler::{self, count};
+use crate::scheduler::{Stick, count};
 use crate::watched::{Sightings, Watched, deployment_kind, true_of};
 
 /// Long enough for the busiest machine.
@@ -27,6 +27,9 @@ pub fn measure(measures: &mut Measures) -> Result<()> {
 async fn run(measures: &mut Measures) -> Result<()> {
     let deployments = crate::size("ROADSTEAD_BENCH_DEPLOYMENTS", 1_000);
     let rig = Rig::set().await?;
+    // What else the machine does changes: half of the pods before, half of them after.
+    let mut stick = Stick::new(&rig).await?;
+    let before = bind(&rig, &mut stick, deployments / 2).await?;
     let operator = rig.start_operator()?;
     rig.offer(deployments, STARTUP_SECONDS).await?;
     measures.record("place.load", rig::load()?);
@@ -56,15 +59,27 @@ async fn run(measures: &mut Measures) -> Result<()> {
     measures.record("ready.seconds", after(applied, ready.values())?);
     operator.stop().await?;
 
-    let server = rig.server_cpu_seconds()?;
-    let bound = scheduler::rate(&rig, deployments).await?;
+    let after = bind(&rig, &mut stick, deployments / 2).await?;
+    let bound = count(deployments) / (before.seconds + after.seconds);
     measures.record("scheduler.rate", bound);
-    measures.record("scheduler.server", milliseconds(rig.server_cpu_seconds()? - server));
+    measures.record("scheduler.server", milliseconds(before.server + after.server));
     let value = |name: &str| measures.value(name).with_context(|| format!("{name} was not measured"));
     let (in_rate, in_server) = (value("place.rate")? / bound, value("scheduler.server")? / value("place.server")?);
     measures.record("place.ratio", in_rate);
     measures.record("place.server.ratio", in_server);
     Ok(())
+}
+
+/// What it took to bind pods, in seconds: of time, and of the server's processor time.
+struct Cost {
+    seconds: f64,
+    server: f64,
+}
+
+async fn bind(rig: &Rig, stick: &mut Stick<'_>, pods: usize) -> Result<Cost> {
+    let server = rig.server_cpu_seconds()?;
+    let seconds = stick.bind(pods).await?;
+    Ok(Cost { seconds, server: rig.server_cpu_seconds()? - server })
 }
 
 /// Where deployments are created.

@@ -16,24 +16,39 @@ pub const PODS: &str = "pods";
 const NODES: usize = 100;
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Pods bound in a second, from the first creation to the last binding.
-pub async fn rate(rig: &Rig, pods: usize) -> Result<f64> {
-    nodes(rig).await?;
-    let _scheduler = start(rig)?;
-    let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Pod"), "pods");
-    let bound = Watched::start(rig.client.clone(), &kind, PODS, |pod| {
-        if pod["spec"]["nodeName"].is_string() { vec!["bound"] } else { Vec::new() }
-    });
-    // Once the first one is bound, the scheduler is there.
-    let path = format!("/api/v1/namespaces/{PODS}/pods");
-    fleet::create(&rig.client, &path, &[pod(0)]).await?;
-    bound.all("bound", 1, LIMIT).await?;
-    let all: Vec<Value> = (1..=pods).map(pod).collect();
-    let started = Instant::now();
-    fleet::create(&rig.client, &path, &all).await?;
-    let seen = bound.all("bound", pods + 1, LIMIT).await?;
-    let last = seen.values().max().copied().unwrap_or(started);
-    Ok(count(pods) / last.duration_since(started).as_secs_f64())
+/// The measuring stick, and how many pods it has bound.
+pub struct Stick<'a> {
+    rig: &'a Rig,
+    pods: usize,
+}
+
+impl<'a> Stick<'a> {
+    /// A stick with its nodes.
+    pub async fn new(rig: &'a Rig) -> Result<Self> {
+        nodes(rig).await?;
+        Ok(Self { rig, pods: 0 })
+    }
+
+    /// Seconds in which the scheduler binds so many pods more, from the first creation to the last binding.
+    pub async fn bind(&mut self, pods: usize) -> Result<f64> {
+        let client = &self.rig.client;
+        let _scheduler = start(self.rig)?;
+        let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Pod"), "pods");
+        let bound = Watched::start(client.clone(), &kind, PODS, |pod| {
+            if pod["spec"]["nodeName"].is_string() { vec!["bound"] } else { Vec::new() }
+        });
+        let path = format!("/api/v1/namespaces/{PODS}/pods");
+        // Once one more is bound, the scheduler is there.
+        fleet::create(client, &path, &[pod(self.pods)]).await?;
+        bound.all("bound", self.pods + 1, LIMIT).await?;
+        let all: Vec<Value> = (self.pods + 1..=self.pods + pods).map(pod).collect();
+        self.pods += pods + 1;
+        let started = Instant::now();
+        fleet::create(client, &path, &all).await?;
+        let seen = bound.all("bound", self.pods, LIMIT).await?;
+        let last = seen.values().max().copied().unwrap_or(started);
+        Ok(last.duration_since(started).as_secs_f64())
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -17,6 +17,10 @@ use roadstead_perf::{
 };
 use roadstead_planner::{Decision, Deployment, Fleet, Timestamp, plan};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The time of every plan: 2026-08-01T12:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_785_585_600);
 
