@@ -9,7 +9,8 @@ FUZZ_SECONDS ?= 20
 CARGO_FUZZ = 0.13.2
 FUZZ_SUBJECTS = kubeconfig manifest member numbers text
 
-GROUND = cargo run --quiet --package roadstead-ground --bin ground --
+# As `build` has left it: cargo would build a package that is asked for by itself with other features, all over again.
+GROUND = $(or $(CARGO_TARGET_DIR),target)/$(shell rustc --print host-tuple)/debug/ground
 
 build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
@@ -26,12 +27,13 @@ demo-down: build ## End the demo's clusters; leaves nothing
 
 test: tools canary ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
 	cargo fmt --all --check
-	@echo "building all tests, so that none waits for another's build"
-	cargo test --workspace --no-run
+	@echo "building the scenes; they begin while the other tests are built"
+	cargo test --workspace --no-run --test e2e
 	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about a quarter of an hour)"
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
-test-others: tools ## All tests but the scenes on real clusters
+test-others: tools canary ## All tests but the scenes on real clusters
+	cargo test --workspace --no-run
 	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests; need nothing

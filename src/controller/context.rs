@@ -88,10 +88,11 @@ pub fn requested_at(deployment: &ModelDeployment) -> Option<&String> {
     deployment.annotations().get(names::ANNOTATION_REQUESTED_AT)
 }
 
-/// Whether something was placed for the deployment, and nothing holds it until that is gone.
+/// Whether the deployment tells of endpoints, and nothing holds it until they are gone.
 #[must_use]
 pub fn is_unheld(deployment: &ModelDeployment) -> bool {
-    let placed = deployment.status.as_ref().is_some_and(|status| !status.placements.is_empty());
+    let told = deployment.status.as_ref();
+    let placed = told.is_some_and(|status| !status.placements.is_empty() || !status.releasing.is_empty());
     let held = deployment.finalizers().iter().any(|held| held == names::FINALIZER_DEPLOYMENT);
     placed && !held && deployment.metadata.deletion_timestamp.is_none()
 }

@@ -1,7 +1,7 @@
 //! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
 //!
-//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says what came out, `remove` takes
-//! the endpoint away. `memory` holds what is only worth keeping while the process lives.
+//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says
+//! what came out, `remove` takes the endpoint away. `memory` holds what is only worth keeping while the process lives.
 
 mod hold;
 mod inputs;
