@@ -200,7 +200,7 @@ impl Context {
 
     /// Takes in the answer to a write of a deployment.
     pub fn took_deployment(&self, written: ModelDeployment) {
-        if let Some(change) = self.caches.deployments.apply(written) {
+        if let Some(change) = self.caches.deployments.apply_answer(written) {
             self.deployment_changed(&change);
         }
     }
@@ -209,7 +209,7 @@ impl Context {
     pub fn took_endpoint(&self, written: InferenceEndpoint) -> Arc<InferenceEndpoint> {
         let key = Key::of(&written);
         let fallback = Arc::new(written.clone());
-        if let Some(change) = self.caches.endpoints.apply(written) {
+        if let Some(change) = self.caches.endpoints.apply_answer(written) {
             // What its own controller has just told is no news to it; whoever else tells something changes more.
             let told = matches!(&change, Change::Upserted { old: Some(old), new } if differ_in_status_alone(old, new));
             self.endpoint_news(&change, !told);
@@ -221,7 +221,7 @@ impl Context {
     pub fn took_target(&self, written: ServingTarget) -> Arc<ServingTarget> {
         let key = Key::of(&written);
         let fallback = Arc::new(written.clone());
-        if let Some(change) = self.caches.targets.apply(written) {
+        if let Some(change) = self.caches.targets.apply_answer(written) {
             self.target_changed(&change);
         }
         self.caches.targets.get(&key).unwrap_or(fallback)

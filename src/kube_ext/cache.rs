@@ -107,18 +107,46 @@ struct Inner<K> {
     unlisted: BTreeSet<Part>,
     /// Those of them that the server does not let us list.
     refused: BTreeSet<Part>,
-    /// UIDs of what was deleted lately: the answer to a write may come after the event of the deletion.
-    buried: VecDeque<String>,
+    /// What went lately, the last one first: the answer to a write may come after the news that the object is gone.
+    buried: VecDeque<Buried>,
+}
+
+/// An object that is gone, as far as is known.
+struct Buried {
+    uid: String,
+    /// The version with which it was told to be gone; `None` if a listing did not show it, which may be one of the past.
+    version: Option<u64>,
 }
 
 impl<K: Resource> Inner<K> {
-    fn remove(&mut self, key: &Key) -> Option<Change<K>> {
+    fn remove(&mut self, key: &Key, version: Option<u64>) -> Option<Change<K>> {
         let removed = self.objects.remove(key)?;
         if let Some(uid) = removed.uid() {
             self.buried.truncate(REMEMBERED - 1);
-            self.buried.push_front(uid);
+            self.buried.push_front(Buried { uid, version });
         }
         Some(Change::Deleted(removed))
+    }
+
+    /// How the object was told to be gone, if it was.
+    fn burial(&self, object: &K) -> Option<&Buried> {
+        let uid = object.meta().uid.as_ref()?;
+        self.buried.iter().find(|buried| buried.uid == *uid)
+    }
+
+    fn put(&mut self, mut object: K) -> Option<Change<K>> {
+        object.meta_mut().managed_fields = None;
+        let key = Key::of(&object);
+        self.shown(&key);
+        if let Some(known) = self.objects.get(&key)
+            && known.uid() == object.uid()
+            && version(known.meta()) >= version(object.meta())
+        {
+            return None;
+        }
+        let new = Arc::new(object);
+        let old = self.objects.insert(key, Arc::clone(&new));
+        Some(Change::Upserted { old, new })
     }
 
     /// Notes that every listing under way that speaks of `key` has shown it.
@@ -220,27 +248,28 @@ impl<K: Resource> Cache<K> {
         let _ = receiver.wait_for(|synced| *synced).await;
     }
 
-    /// Takes in an object from the watch or from the answer to a write; `None` if something newer is known, or if it
-    /// is known to be gone.
+    /// Takes in an object that a watch shows; `None` if something newer is known, its deletion included. What left the
+    /// selection of the watch, or was missing in a listing of the past, may come again.
     ///
     /// Who wrote which field is not kept: nobody here asks, and it is larger than many an object.
-    pub fn apply(&self, mut object: K) -> Option<Change<K>> {
-        object.meta_mut().managed_fields = None;
-        let key = Key::of(&object);
+    pub fn apply(&self, object: K) -> Option<Change<K>> {
         let mut inner = self.write();
-        if object.meta().uid.as_ref().is_some_and(|uid| inner.buried.contains(uid)) {
+        let shown = version(object.meta());
+        if inner.burial(&object).and_then(|buried| buried.version).is_some_and(|gone| gone >= shown) {
             return None;
         }
-        inner.shown(&key);
-        if let Some(known) = inner.objects.get(&key)
-            && known.uid() == object.uid()
-            && version(known.meta()) >= version(object.meta())
-        {
+        inner.put(object)
+    }
+
+    /// Takes in the object with which a write of ours was answered; `None` if something newer is known, or if it may be
+    /// gone: the watch tells.
+    pub fn apply_answer(&self, object: K) -> Option<Change<K>> {
+        let mut inner = self.write();
+        let written = version(object.meta());
+        if inner.burial(&object).is_some_and(|buried| buried.version.is_none_or(|gone| gone >= written)) {
             return None;
         }
-        let new = Arc::new(object);
-        let old = inner.objects.insert(key, Arc::clone(&new));
-        Some(Change::Upserted { old, new })
+        inner.put(object)
     }
 
     /// Takes in the deletion of the object with this metadata, which is all that need be readable of it; `None` if a
@@ -252,7 +281,7 @@ impl<K: Resource> Cache<K> {
         if known.uid() != gone.uid && version(known.meta()) > version(gone) {
             return None;
         }
-        inner.remove(&key)
+        inner.remove(&key, Some(version(gone)))
     }
 
     /// A full listing of `part` begins: what of it is not shown in the end is gone.
@@ -283,7 +312,7 @@ impl<K: Resource> Cache<K> {
         let listed = inner.listings.remove(part).unwrap_or_default();
         let covered = inner.objects.keys().filter(|key| part.covers(key));
         let missing: Vec<Key> = covered.filter(|key| !listed.contains(*key)).cloned().collect();
-        let gone = missing.iter().filter_map(|key| inner.remove(key)).collect();
+        let gone = missing.iter().filter_map(|key| inner.remove(key, None)).collect();
         self.synced.send_replace(inner.is_synced());
         gone
     }
@@ -343,9 +372,31 @@ mod tests {
         let cache = Cache::default();
         cache.apply(object("a", "1", "10"));
         assert!(cache.delete(&object("a", "1", "12").metadata).is_some());
-        assert!(cache.apply(object("a", "1", "11")).is_none());
+        assert!(cache.apply_answer(object("a", "1", "11")).is_none());
+        assert!(cache.apply(object("a", "1", "11")).is_none(), "nor does a watch of the past");
         assert!(cache.is_empty());
         assert!(cache.apply(object("a", "2", "13")).is_some(), "its successor is another object");
+    }
+
+    #[test]
+    fn what_leaves_the_selection_of_a_watch_and_comes_again_is_known_again() {
+        let cache = Cache::default();
+        cache.apply(object("a", "1", "10"));
+        cache.delete(&object("a", "1", "11").metadata);
+        assert!(cache.apply(object("a", "1", "12")).is_some());
+        assert_eq!(known(&cache, "a").as_deref(), Some("12"));
+        cache.delete(&object("a", "1", "13").metadata);
+        assert!(cache.apply(object("a", "1", "12")).is_none(), "it went once more");
+    }
+
+    #[test]
+    fn a_listing_of_the_past_hides_what_is_newer_only_until_the_watch_shows_it() {
+        let cache = Cache::default();
+        cache.apply_answer(object("a", "1", "10"));
+        cache.begin_listing(&Part::Everything);
+        assert_eq!(cache.end_listing(&Part::Everything).len(), 1);
+        assert!(cache.apply_answer(object("a", "1", "11")).is_none(), "it may be gone");
+        assert!(cache.apply(object("a", "1", "10")).is_some());
     }
 
     #[test]
