@@ -89,9 +89,7 @@ fn main() -> ExitCode {
         }
     };
     let conclusion = libtest_mimic::run(&arguments, trials(Some(&stage)));
-    if std::env::var_os("ROADSTEAD_KEEP").is_none() {
-        stage.ground.down();
-    }
+    stage.lower();
     conclusion.exit_code()
 }
 

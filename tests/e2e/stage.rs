@@ -28,13 +28,29 @@ pub struct Stage {
 impl Stage {
     /// Starts the clusters and installs the operator.
     pub fn set() -> anyhow::Result<Self> {
-        let ground = Ground::prepare()?;
+        let stage = Self { ground: Ground::prepare()? };
+        match stage.raise() {
+            Ok(()) => Ok(stage),
+            Err(error) => {
+                stage.lower();
+                Err(error)
+            }
+        }
+    }
+
+    fn raise(&self) -> anyhow::Result<()> {
         eprintln!("starting four clusters …");
-        ground.up()?;
+        self.ground.up()?;
         eprintln!("installing the operator …");
-        ground.install(&[])?;
-        ground.connect_members()?;
-        Ok(Self { ground })
+        self.ground.install(&[])?;
+        self.ground.connect_members()
+    }
+
+    /// Ends the clusters and leaves nothing, unless `ROADSTEAD_KEEP` asks for them to stay.
+    pub fn lower(&self) {
+        if std::env::var_os("ROADSTEAD_KEEP").is_none() {
+            self.ground.down();
+        }
     }
 
     /// An empty hub with the three targets: each scene begins like this.

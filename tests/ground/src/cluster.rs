@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
 use crate::audit::{self, Mark, Write};
@@ -159,8 +159,7 @@ impl Cluster {
                 &format!("--audit-log-path={}", self.file("audit.log")),
             ],
         )?;
-        let certificate = self.dir.join("certs/apiserver.crt");
-        self.wait("the API server has its certificate", Duration::from_secs(30), || Ok(certificate.exists()))?;
+        self.wait("the API server has its certificate", Duration::from_secs(30), || Ok(self.authority().is_ok()))?;
         fs::write(self.kubeconfig(), self.kubeconfig_with(TOKEN)?)?;
         self.wait("the API server answers", Duration::from_mins(1), || {
             Ok(self.kubectl(&["get", "--raw", "/readyz"]).is_ok_and(|answer| answer == "ok"))
@@ -314,6 +313,8 @@ impl Cluster {
     fn authority(&self) -> anyhow::Result<String> {
         let file = self.file("certs/apiserver.crt");
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+        // The file is there a moment before what is in it.
+        ensure!(text.trim_end().ends_with("-----END CERTIFICATE-----"), "{file} is not complete");
         let start = text.rfind("-----BEGIN CERTIFICATE-----").context("no certificate")?;
         let path = self.dir.join("ca.crt");
         fs::write(&path, text.get(start..).unwrap_or_default())?;
