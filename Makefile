@@ -74,7 +74,7 @@ test-faults: tools ## The operator killed, lied to and cut off: a real API serve
 	@echo "faults: the operator killed, lied to and cut off (a sample of interruptions; all of them by make crash-sweep)"
 	cargo test --test faults
 
-crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, each in three ways (about half an hour)
+crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, each in three ways (about a quarter of an hour)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
 
 schema-sweep: tools ## Every change of every field of a deployment, one after another (about ten minutes)
