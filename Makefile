@@ -27,13 +27,12 @@ demo-down: build ## End the demo's clusters; leaves nothing
 
 test: tools canary ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
 	cargo fmt --all --check
-	@echo "building the scenes; they begin while the other tests are built"
-	cargo test --workspace --no-run --test e2e
+	@echo "building all tests, so that none waits for another's build"
+	cargo test --workspace --no-run
 	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about a quarter of an hour)"
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
-test-others: tools canary ## All tests but the scenes on real clusters
-	cargo test --workspace --no-run
+test-others: tools ## All tests but the scenes on real clusters
 	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests; need nothing
