@@ -177,6 +177,28 @@ ranges:
         judged.into_iter().filter(Judged::breaks).map(|judged| judged.measure).collect()
     }
 
+    /// What a calibration file says of each measure on the mean.
+    fn means(file: &Path) -> Measures {
+        let text = std::fs::read_to_string(file).unwrap();
+        let calibration: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let mut measures = Measures::default();
+        for (name, measure) in calibration["measures"].as_object().unwrap() {
+            measures.record(name.clone(), measure["mean"].as_f64().unwrap());
+        }
+        measures
+    }
+
+    #[test]
+    fn every_committed_calibration_lies_within_the_committed_ranges() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for file in std::fs::read_dir(folder.join("ranges")).unwrap() {
+            let (ranges, name) = file.map(|file| (file.path(), file.file_name())).unwrap();
+            let judged = Ranges::read(&ranges).unwrap().judge(&means(&folder.join("calibration").join(&name)));
+            let broken: Vec<_> = judged.iter().filter(|judged| judged.breaks()).map(|judged| &judged.measure).collect();
+            assert!(broken.is_empty(), "{}: {broken:?}", ranges.display());
+        }
+    }
+
     #[test]
     fn counts_and_ratios_gate_and_times_inform() {
         assert!(broken(&[("writes", 4.0), ("speed", 0.3), ("wait", 99.0)]).is_empty());
