@@ -10,6 +10,7 @@ use roadstead_planner::QueueKey;
 
 use super::connections::Connections;
 use super::fleet::Fleet;
+use super::hub;
 use super::orphans::judge::Policy;
 use super::orphans::shown::Shown;
 use super::watches::Watched;
@@ -93,8 +94,9 @@ pub fn requested_at(deployment: &ModelDeployment) -> Option<&String> {
 pub fn is_unheld(deployment: &ModelDeployment) -> bool {
     let told = deployment.status.as_ref();
     let placed = told.is_some_and(|status| !status.placements.is_empty() || !status.releasing.is_empty());
-    let held = deployment.finalizers().iter().any(|held| held == names::FINALIZER_DEPLOYMENT);
-    placed && !held && deployment.metadata.deletion_timestamp.is_none()
+    placed
+        && !hub::has_finalizer(deployment, names::FINALIZER_DEPLOYMENT)
+        && deployment.metadata.deletion_timestamp.is_none()
 }
 
 /// Shared by all controllers.

@@ -69,6 +69,11 @@ pub async fn patch<K: Object>(api: &Api<K>, object: &K, mut change: Value) -> Re
     Ok(call("patch", api.patch(&object.name_any(), &author(), &Patch::Merge(change))).await?)
 }
 
+/// Whether `object` holds this finalizer.
+pub fn has_finalizer(object: &impl ResourceExt, finalizer: &str) -> bool {
+    object.finalizers().iter().any(|held| held == finalizer)
+}
+
 /// Adds or removes our finalizer; `None` if it is as wanted already, or the object is gone.
 ///
 /// # Errors
@@ -79,8 +84,7 @@ pub async fn set_finalizer<K: Object>(
     finalizer: &str,
     wanted: bool,
 ) -> Result<Option<K>, ActError> {
-    let present = object.finalizers().iter().any(|held| held == finalizer);
-    if present == wanted {
+    if has_finalizer(object, finalizer) == wanted {
         return Ok(None);
     }
     let mut finalizers: Vec<&str> =

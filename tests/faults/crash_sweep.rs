@@ -120,21 +120,25 @@ pub fn withdrawn(rig: &Rig) -> anyhow::Result<()> {
 fn held_before_spent(rig: &Rig) -> anyhow::Result<usize> {
     let writes = rig.tape.writes();
     let number_of = |what: &str, fits: &dyn Fn(&str, &str) -> bool| {
-        let at = writes.iter().position(|write| fits(&write.method, write.path.split('?').next().unwrap_or_default()));
+        let at = writes.iter().position(|write| fits(&write.method, &write.path));
         at.map(|at| at + 1).with_context(|| format!("{what} is not among {writes:?}"))
     };
     let held =
         number_of("the finalizer", &|method, path| method == "PATCH" && path.ends_with("/modeldeployments/llama"))?;
-    let spent = number_of("the creation at the cloud", &|method, path| method != "GET" && !path.starts_with("/api"))?;
+    let spent = number_of("the creation at the cloud", &|_, path| path.starts_with("/places/"))?;
     ensure!(held < spent, "write {spent} spends before write {held} holds");
     Ok(held)
 }
 
+/// The hub has no deployment, no record and no key.
+pub fn gone(rig: &Rig) -> anyhow::Result<()> {
+    let left = rig.get(&["mdep,iep,secret", "-n", TEAM])?;
+    ensure!(left["items"] == json!([]), "left: {left}");
+    Ok(())
+}
+
 fn nothing_is_left(rig: &Rig) -> anyhow::Result<()> {
-    for kinds in ["mdep", "iep", "secrets"] {
-        let left = rig.get(&[kinds, "-n", TEAM])?["items"].clone();
-        ensure!(left.as_array().is_none_or(Vec::is_empty), "{kinds}: {left}");
-    }
+    gone(rig)?;
     for place in ["east", "west"] {
         let left = rig.cloud_endpoints(place)?;
         ensure!(left.is_empty(), "at {place}: {left:?}");

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use roadstead_ground::api_server::ApiServer;
 use serde_json::{Value, json};
 
-use super::crash_sweep::{begin, edit};
+use super::crash_sweep::{begin, edit, gone};
 use super::link::Link;
 use super::objects::deployment;
 use super::proxy::Upstream;
@@ -218,12 +218,6 @@ fn endpoints(call: &Call) -> bool {
 
 fn ready(rig: &Rig) -> anyhow::Result<()> {
     rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True").map(drop)
-}
-
-fn gone(rig: &Rig) -> anyhow::Result<()> {
-    let left = rig.get(&["mdep,iep,secret", "-n", TEAM])?;
-    ensure!(left["items"] == json!([]), "left: {left}");
-    Ok(())
 }
 
 fn remove(rig: &Rig) -> anyhow::Result<()> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
 use kube::api::Api;
 
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
@@ -42,7 +41,7 @@ pub async fn endpoint(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Re
 /// [`ActError`] of the write.
 pub async fn deployment(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Outcome>, ActError> {
     let Some(deployment) = context.deployment_of(endpoint) else { return Ok(None) };
-    let held = deployment.finalizers().iter().any(|held| held == names::FINALIZER_DEPLOYMENT);
+    let held = hub::has_finalizer(deployment.as_ref(), names::FINALIZER_DEPLOYMENT);
     if held || deployment.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }

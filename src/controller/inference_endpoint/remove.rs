@@ -25,7 +25,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`ActError`] where the hub fails; a provider's failure is recorded in the endpoint's status first.
 pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Outcome, ActError> {
-    if !endpoint.finalizers().iter().any(|held| held == names::FINALIZER_ENDPOINT) {
+    if !hub::has_finalizer(endpoint.as_ref(), names::FINALIZER_ENDPOINT) {
         return Ok(Outcome::Done);
     }
     if endpoint.annotations().get(names::ANNOTATION_ABANDON) == endpoint.uid().as_ref() {
