@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Node, Pod, PodSpec, PodStatus};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
@@ -235,29 +235,101 @@ fn prune_pod(pod: &mut Pod) {
     pod.metadata.labels = None;
     if let Some(spec) = &mut pod.spec {
         let spec = std::mem::take(spec);
-        let slim = |container: k8s_openapi::api::core::v1::Container| k8s_openapi::api::core::v1::Container {
+        let slim = |container: Container| Container {
             name: container.name,
             resources: container.resources,
             restart_policy: container.restart_policy,
             ..Default::default()
         };
-        pod.spec = Some(k8s_openapi::api::core::v1::PodSpec {
+        pod.spec = Some(PodSpec {
             node_name: spec.node_name,
             overhead: spec.overhead,
+            resources: spec.resources,
             containers: spec.containers.into_iter().map(slim).collect(),
             init_containers: spec.init_containers.map(|all| all.into_iter().map(slim).collect()),
             ..Default::default()
         });
     }
-    pod.status = pod
-        .status
-        .take()
-        .map(|status| k8s_openapi::api::core::v1::PodStatus { phase: status.phase, ..Default::default() });
+    let spec = pod.spec.as_ref();
+    pod.status = pod.status.take().map(|status| slim_status(status, spec));
+}
+
+/// Of a pod's status its phase, and of its containers those whose resources are not (only) what the spec says.
+fn slim_status(status: PodStatus, spec: Option<&PodSpec>) -> PodStatus {
+    let conditions: Vec<_> =
+        status.conditions.into_iter().flatten().filter(|one| one.type_ == "PodResizePending").collect();
+    let resizing = !conditions.is_empty();
+    let wanted = |name: &str| {
+        let containers =
+            spec.into_iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
+        let container = containers.into_iter().find(|container| container.name == name);
+        container.and_then(|container| container.resources.as_ref()?.requests.clone()).unwrap_or_default()
+    };
+    let differs = |status: &ContainerStatus| {
+        let wanted = wanted(&status.name);
+        let actual = status.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+        [status.allocated_resources.as_ref(), actual].into_iter().flatten().any(|amounts| *amounts != wanted)
+    };
+    let slim = |status: ContainerStatus| ContainerStatus {
+        name: status.name,
+        allocated_resources: status.allocated_resources,
+        resources: status.resources,
+        ..ContainerStatus::default()
+    };
+    let statuses = |all: Option<Vec<ContainerStatus>>| {
+        let kept: Vec<_> = all.into_iter().flatten().filter(|status| resizing || differs(status)).map(slim).collect();
+        Some(kept).filter(|kept| !kept.is_empty())
+    };
+    PodStatus {
+        phase: status.phase,
+        container_statuses: statuses(status.container_statuses),
+        init_container_statuses: statuses(status.init_container_statuses),
+        conditions: Some(conditions).filter(|conditions| !conditions.is_empty()),
+        ..PodStatus::default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::requests::requests;
     use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_foreign_pod_asks_for_the_same() {
+        let pod = |status: Value, pod_level: Value| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status, "spec": {
+                "nodeName": "n", "resources": {"requests": pod_level}, "overhead": {"cpu": "1"},
+                "containers": [
+                    {"name": "a", "image": "i", "resources": {"requests": {"cpu": "4"}}},
+                    {"name": "b", "image": "i", "resources": {"requests": {"cpu": "2"}}},
+                ],
+            }}))
+            .unwrap()
+        };
+        let of = |name: &str, cpu: &str| {
+            json!({"name": name, "image": "i", "imageID": "", "ready": true, "restartCount": 0,
+                   "allocatedResources": {"cpu": cpu}, "resources": {"requests": {"cpu": cpu}}})
+        };
+        let infeasible = json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+        for (status, pod_level, cpu) in [
+            (json!({"containerStatuses": [of("a", "4"), of("b", "2")]}), json!({}), 7_000),
+            (json!({"containerStatuses": [of("a", "8"), of("b", "2")]}), json!({}), 11_000),
+            (json!({"containerStatuses": [of("a", "3"), of("b", "2")], "conditions": infeasible}), json!({}), 6_000),
+            (json!({"containerStatuses": [of("a", "4"), of("b", "2")]}), json!({"cpu": "16"}), 17_000),
+        ] {
+            let whole = pod(status, pod_level);
+            let mut kept = whole.clone();
+            prune_pod(&mut kept);
+            assert_eq!(requests(&whole)["cpu"], cpu);
+            assert_eq!(requests(&kept), requests(&whole));
+        }
+        let mut settled =
+            pod(json!({"phase": "Running", "containerStatuses": [of("a", "4"), of("b", "2")]}), json!({}));
+        prune_pod(&mut settled);
+        assert_eq!(settled.status.unwrap().container_statuses, None, "no memory for what says nothing new");
+    }
 
     #[test]
     fn a_pod_of_another_namespace_speaks_for_no_endpoint() {

@@ -13,6 +13,7 @@ mod objects;
 pub mod pods;
 mod read;
 pub mod render;
+pub mod requests;
 mod spare;
 mod survey;
 

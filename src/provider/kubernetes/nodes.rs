@@ -3,29 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Container, Node, Pod, PodSpec};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 use kube::ResourceExt;
 use roadstead_planner as planner;
 
 use super::pods::is_over;
-use crate::api::v1alpha1::quantity;
+use super::requests::{Amounts, add, amounts, requests};
 
 /// Resources that every node has and that are no accelerators.
 const COMMON: [&str; 4] = ["cpu", "memory", "ephemeral-storage", "pods"];
-
-/// Amounts by resource name: thousandths of a core for `cpu`, whole units for everything else.
-type Amounts = BTreeMap<String, u64>;
 
 /// The member's nodes as the planner sees them: free is what is allocatable less what every bound pod asks for.
 #[must_use]
 pub fn planner_nodes(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<planner::Node> {
     let mut used: BTreeMap<&str, Amounts> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| !is_over(pod)) {
-        if let Some(spec) = &pod.spec
-            && let Some(node) = spec.node_name.as_deref()
-        {
-            add(used.entry(node).or_default(), &requests(spec));
+        if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
+            add(used.entry(node).or_default(), &requests(pod));
         }
     }
     let nothing = Amounts::new();
@@ -95,48 +89,6 @@ fn taints(node: &Node) -> Vec<planner::Taint> {
         .collect()
 }
 
-/// What a pod asks for: its containers together or its largest init container, whichever is more, and its overhead.
-///
-/// Init containers with restart policy Always run beside the others and count with them.
-fn requests(spec: &PodSpec) -> Amounts {
-    let (beside, before): (Vec<&Container>, Vec<&Container>) = spec
-        .init_containers
-        .iter()
-        .flatten()
-        .partition(|container| container.restart_policy.as_deref() == Some("Always"));
-    let mut total = Amounts::new();
-    for container in spec.containers.iter().chain(beside) {
-        add(&mut total, &requests_of(container));
-    }
-    for container in before {
-        for (resource, amount) in requests_of(container) {
-            let largest = total.entry(resource).or_default();
-            *largest = (*largest).max(amount);
-        }
-    }
-    add(&mut total, &amounts(spec.overhead.as_ref()));
-    total
-}
-
-fn requests_of(container: &Container) -> Amounts {
-    amounts(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
-}
-
-/// An amount that cannot be read counts as nothing; the API server lets none in.
-fn amounts(quantities: Option<&BTreeMap<String, Quantity>>) -> Amounts {
-    let read = |resource: &str, amount: &Quantity| {
-        if resource == "cpu" { quantity::millis(amount) } else { quantity::units(amount) }.unwrap_or(0)
-    };
-    quantities.into_iter().flatten().map(|(resource, amount)| (resource.clone(), read(resource, amount))).collect()
-}
-
-fn add(total: &mut Amounts, more: &Amounts) {
-    for (resource, amount) in more {
-        let sum = total.entry(resource.clone()).or_default();
-        *sum = sum.saturating_add(*amount);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,16 +134,6 @@ mod tests {
         assert_eq!(node.free.cpu_millis, 8000 - 1100);
         assert_eq!(node.free.memory_bytes, 62 << 30);
         assert!(!node.free_accelerators.contains_key("pods"));
-    }
-
-    #[test]
-    fn the_largest_init_container_counts_where_it_asks_for_more() {
-        let small = container(&json!({"cpu": "1"}));
-        let large = container(&json!({"cpu": "4"}));
-        let mut beside = small.clone();
-        beside["restartPolicy"] = json!("Always");
-        let pods = [pod("Running", &json!({"containers": [small], "initContainers": [large, beside]}))];
-        assert_eq!(only(&[node(&json!({}))], &pods).free.cpu_millis, 4000);
     }
 
     #[test]
