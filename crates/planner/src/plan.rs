@@ -93,6 +93,15 @@ pub struct Keep {
 }
 
 impl Keep {
+    /// Whether all that keeps it from what is wanted is room in its place: room may come, whatever is said of newcomers
+    /// there.
+    #[must_use]
+    pub fn lacks_only_room(&self) -> bool {
+        let of = |reason| self.findings.iter().any(|finding| finding.reason == reason);
+        let final_here = [FindingReason::PolicyViolated, FindingReason::SpecChanged, FindingReason::OverBudget];
+        of(FindingReason::InsufficientCapacity) && !final_here.into_iter().any(of)
+    }
+
     /// Whether `endpoint` is told something new by this, so that what serves is not yet what is wanted.
     #[must_use]
     pub fn tells_anew(&self, endpoint: &Endpoint, deployment: &Deployment) -> bool {
@@ -131,6 +140,8 @@ pub enum FindingReason {
     TargetNotReady,
     /// It costs more than the budget, or what is wanted there would.
     OverBudget,
+    /// More replicas are wanted there, their price is unknown, and there is a budget.
+    PriceUnknown,
     /// The wanted replicas do not fit there, or its own pods cannot be scheduled.
     InsufficientCapacity,
     /// Its offer is gone or smaller than what is used; it stays at its last known price.
@@ -148,6 +159,7 @@ impl FindingReason {
             Self::SpecChanged => "SpecChanged",
             Self::TargetNotReady => "TargetNotReady",
             Self::OverBudget => "OverBudget",
+            Self::PriceUnknown => "PriceUnknown",
             Self::InsufficientCapacity => "InsufficientCapacity",
             Self::OfferGone => "OfferGone",
             Self::StartupTimeout => "StartupTimeout",

@@ -10,6 +10,8 @@ pub const SUSPENDED: &str = "Suspended";
 pub const DELETING: &str = "Deleting";
 /// It is scaled to zero on purpose.
 pub const SCALED_TO_ZERO: &str = "ScaledToZero";
+/// It has a place.
+pub const PLACED: &str = "Placed";
 /// What runs costs no more than allowed.
 pub const WITHIN_BUDGET: &str = "WithinBudget";
 /// What runs costs more than allowed.

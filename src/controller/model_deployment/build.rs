@@ -1,5 +1,7 @@
 //! From a decision to the record of it: the spec of an `InferenceEndpoint`.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::SignedDuration;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
@@ -121,6 +123,40 @@ pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> Inf
         spec.image_pull_secrets.clone_from(&planned.object.spec.serving.image_pull_secrets);
     }
     spec
+}
+
+/// What the deployment asks for and the record of its endpoint does not have, field by field; empty if it has all of it.
+pub fn missing(deployment: &ModelDeployment, endpoint: &InferenceEndpoint) -> Vec<String> {
+    let (wanted, kept) = (deployment.spec.replicas, &endpoint.spec);
+    let mut missing = Vec::new();
+    if wanted != kept.replicas {
+        missing.push(format!("replicas ({wanted} wanted, {} kept)", kept.replicas));
+    }
+    let serving = &deployment.spec.serving;
+    let Some(shape) = serving.shapes.iter().find(|shape| shape.name == kept.shape) else {
+        missing.push(format!("shape {}", kept.shape));
+        return missing;
+    };
+    if (&shape.accelerator.type_, shape.accelerator.count) != (&kept.accelerator.type_, kept.accelerator.count) {
+        missing.push(format!("accelerator of shape {}", kept.shape));
+    }
+    if serving.image_pull_secrets != kept.image_pull_secrets {
+        missing.push("imagePullSecrets".to_owned());
+    }
+    let template = template(deployment, &kept.shape, kept.template.nodes.clone());
+    if template != kept.template {
+        missing.extend(differing(&template, &kept.template));
+    }
+    missing
+}
+
+/// The names of the fields in which two templates differ.
+fn differing(one: &Template, other: &Template) -> Vec<String> {
+    let fields = |template| serde_json::to_value(template).unwrap_or_default();
+    let (one, other) = (fields(one), fields(other));
+    let names = one.as_object().into_iter().chain(other.as_object()).flat_map(serde_json::Map::keys);
+    let names: BTreeSet<&String> = names.filter(|name| one.get(*name) != other.get(*name)).collect();
+    names.into_iter().cloned().collect()
 }
 
 /// The target's refusals with one more; the time doubles with every refusal in a row.

@@ -4,7 +4,11 @@
 //! `execute` and `status`. `retire` is the way of a deployment that is being deleted, and is looked at first.
 
 mod build;
+#[cfg(test)]
+mod current_tests;
 mod execute;
+#[cfg(test)]
+mod kstatus;
 mod progress;
 mod retire;
 mod status;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Verdict};
 
+use super::build;
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
@@ -239,12 +241,14 @@ fn omitted(plan: &Plan) -> Option<i32> {
     i32::try_from(omitted).ok().filter(|omitted| *omitted > 0)
 }
 
-/// What the plan says of the endpoint that stays.
-fn finding<'a>(plan: &'a Plan, endpoint: &str) -> Option<&'a Finding> {
-    plan.actions.iter().find_map(|action| match action {
-        Action::Keep(keep) if keep.endpoint == endpoint => keep.findings.first(),
+/// What the plan says of the endpoint that stays, most important first.
+fn findings<'a>(plan: &'a Plan, main: &InferenceEndpoint) -> impl Iterator<Item = &'a Finding> {
+    let name = main.name_any();
+    let keep = plan.actions.iter().find_map(|action| match action {
+        Action::Keep(keep) if keep.endpoint == name => Some(keep),
         _ => None,
-    })
+    });
+    keep.into_iter().flat_map(|keep| &keep.findings)
 }
 
 /// A plan's own sentence, and what it waits for.
@@ -285,7 +289,7 @@ fn conditions_of(
     main: Option<&Arc<InferenceEndpoint>>,
     live: &[&Arc<InferenceEndpoint>],
     now: Timestamp,
-) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+) -> Vec<Condition> {
     let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut set = Conditions::new(former, object.metadata.generation, now);
     let summary = summary(object, stage, main);
@@ -310,7 +314,7 @@ fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, main: Option<&Arc<Inferen
                 "{} x {} {} on {} ({} {}) at {cost}",
                 spec.replicas, spec.accelerator.count, spec.accelerator.type_, spec.target, spec.cloud, spec.region
             );
-            set.set(conditions::PLACED, TRUE, &spec.reason, text);
+            set.set(conditions::PLACED, TRUE, reasons::PLACED, text);
         }
         (None, Stage::Planned(plan)) => {
             set.set(conditions::PLACED, FALSE, plan.decision.as_str(), message(plan));
@@ -354,9 +358,16 @@ fn summary(object: &ModelDeployment, stage: &Stage<'_>, main: Option<&Arc<Infere
 
 /// Nothing runs.
 fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
+    let wanted = object.spec.replicas;
     match plan.decision {
         Decision::ScaledToZero => Summary::new(TRUE, reasons::SCALED_TO_ZERO, "no replicas are wanted"),
-        _ if object.spec.suspend => Summary::new(FALSE, reasons::SUSPENDED, "suspended; nothing runs"),
+        _ if object.spec.suspend && wanted == 0 => {
+            Summary::new(TRUE, reasons::SUSPENDED, "suspended; no replicas are wanted, and none run")
+        }
+        _ if object.spec.suspend => Summary::reconciling(
+            reasons::SUSPENDED,
+            format!("suspended: replicas wanted: {wanted}, nothing runs; set spec.suspend to false to place them"),
+        ),
         Decision::NoFeasiblePlacement if !plan.report.time_can_help => {
             Summary::stalled(plan.decision.as_str(), message(plan))
         }
@@ -364,37 +375,74 @@ fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
     }
 }
 
-/// Something runs or starts.
+/// Something runs or starts. It is as it should be only if it is all that this generation wants.
 fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) -> Summary {
     let status = main.status.clone().unwrap_or_default();
     let current = Some(status.observed_generation) == main.metadata.generation;
     let ready = conditions::find(&status.conditions, conditions::READY);
     let is_ready = current && ready.is_some_and(|ready| ready.status == TRUE);
+    let missing = build::missing(object, main);
     if object.spec.suspend {
-        let status = if is_ready { TRUE } else { FALSE };
-        return Summary::new(status, reasons::SUSPENDED, "suspended; what runs is kept as it is");
+        return suspended(plan, main, ready.filter(|_| current), &missing);
     }
-    if let Some(finding) = finding(plan, &main.name_any()).filter(|finding| matters(finding.reason)) {
-        let text = format!("{}; {}", finding.message, message(plan));
-        return Summary::reconciling(finding.reason.as_str(), text);
+    if let Some(finding) = findings(plan, main).find(|finding| matters(finding.reason, !missing.is_empty())) {
+        let text = beside(&finding.message, message(plan));
+        return if plan.report.time_can_help {
+            Summary::reconciling(finding.reason.as_str(), text)
+        } else {
+            Summary::stalled(finding.reason.as_str(), text)
+        };
     }
+    let at_zero = object.spec.replicas == 0 && main.spec.replicas == 0;
     match ready {
         Some(ready) if is_ready => {
             let published = main.spec.replicas == 0 || status.url.is_some();
             let replaced = plan.waits.iter().any(|wait| matches!(wait, roadstead_planner::Wait::Publication { .. }));
-            if published && !replaced {
+            if published && !replaced && (missing.is_empty() || at_zero) {
                 Summary::new(TRUE, &ready.reason, &ready.message)
             } else {
                 Summary::reconciling(reasons::REPLACING, message(plan))
             }
         }
         Some(ready) if ready.status == UNKNOWN => {
-            Summary { reconciling: !current, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
+            let reconciling = !current || !(missing.is_empty() || at_zero);
+            Summary { reconciling, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
         }
         Some(ready) if current && is_refused_for_good(&status) => Summary::stalled(&ready.reason, &ready.message),
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
         _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
     }
+}
+
+/// A suspended deployment is as its endpoint is, unless an edit waits.
+fn suspended(plan: &Plan, main: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> Summary {
+    let found = findings(plan, main).filter(|finding| matters(finding.reason, true)).map(|one| one.message.clone());
+    let waiting: Vec<String> = missing.iter().cloned().chain(found).collect();
+    if !waiting.is_empty() {
+        let waiting = waiting.join(", ");
+        let text =
+            format!("suspended: this generation is not applied: {waiting}; set spec.suspend to false to apply it");
+        return Summary::reconciling(reasons::SUSPENDED, text);
+    }
+    match ready {
+        Some(ready) if ready.status == TRUE => {
+            Summary::new(TRUE, reasons::SUSPENDED, "suspended; what runs is kept as it is")
+        }
+        Some(ready) => {
+            let text = format!("suspended; {}: {}", ready.reason, ready.message);
+            if ready.status == UNKNOWN {
+                Summary::new(UNKNOWN, reasons::SUSPENDED, text)
+            } else {
+                Summary::reconciling(reasons::SUSPENDED, text)
+            }
+        }
+        None => Summary::reconciling(reasons::SUSPENDED, "suspended; the endpoint takes up the newest spec"),
+    }
+}
+
+/// A finding and the plan's sentence, which often begins with it.
+fn beside(finding: &str, plan: String) -> String {
+    if plan.contains(finding) { plan } else { format!("{finding}; {plan}") }
 }
 
 /// The provider says that the request can never succeed as it is: only an edit helps.
@@ -405,14 +453,13 @@ fn is_refused_for_good(status: &InferenceEndpointStatus) -> bool {
     by_provider && status.last_error.as_ref().is_some_and(invalid)
 }
 
-/// Findings that mean that this generation is not what serves.
-fn matters(reason: FindingReason) -> bool {
+/// Findings that mean that this generation is not what serves; some only if `something` is missing.
+const fn matters(reason: FindingReason, something: bool) -> bool {
     match reason {
         FindingReason::PolicyViolated | FindingReason::SpecChanged | FindingReason::InsufficientCapacity => true,
-        // The endpoint's own condition, WithinBudget, or a note of the plan say these.
-        FindingReason::TargetNotReady
-        | FindingReason::OverBudget
-        | FindingReason::OfferGone
-        | FindingReason::StartupTimeout => false,
+        // Else WithinBudget says it.
+        FindingReason::OverBudget | FindingReason::PriceUnknown => something,
+        // The endpoint's own condition, or a note of the plan say these.
+        FindingReason::TargetNotReady | FindingReason::OfferGone | FindingReason::StartupTimeout => false,
     }
 }

@@ -92,8 +92,9 @@ fn endpoint(ready: &str, reason: &str) -> Arc<InferenceEndpoint> {
                 "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "aws", "region": "us-east-1",
                 "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
                 "capacityType": "OnDemand", "slot": 0, "replicas": 1, "hourlyCost": "5.00", "reason": "InitialPlacement",
-                "template": {"engine": "vllm", "image": "i", "port": 8000, "model": {"name": "llama"},
-                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+                "template": {"engine": "vllm", "image": "i", "port": 8000,
+                             "model": {"source": "hf://a/b", "name": "llama"},
+                             "startupTimeoutSeconds": 1200, "drainTimeoutSeconds": 120},
             },
             "status": {
                 "observedGeneration": 1, "url": "http://198.18.0.2:30000", "firstReadyTime": "1970-01-01T00:00:10Z",

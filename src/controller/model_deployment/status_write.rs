@@ -70,18 +70,18 @@ async fn write(
     object: &Arc<ModelDeployment>,
     stage: &Stage<'_>,
 ) -> Result<Option<Duration>, ActError> {
-    // What was just executed may have changed the object's own version (it has not), but the endpoints are new.
-    let object = context.caches.deployments.get(&Key::of(object.as_ref())).unwrap_or_else(|| Arc::clone(object));
+    let key = Key::of(object.as_ref());
+    let newest = context.caches.deployments.get(&key).unwrap_or_else(|| Arc::clone(object));
+    let object = decided_about(object, &newest);
     let endpoints = context.endpoints_of(&object);
     let former = object.status.clone().unwrap_or_default();
     let status = status::status(&object, stage, &endpoints, Timestamp::now());
-    let key = Key::of(object.as_ref());
     let interval = progress::interval(&former, &status, object.spec.replicas);
     if let Some(wait) = pace.zip(interval).and_then(|(pace, interval)| pace.holds_back(&key, interval)) {
         return Ok(Some(wait));
     }
     let api: Api<ModelDeployment> = hub::api_of(&context.client, object.as_ref());
-    let written = hub::patch_status(&api, object.as_ref(), &former, &status).await?;
+    let written = hub::patch_status(&api, newest.as_ref(), &former, &status).await?;
     if let Some(pace) = pace {
         pace.forget(&key);
     }
@@ -90,6 +90,14 @@ async fn write(
         context.took_deployment(written);
     }
     Ok(None)
+}
+
+/// The object as it was decided about, with the newest status: an edit that came since is not what the status is of.
+fn decided_about(object: &Arc<ModelDeployment>, newest: &Arc<ModelDeployment>) -> Arc<ModelDeployment> {
+    if object.metadata.generation == newest.metadata.generation {
+        return Arc::clone(newest);
+    }
+    Arc::new(ModelDeployment { status: newest.status.clone(), ..object.as_ref().clone() })
 }
 
 /// Tells when the summary turns.
@@ -113,5 +121,31 @@ fn announce(
             tracing::info!(reason = is.reason, message = is.message, "not ready");
             context.events.publish(object, Severity::Warning, &is.reason, "Serve", &is.message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_of_the_generation_that_was_decided_about() {
+        let object = |generation: i64, replicas: i32, observed: i64| -> Arc<ModelDeployment> {
+            let object = json!({
+                "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+                "metadata": {"name": "llama", "generation": generation},
+                "spec": {"replicas": replicas, "serving": {"engine": "custom", "image": "i", "shapes": []}},
+                "status": {"observedGeneration": observed},
+            });
+            Arc::new(serde_json::from_value(object).unwrap())
+        };
+        let (planned, edited) = (object(2, 1, 1), object(3, 5, 2));
+        let told = decided_about(&planned, &edited);
+        assert_eq!((told.metadata.generation, told.spec.replicas), (Some(2), 1));
+        assert_eq!(told.status, edited.status, "the newest status is what is patched");
+        let told = decided_about(&object(3, 5, 1), &edited);
+        assert_eq!(told.status, edited.status);
     }
 }

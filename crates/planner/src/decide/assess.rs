@@ -345,32 +345,40 @@ fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
     here.fold(endpoint.bound_pods(), |left, pods| left.saturating_sub(*pods))
 }
 
-/// What it costs, and whether that is within the budget. Replicas that would break the budget are not added.
+/// What it costs, and whether that is within the budget. Replicas that would break the budget are not added; that there
+/// is no room for them now does not make them affordable.
 fn look_at_money(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
     let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas);
     let held = assessment.keep.replicas.min(endpoint.replicas);
+    let elsewhere = assessment.has(Problem::Forbidden) || assessment.has(Problem::SpecChanged);
+    let wanted = if elsewhere { held } else { deployment.replicas };
     if let Some(budget) = deployment.max_hourly_cost {
-        let within = |cost: Option<MicroDollars>| cost.is_some_and(|cost| cost <= budget);
-        let (now, wanted) = (cost(held), cost(assessment.keep.replicas));
-        if now.is_some_and(|now| now > budget) {
+        let (now, then) = (cost(held), cost(wanted));
+        let is_over = now.is_some_and(|now| now > budget);
+        if is_over {
             assessment.problems.insert(Problem::OverBudget);
             assessment.keep.replicas = held;
-            assessment.find(FindingReason::OverBudget, over_budget(deployment, now));
-        } else if assessment.keep.replicas > held && !within(wanted) {
-            assessment.find(
-                FindingReason::OverBudget,
-                format!(
-                    "{} would cost {}, the budget is {}; it stays at {held}",
-                    count(assessment.keep.replicas, "replica"),
-                    per_hour(wanted),
-                    per_hour(deployment.max_hourly_cost),
-                ),
-            );
+        }
+        if wanted > held && then.is_none_or(|then| then > budget) {
             assessment.lacking = assessment.lacking.or(Some(Decision::Scaled));
             assessment.keep.replicas = held;
+            let reason = if then.is_some() { FindingReason::OverBudget } else { FindingReason::PriceUnknown };
+            assessment.find(reason, unaffordable(deployment, wanted, then, held));
+        } else if is_over {
+            assessment.find(FindingReason::OverBudget, over_budget(deployment, now));
         }
     }
     assessment.keep.hourly_cost = cost(assessment.keep.replicas);
+}
+
+/// That more replicas are wanted than the budget allows.
+fn unaffordable(deployment: &Deployment, wanted: u32, cost: Option<MicroDollars>, held: u32) -> String {
+    format!(
+        "{} would cost {}, the budget is {}; it stays at {held}",
+        count(wanted, "replica"),
+        per_hour(cost),
+        per_hour(deployment.max_hourly_cost),
+    )
 }
 
 fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {

@@ -6,6 +6,7 @@ mod draft;
 mod place;
 mod settle;
 
+use assess::assess;
 use cast::Cast;
 use draft::{Draft, Outcome};
 
@@ -13,7 +14,7 @@ use crate::candidates::Question;
 use crate::deployment::Deployment;
 use crate::endpoint::Found;
 use crate::fleet::Fleet;
-use crate::plan::{Action, Decision, Keep, Plan, PodFields};
+use crate::plan::{Action, Decision, FindingReason, Keep, Plan, PodFields};
 use crate::report::{build, nothing_judged};
 use crate::time::Timestamp;
 
@@ -28,10 +29,12 @@ pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     let question = Question { fleet, deployment, now, refused: None };
     let mut draft = Draft::new(question, Cast::of(fleet, deployment));
     let outcome = decide(&mut draft);
-    let report = match &outcome.candidates {
+    let mut report = match &outcome.candidates {
         Some(candidates) => build(&draft.question, candidates, outcome.chosen),
         None => nothing_judged(),
     };
+    let lacks_only_room = |action: &Action| matches!(action, Action::Keep(keep) if keep.lacks_only_room());
+    report.time_can_help |= draft.actions.iter().any(lacks_only_room);
     Plan {
         deployment: deployment.id.clone(),
         decided_at: now,
@@ -99,16 +102,20 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option
     })
 }
 
-/// Keeps everything as it is.
+/// Keeps everything as it is, and says what of it the spec no longer asks for.
 fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     let active = draft.cast.all.iter().filter(|endpoint| endpoint.is_active());
     let kept: Vec<Keep> = active
-        .map(|endpoint| Keep {
-            endpoint: endpoint.name.clone(),
-            replicas: endpoint.replicas,
-            pods: PodFields::StayAsPlaced,
-            hourly_cost: draft.cost_of(endpoint, endpoint.replicas),
-            findings: Vec::new(),
+        .map(|endpoint| {
+            let mut findings = assess(&draft.question, endpoint).keep.findings;
+            findings.retain(|one| matches!(one.reason, FindingReason::PolicyViolated | FindingReason::SpecChanged));
+            Keep {
+                endpoint: endpoint.name.clone(),
+                replicas: endpoint.replicas,
+                pods: PodFields::StayAsPlaced,
+                hourly_cost: draft.cost_of(endpoint, endpoint.replicas),
+                findings,
+            }
         })
         .collect();
     draft.actions.extend(kept.into_iter().map(Action::Keep));

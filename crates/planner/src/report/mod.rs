@@ -25,9 +25,9 @@ pub struct Report {
     pub namespace_not_allowed: u32,
     /// The place that would hold the most replicas, where none holds all.
     pub largest_fit: Option<LargestFit>,
-    /// Whether time, capacity or somebody else's doing can make a candidate feasible. `false` only if there
-    /// is a target, all have answered, and every verdict is one that only an edit of the deployment or of a
-    /// target can change.
+    /// Whether time, capacity or somebody else's doing can make a candidate feasible, or room where an endpoint
+    /// is kept. `false` only if there is a target, all have answered, and every verdict is one that only an edit
+    /// of the deployment or of a target can change.
     pub time_can_help: bool,
 }
 
