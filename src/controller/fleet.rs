@@ -200,7 +200,7 @@ mod tests {
         let object: ModelDeployment = serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "llama"},
             "spec": {
-                "serving": {"engine": "custom", "image": "i", "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}]},
+                "serving": {"engine": "custom", "image": "i:1", "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}]},
                 "placement": placement,
             },
         }))

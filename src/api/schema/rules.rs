@@ -3,6 +3,8 @@
 //! Kept simple, so that the client-side evaluation and the server's agree, and cheap, for the server refuses a
 //! definition whose rules could cost too much. A rule is checked where its value is there; defaults are filled in.
 
+use crate::api::v1alpha1::syntax::{IMAGE_MESSAGE, image_pattern};
+
 /// A rule at one place of a schema.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
@@ -113,13 +115,7 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
         "custom is for engine custom alone: remove it, or set engine: custom",
     )
     .blames(".custom"),
-    rule(
-        "spec.serving.image",
-        "self.matches('^([A-Za-z0-9][-A-Za-z0-9.]*(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*\
-         (/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?\
-         (@[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,128})?$')",
-        "write an image reference such as vllm/vllm-openai:v0.20.0, with a tag or a digest and no spaces",
-    ),
+    rule("spec.serving.image", concat!("self.matches(r'", image_pattern!(), "')"), IMAGE_MESSAGE),
     rule("spec.serving", reserved!("!has(self.args) || !self.args"), RESERVED_MESSAGE).blames(".args"),
     rule("spec.serving", reserved!("!self.shapes.exists(shape, has(shape.args) && shape.args", ")"), RESERVED_MESSAGE)
         .blames(".shapes"),

@@ -114,6 +114,9 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
             }
         }
     }
+    if let Some(fault) = syntax::image_fault(&spec.serving.image) {
+        problems.add("spec.serving.image", fault);
+    }
     problems.requests("spec.serving.resources.requests", &spec.serving.resources);
     problems.0
 }
@@ -194,6 +197,7 @@ mod tests {
                 "spec.placement.targetSelector.matchExpressions[0].key",
                 "spec.placement.regions.allow[1]",
                 "spec.placement.regions.prefer[0].region",
+                "spec.serving.image",
                 "spec.serving.resources.requests[cpu]",
                 "spec.serving.resources.requests[nvidia.com/gpu]",
             ]
