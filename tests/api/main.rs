@@ -8,6 +8,7 @@ mod cases;
 mod definitions;
 mod kubectl;
 mod member;
+mod nulls;
 mod server;
 mod status;
 mod validate;

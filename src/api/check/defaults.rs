@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::api::schema;
 
-/// Fills in the defaults of a schema; a null counts as absent, since nothing of ours is nullable.
+/// Fills in the defaults of a schema; a null counts as absent here, and is told of by `nulls`.
 pub fn apply(value: &mut Value, schema: &JSONSchemaProps) {
     match value {
         Value::Object(fields) => {

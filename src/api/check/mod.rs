@@ -3,6 +3,7 @@
 
 mod defaults;
 mod metadata;
+mod nulls;
 mod structure;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
@@ -124,13 +125,17 @@ impl Checker {
             fields.remove("status");
         }
         let mut problems = metadata::check(&mut object, kind.namespaced);
+        let nulls = object.get("spec").map(|spec| nulls::find("spec", spec)).unwrap_or_default();
         defaults::apply(&mut object, &kind.schema);
         let found = structure::check(&object, &kind.schema);
         let blocked = found.iter().any(|fault| fault.blocks_rules);
-        problems.extend(found.into_iter().map(|fault| fault.problem));
+        // What is said of a field without a value is said once.
+        let told = |problem: &Problem| nulls.iter().any(|null| null.field == problem.field);
+        problems.extend(found.into_iter().map(|fault| fault.problem).filter(|problem| !told(problem)));
         if !blocked {
             problems.extend(self.broken_rules(kind, &object));
         }
+        problems.extend(nulls);
         // The operator sees only what the server has accepted.
         if problems.is_empty() {
             problems = (kind.semantics)(object);
