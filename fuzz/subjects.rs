@@ -11,11 +11,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use roadstead::api::check::Checker;
-use roadstead::api::v1alpha1::{ModelDeployment, ServingTarget, names, quantity, validate};
+use roadstead::api::v1alpha1::{ModelDeployment, ServingTarget, names, quantity, syntax, validate};
+use roadstead::cluster::connection::{self, Credentials};
 use roadstead::cluster::kubeconfig::{self, AllowedKubeconfig};
 use roadstead::controller::convert;
 use roadstead::provider::kubernetes::{found, nodes, pods};
 use roadstead::provider::probe;
+use roadstead::simulated_cloud::CloudAddress;
 use roadstead::text;
 use roadstead_planner::{MicroDollars, Pattern};
 use serde::de::DeserializeOwned;
@@ -29,15 +31,20 @@ fn utf8(data: &[u8]) -> &str {
     std::str::from_utf8(data).unwrap_or_default()
 }
 
-/// A kubeconfig from a Secret: refused, or with nothing dangerous left in it.
+/// A kubeconfig from a Secret: refused, or with nothing dangerous left in it, and of use.
 pub fn kubeconfig(data: &[u8]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    if let Ok(config) = runtime.block_on(kubeconfig::parse(data, &AllowedKubeconfig::default())) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let allowed = AllowedKubeconfig::default();
+    if let Ok(config) = runtime.block_on(kubeconfig::parse(data, &allowed)) {
         assert_eq!(config.cluster_url.scheme_str(), Some("https"));
         assert!(!config.accept_invalid_certs && config.proxy_url.is_none());
         let user = &config.auth_info;
         assert!(user.exec.is_none() && user.auth_provider.is_none() && user.token_file.is_none());
         assert!(user.client_certificate.is_none() && user.client_key.is_none() && user.impersonate.is_none());
+        // Everything that a header, a URL or TLS needs was judged: what is left to miss are the machine's authorities.
+        let credentials = Credentials::Kubeconfig(data.to_vec());
+        let client = runtime.block_on(connection::client(&credentials, &allowed, Arc::new(|| false)));
+        assert!(client.is_ok() || config.root_cert.is_none());
     }
 }
 
@@ -97,7 +104,7 @@ pub fn member(data: &[u8]) {
     }
 }
 
-/// Words: a list of models, a key, a message.
+/// Words: a list of models, a key, a message, an image, a UID, an address.
 pub fn text(data: &[u8]) {
     let _ = probe::listed(data, "http://10.0.0.1", "llama");
     let key = utf8(data);
@@ -105,5 +112,15 @@ pub fn text(data: &[u8]) {
     assert!(line.len() <= text::MAX_BYTES && !line.contains(char::is_control));
     if names::is_api_key(key) {
         assert_eq!(line, text::REDACTED);
+    }
+    if syntax::image_fault(key).is_none() {
+        assert!(key.contains([':', '@']) && key.is_ascii(), "{key:?}");
+    }
+    if let Ok(address) = key.parse::<CloudAddress>() {
+        let url = address.url("/places/east");
+        assert!(url.parse::<http::Uri>().is_ok_and(|url| url.path() == "/places/east"), "{url:?}");
+    }
+    if names::is_uid(key) {
+        assert!(format!("http://10.0.0.1/?uid={key}").parse::<http::Uri>().is_ok(), "{key:?}");
     }
 }

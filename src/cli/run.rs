@@ -37,13 +37,13 @@ pub struct RunArgs {
     #[arg(long, env = "ROADSTEAD_INSTALL_ID", value_parser = install_id)]
     pub install_id: String,
     /// The operator's own namespace: its lease and the kubeconfig Secrets of targets are there.
-    #[arg(long, env = "ROADSTEAD_NAMESPACE")]
+    #[arg(long, env = "ROADSTEAD_NAMESPACE", value_parser = own_namespace)]
     pub namespace: String,
     /// Name under which this process holds the lease; the pod's name.
-    #[arg(long, env = "ROADSTEAD_IDENTITY")]
+    #[arg(long, env = "ROADSTEAD_IDENTITY", value_parser = object_name)]
     pub identity: String,
     /// UID of a former hub (its kube-system namespace) that is gone and whose members this hub takes over.
-    #[arg(long, env = "ROADSTEAD_TAKEOVER")]
+    #[arg(long, env = "ROADSTEAD_TAKEOVER", value_parser = uid)]
     pub takeover: Option<String>,
     /// Namespaces whose deployments are this operator's; all if there are none. It then needs no rights in others.
     #[arg(long, env = "ROADSTEAD_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
@@ -94,6 +94,28 @@ impl RunArgs {
 
 fn install_id(text: &str) -> Result<String, String> {
     names::check_install_id(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The operator's own namespace by its name.
+fn own_namespace(text: &str) -> Result<String, String> {
+    let valid = syntax::is_dns_label(text);
+    if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a namespace")) }
+}
+
+/// The name of a pod.
+fn object_name(text: &str) -> Result<String, String> {
+    let valid = text.len() <= 253 && text.split('.').all(syntax::is_dns_label);
+    if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a pod")) }
+}
+
+/// The UID of a namespace.
+fn uid(text: &str) -> Result<String, String> {
+    let valid = names::is_uid(text);
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not the UID of a namespace; read it by kubectl get"))
+    }
 }
 
 /// A namespace by its name. An empty one is refused: it must not come to mean all of them.
@@ -245,8 +267,10 @@ mod tests {
 
     /// What `roadstead run` takes its options for.
     fn parse(more: &[&str]) -> Result<RunArgs, clap::Error> {
-        let needed = ["roadstead", "run", "--install-id=prod", "--namespace=system", "--identity=pod"];
-        let matches = Cli::command().try_get_matches_from(needed.iter().chain(more))?;
+        let needed = ["--install-id=prod", "--namespace=system", "--identity=pod"];
+        let given = |option: &&str| more.iter().any(|more| more.split('=').next() == option.split('=').next());
+        let args = ["roadstead", "run"].into_iter().chain(needed.into_iter().filter(|option| !given(option)));
+        let matches = Cli::command().try_get_matches_from(args.chain(more.iter().copied()))?;
         RunArgs::from_arg_matches(matches.subcommand_matches("run").unwrap())
     }
 
@@ -254,6 +278,27 @@ mod tests {
     fn all_namespaces_are_watched_unless_some_are_named() {
         assert!(parse(&[]).unwrap().watch_namespaces.is_empty());
         assert_eq!(parse(&["--watch-namespaces=a,b"]).unwrap().watch_namespaces, ["a", "b"]);
+    }
+
+    #[test]
+    fn texts_that_become_names_and_addresses_are_refused_where_they_cannot() {
+        for option in [
+            "--namespace=a/../b",
+            "--namespace=",
+            "--identity=",
+            "--identity=a b",
+            "--takeover=",
+            "--takeover=a\nb",
+            "--install-id=A",
+            "--install-id=a\n",
+            "--listen=0.0.0.0:65536",
+            "--listen=0.0.0.0",
+            "--simulated-cloud=http://a:65536",
+        ] {
+            let name = option.split('=').next().unwrap();
+            let error = parse(&[option]).unwrap_err().to_string();
+            assert!(error.contains(name), "{option}: {error}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use kube::{Client, ResourceExt};
 use roadstead_planner::QueueKey;
 
 use super::connections::Connections;
+use super::defect;
 use super::fleet::Fleet;
 use super::hub;
 use super::orphans::judge::Policy;
@@ -121,6 +122,8 @@ pub struct Context {
     pub connections: Connections,
     /// What runs at targets although nobody answers for it.
     pub orphans: Shown,
+    /// When a panic was last reported on each object.
+    pub defects: defect::Reported,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
     endpoint_keys: Mutex<HashMap<String, Key>>,
 }
@@ -140,6 +143,7 @@ impl Context {
             fleet: Fleet::default(),
             connections: Connections::default(),
             orphans: Shown::default(),
+            defects: defect::Reported::default(),
             endpoint_keys: Mutex::default(),
         }
     }

@@ -17,10 +17,10 @@ use crate::api::v1alpha1::{
 use crate::kube_ext::cache::Key;
 use crate::provider::{ErrorClass, Facts};
 
-/// A time as the planner counts it.
+/// A time as the planner counts it. One before the epoch, as only a member invents it, is the beginning of time.
 #[must_use]
 pub fn now(time: jiff::Timestamp) -> Timestamp {
-    Timestamp(time.as_second())
+    Timestamp(time.as_second().max(0))
 }
 
 /// An object's time as the planner counts it; a missing one is the beginning of time.
@@ -32,7 +32,8 @@ pub fn timestamp(time: Option<&Time>) -> Timestamp {
 /// A planner's time as it stands in an object.
 #[must_use]
 pub fn time(timestamp: Timestamp) -> Time {
-    Time(jiff::Timestamp::from_second(timestamp.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    // No API server takes a year before 0 or after 9999 into a status.
+    Time(jiff::Timestamp::from_second(timestamp.0.max(0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
 }
 
 /// A time as it stands in an object: without fractions of seconds, as the server keeps it.
@@ -499,6 +500,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_time_that_a_member_invents_is_one_that_a_status_can_hold() {
+        for invented in ["-009999-01-02T01:59:59Z", "0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+            let parsed: jiff::Timestamp = invented.parse().unwrap();
+            assert_eq!(timestamp(Some(&Time(parsed))), Timestamp::default(), "{invented}");
+        }
+        for seconds in [i64::MIN, -1, i64::MAX] {
+            assert_eq!(time(Timestamp(seconds)).0, jiff::Timestamp::UNIX_EPOCH, "{seconds}");
+        }
+        let last: jiff::Timestamp = "9999-12-30T00:00:00Z".parse().unwrap();
+        assert_eq!(time(timestamp(Some(&Time(last)))).0, last);
+    }
 
     #[test]
     fn a_target_has_answered_once_it_was_listed_and_found_usable() {

@@ -7,6 +7,7 @@
 pub mod connections;
 pub mod context;
 pub mod convert;
+pub mod defect;
 pub mod error;
 pub mod fleet;
 pub mod hub;

@@ -6,9 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::{Either, Ready, ready};
-use http::{Method, Request};
-use kube::client::{Body, ClientBuilder};
+use http::{HeaderValue, Method, Request};
+use kube::client::{AuthError, Body, ClientBuilder};
 use kube::{Client, Config};
+use secrecy::ExposeSecret;
 use tower::{BoxError, Layer, Service};
 
 use crate::text::bounded;
@@ -98,8 +99,11 @@ pub(super) fn describe(error: &kube::Error) -> String {
             let mut text = other.to_string();
             let mut source = std::error::Error::source(other);
             while let Some(inner) = source {
-                if inner.is::<kube::client::AuthError>() {
+                if inner.is::<AuthError>() {
                     return "no credentials: what the kubeconfig names to get them failed".to_owned();
+                }
+                if let Some(trouble) = tls_error(inner).and_then(certificate_trouble) {
+                    return trouble.to_owned();
                 }
                 let inner_text = inner.to_string();
                 if !text.contains(&inner_text) {
@@ -109,6 +113,50 @@ pub(super) fn describe(error: &kube::Error) -> String {
             }
             bounded(&text)
         }
+    }
+}
+
+/// An error of TLS, as transports hand it on.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.downcast_ref().or_else(|| inner?.downcast_ref())
+}
+
+/// What is wrong with a certificate of either side, which field of the kubeconfig it concerns, and the cure.
+fn certificate_trouble(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription, CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(
+            "the server's certificate was issued by an authority that certificate-authority-data does not hold; put the \
+             CA certificate of this cluster there",
+        ),
+        Error::InvalidCertificate(CertificateError::BadSignature) => Some(
+            "the server's certificate was issued by another authority of the same name; put the CA certificate of this \
+             cluster into certificate-authority-data",
+        ),
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => Some(
+            "the server's certificate is for another name; correct server, or set tls-server-name to a name that the \
+                 certificate has",
+        ),
+        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            Some("the server's certificate has expired; renew it on the cluster")
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            Some("the server's certificate is not valid yet; check it and the operator's clock")
+        }
+        Error::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateRequired,
+        ) => Some("the server refuses the client's certificate; put one that it accepts into client-certificate-data"),
+        _ => None,
     }
 }
 
@@ -157,6 +205,11 @@ pub struct NotLeader;
 pub fn client(mut config: Config, gate: WriteGate) -> kube::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
+    // kube panics where a token cannot stand in a header.
+    if let Some(token) = &config.auth_info.token {
+        HeaderValue::from_str(token.expose_secret())
+            .map_err(|error| kube::Error::Auth(AuthError::InvalidBearerToken(error)))?;
+    }
     Ok(ClientBuilder::try_from(config)?.with_layer(&GateLayer { gate }).build())
 }
 
@@ -223,5 +276,29 @@ mod tests {
         let error = kube::Error::Service(error.into());
         let error = CallError::Kube { call: "get", source: Box::new(error) };
         assert!(error.to_string().contains("no credentials") && !error.to_string().contains("canary"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_no_header_can_hold_gives_no_client_and_no_panic() {
+        let mut config = Config::new("https://10.0.0.1".parse().unwrap());
+        config.auth_info.token = Some("canary\ncanary".to_owned().into());
+        let error = client(config, Arc::new(|| false)).map(drop).unwrap_err().to_string();
+        assert!(error.contains("token") && !error.contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn trouble_with_a_certificate_names_the_field_and_the_cure() {
+        use rustls::{AlertDescription, CertificateError, Error};
+        for (trouble, told) in [
+            (Error::InvalidCertificate(CertificateError::UnknownIssuer), "certificate-authority-data"),
+            (Error::InvalidCertificate(CertificateError::BadSignature), "another authority of the same name"),
+            (Error::InvalidCertificate(CertificateError::NotValidForName), "tls-server-name"),
+            (Error::InvalidCertificate(CertificateError::Expired), "renew it on the cluster"),
+            (Error::AlertReceived(AlertDescription::CertificateRequired), "client-certificate-data"),
+        ] {
+            let error = kube::Error::Service(std::io::Error::other(trouble).into());
+            let error = CallError::Kube { call: "get namespace kube-system", source: Box::new(error) }.to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 }

@@ -15,6 +15,8 @@ use super::client::call;
 
 /// So many are sent at once. What they tell about goes on meanwhile, and its writes go first.
 const AT_ONCE: usize = 4;
+/// The API server refuses longer names of whoever reports.
+const MAX_INSTANCE_BYTES: usize = 128;
 /// The API server refuses longer notes.
 const MAX_NOTE_BYTES: usize = 1024;
 
@@ -50,7 +52,8 @@ pub struct Events {
 impl Events {
     /// Events are reported by `roadstead.dev/operator`, instance `instance` (the pod's name).
     #[must_use]
-    pub fn new(client: Client, instance: String) -> Self {
+    pub fn new(client: Client, mut instance: String) -> Self {
+        instance.truncate(instance.floor_char_boundary(MAX_INSTANCE_BYTES));
         Self { client, instance, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::queue::{Outcome, Queue};
 use crate::telemetry::metrics::Metrics;
+use crate::text::bounded;
 
 /// What one controller does with one key.
 pub trait Reconcile<K>: Send + Sync + 'static {
@@ -30,6 +31,11 @@ pub trait Reconcile<K>: Send + Sync + 'static {
 
     /// Does what was decided. Runs beside the work on other keys.
     fn act(&self, key: &K, decision: Self::Decision) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
+
+    /// Reports on the object that a try panicked. Its own panic is ignored.
+    fn panicked(&self, _key: &K) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// How many keys are worked on at once.
@@ -118,6 +124,11 @@ where
         Ok(decision) => AssertUnwindSafe(controller.act(key, decision)).catch_unwind().instrument(span.clone()).await,
         Err(panic) => Err(panic),
     };
+    if let Err(panic) = &result {
+        span.in_scope(|| tracing::error!(panic = bounded(panic_text(panic.as_ref())), "panicked; will be tried again"));
+        metrics.reconcile_panicked(C::NAME);
+        let _ = AssertUnwindSafe(controller.panicked(key)).catch_unwind().instrument(span.clone()).await;
+    }
     let _entered = span.enter();
     let (label, outcome) = match result {
         Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
@@ -127,11 +138,7 @@ where
             tracing::warn!(%error, "failed; will be tried again");
             ("error", Outcome::Failed)
         }
-        Err(panic) => {
-            tracing::error!(panic = panic_text(panic.as_ref()), "panicked; will be tried again");
-            metrics.reconcile_panicked(C::NAME);
-            ("error", Outcome::Failed)
-        }
+        Err(_) => ("error", Outcome::Failed),
     };
     metrics.reconciled(C::NAME, label, start.elapsed());
     outcome
@@ -157,6 +164,7 @@ mod tests {
     #[derive(Default)]
     struct Actor {
         acted: Mutex<BTreeMap<&'static str, u32>>,
+        reported: Mutex<BTreeMap<&'static str, u32>>,
     }
 
     impl Actor {
@@ -182,6 +190,11 @@ mod tests {
                 _ => Ok(Outcome::Done),
             }
         }
+
+        async fn panicked(&self, key: &&'static str) {
+            *self.reported.lock().unwrap().entry(key).or_default() += 1;
+            assert!(*key != "panics-deciding", "as it was told to");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -199,6 +212,8 @@ mod tests {
         assert_eq!((actor.times("panics"), actor.times("fails"), actor.times("works")), (3, 3, 1));
         let text = metrics.encode().unwrap();
         assert!(text.contains("controller_runtime_reconcile_panics_total{controller=\"test\"} 6"), "{text}");
+        let reported: Vec<_> = actor.reported.lock().unwrap().clone().into_iter().collect();
+        assert_eq!(reported, [("panics", 3), ("panics-deciding", 3)], "each is reported on its object");
         queue.close();
         tokio::time::timeout(Duration::from_secs(1), workers).await.expect("the workers go home").unwrap();
     }

@@ -25,7 +25,11 @@ impl FromStr for CloudAddress {
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
         let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-        if plain && uri.host().is_some() && !trimmed.contains('@') {
+        // A port that is no port would be passed over for the usual one.
+        let host = uri.host().unwrap_or_default();
+        let port = uri.authority().and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
+        let usual = port.is_empty() || uri.port_u16().is_some_and(|port| port > 0);
+        if plain && usual && !host.is_empty() && !trimmed.contains('@') {
             Ok(Self { text: trimmed.to_owned() })
         } else {
             Err(invalid())
@@ -50,7 +54,18 @@ mod tests {
         for good in ["http://127.0.0.1:9090", "http://[::1]:9090/", "http://cloud.roadstead-system.svc:9090"] {
             assert!(good.parse::<CloudAddress>().is_ok(), "{good}");
         }
-        for bad in ["", "cloud:9090", "https://a:1", "http://a:1/path", "http://a:1?q", "http://user@a:1"] {
+        for bad in [
+            "",
+            "cloud:9090",
+            "https://a:1",
+            "http://a:1/path",
+            "http://a:1?q",
+            "http://user@a:1",
+            "http://a:65536",
+            "http://a:0",
+            "http://a:",
+            "http://[::1]:x",
+        ] {
             assert!(bad.parse::<CloudAddress>().is_err(), "{bad}");
         }
         let address: CloudAddress = "http://127.0.0.1:9090/".parse().unwrap();

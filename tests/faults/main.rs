@@ -8,6 +8,7 @@
 
 mod collector;
 mod crash_sweep;
+mod credentials;
 mod leaders;
 mod link;
 mod objects;
@@ -35,7 +36,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 23] = [
+const TESTS: [(&str, Test); 24] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -55,6 +56,10 @@ const TESTS: [(&str, Test); 23] = [
     ("views_an_outage_is_met_with_patience", views::an_outage_is_met_with_patience),
     ("unseen_events_are_made_up_for", unseen::what_was_not_seen_is_made_up_for),
     ("unseen_rotations_of_a_secret_end_with_the_last", unseen::a_secret_that_was_rotated_twice_is_read_once),
+    (
+        "credentials_a_token_with_a_line_break_is_said_and_confirms_nothing",
+        credentials::a_token_with_a_line_break_is_said_and_confirms_nothing,
+    ),
     ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
     ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
     (

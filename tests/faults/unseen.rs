@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::crash_sweep::{Reference, begin};
+use super::credentials;
 use super::objects::{deployment, target};
 use super::picture::{differences, picture};
 use super::rig::{LONG, Rig, TEAM, condition, wait};
@@ -140,30 +141,11 @@ fn happened(rig: &Rig, unseen: &Unseen, known: Option<&Effect>) -> anyhow::Resul
 /// A kubeconfig is replaced twice while the events of Secrets do not come: only the last one is ever used.
 pub fn a_secret_that_was_rotated_twice_is_read_once(rig: &Rig) -> anyhow::Result<()> {
     begin(rig, false)?;
-    let good = kubeconfig(rig)?;
-    // The hub is its own member.
-    rig.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "roadstead"}}))?;
-    let rotate = |kubeconfig: &str| {
-        let data = json!({"kubeconfig": kubeconfig});
-        let metadata = json!({"name": "hub", "namespace": "roadstead-system"});
-        rig.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}))
-    };
+    let good = credentials::kubeconfig(rig)?;
+    let rotate = |kubeconfig: &str| credentials::rotate(rig, kubeconfig);
     let bad = good.replace("token: ", "token: not-");
-    rotate(&good)?;
-    rig.apply(&json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "hub"},
-        "spec": {
-            "cloud": "azure", "region": "germanywestcentral", "type": "Kubernetes", "allowedNamespaces": {},
-            "kubernetes": {
-                "connection": {"kubeconfigSecretRef": {"name": "hub", "key": "kubeconfig"}},
-                "expose": {"type": "NodePort", "public": true},
-            },
-            "offers": [{
-                "name": "h100", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
-                "capacityType": "OnDemand", "hourlyPrice": "99.00",
-            }],
-        },
-    }))?;
+    // The hub is its own member.
+    credentials::declare(rig, &good)?;
     rig.condition(&["servingtarget", "hub"], "Ready", "True")?;
     rig.quiet()?;
 
@@ -189,13 +171,4 @@ pub fn a_secret_that_was_rotated_twice_is_read_once(rig: &Rig) -> anyhow::Result
     })?;
     rotate(&good)?;
     rig.condition(&["servingtarget", "hub"], "Ready", "True").map(drop)
-}
-
-/// The administrator's kubeconfig as a Secret may hold it: without paths.
-fn kubeconfig(rig: &Rig) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(rig.server.kubeconfig())?;
-    let path = rig.server.dir().join("ca.crt");
-    let authority = data_encoding::BASE64.encode(&std::fs::read(&path)?);
-    let path = format!("certificate-authority: {}", path.display());
-    Ok(text.replace(&path, &format!("certificate-authority-data: {authority}")))
 }

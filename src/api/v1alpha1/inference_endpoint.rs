@@ -51,10 +51,10 @@ pub struct InferenceEndpointSpec {
     /// How the capacity is bought.
     pub capacity_type: CapacityType,
     /// The lowest number that no other endpoint of the deployment held when this was decided.
-    #[schemars(range(min = 0, max = 1000))]
+    #[schemars(range(min = 0, max = limits::LAST_SLOT))]
     pub slot: i32,
     /// How many replicas serve here.
-    #[schemars(range(min = 0, max = 128))]
+    #[schemars(range(min = 0, max = limits::REPLICAS))]
     pub replicas: i32,
     /// What one replica costs, in USD per hour, when the offer's price was last known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

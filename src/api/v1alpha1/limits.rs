@@ -24,6 +24,10 @@ pub const ARGS: u32 = 64;
 pub const ENV: u32 = 64;
 /// Secrets for pulling an image.
 pub const PULL_SECRETS: u32 = 8;
+/// Replicas of a deployment or an endpoint.
+pub const REPLICAS: u32 = 128;
+/// The highest slot of an endpoint.
+pub const LAST_SLOT: u32 = 1000;
 /// Shapes of a deployment.
 pub const SHAPES: u32 = 16;
 /// Places in one rule of a placement.

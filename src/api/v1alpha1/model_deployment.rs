@@ -39,7 +39,7 @@ pub struct ModelDeploymentSpec {
     pub serving: Serving,
     /// How many replicas serve it; 0 keeps the address and the key and pays for nothing.
     #[serde(default = "one")]
-    #[schemars(range(min = 0, max = 128))]
+    #[schemars(range(min = 0, max = limits::REPLICAS))]
     pub replicas: i32,
     /// Higher is planned first; nothing that runs is ever displaced.
     #[serde(default)]

@@ -4,7 +4,7 @@ use data_encoding::BASE32_NOPAD;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use super::InferenceEndpoint;
+use super::{InferenceEndpoint, syntax};
 
 /// Marks everything that an installation made.
 pub const LABEL_INSTALL_ID: &str = "roadstead.dev/install-id";
@@ -110,6 +110,24 @@ pub fn is_api_key(text: &str) -> bool {
     })
 }
 
+/// The longest UID, as statuses hold it.
+const UID_CHARS: usize = 64;
+
+/// Whether `text` can be the UID of an object or a place: it stands in statuses and addresses, whoever wrote it.
+#[must_use]
+pub fn is_uid(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=UID_CHARS).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Whether the tags of something that a place returns are such as objects of the hub have.
+#[must_use]
+pub fn are_tags(namespace: &str, deployment: &str, target: &str, offer: &str, shape: &str) -> bool {
+    let names = [namespace, deployment, offer].into_iter().all(syntax::is_dns_label);
+    let values = [target, shape].into_iter().all(|tag| !tag.is_empty() && syntax::is_label_value(tag));
+    names && values
+}
+
 /// An install id that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -173,6 +191,14 @@ mod tests {
         }
         for bad in ["", "1a", "-a", "a-", "A", "a_b", &"a".repeat(33)] {
             assert!(check_install_id(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn uids_have_a_form() {
+        assert!(is_uid("0b5d9e1c-6f0e-4d7e-9a55-2b6f0e4d7e9a") && is_uid(&"a".repeat(64)));
+        for bad in ["", "a b", "a\nb", "../a", "a?b=c", "ä", &"a".repeat(65)] {
+            assert!(!is_uid(bad), "{bad}");
         }
     }
 

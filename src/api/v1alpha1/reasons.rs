@@ -102,5 +102,7 @@ pub const ORPHANS_GONE: &str = "OrphansGone";
 pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
+/// The operator failed on the object, by a defect of its own.
+pub const INTERNAL_ERROR: &str = "InternalError";
 /// It was not looked at yet.
 pub const UNKNOWN: &str = "Unknown";

@@ -15,6 +15,7 @@ mod status_tests;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::defect;
 use super::error::ActError;
 use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::InferenceEndpoint;
@@ -60,5 +61,9 @@ impl Reconcile<Key> for EndpointController {
                 serve::serve(&self.context, &self.memory, &endpoint).await
             }
         }
+    }
+
+    async fn panicked(&self, key: &Key) {
+        defect::on_endpoint(&self.context, key).await;
     }
 }

@@ -97,7 +97,8 @@ pub fn adopted(
         accelerator: shape.accelerator.clone(),
         capacity_type: found.capacity_type,
         slot: found.slot,
-        replicas: found.replicas,
+        // More than a record can hold were made by hand there.
+        replicas: found.replicas.min(limits::REPLICAS),
         replica_cost: None,
         hourly_cost: None,
     };

@@ -26,6 +26,7 @@ use roadstead_planner::{self as planner, Plan};
 
 use super::context::Context;
 use super::convert;
+use super::defect;
 use super::error::ActError;
 use super::pace::Pace;
 use super::watches::LIST_AGAIN;
@@ -151,6 +152,10 @@ impl Reconcile<Key> for DeploymentController {
                 Ok(next(&planned.plan, again))
             }
         }
+    }
+
+    async fn panicked(&self, key: &Key) {
+        defect::on_deployment(&self.context, key).await;
     }
 }
 

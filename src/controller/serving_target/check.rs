@@ -6,10 +6,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::connect::{self, ConnectError};
-use crate::api::v1alpha1::{ServingTarget, reasons};
+use crate::api::v1alpha1::{ServingTarget, names, reasons};
 use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
 use crate::provider::{Claim, ErrorClass, Provider, ProviderError};
+use crate::text::bounded;
 
 /// What stands between a target and its use.
 struct Obstacle {
@@ -71,7 +72,7 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
     if connection.provider.is_none() || connection.fingerprint != source.fingerprint {
         let provider = connect::connect(context, target, &source).await?;
         // New credentials are tried out before the ones that worked are given up.
-        let identity = provider.identity().await?;
+        let identity = identity(provider.as_ref()).await?;
         same_place(context, target, &identity)?;
         connection.provider = Some(provider);
         connection.fingerprint = source.fingerprint;
@@ -79,7 +80,7 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
     let Some(provider) = connection.provider.clone() else {
         return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "there are no credentials".to_owned() });
     };
-    let identity = provider.identity().await?;
+    let identity = identity(provider.as_ref()).await?;
     connection.identity = Some(identity.clone());
     same_place(context, target, &identity)?;
     sole_target(context, target, &identity)?;
@@ -93,6 +94,16 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
         });
     }
     Ok(())
+}
+
+/// Who the place says it is. It stands in statuses and sentences, so a place chooses no text of its own for it.
+async fn identity(provider: &dyn Provider) -> Result<String, Obstacle> {
+    let identity = provider.identity().await?;
+    if names::is_uid(&identity) {
+        return Ok(identity);
+    }
+    let message = "the place identifies itself by something that is no UID; check what answers at its address";
+    Err(Obstacle { reason: reasons::UNREACHABLE, message: message.to_owned() })
 }
 
 /// The place must be the one that was pinned at first contact, as long as an endpoint of ours is on it.
@@ -143,9 +154,10 @@ async fn ours(context: &Context, provider: &dyn Provider) -> Result<(), Obstacle
         Claim::Other { hub_uid } => Err(Obstacle {
             reason: reasons::INSTALLATION_CONFLICT,
             message: format!(
-                "the hub {hub_uid} uses this place with the same install id {:?}; give this installation another id, \
-                 or set the chart value takeover={hub_uid} if that hub is gone for good",
-                settings.install_id
+                "the hub {hub} uses this place with the same install id {:?}; give this installation another id, \
+                 or set the chart value takeover={hub} if that hub is gone for good",
+                settings.install_id,
+                hub = bounded(&hub_uid)
             ),
         }),
     }

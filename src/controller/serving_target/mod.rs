@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
+use super::defect;
 use super::error::ActError;
 use crate::api::v1alpha1::ServingTarget;
 use crate::kube_ext::cache::Key;
@@ -68,6 +69,10 @@ impl Reconcile<Key> for TargetController {
             self.context.target_state_changed(&key.name);
         }
         Ok(Outcome::Again(CHECK_INTERVAL))
+    }
+
+    async fn panicked(&self, key: &Key) {
+        defect::on_target(&self.context, key).await;
     }
 }
 

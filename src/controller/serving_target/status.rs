@@ -139,6 +139,9 @@ fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connecti
             set.set(conditions::READY, TRUE, reasons::READY, "it can be used");
         }
         ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INVALID_SPEC => invalid(set, message),
+        ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INTERNAL_ERROR => {
+            set.set(conditions::READY, UNKNOWN, reason, message);
+        }
         ConnectionState::NotReady { reason, message, .. } => {
             set.set(conditions::READY, FALSE, reason, message);
         }
@@ -167,6 +170,9 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
     if credentials.contains(&reason) {
         set.set(conditions::REACHABLE, UNKNOWN, reason, "");
         set.set(conditions::CREDENTIALS_VALID, FALSE, reason, message);
+    } else if reason == reasons::INTERNAL_ERROR {
+        set.set(conditions::REACHABLE, UNKNOWN, reason, message.clone());
+        set.set(conditions::CREDENTIALS_VALID, UNKNOWN, reason, message);
     } else if reason == reasons::UNREACHABLE {
         set.set(conditions::REACHABLE, FALSE, reason, message);
         set.set(conditions::CREDENTIALS_VALID, UNKNOWN, reason, "");

@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use roadstead_planner as planner;
 
 use super::nodes::devices_of;
-use crate::api::v1alpha1::{names, syntax};
+use crate::api::v1alpha1::{limits, names};
 use crate::controller::convert;
 
 /// The endpoint that `deployment` serves; `None` where our tags are incomplete or do not give the name that it has.
@@ -24,10 +24,8 @@ pub fn found(deployment: &Deployment) -> Option<planner::Found> {
     let shape = tags.get(names::ANNOTATION_SHAPE)?;
     let capacity_type = tags.get(names::ANNOTATION_CAPACITY_TYPE)?;
     let offer = tags.get(names::ANNOTATION_OFFER)?;
-    let slot: u32 = tags.get(names::ANNOTATION_SLOT)?.parse().ok()?;
-    let names = [namespace, name, offer].into_iter().all(|tag| syntax::is_dns_label(tag));
-    let values = [target, shape].into_iter().all(|tag| !tag.is_empty() && syntax::is_label_value(tag));
-    if !names || !values {
+    let slot = tags.get(names::ANNOTATION_SLOT)?.parse().ok().filter(|slot| *slot <= limits::LAST_SLOT)?;
+    if !names::are_tags(namespace, name, target, offer, shape) {
         return None;
     }
     let computed =
@@ -39,7 +37,7 @@ pub fn found(deployment: &Deployment) -> Option<planner::Found> {
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
     Some(planner::Found {
         name: computed,
-        id: deployment.uid()?,
+        id: deployment.uid().filter(|uid| names::is_uid(uid))?,
         deployment: planner::DeploymentId { namespace: namespace.clone(), name: name.clone() },
         target: target.clone(),
         offer: offer.clone(),
@@ -115,5 +113,9 @@ mod tests {
         let forged = json!({"/metadata!name": name, "/metadata/labels!roadstead.dev/namespace": namespace});
         assert_eq!(found(&deployment(&forged)), None);
         assert_eq!(found(&deployment(&json!({"/metadata/annotations!roadstead.dev/offer": "a".repeat(64)}))), None);
+        assert_eq!(found(&deployment(&json!({"/metadata!uid": "a\nb"}))), None);
+        let name = names::endpoint_name("prod", "team", "llama", "east", "one", "OnDemand", 1001);
+        let forged = json!({"/metadata!name": name, "/metadata/annotations!roadstead.dev/slot": "1001"});
+        assert_eq!(found(&deployment(&forged)), None, "no record can have this slot");
     }
 }

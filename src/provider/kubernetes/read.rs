@@ -10,7 +10,7 @@ use super::facts::Watched;
 use super::pods;
 use super::render::Rollout;
 use super::survey::{Site, Survey};
-use crate::api::v1alpha1::{ExposeType, ExternalId, reasons};
+use crate::api::v1alpha1::{ExposeType, ExternalId, names, reasons, syntax};
 use crate::provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, Wanted};
 
 /// What the survey says of the wanted endpoint.
@@ -31,17 +31,16 @@ pub fn observation(
     let Some(deployment) = &survey.deployment else { return Ok(Observation::Absent) };
     let progress = progress(deployment);
     let status = deployment.status.clone().unwrap_or_default();
+    let uid = deployment.uid().filter(|uid| names::is_uid(uid)).ok_or_else(|| {
+        ProviderError::new(ErrorClass::Transient, "the member shows the endpoint's Deployment without a UID")
+    })?;
     Ok(Observation::Present(Box::new(Present {
         in_sync: survey.in_sync(&desired)?,
-        external_id: ExternalId {
-            cluster_uid: cluster_uid.to_owned(),
-            namespace: site.namespace.to_owned(),
-            uid: deployment.uid().unwrap_or_default(),
-        },
+        external_id: ExternalId { cluster_uid: cluster_uid.to_owned(), namespace: site.namespace.to_owned(), uid },
         template_hash: desired.hash,
         template_digest: desired.digest,
-        replicas: status.replicas.unwrap_or(0),
-        ready_replicas: status.ready_replicas.unwrap_or(0),
+        replicas: status.replicas.unwrap_or(0).max(0),
+        ready_replicas: status.ready_replicas.unwrap_or(0).max(0),
         url: url(survey.service.as_ref(), site.namespace, wanted, watched),
         trouble: trouble(survey, wanted, watched, &progress),
         progress,
@@ -108,17 +107,18 @@ fn url(service: Option<&Service>, namespace: &str, wanted: &Wanted, watched: &Wa
             Some(format!("http://{}:{node_port}", bracketed(&host)))
         }
         ExposeType::LoadBalancer => {
-            let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
-            let host = ingress.hostname.clone().or_else(|| ingress.ip.clone()).filter(|host| is_host(host))?;
-            Some(format!("http://{}:{port}", bracketed(&host)))
+            let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?;
+            let mut hosts = ingress.iter().flat_map(|entry| [&entry.hostname, &entry.ip]).flatten();
+            let host = hosts.find(|host| is_host(host))?;
+            Some(format!("http://{}:{port}", bracketed(host)))
         }
     }
 }
 
 /// What a member returns is untrusted: only a plain address or name becomes part of a URL.
 fn is_host(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    text.parse::<IpAddr>().is_ok() || ((1..=253).contains(&text.len()) && text.bytes().all(plain))
+    let label = |label: &str| syntax::is_dns_label(&label.to_ascii_lowercase());
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.trim_end_matches('.').split('.').all(label))
 }
 
 fn bracketed(host: &str) -> String {
@@ -153,4 +153,37 @@ fn address(node: &Node) -> Option<String> {
     let addresses = node.status.as_ref()?.addresses.as_ref()?;
     let of = |type_: &str| addresses.iter().find(|address| address.type_ == type_ && is_host(&address.address));
     of("ExternalIP").or_else(|| of("InternalIP")).map(|address| address.address.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_host;
+
+    #[test]
+    fn only_an_address_or_a_name_becomes_part_of_a_url() {
+        for good in ["203.0.113.7", "2001:db8::1", "a1b2.elb.eu-west-1.amazonaws.com", "Lb.example.com.", "localhost"] {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "-a.example.com",
+            "a b",
+            "a/b",
+            "a:80",
+            "user@a",
+            "a\n",
+            "a?b",
+            "a#b",
+            "fe80::1%eth0",
+            "[::1]",
+            "ä.example.com",
+            &"a".repeat(64),
+            &format!("{}com", "a.".repeat(130)),
+        ] {
+            assert!(!is_host(bad), "{bad}");
+        }
+    }
 }

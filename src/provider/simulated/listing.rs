@@ -8,7 +8,7 @@ use roadstead_planner::{self as planner, Timestamp};
 use tokio::task::AbortHandle;
 
 use super::client::CloudClient;
-use crate::api::v1alpha1::names;
+use crate::api::v1alpha1::{limits, names};
 use crate::controller::convert;
 use crate::provider::{self, Listener, ProviderEvent};
 use crate::simulated_cloud::wire::{EndpointList, EndpointView};
@@ -83,7 +83,9 @@ impl Listing {
 async fn list(client: CloudClient, path: String, facts: Arc<Facts>, listener: Listener) {
     let mut known = EndpointList { mark: String::new(), endpoints: Vec::new() };
     loop {
-        let asked = format!("{path}&after={}&waitSeconds={}", known.mark, WAIT.as_secs());
+        // A mark that is no plain word is not repeated into an address.
+        let mark = Some(known.mark.as_str()).filter(|mark| names::is_uid(mark)).unwrap_or_default();
+        let asked = format!("{path}&after={mark}&waitSeconds={}", WAIT.as_secs());
         match client.get::<EndpointList>(&asked, WAIT).await {
             Ok(newest) => {
                 let found = newest.endpoints.iter().filter_map(found).collect();
@@ -125,7 +127,10 @@ fn found(view: &EndpointView) -> Option<planner::Found> {
         capacity_type.as_str(),
         tags.slot,
     );
-    if view.deleting || computed != view.name {
+    let ours = names::are_tags(&tags.namespace, &tags.deployment, &tags.target, &tags.offer, &tags.shape)
+        && names::is_uid(&view.uid)
+        && tags.slot <= limits::LAST_SLOT;
+    if view.deleting || computed != view.name || !ours {
         return None;
     }
     Some(planner::Found {
@@ -142,4 +147,53 @@ fn found(view: &EndpointView) -> Option<planner::Found> {
         ready_replicas: view.ready_replicas,
         created_at: Timestamp(view.created_millis.div_euclid(1000)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::v1alpha1::CapacityType;
+    use crate::simulated_cloud::wire::Tags;
+
+    fn view(namespace: &str, offer: &str, slot: u32, uid: &str) -> EndpointView {
+        EndpointView {
+            name: names::endpoint_name("prod", namespace, "llama", "east", "one", "OnDemand", slot),
+            uid: uid.to_owned(),
+            version: 1,
+            created_millis: i64::MAX,
+            tags: Tags {
+                install_id: "prod".to_owned(),
+                namespace: namespace.to_owned(),
+                deployment: "llama".to_owned(),
+                target: "east".to_owned(),
+                offer: offer.to_owned(),
+                shape: "one".to_owned(),
+                capacity_type: CapacityType::OnDemand,
+                slot,
+            },
+            replicas: u32::MAX,
+            accelerators: u32::MAX,
+            template_hash: String::new(),
+            key_digest: String::new(),
+            ready_replicas: 0,
+            serving: false,
+            message: String::new(),
+            exhausted: false,
+            deleting: false,
+        }
+    }
+
+    #[test]
+    fn what_no_object_of_the_hub_can_be_called_is_not_believed() {
+        assert!(found(&view("team", "h100", 3, "0a")).is_some());
+        for (namespace, offer, slot, uid) in [
+            ("../team", "h100", 3, "0a"),
+            ("team", "h 100", 3, "0a"),
+            ("team", "h100", 1001, "0a"),
+            ("team", "h100", 3, "a?b"),
+            ("team", "h100", 3, ""),
+        ] {
+            assert!(found(&view(namespace, offer, slot, uid)).is_none(), "{namespace} {offer} {slot} {uid}");
+        }
+    }
 }

@@ -61,7 +61,12 @@ impl Simulated {
 
     /// The endpoint of this name, whoever made it.
     async fn read(&self, name: &str) -> Result<Option<EndpointView>, ProviderError> {
-        self.client.find(&self.endpoint_path(name), name).await
+        let view: Option<EndpointView> = self.client.find(&self.endpoint_path(name), name).await?;
+        if view.as_ref().is_some_and(|view| view.name != name || !names::is_uid(&view.uid)) {
+            let message = format!("the cloud answers for endpoint {name} with another name or without a UID");
+            return Err(ProviderError::new(ErrorClass::Transient, message));
+        }
+        Ok(view)
     }
 
     fn tags(&self, endpoint: &InferenceEndpoint) -> Tags {
