@@ -1,11 +1,13 @@
 //! Asks an endpoint the way a client does: does it list the model to who has the key, and refuse who has not?
+//!
+//! Some engines guard what costs, and list their models to everybody: these are asked for a completion without the key.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -33,7 +35,7 @@ pub enum Answer {
         /// What it lists instead.
         message: String,
     },
-    /// It answers whoever asks, without a key.
+    /// It answers whoever asks for a completion, without a key.
     NotProtected,
     /// It does not answer as it should.
     Unreachable {
@@ -74,7 +76,7 @@ async fn ask_within(limit: Duration, url: &str, api_key: &Redacted, model: &str,
 }
 
 async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Result<Answer, ProviderError> {
-    let (status, body) = get(url, Some(api_key), reach).await?;
+    let (status, body) = ask_for(&MODELS, url, Some(api_key), reach).await?;
     if status != StatusCode::OK {
         let message = format!("{url}/v1/models answered {} with the key", status.as_u16());
         return Ok(Answer::Unreachable { message });
@@ -82,10 +84,13 @@ async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> R
     if let Err(message) = listed(&body, url, model) {
         return Ok(Answer::ModelNotListed { message: bounded(&api_key.conceal(&message)) });
     }
-    let (status, _) = get(url, None, reach).await?;
+    let (status, _) = ask_for(&MODELS, url, None, reach).await?;
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-        status if status.is_success() => Ok(Answer::NotProtected),
+        status if status.is_success() => match ask_for(&COMPLETION, url, None, reach).await?.0 {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
+            _ => Ok(Answer::NotProtected),
+        },
         status => {
             let message = format!("{url}/v1/models answered {} without the key, not 401", status.as_u16());
             Ok(Answer::Unreachable { message })
@@ -107,12 +112,29 @@ pub fn listed(body: &[u8], url: &str, model: &str) -> Result<(), String> {
     Err(format!("{url}/v1/models lists {:?}, not {model:?}", named.join(", ")))
 }
 
-/// One GET of the list of models. Redirects are not followed.
-async fn get(url: &str, api_key: Option<&Redacted>, reach: Reach) -> Result<(StatusCode, Bytes), ProviderError> {
+/// What is asked of an endpoint.
+struct Question {
+    method: Method,
+    path: &'static str,
+    body: &'static str,
+}
+
+/// Which models are served.
+const MODELS: Question = Question { method: Method::GET, path: "/v1/models", body: "" };
+/// A completion of nothing: who has no key is refused before the body is looked at, and nobody is answered.
+const COMPLETION: Question = Question { method: Method::POST, path: "/v1/chat/completions", body: "{}" };
+
+/// Asks one question. Redirects are not followed.
+async fn ask_for(
+    question: &Question,
+    url: &str,
+    api_key: Option<&Redacted>,
+    reach: Reach,
+) -> Result<(StatusCode, Bytes), ProviderError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         ProviderError::new(ErrorClass::Transient, format!("{url}: {what}: {error}"))
     };
-    let uri: Uri = format!("{url}/v1/models").parse().map_err(|error| failed("not a URL", &error))?;
+    let uri: Uri = format!("{url}{}", question.path).parse().map_err(|error| failed("not a URL", &error))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(80);
     let stream = connect(&host, port, reach).await.map_err(|error| failed("cannot connect", &error))?;
@@ -124,11 +146,15 @@ async fn get(url: &str, api_key: Option<&Redacted>, reach: Reach) -> Result<(Sta
     // Ends with this question, also where it is given up half-way.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let mut request = Request::get(uri.path()).header(HOST, format!("{host}:{port}"));
+    let mut request = Request::builder()
+        .method(&question.method)
+        .uri(uri.path())
+        .header(HOST, uri.authority().map_or_else(|| format!("{host}:{port}"), ToString::to_string))
+        .header(CONTENT_TYPE, "application/json");
     if let Some(key) = api_key {
         request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(|error| failed("cannot ask", &error))?;
+    let request = request.body(Full::<Bytes>::from(question.body)).map_err(|error| failed("cannot ask", &error))?;
     let response = sender.send_request(request).await.map_err(|error| failed("no answer", &error))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
@@ -141,12 +167,20 @@ mod tests {
     use crate::cluster::address;
     use axum::Router;
     use axum::http::HeaderMap;
-    use axum::routing::get as on_get;
+    use axum::routing::{get as on_get, post as on_post};
+
+    type Answering = fn(HeaderMap) -> (StatusCode, String);
 
     async fn serve(answer: fn(HeaderMap) -> (StatusCode, String)) -> String {
+        serve_with(answer, |_| (StatusCode::OK, String::new())).await
+    }
+
+    async fn serve_with(models: Answering, completions: Answering) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/v1/models", on_get(move |headers: HeaderMap| async move { answer(headers) }));
+        let app = Router::new()
+            .route("/v1/models", on_get(move |headers: HeaderMap| async move { models(headers) }))
+            .route("/v1/chat/completions", on_post(move |headers: HeaderMap| async move { completions(headers) }));
         tokio::spawn(async move { axum::serve(listener, app).await });
         format!("http://{address}")
     }
@@ -168,6 +202,21 @@ mod tests {
     #[tokio::test]
     async fn healthy_is_listed_with_the_key_and_refused_without() {
         assert_eq!(asked(|headers| guarded(&headers, list("llama"))).await, Answer::Healthy);
+    }
+
+    #[tokio::test]
+    async fn who_lists_models_to_everybody_must_refuse_completions_without_the_key() {
+        let key = Redacted::new("rs-key".to_owned());
+        let models: Answering = |_| (StatusCode::OK, list("llama"));
+        let guarding: Answering = |headers| guarded(&headers, String::new());
+        let open: Answering = |_| (StatusCode::BAD_REQUEST, "messages are missing".to_owned());
+        let absent: Answering = |_| (StatusCode::NOT_FOUND, String::new());
+        for (completions, expected) in
+            [(guarding, Answer::Healthy), (open, Answer::NotProtected), (absent, Answer::NotProtected)]
+        {
+            let url = serve_with(models, completions).await;
+            assert_eq!(question(&url, &key, "llama", address::anywhere).await.unwrap(), expected);
+        }
     }
 
     #[tokio::test]

@@ -146,18 +146,19 @@ fn env(identity: &Identity<'_>, launch: &Launch) -> Vec<EnvVar> {
     };
     let plain =
         |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
-    let mut env: BTreeMap<&str, EnvVar> = launch.env.iter().map(|(name, value)| (*name, plain(name, value))).collect();
-    for variable in &identity.endpoint.spec.template.env {
-        let entry = match &variable.secret_key_ref {
-            Some(reference) => from_secret(&variable.name, copied_name(&endpoint, &reference.name), &reference.key),
-            None => plain(&variable.name, variable.value.as_deref().unwrap_or_default()),
-        };
-        env.insert(&variable.name, entry);
-    }
+    let given = &identity.endpoint.spec.template.env;
+    let is_given = |name: &str| given.iter().any(|variable| variable.name == name);
     // The key is Roadstead's to give: nothing may put another in its place.
     let key = from_secret(launch.key_variable, names::key_secret(&endpoint), names::API_KEY);
-    env.insert(launch.key_variable, key);
-    env.into_values().collect()
+    let own = launch.env.iter().filter(|(name, _)| !is_given(name)).map(|(name, value)| plain(name, value));
+    let users = given.iter().filter(|variable| variable.name != launch.key_variable).map(|variable| {
+        match &variable.secret_key_ref {
+            Some(reference) => from_secret(&variable.name, copied_name(&endpoint, &reference.name), &reference.key),
+            None => plain(&variable.name, variable.value.as_deref().unwrap_or_default()),
+        }
+    });
+    // A variable may refer, as $(NAME), to those before it alone: to Roadstead's, then to the user's in their order.
+    std::iter::once(key).chain(own).chain(users).collect()
 }
 
 /// Every key of the credentials becomes an environment variable.

@@ -108,6 +108,23 @@ fn a_custom_engine_on_a_node_port() {
 }
 
 #[test]
+fn variables_come_in_the_order_in_which_they_can_refer_to_each_other() {
+    let change = json!({"spec": {"template": {"engine": "custom", "env": [
+        {"name": "TOKEN", "value": "$(ROADSTEAD_API_KEY)"},
+        {"name": "ALL", "value": "$(TOKEN) $(ROADSTEAD_MODEL_NAME)"},
+        {"name": "HF_HOME", "value": "/elsewhere"},
+        {"name": "ROADSTEAD_API_KEY", "value": "not-the-users-to-give"},
+    ]}}});
+    let endpoint = endpoint(&change);
+    let template = value(&pod_template(&identity(&endpoint)));
+    let env = template["spec"]["containers"][0]["env"].as_array().unwrap();
+    let names: Vec<&str> = env.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+    let own = ["ROADSTEAD_API_KEY", "ROADSTEAD_MODEL_NAME", "ROADSTEAD_PORT", "ROADSTEAD_MODEL_SOURCE"];
+    assert_eq!(names, [&own[..], &["ROADSTEAD_MODEL_REVISION", "TOKEN", "ALL", "HF_HOME"]].concat());
+    assert_eq!(env[0]["valueFrom"]["secretKeyRef"]["key"], "apiKey");
+}
+
+#[test]
 fn the_key_owns_the_rest_and_is_owned_by_nobody() {
     let endpoint = endpoint(&json!({}));
     let key = key_secret(&Identity { owner_uid: None, ..identity(&endpoint) }, &Redacted::new("rs-x".into()));
