@@ -133,12 +133,11 @@ where
     let (label, outcome) = match result {
         Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
         Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
-        Ok(Ok(Outcome::Failed)) => ("error", Outcome::Failed),
         Ok(Err(error)) => {
             tracing::warn!(%error, "failed; will be tried again");
             ("error", Outcome::Failed)
         }
-        Err(_) => ("error", Outcome::Failed),
+        Ok(Ok(Outcome::Failed)) | Err(_) => ("error", Outcome::Failed),
     };
     metrics.reconciled(C::NAME, label, start.elapsed());
     outcome

@@ -125,7 +125,7 @@ impl Checker {
             fields.remove("status");
         }
         let mut problems = metadata::check(&mut object, kind.namespaced);
-        let nulls = object.get("spec").map(|spec| nulls::find("spec", spec)).unwrap_or_default();
+        let nulls = nulls::find(&object, &kind.schema);
         defaults::apply(&mut object, &kind.schema);
         let found = structure::check(&object, &kind.schema);
         let blocked = found.iter().any(|fault| fault.blocks_rules);

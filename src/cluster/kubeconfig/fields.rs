@@ -137,14 +137,14 @@ const UNKNOWN: &str = "what it means is not known";
 const IMPERSONATION: &str = "impersonation is not supported; use an account that has just the rights it needs";
 
 fn check_features(user: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
-    let used = [
+    let features = [
         (user.exec.is_some(), "users[].user.exec", Feature::Exec),
         (user.auth_provider.is_some(), "users[].user.auth-provider", Feature::AuthProvider),
         (user.token_file.is_some(), "users[].user.tokenFile", Feature::FilePaths),
         (user.client_certificate.is_some(), "users[].user.client-certificate", Feature::FilePaths),
         (user.client_key.is_some(), "users[].user.client-key", Feature::FilePaths),
     ];
-    refuse(&used, allowed)?;
+    refuse(&features, allowed)?;
     refuse_always(&[
         (user.impersonate.is_some(), "users[].user.as", IMPERSONATION),
         (user.impersonate_uid.is_some(), "users[].user.as-uid", IMPERSONATION),

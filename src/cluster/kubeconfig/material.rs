@@ -210,20 +210,13 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 fn pem_of<'a>(sections: impl Iterator<Item = (&'static str, &'a [u8])>) -> String {
-    let mut text = String::new();
-    for (label, der) in sections {
-        text.push_str(&format!("-----BEGIN {label}-----\n"));
+    let section = |(label, der): (&str, &[u8])| {
         let encoded = BASE64.encode(der);
-        let mut rest = encoded.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(rest.len().min(PEM_LINE));
-            text.push_str(line);
-            text.push('\n');
-            rest = after;
-        }
-        text.push_str(&format!("-----END {label}-----\n"));
-    }
-    text
+        let starts = (0..encoded.len()).step_by(PEM_LINE);
+        let lines: Vec<&str> = starts.filter_map(|at| encoded.get(at..encoded.len().min(at + PEM_LINE))).collect();
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    };
+    sections.map(section).collect()
 }
 
 fn time(at: UnixTime) -> String {
