@@ -54,6 +54,11 @@ impl Fleet {
         Ok(plan)
     }
 
+    /// What `look` makes of everything that is known now.
+    pub fn see<T>(&self, look: impl FnOnce(&planner::Fleet) -> T) -> T {
+        look(&self.lock().fleet)
+    }
+
     /// A deployment is no longer planned (gone, being deleted or invalid).
     pub fn forget_deployment(&self, key: &Key) {
         self.lock().unsettled.remove(key);

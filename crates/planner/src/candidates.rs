@@ -149,6 +149,18 @@ pub(crate) fn judge_all<'a>(question: &Question<'a>) -> Candidates<'a> {
     candidates
 }
 
+/// Judges the candidates on one target, in no order; none where there is no such target, or the namespace may not use it.
+pub(crate) fn judge_on<'a>(question: &Question<'a>, target: &str) -> Vec<Judged<'a>> {
+    let mut judged = Vec::new();
+    if let Some(entry) = question.fleet.entry(target) {
+        let rule = target_rule(entry, question.deployment);
+        if rule != Some(Reason::NamespaceNotAllowed) {
+            judge_target(question, entry, rule, &mut judged);
+        }
+    }
+    judged
+}
+
 /// Adds the candidates on one target: an offer with the accelerator for each shape, or one that says that
 /// there is none.
 fn judge_target<'a>(question: &Question<'a>, entry: &'a Entry, rule: Option<Reason>, judged: &mut Vec<Judged<'a>>) {

@@ -53,7 +53,7 @@ pub use lint::{Violation, lint};
 pub use money::{MicroDollars, MoneyError};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Action, Decision, Exhaust, Finding, FindingReason, Keep, Placement, Plan, PodFields, Removal, Wait};
-pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict, render_text};
+pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict, candidates_on, render_text};
 pub use resources::{Accelerator, Resources, Size};
 pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};
 pub use target::{CapacityType, Exhausted, Inventory, Location, Node, Offer, Target, TargetState};

@@ -1,285 +1,12 @@
 //! A deployment is Current for pipelines only while all that it wants is served, whatever was edited and whatever
 //! happened to its targets and endpoints.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use k8s_openapi::jiff;
 use proptest::prelude::*;
-use roadstead_planner::{self as planner, Action, Fleet, Keep, Placement, PodFields, Timestamp};
 use serde_json::{Value, json};
 
 use super::kstatus::{Kstatus, kstatus};
-use super::status::{Stage, status};
-use super::{Planned, build};
-use crate::api::v1alpha1::conditions::{self, find};
-use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, ModelDeployment, ServingTarget};
-use crate::controller::convert;
-
-/// One deployment, two targets, and a hub that carries out every plan at once.
-struct World {
-    object: ModelDeployment,
-    targets: BTreeMap<String, planner::Target>,
-    endpoints: Vec<InferenceEndpoint>,
-    now: i64,
-}
-
-/// A target with two nodes of four H100; an accelerator costs so many dollars.
-fn target(name: &str, cloud: &str, region: &str, price: u32) -> planner::Target {
-    let target: ServingTarget = serde_json::from_value(json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
-        "spec": {
-            "cloud": cloud, "region": region, "type": "Kubernetes", "allowedNamespaces": {},
-            "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 4},
-                        "capacityType": "OnDemand", "hourlyPrice": format!("{}.00", 4 * price)}],
-        },
-    }))
-    .unwrap();
-    let node = |name: &str| planner::Node {
-        name: name.to_owned(),
-        labels: BTreeMap::new(),
-        taints: Vec::new(),
-        schedulable: true,
-        allocatable_accelerators: [("nvidia.com/gpu".to_owned(), 4)].into(),
-        free_accelerators: [("nvidia.com/gpu".to_owned(), 4)].into(),
-        free: planner::Resources { cpu_millis: 64_000, memory_bytes: 512 << 30, ephemeral_storage_bytes: 512 << 30 },
-    };
-    planner::Target {
-        state: planner::TargetState::Ready,
-        nodes: Some(vec![node("n1"), node("n2")]),
-        inventory: planner::Inventory::Answered,
-        ..convert::target(&target, None, None)
-    }
-}
-
-fn merge(object: &mut Value, change: &Value) {
-    let (Some(fields), Some(changes)) = (object.as_object_mut(), change.as_object()) else {
-        *object = change.clone();
-        return;
-    };
-    for (key, change) in changes {
-        if change.is_null() {
-            fields.remove(key);
-        } else {
-            merge(fields.entry(key.clone()).or_insert(json!({})), change);
-        }
-    }
-}
-
-impl World {
-    fn new() -> Self {
-        let object = json!({
-            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
-            "metadata": {"name": "llama", "namespace": "team", "uid": "u", "generation": 1},
-            "spec": {
-                "model": {"source": "hf://a/b"},
-                "serving": {
-                    "engine": "vllm", "image": "a:1",
-                    "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}],
-                },
-            },
-        });
-        let targets = [target("east", "aws", "us-east-1", 5), target("west", "gcp", "europe-west4", 6)];
-        Self {
-            object: serde_json::from_value(object).unwrap(),
-            targets: targets.map(|target| (target.name.clone(), target)).into(),
-            endpoints: Vec::new(),
-            now: 1_000,
-        }
-    }
-
-    /// The deployment served with this spec.
-    fn serving(spec: &Value) -> Self {
-        let mut world = Self::new();
-        world.edit(spec);
-        world.settle();
-        assert_eq!(kstatus(&world.object), Kstatus::Current, "{:?}", world.object.status);
-        world
-    }
-
-    fn edit(&mut self, spec: &Value) {
-        let mut object = serde_json::to_value(&self.object).unwrap();
-        merge(&mut object["spec"], spec);
-        let mut edited: ModelDeployment = serde_json::from_value(object).unwrap();
-        if edited.spec != self.object.spec {
-            edited.metadata.generation = edited.metadata.generation.map(|generation| generation + 1);
-        }
-        self.object = edited;
-    }
-
-    fn request(&self) -> planner::Deployment {
-        convert::deployment(&self.object, BTreeMap::new()).unwrap()
-    }
-
-    fn fleet(&self) -> Fleet {
-        let mut fleet = Fleet::new();
-        for target in self.targets.values() {
-            fleet.upsert_target(target.clone());
-        }
-        for endpoint in &self.endpoints {
-            fleet.upsert_endpoint(convert::endpoint(endpoint, Some(&self.object), BTreeMap::new()));
-        }
-        fleet
-    }
-
-    /// Plans, carries the plan out, and tells of it.
-    fn reconcile(&mut self) {
-        self.now += 1;
-        let request = self.request();
-        let plan = planner::plan(&self.fleet(), &request, Timestamp(self.now));
-        let planned = Planned { object: Arc::new(self.object.clone()), request, plan, known: BTreeSet::new() };
-        for action in &planned.plan.actions {
-            match action {
-                Action::Create { placement, replaces, .. } => {
-                    self.endpoints.push(created(&planned, placement, replaces.as_deref(), self.now));
-                }
-                Action::Keep(keep) => self.change(&keep.endpoint, |endpoint| {
-                    endpoint.spec = build::kept(&planned, endpoint, keep);
-                }),
-                Action::Drain { endpoint, deadline, .. } => self.change(endpoint, |endpoint| {
-                    endpoint.spec.state = EndpointState::Draining;
-                    endpoint.spec.deadline = Some(convert::time(*deadline));
-                }),
-                Action::Delete { endpoint, .. } => {
-                    self.endpoints.retain(|other| other.metadata.name.as_ref() != Some(endpoint));
-                }
-                Action::Adopt { .. } => {}
-            }
-        }
-        let endpoints: Vec<_> = self.endpoints.iter().cloned().map(Arc::new).collect();
-        let now = jiff::Timestamp::from_second(self.now).unwrap();
-        self.object.status = Some(status(&self.object, &Stage::Planned(&planned.plan), &endpoints, now));
-        self.is_told_truly();
-    }
-
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut InferenceEndpoint)) {
-        let endpoint = self.endpoints.iter_mut().find(|endpoint| endpoint.metadata.name.as_deref() == Some(name));
-        let endpoint = endpoint.unwrap();
-        let before = endpoint.spec.clone();
-        change(endpoint);
-        if endpoint.spec != before {
-            endpoint.metadata.generation = endpoint.metadata.generation.map(|generation| generation + 1);
-        }
-    }
-
-    /// What every endpoint's controller says: it serves its newest spec, or it cannot be asked.
-    fn endpoints_say(&mut self, ready: &str) {
-        let now = jiff::Timestamp::from_second(self.now).unwrap();
-        for endpoint in &mut self.endpoints {
-            let reason = match (ready, endpoint.spec.replicas) {
-                (conditions::TRUE, 0) => "ScaledToZero",
-                (conditions::TRUE, _) => "Ready",
-                _ => "TargetNotReady",
-            };
-            let mut status = endpoint.status.clone().unwrap_or_default();
-            if ready == conditions::TRUE {
-                status.observed_generation = endpoint.metadata.generation.unwrap();
-                status.replicas = endpoint.spec.replicas;
-                status.ready_replicas = endpoint.spec.replicas;
-                status.url = Some("http://198.18.0.2:30000".to_owned());
-                if endpoint.spec.replicas > 0 {
-                    status.first_ready_time = Some(convert::api_time(now));
-                }
-            }
-            let mut set = conditions::Conditions::new(&[], endpoint.metadata.generation, now);
-            set.set(conditions::READY, ready, reason, "m");
-            status.conditions = set.finish();
-            endpoint.status = Some(status);
-        }
-    }
-
-    /// Everything that was decided comes up.
-    fn settle(&mut self) {
-        for _ in 0..6 {
-            self.reconcile();
-            self.endpoints_say(conditions::TRUE);
-            self.now += 200;
-        }
-        self.reconcile();
-    }
-
-    fn reads(&self, type_: &str) -> String {
-        let status = self.object.status.as_ref().unwrap();
-        let condition = find(&status.conditions, type_);
-        condition.map(|one| format!("{} {}: {}", one.status, one.reason, one.message)).unwrap_or_default()
-    }
-
-    fn is_told_truly(&self) {
-        let status = self.object.status.as_ref().unwrap();
-        let says =
-            |type_| find(&status.conditions, type_).is_some_and(|condition| condition.status == conditions::TRUE);
-        let ready = find(&status.conditions, conditions::READY).unwrap();
-        assert_eq!(Some(status.observed_generation), self.object.metadata.generation);
-        let (reconciling, stalled) = (says(conditions::RECONCILING), says(conditions::STALLED));
-        match ready.status.as_str() {
-            conditions::TRUE => assert!(!reconciling && !stalled, "{ready:?}"),
-            conditions::FALSE => assert!(reconciling != stalled, "{ready:?}"),
-            _ => assert!(!stalled, "{ready:?}"),
-        }
-        if kstatus(&self.object) != Kstatus::Current {
-            return;
-        }
-        let live = self.endpoints.iter().filter(|endpoint| endpoint.spec.state == EndpointState::Active);
-        let Some(newest) = live.max_by_key(|endpoint| endpoint.metadata.creation_timestamp.clone().map(|time| time.0))
-        else {
-            assert_eq!(self.object.spec.replicas, 0, "nothing runs: {ready:?}");
-            return;
-        };
-        let wanted = &self.object.spec;
-        assert_eq!(newest.spec.replicas, wanted.replicas, "{ready:?}");
-        let observed = newest.status.as_ref().map(|status| status.observed_generation);
-        assert_eq!(observed, newest.metadata.generation, "{ready:?}");
-        if wanted.replicas == 0 {
-            return;
-        }
-        let template = &newest.spec.template;
-        assert_eq!(template.image, wanted.serving.image, "{ready:?}");
-        assert_eq!(template.engine, wanted.serving.engine, "{ready:?}");
-        assert_eq!(template.resources, wanted.serving.resources, "{ready:?}");
-        let shape = wanted.serving.shapes.iter().find(|shape| shape.name == newest.spec.shape).unwrap();
-        assert_eq!(newest.spec.accelerator.count, shape.accelerator.count, "{ready:?}");
-        let rule = self.fleet().rule_against(&self.request(), &newest.spec.target);
-        assert!(rule.is_none() || !self.targets.contains_key(&newest.spec.target), "{rule:?}: {ready:?}");
-    }
-}
-
-fn created(planned: &Planned, placement: &Placement, replaces: Option<&str>, now: i64) -> InferenceEndpoint {
-    let name = format!("llama-{}-{}", placement.target, placement.slot);
-    let created = convert::time(Timestamp(now));
-    let endpoint: InferenceEndpoint = serde_json::from_value(json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
-        "metadata": {"name": name, "namespace": "team", "generation": 1, "creationTimestamp": created},
-        "spec": {
-            "deploymentRef": {"name": "llama", "uid": "u"}, "target": placement.target, "cloud": "c", "region": "r",
-            "offer": placement.offer, "shape": placement.shape,
-            "accelerator": {"type": placement.accelerator.kind, "count": placement.accelerator.count,
-                            "resourceName": "nvidia.com/gpu"},
-            "capacityType": "OnDemand", "slot": placement.slot, "replicas": placement.replicas, "reason": "InitialPlacement",
-            "template": {"engine": "vllm", "image": "i", "port": 1, "model": {"name": "m"},
-                         "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
-        },
-    }))
-    .unwrap();
-    let keep = Keep {
-        endpoint: name,
-        replicas: placement.replicas,
-        pods: PodFields::FollowSpec,
-        hourly_cost: placement.hourly_cost,
-        findings: Vec::new(),
-    };
-    let mut spec = build::kept(planned, &endpoint, &keep);
-    spec.replaces = replaces.map(ToOwned::to_owned);
-    InferenceEndpoint { spec, ..endpoint }
-}
-
-fn budget(dollars: u32) -> Value {
-    json!({"placement": {"cost": {"maxHourlyCost": format!("{dollars}.00")}}})
-}
-
-fn with(mut spec: Value, change: &Value) -> Value {
-    merge(&mut spec, change);
-    spec
-}
+use super::world::{Change, World, budget, with};
+use crate::api::v1alpha1::conditions;
 
 #[test]
 fn a_scale_up_past_the_budget_is_not_ready_and_says_what_is_wanted_its_cost_and_the_budget() {
@@ -401,17 +128,8 @@ enum Event {
     Edit(Value),
     Target(bool, Change),
     Endpoints(bool),
+    Refused,
     Time(i64),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Change {
-    Ready(bool),
-    Price(Option<u64>),
-    Taint(bool),
-    Nodes(bool),
-    Offer(bool),
-    Label(bool),
 }
 
 fn any_edit() -> impl Strategy<Value = Value> {
@@ -441,6 +159,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => any_edit().prop_map(Event::Edit),
         2 => (any::<bool>(), change).prop_map(|(east, change)| Event::Target(east, change)),
+        1 => Just(Event::Refused),
         6 => prop::bool::weighted(0.8).prop_map(Event::Endpoints),
         1 => (1i64..300).prop_map(Event::Time),
     ]
@@ -453,34 +172,9 @@ impl World {
             Event::Endpoints(ready) => {
                 self.endpoints_say(if ready { conditions::TRUE } else { conditions::UNKNOWN });
             }
+            Event::Refused => self.refuse(),
             Event::Time(seconds) => self.now += seconds,
             Event::Target(east, change) => self.change_target(if east { "east" } else { "west" }, change),
-        }
-    }
-
-    fn change_target(&mut self, name: &str, change: Change) {
-        let (now, fresh) = (Timestamp(self.now), World::new().targets.remove(name).unwrap());
-        let target = self.targets.get_mut(name).unwrap();
-        match change {
-            Change::Ready(true) => target.state = planner::TargetState::Ready,
-            Change::Ready(false) => {
-                let (reason, message) = ("Unreachable".to_owned(), String::new());
-                target.state = planner::TargetState::NotReady { reason, message, since: now };
-            }
-            Change::Price(price) => {
-                let price = price.map(|price| planner::MicroDollars(price * 4_000_000));
-                target.offers.iter_mut().for_each(|offer| offer.hourly_price = price);
-            }
-            Change::Taint(tainted) => {
-                let effect = planner::Effect::NoPlacement;
-                let taint = planner::Taint { key: "t".to_owned(), value: String::new(), effect };
-                target.taints = if tainted { vec![taint] } else { Vec::new() };
-            }
-            Change::Nodes(there) => target.nodes = if there { fresh.nodes } else { Some(Vec::new()) },
-            Change::Offer(there) => target.offers = if there { fresh.offers } else { Vec::new() },
-            Change::Label(prod) => {
-                target.labels = if prod { [("env".to_owned(), "prod".to_owned())].into() } else { BTreeMap::new() };
-            }
         }
     }
 }

@@ -4,6 +4,9 @@
 //! `execute` and `status`. `retire` is the way of a deployment that is being deleted, and is looked at first.
 
 mod build;
+mod candidates;
+#[cfg(test)]
+mod candidates_tests;
 #[cfg(test)]
 mod current_tests;
 mod execute;
@@ -15,6 +18,8 @@ mod status;
 #[cfg(test)]
 mod status_tests;
 mod status_write;
+#[cfg(test)]
+mod world;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -69,6 +74,8 @@ pub struct Planned {
     pub request: planner::Deployment,
     /// What was decided.
     pub plan: Plan,
+    /// The candidates that were told show a fact that has changed since.
+    pub outdated: bool,
     /// The UIDs of its endpoints that were known then.
     pub known: BTreeSet<String>,
 }
@@ -106,7 +113,11 @@ impl DeploymentController {
         let plan = self.context.fleet.plan(&request, now, name);
         self.context.metrics.planned(started.elapsed());
         match plan {
-            Ok(plan) => Decision::Planned(Box::new(Planned { object, request, plan, known })),
+            Ok(plan) => {
+                let told = object.status.clone().unwrap_or_default();
+                let outdated = self.context.fleet.see(|fleet| candidates::outdated(fleet, &request, &plan, &told));
+                Decision::Planned(Box::new(Planned { object, request, plan, outdated, known }))
+            }
             Err(error) => Decision::Refused(error),
         }
     }

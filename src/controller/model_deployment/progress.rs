@@ -9,12 +9,26 @@ use crate::controller::pace;
 /// Words of what starts are written at most this often; the endpoint's own status has them at once.
 const WORDS: Duration = Duration::from_mins(1);
 
-/// How long the step from `former` to `status` can wait; `None` if it is told at once: whatever turns a condition or
-/// gives it another reason, and when none or all of the wanted `replicas` are ready.
-pub fn interval(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, replicas: i32) -> Option<Duration> {
+/// How soon news of a deployment is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// At once: whatever turns a condition or gives it another reason, and when none or all of the wanted replicas are
+    /// ready.
+    Turn,
+    /// That long after it was first seen.
+    Waits(Duration),
+    /// With the candidates, which are told at most once a minute.
+    Candidates,
+}
+
+/// How soon the step from `former` to `status` is told, with so many `replicas` wanted.
+pub fn news(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, replicas: i32) -> News {
     let mut same = former.clone();
     same.replicas = status.replicas;
     same.ready_replicas = status.ready_replicas;
+    same.candidates.clone_from(&status.candidates);
+    same.omitted_candidates = status.omitted_candidates;
+    same.decided_at.clone_from(&status.decided_at);
     for (known, new) in same.placements.iter_mut().zip(&status.placements) {
         known.ready_replicas = new.ready_replicas;
         // Of no use before something serves.
@@ -26,16 +40,20 @@ pub fn interval(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, 
         }
     }
     if same != *status || former == status {
-        return None;
+        return News::Turn;
     }
     let ready = status.ready_replicas;
-    if ready == former.ready_replicas {
-        // Of anything else the words say what is to be done now.
-        let summary = conditions::find(&status.conditions, conditions::READY);
-        return summary.is_some_and(|ready| ready.reason == reasons::STARTING).then_some(WORDS);
+    if ready != former.ready_replicas {
+        let telling = ready == 0 || ready == replicas;
+        return if telling { News::Turn } else { News::Waits(pace::COUNTS) };
     }
-    let telling = ready == 0 || ready == replicas;
-    (!telling).then_some(pace::COUNTS)
+    if status.decided_at != former.decided_at {
+        return News::Candidates;
+    }
+    // Of anything else the words say what is to be done now.
+    let summary = conditions::find(&status.conditions, conditions::READY);
+    let starts = summary.is_some_and(|ready| ready.reason == reasons::STARTING);
+    if starts { News::Waits(WORDS) } else { News::Turn }
 }
 
 #[cfg(test)]
@@ -43,6 +61,7 @@ mod tests {
     use super::*;
     use crate::api::v1alpha1::PlacementStatus;
     use crate::api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
+    use crate::controller::convert;
     use k8s_openapi::jiff::Timestamp;
     use serde_json::json;
 
@@ -60,16 +79,16 @@ mod tests {
 
     #[test]
     fn words_wait_a_minute_counts_a_few_seconds_and_turns_not_at_all() {
-        let of = |former, status| interval(&former, &status, 4);
+        let of = |former, status| news(&former, &status, 4);
         let first = || starting(0, "Starting", "pulling its image");
-        assert_eq!(of(first(), starting(0, "Starting", "loading weights")), Some(WORDS));
-        assert_eq!(of(first(), starting(1, "Starting", "1 of 4")), Some(pace::COUNTS));
-        assert_eq!(of(first(), starting(4, "Starting", "4 of 4")), None);
-        assert_eq!(of(starting(2, "Starting", ""), first()), None);
-        assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), None);
-        assert_eq!(of(first(), first()), None, "nothing is new");
+        assert_eq!(of(first(), starting(0, "Starting", "loading weights")), News::Waits(WORDS));
+        assert_eq!(of(first(), starting(1, "Starting", "1 of 4")), News::Waits(pace::COUNTS));
+        assert_eq!(of(first(), starting(4, "Starting", "4 of 4")), News::Turn);
+        assert_eq!(of(starting(2, "Starting", ""), first()), News::Turn);
+        assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), News::Turn);
+        assert_eq!(of(first(), first()), News::Turn, "nothing is new");
         let missing = |message| starting(0, "SecretMissing", message);
-        assert_eq!(of(missing("there is no Secret"), missing("it has no such key")), None, "what is to be done");
+        assert_eq!(of(missing("there is no Secret"), missing("it has no such key")), News::Turn, "what is to be done");
         let placed = |key: Option<&str>| {
             let placement: PlacementStatus = serde_json::from_value(json!({
                 "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",
@@ -78,8 +97,15 @@ mod tests {
             .unwrap();
             ModelDeploymentStatus { placements: vec![placement], ..first() }
         };
-        assert_eq!(of(placed(None), placed(Some("e-key"))), Some(WORDS), "the name of its key");
+        assert_eq!(of(placed(None), placed(Some("e-key"))), News::Waits(WORDS), "the name of its key");
         let newer = ModelDeploymentStatus { observed_generation: 2, ..first() };
-        assert_eq!(of(first(), newer), None);
+        assert_eq!(of(first(), newer), News::Turn);
+        let judged = |ready| ModelDeploymentStatus {
+            decided_at: Some(convert::api_time(Timestamp::UNIX_EPOCH)),
+            ..starting(ready, "OverBudget", "too dear")
+        };
+        assert_eq!(of(starting(1, "OverBudget", "dear"), judged(1)), News::Candidates, "with all that speaks of them");
+        assert_eq!(of(starting(0, "OverBudget", "dear"), judged(1)), News::Waits(pace::COUNTS));
+        assert_eq!(of(first(), judged(0)), News::Turn, "whatever turns, all of it is told at once");
     }
 }

@@ -6,29 +6,28 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Verdict};
+use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan};
 
-use super::build;
+use super::{build, candidates};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
-    CandidateStatus, EndpointState, InferenceEndpoint, InferenceEndpointStatus, LastError, ModelDeployment,
-    ModelDeploymentStatus, PlacementStatus, ReleasingStatus, limits, reasons,
+    EndpointState, InferenceEndpoint, InferenceEndpointStatus, LastError, ModelDeployment, ModelDeploymentStatus,
+    PlacementStatus, ReleasingStatus, limits, reasons,
 };
 use crate::controller::context::requested_at;
 use crate::controller::convert;
 use crate::provider::ErrorClass;
 
-/// Candidates of a deployment that waits are refreshed at most this often, in seconds.
-pub const REFRESH_SECONDS: i64 = 60;
-
-/// The verdict on the place that was chosen or kept.
-const CHOSEN: &str = "Chosen";
-
 /// Where a deployment stands, beside what its endpoints say.
 pub enum Stage<'a> {
     /// A plan was made and carried out.
-    Planned(&'a Plan),
+    Planned {
+        /// The plan.
+        plan: &'a Plan,
+        /// The candidates that were told show a fact that has changed since.
+        outdated: bool,
+    },
     /// Its spec says something that cannot be.
     Invalid(&'a [Problem]),
     /// It is being deleted.
@@ -65,16 +64,35 @@ pub fn status(
             .collect(),
         last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
-    if let Stage::Planned(plan) = stage {
-        if candidates_are_due(object, &former, &status, plan, main, now) {
-            status.candidates = candidates(plan);
-            status.omitted_candidates = omitted(plan);
-            status.decided_at = Some(convert::api_time(now));
-        } else if waits(plan) {
-            keep_sentences(&former, &mut status);
-        }
+    if let Stage::Planned { plan, outdated } = stage
+        && (*outdated || candidates_are_due(object, &former, &status, plan, main))
+    {
+        status.candidates = candidates::of(plan);
+        status.omitted_candidates = candidates::omitted(plan);
+        status.decided_at = Some(convert::api_time(now));
     }
     status
+}
+
+/// Whether the candidates of this plan are told: with a decision, and whenever all that is told speaks of them. What is
+/// told belongs to one plan as a whole; what can wait, waits as a whole.
+fn candidates_are_due(
+    object: &ModelDeployment,
+    former: &ModelDeploymentStatus,
+    status: &ModelDeploymentStatus,
+    plan: &Plan,
+    main: Option<&Arc<InferenceEndpoint>>,
+) -> bool {
+    let new_spec = Some(former.observed_generation) != object.metadata.generation;
+    let news = || {
+        let omitted = candidates::omitted(plan);
+        status.conditions != former.conditions
+            || omitted != former.omitted_candidates
+            || candidates::of(plan) != former.candidates
+    };
+    new_spec
+        || candidates::are_of_another_decision(former, plan, main.map(AsRef::as_ref))
+        || (candidates::seeks(plan) && news())
 }
 
 /// Whether an endpoint is on its way out. It may be billed until it is confirmed gone.
@@ -90,23 +108,6 @@ fn is_told(endpoint: &InferenceEndpoint) -> bool {
 /// Greater for what is younger.
 fn age(endpoint: &InferenceEndpoint) -> (Option<Timestamp>, i32) {
     (endpoint.metadata.creation_timestamp.as_ref().map(|time| time.0), endpoint.spec.slot)
-}
-
-/// A deployment that waits is told of each change of its candidates at most once a minute; its sentences speak of the
-/// same candidates, and keep step with them.
-fn keep_sentences(former: &ModelDeploymentStatus, status: &mut ModelDeploymentStatus) {
-    for condition in &mut status.conditions {
-        if let Some(known) = conditions::find(&former.conditions, &condition.type_) {
-            condition.message.clone_from(&known.message);
-        }
-    }
-}
-
-/// Whether the conditions differ in more than their sentences.
-fn has_turned(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus) -> bool {
-    let mut reworded = status.clone();
-    keep_sentences(former, &mut reworded);
-    reworded.conditions != former.conditions
 }
 
 /// The endpoint that stands for the deployment: the newest that is meant to stay.
@@ -173,72 +174,6 @@ fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint
         last_error: error.map(|error| limits::message(&error.message)),
         hourly_cost: endpoint.spec.hourly_cost.clone(),
     }
-}
-
-/// Candidates are told with a decision; a deployment that waits has them refreshed once a minute, if they changed.
-fn candidates_are_due(
-    object: &ModelDeployment,
-    former: &ModelDeploymentStatus,
-    status: &ModelDeploymentStatus,
-    plan: &Plan,
-    main: Option<&Arc<InferenceEndpoint>>,
-    now: Timestamp,
-) -> bool {
-    let has = |kind: fn(&Action) -> bool| plan.actions.iter().any(kind);
-    // Until when a refused place is left alone is known only once that is recorded: the next plan tells.
-    if has(|action| matches!(action, Action::Delete { exhaust: Some(_), .. })) {
-        return false;
-    }
-    let created = main.and_then(|main| main.metadata.creation_timestamp.as_ref());
-    let decided = has(|action| matches!(action, Action::Create { .. } | Action::Adopt { .. }))
-        || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0))
-        || main.is_some_and(|main| chosen_elsewhere(former, main));
-    let new_spec = Some(former.observed_generation) != object.metadata.generation;
-    let age = former.decided_at.as_ref().map(|decided| now.as_second() - decided.0.as_second());
-    let news = || candidates(plan) != former.candidates || status.conditions != former.conditions;
-    let stale = age.is_none_or(|age| age >= REFRESH_SECONDS) && news();
-    decided || new_spec || (waits(plan) && (stale || has_turned(former, status)))
-}
-
-/// Whether a plan found no place yet.
-pub fn waits(plan: &Plan) -> bool {
-    matches!(plan.decision, Decision::NoFeasiblePlacement | Decision::AwaitingInventory)
-}
-
-/// Whether another place than that of the endpoint was told as chosen. What follows within a second of a decision looks
-/// as old as the decision.
-fn chosen_elsewhere(former: &ModelDeploymentStatus, main: &InferenceEndpoint) -> bool {
-    let spec = &main.spec;
-    let chosen = former.candidates.iter().find(|candidate| candidate.verdict == CHOSEN);
-    chosen.is_some_and(|chosen| {
-        (&chosen.target, chosen.offer.as_ref(), &chosen.shape) != (&spec.target, Some(&spec.offer), &spec.shape)
-    })
-}
-
-fn candidates(plan: &Plan) -> Vec<CandidateStatus> {
-    let verdict = |verdict| match verdict {
-        Verdict::Chosen => CHOSEN,
-        Verdict::Feasible => "Feasible",
-        Verdict::Rejected => "Rejected",
-    };
-    plan.report
-        .candidates
-        .iter()
-        .map(|candidate| CandidateStatus {
-            target: candidate.target.clone(),
-            offer: candidate.offer.clone(),
-            shape: candidate.shape.clone(),
-            hourly_cost: candidate.hourly_cost.map(|cost| cost.to_string()),
-            verdict: verdict(candidate.verdict).to_owned(),
-            reason: candidate.reason.as_str().to_owned(),
-            message: limits::message(&candidate.message),
-        })
-        .collect()
-}
-
-fn omitted(plan: &Plan) -> Option<i32> {
-    let omitted: u32 = plan.report.omitted.values().sum::<u32>() + plan.report.namespace_not_allowed;
-    i32::try_from(omitted).ok().filter(|omitted| *omitted > 0)
 }
 
 /// What the plan says of the endpoint that stays, most important first.
@@ -316,7 +251,7 @@ fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, main: Option<&Arc<Inferen
             );
             set.set(conditions::PLACED, TRUE, reasons::PLACED, text);
         }
-        (None, Stage::Planned(plan)) => {
+        (None, Stage::Planned { plan, .. }) => {
             set.set(conditions::PLACED, FALSE, plan.decision.as_str(), message(plan));
         }
         (None, _) => {}
@@ -349,7 +284,7 @@ fn summary(object: &ModelDeployment, stage: &Stage<'_>, main: Option<&Arc<Infere
     match stage {
         Stage::Deleting => Summary::reconciling(reasons::DELETING, "its endpoints are being removed"),
         Stage::Invalid(problems) => Summary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
-        Stage::Planned(plan) => match main {
+        Stage::Planned { plan, .. } => match main {
             Some(main) => of_endpoint(object, plan, main),
             None => of_plan(object, plan),
         },

@@ -1,11 +1,14 @@
 //! What a status says, for pipelines (kstatus) and for people.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use roadstead_planner::{self as planner, Fleet, Plan};
 use serde_json::{Value, json};
 
+use super::candidates;
+use super::progress::{News, news};
 use super::status::{Stage, status};
 use crate::api::v1alpha1::conditions::{self, find};
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, ServingTarget, limits};
@@ -54,7 +57,16 @@ fn planned(object: &ModelDeployment, targets: Vec<planner::Target>) -> Plan {
 }
 
 fn told(object: &ModelDeployment, plan: &Plan, endpoints: &[Arc<InferenceEndpoint>]) -> ModelDeploymentStatus {
-    status(object, &Stage::Planned(plan), endpoints, Timestamp::from_second(1_000).unwrap())
+    told_at(1_000, object, plan, endpoints)
+}
+
+fn told_at(
+    second: i64,
+    object: &ModelDeployment,
+    plan: &Plan,
+    endpoints: &[Arc<InferenceEndpoint>],
+) -> ModelDeploymentStatus {
+    status(object, &Stage::Planned { plan, outdated: false }, endpoints, Timestamp::from_second(second).unwrap())
 }
 
 /// A condition as `status reason`; empty where it is absent.
@@ -214,8 +226,7 @@ fn what_drains_is_releasing_since_it_began_to() {
     assert_eq!(status.hourly_cost.as_deref(), Some("10.00"), "it is billed until it is gone");
     let since = status.releasing[0].since.clone();
     object.status = Some(status);
-    let later =
-        super::status::status(&object, &Stage::Planned(&plan), &[draining], Timestamp::from_second(2_000).unwrap());
+    let later = told_at(2_000, &object, &plan, &[draining]);
     assert_eq!(later.releasing[0].since, since);
 }
 
@@ -248,20 +259,23 @@ fn what_waits_is_told_of_changes_at_most_once_a_minute() {
     };
     let (before, after) = (planned(&object, vec![full]), planned(&object, vec![roomier]));
     assert_ne!(before.message, after.message, "the test would prove nothing");
-    let at = |second| Timestamp::from_second(second).unwrap();
-    let first = super::status::status(&object, &Stage::Planned(&before), &[], at(1_000));
+    let first = told_at(1_000, &object, &before, &[]);
     object.status = Some(first.clone());
-    let soon = super::status::status(&object, &Stage::Planned(&after), &[], at(1_059));
-    assert_eq!(soon, first);
-    let mut hopeless = after.clone();
-    hopeless.report.time_can_help = false;
-    let turned = super::status::status(&object, &Stage::Planned(&hopeless), &[], at(1_059));
-    assert_eq!(reads(&turned, conditions::STALLED), "True NoFeasiblePlacement");
+    let soon = told_at(1_059, &object, &after, &[]);
+    assert_ne!(soon.candidates, first.candidates);
     for type_ in [conditions::READY, conditions::PLACED] {
-        let condition = find(&turned.conditions, type_).unwrap();
+        let condition = find(&soon.conditions, type_).unwrap();
         assert!(condition.message.contains(&after.message), "all speak of the same candidates: {}", condition.message);
     }
-    let later = super::status::status(&object, &Stage::Planned(&after), &[], at(1_060));
-    assert!(find(&later.conditions, conditions::PLACED).unwrap().message.contains(&after.message));
-    assert_ne!(later.candidates, first.candidates);
+    assert_eq!(news(&first, &soon, 9), News::Candidates, "they are told together");
+    let wait = |second| candidates::wait(&first, Timestamp::from_second(second).unwrap());
+    assert_eq!((wait(1_059), wait(1_060)), (Some(Duration::from_secs(1)), None));
+    let mut hopeless = after.clone();
+    hopeless.report.time_can_help = false;
+    let turned = told_at(1_059, &object, &hopeless, &[]);
+    assert_eq!(reads(&turned, conditions::STALLED), "True NoFeasiblePlacement");
+    assert_eq!(news(&first, &turned, 9), News::Turn);
+    assert_eq!(turned.candidates, soon.candidates);
+    let again = told_at(1_200, &object, &before, &[]);
+    assert_eq!(again, first, "nothing is news");
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
-use roadstead_planner::Action;
+use roadstead_planner::{Action, Plan};
 
 use super::Planned;
-use super::progress;
-use super::status::{self, REFRESH_SECONDS, Stage};
+use super::candidates;
+use super::progress::{self, News};
+use super::status::{self, Stage};
 use crate::api::v1alpha1::conditions::{self, TRUE};
 use crate::api::v1alpha1::validate::Problem;
 use crate::api::v1alpha1::{ModelDeployment, ModelDeploymentStatus, reasons};
@@ -21,7 +22,7 @@ use crate::kube_ext::cache::Key;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 
-/// Reports a plan that was carried out; says when the report wants to be refreshed.
+/// Reports a plan that was carried out; says when what is held back is due.
 ///
 /// # Errors
 /// [`ActError`] of the write.
@@ -36,9 +37,17 @@ pub async fn planned(context: &Context, pace: &Pace, planned: &Planned) -> Resul
             context.events.publish(planned.object.as_ref(), Severity::Normal, "Placed", "Place", &note);
         }
     }
-    let held_back = write(context, Some(pace), &planned.object, &Stage::Planned(&planned.plan)).await?;
-    let refresh = status::waits(&planned.plan).then(|| Duration::from_secs(REFRESH_SECONDS.unsigned_abs()));
-    Ok([held_back, refresh].into_iter().flatten().min())
+    if is_half_told(&planned.plan) {
+        return Ok(Some(Duration::ZERO));
+    }
+    let stage = Stage::Planned { plan: &planned.plan, outdated: planned.outdated };
+    write(context, Some(pace), &planned.object, &stage).await
+}
+
+/// Whether the next plan, which follows at once, tells more of the same: until when a refused place is left alone is
+/// known once the refusal is recorded at its target.
+pub(super) fn is_half_told(plan: &Plan) -> bool {
+    plan.actions.iter().any(|action| matches!(action, Action::Delete { exhaust: Some(_), .. }))
 }
 
 /// Reports a spec that says something that cannot be.
@@ -75,10 +84,16 @@ async fn write(
     let object = decided_about(object, &newest);
     let endpoints = context.endpoints_of(&object);
     let former = object.status.clone().unwrap_or_default();
-    let status = status::status(&object, stage, &endpoints, Timestamp::now());
-    let interval = progress::interval(&former, &status, object.spec.replicas);
-    if let Some(wait) = pace.zip(interval).and_then(|(pace, interval)| pace.holds_back(&key, interval)) {
-        return Ok(Some(wait));
+    let now = Timestamp::now();
+    let status = status::status(&object, stage, &endpoints, now);
+    let news = progress::news(&former, &status, object.spec.replicas);
+    let held_back = pace.and_then(|pace| match news {
+        News::Turn => None,
+        News::Waits(interval) => pace.holds_back(&key, interval),
+        News::Candidates => candidates::wait(&former, now).or_else(|| pace.until_turn(&key)),
+    });
+    if held_back.is_some() {
+        return Ok(held_back);
     }
     let api: Api<ModelDeployment> = hub::api_of(&context.client, object.as_ref());
     let written = hub::patch_status(&api, newest.as_ref(), &former, &status).await?;

@@ -10,12 +10,13 @@ use assess::assess;
 use cast::Cast;
 use draft::{Draft, Outcome};
 
-use crate::candidates::Question;
+use crate::candidates::{Question, judge_all};
+use crate::cost::cost_of_found;
 use crate::deployment::Deployment;
 use crate::endpoint::Found;
 use crate::fleet::Fleet;
 use crate::plan::{Action, Decision, FindingReason, Keep, Plan, PodFields};
-use crate::report::{build, nothing_judged};
+use crate::report::{Chosen, build, nothing_judged};
 use crate::time::Timestamp;
 
 /// At most so many replacements are under way in the whole fleet.
@@ -75,7 +76,7 @@ fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
 
 /// Takes over what was found: as the active endpoint if there is none, else to drain. A suspended deployment
 /// only gets its active endpoint back.
-fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option<Outcome<'a>> {
+fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Option<Outcome<'a>> {
     let deployment = draft.question.deployment;
     let until = draft.question.now.plus(deployment.drain_timeout_seconds);
     let (first, rest) = match found.split_first() {
@@ -91,14 +92,16 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&Found], suspended: bool) -> Option
         }
     }
     let first = first?;
+    let offer = draft.question.fleet.entry(&first.target).and_then(|entry| entry.offer(&first.offer));
+    let cost = offer.and_then(|offer| cost_of_found(first, offer));
     Some(Outcome {
         decision: Decision::Adopted,
         message: format!(
             "{} was found on {} with {} of {} replicas ready, and is taken over",
             first.name, first.target, first.ready_replicas, first.replicas
         ),
-        chosen: None,
-        candidates: None,
+        chosen: Some(Chosen { target: &first.target, offer: &first.offer, shape: &first.shape, cost, kept: true }),
+        candidates: Some(judge_all(&draft.question)),
     })
 }
 

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict};
-use crate::candidates::{Candidates, Judged, Judgement, Question};
+use crate::candidates::{Candidates, Judged, Judgement, Question, judge_on};
+use crate::deployment::Deployment;
 use crate::explain::{choice, feasible, per_hour, rejection, remarks};
+use crate::fleet::Fleet;
 use crate::money::MicroDollars;
 use crate::target::Inventory;
+use crate::time::Timestamp;
 
 /// The place that a plan chooses or keeps.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +78,19 @@ pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option
         largest_fit: largest_fit(candidates),
         time_can_help: time_can_help(question, candidates),
     }
+}
+
+/// The candidates on one target as they are judged now for a newcomer; none where there is no such target, or the
+/// namespace may not use it. What is reported of them once can be held against it later.
+#[must_use]
+pub fn candidates_on(fleet: &Fleet, deployment: &Deployment, now: Timestamp, target: &str) -> Vec<Candidate> {
+    let question = Question { fleet, deployment, now, refused: None };
+    let judged = judge_on(&question, target);
+    let entries = judged.iter().map(|judged| match judged.judgement {
+        Judgement::Feasible => feasible_entry(&question, judged, None),
+        _ => rejected_entry(&question, judged),
+    });
+    entries.collect()
 }
 
 /// The rejected in the order in which they tell most: the first of each reason before its repetitions, what

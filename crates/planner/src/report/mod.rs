@@ -5,6 +5,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+pub use build::candidates_on;
 pub(crate) use build::{Chosen, build, nothing_judged};
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +141,12 @@ impl Reason {
             Self::Exhausted => "Exhausted",
             Self::InsufficientCapacity => "InsufficientCapacity",
         }
+    }
+
+    /// Whether the verdict can come and go with every pod, refusal or outage, while nobody edits anything.
+    #[must_use]
+    pub const fn comes_and_goes(self) -> bool {
+        matches!(self, Self::Feasible | Self::TargetNotReady | Self::Exhausted | Self::InsufficientCapacity)
     }
 
     /// Whether the verdict can change without an edit of the deployment or of a target.

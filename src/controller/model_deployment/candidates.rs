@@ -1,0 +1,134 @@
+//! What a deployment's status says of its candidates, and when it is said anew. Decides nothing and writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use roadstead_planner::{self as planner, Action, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
+
+use crate::api::v1alpha1::{CandidateStatus, InferenceEndpoint, ModelDeploymentStatus, limits, reasons};
+
+/// A change of the candidates alone is told at most this often, in seconds.
+const REFRESH_SECONDS: i64 = 60;
+
+/// The verdict on the place that was chosen or kept.
+const CHOSEN: &str = "Chosen";
+
+/// The candidates of a plan.
+pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
+    let verdict = |verdict| match verdict {
+        Verdict::Chosen => CHOSEN,
+        Verdict::Feasible => "Feasible",
+        Verdict::Rejected => "Rejected",
+    };
+    plan.report
+        .candidates
+        .iter()
+        .map(|candidate| CandidateStatus {
+            target: candidate.target.clone(),
+            offer: candidate.offer.clone(),
+            shape: candidate.shape.clone(),
+            hourly_cost: candidate.hourly_cost.map(|cost| cost.to_string()),
+            verdict: verdict(candidate.verdict).to_owned(),
+            reason: candidate.reason.as_str().to_owned(),
+            message: limits::message(&candidate.message),
+        })
+        .collect()
+}
+
+/// How many candidates of a plan are not listed.
+pub fn omitted(plan: &Plan) -> Option<i32> {
+    let omitted: u32 = plan.report.omitted.values().sum::<u32>() + plan.report.namespace_not_allowed;
+    i32::try_from(omitted).ok().filter(|omitted| *omitted > 0)
+}
+
+/// Whether a plan looks for a place and found none yet: all that is said of the deployment then speaks of its candidates.
+pub fn seeks(plan: &Plan) -> bool {
+    plan.waits.iter().any(|wait| matches!(wait, Wait::Feasible | Wait::Inventory { .. }))
+}
+
+/// Whether the candidates of `plan` are those of another decision than the ones in `former`.
+pub fn are_of_another_decision(former: &ModelDeploymentStatus, plan: &Plan, main: Option<&InferenceEndpoint>) -> bool {
+    let decides = |action: &Action| matches!(action, Action::Create { .. } | Action::Adopt { .. });
+    let created = main.and_then(|main| main.metadata.creation_timestamp.as_ref());
+    plan.actions.iter().any(decides)
+        || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0))
+        || main.is_some_and(|main| chosen_elsewhere(former, main))
+}
+
+/// Whether another place than that of the endpoint was told as chosen. What follows within a second of a decision looks
+/// as old as the decision.
+fn chosen_elsewhere(former: &ModelDeploymentStatus, main: &InferenceEndpoint) -> bool {
+    let spec = &main.spec;
+    let chosen = former.candidates.iter().find(|candidate| candidate.verdict == CHOSEN);
+    chosen.is_some_and(|chosen| {
+        (&chosen.target, chosen.offer.as_ref(), &chosen.shape) != (&spec.target, Some(&spec.offer), &spec.shape)
+    })
+}
+
+/// How long a change of the candidates alone has to wait still.
+pub fn wait(former: &ModelDeploymentStatus, now: Timestamp) -> Option<Duration> {
+    let told = former.decided_at.as_ref()?;
+    let due = told.0.checked_add(SignedDuration::from_secs(REFRESH_SECONDS)).ok()?;
+    Duration::try_from(due.duration_since(now)).ok().filter(|wait| !wait.is_zero())
+}
+
+/// Whether the candidates that were told show a fact that has changed since: a place that is gone or new, a price, a rule,
+/// a taint. Room, refusals and outages do not count: they come and go by themselves, and a fleet would be told of each.
+pub fn outdated(
+    fleet: &planner::Fleet,
+    request: &planner::Deployment,
+    plan: &Plan,
+    former: &ModelDeploymentStatus,
+) -> bool {
+    if matches!(plan.decision, Decision::ScaledToZero | Decision::Suspended) {
+        return false;
+    }
+    let told = (former.candidates.len(), former.omitted_candidates);
+    if told != (plan.report.candidates.len(), omitted(plan)) {
+        return true;
+    }
+    let targets: BTreeSet<&str> = former.candidates.iter().map(|candidate| candidate.target.as_str()).collect();
+    let judge = |target| (target, planner::candidates_on(fleet, request, plan.decided_at, target));
+    let now: BTreeMap<&str, Vec<Candidate>> = targets.into_iter().map(judge).collect();
+    former.candidates.iter().any(|told| {
+        let chosen = plan.report.candidates.iter().find(|new| new.verdict == Verdict::Chosen && is(told, new));
+        let judged = now.get(told.target.as_str()).into_iter().flatten().find(|new| is(told, new));
+        match (chosen, judged) {
+            (_, None) => true,
+            (Some(chosen), _) => told.verdict != CHOSEN || !costs(told, chosen.hourly_cost),
+            (None, Some(judged)) => differs(told, judged, is_unusable_by_its_spec(fleet, &told.target)),
+        }
+    })
+}
+
+fn is(told: &CandidateStatus, new: &Candidate) -> bool {
+    (&told.target, &told.offer, &told.shape) == (&new.target, &new.offer, &new.shape)
+}
+
+fn costs(told: &CandidateStatus, cost: Option<MicroDollars>) -> bool {
+    told.hourly_cost == cost.map(|cost| cost.to_string())
+}
+
+/// Whether a candidate that is not the place of the deployment is told otherwise than it is, but for what comes and goes.
+fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
+    let reads = |reason: Reason| told.reason == reason.as_str();
+    if !costs(told, judged.hourly_cost) {
+        return true;
+    }
+    if !judged.reason.comes_and_goes() {
+        return !reads(judged.reason) || told.message != limits::message(&judged.message);
+    }
+    if unusable || reads(Reason::TargetNotReady) {
+        // It is told of an outage only by the way, and then of its end.
+        return !(reads(Reason::TargetNotReady) && judged.reason == Reason::TargetNotReady);
+    }
+    ![Reason::Feasible, Reason::Exhausted, Reason::InsufficientCapacity].into_iter().any(reads)
+}
+
+/// Whether a target cannot be used until somebody edits it.
+fn is_unusable_by_its_spec(fleet: &planner::Fleet, target: &str) -> bool {
+    let state = fleet.target(target).map(|target| &target.state);
+    let lasting = |reason: &str| [reasons::DELETING, reasons::INVALID_SPEC].contains(&reason);
+    matches!(state, Some(planner::TargetState::NotReady { reason, .. }) if lasting(reason))
+}
