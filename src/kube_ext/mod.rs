@@ -5,6 +5,7 @@ pub mod cache;
 pub mod client;
 pub mod events;
 pub mod lease;
+pub mod panics;
 pub mod patch;
 pub mod queue;
 pub mod watch;

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::budget::{Admission, Budget};
 use super::cache::{Cache, Change, Key, Part};
 use super::client::describe;
+use super::panics::caught;
 use crate::text::bounded;
 
 /// Watches `api`, which shows `part` of a kind, for ever; keeps `cache` up to date and tells `on_change` of every change
@@ -56,7 +57,7 @@ pub async fn watch_within<K>(
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
-            Ok(event) => handle(&kind, event, &mut budget, &part, &cache, prune, &on_change),
+            Ok(event) => take_in(&kind, event, &mut budget, &part, &cache, prune, &on_change),
             Err(error) => {
                 if part != Part::Everything && is_forbidden(&error) {
                     cache.refuse(&part);
@@ -87,6 +88,21 @@ fn is_forbidden(error: &watcher::Error) -> bool {
         | WatchError(status) => status.code == 403,
         _ => false,
     }
+}
+
+/// Handles an event; a panic costs this one and does not end the watch, which would blind the operator without a word.
+fn take_in<K>(
+    kind: &str,
+    event: Event<DeserializeGuard<K>>,
+    budget: &mut Budget,
+    part: &Part,
+    cache: &Cache<K>,
+    prune: fn(&mut K),
+    on_change: &impl Fn(Change<K>),
+) where
+    K: Resource + Clone + Serialize,
+{
+    caught(kind, || handle(kind, event, budget, part, cache, prune, on_change));
 }
 
 fn handle<K>(
@@ -178,6 +194,22 @@ mod tests {
 
     fn unreadable(version: &str) -> DeserializeGuard<ConfigMap> {
         DeserializeGuard(Err(InvalidObject { error: "unknown variant".to_owned(), metadata: metadata(version) }))
+    }
+
+    #[test]
+    fn a_panic_over_one_object_does_not_end_the_watch() {
+        let cache = Cache::default();
+        let heard = std::cell::Cell::new(0);
+        let on_change = |_: Change<ConfigMap>| {
+            heard.set(heard.get() + 1);
+            assert!(heard.get() != 1, "as it was told to");
+        };
+        for version in ["10", "11"] {
+            let object = ConfigMap { metadata: metadata(version), ..ConfigMap::default() };
+            let event = Event::Apply(DeserializeGuard(Ok(object)));
+            take_in("ConfigMap", event, &mut Budget::endless(), &Part::Everything, &cache, |_| {}, &on_change);
+        }
+        assert_eq!((heard.get(), cache.len()), (2, 1));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Runs the work of a queue: decisions one after another in the queue's order, effects side by side within a bound;
 //! a panic costs one try and nothing else; everything is counted.
 
-use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
@@ -13,9 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::panics::{self, Panic};
 use super::queue::{Outcome, Queue};
 use crate::telemetry::metrics::Metrics;
-use crate::text::bounded;
 
 /// What one controller does with one key.
 pub trait Reconcile<K>: Send + Sync + 'static {
@@ -103,9 +102,6 @@ pub async fn work<K, R, C>(
     while tasks.join_next().await.is_some() {}
 }
 
-/// What a panic leaves behind.
-type Panic = Box<dyn Any + Send>;
-
 /// The rest of one try, with whatever goes wrong turned into an outcome.
 async fn attempt<K, C>(
     controller: &C,
@@ -125,7 +121,7 @@ where
         Err(panic) => Err(panic),
     };
     if let Err(panic) = &result {
-        span.in_scope(|| tracing::error!(panic = bounded(panic_text(panic.as_ref())), "panicked; will be tried again"));
+        span.in_scope(|| tracing::error!(panic = panics::text(panic.as_ref()), "panicked; will be tried again"));
         metrics.reconcile_panicked(C::NAME);
         let _ = AssertUnwindSafe(controller.panicked(key)).catch_unwind().instrument(span.clone()).await;
     }
@@ -141,14 +137,6 @@ where
     };
     metrics.reconciled(C::NAME, label, start.elapsed());
     outcome
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::nodes::planner_nodes;
 use crate::api::v1alpha1::names;
 use crate::kube_ext::budget::Budget;
 use crate::kube_ext::cache::{Cache, Change, Part};
+use crate::kube_ext::panics::caught;
 use crate::kube_ext::watch::watch_within;
 use crate::provider::{Facts, Listener, ProviderEvent};
 
@@ -151,7 +152,7 @@ impl Watched {
     async fn keep_facts(self: Arc<Self>, listener: Listener) {
         tokio::join!(self.nodes.wait_synced(), self.pods.wait_synced(), self.deployments.wait_synced());
         loop {
-            let facts = Arc::new(self.compute());
+            let facts = Arc::new(caught("facts of a member", || self.compute()).unwrap_or_else(|| self.unknown()));
             let news = {
                 let mut known = self.facts.write().unwrap_or_else(PoisonError::into_inner);
                 let news = known.as_ref().is_none_or(|known| **known != *facts);
@@ -159,11 +160,17 @@ impl Watched {
                 news
             };
             if news {
-                listener(ProviderEvent::Facts);
+                caught("listener of a member", || listener(ProviderEvent::Facts));
             }
             self.changed.notified().await;
             tokio::time::sleep(GATHER).await;
         }
+    }
+
+    /// What is known where the facts cannot be computed: what was found, and no node, so that nothing is placed.
+    fn unknown(&self) -> Facts {
+        let known = self.facts().map(|known| (*known).clone()).unwrap_or_default();
+        Facts { nodes: Some(Vec::new()), ..known }
     }
 
     fn compute(&self) -> Facts {

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::client::CloudClient;
 use crate::api::v1alpha1::{limits, names};
 use crate::controller::convert;
+use crate::kube_ext::panics::caught;
 use crate::provider::{self, Listener, ProviderEvent};
 use crate::simulated_cloud::wire::{EndpointList, EndpointView};
 
@@ -88,11 +89,12 @@ async fn list(client: CloudClient, path: String, facts: Arc<Facts>, listener: Li
         let asked = format!("{path}&after={mark}&waitSeconds={}", WAIT.as_secs());
         match client.get::<EndpointList>(&asked, WAIT).await {
             Ok(newest) => {
-                let found = newest.endpoints.iter().filter_map(found).collect();
-                if facts.take(found) {
-                    listener(ProviderEvent::Facts);
-                }
-                changed(&known, &newest).for_each(|name| listener(ProviderEvent::Endpoint(name.to_owned())));
+                caught("listing of a simulated place", || {
+                    if facts.take(newest.endpoints.iter().filter_map(found).collect()) {
+                        listener(ProviderEvent::Facts);
+                    }
+                    changed(&known, &newest).for_each(|name| listener(ProviderEvent::Endpoint(name.to_owned())));
+                });
                 known = newest;
                 tokio::time::sleep(GATHER).await;
             }
