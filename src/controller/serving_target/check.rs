@@ -75,12 +75,17 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
         let identity = identity(provider.as_ref()).await?;
         same_place(context, target, &identity)?;
         connection.provider = Some(provider);
-        connection.fingerprint = source.fingerprint;
+        connection.fingerprint.clone_from(&source.fingerprint);
     }
     let Some(provider) = connection.provider.clone() else {
         return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "there are no credentials".to_owned() });
     };
-    let identity = identity(provider.as_ref()).await?;
+    let identity = match identity(provider.as_ref()).await {
+        Err(obstacle) if obstacle.reason == reasons::UNAUTHORIZED => {
+            return Err(connect::unfit(context, &source).await.map_or(obstacle, Into::into));
+        }
+        identity => identity?,
+    };
     connection.identity = Some(identity.clone());
     same_place(context, target, &identity)?;
     sole_target(context, target, &identity)?;

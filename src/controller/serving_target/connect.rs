@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::api::v1alpha1::{ServingTarget, TargetType, reasons};
 use crate::cluster::connection::{self, Credentials};
-use crate::cluster::kubeconfig::KubeconfigError;
+use crate::cluster::kubeconfig::{self, KubeconfigError};
 use crate::controller::context::Context;
 use crate::kube_ext::cache::Key;
 use crate::provider::discreet::Discreet;
@@ -73,7 +73,7 @@ fn cluster(context: &Context, target: &ServingTarget) -> Result<Source, ConnectE
     let (credentials, secret) = match &kubernetes.connection.kubeconfig_secret_ref {
         None => (Credentials::InCluster, Vec::new()),
         Some(reference) => {
-            let bytes = kubeconfig(context, &reference.name, &reference.key)?;
+            let bytes = secret_data(context, &reference.name, &reference.key)?;
             (Credentials::Kubeconfig(bytes.clone()), bytes)
         }
     };
@@ -101,7 +101,7 @@ fn fingerprint(parts: &[&[u8]]) -> String {
     HEXLOWER.encode(&digest.finalize())
 }
 
-fn kubeconfig(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, ConnectError> {
+fn secret_data(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, ConnectError> {
     let namespace = &context.settings.namespace;
     let secret = context.caches.secrets.get(&Key::new(namespace, name)).ok_or_else(|| {
         ConnectError::new(
@@ -142,6 +142,12 @@ pub async fn connect(
             Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
         }
     }
+}
+
+/// Why credentials that were fit for use once are not any more, where they say so themselves: a certificate may have expired.
+pub async fn unfit(context: &Context, source: &Source) -> Option<ConnectError> {
+    let Kind::Cluster { credentials: Credentials::Kubeconfig(bytes), .. } = &source.kind else { return None };
+    kubeconfig::parse(bytes, &context.settings.allowed_kubeconfig).await.err().map(Into::into)
 }
 
 /// Where the driver of `target` reports what it sees.
