@@ -309,6 +309,10 @@ pub struct ExternalId {
     /// The UID of the object there.
     #[schemars(length(max = 64))]
     pub uid: String,
+    /// The UID of the object there that owns all others of the endpoint: on a cluster the Secret of its API key.
+    #[serde(default, rename = "ownerUID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub owner_uid: Option<String>,
 }
 
 /// A failure.

@@ -38,7 +38,12 @@ fn present(ready: i32, answer: Option<Answer>) -> Seen {
     Seen::Present {
         present: Box::new(Present {
             in_sync: true,
-            external_id: ExternalId { cluster_uid: "c".to_owned(), namespace: "n".to_owned(), uid: "d".to_owned() },
+            external_id: ExternalId {
+                cluster_uid: "c".to_owned(),
+                namespace: "n".to_owned(),
+                uid: "d".to_owned(),
+                owner_uid: None,
+            },
             template_hash: "h".to_owned(),
             template_digest: "g".to_owned(),
             replicas: 2,

@@ -1,7 +1,7 @@
 //! Clusters: a Deployment, a Service, a `PodDisruptionBudget` and Secrets for each endpoint.
 //!
 //! `facts` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
-//! `objects` the writes, `read` what a survey says about progress and trouble, `claim` whose the member is.
+//! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `claim` whose the member is.
 
 mod claim;
 mod covers;
@@ -12,6 +12,7 @@ pub mod nodes;
 mod objects;
 pub mod pods;
 mod read;
+mod removal;
 pub mod render;
 pub mod requests;
 mod spare;
@@ -21,8 +22,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
 use kube::api::Api;
-use kube::{Client, ResourceExt};
 use roadstead_planner as planner;
 
 use self::facts::{Watched, Watches};
@@ -110,19 +111,20 @@ impl Provider for Kubernetes {
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
-        survey::remove(&self.site(), endpoint).await
+        removal::remove(&self.site(), endpoint).await
     }
 
     async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
-        survey::remove_found(&self.site(), found).await
+        removal::remove_found(&self.site(), found).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let site = self.site();
+        let (api, mark): (Api<Secret>, _) = (site.api(), site.mark(endpoint));
         let name = names::key_secret(endpoint);
         let Some(secret) = objects::read(&api, &name).await? else { return Ok(None) };
-        if secret.labels().get(names::LABEL_ENDPOINT).map(String::as_str) != Some(endpoint) {
-            return Err(objects::foreign(&secret));
+        if !mark.is_on(&secret) {
+            return Err(mark.missing_on(&secret));
         }
         let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY));
         let key = value.and_then(|bytes| String::from_utf8(bytes.0.clone()).ok()).filter(|key| names::is_api_key(key));

@@ -37,11 +37,45 @@ fn is_gone<K: Object>(error: &CallError, name: &str) -> bool {
     details.is_some_and(|details| details.name == name && details.kind == K::plural(&()))
 }
 
-/// Whether `live` carries the labels that make it the endpoint's own.
-pub fn is_ours<K: Object>(live: &K, wanted: &K) -> bool {
-    [names::LABEL_INSTALL_ID, names::LABEL_ENDPOINT]
-        .iter()
-        .all(|label| live.labels().get(*label) == wanted.labels().get(*label))
+/// The labels that mark an object as an endpoint's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark<'a> {
+    /// The installation's id.
+    pub install_id: &'a str,
+    /// The endpoint's name.
+    pub endpoint: &'a str,
+}
+
+impl Mark<'_> {
+    /// Whether `live` carries the mark.
+    pub fn is_on<K: Object>(&self, live: &K) -> bool {
+        label(live, names::LABEL_INSTALL_ID) == Some(self.install_id)
+            && label(live, names::LABEL_ENDPOINT) == Some(self.endpoint)
+    }
+
+    /// The error for an object that has the endpoint's name and does not carry the mark.
+    pub fn missing_on<K: Object>(&self, live: &K) -> ProviderError {
+        let Self { install_id, endpoint } = *self;
+        let (installation, name) = (names::LABEL_INSTALL_ID, names::LABEL_ENDPOINT);
+        let whose = match (label(live, installation), label(live, name)) {
+            (Some(other), _) if other != install_id => format!("belongs to installation {other:?}"),
+            (None, _) => format!("has no label {installation}"),
+            (_, Some(other)) => format!("has the label {name}={other}"),
+            (_, None) => format!("has no label {name}"),
+        };
+        let message = format!(
+            "{} {}/{} on the member {whose}; this operator is {install_id:?}. It is not touched: rename or delete it, \
+             or, if it is this endpoint's, label it {installation}={install_id} and {name}={endpoint}",
+            K::kind(&()),
+            live.namespace().unwrap_or_default(),
+            live.name_any()
+        );
+        ProviderError::new(ErrorClass::Conflict, message)
+    }
+}
+
+fn label<'a>(live: &'a impl ResourceExt, name: &str) -> Option<&'a str> {
+    live.labels().get(name).map(String::as_str)
 }
 
 /// Whether `live` says all that `wanted` says.
@@ -62,14 +96,19 @@ fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
 /// the UID which it was computed from, so that a late one changes nothing newer.
 ///
 /// # Errors
-/// `Conflict` if `live` is not ours, `Transient` if it changed meanwhile, else any [`ProviderError`].
-pub async fn put_right<K: Object>(api: &Api<K>, live: Option<K>, wanted: &K) -> Result<K, ProviderError> {
+/// `Conflict` if `live` does not carry `mark`, `Transient` if it changed meanwhile, else any [`ProviderError`].
+pub async fn put_right<K: Object>(
+    api: &Api<K>,
+    live: Option<K>,
+    wanted: &K,
+    mark: Mark<'_>,
+) -> Result<K, ProviderError> {
     let Some(live) = live else {
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         return Ok(call("create", api.create(&params, wanted)).await?);
     };
-    if !is_ours(&live, wanted) {
-        return Err(foreign(&live));
+    if !mark.is_on(&live) {
+        return Err(mark.missing_on(&live));
     }
     if in_sync(&live, wanted)? {
         return Ok(live);
@@ -82,19 +121,6 @@ pub async fn put_right<K: Object>(api: &Api<K>, live: Option<K>, wanted: &K) -> 
     }
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
     Ok(call("apply", api.patch(&wanted.name_any(), &params, &Patch::Apply(body))).await?)
-}
-
-/// The error for an object that has the name but is not ours.
-pub fn foreign<K: Object>(live: &K) -> ProviderError {
-    ProviderError::new(
-        ErrorClass::Conflict,
-        format!(
-            "{} {}/{} exists on the member but does not carry this endpoint's labels; it is not touched: rename or delete it",
-            K::kind(&()),
-            live.namespace().unwrap_or_default(),
-            live.name_any()
-        ),
-    )
 }
 
 /// Turns what the creating POST owns into what apply owns.
@@ -149,6 +175,37 @@ mod tests {
     fn not_found(body: Value) -> CallError {
         let status: Status = serde_json::from_value(body).unwrap();
         CallError::Kube { call: "get", source: Box::new(kube::Error::Api(Box::new(status))) }
+    }
+
+    #[test]
+    fn a_conflict_names_both_installations_and_the_cure() {
+        let mark = Mark { install_id: "prod", endpoint: "llama-a" };
+        let live = |labels: Value| -> Deployment {
+            serde_json::from_value(json!({"metadata": {"name": "llama-a", "namespace": "roadstead", "labels": labels}}))
+                .unwrap()
+        };
+        let (installation, endpoint) = (names::LABEL_INSTALL_ID, names::LABEL_ENDPOINT);
+        assert!(mark.is_on(&live(json!({installation: "prod", endpoint: "llama-a"}))));
+        for (labels, whose) in [
+            (json!({installation: "staging", endpoint: "llama-a"}), "belongs to installation \"staging\""),
+            (json!({endpoint: "llama-a"}), "has no label roadstead.dev/install-id"),
+            (json!({}), "has no label roadstead.dev/install-id"),
+            (json!({installation: "prod", endpoint: "other"}), "has the label roadstead.dev/endpoint=other"),
+            (json!({installation: "prod"}), "has no label roadstead.dev/endpoint"),
+        ] {
+            let live = live(labels);
+            assert!(!mark.is_on(&live));
+            let ProviderError { class, message } = mark.missing_on(&live);
+            assert_eq!(class, ErrorClass::Conflict);
+            assert_eq!(
+                message,
+                format!(
+                    "Deployment roadstead/llama-a on the member {whose}; this operator is \"prod\". It is not touched: \
+                     rename or delete it, or, if it is this endpoint's, label it roadstead.dev/install-id=prod and \
+                     roadstead.dev/endpoint=llama-a"
+                )
+            );
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn observation(
     cluster_uid: &str,
 ) -> Result<Observation, ProviderError> {
     let desired = survey.desired(site, wanted, watched)?;
-    if let Some(foreign) = survey.foreign(&desired) {
+    if let Some(foreign) = survey.foreign(site.mark(&wanted.endpoint.name_any())) {
         return Ok(Observation::Foreign { message: foreign.message });
     }
     let Some(deployment) = &survey.deployment else { return Ok(Observation::Absent) };
@@ -36,7 +36,12 @@ pub fn observation(
     })?;
     Ok(Observation::Present(Box::new(Present {
         in_sync: survey.in_sync(&desired)?,
-        external_id: ExternalId { cluster_uid: cluster_uid.to_owned(), namespace: site.namespace.to_owned(), uid },
+        external_id: ExternalId {
+            cluster_uid: cluster_uid.to_owned(),
+            namespace: site.namespace.to_owned(),
+            uid,
+            owner_uid: survey.key.as_ref().and_then(ResourceExt::uid).filter(|uid| names::is_uid(uid)),
+        },
         template_hash: desired.hash,
         template_digest: desired.digest,
         replicas: status.replicas.unwrap_or(0).max(0),

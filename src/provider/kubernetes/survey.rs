@@ -1,4 +1,5 @@
-//! What stands on a member of one endpoint, what should, and the way from the one to the other.
+//! What stands on a member of one endpoint, what should, and the way from the one to the other. `removal` is the way
+//! back to nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,17 +7,16 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, PropagationPolicy};
+use kube::api::Api;
 use kube::{Client, Resource, ResourceExt};
-use roadstead_planner as planner;
 
 use super::facts::Watched;
-use super::found;
-use super::objects::{self, Object};
+use super::objects::{self, Mark, Object};
+use super::removal;
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare::has_spare;
-use crate::api::v1alpha1::{InferenceEndpoint, limits, names};
-use crate::provider::{ErrorClass, ProviderError, Removal, Wanted};
+use crate::api::v1alpha1::{limits, names};
+use crate::provider::{ErrorClass, ProviderError, Wanted};
 
 /// Names the copies of tenants' Secrets, on the Secret of the API key.
 const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
@@ -50,10 +50,6 @@ pub struct Desired {
     pub digest: String,
 }
 
-fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(client: &Client, namespace: &str) -> Api<K> {
-    Api::namespaced(client.clone(), namespace)
-}
-
 /// An endpoint's place on a member.
 pub struct Site<'a> {
     /// The member.
@@ -64,6 +60,21 @@ pub struct Site<'a> {
     pub install_id: &'a str,
 }
 
+impl<'a> Site<'a> {
+    /// The API of a kind there.
+    pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    /// What marks the objects of an endpoint there.
+    pub fn mark<'b>(&self, endpoint: &'b str) -> Mark<'b>
+    where
+        'a: 'b,
+    {
+        Mark { install_id: self.install_id, endpoint }
+    }
+}
+
 impl Survey {
     /// Reads everything that belongs to the wanted endpoint.
     ///
@@ -71,10 +82,9 @@ impl Survey {
     /// Any [`ProviderError`] of a read.
     pub async fn take(site: &Site<'_>, wanted: &Wanted) -> Result<Self, ProviderError> {
         let name = wanted.endpoint.name_any();
-        let (client, namespace) = (site.client, site.namespace);
-        let secrets: Api<Secret> = api(client, namespace);
+        let secrets: Api<Secret> = site.api();
         let key_name = names::key_secret(&name);
-        let (deployments, services, budgets) = (api(client, namespace), api(client, namespace), api(client, namespace));
+        let (deployments, services, budgets) = (site.api(), site.api(), site.api());
         let (key, deployment, service, budget) = tokio::try_join!(
             objects::read(&secrets, &key_name),
             objects::read(&deployments, &name),
@@ -165,15 +175,16 @@ impl Survey {
         if rolling == Some(none) { Rollout::InPlace } else { Rollout::Surge }
     }
 
-    /// Something that has one of the names and is not ours.
-    pub fn foreign(&self, desired: &Desired) -> Option<ProviderError> {
-        fn check<K: Object>(live: Option<&K>, wanted: &K) -> Option<ProviderError> {
-            live.filter(|live| !objects::is_ours(*live, wanted)).map(objects::foreign)
+    /// Something that has one of the names and does not carry `mark`.
+    pub fn foreign(&self, mark: Mark<'_>) -> Option<ProviderError> {
+        fn check<K: Object>(live: Option<&K>, mark: Mark<'_>) -> Option<ProviderError> {
+            live.filter(|live| !mark.is_on(*live)).map(|live| mark.missing_on(live))
         }
-        check(self.key.as_ref(), &desired.key)
-            .or_else(|| check(self.deployment.as_ref(), &desired.deployment))
-            .or_else(|| check(self.service.as_ref(), &desired.service))
-            .or_else(|| check(self.budget.as_ref(), &desired.budget))
+        check(self.key.as_ref(), mark)
+            .or_else(|| check(self.deployment.as_ref(), mark))
+            .or_else(|| check(self.service.as_ref(), mark))
+            .or_else(|| check(self.budget.as_ref(), mark))
+            .or_else(|| self.copies.values().find_map(|copy| check(copy.as_ref(), mark)))
     }
 
     /// Whether everything stands as it should.
@@ -200,21 +211,24 @@ impl Survey {
     /// # Errors
     /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
     pub async fn put_right(mut self, site: &Site<'_>, wanted: &Wanted, watched: &Watched) -> Result<(), ProviderError> {
-        let secrets: Api<Secret> = api(site.client, site.namespace);
+        let secrets: Api<Secret> = site.api();
+        let name = wanted.endpoint.name_any();
+        let mark = site.mark(&name);
         let dropped = self.dropped_copies(wanted);
         let desired = self.desired(site, wanted, watched)?;
-        self.key = Some(objects::put_right(&secrets, self.key.take(), &desired.key).await?);
+        let key = objects::put_right(&secrets, self.key.take(), &desired.key, mark).await?;
+        let owner = key.uid();
+        self.key = Some(key);
         // Only now is the owner's UID known.
         let desired = self.desired(site, wanted, watched)?;
         for (name, copy) in &desired.copies {
-            objects::put_right(&secrets, self.copies.remove(name).flatten(), copy).await?;
+            objects::put_right(&secrets, self.copies.remove(name).flatten(), copy, mark).await?;
         }
-        objects::put_right(&api(site.client, site.namespace), self.deployment, &desired.deployment).await?;
-        objects::put_right(&api(site.client, site.namespace), self.service, &desired.service).await?;
-        objects::put_right(&api(site.client, site.namespace), self.budget, &desired.budget).await?;
+        objects::put_right(&site.api(), self.deployment, &desired.deployment, mark).await?;
+        objects::put_right(&site.api(), self.service, &desired.service, mark).await?;
+        objects::put_right(&site.api(), self.budget, &desired.budget, mark).await?;
         for name in dropped {
-            remove_one(&secrets, &name, &wanted.endpoint.name_any(), site.install_id, PropagationPolicy::Background)
-                .await?;
+            removal::remove_copy(&secrets, &name, mark, owner.as_deref()).await?;
         }
         Ok(())
     }
@@ -230,106 +244,8 @@ impl Survey {
 
 /// The copies that the key's Secret names. A member chooses no names: only such as copies have are taken, and no more
 /// than an endpoint can have.
-fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
+pub fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
     let listed = key.annotations().get(ANNOTATION_COPIES).map(String::as_str).unwrap_or_default();
     let copies = listed.split(',').filter(|name| render::is_copied_name(endpoint, name));
     copies.take(MAX_COPIES).map(ToOwned::to_owned).collect()
-}
-
-/// Removes everything of an endpoint; called until nothing is left.
-///
-/// # Errors
-/// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
-pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
-    let name = endpoint.name_any();
-    let deployments: Api<Deployment> = api(site.client, site.namespace);
-    // Foreground: the Deployment stays until its pods are gone, so its absence means theirs.
-    if remove_one(&deployments, &name, &name, site.install_id, PropagationPolicy::Foreground).await? {
-        return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are ending") });
-    }
-    Ok(removal(&remove_rest(site, &name).await?))
-}
-
-/// Removes everything of something that was found without a record, if it is still that; called until nothing is left.
-///
-/// The Deployment goes last: while it stands, a removal that was cut off is found again.
-///
-/// # Errors
-/// `Conflict` where the name belongs to another Deployment now, else any [`ProviderError`].
-pub async fn remove_found(site: &Site<'_>, found: &planner::Found) -> Result<Removal, ProviderError> {
-    let deployments: Api<Deployment> = api(site.client, site.namespace);
-    let live = objects::read(&deployments, &found.name).await?;
-    if let Some(live) = &live
-        && !is_what_was_found(live, site, found)
-    {
-        let message =
-            format!("Deployment {} on the member is not the one that was found; it is not touched", found.name);
-        return Err(ProviderError::new(ErrorClass::Conflict, message));
-    }
-    let mut left = remove_rest(site, &found.name).await?;
-    if let Some(live) = live {
-        if live.metadata.deletion_timestamp.is_none() {
-            objects::delete(&deployments, &live, PropagationPolicy::Foreground).await?;
-        }
-        left.push(format!("Deployment {} and its pods", found.name));
-    }
-    Ok(removal(&left))
-}
-
-/// Whether a Deployment is the very one that was found, and still carries our tags.
-fn is_what_was_found(live: &Deployment, site: &Site<'_>, found: &planner::Found) -> bool {
-    let ours = live.labels().get(names::LABEL_INSTALL_ID).map(String::as_str) == Some(site.install_id);
-    let tagged = live.metadata.deletion_timestamp.is_some()
-        || found::found(live).is_some_and(|now| now.deployment == found.deployment && now.target == found.target);
-    ours && tagged && live.uid().as_deref() == Some(found.id.as_str())
-}
-
-fn removal(left: &[String]) -> Removal {
-    if left.is_empty() {
-        Removal::Gone
-    } else {
-        Removal::InProgress { message: format!("{} are ending", left.join(", ")) }
-    }
-}
-
-/// Removes what belongs to an endpoint beside its Deployment; says what is still there.
-async fn remove_rest(site: &Site<'_>, name: &str) -> Result<Vec<String>, ProviderError> {
-    let secrets: Api<Secret> = api(site.client, site.namespace);
-    let services: Api<Service> = api(site.client, site.namespace);
-    let budgets: Api<PodDisruptionBudget> = api(site.client, site.namespace);
-    let mut left = Vec::new();
-    if remove_one(&services, name, name, site.install_id, PropagationPolicy::Background).await? {
-        left.push(format!("Service {name}"));
-    }
-    if remove_one(&budgets, name, name, site.install_id, PropagationPolicy::Background).await? {
-        left.push(format!("PodDisruptionBudget {name}"));
-    }
-    let key = names::key_secret(name);
-    let copies = objects::read(&secrets, &key).await?.map(|secret| listed_copies(&secret, name)).unwrap_or_default();
-    for secret in copies.iter().chain([&key]) {
-        if remove_one(&secrets, secret, name, site.install_id, PropagationPolicy::Background).await? {
-            left.push(format!("Secret {secret}"));
-        }
-    }
-    Ok(left)
-}
-
-/// Deletes one object if it is ours; says whether something was there.
-async fn remove_one<K: Object>(
-    api: &Api<K>,
-    name: &str,
-    endpoint: &str,
-    install_id: &str,
-    propagation: PropagationPolicy,
-) -> Result<bool, ProviderError> {
-    let Some(live) = objects::read(api, name).await? else { return Ok(false) };
-    let label = |label: &str| live.labels().get(label).map(String::as_str);
-    if label(names::LABEL_ENDPOINT) != Some(endpoint) || label(names::LABEL_INSTALL_ID) != Some(install_id) {
-        // Somebody else's thing under our name: it is not ours to remove, and nothing of ours is left under it.
-        return Ok(false);
-    }
-    if live.meta().deletion_timestamp.is_none() {
-        objects::delete(api, &live, propagation).await?;
-    }
-    Ok(true)
 }

@@ -90,7 +90,23 @@ impl Simulated {
         let Some(view) = self.read(&endpoint.name_any()).await? else { return Ok(Survey::Absent(form)) };
         // The offer is not part of the name: what was found under another offer is ours all the same.
         let ours = Tags { offer: view.tags.offer.clone(), ..self.tags(endpoint) };
-        if view.tags == ours { Ok(Survey::Ours(Box::new(view), form)) } else { Ok(Survey::Foreign(foreign(&view))) }
+        Ok(if view.tags == ours { Survey::Ours(Box::new(view), form) } else { Survey::Foreign(self.foreign(&view)) })
+    }
+
+    /// Whether the endpoint was made by this installation for a deployment in `namespace`.
+    fn is_tagged(&self, view: &EndpointView, namespace: &str) -> bool {
+        view.tags.install_id == self.install_id && view.tags.namespace == namespace
+    }
+
+    /// The error for something that has an endpoint's name and is not tagged as that endpoint.
+    fn foreign(&self, view: &EndpointView) -> ProviderError {
+        let Tags { install_id, namespace, deployment, .. } = &view.tags;
+        let message = format!(
+            "endpoint {} at the cloud belongs to {namespace}/{deployment} of installation {install_id:?}; this operator \
+             is {:?}. It is not touched: rename or delete it there",
+            view.name, self.install_id
+        );
+        ProviderError::new(ErrorClass::Conflict, message)
     }
 
     /// Deletes exactly this endpoint, and says whether it is gone.
@@ -121,6 +137,7 @@ impl Simulated {
                 cluster_uid: self.facts.identity(),
                 namespace: self.place.clone(),
                 uid: view.uid.clone(),
+                owner_uid: None,
             },
             template_hash: form.template_hash.clone(),
             template_digest: digest(&form.template_hash),
@@ -207,13 +224,14 @@ impl Provider for Simulated {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         let name = endpoint.name_any();
-        // Somebody else's thing under our name is none of ours.
-        let ours = |view: &EndpointView| {
-            view.tags.install_id == self.install_id && view.tags.namespace == endpoint.namespace().unwrap_or_default()
-        };
-        let removal = match self.read(&name).await?.filter(ours) {
-            Some(view) => self.delete(&view).await?,
-            None => Removal::Gone,
+        let made = endpoint.status.as_ref().and_then(|status| status.external_id.as_ref()).map(|id| &id.uid);
+        let removal = match self.read(&name).await? {
+            Some(view) if self.is_tagged(&view, &endpoint.namespace().unwrap_or_default()) => {
+                self.delete(&view).await?
+            }
+            // What was made is still there, or nobody can say that this is not it.
+            Some(view) if made.is_none_or(|uid| *uid == view.uid) => return Err(self.foreign(&view)),
+            Some(_) | None => Removal::Gone,
         };
         self.facts.removed(&name);
         Ok(removal)
@@ -222,11 +240,10 @@ impl Provider for Simulated {
     async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
         let name = &found.name;
         let Some(view) = self.read(name).await? else { return Ok(Removal::Gone) };
-        let tags = &view.tags;
-        let ours = tags.install_id == self.install_id
-            && tags.namespace == found.deployment.namespace
-            && tags.deployment == found.deployment.name;
-        if !ours || view.uid != found.id {
+        if !self.is_tagged(&view, &found.deployment.namespace) {
+            return Err(self.foreign(&view));
+        }
+        if view.tags.deployment != found.deployment.name || view.uid != found.id {
             let message = format!("endpoint {name} at the cloud is not the one that was found; it is not touched");
             return Err(ProviderError::new(ErrorClass::Conflict, message));
         }
@@ -234,6 +251,11 @@ impl Provider for Simulated {
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
+        match self.read(endpoint).await? {
+            Some(view) if view.tags.install_id != self.install_id => return Err(self.foreign(&view)),
+            Some(_) => {}
+            None => return Ok(None),
+        }
         let key: Option<KeyView> = self.client.find(&format!("{}/key", self.endpoint_path(endpoint)), endpoint).await?;
         let Some(key) = key else { return Ok(None) };
         if names::is_api_key(&key.api_key) {
@@ -263,12 +285,6 @@ fn in_sync(view: &EndpointView, form: &Form) -> bool {
         && view.key_digest == key_digest(&form.api_key)
 }
 
-fn foreign(view: &EndpointView) -> ProviderError {
-    let Tags { install_id, namespace, deployment, .. } = &view.tags;
-    let message = format!(
-        "endpoint {} at the cloud belongs to {namespace}/{deployment} of installation {install_id}; it is not touched: \
-         delete or rename it there",
-        view.name
-    );
-    ProviderError::new(ErrorClass::Conflict, message)
-}
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
