@@ -79,7 +79,7 @@ crash-sweep: tools ## Every interruption of creating, scaling, editing and delet
 schema-sweep: tools ## Every change of every field of a deployment, one after another (about ten minutes)
 	ROADSTEAD_SEQUENCES=all cargo test --test faults -- sequences
 
-test-orphans: tools ## The sweep for orphans, by the operator as a process on real API servers
+test-orphans: tools ## Orphans and other installations, by the operator as a process on real API servers
 	@echo "orphans: what is reported, what is deleted, and what never is (about three minutes)"
 	cargo test --test orphans
 

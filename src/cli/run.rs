@@ -17,6 +17,7 @@ use crate::api::v1alpha1::{ServingTarget, names, syntax};
 use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
 use crate::controller;
 use crate::controller::context::{Context, Settings};
+use crate::controller::installation::{self, Conflict};
 use crate::controller::orphans::judge::Policy;
 use crate::controller::watches::Watched;
 use crate::kube_ext::client::{WriteGate, call, client};
@@ -29,6 +30,13 @@ use crate::telemetry::server::{self, Readiness};
 
 /// How long a hub that does not answer is left alone.
 const HUB_RETRY: Duration = Duration::from_secs(2);
+/// How often the hub is asked whether the endpoints of another installation are gone.
+const INSTALLATION_RETRY: Duration = Duration::from_secs(15);
+
+/// What the process waits for before it is ready.
+const HUB: &str = "hub";
+const INSTALLATION: &str = "installation id";
+const ELECTION: &str = "leader election";
 
 /// Options of `roadstead run`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]
@@ -83,6 +91,10 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    fn watched(&self) -> Watched {
+        Watched::new(self.watch_namespaces.iter().cloned())
+    }
+
     fn orphans(&self) -> Policy {
         Policy {
             delete: self.delete_orphans,
@@ -135,7 +147,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let config =
         Config::infer().await.context("no way to reach the hub: neither a pod's service account nor a kubeconfig")?;
     let metrics = Arc::new(Metrics::new());
-    let readiness = Readiness::new(&["hub", "leader election"]);
+    let readiness = Readiness::new(&[HUB, INSTALLATION, ELECTION]);
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listener = tokio::net::TcpListener::bind(args.listen)
@@ -150,7 +162,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// Waits for the hub, then for the lease.
+/// Waits for the hub, then until no other installation has endpoints there, then for the lease.
 async fn work(
     args: &RunArgs,
     config: Config,
@@ -163,7 +175,12 @@ async fn work(
         hub_uid = greet(&probe) => hub_uid?,
         () = stop.cancelled() => return Ok(()),
     };
-    readiness.ready("hub");
+    readiness.ready(HUB);
+    tokio::select! {
+        () = belong(args, &probe, readiness) => {}
+        () = stop.cancelled() => return Ok(()),
+    }
+    readiness.ready(INSTALLATION);
     lead(args, config, hub_uid, metrics, readiness, stop).await
 }
 
@@ -180,14 +197,14 @@ async fn lead(
         let lease_client = client(config.clone(), Arc::new(|| true))?;
         let lease = LeaseConfig::new(&args.namespace, "roadstead", &args.identity);
         // A standby is ready: it answers, and takes over when it must.
-        readiness.ready("leader election");
+        readiness.ready(ELECTION);
         tracing::info!(identity = args.identity, "ready to lead; waiting for the lease");
         tokio::select! {
             leadership = Elector::new(lease_client, lease).acquire() => leadership,
             () = stop.cancelled() => return Ok(()),
         }
     } else {
-        readiness.ready("leader election");
+        readiness.ready(ELECTION);
         Leadership::unchallenged()
     };
     metrics.leader("roadstead", true);
@@ -196,6 +213,16 @@ async fn lead(
     let token = leadership.token();
     let gate: WriteGate = Arc::new(move || token.is_valid());
     let client = client(config, Arc::clone(&gate))?;
+    // While this process waited for the lease, another installation may have led.
+    let conflict = tokio::select! {
+        conflict = other_installation(args, &client) => conflict,
+        () = stop.cancelled() => None,
+    };
+    if let Some(conflict) = conflict {
+        metrics.leader("roadstead", false);
+        leadership.release().await;
+        anyhow::bail!("{conflict}");
+    }
     let events = Events::new(client.clone(), args.identity.clone());
     let settings = Settings {
         install_id: args.install_id.clone(),
@@ -204,7 +231,7 @@ async fn lead(
         takeover: args.takeover.clone(),
         allowed_kubeconfig: AllowedKubeconfig::new(args.allow_kubeconfig.iter().copied()),
         simulated_cloud: args.simulated_cloud.clone(),
-        watched: Watched::new(args.watch_namespaces.iter().cloned()),
+        watched: args.watched(),
         orphans: args.orphans(),
     };
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
@@ -235,6 +262,26 @@ async fn greet(client: &Client) -> anyhow::Result<String> {
                 return Err(error).context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`");
             }
             Err(error) => tracing::warn!(%error, "the hub does not answer as it should; trying again"),
+        }
+        tokio::time::sleep(HUB_RETRY).await;
+    }
+}
+
+/// Waits until no endpoint of another installation is on the hub.
+async fn belong(args: &RunArgs, client: &Client, readiness: &Readiness) {
+    while let Some(conflict) = other_installation(args, client).await {
+        tracing::error!(install_id = args.install_id, "{conflict}");
+        readiness.refused(INSTALLATION, conflict.to_string());
+        tokio::time::sleep(INSTALLATION_RETRY).await;
+    }
+}
+
+/// An endpoint of another installation on the hub, once the hub has answered.
+async fn other_installation(args: &RunArgs, client: &Client) -> Option<Conflict> {
+    loop {
+        match installation::conflict(client, &args.install_id, &args.watched()).await {
+            Ok(conflict) => return conflict,
+            Err(error) => tracing::warn!(%error, "the hub does not list its endpoints; trying again"),
         }
         tokio::time::sleep(HUB_RETRY).await;
     }

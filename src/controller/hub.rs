@@ -13,7 +13,7 @@ use super::PAGE;
 use super::error::ActError;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
 use crate::kube_ext::cache::Part;
-use crate::kube_ext::client::call;
+use crate::kube_ext::client::{CallError, call};
 use crate::kube_ext::patch::merge_patch;
 
 /// A kind that can be written through `api`.
@@ -98,11 +98,38 @@ pub async fn set_finalizer<K: Object>(
     }
 }
 
-/// Whether the hub itself, which may know more than a cache, lists an endpoint that fits among those of `parts` that
-/// `params` select.
+/// An endpoint that fits among those of `part` that `params` select, by the hub itself, which may know more than a cache.
 ///
 /// No resource version is asked for, so that the answer holds everything that was written before the question; and no
 /// object is too odd to be asked about.
+///
+/// # Errors
+/// [`CallError`] of any page.
+pub async fn find_endpoint(
+    client: &Client,
+    part: &Part,
+    params: &ListParams,
+    fits: impl Fn(&DynamicObject) -> bool,
+) -> Result<Option<DynamicObject>, CallError> {
+    let kind = ApiResource::erase::<InferenceEndpoint>(&());
+    let api: Api<DynamicObject> = match part {
+        Part::Namespace(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+        Part::Everything | Part::Named(_) => Api::all_with(client.clone(), &kind),
+    };
+    let mut params = params.clone().limit(PAGE);
+    loop {
+        let page = call("list inferenceendpoints", api.list(&params)).await?;
+        if let Some(found) = page.items.into_iter().find(&fits) {
+            return Ok(Some(found));
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params.continue_token = Some(token),
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Whether there is an endpoint that fits in any of `parts`; see [`find_endpoint`].
 ///
 /// # Errors
 /// [`ActError`] of any page.
@@ -112,22 +139,9 @@ pub async fn has_endpoint(
     params: &ListParams,
     fits: impl Fn(&DynamicObject) -> bool,
 ) -> Result<bool, ActError> {
-    let kind = ApiResource::erase::<InferenceEndpoint>(&());
     for part in parts {
-        let api: Api<DynamicObject> = match part {
-            Part::Namespace(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
-            Part::Everything | Part::Named(_) => Api::all_with(client.clone(), &kind),
-        };
-        let mut params = params.clone().limit(PAGE);
-        loop {
-            let page = call("list inferenceendpoints", api.list(&params)).await?;
-            if page.items.iter().any(&fits) {
-                return Ok(true);
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params.continue_token = Some(token),
-                None => break,
-            }
+        if find_endpoint(client, part, params, &fits).await?.is_some() {
+            return Ok(true);
         }
     }
     Ok(false)

@@ -12,6 +12,7 @@ pub mod error;
 pub mod fleet;
 pub mod hub;
 pub mod inference_endpoint;
+pub mod installation;
 pub mod model_deployment;
 pub mod orphans;
 pub mod pace;

@@ -1,6 +1,6 @@
 //! One HTTP listener: `/livez`, `/readyz` and `/metrics`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
@@ -15,14 +15,14 @@ use super::metrics::Metrics;
 /// What is still missing until the process is ready.
 #[derive(Clone)]
 pub struct Readiness {
-    missing: Arc<Mutex<BTreeSet<&'static str>>>,
+    missing: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
 }
 
 impl Readiness {
     /// Ready once each of `parts` has been said to be.
     #[must_use]
     pub fn new(parts: &[&'static str]) -> Self {
-        Self { missing: Arc::new(Mutex::new(parts.iter().copied().collect())) }
+        Self { missing: Arc::new(Mutex::new(parts.iter().map(|part| (*part, None)).collect())) }
     }
 
     /// Says that `part` is ready.
@@ -30,8 +30,18 @@ impl Readiness {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
     }
 
-    fn missing(&self) -> Vec<&'static str> {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    /// Says why `part` is not ready.
+    pub fn refused(&self, part: &'static str, why: String) {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(part, Some(why));
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = |(part, why): (&&'static str, &Option<String>)| match why {
+            Some(why) => format!("{part} ({why})"),
+            None => (*part).to_owned(),
+        };
+        missing.iter().map(words).collect()
     }
 }
 
@@ -90,11 +100,15 @@ mod tests {
     async fn readiness_names_what_is_missing() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let readiness = Readiness::new(&["hub"]);
+        let readiness = Readiness::new(&["hub", "installation id"]);
         let server = tokio::spawn(serve(listener, Arc::new(Metrics::new()), readiness.clone(), std::future::pending()));
         let answer = ask(address, "/readyz").await;
-        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("not ready: hub"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("not ready: hub, installation id"), "{answer}");
         readiness.ready("hub");
+        readiness.refused("installation id", "it is another".to_owned());
+        let answer = ask(address, "/readyz").await;
+        assert!(answer.ends_with("not ready: installation id (it is another)"), "{answer}");
+        readiness.ready("installation id");
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(ask(address, "/livez").await.starts_with("HTTP/1.1 200"));
         assert!(ask(address, "/metrics").await.contains("# EOF"));

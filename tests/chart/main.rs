@@ -7,6 +7,7 @@
 
 mod drift;
 mod helm;
+mod installation;
 mod lint;
 mod network;
 mod operator;

@@ -1,4 +1,5 @@
-//! The sweep for orphans, by the operator as its own process, on real API servers: a hub and a member.
+//! Whose things are: the sweep for orphans, and what belongs to another installation, by the operator as its own process,
+//! on real API servers: a hub and a member.
 //!
 //! There are no kubelets and no controllers: what the operator asks for stands there, and nothing else happens. Needs the
 //! tools of the test ground; a missing one fails the tests.
@@ -6,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod driver;
+mod installation;
 mod operator;
 mod stage;
 mod sweep;

@@ -36,7 +36,10 @@ impl Operator {
             "--orphan-min-age-seconds=2",
             &listen,
         ];
-        let args: Vec<String> = usual.iter().chain(more).map(ToString::to_string).collect();
+        let option = |arg: &str| arg.split('=').next().map(ToOwned::to_owned);
+        let replaced = |arg: &&&str| more.iter().any(|other| option(other) == option(arg));
+        let usual = usual.iter().filter(|arg| !replaced(arg));
+        let args: Vec<String> = usual.chain(more).map(ToString::to_string).collect();
         let kubeconfig = kubeconfig.display().to_string();
         let process = Bound::start(Path::new(ROADSTEAD), &args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap();
         Self { _process: process, port, log }
@@ -54,8 +57,13 @@ impl Operator {
 
     /// Its metrics; empty before it listens.
     pub fn metrics(&self) -> String {
+        self.ask("/metrics")
+    }
+
+    /// What it answers on its own port; nothing before it listens.
+    pub fn ask(&self, path: &str) -> String {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return String::new() };
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer

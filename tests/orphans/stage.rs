@@ -56,6 +56,11 @@ fn get(server: &ApiServer, args: &[&str]) -> Value {
     serde_json::from_str(&text(server.kubectl().arg("get").args(args).args(["-o", "json"]))).unwrap()
 }
 
+fn set_label(server: &ApiServer, object: &[&str], label: &str, value: Option<&str>) {
+    let change = value.map_or_else(|| format!("{label}-"), |value| format!("{label}={value}"));
+    text(server.kubectl().arg("label").args(object).args(["--overwrite", &change]));
+}
+
 /// The objects of a list.
 fn items(server: &ApiServer, args: &[&str]) -> Vec<Value> {
     get(server, args)["items"].as_array().unwrap().clone()
@@ -377,6 +382,39 @@ impl Stage {
                 "data": {"hubUID": "another-hub"},
             }),
         );
+    }
+
+    /// All objects of a kind on the hub.
+    pub fn on_hub(&self, kind: &str) -> Vec<Value> {
+        items(&self.hub, &[kind, "-A"])
+    }
+
+    /// Asks for the deletion of a deployment.
+    pub fn delete(&self, name: &str) {
+        text(self.hub.kubectl().args(["delete", "mdep", name, "-n", "team", "--wait=false"]));
+    }
+
+    /// Waits until a deployment is gone, with what the member's garbage collector has to do done.
+    pub fn until_gone(&self, name: &str, operator: &Operator) {
+        let gone = || {
+            for object in items(&self.member, &["deploy", "-n", SITE]) {
+                if object["metadata"]["deletionTimestamp"].is_string() {
+                    self.finish("deploy", object["metadata"]["name"].as_str().unwrap());
+                }
+            }
+            self.on_hub("mdep").iter().all(|object| object["metadata"]["name"] != name)
+        };
+        until(&format!("{name} is gone"), gone, || operator.log());
+    }
+
+    /// Sets or takes away a label of an endpoint's record.
+    pub fn label_record(&self, name: &str, label: &str, value: Option<&str>) {
+        set_label(&self.hub, &["iep", name, "-n", "team"], label, value);
+    }
+
+    /// Sets or takes away a label of an object on the member.
+    pub fn label_on_member(&self, kind: &str, name: &str, label: &str, value: Option<&str>) {
+        set_label(&self.member, &[kind, name, "-n", SITE], label, value);
     }
 
     /// The target.

@@ -47,6 +47,31 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- required "installId is required: choose an id for this installation, for example --set installId=prod, and keep it with your backups; a rebuilt hub finds its endpoints again by it (1 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen)" .Values.installId -}}
 {{- end }}
 
+{{/*
+Refuses another installId than that of the endpoints on the hub, as the operator does. Only Helm itself can look there:
+`helm template`, and what renders by it, cannot. Records of older releases do not name their installation, so that of the
+release's own Deployment counts for them.
+*/}}
+{{- define "roadstead.refuseOtherInstallation" -}}
+{{- if .Capabilities.APIVersions.Has "roadstead.dev/v1alpha1/InferenceEndpoint" -}}
+{{- $id := include "roadstead.installId" . -}}
+{{- $former := $id -}}
+{{- range (dig "spec" "template" "spec" "containers" list (lookup "apps/v1" "Deployment" .Release.Namespace (include "roadstead.name" .))) -}}
+{{- range .env -}}
+{{- if eq .name "ROADSTEAD_INSTALL_ID" -}}{{- $former = .value -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $namespace := .Values.watchNamespaces | default (list "") -}}
+{{- range (lookup "roadstead.dev/v1alpha1" "InferenceEndpoint" $namespace "").items -}}
+{{- $theirs := dig "metadata" "labels" "roadstead.dev/install-id" $former . -}}
+{{- if ne $theirs $id -}}
+{{- fail (printf "installId %q: InferenceEndpoint %s/%s belongs to installation %q; set installId back to %q. To change the id on purpose, delete all ModelDeployments under %q first and wait until they are gone" $id .metadata.namespace .metadata.name $theirs $theirs $theirs) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* What the operator may do where tenants are: in the whole cluster, or in each namespace that it watches. */}}
 {{- define "roadstead.tenantRules" -}}
 - apiGroups: [roadstead.dev]

@@ -75,7 +75,7 @@ pub fn new(
         reason: reason.to_owned(),
         deadline: None,
     };
-    Ok(record(planned, name, spec))
+    Ok(record(planned, &context.settings.install_id, name, spec))
 }
 
 /// The record of an endpoint that was found running.
@@ -185,12 +185,16 @@ pub fn exhausted(former: &[ExhaustedStatus], refusal: &Exhaust, now: Timestamp) 
     all
 }
 
-fn record(planned: &Planned, name: String, spec: InferenceEndpointSpec) -> InferenceEndpoint {
+fn record(planned: &Planned, install_id: &str, name: String, spec: InferenceEndpointSpec) -> InferenceEndpoint {
     let mut endpoint = InferenceEndpoint::new(&name, spec);
+    let labels = [
+        (names::LABEL_DEPLOYMENT.to_owned(), planned.request.id.name.clone()),
+        (names::LABEL_INSTALL_ID.to_owned(), install_id.to_owned()),
+    ];
     endpoint.metadata = ObjectMeta {
         name: Some(name),
         namespace: Some(planned.request.id.namespace.clone()),
-        labels: Some([(names::LABEL_DEPLOYMENT.to_owned(), planned.request.id.name.clone())].into()),
+        labels: Some(labels.into()),
         finalizers: Some(vec![names::FINALIZER_ENDPOINT.to_owned()]),
         owner_references: planned.object.controller_owner_ref(&()).map(|owner| vec![owner]),
         ..ObjectMeta::default()
