@@ -40,16 +40,14 @@ async fn answer(State(objects): State<Objects>, uri: http::Uri, method: http::Me
     drop(objects);
     let mut parts = uri.path().rsplit('/');
     let (name, kind) = (parts.next().unwrap(), parts.next().unwrap());
-    match found {
-        Some(object) => axum::Json(object).into_response(),
-        None => {
-            let status = json!({
-                "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound",
-                "message": "not found", "details": {"kind": kind, "name": name},
-            });
-            (StatusCode::NOT_FOUND, axum::Json(status)).into_response()
-        }
+    if let Some(object) = found {
+        return axum::Json(object).into_response();
     }
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound",
+        "message": "not found", "details": {"kind": kind, "name": name},
+    });
+    (StatusCode::NOT_FOUND, axum::Json(status)).into_response()
 }
 
 /// A member with everything of the endpoint, and a driver for it.
