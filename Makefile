@@ -22,7 +22,7 @@ tools: build ## Build Kubernetes, etcd, helm and linters from Go modules, once, 
 demo: tools ## Start a hub and three members on this machine, place a model in the EU, ask it something (needs root)
 	$(GROUND) demo
 
-demo-down: build ## End the demo's clusters; leaves nothing
+demo-down: build ## End the demo's clusters, and print what on this machine differs from before
 	$(GROUND) down
 
 test: tools canary ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)

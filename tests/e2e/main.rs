@@ -89,7 +89,11 @@ fn main() -> ExitCode {
         }
     };
     let conclusion = libtest_mimic::run(&arguments, trials(Some(&stage)));
-    stage.lower();
+    let left = stage.lower();
+    if !left.is_empty() {
+        eprintln!("error: this machine is not as it was before the clusters were started:\n{}", left.join("\n"));
+        return ExitCode::FAILURE;
+    }
     conclusion.exit_code()
 }
 

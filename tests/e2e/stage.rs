@@ -29,10 +29,12 @@ impl Stage {
     /// Starts the clusters and installs the operator.
     pub fn set() -> anyhow::Result<Self> {
         let stage = Self { ground: Ground::prepare()? };
+        // What is reported at the end is then of this run, not of a former one.
+        drop(stage.ground.down());
         match stage.raise() {
             Ok(()) => Ok(stage),
             Err(error) => {
-                stage.lower();
+                drop(stage.lower());
                 Err(error)
             }
         }
@@ -46,11 +48,9 @@ impl Stage {
         self.ground.connect_members()
     }
 
-    /// Ends the clusters and leaves nothing, unless `ROADSTEAD_KEEP` asks for them to stay.
-    pub fn lower(&self) {
-        if std::env::var_os("ROADSTEAD_KEEP").is_none() {
-            self.ground.down();
-        }
+    /// Ends the clusters, unless `ROADSTEAD_KEEP` asks for them to stay, and returns what they left.
+    pub fn lower(&self) -> Vec<String> {
+        if std::env::var_os("ROADSTEAD_KEEP").is_some() { Vec::new() } else { self.ground.down() }
     }
 
     /// An empty hub with the three targets: each scene begins like this.

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::audit::{self, Mark, Write};
 use crate::command::{feed, finish, run};
-use crate::network::{NODES, Network, sweep_pod_namespaces};
+use crate::machine::RUN;
+use crate::network::{NODES, Network};
 use crate::node::{Node, Places};
 use crate::objects;
 use crate::process::Process;
@@ -45,7 +46,7 @@ impl Cluster {
             network: Network::new(name, index),
             tools: tools.clone(),
             dir: root.join(name),
-            run: PathBuf::from("/run/roadstead-ground").join(name),
+            run: PathBuf::from(RUN).join(name),
         }
     }
 
@@ -121,6 +122,8 @@ impl Cluster {
                 "--leader-elect=false",
                 "--controllers=*,-node-ipam-controller",
                 "--node-monitor-grace-period=20s",
+                "--flex-volume-plugin-dir",
+                &self.file("volume-plugins"),
             ],
         )?;
         self.start("scheduler", "kube-scheduler", &["--kubeconfig", &self.file("kubeconfig"), "--leader-elect=false"])
@@ -183,6 +186,8 @@ impl Cluster {
                 "--proxy-mode=nftables",
                 &format!("--nodeport-addresses={}", self.network.nodes()),
                 &format!("--cluster-cidr={}", self.network.pods()),
+                // The size of the table of connections is the machine's.
+                "--conntrack-max-per-core=0",
             ],
         )
     }
@@ -285,7 +290,7 @@ impl Cluster {
     #[must_use]
     pub fn command(&self, tool: &str) -> Command {
         let mut command = Command::new(self.tools.path(tool));
-        command.env("KUBECONFIG", self.kubeconfig());
+        command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.dir.join("kubectl-cache"));
         command
     }
 
@@ -327,34 +332,9 @@ impl Cluster {
         for part in PARTS {
             self.end(part);
         }
-        self.unmount();
         self.network.down();
-        sweep_pod_namespaces();
-        self.remove_log_links();
         let _ = fs::remove_dir_all(&self.run);
         let _ = fs::remove_dir_all(&self.dir);
-    }
-
-    /// The kubelet links every container's log from a folder that cannot be set.
-    fn remove_log_links(&self) {
-        let links = Path::new("/var/log/containers");
-        for link in fs::read_dir(links).into_iter().flatten().flatten() {
-            if fs::read_link(link.path()).is_ok_and(|log| log.starts_with(&self.dir)) {
-                let _ = fs::remove_file(link.path());
-            }
-        }
-        // Others' links stay, and with them the folder.
-        let _ = fs::remove_dir(links);
-    }
-
-    fn unmount(&self) {
-        let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let ours = |path: &&str| Path::new(path).starts_with(&self.run) || Path::new(path).starts_with(&self.dir);
-        let mut paths: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(ours).collect();
-        paths.sort_unstable();
-        for path in paths.iter().rev() {
-            let _ = run("umount", &["-l", path]);
-        }
     }
 
     fn end(&self, part: &str) {

@@ -17,6 +17,7 @@ pub struct Container {
     pub address: String,
     id: String,
     socket: String,
+    pipes: String,
 }
 
 impl Container {
@@ -38,6 +39,7 @@ impl Container {
                     address: address.to_owned(),
                     id: id.to_owned(),
                     socket: cluster.node().containerd(),
+                    pipes: cluster.node().pipes(),
                 });
             }
         }
@@ -73,7 +75,7 @@ impl Container {
     /// # Errors
     /// When it cannot be run, or fails.
     pub fn execute(&self, command: &[&str]) -> anyhow::Result<String> {
-        let mut args = vec!["tasks", "exec", "--exec-id", "ground", &self.id];
+        let mut args = vec!["tasks", "exec", "--fifo-dir", &self.pipes, "--exec-id", "ground", &self.id];
         args.extend(command);
         self.ctr(&args)
     }

@@ -40,7 +40,7 @@ pub fn run() -> anyhow::Result<()> {
         "  target/*/debug/ground kubectl hub get mdep,iep -A -o wide\n  \
          target/*/debug/ground kubectl hub -n demo edit mdep tiny        # allow another jurisdiction, scale, change the image\n  \
          target/*/debug/ground kubectl hub -n {SYSTEM} logs -l app.kubernetes.io/name=roadstead --prefix\n  \
-         make demo-down                                                 # leaves nothing"
+         make demo-down                                                 # ends the clusters"
     );
     Ok(())
 }

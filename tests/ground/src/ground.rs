@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::cluster::Cluster;
 use crate::command::finish;
 use crate::images::Image;
+use crate::machine::{self, RUN};
+use crate::network;
 use crate::packages;
+use crate::picture::Picture;
 use crate::tools::{Lock, Tools};
 use crate::wait::wait;
 
@@ -33,18 +36,25 @@ pub struct Ground {
     pub members: Vec<Cluster>,
     tools: Tools,
     // Held by the one run that may start and end clusters; absent where one only looks.
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
 }
 
 impl Ground {
-    /// Finds the tools and takes the lock; starts nothing.
+    /// Sees to it that the packages are there, finds the tools and takes the lock; starts nothing.
     ///
     /// # Errors
     /// When a prerequisite is missing and cannot be installed or built.
     pub fn prepare() -> anyhow::Result<Self> {
         packages::ensure()?;
-        fs::create_dir_all("/run/roadstead-ground")?;
-        let lock = Lock::take(Path::new("/run/roadstead-ground/lock"))?;
+        Self::take()
+    }
+
+    /// Finds the tools and takes the lock, to end what runs: for that nothing has to be installed.
+    ///
+    /// # Errors
+    /// When the tools cannot be found or built, or another run does not let go of the clusters.
+    pub fn take() -> anyhow::Result<Self> {
+        let lock = Lock::take(&Path::new(RUN).join("lock"))?;
         Self::new(Some(lock))
     }
 
@@ -61,7 +71,7 @@ impl Ground {
         let root = root();
         let hub = Cluster::new("hub", 0, &tools, &root);
         let members = (1..).zip(MEMBERS).map(|(index, name)| Cluster::new(name, index, &tools, &root)).collect();
-        Ok(Self { hub, members, tools, _lock: lock })
+        Ok(Self { hub, members, tools, lock })
     }
 
     /// Starts the hub and the members anew.
@@ -69,6 +79,9 @@ impl Ground {
     /// # Errors
     /// When one of them does not come up.
     pub fn up(&self) -> anyhow::Result<()> {
+        remember()?;
+        machine::prepare()?;
+        network::guard()?;
         let images = self.images()?;
         at_once(self.all(), |cluster| cluster.up(&images))?;
         for member in &self.members {
@@ -85,14 +98,21 @@ impl Ground {
         self.hub.up(&self.images()?)
     }
 
-    /// Ends all clusters and removes what they left.
-    pub fn down(&self) {
+    /// Ends all clusters, removes what they left, and returns what on this machine is not as it was before they were
+    /// started, whoever changed it.
+    #[must_use]
+    pub fn down(&self) -> Vec<String> {
         std::thread::scope(|scope| {
             for cluster in self.all() {
                 scope.spawn(|| cluster.down());
             }
         });
+        network::unguard();
+        machine::restore();
         let _ = fs::remove_dir_all(root());
+        let before = fs::read(before_path()).ok().and_then(|text| serde_json::from_slice::<Picture>(&text).ok());
+        let _ = fs::remove_file(before_path());
+        before.map(|before| before.differences(&Picture::take())).unwrap_or_default()
     }
 
     /// The hub and the members.
@@ -277,6 +297,33 @@ impl Ground {
     pub fn wait<T>(&self, what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
         wait(what, limit, check)
     }
+}
+
+impl Drop for Ground {
+    /// The folder of the clusters goes with the last of them.
+    fn drop(&mut self) {
+        let Some(lock) = &self.lock else { return };
+        let entries = fs::read_dir(RUN).into_iter().flatten().flatten();
+        if entries.into_iter().all(|entry| entry.file_name() == "lock") {
+            lock.remove();
+            let _ = fs::remove_dir(RUN);
+        }
+    }
+}
+
+fn before_path() -> PathBuf {
+    Path::new(RUN).join("before")
+}
+
+/// Writes down what the machine is like, unless clusters have been started already.
+fn remember() -> anyhow::Result<()> {
+    if !before_path().exists() {
+        // Whole or not at all: half a picture would show everything else as new.
+        let part = before_path().with_extension("part");
+        fs::write(&part, serde_json::to_vec(&Picture::take())?)?;
+        fs::rename(part, before_path())?;
+    }
+    Ok(())
 }
 
 /// Does something to several clusters side by side.

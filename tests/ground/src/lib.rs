@@ -1,8 +1,8 @@
 //! Real Kubernetes clusters on one machine, for Roadstead's tests and its demo.
 //!
 //! `tools` builds Kubernetes once, `images` makes container images out of static binaries, `process`, `network` and `node` are
-//! what a `cluster` stands on, `container` and `audit` what is done to it and seen of it, `api_server` is the small form
-//! without nodes.
+//! what a `cluster` stands on, `machine` keeps the machine below them as it was and `picture` shows whether it is, `container` and
+//! `audit` are what is done to a cluster and seen of it, `api_server` is the small form without nodes.
 
 pub mod api_server;
 pub mod audit;
@@ -15,10 +15,12 @@ pub mod container;
 pub mod fake_node;
 pub mod ground;
 pub mod images;
+pub mod machine;
 pub mod network;
 pub mod node;
 pub mod objects;
 pub mod packages;
+pub mod picture;
 pub mod process;
 pub mod tools;
 pub mod wait;

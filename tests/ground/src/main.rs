@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use roadstead_ground::ground::{Ground, MEMBERS};
 use roadstead_ground::packages;
-use roadstead_ground::tools::Tools;
+use roadstead_ground::tools::{Tools, cache};
 
 #[derive(Debug, Parser)]
 #[command(name = "ground", about = "Real Kubernetes clusters on this machine, for Roadstead's tests and its demo")]
@@ -68,10 +68,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Packages => packages::ensure()?,
         Command::Up { members, quiet } => up(members, quiet)?,
         Command::Demo => demo::run()?,
-        Command::Down => {
-            Ground::prepare()?.down();
-            println!("nothing is left of the clusters");
-        }
+        Command::Down => down()?,
         Command::Status => status()?,
         Command::Kubectl { cluster, args } => return kubectl(&cluster, &args),
     }
@@ -87,7 +84,7 @@ fn up(members: usize, quiet: bool) -> anyhow::Result<()> {
     let start = Instant::now();
     let mut ground = Ground::prepare()?;
     // Members of a former run that are not wanted now must go as well.
-    ground.down();
+    drop(ground.down());
     ground.members.truncate(members);
     let names: Vec<_> = ground.all().map(|cluster| cluster.name.clone()).collect();
     if !quiet {
@@ -99,6 +96,24 @@ fn up(members: usize, quiet: bool) -> anyhow::Result<()> {
             println!("  {:<6} KUBECONFIG={}", cluster.name, cluster.kubeconfig().display());
         }
         println!("ready after {:.1} s; `ground down` ends them", start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+fn down() -> anyhow::Result<()> {
+    let differences = Ground::take()?.down();
+    if differences.is_empty() {
+        println!("nothing is left of the clusters");
+    } else {
+        println!("the clusters are gone; since they were started, they or others have changed on this machine:");
+        for difference in &differences {
+            println!("  {difference}");
+        }
+    }
+    println!("what was built stays in {}", cache()?.display());
+    let packages = packages::installed();
+    if !packages.is_empty() {
+        println!("packages that were installed for clusters stay: apt-get purge {}", packages.join(" "));
     }
     Ok(())
 }

@@ -6,11 +6,13 @@ use crate::command::run;
 
 /// How many nodes a cluster can have: one from its start, and another where a test adds it.
 pub const NODES: u8 = 2;
+/// The route of all addresses of clusters that no cluster has.
+const GUARD: &str = "blackhole 198.18.0.0/15 metric 4294967295";
 
 /// The addresses of one cluster, all out of the benchmark range 198.18.0.0/15, which is never a real host's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// The name of the namespace.
+    /// The name of the cluster.
     pub name: String,
     index: u8,
 }
@@ -59,11 +61,16 @@ impl Network {
     /// The path by which the namespace is entered.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        PathBuf::from("/run/netns").join(&self.name)
+        PathBuf::from("/run/netns").join(self.namespace())
+    }
+
+    /// Nobody else's: whatever runs in a namespace of this name is ended.
+    fn namespace(&self) -> String {
+        format!("roadstead-{}", self.name)
     }
 
     fn link(&self) -> String {
-        format!("v-{}", self.name)
+        format!("rs-{}", self.name)
     }
 
     /// Makes the namespace and its link to the host.
@@ -71,9 +78,7 @@ impl Network {
     /// # Errors
     /// When a step is refused, for example without root.
     pub fn up(&self) -> anyhow::Result<()> {
-        let (name, link, host, node) = (&self.name, self.link(), format!("{}.1", self.net(0)), self.node());
-        // Without this a packet for a member whose link is gone would leave by the default route.
-        ip("route replace blackhole 198.18.0.0/15 metric 4294967295")?;
+        let (name, link, host, node) = (self.namespace(), self.link(), format!("{}.1", self.net(0)), self.node());
         ip(&format!("netns add {name}"))?;
         ip(&format!("link add {link} type veth peer name eth0 netns {name}"))?;
         ip(&format!("addr add {host}/24 dev {link}"))?;
@@ -85,8 +90,9 @@ impl Network {
         ip(&format!("-n {name} link set eth0 up"))?;
         ip(&format!("-n {name} link set lo up"))?;
         ip(&format!("-n {name} route add default via {host}"))?;
-        // Pods of one cluster reach the others' addresses through the host.
-        run("sysctl", &["-qw", "net.ipv4.ip_forward=1"])?;
+        // Pods of one cluster reach the others' addresses through the host: of what comes in by this link alone, for the
+        // machine's own setting is not ours, and this one goes with the link.
+        run("sysctl", &["-qw", &format!("net.ipv4.conf.{link}.forwarding=1")])?;
         for range in [self.pods(), self.services()] {
             ip(&format!("route replace {range} via {node}"))?;
         }
@@ -124,24 +130,27 @@ impl Network {
 
     /// Removes the namespace with all that is left in it; fine if there is none.
     pub fn down(&self) {
-        for pid in ip(&format!("netns pids {}", self.name)).unwrap_or_default().split_whitespace() {
+        for pid in ip(&format!("netns pids {}", self.namespace())).unwrap_or_default().split_whitespace() {
             let _ = run("kill", &["-9", pid]);
         }
         let _ = ip(&format!("link del {}", self.link()));
-        let _ = ip(&format!("netns del {}", self.name));
+        let _ = ip(&format!("netns del {}", self.namespace()));
     }
+}
+
+/// Keeps what is sent to a cluster whose link is gone on this machine: it would leave by the default route.
+///
+/// # Errors
+/// When it is refused, for example without root.
+pub fn guard() -> anyhow::Result<()> {
+    ip(&format!("route replace {GUARD}")).map(drop)
+}
+
+/// Ends [`guard`]; fine if there is none.
+pub fn unguard() {
+    let _ = ip(&format!("route del {GUARD}"));
 }
 
 fn ip(words: &str) -> anyhow::Result<String> {
     run("ip", &words.split(' ').collect::<Vec<_>>())
-}
-
-/// Removes what the pods of a killed cluster left: their namespaces, once nobody is in them.
-pub fn sweep_pod_namespaces() {
-    let list = ip("netns").unwrap_or_default();
-    for name in list.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| name.starts_with("cni-")) {
-        if ip(&format!("netns pids {name}")).is_ok_and(|pids| pids.is_empty()) {
-            let _ = ip(&format!("netns del {name}"));
-        }
-    }
 }

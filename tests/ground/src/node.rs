@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use crate::command::run;
+use crate::machine::{self, FOLDERS, SETTINGS};
 use crate::network::Network;
 use crate::process::Process;
 use crate::wait::wait;
@@ -70,7 +73,7 @@ impl Node {
     /// When a part does not start or an image is refused.
     pub fn up(&self, images: &[PathBuf]) -> anyhow::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        fs::create_dir_all(&self.run)?;
+        fs::create_dir_all(self.run.join("pipes"))?;
         fs::write(self.dir.join("containerd.toml"), self.containerd_config())?;
         self.start_containerd()?;
         images.iter().try_for_each(|image| self.load(image))?;
@@ -98,6 +101,15 @@ impl Node {
         self.end("kubelet");
         self.end_containers();
         self.end("containerd");
+        machine::remove_cgroups(&self.containers());
+    }
+
+    /// The containers whose end nothing has confirmed: the runtime removes the cgroups of the others itself.
+    fn containers(&self) -> Vec<String> {
+        let bundles =
+            ["containerd/io.containerd.runtime.v2.task/k8s.io", "runc/k8s.io"].map(|part| self.run.join(part));
+        let entries = bundles.iter().flat_map(fs::read_dir).flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
     /// Starts the kubelet anew; it waits no longer than `backoff` (at least a second, five minutes unless it is said)
@@ -116,6 +128,12 @@ impl Node {
         self.run.join("containerd.sock").display().to_string()
     }
 
+    /// Where who runs a command in a container is connected with it: a folder that both see, the runtime and its client.
+    #[must_use]
+    pub fn pipes(&self) -> String {
+        self.run.join("pipes").display().to_string()
+    }
+
     /// Loads an image archive.
     ///
     /// # Errors
@@ -125,40 +143,65 @@ impl Node {
         run("ctr", &["-a", &socket, "-n", "k8s.io", "images", "import", &image.display().to_string()]).map(drop)
     }
 
+    /// Starts the container runtime in a mount namespace of its own, which ends with the last process in it.
     fn start_containerd(&self) -> anyhow::Result<()> {
-        let config = self.dir.join("containerd.toml");
-        self.spawn("containerd", Path::new("/usr/bin/containerd"), &["-c", &config.display().to_string()])?;
+        let config = self.dir.join("containerd.toml").display().to_string();
+        // -n: otherwise mount records these, and makes /run/mount for that before it is covered.
+        let script =
+            "while [ \"$1\" != -- ]; do mount -n --bind \"$1\" \"$2\" || exit 1; shift 2; done; shift; exec \"$@\"";
+        let mut args: Vec<String> =
+            ["--mount", "--propagation", "slave", "sh", "-c", script, "sh"].map(ToOwned::to_owned).to_vec();
+        for (file, covered) in self.covers()? {
+            args.extend([file.display().to_string(), covered.to_owned()]);
+        }
+        args.extend(["--", "/usr/bin/containerd", "-c", &config].map(ToOwned::to_owned));
+        let net = format!("--net={}", self.network.path().display());
+        self.spawn("containerd", Command::new("nsenter").arg(net).arg("unshare").args(args))?;
         wait(&format!("containerd of {} answers", self.name), Duration::from_secs(30), || {
             run("ctr", &["-a", &self.containerd(), "version"])
         })
         .map(drop)
     }
 
+    /// The node's own files and what of the machine each of them covers.
+    fn covers(&self) -> anyhow::Result<Vec<(PathBuf, &'static str)>> {
+        let own = |covered: &str| self.dir.join("machine").join(covered.trim_start_matches('/'));
+        let mut covers = Vec::new();
+        for covered in FOLDERS {
+            fs::create_dir_all(own(covered))?;
+            covers.push((own(covered), covered));
+        }
+        for (covered, value) in SETTINGS.into_iter().filter(|(covered, _)| Path::new(covered).exists()) {
+            fs::create_dir_all(own(covered).parent().unwrap_or(&self.dir))?;
+            fs::write(own(covered), value)?;
+            covers.push((own(covered), covered));
+        }
+        Ok(covers)
+    }
+
     fn start_kubelet(&self, backoff: Duration) -> anyhow::Result<()> {
         let config = self.dir.join("kubelet.yaml");
         fs::write(&config, self.kubelet_config(backoff))?;
-        self.spawn(
-            "kubelet",
-            &self.kubelet,
-            &[
-                "--config",
-                &config.display().to_string(),
-                "--kubeconfig",
-                &self.kubeconfig.display().to_string(),
-                "--root-dir",
-                &self.dir.join("kubelet").display().to_string(),
-                "--hostname-override",
-                &self.name,
-                "--node-ip",
-                &self.network.node_address(self.index),
-            ],
-        )
+        let runtime = Process::find(&self.dir, "containerd").context("its container runtime does not run")?;
+        let mut command = Command::new("nsenter");
+        // What the kubelet mounts for a pod, the runtime must see.
+        command.args(["--net", "--mount", "--target", &runtime.pid().to_string()]).arg(&self.kubelet).args([
+            "--config",
+            &config.display().to_string(),
+            "--kubeconfig",
+            &self.kubeconfig.display().to_string(),
+            "--root-dir",
+            &self.dir.join("kubelet").display().to_string(),
+            "--hostname-override",
+            &self.name,
+            "--node-ip",
+            &self.network.node_address(self.index),
+        ]);
+        self.spawn("kubelet", &mut command)
     }
 
-    fn spawn(&self, part: &str, program: &Path, args: &[&str]) -> anyhow::Result<()> {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.network.path().display())).arg(program).args(args).current_dir(&self.dir);
-        Process::start(&self.dir, part, &mut command).map(drop)
+    fn spawn(&self, part: &str, command: &mut Command) -> anyhow::Result<()> {
+        Process::start(&self.dir, part, command.current_dir(&self.dir)).map(drop)
     }
 
     fn end(&self, part: &str) {
@@ -190,6 +233,9 @@ impl Node {
         format!(
             "version = 2\nroot = \"{dir}/containerd\"\nstate = \"{run}/containerd\"\n[grpc]\naddress = \"{run}/containerd.sock\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"localhost/pause:v1\"\nrestrict_oom_score_adj = true\n\
+             netns_mounts_under_state_dir = true\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\nruntime_type = \"io.containerd.runc.v2\"\n\
+             [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\nRoot = \"{run}/runc\"\n\
              [plugins.\"io.containerd.grpc.v1.cri\".cni]\nbin_dir = \"/usr/lib/cni\"\nconf_dir = \"{cni}\"\n"
         )
     }
@@ -203,6 +249,7 @@ impl Node {
              enforceNodeAllocatable: []\nfailCgroupV1: false\nfailSwapOn: false\n\
              port: {port}\nhealthzPort: {health}\n\
              containerRuntimeEndpoint: unix://{run}/containerd.sock\npodLogsDir: {dir}/pod-logs\n\
+             volumePluginDir: {dir}/volume-plugins\n\
              evictionHard: {{memory.available: \"50Mi\", nodefs.available: \"1%\", imagefs.available: \"1%\"}}\n\
              imageGCHighThresholdPercent: 100\nnodeStatusUpdateFrequency: 5s\nresolvConf: \"\"\n\
              crashLoopBackOff: {{maxContainerRestartPeriod: {backoff}s}}\n",

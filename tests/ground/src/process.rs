@@ -50,6 +50,12 @@ impl Process {
         process.is_alive().then_some(process)
     }
 
+    /// Its id.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Whether it still runs; a zombie does not.
     #[must_use]
     pub fn is_alive(&self) -> bool {

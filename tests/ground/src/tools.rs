@@ -1,6 +1,8 @@
 //! Kubernetes, etcd and helm, and linters of manifests: built once from Go modules and kept outside the clone.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -112,7 +114,6 @@ impl Tools {
         if tools.missing(module).next().is_none() {
             return Ok(tools);
         }
-        fs::create_dir_all(&tools.dir)?;
         let _lock = Lock::take(&tools.dir.join("lock"))?;
         let go = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !go.is_ok_and(|status| status.success()) {
@@ -184,9 +185,10 @@ impl Module {
     }
 }
 
-/// Held while the tools are built; ends with the process that holds it.
+/// Held by one process at a time; ends with the process that holds it.
 pub struct Lock {
-    _file: fs::File,
+    file: fs::File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -195,10 +197,18 @@ impl Lock {
     /// # Errors
     /// When the file cannot be made, or nobody lets go of it for half an hour.
     pub fn take(path: &Path) -> anyhow::Result<Self> {
-        let file = fs::File::options().create(true).append(true).open(path)?;
         let start = Instant::now();
         let mut told = false;
-        while file.try_lock().is_err() {
+        loop {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            let file = fs::File::options().create(true).append(true).open(path)?;
+            let lock = Self { file, path: path.to_owned() };
+            // A file that its former holder has removed keeps nobody out.
+            if lock.file.try_lock().is_ok() && lock.is_there() {
+                return Ok(lock);
+            }
             if !told {
                 eprintln!("waiting for another run that holds {}", path.display());
                 told = true;
@@ -208,6 +218,36 @@ impl Lock {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
-        Ok(Self { _file: file })
+    }
+
+    /// Removes the file; whoever waits for it takes another one.
+    pub fn remove(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn is_there(&self) -> bool {
+        let known = |metadata: io::Result<fs::Metadata>| metadata.map(|file| (file.dev(), file.ino())).ok();
+        let own = known(self.file.metadata());
+        own.is_some() && own == known(fs::metadata(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_lock_whose_file_was_removed_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ground/lock");
+        let former = Lock::take(&path).unwrap();
+        assert!(former.is_there());
+        former.remove();
+        let next = Lock::take(&path).unwrap();
+        assert!(next.is_there() && !former.is_there());
+        // As one that had opened the file before it was removed.
+        drop(former);
+        assert!(next.is_there());
     }
 }
