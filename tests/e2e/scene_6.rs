@@ -1,8 +1,12 @@
 //! What users do with kubectl.
 
-use anyhow::ensure;
-use roadstead_ground::ground::SYSTEM;
-use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use roadstead_ground::command::finish;
+use roadstead_ground::ground::{SYSTEM, repository};
+use serde_json::{Value, json};
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment};
 
@@ -23,6 +27,12 @@ pub fn kubectl_behaves(stage: &Stage) -> anyhow::Result<()> {
         ensure!(wide.contains(column), "no column {column}:\n{wide}");
     }
     ensure!(hub.kubectl(&["get", "inference", "-n", TEAM])?.contains("llama"));
+
+    let answer = sample(stage, "Which \"way\" to the roadstead?")?;
+    ensure!(
+        answer["choices"][0]["message"]["content"].as_str().is_some_and(|text| text.contains("\"way\"")),
+        "{answer}"
+    );
 
     hub.kubectl(&["scale", "mdep/llama", "-n", TEAM, "--replicas=2"])?;
     stage.until("two replicas are ready", SOON, || {
@@ -48,8 +58,21 @@ pub fn kubectl_behaves(stage: &Stage) -> anyhow::Result<()> {
     hub.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"]).map(drop)
 }
 
+/// What the sample client with curl is answered.
+fn sample(stage: &Stage, question: &str) -> anyhow::Result<Value> {
+    let kubectl = stage.ground.hub.command("kubectl");
+    let tools = Path::new(kubectl.get_program()).parent().context("kubectl is in no folder")?;
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH")?);
+    let mut client = Command::new(repository().join("examples/clients/ask.sh"));
+    client
+        .args([TEAM, "llama", question])
+        .env("PATH", path)
+        .envs(kubectl.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    Ok(serde_json::from_str(&finish(&mut client)?)?)
+}
+
 /// The same file a hundred times, ten of them by each kubectl: no generation, no write.
-fn applied_again(stage: &Stage, manifest: &serde_json::Value) -> anyhow::Result<()> {
+fn applied_again(stage: &Stage, manifest: &Value) -> anyhow::Result<()> {
     let hub = &stage.ground.hub;
     let versions = || {
         let columns = "custom-columns=N:.metadata.name,V:.metadata.resourceVersion,G:.metadata.generation";

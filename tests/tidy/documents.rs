@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use roadstead::api::check::{Checker, Verdict};
+use roadstead_planner::catalogue::locate;
 use roadstead_planner::{Decision, FindingReason, Reason, Removal};
 use serde_json::Value;
 
@@ -114,6 +115,29 @@ fn every_example_is_one_that_the_operator_takes() {
     }
     none("examples are valid", &faults);
     assert!(count >= 8, "only {count} examples were found");
+}
+
+#[test]
+fn every_target_of_a_cloud_is_listed_and_in_a_known_region() {
+    let page = text("docs/clouds.md");
+    let mut faults = Vec::new();
+    let mut targets = 0;
+    for file in files("examples/clouds", ".yaml") {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if !page.contains(&format!("(../examples/clouds/{name})")) {
+            faults.push(format!("{name} is not in docs/clouds.md"));
+        }
+        let object: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        if object["kind"] == "ServingTarget" {
+            targets += 1;
+            let [cloud, region] = ["cloud", "region"].map(|field| object["spec"][field].as_str().unwrap());
+            if locate(cloud, region).is_none() {
+                faults.push(format!("{name}: the region {region} of {cloud} is not in the table"));
+            }
+        }
+    }
+    none("examples of clouds can be found and copied", &faults);
+    assert!(targets >= 5, "only {targets} targets were found");
 }
 
 /// The values of the string constants in a source file.
