@@ -8,11 +8,12 @@ use crate::cost::{deciding_price, preference};
 use crate::deployment::{Deployment, Objective};
 use crate::fleet::Entry;
 use crate::labels::{LabelSelector, Labels};
+use crate::membership::{Members, free_devices};
 use crate::money::MicroDollars;
 use crate::report::Reason;
 use crate::resources::{Resources, Size};
 use crate::taints::first_untolerated;
-use crate::target::{CapacityType, TargetState};
+use crate::target::{CapacityType, Offer, TargetState};
 
 /// `$12.50/h`, or that it is unknown.
 pub(crate) fn per_hour(cost: Option<MicroDollars>) -> String {
@@ -286,27 +287,47 @@ pub(crate) fn limiting(room: &Room, size: &Size, own: Option<Own>, wanted: u32) 
 }
 
 fn accelerators(room: &Room, own: Option<Own>) -> String {
-    let free: u64 = room
-        .nodes()
-        .filter_map(|node| node.free_accelerators.get(&room.offer.resource_name))
-        .map(|free| u64::from(*free))
-        .sum();
-    let nodes = u32::try_from(room.nodes().count()).unwrap_or(u32::MAX);
-    let unusable = room.nodes.belonging.saturating_sub(nodes);
-    let here = if room.nodes.usable.is_none() {
-        format!("{} of {} each", count(room.addable().unwrap_or(u32::MAX), "instance"), room.offer.accelerator)
-    } else {
-        format!("{free} free accelerators on {}", count(nodes, "node"))
+    let here = match &room.nodes.members {
+        None => format!("{} of {} each", count(room.addable().unwrap_or(u32::MAX), "instance"), room.offer.accelerator),
+        Some(members) => on_nodes(room, members),
     };
     let own = own.map(|_| " besides its own".to_owned());
-    let unusable = (unusable > 0).then(|| format!(", {} cordoned, tainted or not ready", count(unusable, "node")));
+    let left_out = room.nodes.members.as_ref().map(|members| left_out(room.offer, members));
     let added = room
         .addable()
-        .filter(|added| *added > 0 && room.nodes.usable.is_some())
+        .filter(|added| *added > 0 && room.nodes.members.is_some())
         .map(|added| format!(", {} may be added", count(added, "node")));
     let assumed = room.unbound();
     let assumed = (assumed > 0).then(|| format!(", {} decided and not bound yet", count(assumed, "replica")));
-    [Some(here), own, unusable, added, assumed].into_iter().flatten().collect()
+    [Some(here), own, added, assumed, left_out].into_iter().flatten().collect()
+}
+
+/// What is free on the nodes of an offer, or why it has none.
+fn on_nodes(room: &Room, members: &Members) -> String {
+    let offer = room.offer;
+    if members.having == 0 {
+        return format!("no node has {}", offer.resource_name);
+    }
+    if members.belonging == 0 && members.left_out.is_empty() {
+        let selector: Vec<String> =
+            offer.node_selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let having = count(members.having, "node");
+        return format!("none of {having} with {} has the labels {}", offer.resource_name, list(selector));
+    }
+    let nodes = u32::try_from(room.nodes().count()).unwrap_or(u32::MAX);
+    let free: u64 = room.nodes().map(|node| u64::from(free_devices(offer, node, 0))).sum();
+    format!("{free} free accelerators on {}", count(nodes, "node"))
+}
+
+/// The causes that leave most nodes out, as sentences of their own.
+fn left_out(offer: &Offer, members: &Members) -> String {
+    const LIMIT: usize = 3;
+    let causes = members.causes();
+    let more = causes.len().saturating_sub(LIMIT);
+    let more = (more > 0).then(|| format!("; {} more", count(u32::try_from(more).unwrap_or(u32::MAX), "cause")));
+    let told = causes.iter().take(LIMIT).map(|(cause, nodes)| format!("; {}", cause.sentence(*nodes, offer)));
+    let excess = members.excess.map(|excess| format!("; {}", excess.sentence(offer)));
+    told.chain(more).chain(excess).collect()
 }
 
 /// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.

@@ -6,6 +6,7 @@ use crate::capacity::{Load, OfferNodes, Room, Standing, mask_of};
 use crate::catalogue::{jurisdictions_of, locate};
 use crate::deployment::DeploymentId;
 use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
+use crate::membership::Members;
 use crate::target::{Location, Node, Offer, Target};
 
 /// All targets, all endpoints and all that was found, in memory.
@@ -42,7 +43,7 @@ pub(crate) struct Entry {
 impl Entry {
     fn new(mut target: Target) -> Self {
         normalize(&mut target);
-        let offer_nodes = OfferNodes::derive_all(&target.offers, target.nodes.as_deref());
+        let offer_nodes = OfferNodes::derive_all(&target.cloud, &target.offers, target.nodes.as_deref());
         let location = locate(&target.cloud, &target.region).or_else(|| target.location.clone().map(complete));
         Self { target, offer_nodes, standing: Standing::default(), location }
     }
@@ -267,6 +268,18 @@ impl Fleet {
     #[must_use]
     pub fn replacements_under_way(&self) -> u32 {
         self.moving.values().sum()
+    }
+
+    /// The offers of a target with their nodes, by name; nothing where there is no such thing as nodes.
+    pub fn members_of(&self, target: &str) -> impl Iterator<Item = (&Offer, &Members, Vec<&Node>)> {
+        self.entry(target).into_iter().flat_map(|entry| {
+            let nodes = entry.target.nodes.as_deref().unwrap_or_default();
+            entry.target.offers.iter().zip(&entry.offer_nodes).filter_map(|(offer, known)| {
+                let members = known.members.as_ref()?;
+                let usable = members.usable.iter().filter_map(|index| nodes.get(*index)).collect();
+                Some((offer, members, usable))
+            })
+        })
     }
 
     /// The target of this name with what was worked out about it.

@@ -33,6 +33,7 @@ mod fleet;
 mod labels;
 mod ledger;
 mod lint;
+mod membership;
 mod money;
 mod pattern;
 mod plan;
@@ -50,6 +51,7 @@ pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, F
 pub use fleet::Fleet;
 pub use labels::{LabelSelector, Labels, Operator, Requirement};
 pub use lint::{Violation, lint};
+pub use membership::{Excess, Label, LeftOut, Members, Membership, free_devices};
 pub use money::{MicroDollars, MoneyError};
 pub use pattern::{Pattern, PatternError};
 pub use plan::{Action, Decision, Exhaust, Finding, FindingReason, Keep, Placement, Plan, PodFields, Removal, Wait};

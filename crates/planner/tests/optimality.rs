@@ -73,7 +73,10 @@ fn bins_of(target: &Target, offer: &Offer, pods: usize) -> Vec<Bin> {
             let sharing = target.offers.iter().filter(|other| usable_by(other, node));
             let mut sharing: Vec<String> = sharing.map(|offer| offer.name.clone()).collect();
             sharing.push("gone".into());
-            (node.free_accelerators["nvidia.com/gpu"], Some(node.free.memory_bytes), sharing)
+            let (all, free) =
+                (node.allocatable_accelerators["nvidia.com/gpu"], node.free_accelerators["nvidia.com/gpu"]);
+            let instance = all.min(offer.accelerator.count);
+            (instance.saturating_sub(all - free), Some(node.free.memory_bytes), sharing)
         })
         .collect();
     let belonging = target.nodes.iter().flatten().filter(|node| offer.node_selector.matches(&node.labels)).count();

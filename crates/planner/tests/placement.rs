@@ -129,14 +129,14 @@ fn targets_exclude_themselves() {
             Reason::AcceleratorMissing,
             "an instance has 1 H100, a replica wants 2",
         ),
-        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "0 free accelerators on 0 nodes"),
+        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "no node has nvidia.com/gpu"),
         (
             "cordoned",
             |t| {
                 t.nodes.iter_mut().flatten().for_each(|n| n.schedulable = false);
             },
             Reason::InsufficientCapacity,
-            "2 nodes cordoned, tainted or not ready",
+            "0 free accelerators on 0 nodes; 2 nodes are cordoned or not ready",
         ),
         (
             "tainted nodes",
@@ -145,7 +145,7 @@ fn targets_exclude_themselves() {
                 t.nodes.iter_mut().flatten().for_each(|n| n.taints = vec![taint.clone()]);
             },
             Reason::InsufficientCapacity,
-            "2 nodes cordoned, tainted or not ready",
+            "2 nodes have taint gpu:NoSchedule: tolerate it in nodes.tolerations of offer a3",
         ),
         (
             "refused lately",

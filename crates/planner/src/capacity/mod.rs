@@ -8,17 +8,15 @@ pub(crate) use load::{Load, Standing};
 
 use crate::endpoint::Endpoint;
 use crate::fleet::Entry;
+use crate::membership::{Cloud, Members, Said, free_devices};
 use crate::resources::{Resources, Size};
-use crate::taints::first_untolerated;
 use crate::target::{Node, Offer};
 
 /// What is worked out about an offer when its target is put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OfferNodes {
-    /// The nodes that it may use, as indexes into the target's nodes; `None` where there is no node information.
-    pub(crate) usable: Option<Vec<usize>>,
-    /// Nodes that belong to it, usable now or not: an autoscaler adds beside them.
-    pub(crate) belonging: u32,
+    /// The nodes that it may use and those that it leaves out; `None` where there is no node information.
+    pub(crate) members: Option<Members>,
     /// The first offer of the target that has the same resource.
     resource: usize,
     /// What is free on its nodes and on those that may be added.
@@ -29,11 +27,14 @@ pub(crate) struct OfferNodes {
 
 impl OfferNodes {
     /// Works out everything for the offers of one target.
-    pub(crate) fn derive_all(offers: &[Offer], nodes: Option<&[Node]>) -> Vec<Self> {
-        let mut derived: Vec<Self> = offers.iter().map(|offer| Self::of(offer, offers, nodes)).collect();
+    pub(crate) fn derive_all(cloud: &str, offers: &[Offer], nodes: Option<&[Node]>) -> Vec<Self> {
+        let cloud = Cloud::called(cloud);
+        let said: Vec<Said> = nodes.unwrap_or_default().iter().map(|node| Said::by(cloud, &node.labels)).collect();
+        let members = |offer| nodes.map(|nodes| Members::sort(cloud, offer, nodes, &said));
+        let mut derived: Vec<Self> = offers.iter().map(|offer| Self::of(offer, offers, members(offer))).collect();
         let mut masks = vec![0u64; nodes.map_or(0, <[Node]>::len)];
         for (offer, derived) in derived.iter().enumerate() {
-            for node in derived.usable.iter().flatten() {
+            for node in derived.usable() {
                 if let Some(mask) = masks.get_mut(*node) {
                     *mask |= bit(offer);
                 }
@@ -46,36 +47,27 @@ impl OfferNodes {
         derived
     }
 
-    fn of(offer: &Offer, offers: &[Offer], nodes: Option<&[Node]>) -> Self {
+    fn of(offer: &Offer, offers: &[Offer], members: Option<Members>) -> Self {
         let resource = offers.iter().position(|other| other.resource_name == offer.resource_name);
-        let resource = resource.unwrap_or_default();
-        let Some(nodes) = nodes else {
-            return Self { resource, ..Self::default() };
-        };
-        let belongs = |node: &Node| {
-            node.allocatable_accelerators.get(&offer.resource_name).is_some_and(|count| *count > 0)
-                && offer.node_selector.matches(&node.labels)
-        };
-        let can_be_used =
-            |node: &Node| node.schedulable && first_untolerated(&node.taints, &offer.node_tolerations).is_none();
-        let belonging: Vec<(usize, &Node)> = nodes.iter().enumerate().filter(|(_, node)| belongs(node)).collect();
-        let count = u32::try_from(belonging.len()).unwrap_or(u32::MAX);
-        let usable = belonging.into_iter().filter(|(_, node)| can_be_used(node)).map(|(index, _)| index);
-        Self { usable: Some(usable.collect()), belonging: count, resource, ..Self::default() }
+        Self { members, resource: resource.unwrap_or_default(), ..Self::default() }
+    }
+
+    /// The nodes that it may use, as indexes into the target's nodes.
+    fn usable(&self) -> impl Iterator<Item = &usize> {
+        self.members.iter().flat_map(|members| &members.usable)
     }
 
     /// What is free on each usable node, without what `own` has there, and on the nodes that may be added.
     fn all_bins(&self, offer: &Offer, index: usize, nodes: &[Node], masks: &[u64], own: Option<Own>) -> Vec<Bin> {
         let mut bins: Vec<Bin> = Vec::new();
         let size = own.map_or_else(Size::default, |own| Size { resources: own.bound, ..own.endpoint.size() });
-        for node_index in self.usable.iter().flatten() {
+        for node_index in self.usable() {
             let Some(node) = nodes.get(*node_index) else {
                 continue;
             };
             let pods = own.and_then(|own| own.endpoint.bound.get(&node.name)).copied().unwrap_or(0);
-            let free = node.free_accelerators.get(&offer.resource_name).copied().unwrap_or(0);
             bins.push(Bin {
-                accelerators: free.saturating_add(size.accelerators.saturating_mul(pods)),
+                accelerators: free_devices(offer, node, size.accelerators.saturating_mul(pods)),
                 free: Some(node.free.plus(&size.resources.times(pods))),
                 mask: masks.get(*node_index).copied().unwrap_or(u64::MAX),
                 copies: 1,
@@ -95,9 +87,9 @@ impl OfferNodes {
 
     /// Instances that may still be added; `None` is no end.
     fn addable(&self, offer: &Offer) -> Option<u32> {
-        match &self.usable {
+        match &self.members {
             None => offer.max_instances,
-            Some(_) if offer.autoscaled => offer.max_instances.map(|most| most.saturating_sub(self.belonging)),
+            Some(here) if offer.autoscaled => offer.max_instances.map(|most| most.saturating_sub(here.belonging)),
             Some(_) => Some(0),
         }
     }
@@ -169,7 +161,7 @@ impl Room<'_> {
     /// The nodes that the offer may use now.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Node> {
         let nodes = self.entry.target.nodes.as_deref().unwrap_or_default();
-        self.nodes.usable.iter().flatten().filter_map(|index| nodes.get(*index))
+        self.nodes.usable().filter_map(|index| nodes.get(*index))
     }
 
     /// Replicas of `size` that `max_instances` still allows. What `own` holds is not counted.
@@ -233,7 +225,7 @@ impl Room<'_> {
 /// For a node, the offers that may use it, as bits.
 pub(crate) fn mask_of(offers: &[OfferNodes], node: usize) -> u64 {
     offers.iter().enumerate().fold(0, |mask, (index, offer)| {
-        let usable = offer.usable.as_ref().is_some_and(|usable| usable.binary_search(&node).is_ok());
+        let usable = offer.members.as_ref().is_some_and(|members| members.usable.binary_search(&node).is_ok());
         if usable { mask | bit(index) } else { mask }
     })
 }

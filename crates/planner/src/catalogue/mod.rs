@@ -2,26 +2,22 @@
 //!
 //! The tables are data files with their sources at the top; what is not in them is unknown.
 
+mod accelerators;
+mod marks;
+mod spelling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use crate::labels::Labels;
+pub use accelerators::{AcceleratorInfo, accelerator};
+pub(crate) use accelerators::{Claim, Kinds, claims, kinds_of, values_of_others};
+pub(crate) use marks::{Mark, mark_of_resource, marks, values_of};
+pub use spelling::{accelerator_spelled, cloud_spelled, region_spelled};
+
 use crate::target::Location;
 
-const REGIONS: &str = include_str!("../data/regions.csv");
-const JURISDICTIONS: &str = include_str!("../data/jurisdictions.csv");
-const ACCELERATORS: &str = include_str!("../data/accelerators.csv");
-
-/// An accelerator of the catalogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AcceleratorInfo {
-    /// Catalogue name, like `H100`.
-    pub name: &'static str,
-    /// Kubernetes resource that pods ask for, like `nvidia.com/gpu`.
-    pub resource_name: &'static str,
-    /// Node labels by which its nodes are known: any value of any of the keys.
-    pub node_labels: BTreeMap<&'static str, BTreeSet<&'static str>>,
-}
+const REGIONS: &str = include_str!("../../data/regions.csv");
+const JURISDICTIONS: &str = include_str!("../../data/jurisdictions.csv");
 
 type RegionTable = BTreeMap<(&'static str, &'static str), &'static str>;
 
@@ -43,21 +39,6 @@ static UNIONS: LazyLock<Vec<(&'static str, BTreeSet<&'static str>)>> = LazyLock:
         .collect()
 });
 
-static ACCELERATOR_TABLE: LazyLock<BTreeMap<&'static str, AcceleratorInfo>> = LazyLock::new(|| {
-    let mut table = BTreeMap::new();
-    for row in rows(ACCELERATORS) {
-        if let [name, resource_name, label, values] = *row.as_slice() {
-            let info = table.entry(name).or_insert_with(|| AcceleratorInfo {
-                name,
-                resource_name,
-                node_labels: BTreeMap::new(),
-            });
-            info.node_labels.entry(label).or_default().extend(values.split(' '));
-        }
-    }
-    table
-});
-
 /// Rows of a table: comments and empty lines left out, fields between commas.
 fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| line.split(',').collect())
@@ -77,25 +58,11 @@ pub fn jurisdictions_of(country: &str) -> BTreeSet<String> {
     unions.map(|(name, _)| (*name).to_owned()).chain([country.to_owned()]).collect()
 }
 
-/// The accelerator of this catalogue name.
-#[must_use]
-pub fn accelerator(name: &str) -> Option<&'static AcceleratorInfo> {
-    ACCELERATOR_TABLE.get(name)
-}
-
-/// All accelerators of the catalogue by name.
-pub fn accelerators() -> impl Iterator<Item = &'static AcceleratorInfo> {
-    ACCELERATOR_TABLE.values()
-}
-
-/// The accelerator that a node's labels say it has, if they say so.
-#[must_use]
-pub fn accelerator_of_node(labels: &Labels) -> Option<&'static AcceleratorInfo> {
-    accelerators().find(|info| {
-        info.node_labels
-            .iter()
-            .any(|(key, values)| labels.get(*key).is_some_and(|value| values.contains(value.as_str())))
-    })
+/// Whether a text of a table can be the value of a label.
+#[cfg(test)]
+fn is_label_value(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=63).contains(&text.len()) && text.bytes().all(inner)
 }
 
 #[cfg(test)]
@@ -192,35 +159,5 @@ mod tests {
     fn unknown_regions_are_nowhere() {
         assert_eq!(locate("aws", "eu-mars-1"), None);
         assert_eq!(locate("gcp", "us-east-1"), None, "a region belongs to its cloud");
-    }
-
-    #[test]
-    fn every_accelerator_row_parses() {
-        let mut labels = BTreeSet::new();
-        for row in rows(ACCELERATORS) {
-            let [name, resource, label, values] = *row.as_slice() else { panic!("{row:?}") };
-            assert!(resource.contains('/') && label.contains('/'), "{row:?}");
-            assert_eq!(accelerator(name).map(|info| info.resource_name), Some(resource), "{row:?}");
-            for value in values.split(' ') {
-                assert!(labels.insert((label, value)), "{label}={value} would be ambiguous");
-            }
-        }
-    }
-
-    #[test]
-    fn accelerators_are_found_from_and_to_kubernetes() {
-        for (name, resource) in [
-            ("H100", "nvidia.com/gpu"),
-            ("MI300X", "amd.com/gpu"),
-            ("Trainium2", "aws.amazon.com/neuron"),
-            ("TPU-v5e", "google.com/tpu"),
-        ] {
-            assert_eq!(accelerator(name).map(|info| info.resource_name), Some(resource));
-        }
-        let node = |key: &str, value: &str| Labels::from([(key.into(), value.into())]);
-        let name = |labels: &Labels| accelerator_of_node(labels).map(|info| info.name);
-        assert_eq!(name(&node("nvidia.com/gpu.product", "NVIDIA-A100-SXM4-80GB")), Some("A100-80GB"));
-        assert_eq!(name(&node("cloud.google.com/gke-accelerator", "nvidia-tesla-a100")), Some("A100"));
-        assert_eq!(name(&node("nvidia.com/gpu.product", "something else")), None);
     }
 }
