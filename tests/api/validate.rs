@@ -108,3 +108,30 @@ fn lists_and_kinds_that_do_not_exist_are_seen() {
     assert!(told.contains("-:4: ServingTarget a: apiVersion: \"roadstead.dev/v1\" is not known"), "{told}");
     assert!(told.contains("-:8: PriceSheet b: kind: \"PriceSheet\" is not a kind"), "{told}");
 }
+
+#[test]
+fn names_that_the_tables_spell_otherwise_are_warned_of_and_refuse_nothing() {
+    let slips = MIXED
+        .replace("cloud: aws", "cloud: AWS")
+        .replace("us-east-1", "us-east-1a")
+        .replace("type: H100, count: 8", "type: h100, count: 8")
+        .replace("hourlyPrice: 40.00", "hourlyPrice: \"40.00\"")
+        .replace("    hourly: 1\n", "    nodes: {resourceName: nvidia.com/gpu}\n");
+    let output = validate(&["-f", "-"], &slips);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("-:10: warning: ServingTarget east: spec.cloud: \"AWS\" is aws"), "{told}");
+    assert!(told.contains("-:11: warning: ServingTarget east: spec.region: \"us-east-1a\""), "{told}");
+    assert!(told.contains("spec.offers[0].accelerator.type: \"h100\" is H100"), "{told}");
+    assert!(
+        told.ends_with("1 object checked, 0 with problems, 0 in all; 3 warnings; 1 of other groups passed over\n"),
+        "{told}"
+    );
+    let output =
+        validate(&["-f", "-", "-o", "json"], &slips.replace("    nodes: {resourceName: nvidia.com/gpu}\n", ""));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "an unknown type needs its resource: {told}");
+    assert_eq!((&told["invalid"], &told["warnings"]), (&Value::from(1), &Value::from(3)));
+    let errors: Vec<_> = told["findings"].as_array().unwrap().iter().filter(|f| f["severity"] == "error").collect();
+    assert_eq!(errors[0]["field"], "spec.offers[0].nodes.resourceName");
+}

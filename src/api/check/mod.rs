@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::schema;
-use super::v1alpha1::InferenceEndpoint;
 use super::v1alpha1::validate::{self, Problem};
+use super::v1alpha1::{InferenceEndpoint, advice};
 
 /// The API group of Roadstead's kinds.
 const GROUP: &str = "roadstead.dev";
@@ -34,6 +34,8 @@ pub enum Verdict {
         name: String,
         /// What is wrong with it.
         problems: Vec<Problem>,
+        /// What is legal and probably a slip.
+        warnings: Vec<Problem>,
     },
 }
 
@@ -51,6 +53,7 @@ struct Kind {
     schema: JSONSchemaProps,
     compiled: CompiledSchema,
     semantics: fn(Value) -> Vec<Problem>,
+    advice: fn(Value) -> Vec<Problem>,
 }
 
 impl Default for Checker {
@@ -70,6 +73,13 @@ impl Checker {
                 _ => |object| semantics(object, |_: &InferenceEndpoint| Vec::new()),
             }
         };
+        let advice = |kind: &str| -> fn(Value) -> Vec<Problem> {
+            match kind {
+                "ModelDeployment" => |object| advise(object, advice::model_deployment),
+                "ServingTarget" => |object| advise(object, advice::serving_target),
+                _ => |_| Vec::new(),
+            }
+        };
         let kinds = schema::definitions().into_iter().filter_map(|definition| {
             let schema = schema::root(&definition)?.clone();
             let name = definition.spec.names.kind;
@@ -79,6 +89,7 @@ impl Checker {
                 compiled: compile_schema(&serde_json::to_value(&schema).ok()?),
                 schema,
                 semantics: semantics(&name),
+                advice: advice(&name),
                 name,
             })
         });
@@ -94,12 +105,13 @@ impl Checker {
             return Verdict::NotOurs;
         }
         let kind = text("/kind").unwrap_or_default();
-        let problems = match self.kinds.iter().find(|known| known.name == kind) {
-            None => vec![self.unknown_kind(kind)],
-            Some(known) if known.api_version != api_version => vec![Problem {
-                field: "apiVersion".to_owned(),
-                message: format!("{api_version:?} is not known; write {}", known.api_version),
-            }],
+        let (problems, warnings) = match self.kinds.iter().find(|known| known.name == kind) {
+            None => (vec![self.unknown_kind(kind)], Vec::new()),
+            Some(known) if known.api_version != api_version => {
+                let field = "apiVersion".to_owned();
+                let message = format!("{api_version:?} is not known; write {}", known.api_version);
+                (vec![Problem { field, message }], Vec::new())
+            }
             Some(known) => self.check_kind(known, object),
         };
         Verdict::Checked {
@@ -107,6 +119,7 @@ impl Checker {
             namespace: text("/metadata/namespace").map(ToOwned::to_owned),
             name: text("/metadata/name").or_else(|| text("/metadata/generateName")).unwrap_or_default().to_owned(),
             problems,
+            warnings,
         }
     }
 
@@ -118,7 +131,7 @@ impl Checker {
         }
     }
 
-    fn check_kind(&self, kind: &Kind, object: &Value) -> Vec<Problem> {
+    fn check_kind(&self, kind: &Kind, object: &Value) -> (Vec<Problem>, Vec<Problem>) {
         let mut object = object.clone();
         if let Some(fields) = object.as_object_mut() {
             // What is created has no status yet, whatever the file says: the server drops it.
@@ -136,11 +149,12 @@ impl Checker {
             problems.extend(self.broken_rules(kind, &object));
         }
         problems.extend(nulls);
+        let warnings = (kind.advice)(object.clone());
         // The operator sees only what the server has accepted.
         if problems.is_empty() {
             problems = (kind.semantics)(object);
         }
-        problems
+        (problems, warnings)
     }
 
     fn broken_rules(&self, kind: &Kind, object: &Value) -> Vec<Problem> {
@@ -151,6 +165,11 @@ impl Checker {
         };
         errors.into_iter().map(problem).collect()
     }
+}
+
+/// What is probably a slip, as far as the object can be read.
+fn advise<K: DeserializeOwned>(object: Value, advice: fn(&K) -> Vec<Problem>) -> Vec<Problem> {
+    serde_json::from_value::<K>(object).map(|object| advice(&object)).unwrap_or_default()
 }
 
 /// What the operator would say of an object that the server accepts.

@@ -1,5 +1,6 @@
 //! Version `v1alpha1` of the group `roadstead.dev`.
 
+pub mod advice;
 pub mod common;
 pub mod conditions;
 pub mod inference_endpoint;

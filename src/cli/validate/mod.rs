@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::Output;
 use crate::api::check::{Checker, Verdict};
 use documents::Document;
-use report::{Finding, Report};
+use report::{Finding, Report, Severity};
 
 /// The endings of files that are looked at in a directory.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
@@ -23,7 +23,7 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 #[derive(Debug, Args)]
 #[command(
     after_help = "Objects of other groups are passed over. Ends with 0 if all is valid, with 1 if a problem was found, \
-                  with 2 if a file cannot be read."
+                  with 2 if a file cannot be read. Warnings, of names that are probably spelled otherwise, change nothing."
 )]
 pub struct ValidateArgs {
     /// A file of YAML or JSON documents, a directory (with all below it), or - for standard input.
@@ -51,7 +51,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
         Output::Text => report.write_text(&mut out)?,
         Output::Json => report.write_json(&mut out)?,
     }
-    Ok(ExitCode::from(u8::from(!report.findings.is_empty())))
+    Ok(ExitCode::from(u8::from(report.has_errors())))
 }
 
 fn check(names: &[PathBuf]) -> anyhow::Result<Report> {
@@ -121,15 +121,19 @@ fn check_document(checker: &Checker, file: &str, document: &Document, report: &m
 }
 
 fn check_object(checker: &Checker, file: &str, document: &Document, object: &Value, at: &str, report: &mut Report) {
-    let Verdict::Checked { kind, namespace, name, problems } = checker.check(object) else {
+    let Verdict::Checked { kind, namespace, name, problems, warnings } = checker.check(object) else {
         report.passed_over += 1;
         return;
     };
     report.checked += 1;
     report.invalid += usize::from(!problems.is_empty());
+    report.warnings += warnings.len();
+    let problems = problems.into_iter().map(|problem| (Severity::Error, problem));
+    let warnings = warnings.into_iter().map(|problem| (Severity::Warning, problem));
     let mut findings: Vec<_> = problems
-        .into_iter()
-        .map(|problem| Finding {
+        .chain(warnings)
+        .map(|(severity, problem)| Finding {
+            severity,
             file: file.to_owned(),
             document: Some(document.number),
             line: document.line(&format!("{at}.{}", problem.field)),

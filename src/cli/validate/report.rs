@@ -12,16 +12,31 @@ pub struct Report {
     pub checked: usize,
     /// Objects of ours with problems.
     pub invalid: usize,
+    /// Things that are legal and probably a slip.
+    pub warnings: usize,
     /// Objects that are not ours.
     pub passed_over: usize,
-    /// All problems.
+    /// All problems and warnings.
     pub findings: Vec<Finding>,
 }
 
-/// One problem, and where it is.
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// The object is refused, or cannot be carried out.
+    #[default]
+    Error,
+    /// The object is legal, and this is probably a slip.
+    Warning,
+}
+
+/// One problem or warning, and where it is.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
+    /// How grave it is.
+    pub severity: Severity,
     /// The file, - for standard input.
     pub file: String,
     /// The document in the file, from 1; absent where the file is not YAML.
@@ -47,6 +62,12 @@ pub struct Finding {
 }
 
 impl Report {
+    /// Whether anything is wrong; warnings are not.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
     /// Writes a line for each problem, as compilers do, and one with the sum.
     ///
     /// # Errors
@@ -56,6 +77,9 @@ impl Report {
             write!(out, "{}:", finding.file)?;
             if let Some(line) = finding.line {
                 write!(out, "{line}:")?;
+            }
+            if finding.severity == Severity::Warning {
+                write!(out, " warning:")?;
             }
             if !finding.kind.is_empty() {
                 write!(out, " {} {}:", finding.kind, finding.name)?;
@@ -69,12 +93,17 @@ impl Report {
             0 => String::new(),
             count => format!("; {count} of other groups passed over"),
         };
+        let warnings = match self.warnings {
+            0 => String::new(),
+            1 => "; 1 warning".to_owned(),
+            count => format!("; {count} warnings"),
+        };
         writeln!(
             out,
-            "{} checked, {} with problems, {} in all{passed_over}",
+            "{} checked, {} with problems, {} in all{warnings}{passed_over}",
             objects(self.checked),
             self.invalid,
-            self.findings.len()
+            self.findings.len() - self.warnings
         )
     }
 

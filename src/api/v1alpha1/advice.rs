@@ -1,0 +1,150 @@
+//! What is legal in a spec and probably a slip: names that the built-in tables know by another spelling.
+//!
+//! Names are compared letter by letter, so such a name matches nothing that it means. It may be meant all the same: this
+//! warns, in `roadstead validate` and on a target, and refuses nothing.
+
+use roadstead_planner::catalogue::{accelerator_spelled, cloud_spelled, locate, region_spelled};
+
+use super::validate::Problem;
+use super::{ModelDeployment, PlacementRules, ServingTarget};
+
+/// What is probably a slip in a deployment's spec.
+#[must_use]
+pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
+    let spec = &deployment.spec;
+    let mut advice = Vec::new();
+    for (index, shape) in spec.serving.shapes.iter().enumerate() {
+        advice.extend(accelerator(format!("spec.serving.shapes[{index}].accelerator.type"), &shape.accelerator.type_));
+    }
+    places(&mut advice, &spec.placement);
+    advice
+}
+
+/// What is probably a slip in a target's spec.
+#[must_use]
+pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
+    let spec = &target.spec;
+    let for_good = "cannot be edited later";
+    let mut advice: Vec<Problem> = cloud("spec.cloud".to_owned(), &spec.cloud, for_good).into_iter().collect();
+    advice.extend(region("spec.region".to_owned(), &spec.cloud, &spec.region, for_good));
+    for (index, offer) in spec.offers.iter().enumerate() {
+        advice.extend(accelerator(format!("spec.offers[{index}].accelerator.type"), &offer.accelerator.type_));
+    }
+    advice
+}
+
+/// The places that a deployment's rules name.
+fn places(advice: &mut Vec<Problem>, placement: &PlacementRules) {
+    let matches = "matches no target that is spelled so";
+    let allowed = placement.clouds.as_ref().and_then(|clouds| clouds.allow.as_ref());
+    for (index, name) in allowed.into_iter().flatten().enumerate() {
+        advice.extend(cloud(format!("spec.placement.clouds.allow[{index}]"), name, matches));
+    }
+    let Some(regions) = &placement.regions else { return };
+    let clouds: Vec<&str> = allowed.map_or_else(
+        || vec!["aws", "azure", "gcp"],
+        |allowed| allowed.iter().map(|cloud| cloud_spelled(cloud).unwrap_or(cloud)).collect(),
+    );
+    for (rule, patterns) in [("allow", &regions.allow), ("deny", &regions.deny)] {
+        for (index, pattern) in patterns.iter().flatten().enumerate().filter(|(_, pattern)| !pattern.ends_with('*')) {
+            let field = format!("spec.placement.regions.{rule}[{index}]");
+            // A region that one of the clouds has is no slip, whatever the others call theirs.
+            if clouds.iter().all(|cloud| locate(cloud, pattern).is_none()) {
+                advice.extend(clouds.iter().find_map(|cloud| region(field.clone(), cloud, pattern, matches)));
+            }
+        }
+    }
+    for (index, preference) in regions.prefer.iter().enumerate() {
+        let field = format!("spec.placement.regions.prefer[{index}]");
+        let Some(name) = &preference.cloud else { continue };
+        advice.extend(cloud(format!("{field}.cloud"), name, matches));
+        let pattern = preference.region.as_ref().filter(|pattern| !pattern.ends_with('*'));
+        advice.extend(pattern.and_then(|pattern| region(format!("{field}.region"), name, pattern, matches)));
+    }
+}
+
+fn cloud(field: String, written: &str, so: &str) -> Option<Problem> {
+    let known = cloud_spelled(written)?;
+    let message =
+        format!("{written:?} is {known} in the built-in table; names are compared letter by letter, and this {so}");
+    Some(Problem { field, message })
+}
+
+fn region(field: String, cloud: &str, written: &str, so: &str) -> Option<Problem> {
+    let (of, known) = region_spelled(cloud, written)?;
+    let message = format!(
+        "{written:?} is no region of {cloud} in the built-in table, but it looks like {known} of {of}; names are compared \
+         letter by letter, and this {so}"
+    );
+    Some(Problem { field, message })
+}
+
+fn accelerator(field: String, written: &str) -> Option<Problem> {
+    let known = accelerator_spelled(written)?;
+    let message = format!(
+        "{written:?} is {known} in the built-in table; shapes and offers match only if they spell a type alike"
+    );
+    Some(Problem { field, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(advice: &[Problem]) -> Vec<&str> {
+        advice.iter().map(|problem| problem.field.as_str()).collect()
+    }
+
+    #[test]
+    fn a_target_is_warned_of_names_that_the_tables_spell_otherwise() {
+        let target = |cloud: &str, region: &str, type_: &str| -> ServingTarget {
+            serde_json::from_value(json!({
+                "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "a"},
+                "spec": {
+                    "cloud": cloud, "region": region, "type": "Kubernetes",
+                    "offers": [{"name": "a", "instanceType": "a", "accelerator": {"type": type_, "count": 1},
+                                "capacityType": "Reserved", "nodes": {"resourceName": "nvidia.com/gpu"}}],
+                },
+            }))
+            .unwrap()
+        };
+        assert_eq!(serving_target(&target("aws", "eu-central-1", "H100")), []);
+        assert_eq!(serving_target(&target("on-premises", "ams-rack-4", "house-blend")), []);
+        let advice = serving_target(&target("AWS", "eu-central-1a", "NVIDIA-H100-80GB-HBM3"));
+        assert_eq!(fields(&advice), ["spec.cloud", "spec.region", "spec.offers[0].accelerator.type"]);
+        assert!(advice[1].message.contains("eu-central-1 of aws"), "{}", advice[1].message);
+    }
+
+    #[test]
+    fn a_deployment_is_warned_of_types_clouds_and_regions() {
+        let deployment: ModelDeployment = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "a"},
+            "spec": {
+                "serving": {
+                    "engine": "custom", "image": "a",
+                    "shapes": [{"name": "a", "accelerator": {"type": "h100", "count": 1}}],
+                },
+                "placement": {
+                    "clouds": {"allow": ["aws", "Azure"]},
+                    "regions": {
+                        "allow": ["eu-*", "eu-central-1a", "westeurope", "eu-central-1"],
+                        "prefer": [{"name": "p", "cloud": "GCP", "region": "europe-west4-b", "premiumPercent": 1}],
+                    },
+                },
+            },
+        }))
+        .unwrap();
+        assert_eq!(
+            fields(&model_deployment(&deployment)),
+            [
+                "spec.serving.shapes[0].accelerator.type",
+                "spec.placement.clouds.allow[1]",
+                "spec.placement.regions.allow[1]",
+                "spec.placement.regions.prefer[0].cloud",
+                "spec.placement.regions.prefer[0].region",
+            ]
+        );
+    }
+}
