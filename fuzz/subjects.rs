@@ -19,7 +19,7 @@ use roadstead::provider::kubernetes::{found, nodes, pods};
 use roadstead::provider::probe;
 use roadstead::simulated_cloud::CloudAddress;
 use roadstead::text;
-use roadstead_planner::{MicroDollars, Pattern};
+use roadstead_planner::{Fleet, MicroDollars, Pattern};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -60,7 +60,13 @@ pub fn manifest(data: &[u8]) {
     if let Ok(target) = serde_json::from_value::<ServingTarget>(object)
         && validate::serving_target(&target).is_empty()
     {
-        let _ = convert::capacity(&convert::target(&target, None, None));
+        let converted = convert::target(&target, None, None);
+        let name = converted.name.clone();
+        let mut fleet = Fleet::new();
+        fleet.upsert_target(converted);
+        for (offer, members, usable) in fleet.members_of(&name) {
+            let _ = convert::capacity(offer, members, &usable);
+        }
     }
 }
 

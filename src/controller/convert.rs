@@ -12,10 +12,11 @@ use super::connections::{Connection, ConnectionState};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
     self as api, CapacityType, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity,
-    OfferCapacity, ResourceRequests, ServingTarget, conditions, limits, names, quantity, reasons,
+    NodeRemark, OfferCapacity, ResourceRequests, ServingTarget, conditions, limits, names, quantity, reasons,
 };
 use crate::kube_ext::cache::Key;
 use crate::provider::{ErrorClass, Facts};
+use crate::text::bounded;
 
 /// A time as the planner counts it. One before the epoch, as only a member invents it, is the beginning of time.
 #[must_use]
@@ -302,10 +303,10 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
     }
 }
 
-/// An offer as the planner sees it.
+/// An offer as the planner sees it. One whose resource nobody names has none: validation refuses its target.
 #[must_use]
 pub fn offer(offer: &api::Offer) -> planner::Offer {
-    let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+    let resource_name = resource_name(offer).unwrap_or_default();
     planner::Offer {
         name: offer.name.clone(),
         instance_type: offer.instance_type.clone(),
@@ -314,37 +315,67 @@ pub fn offer(offer: &api::Offer) -> planner::Offer {
         hourly_price: offer.hourly_price.as_deref().and_then(|price| MicroDollars::parse(price).ok()),
         max_instances: offer.max_instances.map(count),
         autoscaled: offer.provision_timeout_seconds.is_some(),
-        resource_name: offer.nodes.resource_name.clone().or_else(known).unwrap_or_else(|| DEFAULT_RESOURCE.to_owned()),
-        node_selector: planner::LabelSelector {
-            match_labels: offer.nodes.selector.clone(),
-            ..planner::LabelSelector::default()
-        },
-        node_tolerations: node_tolerations(offer),
+        node_selector: node_selector(&offer.nodes.selector),
+        node_tolerations: node_tolerations(&resource_name, &offer.nodes.tolerations),
+        resource_name,
     }
 }
 
-/// The resource of an accelerator that the catalogue does not know.
-const DEFAULT_RESOURCE: &str = "nvidia.com/gpu";
+/// What an endpoint's record says of the offer that it was placed on, as far as nodes are chosen by it.
+#[must_use]
+pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> planner::Offer {
+    let (nodes, resource_name) = (&spec.template.nodes, &spec.accelerator.resource_name);
+    planner::Offer {
+        name: spec.offer.clone(),
+        instance_type: String::new(),
+        accelerator: planner::Accelerator {
+            kind: spec.accelerator.type_.clone(),
+            count: count(spec.accelerator.count),
+        },
+        capacity_type: planner_capacity_type(spec.capacity_type),
+        hourly_price: None,
+        max_instances: None,
+        autoscaled: false,
+        node_selector: node_selector(&nodes.selector),
+        node_tolerations: node_tolerations(resource_name, &nodes.tolerations),
+        resource_name: resource_name.clone(),
+    }
+}
+
+fn node_selector(labels: &BTreeMap<String, String>) -> planner::LabelSelector {
+    planner::LabelSelector { match_labels: labels.clone(), ..planner::LabelSelector::default() }
+}
 
 /// The offer's own, and the customary taint of nodes with accelerators, which every endpoint tolerates.
-fn node_tolerations(offer: &api::Offer) -> Vec<planner::Toleration> {
-    let known = planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+fn node_tolerations(resource_name: &str, declared: &[api::Toleration]) -> Vec<planner::Toleration> {
     let customary = planner::Toleration {
-        key: Some(offer.nodes.resource_name.clone().or(known).unwrap_or_else(|| DEFAULT_RESOURCE.to_owned())),
+        key: Some(resource_name.to_owned()),
         operator: planner::TolerationOperator::Exists,
         value: String::new(),
         effect: Some(planner::Effect::NoSchedule),
     };
-    let mut all = tolerations(&offer.nodes.tolerations);
+    let mut all = tolerations(declared);
     all.push(customary);
     all
 }
 
-/// The Kubernetes resource that stands for the accelerators of this offer.
+/// The Kubernetes resource of an offer's accelerators: its own word, or the catalogue's. It is never guessed.
 #[must_use]
-pub fn resource_name(target: &ServingTarget, offer_name: &str) -> String {
-    let found = target.spec.offers.iter().find(|offer| offer.name == offer_name);
-    found.map_or_else(|| DEFAULT_RESOURCE.to_owned(), |found| offer(found).resource_name)
+pub fn resource_name(offer: &api::Offer) -> Option<String> {
+    let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+    offer.nodes.resource_name.clone().or_else(known)
+}
+
+/// Stands for the accelerators of a simulated place, which has no nodes.
+const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
+
+/// The resource that an endpoint's record names: that of its offer, or by the type where the offer is gone.
+#[must_use]
+pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str) -> Option<String> {
+    let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name);
+    let known = || planner::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
+    let simulated = || (target.spec.type_ == api::TargetType::Simulated).then(|| SIMULATED_RESOURCE.to_owned());
+    offer.and_then(resource_name).or_else(known).or_else(simulated)
 }
 
 fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
@@ -469,30 +500,36 @@ fn failure(status: &api::InferenceEndpointStatus, ready_reason: Option<&str>) ->
     Some(planner::Failure { kind, since: now(error.time.0) })
 }
 
-/// What is free on a target, by offer, gathered by how much is free on a node.
+/// What is free of an offer, gathered by how much is free on a node, and what is remarkable about its nodes.
 #[must_use]
-pub fn capacity(target: &planner::Target) -> Vec<OfferCapacity> {
-    let Some(nodes) = &target.nodes else { return Vec::new() };
-    let of = |offer: &planner::Offer| {
-        let mut free: BTreeMap<std::cmp::Reverse<u32>, i32> = BTreeMap::new();
-        let usable = nodes.iter().filter(|node| {
-            node.schedulable
-                && node.allocatable_accelerators.contains_key(&offer.resource_name)
-                && offer.node_selector.matches(&node.labels)
-                && planner::first_untolerated(&node.taints, &offer.node_tolerations).is_none()
-        });
-        for node in usable {
-            let amount = node.free_accelerators.get(&offer.resource_name).copied().unwrap_or(0);
-            *free.entry(std::cmp::Reverse(amount)).or_default() += 1;
-        }
-        let nodes = free
-            .into_iter()
-            .take(limits::NODE_GROUPS)
-            .map(|(amount, count)| NodeCapacity { free: i32::try_from(amount.0).unwrap_or(i32::MAX), count })
-            .collect();
-        OfferCapacity { offer: offer.name.clone(), nodes }
+pub fn capacity(offer: &planner::Offer, members: &planner::Members, usable: &[&planner::Node]) -> OfferCapacity {
+    let mut free: BTreeMap<std::cmp::Reverse<u32>, i32> = BTreeMap::new();
+    for node in usable {
+        *free.entry(std::cmp::Reverse(planner::free_devices(offer, node, 0))).or_default() += 1;
+    }
+    let nodes = free
+        .into_iter()
+        .take(limits::NODE_GROUPS)
+        .map(|(amount, count)| NodeCapacity { free: i32::try_from(amount.0).unwrap_or(i32::MAX), count })
+        .collect();
+    OfferCapacity { offer: offer.name.clone(), nodes, remarks: remarks(offer, members) }
+}
+
+/// What is remarkable about the nodes of an offer: what is left out, and what is used although it looks odd.
+fn remarks(offer: &planner::Offer, members: &planner::Members) -> Vec<NodeRemark> {
+    let remark = |reason: &str, nodes: u32, message: String| NodeRemark {
+        reason: reason.to_owned(),
+        nodes: i32::try_from(nodes).unwrap_or(i32::MAX),
+        message: bounded(&message),
     };
-    target.offers.iter().map(of).collect()
+    let excess = members.excess.map(|excess| remark("ExcessDevices", excess.nodes, excess.sentence(offer)));
+    let unknown = members
+        .unknown
+        .iter()
+        .map(|(label, nodes)| remark("UnknownProduct", *nodes, label.unknown_sentence(*nodes, offer)));
+    let left_out =
+        members.causes().into_iter().map(|(cause, nodes)| remark(cause.reason(), nodes, cause.sentence(nodes, offer)));
+    excess.into_iter().chain(unknown).chain(left_out).take(limits::REMARKS).collect()
 }
 
 #[cfg(test)]
@@ -512,6 +549,58 @@ mod tests {
         }
         let last: jiff::Timestamp = "9999-12-30T00:00:00Z".parse().unwrap();
         assert_eq!(time(timestamp(Some(&Time(last)))).0, last);
+    }
+
+    #[test]
+    fn nodes_that_are_left_out_or_look_odd_are_told_with_their_number() {
+        let declared: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Kubernetes",
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
+                            "capacityType": "Reserved"}],
+            },
+        }))
+        .unwrap();
+        let node = |name: &str, count: u32, labels: &[(&str, &str)]| planner::Node {
+            name: name.to_owned(),
+            labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            taints: Vec::new(),
+            schedulable: true,
+            allocatable_accelerators: [("nvidia.com/gpu".to_owned(), count)].into(),
+            free_accelerators: [("nvidia.com/gpu".to_owned(), count)].into(),
+            free: planner::Resources::default(),
+        };
+        let nodes = vec![
+            node("a", 8, &[]),
+            node("b", 80, &[]),
+            node("c", 8, &[("nvidia.com/gpu.product", "Tesla-T4")]),
+            node("d", 8, &[("nvidia.com/gpu.product", "Tesla-T4\nReady=True")]),
+        ];
+        let facts = Facts { nodes: Some(nodes), ..Facts::default() };
+        let mut fleet = planner::Fleet::new();
+        fleet.upsert_target(target(&declared, None, Some(&facts)));
+        let (offer, members, usable) = fleet.members_of("east").next().unwrap();
+        let told = capacity(offer, members, &usable);
+        assert_eq!(told.nodes, [NodeCapacity { free: 8, count: 2 }], "eight of eighty, as an instance has");
+        let remarks: Vec<_> = told.remarks.iter().map(|remark| (remark.reason.as_str(), remark.nodes)).collect();
+        assert_eq!(remarks, [("ExcessDevices", 1), ("OtherAccelerator", 1), ("OtherAccelerator", 1)]);
+        assert!(told.remarks.iter().all(|remark| !remark.message.contains('\n')));
+    }
+
+    #[test]
+    fn no_resource_is_guessed() {
+        let named = |type_: &str, nodes: serde_json::Value| {
+            let declared: api::Offer = serde_json::from_value(json!({
+                "name": "o", "instanceType": "i", "accelerator": {"type": type_, "count": 8},
+                "capacityType": "Reserved", "nodes": nodes,
+            }))
+            .unwrap();
+            resource_name(&declared)
+        };
+        assert_eq!(named("MI355X", json!({})).as_deref(), Some("amd.com/gpu"));
+        assert_eq!(named("mi355x", json!({})), None);
+        assert_eq!(named("MI999X", json!({"resourceName": "amd.com/gpu"})).as_deref(), Some("amd.com/gpu"));
     }
 
     #[test]

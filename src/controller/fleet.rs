@@ -168,7 +168,11 @@ impl Fleet {
     pub fn capacity(&self, target: &str) -> Vec<OfferCapacity> {
         let inner = self.lock();
         let told = inner.fleet.target(target).filter(|target| target.inventory == planner::Inventory::Answered);
-        told.map(convert::capacity).unwrap_or_default()
+        if told.is_none() {
+            return Vec::new();
+        }
+        let offers = inner.fleet.members_of(target);
+        offers.map(|(offer, members, usable)| convert::capacity(offer, members, &usable)).collect()
     }
 
     /// The hard rule about the target that the deployment breaks, whatever was decided before.

@@ -22,9 +22,22 @@ pub const REACHABLE: &str = "Reachable";
 /// The place accepts the credentials.
 pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 
+/// Present only while something about a target should be looked at, though it works.
+pub const NEEDS_ATTENTION: &str = "NeedsAttention";
+
 /// All types that Roadstead sets. Conditions of other types are somebody else's, and are left as they are.
-const OURS: [&str; 9] =
-    [READY, RECONCILING, STALLED, PLACED, WITHIN_BUDGET, CREATED, SERVING, REACHABLE, CREDENTIALS_VALID];
+const OURS: [&str; 10] = [
+    READY,
+    RECONCILING,
+    STALLED,
+    PLACED,
+    WITHIN_BUDGET,
+    CREATED,
+    SERVING,
+    REACHABLE,
+    CREDENTIALS_VALID,
+    NEEDS_ATTENTION,
+];
 
 /// The status of a condition.
 pub const TRUE: &str = "True";

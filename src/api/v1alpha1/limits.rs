@@ -51,6 +51,8 @@ pub const CANDIDATES: usize = 64;
 pub const RELEASING: usize = 64;
 /// Groups of nodes of one offer in a target's status: one for each number of free accelerators.
 pub const NODE_GROUPS: usize = 128;
+/// Remarks on the nodes of one offer in a target's status.
+pub const REMARKS: usize = 8;
 /// Refused sizes in a target's status.
 pub const EXHAUSTED: usize = 128;
 /// Orphans in a target's status; how many more there are is counted beside them.

@@ -100,6 +100,12 @@ pub const ORPHANS_FOUND: &str = "OrphansFound";
 pub const ORPHANS_GONE: &str = "OrphansGone";
 /// The deletion of an orphan was asked for.
 pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
+/// A name of the spec is known by another spelling.
+pub const SPELLING_DIFFERS: &str = "SpellingDiffers";
+/// Nodes are left out of an offer.
+pub const NODES_LEFT_OUT: &str = "NodesLeftOut";
+/// Nodes of an offer are not what the offer says, as far as can be told.
+pub const NODES_DIFFER: &str = "NodesDiffer";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
 /// The operator failed on the object, by a defect of its own.

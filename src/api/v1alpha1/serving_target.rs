@@ -348,6 +348,24 @@ pub struct OfferCapacity {
     #[serde(default)]
     #[schemars(length(max = limits::NODE_GROUPS))]
     pub nodes: Vec<NodeCapacity>,
+    /// Nodes that are left out, or look odd, and why; at most a minute old when it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::REMARKS))]
+    pub remarks: Vec<NodeRemark>,
+}
+
+/// Why nodes are left out of an offer, or look odd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRemark {
+    /// The cause, such as `OtherAccelerator` or Tainted.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// How many nodes.
+    pub nodes: i32,
+    /// The cause with names and numbers, and the cure.
+    #[schemars(length(max = limits::MESSAGE))]
+    pub message: String,
 }
 
 /// Nodes with equally many free accelerators.

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use roadstead_planner::catalogue::locate;
+use roadstead_planner::catalogue::{accelerator, accelerator_spelled, locate};
 use roadstead_planner::{MicroDollars, Pattern};
 
 use super::common::LabelSelector;
-use super::{ModelDeployment, ResourceRequests, ServingTarget, quantity, syntax};
+use super::{ModelDeployment, Offer, ResourceRequests, ServingTarget, TargetType, quantity, syntax};
 
 /// Resources that a replica can ask for beside accelerators.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -130,6 +130,9 @@ pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
         let field = format!("spec.offers[{index}]");
         problems.money(&format!("{field}.hourlyPrice"), offer.hourly_price.as_ref());
         problems.labels(&format!("{field}.nodes.selector"), &offer.nodes.selector);
+        if spec.type_ == TargetType::Kubernetes {
+            resource(&mut problems, &field, offer);
+        }
     }
     problems.selector("spec.allowedNamespaces", spec.allowed_namespaces.as_ref());
     let expose = spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.expose);
@@ -144,6 +147,20 @@ pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
     }
     location(&mut problems, target);
     problems.0
+}
+
+/// The resource of an accelerator is never guessed: on the nodes of another maker it would cost what it does not give.
+fn resource(problems: &mut Problems, field: &str, offer: &Offer) {
+    let type_ = &offer.accelerator.type_;
+    if offer.nodes.resource_name.is_some() || accelerator(type_).is_some() {
+        return;
+    }
+    let spelled = accelerator_spelled(type_).map_or_else(String::new, |name| format!("write {name}, or "));
+    let message = format!(
+        "accelerator type {type_:?} is not in the built-in table: {spelled}name the Kubernetes resource of its devices here, \
+         such as amd.com/gpu"
+    );
+    problems.add(format!("{field}.nodes.resourceName"), message);
 }
 
 /// The built-in table counts; a location that contradicts it would be believed by nobody but its author.
@@ -238,5 +255,34 @@ mod tests {
             "{}",
             problems[4].message
         );
+    }
+
+    #[test]
+    fn an_accelerator_that_the_table_does_not_know_needs_its_resource() {
+        let problems = |type_: &str, kind: &str, nodes: serde_json::Value| {
+            let target: ServingTarget = serde_json::from_value(json!({
+                "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "a"},
+                "spec": {
+                    "cloud": "aws", "region": "eu-west-1", "type": kind,
+                    "offers": [{"name": "a", "instanceType": "a", "accelerator": {"type": type_, "count": 8},
+                                "capacityType": "Reserved", "nodes": nodes}],
+                },
+            }))
+            .unwrap();
+            serving_target(&target)
+        };
+        for known in ["MI355X", "MI350X", "Gaudi3", "Trainium3", "TPU-v7x", "B300", "GB300", "H100"] {
+            assert_eq!(problems(known, "Kubernetes", json!({})), [], "{known}");
+        }
+        assert_eq!(problems("MI999X", "Kubernetes", json!({"resourceName": "amd.com/gpu"})), []);
+        assert_eq!(problems("MI999X", "Simulated", json!({})), [], "a simulated place has no nodes");
+        let unknown = problems("MI999X", "Kubernetes", json!({}));
+        assert_eq!(
+            unknown[0].to_string(),
+            "spec.offers[0].nodes.resourceName: accelerator type \"MI999X\" is not in the built-in table: name the Kubernetes \
+             resource of its devices here, such as amd.com/gpu"
+        );
+        let misspelled = problems("mi355x", "Kubernetes", json!({}));
+        assert!(misspelled[0].message.contains("write MI355X, or name"), "{}", misspelled[0]);
     }
 }

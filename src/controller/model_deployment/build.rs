@@ -40,7 +40,7 @@ pub fn name(install_id: &str, id: &roadstead_planner::DeploymentId, placement: &
 /// The endpoint of a new placement.
 ///
 /// # Errors
-/// [`ActError::Stale`] where the target or the shape vanished since the decision.
+/// [`ActError::Stale`] where the target, the shape or the offer's resource vanished since the decision.
 pub fn new(
     context: &Context,
     planned: &Planned,
@@ -49,6 +49,9 @@ pub fn new(
     reason: &str,
 ) -> Result<InferenceEndpoint, ActError> {
     let target = target(context, &placement.target)?;
+    let resource_name = convert::resource_of_record(&target, &placement.offer, &placement.accelerator.kind);
+    let unnamed =
+        || ActError::Stale { object: format!("offer {} of servingtarget {}", placement.offer, placement.target) };
     let name = name(&context.settings.install_id, &planned.request.id, placement);
     let spec = InferenceEndpointSpec {
         deployment_ref: reference(&planned.object),
@@ -60,7 +63,7 @@ pub fn new(
         accelerator: EndpointAccelerator {
             type_: placement.accelerator.kind.clone(),
             count: signed(placement.accelerator.count),
-            resource_name: convert::resource_name(&target, &placement.offer),
+            resource_name: resource_name.ok_or_else(unnamed)?,
         },
         capacity_type: convert::api_capacity_type(placement.capacity_type),
         slot: signed(placement.slot),

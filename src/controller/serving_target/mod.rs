@@ -3,6 +3,7 @@
 //! `connect` turns credentials into a driver, `check` asks the place who it is, `status` says what came out, and
 //! `retire` holds a deleted target until its last endpoint is gone.
 
+mod attention;
 mod check;
 mod connect;
 mod retire;

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::api::Api;
 
 use super::CHECK_INTERVAL;
+use super::attention::attention;
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
@@ -69,6 +70,7 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
             clock.wrote(&name);
         }
         announce(context, target, &former, &status);
+        announce_attention(context, target, &former, &status);
         shown::announce(context, target, &former, &status);
         context.took_target(written);
     }
@@ -93,6 +95,20 @@ fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetSta
     context.events.publish(target, severity, &is.reason, "Check", &is.message);
 }
 
+/// One event when there is something to look at, and when it is something else; none when it is over.
+fn announce_attention(
+    context: &Context,
+    target: &ServingTarget,
+    former: &ServingTargetStatus,
+    status: &ServingTargetStatus,
+) {
+    let was = conditions::find(&former.conditions, conditions::NEEDS_ATTENTION);
+    let Some(is) = conditions::find(&status.conditions, conditions::NEEDS_ATTENTION) else { return };
+    if was.is_none_or(|was| was.reason != is.reason) {
+        context.events.publish(target, Severity::Warning, &is.reason, "Check", &is.message);
+    }
+}
+
 /// The status that follows from what is known.
 fn status(
     target: &ServingTarget,
@@ -106,6 +122,9 @@ fn status(
     let mut set = Conditions::new(&former.conditions, generation, now);
     ready(&mut set, target, connection, users);
     reachable(&mut set, connection);
+    if let Some((reason, message)) = attention(target, &capacity) {
+        set.set(conditions::NEEDS_ATTENTION, TRUE, reason, message);
+    }
     let failing_since = match &connection.state {
         ConnectionState::NotReady { since, reason, .. } if *reason != reasons::LISTING => {
             former.failing_since.clone().or_else(|| Some(convert::api_time(*since)))
@@ -258,6 +277,25 @@ mod tests {
         let status = told(&target("40.00"));
         assert!(conditions::is_true(&status.conditions, conditions::READY));
         assert_eq!(conditions::find(&status.conditions, conditions::STALLED), None);
+    }
+
+    #[test]
+    fn what_needs_attention_is_told_beside_ready_and_goes_with_its_cause() {
+        let mut slip = target("40.00");
+        slip.spec.region = "us-east-1a".to_owned();
+        let status = told(&slip);
+        assert!(conditions::is_true(&status.conditions, conditions::READY));
+        let condition = conditions::find(&status.conditions, conditions::NEEDS_ATTENTION).unwrap();
+        assert_eq!((condition.status.as_str(), condition.reason.as_str()), (TRUE, reasons::SPELLING_DIFFERS));
+        let status = self::status(
+            &target("40.00"),
+            &status,
+            &connection(),
+            Vec::new(),
+            &[],
+            Timestamp::from_second(2_000).unwrap(),
+        );
+        assert_eq!(conditions::find(&status.conditions, conditions::NEEDS_ATTENTION), None);
     }
 
     fn listing(since: i64) -> Connection {

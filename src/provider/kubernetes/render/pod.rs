@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource, EnvVar, EnvVarSource, HTTPGetAction,
-    Lifecycle, LifecycleHandler, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource, EnvVar, EnvVarSource,
+    HTTPGetAction, Lifecycle, LifecycleHandler, LocalObjectReference, NodeAffinity, NodeSelector,
+    NodeSelectorRequirement, NodeSelectorTerm, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
     ResourceRequirements, SeccompProfile, SecretEnvSource, SecretKeySelector, SecurityContext, SleepAction, Toleration,
     Volume, VolumeMount,
 };
@@ -12,9 +13,12 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use roadstead_planner as planner;
+
 use super::service::PORT_NAME;
 use super::{Identity, copied_name};
-use crate::api::v1alpha1::{Template, TolerationOperator, names};
+use crate::api::v1alpha1::{InferenceEndpointSpec, Template, TolerationOperator, names};
+use crate::controller::convert;
 use crate::provider::kubernetes::engine::{CACHE_PATH, Launch, launch};
 
 /// The container's name.
@@ -43,6 +47,7 @@ pub fn pod_template(identity: &Identity<'_>) -> PodTemplateSpec {
             enable_service_links: Some(false),
             containers: vec![container(identity, linger)],
             image_pull_secrets: pull_secrets(identity),
+            affinity: affinity(spec),
             node_selector: Some(template.nodes.selector.clone()).filter(|selector| !selector.is_empty()),
             tolerations: Some(tolerations(template, &spec.accelerator.resource_name)),
             security_context: Some(PodSecurityContext {
@@ -114,6 +119,31 @@ fn container(identity: &Identity<'_>, linger: i32) -> Container {
         volume_mounts: Some(vec![mount("shm", "/dev/shm"), mount("cache", CACHE_PATH)]),
         ..Container::default()
     }
+}
+
+/// Keeps the scheduler from nodes that say they are something else than the offer, for the planner does not count them.
+fn affinity(spec: &InferenceEndpointSpec) -> Option<Affinity> {
+    let offer = convert::offer_of_record(spec);
+    let kept_from = planner::Membership::of(&spec.cloud, &offer).keeps_from();
+    let requirement = |(key, values): (&str, Vec<&str>)| NodeSelectorRequirement {
+        key: key.to_owned(),
+        operator: if values.is_empty() { "DoesNotExist" } else { "NotIn" }.to_owned(),
+        values: Some(values.into_iter().map(ToOwned::to_owned).collect())
+            .filter(|values: &Vec<String>| !values.is_empty()),
+    };
+    let requirements: Vec<_> = kept_from.into_iter().map(requirement).collect();
+    if requirements.is_empty() {
+        return None;
+    }
+    let term = NodeSelectorTerm { match_expressions: Some(requirements), ..NodeSelectorTerm::default() };
+    let required = NodeSelector { node_selector_terms: vec![term] };
+    Some(Affinity {
+        node_affinity: Some(NodeAffinity {
+            required_during_scheduling_ignored_during_execution: Some(required),
+            ..NodeAffinity::default()
+        }),
+        ..Affinity::default()
+    })
 }
 
 /// The kubelet has no API key, so its probes ask the health path; the operator itself asks for the model.

@@ -1,0 +1,99 @@
+//! What somebody should look at on a target that works: names that are probably slips, and nodes that are left out or look
+//! odd. It follows from the spec and from the capacity that stands in the status, so it is as settled as those are.
+
+use crate::api::v1alpha1::validate::Problem;
+use crate::api::v1alpha1::{OfferCapacity, ServingTarget, advice, limits, reasons};
+
+/// So many sentences are told; how many more there are is counted.
+const MAX_SENTENCES: usize = 6;
+
+/// Remarks on nodes that pass by themselves.
+const PASSING: &str = "NotSchedulable";
+/// Remarks on nodes that are used all the same.
+const USED: [&str; 2] = ["ExcessDevices", "UnknownProduct"];
+
+/// The reason and the message, if there is anything to look at.
+#[must_use]
+pub fn attention(target: &ServingTarget, capacity: &[OfferCapacity]) -> Option<(&'static str, String)> {
+    let advice = advice::serving_target(target);
+    let remarks: Vec<_> = capacity
+        .iter()
+        .filter(|known| target.spec.offers.iter().any(|offer| offer.name == known.offer))
+        .flat_map(|known| known.remarks.iter().map(|remark| (known.offer.as_str(), remark)))
+        .filter(|(_, remark)| remark.reason != PASSING)
+        .collect();
+    let reason = if !advice.is_empty() {
+        reasons::SPELLING_DIFFERS
+    } else if remarks.iter().any(|(_, remark)| !USED.contains(&remark.reason.as_str())) {
+        reasons::NODES_LEFT_OUT
+    } else if !remarks.is_empty() {
+        reasons::NODES_DIFFER
+    } else {
+        return None;
+    };
+    let advice = advice.iter().map(Problem::to_string);
+    let sentences: Vec<String> =
+        advice.chain(remarks.iter().map(|(offer, remark)| format!("offer {offer}: {}", remark.message))).collect();
+    Some((reason, joined(&sentences)))
+}
+
+/// The first sentences, and how many more there are.
+fn joined(sentences: &[String]) -> String {
+    let told: Vec<&str> = sentences.iter().take(MAX_SENTENCES).map(String::as_str).collect();
+    let more = sentences.len().saturating_sub(MAX_SENTENCES);
+    let more = if more > 0 { format!("; and {more} more: see status.capacity") } else { String::new() };
+    limits::message(&format!("{}{more}", told.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn target(cloud: &str) -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {
+                "cloud": cloud, "region": "us-east-1", "type": "Kubernetes",
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "H100", "count": 8}, "capacityType": "Reserved"}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn told(cloud: &str, remarks: &Value) -> Option<(&'static str, String)> {
+        let capacity: OfferCapacity = serde_json::from_value(json!({"offer": "o", "remarks": remarks})).unwrap();
+        attention(&target(cloud), &[capacity])
+    }
+
+    #[test]
+    fn what_passes_by_itself_needs_nobody() {
+        assert_eq!(told("aws", &json!([])), None);
+        assert_eq!(told("aws", &json!([{"reason": "NotSchedulable", "nodes": 3, "message": "m"}])), None);
+    }
+
+    #[test]
+    fn slips_and_nodes_are_told_with_their_offer_and_a_bound() {
+        let out = json!([{"reason": "OtherAccelerator", "nodes": 1, "message": "1 node left out"}]);
+        assert_eq!(told("aws", &out), Some((reasons::NODES_LEFT_OUT, "offer o: 1 node left out".to_owned())));
+        let odd = json!([{"reason": "ExcessDevices", "nodes": 1, "message": "1 node has 80"}]);
+        assert_eq!(told("aws", &odd).map(|(reason, _)| reason), Some(reasons::NODES_DIFFER));
+        let (reason, message) = told("AWS", &out).unwrap();
+        assert_eq!(reason, reasons::SPELLING_DIFFERS);
+        assert!(message.starts_with("spec.cloud: \"AWS\" is aws") && message.ends_with("1 node left out"), "{message}");
+        let many: Vec<Value> =
+            (0..8).map(|n| json!({"reason": "Tainted", "nodes": n, "message": "x".repeat(400)})).collect();
+        let (_, message) = told("aws", &json!(many)).unwrap();
+        assert!(message.chars().count() <= limits::MESSAGE, "{}", message.len());
+    }
+
+    #[test]
+    fn an_offer_that_is_gone_is_not_spoken_of() {
+        let gone: OfferCapacity = serde_json::from_value(
+            json!({"offer": "gone", "remarks": [{"reason": "Tainted", "nodes": 1, "message": "m"}]}),
+        )
+        .unwrap();
+        assert_eq!(attention(&target("aws"), &[gone]), None);
+    }
+}
