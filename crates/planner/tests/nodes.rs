@@ -19,7 +19,7 @@ fn labelled(name: &str, with: &[(&str, &str)]) -> Node {
 /// A target whose only offer is of this type, with these nodes.
 fn with_nodes(kind: &str, nodes: Vec<Node>) -> Target {
     let mut target = target("eks", "aws", "eu-central-1", "80");
-    target.offers[0].accelerator.kind = kind.to_owned();
+    kind.clone_into(&mut target.offers[0].accelerator.kind);
     target.nodes = Some(nodes);
     target
 }
@@ -56,7 +56,7 @@ fn a_node_that_says_it_has_another_accelerator_does_not_belong_to_the_offer() {
         ("coreweave", "gpu.nvidia.com/class", "A100_NVLINK_80GB", "A100-80GB"),
     ] {
         let mut target = with_nodes("H100", vec![labelled("n", &[(key, value)])]);
-        target.cloud = cloud.to_owned();
+        cloud.clone_into(&mut target.cloud);
         let (placed, said) = verdict(target);
         assert!(!placed, "{key}={value}");
         assert_eq!(said.len(), 1);
@@ -139,7 +139,7 @@ fn a_resource_that_is_a_slice_or_a_share_asks_for_it() {
         node.allocatable_accelerators = BTreeMap::from([(resource.to_owned(), 8)]);
         node.free_accelerators = node.allocatable_accelerators.clone();
         let mut target = with_nodes("H100", vec![node]);
-        target.offers[0].resource_name = resource.to_owned();
+        resource.clone_into(&mut target.offers[0].resource_name);
         assert!(verdict(target).0, "{resource}");
     }
 }
@@ -253,6 +253,6 @@ fn what_runs_on_a_node_that_turns_out_to_be_something_else_stays() {
 #[test]
 fn a_misspelled_cloud_does_not_hide_what_its_instance_types_say() {
     let mut target = with_nodes("H100", vec![labelled("n", &[("node.kubernetes.io/instance-type", "g4dn.12xlarge")])]);
-    target.cloud = "AWS".to_owned();
+    "AWS".clone_into(&mut target.cloud);
     assert!(!verdict(target).0);
 }
