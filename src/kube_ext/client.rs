@@ -146,6 +146,17 @@ fn certificate_trouble(error: &rustls::Error) -> Option<&'static str> {
         Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             Some("the server's certificate is not valid yet; check it and the operator's clock")
         }
+        Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref()? {
+            webpki::Error::CaUsedAsEndEntity => Some(
+                "the server proves itself by the certificate of an authority (CA:TRUE); give it a certificate of its own, \
+                 issued by that authority",
+            ),
+            webpki::Error::UnsupportedCertVersion => Some(
+                "the server's certificate is of X.509 version 1, which is not supported; issue one of version 3 with a \
+                 subject alternative name",
+            ),
+            _ => None,
+        },
         Error::AlertReceived(
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
@@ -288,12 +299,15 @@ mod tests {
 
     #[test]
     fn trouble_with_a_certificate_names_the_field_and_the_cure() {
-        use rustls::{AlertDescription, CertificateError, Error};
+        use rustls::{AlertDescription, CertificateError, Error, OtherError};
+        let other = |error| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))));
         for (trouble, told) in [
             (Error::InvalidCertificate(CertificateError::UnknownIssuer), "certificate-authority-data"),
             (Error::InvalidCertificate(CertificateError::BadSignature), "another authority of the same name"),
             (Error::InvalidCertificate(CertificateError::NotValidForName), "tls-server-name"),
             (Error::InvalidCertificate(CertificateError::Expired), "renew it on the cluster"),
+            (other(webpki::Error::CaUsedAsEndEntity), "CA:TRUE"),
+            (other(webpki::Error::UnsupportedCertVersion), "version 1"),
             (Error::AlertReceived(AlertDescription::CertificateRequired), "client-certificate-data"),
         ] {
             let error = kube::Error::Service(std::io::Error::other(trouble).into());
