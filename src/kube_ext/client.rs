@@ -116,10 +116,12 @@ pub(super) fn describe(error: &kube::Error) -> String {
     }
 }
 
-/// An error of TLS, as transports hand it on.
-fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    error.downcast_ref().or_else(|| inner?.downcast_ref())
+/// An error of TLS, as transports hand it on: inside an error of input, and that inside another.
+fn tls_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    while let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        error = inner;
+    }
+    error.downcast_ref()
 }
 
 /// What is wrong with a certificate of either side, which field of the kubeconfig it concerns, and the cure.
@@ -310,7 +312,8 @@ mod tests {
             (other(webpki::Error::UnsupportedCertVersion), "version 1"),
             (Error::AlertReceived(AlertDescription::CertificateRequired), "client-certificate-data"),
         ] {
-            let error = kube::Error::Service(std::io::Error::other(trouble).into());
+            // As tokio-rustls and hyper-rustls wrap it.
+            let error = kube::Error::Service(std::io::Error::other(std::io::Error::other(trouble)).into());
             let error = CallError::Kube { call: "get namespace kube-system", source: Box::new(error) }.to_string();
             assert!(error.contains(told), "{error}");
         }
