@@ -1,4 +1,5 @@
-//! What is legal in a spec and probably a slip: names that the built-in tables know by another spelling.
+//! What is legal in a spec and probably a slip: names that the built-in tables know by another spelling, and an image by a
+//! tag that moves.
 //!
 //! Names are compared letter by letter, so such a name matches nothing that it means. It may be meant all the same: this
 //! warns, in `roadstead validate` and on a target, and refuses nothing.
@@ -16,6 +17,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     for (index, shape) in spec.serving.shapes.iter().enumerate() {
         advice.extend(accelerator(format!("spec.serving.shapes[{index}].accelerator.type"), &shape.accelerator.type_));
     }
+    advice.extend(image("spec.serving.image", &spec.serving.image));
     places(&mut advice, &spec.placement);
     advice
 }
@@ -63,6 +65,14 @@ fn places(advice: &mut Vec<Problem>, placement: &PlacementRules) {
     }
 }
 
+/// A tag that moves is legal, for it was written; replicas that start later may still not run what their siblings run.
+fn image(field: &str, written: &str) -> Option<Problem> {
+    let moves = written.ends_with(":latest");
+    let message =
+        "the tag latest moves: a replica that starts later may run another version; write a version or a digest";
+    moves.then(|| Problem { field: field.to_owned(), message: message.to_owned() })
+}
+
 fn cloud(field: String, written: &str, so: &str) -> Option<Problem> {
     let known = cloud_spelled(written)?;
     let message =
@@ -92,6 +102,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_tag_that_moves_is_warned_of() {
+        assert_eq!(image("f", "vllm/vllm-openai:latest").map(|advice| advice.field), Some("f".to_owned()));
+        let digest = format!("vllm/vllm-openai:latest@sha256:{}", "0".repeat(64));
+        for good in ["vllm/vllm-openai:v0.20.0", "host:5000/latest:v1", &digest] {
+            assert_eq!(image("f", good), None, "{good}");
+        }
+    }
 
     fn fields(advice: &[Problem]) -> Vec<&str> {
         advice.iter().map(|problem| problem.field.as_str()).collect()
