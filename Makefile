@@ -1,6 +1,6 @@
 # Everything that can be done with Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-calibrate bench-operator lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-calibrate bench-operator lint generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test: tools canary ## All tests: lint, unit and property, on real API servers, o
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests but the scenes on real clusters
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-trust test-orphans test-faults
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-gitops test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
@@ -64,6 +64,13 @@ test-api: tools ## The definitions, rules, defaults and columns, on a real API s
 test-chart: tools ## The charts, with the real helm, linters and a real API server
 	@echo "charts: linted, rendered and refused by helm; judged by linters and by an API server"
 	cargo test --test chart
+
+test-gitops: tools ## What Argo CD, Flux and kstatus make of recorded objects in every state
+	@echo "gitops: Argo CD's health script, Flux's expressions and kstatus, on recorded objects"
+	cargo test --test gitops
+
+record-gitops: tools ## Record those objects anew from the operator, on a real API server (half a minute)
+	ROADSTEAD_WRITE=1 cargo test --test faults -- gitops_
 
 test-trust: tools ## Rights used and granted, and secrets kept, by the operator as a process on real API servers
 	@echo "trust: what the operator uses is what it was granted, and it tells no secret (about a minute)"

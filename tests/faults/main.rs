@@ -9,6 +9,7 @@
 mod collector;
 mod crash_sweep;
 mod credentials;
+mod gitops;
 mod leaders;
 mod link;
 mod objects;
@@ -36,7 +37,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 24] = [
+const TESTS: [(&str, Test); 25] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -67,6 +68,7 @@ const TESTS: [(&str, Test); 24] = [
         leaders::a_leader_that_cannot_renew_stops_before_another_begins,
     ),
     ("leaders_a_thawed_holder_does_not_renew", leaders::a_thawed_holder_does_not_renew),
+    ("gitops_every_state_is_recorded", gitops::every_state_is_recorded),
 ];
 
 fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {

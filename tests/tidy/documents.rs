@@ -187,6 +187,16 @@ fn every_metric_is_explained() {
 }
 
 #[test]
+fn no_merge_is_left_half_done() {
+    let marks = [concat!("<<<<", "<<< "), concat!(">>>>", ">>> ")];
+    for ending in [".md", ".rs", ".yaml", ".toml", ".csv"] {
+        crate::hold(&files(".", ending), "decide which side of a conflict counts", |line| {
+            marks.iter().any(|mark| line.starts_with(mark))
+        });
+    }
+}
+
+#[test]
 fn nothing_tells_of_the_machine_it_was_made_on() {
     let marks = [concat!("/wo", "rk/"), concat!("/tm", "p/wt"), concat!("/ro", "ot/")];
     for ending in [".md", ".rs", ".yaml", ".toml", ".sh", ".txt", ".json"] {

@@ -20,8 +20,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build Kubernetes, etcd, helm and the linters into the cache, if they are not there yet, and print the folder of
-    /// all but the linters.
+    /// Build Kubernetes, etcd, helm, the linters and a Lua interpreter into the cache, if they are not there yet, and
+    /// print the folder of Kubernetes, etcd and helm.
     Tools,
     /// Install the Debian packages that clusters with nodes need, if they are not there yet.
     Packages,
@@ -62,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Tools => {
             Tools::linters()?;
+            Tools::health()?;
             let tools = Tools::locate()?.path("kubectl");
             println!("{}", tools.parent().context("the tools are in no folder")?.display());
         }

@@ -63,6 +63,16 @@ const LINTERS: Module = Module {
     patience: "about a minute on two cores",
 };
 
+/// The interpreter of Argo CD's health scripts, which asks one about objects.
+const HEALTH: Module = Module {
+    dir: "lua",
+    name: "lua",
+    version: "v1",
+    files: &["go.mod", "go.sum", "main.go"],
+    binaries: &[("lua-health", ".")],
+    patience: "half a minute on two cores",
+};
+
 /// The folder in which the tools are.
 #[derive(Debug, Clone)]
 pub struct Tools {
@@ -91,9 +101,21 @@ impl Tools {
     /// # Errors
     /// When they cannot be built.
     pub fn linters() -> anyhow::Result<Self> {
-        match named().filter(|named| named.missing(&LINTERS).next().is_none()) {
+        Self::named_or_built(&LINTERS)
+    }
+
+    /// The interpreter `lua-health`, found or built like the linters.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn health() -> anyhow::Result<Self> {
+        Self::named_or_built(&HEALTH)
+    }
+
+    fn named_or_built(module: &Module) -> anyhow::Result<Self> {
+        match named().filter(|named| named.missing(module).next().is_none()) {
             Some(named) => Ok(named),
-            None => Self::build(&LINTERS),
+            None => Self::build(module),
         }
     }
 
