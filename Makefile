@@ -39,7 +39,7 @@ test-unit: ## Unit, property and architecture tests; need nothing
 	@echo "unit, property and architecture tests"
 	@# One command over the whole workspace: a selection of packages has other features, and would build everything again.
 	cargo test --workspace --lib --bins \
-		--test checks --test golden --test lifecycle --test optimality --test nodes --test placement --test safety \
+		--test checks --test golden --test lifecycle --test starts --test optimality --test nodes --test placement --test safety \
 		--test process --test tidy --test corpus
 
 fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs a C++ compiler; installs cargo-fuzz)

@@ -42,6 +42,18 @@ pub fn bounded(text: &str) -> String {
     format!("{}…", clean.get(..end).unwrap_or_default())
 }
 
+/// The same of `text` and then `end`, which is kept whole: `text` makes room for it.
+#[must_use]
+pub fn bounded_with(text: &str, end: &str) -> String {
+    let mut text = bounded(text);
+    let room = MAX_BYTES.saturating_sub(end.len() + "…; ".len());
+    if text.len() > room {
+        text.truncate(text.floor_char_boundary(room));
+        text.push('…');
+    }
+    format!("{text}; {end}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -323,8 +323,8 @@ impl Context {
         if to_its_controller {
             self.queues.endpoints.add(key, ());
         }
-        if matches!(change, Change::Deleted(_)) {
-            // Whoever waits for room may have it now.
+        if is_going(change) {
+            // Whoever waits for room, or for a turn to be replaced, may have it now.
             self.enqueue_deployments(self.fleet.unsettled());
         }
     }
@@ -415,6 +415,17 @@ impl Context {
         let all = self.caches.deployments.list();
         let inside = all.iter().map(|deployment| Key::of(deployment.as_ref())).filter(|key| key.namespace == namespace);
         self.enqueue_deployments(inside.collect::<Vec<_>>());
+    }
+}
+
+/// Whether an endpoint is gone, or its deletion is requested by now.
+fn is_going(change: &Change<InferenceEndpoint>) -> bool {
+    match change {
+        Change::Deleted(_) => true,
+        Change::Upserted { old, new } => {
+            let requested = |endpoint: &InferenceEndpoint| endpoint.metadata.deletion_timestamp.is_some();
+            requested(new) && !old.as_ref().is_some_and(|old| requested(old))
+        }
     }
 }
 

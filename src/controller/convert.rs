@@ -9,10 +9,11 @@ use kube::ResourceExt;
 use roadstead_planner::{self as planner, MicroDollars, Timestamp};
 
 use super::connections::{Connection, ConnectionState};
+use super::startup;
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
     self as api, CapacityType, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity,
-    NodeRemark, OfferCapacity, ResourceRequests, ServingTarget, conditions, limits, names, quantity, reasons,
+    NodeRemark, OfferCapacity, ReplicaResources, ServingTarget, conditions, limits, names, quantity, reasons,
 };
 use crate::kube_ext::cache::Key;
 use crate::provider::{ErrorClass, Facts};
@@ -139,8 +140,8 @@ pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<planner::Toleration> 
 
 /// What one replica asks for; validation has seen to it that the quantities can be read.
 #[must_use]
-pub fn resources(resources: &ResourceRequests) -> planner::Resources {
-    let get = |name: &str| resources.requests.get(name);
+pub fn resources(resources: &ReplicaResources) -> planner::Resources {
+    let get = |name: &str| resources.request(name);
     let units = |name: &str| get(name).map_or(0, |amount| quantity::units(amount).unwrap_or(u64::MAX));
     planner::Resources {
         cpu_millis: get("cpu").map_or(0, |amount| quantity::millis(amount).unwrap_or(u64::MAX)),
@@ -464,7 +465,8 @@ pub fn endpoint(
         ever_ready: status.first_ready_time.is_some() || is_unseen_adoption(spec, &status),
         ready: is_ready,
         published_at: owner.and_then(|owner| published_at(owner, &endpoint.name_any())),
-        failure: failure(&status, ready.map(|ready| ready.reason.as_str())),
+        failure: failure(endpoint, &status, ready.map(|ready| ready.reason.as_str())),
+        answer_by: startup::answer_by(endpoint, &status).map(now),
         unschedulable: ready.is_some_and(|ready| ready.reason == reasons::INSUFFICIENT_CAPACITY),
         last_replica_cost: spec.replica_hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok()),
         replaces: spec.replaces.clone(),
@@ -484,20 +486,28 @@ fn published_at(owner: &ModelDeployment, endpoint: &str) -> Option<Timestamp> {
     placement.since.as_ref().map(|since| now(since.0))
 }
 
-fn failure(status: &api::InferenceEndpointStatus, ready_reason: Option<&str>) -> Option<planner::Failure> {
+fn failure(
+    endpoint: &InferenceEndpoint,
+    status: &api::InferenceEndpointStatus,
+    ready_reason: Option<&str>,
+) -> Option<planner::Failure> {
     let error = status.last_error.as_ref()?;
-    let kind = if error.class == ErrorClass::CapacityExhausted.as_str() {
-        planner::FailureKind::CapacityExhausted
-    } else if error.class == ErrorClass::QuotaExceeded.as_str() {
-        planner::FailureKind::QuotaExceeded
+    let since = now(error.time.0);
+    let is = |class: ErrorClass| error.class == class.as_str();
+    let (kind, since) = if is(ErrorClass::CapacityExhausted) {
+        (planner::FailureKind::CapacityExhausted, since)
+    } else if is(ErrorClass::QuotaExceeded) {
+        (planner::FailureKind::QuotaExceeded, since)
+    } else if is(ErrorClass::Refused) {
+        (planner::FailureKind::AdmissionRefused, since)
     } else if ready_reason == Some(reasons::STARTUP_TIMEOUT) {
-        planner::FailureKind::StartupTimeout
-    } else if ready_reason == Some(reasons::NAME_CONFLICT) && error.class == ErrorClass::Conflict.as_str() {
-        planner::FailureKind::NameConflict
+        (planner::FailureKind::StartupTimeout, startup::answer_by(endpoint, status).map_or(since, now))
+    } else if ready_reason == Some(reasons::NAME_CONFLICT) && is(ErrorClass::Conflict) {
+        (planner::FailureKind::NameConflict, since)
     } else {
         return None;
     };
-    Some(planner::Failure { kind, since: now(error.time.0) })
+    Some(planner::Failure { kind, since })
 }
 
 /// What is free of an offer, gathered by how much is free on a node, and what is remarkable about its nodes.
@@ -601,6 +611,13 @@ mod tests {
         assert_eq!(named("MI355X", json!({})).as_deref(), Some("amd.com/gpu"));
         assert_eq!(named("mi355x", json!({})), None);
         assert_eq!(named("MI999X", json!({"resourceName": "amd.com/gpu"})).as_deref(), Some("amd.com/gpu"));
+    }
+
+    #[test]
+    fn what_has_a_limit_and_no_request_asks_for_its_limit() {
+        let read = |text| resources(&serde_json::from_value(text).unwrap());
+        let asked = read(json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}));
+        assert_eq!((asked.cpu_millis, asked.memory_bytes, asked.ephemeral_storage_bytes), (1_000, 1 << 30, 0));
     }
 
     #[test]

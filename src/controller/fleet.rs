@@ -32,7 +32,8 @@ impl Fleet {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plans `deployment` and assumes what the plan does. `name` gives a new endpoint its name.
+    /// Plans `deployment` and assumes what the plan does. `name` gives a new endpoint its name. The plan comes with the
+    /// deployments that are to be planned again because of it: this one has left the queue for replacements.
     ///
     /// # Errors
     /// [`ActError::Unsound`] if the plan breaks a hard rule: nothing of it is assumed.
@@ -41,17 +42,20 @@ impl Fleet {
         deployment: &planner::Deployment,
         now: Timestamp,
         name: impl Fn(&planner::Placement) -> String,
-    ) -> Result<Plan, ActError> {
+    ) -> Result<(Plan, BTreeSet<Key>), ActError> {
         let mut inner = self.lock();
         let plan = sound(&inner.fleet, deployment, planner::plan(&inner.fleet, deployment, now))?;
+        let waited = inner.fleet.waits_for_turn(&deployment.id);
         inner.fleet.assume(deployment, &plan, name);
+        let left = waited && !inner.fleet.waits_for_turn(&deployment.id);
         let key = Key::new(&deployment.id.namespace, &deployment.id.name);
         if plan.waits.is_empty() {
             inner.unsettled.remove(&key);
         } else {
             inner.unsettled.insert(key);
         }
-        Ok(plan)
+        let again = if left { inner.unsettled.clone() } else { BTreeSet::new() };
+        Ok((plan, again))
     }
 
     /// What `look` makes of everything that is known now.
@@ -61,7 +65,9 @@ impl Fleet {
 
     /// A deployment is no longer planned (gone, being deleted or invalid).
     pub fn forget_deployment(&self, key: &Key) {
-        self.lock().unsettled.remove(key);
+        let mut inner = self.lock();
+        inner.unsettled.remove(key);
+        inner.fleet.leave_turn(&convert::deployment_id(key));
     }
 
     /// Puts back what is known of a deployment's endpoints, after a plan could not be carried out.

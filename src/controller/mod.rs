@@ -17,6 +17,7 @@ pub mod model_deployment;
 pub mod orphans;
 pub mod pace;
 pub mod serving_target;
+pub mod startup;
 pub mod watches;
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ pub fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(work));
     result
         .map_err(|panic| {
-            tracing::error!(what, panic = text(panic.as_ref()), "panicked; it goes on with what comes next")
+            tracing::error!(what, panic = text(panic.as_ref()), "panicked; it goes on with what comes next");
         })
         .ok()
 }

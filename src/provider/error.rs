@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::kubernetes::refusal;
 use crate::kube_ext::client::CallError;
-use crate::text::bounded;
+use crate::text::{bounded, bounded_with};
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum ErrorClass {
     QuotaExceeded,
     /// The request can never succeed as it is: the user must change something.
     Invalid,
+    /// A rule of the place refuses it, such as a policy: the deployment is planned elsewhere.
+    Refused,
     /// The credentials are refused.
     Unauthorized,
     /// The thing, or what it stands in, is not there.
@@ -42,6 +45,7 @@ impl ErrorClass {
             Self::CapacityExhausted => "CapacityExhausted",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::Invalid => "Invalid",
+            Self::Refused => "Refused",
             Self::Unauthorized => "Unauthorized",
             Self::NotFound => "NotFound",
             Self::Conflict => "Conflict",
@@ -70,7 +74,12 @@ impl ProviderError {
 
 impl From<CallError> for ProviderError {
     fn from(error: CallError) -> Self {
-        Self::new(class_of(&error), &error)
+        let class = class_of(&error);
+        let refused = matches!(class, ErrorClass::Refused | ErrorClass::QuotaExceeded);
+        match error.status().filter(|_| refused) {
+            Some(status) => Self::new(class, bounded_with(&error.to_string(), refusal::cure(&status.message))),
+            None => Self::new(class, &error),
+        }
     }
 }
 
@@ -80,9 +89,10 @@ fn class_of(error: &CallError) -> ErrorClass {
         return ErrorClass::Transient;
     };
     let retry_after = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|after| *after > 0);
+    if let Some(class) = refusal::class_of_object(status.code, &status.message) {
+        return class;
+    }
     match status.code {
-        // An exceeded ResourceQuota is a 403 as well; only its text tells.
-        403 if status.message.contains("exceeded quota") => ErrorClass::QuotaExceeded,
         401 | 403 => ErrorClass::Unauthorized,
         404 => ErrorClass::NotFound,
         400 | 413 | 422 => ErrorClass::Invalid,
@@ -107,6 +117,7 @@ mod tests {
         assert_eq!(refused(401, "Unauthorized"), ErrorClass::Unauthorized);
         assert_eq!(refused(403, "pods is forbidden: User cannot list"), ErrorClass::Unauthorized);
         assert_eq!(refused(403, "forbidden: exceeded quota: gpus, requested: 8"), ErrorClass::QuotaExceeded);
+        assert_eq!(refused(400, "admission webhook \"w\" denied the request: no"), ErrorClass::Refused);
         assert_eq!(refused(422, "spec.replicas: Invalid value"), ErrorClass::Invalid);
         assert_eq!(refused(429, "slow down"), ErrorClass::Throttled { after: None });
         assert_eq!(refused(503, "etcd"), ErrorClass::Transient);

@@ -20,6 +20,7 @@ mod proxy;
 mod restart;
 mod rig;
 mod sequences;
+mod silent;
 mod stale;
 mod successor;
 mod tape;
@@ -37,7 +38,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 25] = [
+const TESTS: [(&str, Test); 28] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -48,6 +49,9 @@ const TESTS: [(&str, Test); 25] = [
     ("provider_refuses_to_tell", provider_faults::refused_reads),
     ("provider_lists_lag_behind", provider_faults::lagging_lists),
     ("provider_takes_spot_capacity_away", provider_faults::preemption),
+    ("silent_first_endpoint_goes_on_to_the_next_place", silent::a_first_endpoint_goes_on),
+    ("silent_place_that_refuses_by_its_rules_sends_on", silent::a_refusal_by_a_rule_of_the_place_sends_on),
+    ("silent_replacements_hold_nobody_up", silent::replacements_hold_nobody_up),
     ("successor_does_not_wait_for_the_collector", successor::does_not_wait_for_the_collector),
     ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
     ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),

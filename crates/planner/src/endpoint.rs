@@ -66,6 +66,8 @@ pub struct Endpoint {
     pub published_at: Option<Timestamp>,
     /// Why it does not come up, if that is known.
     pub failure: Option<Failure>,
+    /// Until when it has time to answer through its address; `None` while it does, or where nothing is to be served.
+    pub answer_by: Option<Timestamp>,
     /// It has had pods for a while that cannot be scheduled.
     pub unschedulable: bool,
     /// What one replica cost an hour when the price of its offer was last known.
@@ -106,8 +108,10 @@ pub enum FailureKind {
     CapacityExhausted,
     /// The account may not have so much.
     QuotaExceeded,
-    /// It was not ready within its start-up timeout.
+    /// It did not answer through its address within its start-up timeout.
     StartupTimeout,
+    /// A rule of the place refuses it: its admission, a policy, or what a quota demands.
+    AdmissionRefused,
     /// Something that is not ours has its name there.
     NameConflict,
 }
@@ -120,6 +124,7 @@ impl FailureKind {
             Self::CapacityExhausted => "CapacityExhausted",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::StartupTimeout => "StartupTimeout",
+            Self::AdmissionRefused => "AdmissionRefused",
             Self::NameConflict => "NameConflict",
         }
     }
@@ -160,6 +165,7 @@ impl Endpoint {
             ready: false,
             published_at: None,
             failure: None,
+            answer_by: None,
             unschedulable: false,
             last_replica_cost: placement.replica_cost,
             replaces,
@@ -208,6 +214,12 @@ impl Endpoint {
     #[must_use]
     pub fn takes_over_from(&self, other: &Self) -> bool {
         self.replaces.as_ref() == Some(&other.name) && self.name != other.name && other.created_at <= self.created_at
+    }
+
+    /// Whether it could not answer for as long as a start may take.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        !self.ready && self.answer_by.is_some_and(|limit| limit <= now)
     }
 
     /// Whether its place has shown that it has no room for newcomers of this size.

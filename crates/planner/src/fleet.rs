@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capacity::{Load, OfferNodes, Room, Standing, mask_of};
 use crate::catalogue::{jurisdictions_of, locate};
-use crate::deployment::DeploymentId;
+use crate::deployment::{Deployment, DeploymentId, QueueKey};
 use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
 use crate::membership::Members;
 use crate::target::{Location, Node, Offer, Target};
+use crate::time::Timestamp;
 
 /// All targets, all endpoints and all that was found, in memory.
 ///
@@ -20,12 +21,24 @@ pub struct Fleet {
     by_deployment: BTreeMap<DeploymentId, BTreeSet<String>>,
     by_target: BTreeMap<String, BTreeSet<EndpointKey>>,
     loads: BTreeMap<String, BTreeMap<String, Load>>,
-    moving: BTreeMap<DeploymentId, u32>,
+    /// Until when each replacement of a deployment counts as under way.
+    moving: BTreeMap<DeploymentId, Vec<Timestamp>>,
+    /// Deployments that wait until they may be replaced, and since when.
+    waiting: BTreeMap<DeploymentId, Turn>,
     /// What was found, by target.
     found: BTreeMap<String, Vec<Found>>,
     /// The targets where something of a deployment was found.
     found_on: BTreeMap<DeploymentId, BTreeSet<String>>,
 }
+
+/// Where a deployment stands among those that wait to be replaced.
+type Turn = (Timestamp, QueueKey);
+
+/// Replacements that serve and whose predecessor still does count for so long: a suspended deployment keeps both.
+const TAKEN_OVER_SECONDS: u32 = 60;
+
+/// The end of what is not known to end.
+const OPEN: Timestamp = Timestamp(i64::MAX);
 
 /// A target, with what was worked out when it was put in.
 #[derive(Debug, Clone)]
@@ -263,11 +276,42 @@ impl Fleet {
         self.by_target.get(target).into_iter().flatten().filter_map(|key| self.endpoints.get(key))
     }
 
-    /// How many replacements are under way: active endpoints that take over from one that still serves or
-    /// drains. One whose deletion is requested no longer counts, for a lost cluster may never confirm it.
+    /// How many replacements are under way: active endpoints that take over from one that still serves or drains.
+    ///
+    /// None counts for ever: not one whose deletion is requested, for a lost cluster may never confirm it, not one that
+    /// is past the time in which it was to answer, and not one whose predecessor was to be gone by now.
     #[must_use]
-    pub fn replacements_under_way(&self) -> u32 {
-        self.moving.values().sum()
+    pub fn replacements_under_way(&self, now: Timestamp) -> u32 {
+        let under_way = self.moving.values().flatten().filter(|until| **until > now);
+        u32::try_from(under_way.count()).unwrap_or(u32::MAX)
+    }
+
+    /// When the next of the replacements that count now counts no more, if time alone brings that about.
+    pub(crate) fn next_turn_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.moving.values().flatten().copied().filter(|until| *until > now && *until < OPEN).min()
+    }
+
+    /// How many deployments have waited for their replacement for longer than this one: they come first.
+    pub(crate) fn before_in_turn(&self, deployment: &Deployment, now: Timestamp) -> u32 {
+        let own = self.waiting.get(&deployment.id).cloned().unwrap_or_else(|| (now, deployment.queue_key()));
+        let before = self.waiting.iter().filter(|(id, turn)| **id != deployment.id && **turn < own);
+        u32::try_from(before.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Has a deployment wait for its replacement, since `now` unless it waits already.
+    pub(crate) fn wait_for_turn(&mut self, deployment: &Deployment, now: Timestamp) {
+        self.waiting.entry(deployment.id.clone()).or_insert_with(|| (now, deployment.queue_key()));
+    }
+
+    /// Whether a deployment waits until it may be replaced.
+    #[must_use]
+    pub fn waits_for_turn(&self, deployment: &DeploymentId) -> bool {
+        self.waiting.contains_key(deployment)
+    }
+
+    /// A deployment does not wait for its replacement any more.
+    pub fn leave_turn(&mut self, deployment: &DeploymentId) {
+        self.waiting.remove(deployment);
     }
 
     /// The offers of a target with their nodes, by name; nothing where there is no such thing as nodes.
@@ -301,21 +345,28 @@ impl Fleet {
     }
 
     fn count_moves(&mut self, deployment: &DeploymentId) {
-        let moves = self.endpoints_of(deployment).filter(|endpoint| self.takes_over(endpoint)).count();
-        match u32::try_from(moves) {
-            Ok(0) => self.moving.remove(deployment),
-            Ok(moves) => self.moving.insert(deployment.clone(), moves),
-            Err(_) => self.moving.insert(deployment.clone(), u32::MAX),
-        };
+        let moves: Vec<Timestamp> =
+            self.endpoints_of(deployment).filter_map(|endpoint| self.takes_over_until(endpoint)).collect();
+        if moves.is_empty() {
+            self.moving.remove(deployment);
+        } else {
+            self.moving.insert(deployment.clone(), moves);
+        }
     }
 
-    fn takes_over(&self, endpoint: &Endpoint) -> bool {
-        let Some(replaced) = endpoint.replaces.as_ref().filter(|_| endpoint.is_active()) else {
-            return false;
-        };
+    /// Until when an endpoint counts as a replacement under way; nothing where it is none.
+    fn takes_over_until(&self, endpoint: &Endpoint) -> Option<Timestamp> {
+        let replaced = endpoint.replaces.as_ref().filter(|_| endpoint.is_active())?;
         let key = EndpointKey { namespace: endpoint.deployment.namespace.clone(), name: replaced.clone() };
-        self.endpoints
-            .get(&key)
-            .is_some_and(|replaced| endpoint.takes_over_from(replaced) && replaced.state != EndpointState::Deleting)
+        let replaced = self.endpoints.get(&key).filter(|replaced| endpoint.takes_over_from(replaced))?;
+        let until = match replaced.state {
+            EndpointState::Deleting => return None,
+            EndpointState::Draining { deadline } => Some(deadline),
+            EndpointState::Active if endpoint.ready => {
+                endpoint.published_at.map(|published| published.plus(TAKEN_OVER_SECONDS))
+            }
+            EndpointState::Active => endpoint.answer_by,
+        };
+        Some(until.unwrap_or(OPEN))
     }
 }

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use crate::deployment::Deployment;
 use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
 use crate::fleet::Fleet;
-use crate::plan::{Action, Placement, Plan, PodFields};
+use crate::plan::{Action, Placement, Plan, PodFields, Wait};
 use crate::resources::Accelerator;
 
 impl Fleet {
     /// Puts the actions of a plan in, as if they were carried out; `name` gives the name of the endpoint that a
     /// placement makes. Facts that come later replace what is put in here.
     pub fn assume(&mut self, deployment: &Deployment, plan: &Plan, name: impl Fn(&Placement) -> String) {
+        if plan.waits.iter().any(|wait| matches!(wait, Wait::ReplacementLimit { .. })) {
+            self.wait_for_turn(deployment, plan.decided_at);
+        } else {
+            self.leave_turn(&deployment.id);
+        }
         for action in &plan.actions {
             match action {
                 Action::Create { placement, replaces, .. } => self.upsert_endpoint(Endpoint::planned(
@@ -84,6 +89,7 @@ impl Fleet {
             ready: false,
             published_at: None,
             failure: None,
+            answer_by: None,
             unschedulable: false,
             last_replica_cost: None,
             replaces: None,

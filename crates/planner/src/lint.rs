@@ -135,7 +135,7 @@ impl<'a> Check<'a> {
                 .endpoints_of(&self.deployment.id)
                 .filter(|endpoint| endpoint.replaces.is_some() && removed.contains(endpoint.name.as_str()));
             let given_up = u32::try_from(given_up.count()).unwrap_or(u32::MAX);
-            let under_way = self.fleet.replacements_under_way().saturating_sub(given_up);
+            let under_way = self.fleet.replacements_under_way(self.plan.decided_at).saturating_sub(given_up);
             self.require(under_way < MAX_REPLACEMENTS, replaced, "too many replacements would be under way");
         }
     }

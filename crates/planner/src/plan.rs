@@ -146,7 +146,7 @@ pub enum FindingReason {
     InsufficientCapacity,
     /// Its offer is gone or smaller than what is used; it stays at its last known price.
     OfferGone,
-    /// It did not become ready within its start-up timeout.
+    /// It did not answer within its start-up timeout.
     StartupTimeout,
 }
 
@@ -261,8 +261,10 @@ pub enum Removal {
     Superfluous,
     /// The place refused it for lack of capacity or quota.
     CapacityExhausted,
-    /// It was to take over and did not become ready in time.
+    /// It did not answer within its start-up timeout.
     StartupTimeout,
+    /// A rule of the place refused it.
+    AdmissionRefused,
     /// Something that is not ours has its name there.
     NameConflict,
     /// It never was ready, and its target cannot be used any more.
@@ -288,6 +290,7 @@ impl Removal {
             Self::Superfluous => "Superfluous",
             Self::CapacityExhausted => "CapacityExhausted",
             Self::StartupTimeout => "StartupTimeout",
+            Self::AdmissionRefused => "AdmissionRefused",
             Self::NameConflict => "NameConflict",
             Self::TargetNotReady => "TargetNotReady",
             Self::PolicyViolated => "PolicyViolated",

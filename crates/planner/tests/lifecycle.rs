@@ -9,39 +9,6 @@ use std::collections::BTreeSet;
 use common::*;
 use roadstead_planner::*;
 
-const US: &str = "m-eks-us-h100x2-0";
-const EU_REPLACEMENT: &str = "m-gke-eu-h100x2-1";
-
-fn two() -> Vec<Target> {
-    vec![target("eks-us", "aws", "us-east-1", "80"), target("gke-eu", "gcp", "europe-west4", "88")]
-}
-
-/// `m` placed on the cheaper target, and not ready yet.
-fn placed() -> Fleet {
-    let mut fleet = fleet(two());
-    assert_eq!(placed_on(&settle(&mut fleet, &deployment("m"), NOW)), Some("eks-us"));
-    fleet
-}
-
-/// `m` serving on the cheaper target.
-fn serving() -> Fleet {
-    let mut fleet = placed();
-    serve(&mut fleet, US, NOW);
-    fleet
-}
-
-fn eu_only() -> Deployment {
-    let mut deployment = deployment("m");
-    deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
-    deployment
-}
-
-fn fail(fleet: &mut Fleet, name: &str, kind: FailureKind) {
-    change(fleet, name, |endpoint| {
-        endpoint.failure = Some(Failure { kind, since: NOW });
-    });
-}
-
 #[test]
 fn a_refused_newcomer_goes_and_the_next_place_is_tried_at_once() {
     let mut fleet = placed();
@@ -68,15 +35,6 @@ fn a_refused_newcomer_without_an_alternative_leaves_it_pending() {
     assert_eq!(deleted(&plan, US), Some(Removal::CapacityExhausted));
     assert_eq!((plan.decision, created(&plan)), (Decision::NoFeasiblePlacement, None));
     assert!(plan.waits.contains(&Wait::Feasible));
-}
-
-#[test]
-fn a_slow_first_start_stays_and_is_reported() {
-    let mut fleet = placed();
-    fail(&mut fleet, US, FailureKind::StartupTimeout);
-    let plan = settle(&mut fleet, &deployment("m"), NOW);
-    assert_eq!(findings(&plan, US), [FindingReason::StartupTimeout]);
-    assert_eq!(created(&plan), None);
 }
 
 #[test]
@@ -409,40 +367,6 @@ fn pods_that_cannot_be_scheduled_keep_newcomers_away_only() {
 }
 
 #[test]
-fn a_slow_replacement_is_rolled_back_and_left_alone_for_this_deployment() {
-    let mut fleet = serving();
-    settle(&mut fleet, &eu_only(), NOW);
-    fail(&mut fleet, EU_REPLACEMENT, FailureKind::StartupTimeout);
-    let mut third = target("gke-fr", "gcp", "europe-west9", "99");
-    let plan = checked(&fleet, &eu_only(), NOW);
-    assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::StartupTimeout));
-    assert_eq!(created(&plan), None, "{}", render_text(&plan));
-    assert_eq!(verdict(&plan, "gke-eu").reason, Reason::Exhausted);
-    let Some(Action::Delete { exhaust: Some(exhaust), .. }) =
-        plan.actions.iter().find(|action| matches!(action, Action::Delete { .. }))
-    else {
-        panic!("{plan:?}")
-    };
-    assert_eq!(exhaust.only_for, Some(id("m")));
-    third.inventory = Inventory::Answered;
-    fleet.upsert_target(third);
-    let plan = settle(&mut fleet, &eu_only(), NOW);
-    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::StartupTimeout), Some("gke-fr")));
-    assert_eq!(created(&plan).unwrap().slot, 2, "slots of what is being deleted are held");
-    assert_eq!(kept(&plan, US).replicas, 2);
-}
-
-#[test]
-fn a_refused_replacement_is_followed_by_the_next() {
-    let mut fleet = serving();
-    fleet.upsert_target(target("gke-fr", "gcp", "europe-west9", "99"));
-    settle(&mut fleet, &eu_only(), NOW);
-    fail(&mut fleet, EU_REPLACEMENT, FailureKind::CapacityExhausted);
-    let plan = settle(&mut fleet, &eu_only(), NOW);
-    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::CapacityExhausted), Some("gke-fr")));
-}
-
-#[test]
 fn an_edit_undone_in_mid_move_keeps_the_incumbent() {
     let mut fleet = serving();
     settle(&mut fleet, &eu_only(), NOW);
@@ -484,52 +408,6 @@ fn what_drains_stays_while_its_successor_does_not_serve() {
     change(&mut fleet, EU_REPLACEMENT, |endpoint| endpoint.ready = true);
     let plan = settle(&mut fleet, &eu_only(), NOW.plus(501));
     assert_eq!(deleted(&plan, US), Some(Removal::Replaced));
-}
-
-#[test]
-fn at_most_five_replacements_are_under_way() {
-    let mut targets = two();
-    for target in &mut targets {
-        target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
-    }
-    let mut fleet = fleet(targets);
-    let named = |index: usize, eu: bool| {
-        let base = if eu { eu_only() } else { deployment("m") };
-        Deployment { id: id(&format!("d{index}")), ..base }
-    };
-    for index in 0..6 {
-        settle(&mut fleet, &named(index, false), NOW);
-        serve(&mut fleet, &format!("d{index}-eks-us-h100x2-0"), NOW);
-    }
-    for index in 0..5 {
-        assert!(created(&settle(&mut fleet, &named(index, true), NOW)).is_some(), "{index}");
-    }
-    assert_eq!(fleet.replacements_under_way(), 5);
-    let plan = settle(&mut fleet, &named(5, true), NOW);
-    assert_eq!((plan.decision, created(&plan)), (Decision::PolicyViolated, None));
-    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 5, limit: MAX_REPLACEMENTS }));
-    let plan = settle(&mut fleet, &named(0, false), NOW);
-    assert_eq!(deleted(&plan, "d0-gke-eu-h100x2-1"), Some(Removal::MoveAbandoned));
-    assert!(created(&settle(&mut fleet, &named(5, true), NOW)).is_some(), "one is given up");
-}
-
-#[test]
-fn a_replacement_whose_turn_it_is_may_be_tried_elsewhere_at_the_limit() {
-    let mut targets = two();
-    targets.push(target("gke-fr", "gcp", "europe-west9", "99"));
-    for target in &mut targets {
-        target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
-    }
-    let mut fleet = fleet(targets);
-    for index in 0..5 {
-        let name = format!("d{index}");
-        settle(&mut fleet, &Deployment { id: id(&name), ..deployment("m") }, NOW);
-        serve(&mut fleet, &format!("{name}-eks-us-h100x2-0"), NOW);
-        settle(&mut fleet, &Deployment { id: id(&name), ..eu_only() }, NOW);
-    }
-    fail(&mut fleet, "d0-gke-eu-h100x2-1", FailureKind::CapacityExhausted);
-    let plan = settle(&mut fleet, &Deployment { id: id("d0"), ..eu_only() }, NOW);
-    assert_eq!(placed_on(&plan), Some("gke-fr"));
 }
 
 #[test]

@@ -63,6 +63,7 @@ enum Fact {
     Published,
     NotReady,
     Failed(FailureKind),
+    AnswerBy(u32),
     Unschedulable(bool),
     Confirmed,
 }
@@ -212,6 +213,7 @@ impl World {
                 endpoint.ready = true;
                 endpoint.ever_ready = true;
                 endpoint.failure = None;
+                endpoint.answer_by = None;
                 endpoint.unschedulable = false;
             }),
             Fact::Published if endpoint.ready && endpoint.published_at.is_none() => {
@@ -225,6 +227,9 @@ impl World {
                     endpoint.failure = Some(Failure { kind, since: now });
                 });
             }
+            Fact::AnswerBy(seconds) => change(&mut self.fleet, name, |endpoint| {
+                endpoint.answer_by = Some(now.plus(seconds));
+            }),
             Fact::Unschedulable(unschedulable) => change(&mut self.fleet, name, |endpoint| {
                 endpoint.unschedulable = unschedulable;
                 endpoint.ready &= !unschedulable;
@@ -274,7 +279,7 @@ impl World {
                 self.changes_nothing(deployment, &again, &plan);
             }
             changed |= changes(&plan);
-            assert!(self.fleet.replacements_under_way() <= MAX_REPLACEMENTS);
+            assert!(self.fleet.replacements_under_way(self.now) <= MAX_REPLACEMENTS);
         }
         changed
     }
@@ -379,6 +384,7 @@ impl World {
                 } else {
                     change(&mut self.fleet, &endpoint.name, |endpoint| {
                         endpoint.failure = None;
+                        endpoint.answer_by = None;
                     });
                     self.learn(&endpoint.name, Fact::Unschedulable(false));
                     self.learn(&endpoint.name, Fact::Bound);
@@ -457,6 +463,8 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         1 => Just(Fact::Failed(FailureKind::CapacityExhausted)),
         1 => Just(Fact::Failed(FailureKind::StartupTimeout)),
         1 => Just(Fact::Failed(FailureKind::NameConflict)),
+        1 => Just(Fact::Failed(FailureKind::AdmissionRefused)),
+        1 => (0u32..100).prop_map(Fact::AnswerBy),
         1 => any::<bool>().prop_map(Fact::Unschedulable),
         2 => Just(Fact::Confirmed),
     ]

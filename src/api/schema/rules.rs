@@ -134,6 +134,11 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
         "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",
         "ask for cpu, memory and ephemeral-storage alone; accelerators come from the shape",
     ),
+    rule(
+        "spec.serving.resources.limits",
+        "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",
+        "limit cpu, memory and ephemeral-storage alone; accelerators come from the shape",
+    ),
     rule("spec.placement.clouds.allow", NOT_EMPTY, NOT_EMPTY_MESSAGE),
     rule("spec.placement.regions.allow", NOT_EMPTY, NOT_EMPTY_MESSAGE),
     rule("spec.placement.regions.deny", NOT_EMPTY, NOT_EMPTY_MESSAGE),

@@ -229,14 +229,27 @@ pub struct EnvVar {
     pub secret_key_ref: Option<SecretKeyRef>,
 }
 
-/// What one replica asks for beside accelerators.
+/// What one replica asks for, and may use, beside accelerators.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ResourceRequests {
-    /// Amounts of cpu, memory and ephemeral-storage.
+pub struct ReplicaResources {
+    /// Amounts of cpu, memory and ephemeral-storage that a node must have free for a replica.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities_schema")]
     pub requests: BTreeMap<String, Quantity>,
+    /// Amounts of cpu, memory and ephemeral-storage that a replica may use; absent: no limit. Not below the requests. What has
+    /// a limit and no request asks for its limit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "quantities_schema")]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+impl ReplicaResources {
+    /// What a replica asks for of `resource`: as Kubernetes fills it in, its limit where no request is given.
+    #[must_use]
+    pub fn request(&self, resource: &str) -> Option<&Quantity> {
+        self.requests.get(resource).or_else(|| self.limits.get(resource))
+    }
 }
 
 /// How an engine of one's own is started and asked for its health.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ResourceRequests, Toleration, labels_schema,
+    CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ReplicaResources, Toleration, labels_schema,
 };
 use super::limits;
 use super::model_deployment::not_observed;
@@ -149,7 +149,7 @@ pub struct Template {
     pub port: i32,
     /// What one replica asks for beside accelerators.
     #[serde(default)]
-    pub resources: ResourceRequests,
+    pub resources: ReplicaResources,
     /// The model.
     pub model: ResolvedModel,
     /// How an engine of one's own is started.
@@ -253,6 +253,9 @@ pub struct InferenceEndpointStatus {
     /// Replicas that are ready.
     #[serde(default)]
     pub ready_replicas: i32,
+    /// Since when it starts, until it is ready for the first time. A new template and a scale-up from zero start it anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starting_since: Option<Time>,
     /// When it was ready for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ready_time: Option<Time>,
@@ -285,6 +288,7 @@ impl Default for InferenceEndpointStatus {
             api_key_secret_name: None,
             replicas: 0,
             ready_replicas: 0,
+            starting_since: None,
             first_ready_time: None,
             failing_since: None,
             last_error: None,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{
     Accelerator, CapacityType, CustomEngine, ENTRY_NAME, Engine, EnvVar, JURISDICTION, LabelSelector, LocalRef,
-    PLACE_NAME, ResourceRequests, Toleration,
+    PLACE_NAME, ReplicaResources, Toleration,
 };
 use super::limits;
 
@@ -101,7 +101,7 @@ pub struct Serving {
     pub port: i32,
     /// What one replica asks for beside accelerators, which come from the shape.
     #[serde(default)]
-    pub resources: ResourceRequests,
+    pub resources: ReplicaResources,
     /// Secrets for pulling the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::PULL_SECRETS))]

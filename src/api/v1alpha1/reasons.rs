@@ -53,6 +53,8 @@ pub const OUT_OF_MEMORY: &str = "OutOfMemory";
 pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
 /// The member's admission refuses the pods.
 pub const PODS_REFUSED: &str = "PodsRefused";
+/// The member's admission refuses one of the endpoint's objects.
+pub const ADMISSION_REFUSED: &str = "AdmissionRefused";
 /// Something that is not ours has the name.
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// A Secret or a key in it is not there.

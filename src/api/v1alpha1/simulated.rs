@@ -131,6 +131,8 @@ pub enum SimulatedClass {
     QuotaExceeded,
     /// The request can never succeed as it is.
     Invalid,
+    /// A rule of the place refuses it.
+    Refused,
     /// The credentials are refused.
     Unauthorized,
     /// Something is not there.
@@ -149,6 +151,7 @@ impl SimulatedClass {
             Self::CapacityExhausted => "CapacityExhausted",
             Self::QuotaExceeded => "QuotaExceeded",
             Self::Invalid => "Invalid",
+            Self::Refused => "Refused",
             Self::Unauthorized => "Unauthorized",
             Self::NotFound => "NotFound",
             Self::Conflict => "Conflict",

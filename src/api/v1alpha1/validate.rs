@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use roadstead_planner::catalogue::{accelerator, accelerator_spelled, locate};
 use roadstead_planner::{MicroDollars, Pattern};
 
 use super::common::LabelSelector;
-use super::{ModelDeployment, Offer, ResourceRequests, ServingTarget, TargetType, quantity, syntax};
+use super::{ModelDeployment, Offer, ReplicaResources, ServingTarget, TargetType, quantity, syntax};
 
 /// Resources that a replica can ask for beside accelerators.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -81,17 +82,30 @@ impl Problems {
         }
     }
 
-    fn requests(&mut self, field: &str, resources: &ResourceRequests) {
-        for (resource, amount) in &resources.requests {
+    fn amounts(&mut self, field: &str, amounts: &BTreeMap<String, Quantity>) {
+        for (resource, amount) in amounts {
             let field = format!("{field}[{resource}]");
             if !RESOURCES.contains(&resource.as_str()) {
                 let message = format!(
-                    "{resource:?} cannot be asked for here; use cpu, memory or ephemeral-storage, and a shape for \
-                     accelerators"
+                    "{resource:?} cannot be given here; use cpu, memory or ephemeral-storage, and a shape for accelerators"
                 );
                 self.add(field, message);
             } else if let Err(error) = quantity::millis(amount) {
                 self.add(field, error);
+            }
+        }
+    }
+
+    fn resources(&mut self, field: &str, resources: &ReplicaResources) {
+        self.amounts(&format!("{field}.requests"), &resources.requests);
+        self.amounts(&format!("{field}.limits"), &resources.limits);
+        for (resource, limit) in &resources.limits {
+            let Some(request) = resources.requests.get(resource) else { continue };
+            let (Ok(most), Ok(asked)) = (quantity::millis(limit), quantity::millis(request)) else { continue };
+            if most < asked {
+                let message =
+                    format!("the limit {} is below the request {}: raise it, or lower the request", limit.0, request.0);
+                self.add(format!("{field}.limits[{resource}]"), message);
             }
         }
     }
@@ -117,7 +131,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     if let Some(fault) = syntax::image_fault(&spec.serving.image) {
         problems.add("spec.serving.image", fault);
     }
-    problems.requests("spec.serving.resources.requests", &spec.serving.resources);
+    problems.resources("spec.serving.resources", &spec.serving.resources);
     problems.0
 }
 
@@ -218,6 +232,33 @@ mod tests {
                 "spec.serving.resources.requests[cpu]",
                 "spec.serving.resources.requests[nvidia.com/gpu]",
             ]
+        );
+    }
+
+    #[test]
+    fn a_limit_is_not_below_its_request() {
+        let problems = |resources: serde_json::Value| {
+            let deployment: ModelDeployment = serde_json::from_value(json!({
+                "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "a"},
+                "spec": {"serving": {
+                    "engine": "custom", "image": "a:1", "resources": resources,
+                    "shapes": [{"name": "a", "accelerator": {"type": "H100", "count": 1}}],
+                }},
+            }))
+            .unwrap();
+            model_deployment(&deployment)
+        };
+        let found = problems(json!({
+            "requests": {"cpu": "8", "memory": "64Gi", "ephemeral-storage": "10G"},
+            "limits": {"cpu": 8, "memory": "63.9Gi", "ephemeral-storage": "10000M"},
+        }));
+        assert_eq!(fields(&found), ["spec.serving.resources.limits[memory]"]);
+        assert!(found[0].message.contains("63.9Gi") && found[0].message.contains("64Gi"), "{}", found[0].message);
+        assert_eq!(problems(json!({"limits": {"cpu": "1", "memory": "1Gi"}})), []);
+        let found = problems(json!({"limits": {"nvidia.com/gpu": 1, "cpu": "1e30"}}));
+        assert_eq!(
+            fields(&found),
+            ["spec.serving.resources.limits[cpu]", "spec.serving.resources.limits[nvidia.com/gpu]"]
         );
     }
 

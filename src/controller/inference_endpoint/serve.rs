@@ -212,7 +212,7 @@ async fn failed(
         // It was asked for something that is not wanted any more.
         _ if edited => Ok(Outcome::Again(Duration::ZERO)),
         ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Hold(after)),
-        ErrorClass::Invalid | ErrorClass::Conflict => Ok(Outcome::Hold(CONFLICT_AGAIN)),
+        ErrorClass::Invalid | ErrorClass::Conflict | ErrorClass::Refused => Ok(Outcome::Hold(CONFLICT_AGAIN)),
         _ => Ok(Outcome::Failed),
     }
 }

@@ -1,16 +1,19 @@
 //! What an endpoint's status says, from what was seen of it. Decides nothing and writes nothing.
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
-use crate::controller::convert;
+use crate::controller::{convert, startup};
 use crate::provider::probe::Answer;
 use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
 
 /// A pod without a node is refused after this long, where no autoscaler may add nodes.
 const UNSCHEDULABLE_SECONDS: i32 = 30;
+/// A place that fails again and again, as one does whose admission webhook is down, refuses a newcomer after this long.
+const PATIENCE_SECONDS: i32 = 120;
 
 /// What was seen of an endpoint.
 pub enum Seen {
@@ -77,6 +80,8 @@ pub fn status(
     seen: &Seen,
     now: Timestamp,
 ) -> InferenceEndpointStatus {
+    let starting_since = starting_since(endpoint, former, seen, now);
+    let former = &InferenceEndpointStatus { starting_since, ..former.clone() };
     let summary = summary(endpoint, former, seen, now);
     let mut set = Conditions::new(&former.conditions, endpoint.metadata.generation, now);
     if let Seen::Present { present, .. } = seen {
@@ -93,6 +98,7 @@ pub fn status(
     let mut status = InferenceEndpointStatus {
         observed_generation: observed_generation(endpoint, former, seen),
         conditions: set.finish(),
+        starting_since: former.starting_since.clone().filter(|_| !served),
         first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| convert::api_time(now))),
         failing_since: failing_since(former, &summary, now),
         last_error: last_error(former, &summary, now),
@@ -110,6 +116,32 @@ pub fn status(
         }
     }
     status
+}
+
+/// Since when the start is under way. It begins anew with a new template, for that may be the cure, and with what is
+/// there at last after more than a start's time in which it could not be made.
+fn starting_since(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    seen: &Seen,
+    now: Timestamp,
+) -> Option<Time> {
+    if endpoint.spec.replicas == 0 || former.first_ready_time.is_some() {
+        return None;
+    }
+    let anew = match seen {
+        Seen::Present { present, .. } => match &former.template_hash {
+            Some(hash) => *hash != present.template_hash,
+            None => startup_limit(endpoint, former).is_some_and(|limit| limit <= now),
+        },
+        _ => false,
+    };
+    let known = startup::starting_since(former).filter(|_| !anew && !is_scaled_to_zero(former));
+    Some(known.cloned().unwrap_or_else(|| convert::api_time(now)))
+}
+
+fn is_scaled_to_zero(status: &InferenceEndpointStatus) -> bool {
+    conditions::find(&status.conditions, conditions::READY).is_some_and(|ready| ready.reason == reasons::SCALED_TO_ZERO)
 }
 
 /// A spec that could not be brought to its place yet is not observed.
@@ -157,11 +189,7 @@ fn last_error(former: &InferenceEndpointStatus, summary: &Summary, now: Timestam
     Some(LastError { class: class.to_owned(), message: summary.message.clone(), time })
 }
 
-fn failing_since(
-    former: &InferenceEndpointStatus,
-    summary: &Summary,
-    now: Timestamp,
-) -> Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time> {
+fn failing_since(former: &InferenceEndpointStatus, summary: &Summary, now: Timestamp) -> Option<Time> {
     match summary.status {
         TRUE => None,
         // Not known: the run neither starts nor ends.
@@ -172,6 +200,34 @@ fn failing_since(
 }
 
 fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
+    let summary = in_time(endpoint, former, seen, now);
+    let late = former.first_ready_time.is_none() && startup_limit(endpoint, former).is_some_and(|limit| limit <= now);
+    if late && summary.status != TRUE && counts_as_a_start(endpoint, &summary) {
+        too_late(endpoint, &summary)
+    } else {
+        summary
+    }
+}
+
+/// Whether an endpoint that is not ready for this reason has a start's time, and no more. The others are acted upon by
+/// their own reason, or start nothing.
+fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
+    let by_its_reason = match summary.error {
+        Some(ErrorClass::CapacityExhausted | ErrorClass::QuotaExceeded | ErrorClass::Conflict) => true,
+        Some(ErrorClass::Refused) => summary.reason != reasons::PROVIDER_ERROR,
+        _ => false,
+    };
+    match summary.reason {
+        _ if by_its_reason => false,
+        reasons::TARGET_NOT_READY | reasons::NOT_ALLOWED => false,
+        // Without its Secrets nothing is made, so that nothing is spent: only a replacement keeps others waiting.
+        reasons::SECRET_MISSING | reasons::SECRET_TOO_LARGE => endpoint.spec.replaces.is_some(),
+        _ => true,
+    }
+}
+
+/// What is seen, while there is time.
+fn in_time(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
     match seen {
         Seen::TargetNotReady { reason } => Summary::new(
             UNKNOWN,
@@ -189,18 +245,39 @@ fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
         Seen::Failed { error } if error.class == ErrorClass::Conflict => {
             Summary::failing(reasons::NAME_CONFLICT, error.message.clone(), error.class)
         }
+        Seen::Failed { error } if is_out_of_patience(former, error.class, now) => {
+            Summary::failing(reasons::PROVIDER_ERROR, error.message.clone(), ErrorClass::Refused)
+        }
         Seen::Failed { error } => failed(endpoint, former, error),
         Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
     }
 }
 
+/// Whether a newcomer's place has failed for so long without a break that another one is tried.
+fn is_out_of_patience(former: &InferenceEndpointStatus, class: ErrorClass, now: Timestamp) -> bool {
+    let known = former.last_error.as_ref().filter(|_| class == ErrorClass::Transient);
+    let newcomer = former.first_ready_time.is_none();
+    newcomer
+        && known.is_some_and(|known| {
+            known.class == ErrorClass::Refused.as_str()
+                || known.class == class.as_str() && patience_limit(&known.time).is_some_and(|limit| limit <= now)
+        })
+}
+
+fn patience_limit(since: &Time) -> Option<Timestamp> {
+    startup::after(since.0, PATIENCE_SECONDS)
+}
+
 /// A question that was not answered says nothing about an endpoint that was as it should be: that is not known then.
 fn failed(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, error: &ProviderError) -> Summary {
-    let summary = Summary::failing(reasons::PROVIDER_ERROR, error.message.clone(), error.class);
-    let unanswered = matches!(
-        error.class,
-        ErrorClass::Transient | ErrorClass::Throttled { .. } | ErrorClass::Unauthorized | ErrorClass::NotFound
-    );
+    let refused = error.class == ErrorClass::Refused;
+    let reason = if refused { reasons::ADMISSION_REFUSED } else { reasons::PROVIDER_ERROR };
+    let summary = Summary::failing(reason, error.message.clone(), error.class);
+    let unanswered = refused
+        || matches!(
+            error.class,
+            ErrorClass::Transient | ErrorClass::Throttled { .. } | ErrorClass::Unauthorized | ErrorClass::NotFound
+        );
     let current = Some(former.observed_generation) == endpoint.metadata.generation;
     let ready = conditions::find(&former.conditions, conditions::READY).filter(|_| current);
     match ready {
@@ -217,12 +294,10 @@ fn of_present(
     now: Timestamp,
 ) -> Summary {
     if let Progress::Starting { message } = &present.progress {
-        let late = startup_limit(endpoint, former).filter(|limit| *limit <= now && former.first_ready_time.is_none());
         return match &present.trouble {
             Some(trouble) if trouble.reason == Trouble::UNSCHEDULABLE => unschedulable(endpoint, former, trouble, now),
-            Some(trouble) if late.is_none() => Summary::failing(trouble.reason, &trouble.message, trouble.class),
-            Some(trouble) => too_late(endpoint, &trouble.message),
-            None if late.is_some() => too_late(endpoint, message),
+            Some(trouble) if trouble.reason == reasons::PODS_REFUSED => refused(former, trouble, now),
+            Some(trouble) => Summary::failing(trouble.reason, &trouble.message, trouble.class),
             None => Summary::new(FALSE, reasons::STARTING, message),
         };
     }
@@ -245,7 +320,7 @@ fn of_present(
         Some(Answer::Unreachable { message }) => {
             Summary::failing(reasons::UNREACHABLE_FROM_HUB, message, ErrorClass::Transient)
         }
-        None => Summary::new(FALSE, reasons::AWAITING_ADDRESS, "its Service has no address yet"),
+        None => Summary::new(FALSE, reasons::AWAITING_ADDRESS, "its Service has no address"),
     }
 }
 
@@ -253,10 +328,19 @@ fn answering(replicas: i32) -> String {
     if replicas == 1 { "1 replica answers".to_owned() } else { format!("{replicas} replicas answer") }
 }
 
-fn too_late(endpoint: &InferenceEndpoint, message: &str) -> Summary {
-    let seconds = endpoint.spec.template.startup_timeout_seconds;
-    let text = format!("it did not answer within startupTimeoutSeconds ({seconds} s): {message}");
+/// What was missing when the time was over.
+fn too_late(endpoint: &InferenceEndpoint, missing: &Summary) -> Summary {
+    let limit = startup::limit_text(&endpoint.spec);
+    let text = format!("no answer through its address within {limit}; {}: {}", missing.reason, missing.message);
     Summary::failing(reasons::STARTUP_TIMEOUT, text, ErrorClass::Transient)
+}
+
+/// Pods that admission refuses: at once where it said no, after a while where it does not answer.
+fn refused(former: &InferenceEndpointStatus, trouble: &Trouble, now: Timestamp) -> Summary {
+    let newcomer = former.first_ready_time.is_none();
+    let out_of_patience = trouble.since.as_ref().and_then(patience_limit).is_some_and(|limit| limit <= now);
+    let class = if newcomer && out_of_patience { ErrorClass::Refused } else { trouble.class };
+    Summary::failing(reasons::PODS_REFUSED, &trouble.message, class)
 }
 
 /// For a newcomer no room means another place; for one that was ready once it means waiting.
@@ -276,32 +360,30 @@ fn unschedulable(
 
 fn unschedulable_limit(endpoint: &InferenceEndpoint, trouble: &Trouble) -> Option<Timestamp> {
     let seconds = endpoint.spec.provision_timeout_seconds.unwrap_or(UNSCHEDULABLE_SECONDS);
-    after(trouble.since.as_ref()?.0, seconds)
+    startup::after(trouble.since.as_ref()?.0, seconds)
 }
 
 /// When a start has taken too long; nodes may have to be added first.
 fn startup_limit(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus) -> Option<Timestamp> {
-    let intent = former.create_intent.as_ref()?;
-    let seconds = endpoint.spec.template.startup_timeout_seconds;
-    after(intent.time.0, seconds.saturating_add(endpoint.spec.provision_timeout_seconds.unwrap_or(0)))
-}
-
-fn after(start: Timestamp, seconds: i32) -> Option<Timestamp> {
-    start.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok()
+    startup::after(startup::starting_since(former)?.0, startup::limit_seconds(&endpoint.spec))
 }
 
 /// How long until time alone changes what this sight means, if it does.
 pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestamp) -> Option<Duration> {
-    if present.progress == Progress::Serving {
-        return None;
-    }
     let former = endpoint.status.clone().unwrap_or_default();
+    let starting =
+        startup_limit(endpoint, &former).filter(|_| former.first_ready_time.is_none() && endpoint.spec.replicas > 0);
     let unschedulable = present
         .trouble
         .as_ref()
         .filter(|trouble| trouble.reason == Trouble::UNSCHEDULABLE)
         .and_then(|trouble| unschedulable_limit(endpoint, trouble));
-    [unschedulable, startup_limit(endpoint, &former)]
+    let refused = present
+        .trouble
+        .as_ref()
+        .filter(|trouble| trouble.reason == reasons::PODS_REFUSED)
+        .and_then(|trouble| patience_limit(trouble.since.as_ref()?));
+    [unschedulable, refused, starting]
         .into_iter()
         .flatten()
         .filter(|limit| *limit > now)

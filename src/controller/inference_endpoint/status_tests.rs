@@ -1,7 +1,7 @@
 //! What an endpoint's status says of what was seen.
 
 use k8s_openapi::jiff::Timestamp;
-use roadstead_planner::EndpointState;
+use roadstead_planner::{EndpointState, FailureKind};
 use serde_json::json;
 
 use super::status::{Seen, only_counts_up, status};
@@ -9,7 +9,7 @@ use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, find};
 use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::convert;
 use crate::provider::probe::Answer;
-use crate::provider::{ErrorClass, Present, Progress, ProviderError};
+use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
 
 fn endpoint(generation: i64, reason: &str) -> InferenceEndpoint {
     serde_json::from_value(json!({
@@ -142,4 +142,178 @@ fn only_the_first_and_the_last_replica_are_told_at_once() {
     assert!(!at(2, 0), "none is left");
     assert!(at(2, 2), "a sentence");
     assert!(!only_counts_up(&counted(2, "same"), &counted(2, "same"), 4), "nothing is new");
+}
+
+/// An endpoint of a first placement, or one that is to take over, that has a minute to answer.
+fn newcomer(replaces: Option<&str>) -> InferenceEndpoint {
+    let mut endpoint = endpoint(1, "InitialPlacement");
+    endpoint.spec.replaces = replaces.map(ToOwned::to_owned);
+    endpoint
+}
+
+/// What its status tells at `second`, after it was first seen at 0.
+fn told_at(endpoint: &InferenceEndpoint, seen: &Seen, second: i64) -> (String, String) {
+    let first = status(endpoint, &InferenceEndpointStatus::default(), seen, at(0));
+    let told = status(endpoint, &first, seen, at(second));
+    (ready(&told), find(&told.conditions, conditions::READY).unwrap().message.clone())
+}
+
+fn serving(answer: Option<Answer>) -> Seen {
+    let Seen::Present { mut present, .. } = present(2, answer.clone()) else { unreachable!() };
+    present.progress = Progress::Serving;
+    Seen::Present { present, answer }
+}
+
+#[test]
+fn a_start_counts_until_the_address_answers_and_says_what_was_missing() {
+    let says = |what: &str| Answer::Unreachable { message: what.to_owned() };
+    let cases = [
+        (serving(None), "False AwaitingAddress", "AwaitingAddress: its Service has no address"),
+        (serving(Some(says("no route"))), "False UnreachableFromHub", "UnreachableFromHub: no route"),
+        (
+            serving(Some(Answer::ModelNotListed { message: "lists other".to_owned() })),
+            "False ModelNotListed",
+            "ModelNotListed: lists other",
+        ),
+        (serving(Some(Answer::NotProtected)), "False NotProtected", "NotProtected: it answers"),
+        (present(0, None), "False Starting", "Starting: it loads"),
+        (failed(ErrorClass::Transient), "False ProviderError", "ProviderError: no answer"),
+        (failed(ErrorClass::Unauthorized), "False ProviderError", "ProviderError: no answer"),
+        (failed(ErrorClass::Invalid), "False ProviderError", "ProviderError: no answer"),
+    ];
+    for (seen, before, missing) in cases {
+        let mut endpoint = newcomer(None);
+        assert_eq!(told_at(&endpoint, &seen, 59).0, before);
+        let (ready, message) = told_at(&endpoint, &seen, 60);
+        assert_eq!(ready, "False StartupTimeout", "{before}");
+        assert!(message.contains("within 60 s (startupTimeoutSeconds 60)") && message.contains(missing), "{message}");
+        endpoint.spec.provision_timeout_seconds = Some(30);
+        assert_eq!(told_at(&endpoint, &seen, 89).0, before);
+        let (ready, message) = told_at(&endpoint, &seen, 90);
+        assert_eq!(ready, "False StartupTimeout");
+        assert!(message.contains("90 s (startupTimeoutSeconds 60 + provisionTimeoutSeconds 30)"), "{message}");
+    }
+}
+
+#[test]
+fn what_is_acted_upon_by_its_own_reason_keeps_it_past_the_limit() {
+    let endpoint = newcomer(None);
+    for (seen, reason) in [
+        (Seen::TargetNotReady { reason: reasons::UNREACHABLE }, "Unknown TargetNotReady"),
+        (Seen::Foreign { message: "somebody's".to_owned() }, "False NameConflict"),
+        (failed(ErrorClass::CapacityExhausted), "False ProviderError"),
+        (Seen::InputMissing { reason: reasons::SECRET_MISSING, message: "hf-token".to_owned() }, "False SecretMissing"),
+    ] {
+        assert_eq!(told_at(&endpoint, &seen, 600).0, reason);
+    }
+    let missing = Seen::InputMissing { reason: reasons::SECRET_MISSING, message: "hf-token".to_owned() };
+    assert_eq!(told_at(&newcomer(Some("llama-a")), &missing, 600).0, "False StartupTimeout", "it keeps others waiting");
+}
+
+#[test]
+fn what_answered_once_has_no_start_to_be_late_with() {
+    let endpoint = newcomer(None);
+    let ready_once = status(&endpoint, &InferenceEndpointStatus::default(), &present(2, Some(Answer::Healthy)), at(10));
+    assert_eq!(ready_once.starting_since, None);
+    assert_eq!(ready(&status(&endpoint, &ready_once, &serving(None), at(600))), "False AwaitingAddress");
+}
+
+#[test]
+fn a_new_template_and_a_scale_up_from_zero_have_a_start_of_their_own() {
+    let endpoint = newcomer(None);
+    let new = InferenceEndpointStatus::default();
+    let first = status(&endpoint, &new, &serving(None), at(0));
+    let Seen::Present { present: mut edited, .. } = serving(None) else { unreachable!() };
+    edited.template_hash = "edited".to_owned();
+    let edited = Seen::Present { present: edited, answer: None };
+    let anew = status(&endpoint, &first, &edited, at(600));
+    assert_eq!(ready(&anew), "False AwaitingAddress");
+    assert_eq!(ready(&status(&endpoint, &anew, &edited, at(660))), "False StartupTimeout");
+
+    let mut zero = endpoint.clone();
+    zero.spec.replicas = 0;
+    let scaled_down = status(&zero, &first, &serving(None), at(30));
+    assert_eq!((ready(&scaled_down).as_str(), &scaled_down.starting_since), ("True ScaledToZero", &None));
+    let up = status(&endpoint, &scaled_down, &serving(None), at(600));
+    assert_eq!(ready(&up), "False AwaitingAddress");
+    assert_eq!(ready(&status(&endpoint, &up, &serving(None), at(660))), "False StartupTimeout");
+}
+
+#[test]
+fn what_could_not_be_made_for_longer_than_a_start_has_one_once_it_is_there() {
+    let endpoint = newcomer(None);
+    let new = InferenceEndpointStatus::default();
+    let refused = status(&endpoint, &new, &failed(ErrorClass::Transient), at(0));
+    let late = status(&endpoint, &refused, &failed(ErrorClass::Transient), at(100));
+    assert_eq!(ready(&late), "False StartupTimeout");
+    assert_eq!(ready(&status(&endpoint, &late, &serving(None), at(110))), "False AwaitingAddress");
+}
+
+#[test]
+fn the_planner_learns_by_when_it_is_to_answer() {
+    let mut endpoint = newcomer(None);
+    let mut by = |told: InferenceEndpointStatus| {
+        endpoint.status = Some(told);
+        convert::endpoint(&endpoint, None, std::collections::BTreeMap::new())
+    };
+    let new = InferenceEndpointStatus::default();
+    let starting = status(&newcomer(None), &new, &serving(None), at(10));
+    assert_eq!(by(starting.clone()).answer_by.map(|limit| limit.0), Some(70));
+    let late = by(status(&newcomer(None), &starting, &serving(None), at(100))).failure.unwrap();
+    assert_eq!((late.kind, late.since.0), (FailureKind::StartupTimeout, 70));
+    let answers = status(&newcomer(None), &starting, &present(2, Some(Answer::Healthy)), at(20));
+    assert_eq!(by(answers.clone()).answer_by, None);
+    let stopped = status(&newcomer(None), &answers, &serving(None), at(30));
+    assert_eq!(by(stopped).answer_by.map(|limit| limit.0), Some(90));
+}
+
+fn pods_refused(class: ErrorClass, since: i64) -> Seen {
+    let Seen::Present { mut present, answer } = present(0, None) else { unreachable!() };
+    let since = Some(convert::time(roadstead_planner::Timestamp(since)));
+    present.trouble = Some(Trouble { class, reason: reasons::PODS_REFUSED, message: "no".to_owned(), since });
+    Seen::Present { present, answer }
+}
+
+/// The failure that the planner acts upon.
+fn failure(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus) -> Option<FailureKind> {
+    let mut endpoint = endpoint.clone();
+    endpoint.status = Some(status.clone());
+    convert::endpoint(&endpoint, None, std::collections::BTreeMap::new()).failure.map(|failure| failure.kind)
+}
+
+#[test]
+fn what_admission_refuses_sends_a_newcomer_on_at_once_and_what_may_pass_after_a_while() {
+    let mut endpoint = newcomer(None);
+    endpoint.spec.template.startup_timeout_seconds = 1_200;
+    let new = InferenceEndpointStatus::default();
+    for (seen, reason) in [
+        (pods_refused(ErrorClass::Refused, 0), "False PodsRefused"),
+        (failed(ErrorClass::Refused), "False AdmissionRefused"),
+    ] {
+        let refused = status(&endpoint, &new, &seen, at(0));
+        assert_eq!(ready(&refused), reason);
+        assert_eq!(failure(&endpoint, &refused), Some(FailureKind::AdmissionRefused));
+        assert_eq!(ready(&status(&endpoint, &refused, &seen, at(5_000))), reason, "past the limit of its start too");
+    }
+    for (seen, reason) in [
+        (pods_refused(ErrorClass::Transient, 0), "False PodsRefused"),
+        (failed(ErrorClass::Transient), "False ProviderError"),
+    ] {
+        let first = status(&endpoint, &new, &seen, at(0));
+        let before = status(&endpoint, &first, &seen, at(119));
+        assert_eq!((ready(&before).as_str(), failure(&endpoint, &before)), (reason, None));
+        let after = status(&endpoint, &before, &seen, at(120));
+        assert_eq!((ready(&after).as_str(), failure(&endpoint, &after)), (reason, Some(FailureKind::AdmissionRefused)));
+        assert_eq!(failure(&endpoint, &status(&endpoint, &after, &seen, at(130))), Some(FailureKind::AdmissionRefused));
+    }
+}
+
+#[test]
+fn what_served_once_is_not_sent_on_by_admission() {
+    let endpoint = newcomer(None);
+    let answers = status(&endpoint, &InferenceEndpointStatus::default(), &present(2, Some(Answer::Healthy)), at(10));
+    let refused = status(&endpoint, &answers, &pods_refused(ErrorClass::Transient, 10), at(900));
+    assert_eq!((ready(&refused).as_str(), failure(&endpoint, &refused)), ("False PodsRefused", None));
+    let unanswered = status(&endpoint, &answers, &failed(ErrorClass::Refused), at(20));
+    assert_eq!(ready(&unanswered), "Unknown AdmissionRefused", "it serves, and is not what it is to be");
 }

@@ -7,6 +7,7 @@ mod build;
 mod candidates;
 #[cfg(test)]
 mod candidates_tests;
+mod cost;
 #[cfg(test)]
 mod current_tests;
 mod execute;
@@ -113,7 +114,8 @@ impl DeploymentController {
         let plan = self.context.fleet.plan(&request, now, name);
         self.context.metrics.planned(started.elapsed());
         match plan {
-            Ok(plan) => {
+            Ok((plan, again)) => {
+                self.context.enqueue_deployments(again);
                 let told = object.status.clone().unwrap_or_default();
                 let outdated = self.context.fleet.see(|fleet| candidates::outdated(fleet, &request, &plan, &told));
                 Decision::Planned(Box::new(Planned { object, request, plan, outdated, known }))

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan};
+use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
 
+use super::cost::billed;
 use super::{build, candidates};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
-    EndpointState, InferenceEndpoint, InferenceEndpointStatus, LastError, ModelDeployment, ModelDeploymentStatus,
-    PlacementStatus, ReleasingStatus, limits, reasons,
+    EndpointState, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
+    ReleasingStatus, limits, reasons,
 };
 use crate::controller::context::requested_at;
 use crate::controller::convert;
@@ -117,10 +118,7 @@ fn main_endpoint<'a>(live: &[&'a Arc<InferenceEndpoint>]) -> Option<&'a Arc<Infe
 
 /// Everything that may be billed; unknown as soon as one price is.
 fn hourly_cost(endpoints: &[Arc<InferenceEndpoint>]) -> Option<String> {
-    let mut costs = endpoints.iter().map(|endpoint| {
-        let cost = endpoint.spec.hourly_cost.as_deref()?;
-        MicroDollars::parse(cost).ok()
-    });
+    let mut costs = endpoints.iter().map(|endpoint| billed(endpoint));
     let sum = costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)));
     sum.map(|sum| sum.to_string())
 }
@@ -153,7 +151,7 @@ fn placements(
                 capacity_type: spec.capacity_type,
                 replicas: spec.replicas,
                 ready_replicas: status.ready_replicas,
-                hourly_cost: spec.hourly_cost.clone(),
+                hourly_cost: billed(endpoint).map(|cost| cost.to_string()),
                 url,
                 api_key_secret_name: status.api_key_secret_name,
                 endpoint: name,
@@ -172,7 +170,7 @@ fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint
         target: endpoint.spec.target.clone(),
         since: since.unwrap_or_else(|| convert::api_time(now)),
         last_error: error.map(|error| limits::message(&error.message)),
-        hourly_cost: endpoint.spec.hourly_cost.clone(),
+        hourly_cost: billed(endpoint).map(|cost| cost.to_string()),
     }
 }
 
@@ -332,7 +330,7 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
     match ready {
         Some(ready) if is_ready => {
             let published = main.spec.replicas == 0 || status.url.is_some();
-            let replaced = plan.waits.iter().any(|wait| matches!(wait, roadstead_planner::Wait::Publication { .. }));
+            let replaced = plan.waits.iter().any(|wait| matches!(wait, Wait::Publication { .. }));
             if published && !replaced && (missing.is_empty() || at_zero) {
                 Summary::new(TRUE, &ready.reason, &ready.message)
             } else {
@@ -343,7 +341,9 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
             let reconciling = !current || !(missing.is_empty() || at_zero);
             Summary { reconciling, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
         }
-        Some(ready) if current && is_refused_for_good(&status) => Summary::stalled(&ready.reason, &ready.message),
+        Some(ready) if current && (is_refused_for_good(&status) || is_stuck(plan, &ready.reason)) => {
+            Summary::stalled(&ready.reason, &ready.message)
+        }
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
         _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
     }
@@ -380,12 +380,20 @@ fn beside(finding: &str, plan: String) -> String {
     if plan.contains(finding) { plan } else { format!("{finding}; {plan}") }
 }
 
-/// The provider says that the request can never succeed as it is: only an edit helps.
+/// The provider says that the request can never succeed as it is, or a rule of the place refuses it: only an edit helps.
 fn is_refused_for_good(status: &InferenceEndpointStatus) -> bool {
-    let by_provider = conditions::find(&status.conditions, conditions::READY)
-        .is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR);
-    let invalid = |error: &LastError| error.class == ErrorClass::Invalid.as_str();
-    by_provider && status.last_error.as_ref().is_some_and(invalid)
+    let Some(ready) = conditions::find(&status.conditions, conditions::READY) else { return false };
+    let class = match ready.reason.as_str() {
+        reasons::PROVIDER_ERROR => ErrorClass::Invalid,
+        reasons::PODS_REFUSED | reasons::ADMISSION_REFUSED => ErrorClass::Refused,
+        _ => return false,
+    };
+    status.last_error.as_ref().is_some_and(|error| error.class == class.as_str())
+}
+
+/// Its first endpoint did not come up where it is, and no other place would do: as it is nothing more is tried.
+fn is_stuck(plan: &Plan, reason: &str) -> bool {
+    reason == reasons::STARTUP_TIMEOUT && plan.waits.contains(&Wait::Feasible)
 }
 
 /// Findings that mean that this generation is not what serves; some only if `something` is missing.

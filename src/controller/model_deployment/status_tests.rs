@@ -279,3 +279,34 @@ fn what_waits_is_told_of_changes_at_most_once_a_minute() {
     let again = told_at(1_200, &object, &before, &[]);
     assert_eq!(again, first, "nothing is news");
 }
+
+/// A first endpoint that did not come up for this reason, with its failure of this class.
+fn failed_first(reason: &str, class: &str) -> Arc<InferenceEndpoint> {
+    let mut endpoint = endpoint("False", reason).as_ref().clone();
+    let status = endpoint.status.as_mut().unwrap();
+    status.first_ready_time = None;
+    status.url = None;
+    let error = json!({"class": class, "message": "m", "time": "1970-01-01T00:00:10Z"});
+    status.last_error = Some(serde_json::from_value(error).unwrap());
+    Arc::new(endpoint)
+}
+
+#[test]
+fn a_first_endpoint_that_does_not_come_up_and_has_no_other_place_is_stalled() {
+    let status = with(&failed_first("StartupTimeout", "Transient"), &json!({}));
+    assert_eq!(reads(&status, conditions::STALLED), "True StartupTimeout");
+    assert_eq!(reads(&status, conditions::READY), "False StartupTimeout");
+    assert_eq!(reads(&status, conditions::RECONCILING), "");
+}
+
+#[test]
+fn what_admission_refuses_without_another_place_is_stalled_and_costs_nothing() {
+    let mut refused = failed_first("PodsRefused", "Refused").as_ref().clone();
+    refused.status.as_mut().unwrap().replicas = 0;
+    let status = with(&Arc::new(refused), &json!({}));
+    assert_eq!(reads(&status, conditions::STALLED), "True PodsRefused");
+    assert_eq!(status.hourly_cost.as_deref(), Some("0.00"));
+    assert_eq!(status.placements[0].hourly_cost.as_deref(), Some("0.00"));
+    let passing = with(&failed_first("PodsRefused", "Transient"), &json!({}));
+    assert_eq!(reads(&passing, conditions::STALLED), "", "a webhook that does not answer may come back");
+}

@@ -12,6 +12,7 @@ pub mod nodes;
 mod objects;
 pub mod pods;
 mod read;
+pub mod refusal;
 mod removal;
 pub mod render;
 pub mod requests;

@@ -4,9 +4,10 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
+use super::refusal;
 use crate::api::v1alpha1::reasons;
 use crate::provider::{ErrorClass, Trouble};
-use crate::text::bounded;
+use crate::text::{bounded, bounded_with};
 
 /// Whether a pod holds nothing any more.
 #[must_use]
@@ -31,16 +32,14 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
 #[must_use]
 pub fn refused(deployment: &Deployment) -> Option<Trouble> {
     let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
-    let refusal =
+    let failure =
         conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
-    let said = refusal.message.as_deref().unwrap_or("the member gives no reason");
-    let (class, reason) = if said.contains("exceeded quota") {
-        (ErrorClass::QuotaExceeded, reasons::QUOTA_EXCEEDED)
-    } else {
-        (ErrorClass::Invalid, reasons::PODS_REFUSED)
-    };
-    let message = bounded(&format!("the member makes no pod: {said}"));
-    Some(Trouble { class, reason, message, since: refusal.last_transition_time.clone() })
+    let said = failure.message.as_deref().unwrap_or("the member gives no reason");
+    let class = refusal::class_of_pods(said);
+    let quota = class == ErrorClass::QuotaExceeded;
+    let reason = if quota { reasons::QUOTA_EXCEEDED } else { reasons::PODS_REFUSED };
+    let message = bounded_with(&format!("the target's cluster refuses the pods: {said}"), refusal::cure(said));
+    Some(Trouble { class, reason, message, since: failure.last_transition_time.clone() })
 }
 
 /// What cannot pass by itself comes first.
@@ -170,7 +169,8 @@ mod tests {
         };
         let quota = "pods \"llama-x\" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=8";
         assert_eq!(told(quota), (ErrorClass::QuotaExceeded, "QuotaExceeded"));
-        assert_eq!(told("violates PodSecurity \"restricted\""), (ErrorClass::Invalid, "PodsRefused"));
+        assert_eq!(told("violates PodSecurity \"restricted\""), (ErrorClass::Refused, "PodsRefused"));
+        assert_eq!(told("failed calling webhook \"v\""), (ErrorClass::Transient, "PodsRefused"));
         assert_eq!(refused(&Deployment::default()), None);
     }
 

@@ -139,6 +139,7 @@ fn class(refusal: &Refusal) -> ErrorClass {
         "CapacityExhausted" => ErrorClass::CapacityExhausted,
         "QuotaExceeded" => ErrorClass::QuotaExceeded,
         "Invalid" => ErrorClass::Invalid,
+        "Refused" => ErrorClass::Refused,
         "Unauthorized" => ErrorClass::Unauthorized,
         "NotFound" => ErrorClass::NotFound,
         "Conflict" => ErrorClass::Conflict,

@@ -98,12 +98,11 @@ impl Assessment {
         self.undecided
     }
 
-    /// Why an endpoint that has not served yet cannot stay. One that was ready once only goes for what makes
-    /// its place forbidden.
+    /// Why an endpoint that does not serve yet cannot stay. One that was ready once only goes for what makes its place
+    /// forbidden, unless it takes over and stopped answering before it did.
     pub(super) fn fault(&self, endpoint: &Endpoint, takes_over: bool, now: Timestamp) -> Option<Fault> {
-        if !endpoint.ever_ready
-            && let Some(fault) = failed(endpoint, takes_over)
-        {
+        let is_newcomer = !endpoint.ever_ready || (takes_over && !endpoint.ready);
+        if is_newcomer && let Some(fault) = failed(endpoint, takes_over, now) {
             return Some(fault);
         }
         let forbidden = [(Problem::Forbidden, Removal::PolicyViolated), (Problem::SpecChanged, Removal::SpecChanged)];
@@ -112,14 +111,14 @@ impl Assessment {
             (Problem::OfferGone, Removal::OfferGone),
             (Problem::OverBudget, Removal::OverBudget),
         ];
-        let unfit = unfit_for_newcomers.iter().filter(|_| !endpoint.ever_ready);
+        let unfit = unfit_for_newcomers.iter().filter(|_| is_newcomer);
         let found = forbidden.iter().chain(unfit).find(|(problem, _)| self.has(*problem));
         let out_of_patience = match self.usable {
             Usable::Yes => false,
             Usable::NotSince(since) => since.plus(NOT_READY_GRACE_SECONDS) <= now,
             Usable::Gone => true,
         };
-        let left = (out_of_patience && !endpoint.ever_ready).then_some(Removal::TargetNotReady);
+        let left = (out_of_patience && is_newcomer).then_some(Removal::TargetNotReady);
         let reason = found.map(|(_, reason)| *reason).or(left)?;
         Some(Fault { reason, exhaust: None })
     }
@@ -133,24 +132,30 @@ impl Assessment {
     }
 }
 
-/// The fault of a newcomer that does not come up: refused by its place, too slow to take over, or kept from taking
-/// over by what has its name.
-fn failed(endpoint: &Endpoint, takes_over: bool) -> Option<Fault> {
-    let kind = endpoint.failure?.kind;
-    let (reason, only_for_this) = match kind {
-        FailureKind::CapacityExhausted | FailureKind::QuotaExceeded => (Removal::CapacityExhausted, false),
-        FailureKind::StartupTimeout if takes_over => (Removal::StartupTimeout, true),
-        FailureKind::NameConflict if takes_over => (Removal::NameConflict, true),
-        FailureKind::StartupTimeout | FailureKind::NameConflict => return None,
-    };
-    Some(Fault { reason, exhaust: Some(exhaust(endpoint, kind, only_for_this)) })
+/// The fault of a newcomer that does not come up: its place has no room for it, or it is to take over and cannot.
+fn failed(endpoint: &Endpoint, takes_over: bool, now: Timestamp) -> Option<Fault> {
+    let broken = || (endpoint.ever_ready && endpoint.is_overdue(now)).then_some(FailureKind::StartupTimeout);
+    let kind = endpoint.failure.map(|failure| failure.kind).or_else(broken)?;
+    (kind.is_refusal() || takes_over).then(|| fault_of(endpoint, kind))
 }
 
-/// The fault of a first endpoint whose name is taken there: unlike a refusal it counts only if another place would do,
-/// for elsewhere it is the user who can mend it.
-pub(super) fn name_conflict(endpoint: &Endpoint) -> Option<Fault> {
-    let kind = endpoint.failure.map(|failure| failure.kind).filter(|kind| *kind == FailureKind::NameConflict)?;
-    Some(Fault { reason: Removal::NameConflict, exhaust: Some(exhaust(endpoint, kind, true)) })
+/// The fault of a first endpoint that goes only if another place would do. Elsewhere than in a lack of capacity the user
+/// may be able to mend it, and without another place there is nothing to gain by its removal.
+pub(super) fn failed_unless_alone(endpoint: &Endpoint) -> Option<Fault> {
+    let kind = endpoint.failure.map(|failure| failure.kind).filter(|kind| !kind.is_refusal())?;
+    Some(fault_of(endpoint, kind))
+}
+
+/// What a failure means to the endpoint and to its place. A lack of capacity says something about the offer, anything
+/// else about this deployment there.
+fn fault_of(endpoint: &Endpoint, kind: FailureKind) -> Fault {
+    let reason = match kind {
+        FailureKind::CapacityExhausted | FailureKind::QuotaExceeded => Removal::CapacityExhausted,
+        FailureKind::StartupTimeout => Removal::StartupTimeout,
+        FailureKind::AdmissionRefused => Removal::AdmissionRefused,
+        FailureKind::NameConflict => Removal::NameConflict,
+    };
+    Fault { reason, exhaust: Some(exhaust(endpoint, kind, !kind.is_refusal())) }
 }
 
 fn exhaust(endpoint: &Endpoint, kind: FailureKind, only_for_this: bool) -> Exhaust {
@@ -397,7 +402,7 @@ fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {
     if let Some(failure) = failure.filter(|_| !endpoint.ever_ready) {
         assessment.find(
             FindingReason::StartupTimeout,
-            format!("it was not ready within its start-up timeout, which ended at {}", failure.since),
+            format!("it did not answer within its start-up timeout, which ended at {}", failure.since),
         );
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::MAX_REPLACEMENTS;
-use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, name_conflict};
+use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
 use super::draft::{Draft, Outcome};
 use super::place::{anew, create, nothing_feasible};
 use crate::candidates::{Candidates, Question, Refused, judge_all};
@@ -52,7 +52,7 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome
         draft.delete(main, fault.reason, fault.exhaust);
         return anew(draft, refused);
     }
-    if let Some(fault) = name_conflict(main) {
+    if let Some(fault) = failed_unless_alone(main) {
         let refused = Some(place_of(main));
         let elsewhere = judge_all(&Question { refused, ..draft.question });
         if elsewhere.best().is_some() {
@@ -158,11 +158,14 @@ fn seek<'a>(
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
     let place = kept_at(main, assessment.keep.hourly_cost);
-    let under_way =
-        draft.question.fleet.replacements_under_way().saturating_sub(u32::from(draft.cast.successor.is_some()));
-    if under_way >= MAX_REPLACEMENTS && candidates.best().is_some() {
+    let under_way = under_way(draft);
+    let before = draft.question.fleet.before_in_turn(draft.question.deployment, draft.question.now);
+    if under_way.saturating_add(before) >= MAX_REPLACEMENTS && candidates.best().is_some() {
         draft.keep(assessment.keep);
         draft.waits.push(Wait::ReplacementLimit { under_way, limit: MAX_REPLACEMENTS });
+        if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
+            draft.look_again(at);
+        }
         let message = format!("{why}; {} stays on {} until it is its turn to be replaced", main.name, main.target);
         return Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) };
     }
@@ -178,6 +181,12 @@ fn seek<'a>(
     let nowhere = nothing_feasible(draft, &candidates);
     let message = format!("{why}; {} stays on {}: {nowhere}", main.name, main.target);
     Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) }
+}
+
+/// Replacements of the fleet beside the one that this deployment may have had so far.
+fn under_way(draft: &Draft) -> u32 {
+    let all = draft.question.fleet.replacements_under_way(draft.question.now);
+    all.saturating_sub(u32::from(draft.cast.successor.is_some()))
 }
 
 /// The main endpoint stays.
@@ -245,10 +254,13 @@ fn place_of(endpoint: &Endpoint) -> Refused<'_> {
 /// A newcomer leaves a target that has not been usable for a while.
 fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment) {
     if let Usable::NotSince(since) = assessment.usable
-        && !newcomer.ever_ready
+        && !newcomer.ready
     {
         draft.look_again(since.plus(NOT_READY_GRACE_SECONDS));
         draft.waits.push(Wait::Target { target: newcomer.target.clone() });
+    }
+    if let Some(limit) = newcomer.answer_by.filter(|_| !newcomer.ready) {
+        draft.look_again(limit);
     }
 }
 

@@ -265,3 +265,39 @@ pub fn verdict<'p>(plan: &'p Plan, target: &str) -> &'p Candidate {
 pub fn findings(plan: &Plan, name: &str) -> Vec<FindingReason> {
     kept(plan, name).findings.iter().map(|finding| finding.reason).collect()
 }
+
+/// The first endpoint of `m`.
+pub const US: &str = "m-eks-us-h100x2-0";
+/// What is to take over from it in the EU.
+pub const EU_REPLACEMENT: &str = "m-gke-eu-h100x2-1";
+
+/// Two targets, the cheaper one in the US.
+pub fn two() -> Vec<Target> {
+    vec![target("eks-us", "aws", "us-east-1", "80"), target("gke-eu", "gcp", "europe-west4", "88")]
+}
+
+/// `m` placed on the cheaper target, and not ready yet.
+pub fn placed() -> Fleet {
+    let mut fleet = fleet(two());
+    assert_eq!(placed_on(&settle(&mut fleet, &deployment("m"), NOW)), Some("eks-us"));
+    fleet
+}
+
+/// `m` serving on the cheaper target.
+pub fn serving() -> Fleet {
+    let mut fleet = placed();
+    serve(&mut fleet, US, NOW);
+    fleet
+}
+
+pub fn eu_only() -> Deployment {
+    let mut deployment = deployment("m");
+    deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
+    deployment
+}
+
+pub fn fail(fleet: &mut Fleet, name: &str, kind: FailureKind) {
+    change(fleet, name, |endpoint| {
+        endpoint.failure = Some(Failure { kind, since: NOW });
+    });
+}

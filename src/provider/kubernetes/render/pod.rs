@@ -17,7 +17,7 @@ use roadstead_planner as planner;
 
 use super::service::PORT_NAME;
 use super::{Identity, copied_name};
-use crate::api::v1alpha1::{InferenceEndpointSpec, Template, TolerationOperator, names};
+use crate::api::v1alpha1::{InferenceEndpointSpec, ReplicaResources, Template, TolerationOperator, names};
 use crate::controller::convert;
 use crate::provider::kubernetes::engine::{CACHE_PATH, Launch, launch};
 
@@ -213,13 +213,10 @@ fn pull_secrets(identity: &Identity<'_>) -> Option<Vec<LocalObjectReference>> {
 
 fn resources(template: &Template, resource_name: &str, accelerators: i32) -> ResourceRequirements {
     let accelerators = (resource_name.to_owned(), Quantity(accelerators.to_string()));
-    let mut requests = template.resources.requests.clone();
+    let ReplicaResources { mut requests, mut limits } = template.resources.clone();
     requests.insert(accelerators.0.clone(), accelerators.1.clone());
-    ResourceRequirements {
-        requests: Some(requests),
-        limits: Some([accelerators].into()),
-        ..ResourceRequirements::default()
-    }
+    limits.insert(accelerators.0, accelerators.1);
+    ResourceRequirements { requests: Some(requests), limits: Some(limits), ..ResourceRequirements::default() }
 }
 
 /// The offer's own tolerations, and that of the taint which clouds put on nodes with accelerators.

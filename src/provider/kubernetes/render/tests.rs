@@ -166,6 +166,21 @@ fn pods_change_with_what_they_are_made_from_and_with_nothing_else() {
 }
 
 #[test]
+fn limits_reach_the_container_beside_those_of_its_accelerators() {
+    let limits = json!({"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi"});
+    let endpoint = endpoint(&json!({"spec": {"template": {"resources": {"limits": limits}}}}));
+    let resources = value(&pod_template(&identity(&endpoint)))["spec"]["containers"][0]["resources"].clone();
+    assert_eq!(resources["requests"], json!({"cpu": "8", "memory": "64Gi", "nvidia.com/gpu": "2"}));
+    let mut wanted = limits;
+    wanted["nvidia.com/gpu"] = json!("2");
+    assert_eq!(resources["limits"], wanted);
+    assert_ne!(
+        hash(&json!({"spec": {"template": {"resources": {"limits": {"cpu": "16"}}}}}), "t"),
+        hash(&json!({}), "t")
+    );
+}
+
+#[test]
 fn an_upgrade_of_roadstead_changes_no_hash() {
     // Pods that run were made under this: another number here restarts all of them. A new field of a template is left
     // out where it is absent.

@@ -1,0 +1,219 @@
+//! Starts that do not come to an end, and the turns of those that wait for a replacement.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::*;
+use roadstead_planner::*;
+
+#[test]
+fn a_first_endpoint_that_does_not_answer_or_is_refused_goes_to_the_next_place() {
+    let cases = [
+        (FailureKind::StartupTimeout, Removal::StartupTimeout),
+        (FailureKind::AdmissionRefused, Removal::AdmissionRefused),
+    ];
+    for (kind, reason) in cases {
+        let mut fleet = placed();
+        fail(&mut fleet, US, kind);
+        let plan = settle(&mut fleet, &deployment("m"), NOW);
+        assert_eq!((deleted(&plan, US), placed_on(&plan)), (Some(reason), Some("gke-eu")));
+        let Action::Delete { exhaust: Some(exhaust), .. } = &plan.actions[0] else { panic!("{plan:?}") };
+        assert_eq!((exhaust.only_for.clone(), exhaust.reason.as_str()), (Some(id("m")), kind.as_str()));
+        assert_eq!(placed_on(&checked(&fleet, &deployment("other"), NOW)), Some("eks-us"), "others may go there");
+    }
+}
+
+#[test]
+fn a_first_endpoint_that_does_not_answer_or_is_refused_stays_where_no_other_place_would_do() {
+    for kind in [FailureKind::StartupTimeout, FailureKind::AdmissionRefused] {
+        let mut fleet = fleet([two().remove(0)]);
+        settle(&mut fleet, &deployment("m"), NOW);
+        fail(&mut fleet, US, kind);
+        let plan = settle(&mut fleet, &deployment("m"), NOW);
+        assert_eq!((deleted(&plan, US), created(&plan)), (None, None), "{}", render_text(&plan));
+        assert!(plan.waits.contains(&Wait::Feasible), "another place is taken as soon as there is one");
+        fleet.upsert_target(two().remove(1));
+        assert_eq!(placed_on(&settle(&mut fleet, &deployment("m"), NOW)), Some("gke-eu"));
+    }
+}
+
+#[test]
+fn a_replacement_that_answered_and_stopped_before_it_took_over_has_as_long_as_a_start() {
+    let mut fleet = serving();
+    fleet.upsert_target(target("gke-fr", "gcp", "europe-west9", "99"));
+    settle(&mut fleet, &eu_only(), NOW);
+    change(&mut fleet, EU_REPLACEMENT, |endpoint| {
+        endpoint.ever_ready = true;
+        endpoint.answer_by = Some(NOW.plus(100));
+    });
+    let plan = settle(&mut fleet, &eu_only(), NOW.plus(99));
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), plan.recheck_at), (None, Some(NOW.plus(100))));
+    let plan = settle(&mut fleet, &eu_only(), NOW.plus(100));
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::StartupTimeout), Some("gke-fr")));
+    assert_eq!(kept(&plan, US).replicas, 2);
+}
+
+#[test]
+fn a_replacement_that_answered_once_leaves_a_target_that_does_not_answer() {
+    let mut fleet = serving();
+    settle(&mut fleet, &eu_only(), NOW);
+    change(&mut fleet, EU_REPLACEMENT, |endpoint| endpoint.ever_ready = true);
+    change_target(&mut fleet, "gke-eu", |target| target.state = not_ready(NOW));
+    let plan = settle(&mut fleet, &eu_only(), NOW.plus(60));
+    assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::TargetNotReady));
+}
+
+#[test]
+fn a_slow_replacement_is_rolled_back_and_left_alone_for_this_deployment() {
+    let mut fleet = serving();
+    settle(&mut fleet, &eu_only(), NOW);
+    fail(&mut fleet, EU_REPLACEMENT, FailureKind::StartupTimeout);
+    let mut third = target("gke-fr", "gcp", "europe-west9", "99");
+    let plan = checked(&fleet, &eu_only(), NOW);
+    assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::StartupTimeout));
+    assert_eq!(created(&plan), None, "{}", render_text(&plan));
+    assert_eq!(verdict(&plan, "gke-eu").reason, Reason::Exhausted);
+    let Some(Action::Delete { exhaust: Some(exhaust), .. }) =
+        plan.actions.iter().find(|action| matches!(action, Action::Delete { .. }))
+    else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(exhaust.only_for, Some(id("m")));
+    third.inventory = Inventory::Answered;
+    fleet.upsert_target(third);
+    let plan = settle(&mut fleet, &eu_only(), NOW);
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::StartupTimeout), Some("gke-fr")));
+    assert_eq!(created(&plan).unwrap().slot, 2, "slots of what is being deleted are held");
+    assert_eq!(kept(&plan, US).replicas, 2);
+}
+
+#[test]
+fn a_refused_replacement_is_followed_by_the_next() {
+    let mut fleet = serving();
+    fleet.upsert_target(target("gke-fr", "gcp", "europe-west9", "99"));
+    settle(&mut fleet, &eu_only(), NOW);
+    fail(&mut fleet, EU_REPLACEMENT, FailureKind::CapacityExhausted);
+    let plan = settle(&mut fleet, &eu_only(), NOW);
+    assert_eq!((deleted(&plan, EU_REPLACEMENT), placed_on(&plan)), (Some(Removal::CapacityExhausted), Some("gke-fr")));
+}
+
+#[test]
+fn at_most_five_replacements_are_under_way() {
+    let mut targets = two();
+    for target in &mut targets {
+        target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
+    }
+    let mut fleet = fleet(targets);
+    let named = |index: usize, eu: bool| {
+        let base = if eu { eu_only() } else { deployment("m") };
+        Deployment { id: id(&format!("d{index}")), ..base }
+    };
+    for index in 0..6 {
+        settle(&mut fleet, &named(index, false), NOW);
+        serve(&mut fleet, &format!("d{index}-eks-us-h100x2-0"), NOW);
+    }
+    for index in 0..5 {
+        assert!(created(&settle(&mut fleet, &named(index, true), NOW)).is_some(), "{index}");
+    }
+    assert_eq!(fleet.replacements_under_way(NOW), 5);
+    let plan = settle(&mut fleet, &named(5, true), NOW);
+    assert_eq!((plan.decision, created(&plan)), (Decision::PolicyViolated, None));
+    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 5, limit: MAX_REPLACEMENTS }));
+    let plan = settle(&mut fleet, &named(0, false), NOW);
+    assert_eq!(deleted(&plan, "d0-gke-eu-h100x2-1"), Some(Removal::MoveAbandoned));
+    assert!(created(&settle(&mut fleet, &named(5, true), NOW)).is_some(), "one is given up");
+}
+
+#[test]
+fn a_replacement_whose_turn_it_is_may_be_tried_elsewhere_at_the_limit() {
+    let mut targets = two();
+    targets.push(target("gke-fr", "gcp", "europe-west9", "99"));
+    for target in &mut targets {
+        target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
+    }
+    let mut fleet = fleet(targets);
+    for index in 0..5 {
+        let name = format!("d{index}");
+        settle(&mut fleet, &Deployment { id: id(&name), ..deployment("m") }, NOW);
+        serve(&mut fleet, &format!("{name}-eks-us-h100x2-0"), NOW);
+        settle(&mut fleet, &Deployment { id: id(&name), ..eu_only() }, NOW);
+    }
+    fail(&mut fleet, "d0-gke-eu-h100x2-1", FailureKind::CapacityExhausted);
+    let plan = settle(&mut fleet, &Deployment { id: id("d0"), ..eu_only() }, NOW);
+    assert_eq!(placed_on(&plan), Some("gke-fr"));
+}
+
+/// Six deployments on the cheaper target that have to leave it, and what names them.
+fn six_that_move(third: bool) -> (Fleet, impl Fn(usize) -> Deployment) {
+    let mut targets = two();
+    targets.extend(third.then(|| target("gke-fr", "gcp", "europe-west9", "99")));
+    for target in &mut targets {
+        target.nodes = Some((0..12).map(|index| node(&format!("n{index}"), 8)).collect());
+    }
+    let mut fleet = fleet(targets);
+    for index in 0..6 {
+        let named = Deployment { id: id(&format!("d{index}")), ..deployment("m") };
+        settle(&mut fleet, &named, NOW);
+        serve(&mut fleet, &format!("d{index}-eks-us-h100x2-0"), NOW);
+    }
+    let moves = |index: usize| Deployment { id: id(&format!("d{index}")), ..eu_only() };
+    for index in 0..6 {
+        settle(&mut fleet, &moves(index), NOW);
+    }
+    assert_eq!(fleet.replacements_under_way(NOW), MAX_REPLACEMENTS);
+    (fleet, moves)
+}
+
+#[test]
+fn a_replacement_that_failed_lets_those_go_first_that_have_waited_longer() {
+    let (mut fleet, moves) = six_that_move(true);
+    fail(&mut fleet, "d0-gke-eu-h100x2-1", FailureKind::StartupTimeout);
+    let later = NOW.plus(1_200);
+    let plan = settle(&mut fleet, &moves(0), later);
+    assert_eq!((deleted(&plan, "d0-gke-eu-h100x2-1"), created(&plan)), (Some(Removal::StartupTimeout), None));
+    assert!(plan.waits.iter().any(|wait| matches!(wait, Wait::ReplacementLimit { .. })), "{}", render_text(&plan));
+    assert_eq!(created(&settle(&mut fleet, &moves(0), later)), None, "however often it is asked");
+    assert!(created(&settle(&mut fleet, &moves(5), later)).is_some(), "it has waited longest");
+    gone(&mut fleet, "d0-gke-eu-h100x2-1");
+    fail(&mut fleet, "d1-gke-eu-h100x2-1", FailureKind::CapacityExhausted);
+    let plan = settle(&mut fleet, &moves(1), later.plus(1));
+    assert_eq!((deleted(&plan, "d1-gke-eu-h100x2-1"), created(&plan)), (Some(Removal::CapacityExhausted), None));
+    assert!(created(&settle(&mut fleet, &moves(0), later.plus(1))).is_some());
+}
+
+#[test]
+fn a_deployment_that_is_gone_keeps_nobody_waiting() {
+    let (mut fleet, moves) = six_that_move(true);
+    assert!(fleet.waits_for_turn(&id("d5")));
+    fleet.leave_turn(&id("d5"));
+    fail(&mut fleet, "d0-gke-eu-h100x2-1", FailureKind::StartupTimeout);
+    assert_eq!(placed_on(&settle(&mut fleet, &moves(0), NOW)), Some("gke-fr"));
+}
+
+#[test]
+fn no_replacement_counts_for_longer_than_it_may_take() {
+    type Case = (&'static str, fn(&mut Fleet));
+    let cases: [Case; 3] = [
+        ("it was to answer by then, and nothing may be decided about it", |fleet| {
+            change(fleet, "d0-gke-eu-h100x2-1", |endpoint| endpoint.answer_by = Some(NOW.plus(100)));
+        }),
+        ("it serves, and what it replaces is kept as it is", |fleet| {
+            serve(fleet, "d0-gke-eu-h100x2-1", NOW.plus(40));
+        }),
+        ("what it replaces was to be gone by then", |fleet| {
+            serve(fleet, "d0-gke-eu-h100x2-1", NOW);
+            change(fleet, "d0-gke-eu-h100x2-1", |endpoint| endpoint.ready = false);
+            change(fleet, "d0-eks-us-h100x2-0", |endpoint| {
+                endpoint.state = EndpointState::Draining { deadline: NOW.plus(100) };
+            });
+        }),
+    ];
+    for (what, happens) in cases {
+        let (mut fleet, moves) = six_that_move(false);
+        happens(&mut fleet);
+        let plan = settle(&mut fleet, &moves(5), NOW.plus(99));
+        assert_eq!((created(&plan), plan.recheck_at), (None, Some(NOW.plus(100))), "{what}");
+        assert!(created(&settle(&mut fleet, &moves(5), NOW.plus(100))).is_some(), "{what}");
+    }
+}

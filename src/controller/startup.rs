@@ -1,0 +1,52 @@
+//! How long an endpoint may take until it answers through its address. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::api::v1alpha1::conditions::{self, TRUE};
+use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus};
+
+/// Seconds that a start may take: the engine's own, and those in which nodes may be added.
+#[must_use]
+pub fn limit_seconds(spec: &InferenceEndpointSpec) -> i32 {
+    spec.template.startup_timeout_seconds.saturating_add(spec.provision_timeout_seconds.unwrap_or(0))
+}
+
+/// The limit as a user set it: `1800 s (startupTimeoutSeconds 1200 + provisionTimeoutSeconds 600)`.
+#[must_use]
+pub fn limit_text(spec: &InferenceEndpointSpec) -> String {
+    let (all, start) = (limit_seconds(spec), spec.template.startup_timeout_seconds);
+    let added = spec.provision_timeout_seconds.map(|seconds| format!(" + provisionTimeoutSeconds {seconds}"));
+    format!("{all} s (startupTimeoutSeconds {start}{})", added.unwrap_or_default())
+}
+
+/// By when an endpoint must have answered, as its status says it; `None` where it answers, or where nothing is to be
+/// served.
+///
+/// One that never answered has from its start, one that did from when it stopped.
+#[must_use]
+pub fn answer_by(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus) -> Option<Timestamp> {
+    let ready = conditions::find(&status.conditions, conditions::READY);
+    let answers = ready.is_some_and(|ready| ready.status == TRUE);
+    if endpoint.spec.replicas == 0 || answers {
+        return None;
+    }
+    let since = if status.first_ready_time.is_some() {
+        status.failing_since.as_ref().or_else(|| ready.map(|ready| &ready.last_transition_time))
+    } else {
+        starting_since(status).or(endpoint.metadata.creation_timestamp.as_ref())
+    };
+    after(since?.0, limit_seconds(&endpoint.spec))
+}
+
+/// Since when a start is under way. Operators before this one told only of the creation.
+#[must_use]
+pub fn starting_since(status: &InferenceEndpointStatus) -> Option<&Time> {
+    status.starting_since.as_ref().or_else(|| status.create_intent.as_ref().map(|intent| &intent.time))
+}
+
+/// So many seconds later.
+#[must_use]
+pub fn after(start: Timestamp, seconds: i32) -> Option<Timestamp> {
+    start.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok()
+}
