@@ -12,6 +12,7 @@ use super::connections::Connections;
 use super::defect;
 use super::fleet::Fleet;
 use super::hub;
+use super::looks::Looks;
 use super::orphans::judge::Policy;
 use super::orphans::shown::Shown;
 use super::watches::Watched;
@@ -122,6 +123,8 @@ pub struct Context {
     pub connections: Connections,
     /// What runs at targets although nobody answers for it.
     pub orphans: Shown,
+    /// How often endpoints are looked at.
+    pub looks: Looks,
     /// When a panic was last reported on each object.
     pub defects: defect::Reported,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
@@ -143,6 +146,7 @@ impl Context {
             fleet: Fleet::default(),
             connections: Connections::default(),
             orphans: Shown::default(),
+            looks: Looks::default(),
             defects: defect::Reported::default(),
             endpoint_keys: Mutex::default(),
         }
@@ -198,7 +202,7 @@ impl Context {
         for endpoint in self.endpoints_of(object) {
             self.fleet.endpoint_changed(&endpoint, Some(object));
             if wakes {
-                self.queues.endpoints.add(Key::of(endpoint.as_ref()), ());
+                self.wake_endpoints([Key::of(endpoint.as_ref())]);
             }
         }
         self.enqueue_deployment(Key::of(object.as_ref()));
@@ -267,7 +271,13 @@ impl Context {
 
     /// Has the endpoints on a target looked at.
     pub fn wake_endpoints_on(&self, target: &str) {
-        self.queues.endpoints.add_all(self.endpoints_on(target).into_iter().map(|key| (key, ())));
+        self.wake_endpoints(self.endpoints_on(target));
+    }
+
+    /// Has endpoints looked at now, and in full.
+    fn wake_endpoints(&self, keys: impl IntoIterator<Item = Key>) {
+        let news = keys.into_iter().inspect(|key| self.looks.news(key));
+        self.queues.endpoints.add_all(news.map(|key| (key, ())));
     }
 
     /// The deployment of an endpoint.
@@ -321,9 +331,11 @@ impl Context {
         drop(keys);
         self.enqueue_deployment(Key::new(&key.namespace, &endpoint.spec.deployment_ref.name));
         if to_its_controller {
-            self.queues.endpoints.add(key, ());
+            self.wake_endpoints([key.clone()]);
         }
         if is_going(change) {
+            // Its removal is looked at soon at first, however rarely it was looked at before.
+            self.looks.paid_off(&key);
             // Whoever waits for room, or for a turn to be replaced, may have it now.
             self.enqueue_deployments(self.fleet.unsettled());
         }
@@ -334,7 +346,7 @@ impl Context {
         let key = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         let endpoint = key.and_then(|key| self.caches.endpoints.get(&key));
         if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.spec.target == target) {
-            self.queues.endpoints.add(Key::of(endpoint.as_ref()), ());
+            self.wake_endpoints([Key::of(endpoint.as_ref())]);
         }
     }
 

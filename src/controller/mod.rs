@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod hub;
 pub mod inference_endpoint;
 pub mod installation;
+pub mod looks;
 pub mod model_deployment;
 pub mod orphans;
 pub mod pace;

@@ -94,6 +94,9 @@ async fn handle(shared: &Shared, request: Request) -> Response {
     shared.tape.called();
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else { return StatusCode::BAD_REQUEST.into_response() };
+    if parts.method == Method::GET {
+        shared.tape.read(parts.uri.path());
+    }
     let Some(path) = recorded(&parts, &body) else { return forward(shared, parts, body).await };
     let (number, step) = shared.tape.begin(parts.method.as_str(), path);
     if step == Step::Kill {

@@ -11,6 +11,8 @@ use super::weather::{Call, Disturbance, Effect};
 
 /// The shortest time that a deployment can give a start.
 const START: i32 = 10;
+/// Long enough to see whether something is asked again and again.
+const WATCHED: Duration = Duration::from_secs(12);
 /// Replacements that may be under way at once.
 const PACE: usize = 5;
 
@@ -77,6 +79,16 @@ pub fn a_first_endpoint_goes_on(rig: &Rig) -> anyhow::Result<()> {
     let said = stalled["message"].as_str().unwrap_or_default();
     ensure!(stalled["reason"] == "StartupTimeout" && said.contains("503"), "{stalled}");
     ensure!(targets_of(rig, "alone")? == ["west"], "it did not stay");
+    // Its address alone is asked between two looks at the place, and ever more rarely.
+    let asked = |what: &str| rig.tape.reads(what);
+    let before = (asked("/serve/west/alone-"), asked("/places/west/endpoints/alone-"));
+    std::thread::sleep(WATCHED);
+    let (address, place) = (asked("/serve/west/alone-") - before.0, asked("/places/west/endpoints/alone-") - before.1);
+    ensure!(
+        address <= 3 && place <= 2,
+        "asked {address} times, and its place {place} times, in {} s",
+        WATCHED.as_secs()
+    );
     rig.weather.clear();
     serves_at(rig, "alone", "west")
 }

@@ -58,6 +58,8 @@ struct Inner {
 pub struct Tape {
     inner: Mutex<Inner>,
     calls: AtomicUsize,
+    /// How often each path was read.
+    reads: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Tape {
@@ -78,6 +80,17 @@ impl Tape {
     /// How many calls have come, ever.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
+    }
+
+    /// A read has come.
+    pub fn read(&self, path: &str) {
+        *self.reads.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default() += 1;
+    }
+
+    /// How often paths that begin like this were read, ever.
+    pub fn reads(&self, begin: &str) -> usize {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.iter().filter(|(path, _)| path.starts_with(begin)).map(|(_, count)| count).sum()
     }
 
     /// A write has come; returns its number and what to do.

@@ -50,6 +50,7 @@ impl Reconcile<Key> for EndpointController {
         match endpoint {
             None => {
                 self.memory.forget(key);
+                self.context.looks.forget(key);
                 Ok(Outcome::Done)
             }
             Some(_) if !self.context.knows(&key.namespace) => Ok(Outcome::Again(LIST_AGAIN)),

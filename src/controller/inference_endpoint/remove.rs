@@ -1,7 +1,6 @@
 //! Takes an endpoint away, and lets its record go only when the provider has confirmed that nothing is left.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -12,13 +11,11 @@ use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call_opt;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
-
-/// How soon a removal that is under way is looked at again, if the provider does not report by itself.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// One step of the removal.
 ///
@@ -52,7 +49,7 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
         }
         Ok(Removal::InProgress { message }) => {
             report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message)).await?;
-            Ok(Outcome::Again(AGAIN))
+            Ok(Outcome::Again(context.looks.in_vain(&Key::of(endpoint.as_ref()))))
         }
         Err(error) => {
             report(context, endpoint, &error).await?;

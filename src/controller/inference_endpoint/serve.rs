@@ -18,6 +18,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::pace;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call;
@@ -25,10 +26,8 @@ use crate::kube_ext::queue::Outcome;
 use crate::provider::probe::{self, Answer};
 use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
 
-/// How soon an endpoint that serves but does not answer through its address is asked again: its port may lag behind.
-const SOON: Duration = Duration::from_secs(1);
 /// How often an endpoint that answers is asked whether it still does.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+const ASK_AGAIN: Duration = LONGEST_PAUSE;
 /// How soon an object that is not ours is looked at again.
 const CONFLICT_AGAIN: Duration = Duration::from_mins(1);
 
@@ -90,6 +89,12 @@ async fn look(
         }
     };
     let wanted = Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
+    let key = Key::of(endpoint.as_ref());
+    let basis = (endpoint.metadata.generation, inputs.good_until);
+    if let Some(present) = context.looks.fresh(&key, basis) {
+        return judge(context, memory, endpoint, provider, &wanted, present).await;
+    }
+    let news = context.looks.begin(&key);
     let present = match provider.observe(&wanted).await? {
         Observation::Foreign { message } => {
             report(context, memory, endpoint, &Seen::Foreign { message }).await?;
@@ -110,6 +115,9 @@ async fn look(
             return judge(context, memory, endpoint, provider, &wanted, present).await;
         }
     };
+    if is_to_answer(endpoint, &present) && present.url.is_some() && present.in_sync {
+        context.looks.keep(&key, news, basis, &present);
+    }
     judge(context, memory, endpoint, provider, &wanted, present).await
 }
 
@@ -166,6 +174,11 @@ fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> 
     Some(format!("target {} may not be used any more: {}", endpoint.spec.target, reason.as_str()))
 }
 
+/// Whether the provider has done its part, so that only the address may be missing, or its answer.
+fn is_to_answer(endpoint: &InferenceEndpoint, present: &Present) -> bool {
+    present.progress == Progress::Serving && endpoint.spec.replicas > 0
+}
+
 /// Asks the endpoint itself, where it should answer, and reports what was seen.
 async fn judge(
     context: &Arc<Context>,
@@ -175,7 +188,8 @@ async fn judge(
     wanted: &Wanted,
     present: Box<Present>,
 ) -> Result<Outcome, ActError> {
-    let serving = present.progress == Progress::Serving && endpoint.spec.replicas > 0;
+    let key = Key::of(endpoint.as_ref());
+    let serving = is_to_answer(endpoint, &present);
     let answer = match &present.url {
         Some(url) if serving => {
             let reach = provider.reach(context.settings.allowed_kubeconfig.reach());
@@ -183,18 +197,21 @@ async fn judge(
         }
         _ => None,
     };
-    let settled = answer.as_ref().is_none_or(Answer::is_healthy);
-    let waits_for_url = serving && present.url.is_none();
-    let limit = status::next_limit(endpoint, &present, Timestamp::now());
+    let answers = present.url.is_some() && answer.as_ref().is_none_or(Answer::is_healthy);
+    let shown = present.clone();
     let deferred = match report(context, memory, endpoint, &Seen::Present { present, answer }).await? {
         Outcome::Again(delay) => Some(delay),
         Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
-    let again = match (serving, settled && !waits_for_url) {
-        (false, _) => memory::resync_of(&Key::of(endpoint.as_ref())),
-        (true, true) => ASK_AGAIN,
-        (true, false) => SOON,
+    let again = if serving && !answers {
+        context.looks.in_vain(&key)
+    } else {
+        context.looks.paid_off(&key);
+        if serving { ASK_AGAIN } else { memory::resync_of(&key) }
     };
+    // With the start as it was just told.
+    let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
+    let limit = status::next_limit(&newest, &shown, Timestamp::now());
     Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))
 }
 

@@ -1,0 +1,175 @@
+//! How often endpoints are looked at. Losing it costs reads, never an action.
+//!
+//! One that does not answer is asked soon at first, then ever more rarely. Between two looks that time alone brings about, what
+//! its provider showed of it is kept: only its address is asked then.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::kube_ext::cache::Key;
+use crate::provider::Present;
+
+/// The pause after a first look in vain; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause; what a provider showed is good for as long.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What an endpoint was looked at with: its generation, and until when its inputs are good. Another one needs another look.
+pub type Basis = (Option<i64>, std::time::Instant);
+
+/// What a provider showed.
+struct Sight {
+    basis: Basis,
+    at: Instant,
+    present: Box<Present>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// Counts what may have changed what a provider shows.
+    news: u64,
+    /// Looks in a row that were in vain.
+    in_vain: u32,
+    sight: Option<Sight>,
+}
+
+/// By endpoint.
+#[derive(Default)]
+pub struct Looks {
+    slots: Mutex<HashMap<Key, Slot>>,
+}
+
+impl Looks {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something about the endpoint may have changed: the next look is a full one.
+    pub fn news(&self, key: &Key) {
+        let mut slots = self.lock();
+        let slot = slots.entry(key.clone()).or_default();
+        slot.news += 1;
+        slot.sight = None;
+    }
+
+    /// How much news there was so far, for a look that begins now.
+    pub fn begin(&self, key: &Key) -> u64 {
+        self.lock().get(key).map_or(0, |slot| slot.news)
+    }
+
+    /// Keeps what a look that began after `news` showed, unless there was more since.
+    pub fn keep(&self, key: &Key, news: u64, basis: Basis, present: &Present) {
+        let mut slots = self.lock();
+        let slot = slots.entry(key.clone()).or_default();
+        if slot.news == news {
+            slot.sight = Some(Sight { basis, at: Instant::now(), present: Box::new(present.clone()) });
+        }
+    }
+
+    /// What the provider showed lately, if it was looked at with the same.
+    pub fn fresh(&self, key: &Key, basis: Basis) -> Option<Box<Present>> {
+        let slots = self.lock();
+        let sight = slots.get(key)?.sight.as_ref()?;
+        (sight.basis == basis && sight.at.elapsed() < LONGEST_PAUSE).then(|| sight.present.clone())
+    }
+
+    /// A look was in vain; says how soon the next one is due.
+    pub fn in_vain(&self, key: &Key) -> Duration {
+        let mut slots = self.lock();
+        let slot = slots.entry(key.clone()).or_default();
+        let doublings = slot.in_vain.min(16);
+        slot.in_vain = slot.in_vain.saturating_add(1);
+        FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
+    }
+
+    /// A look was not in vain: the next run begins anew.
+    pub fn paid_off(&self, key: &Key) {
+        if let Some(slot) = self.lock().get_mut(key) {
+            slot.in_vain = 0;
+        }
+    }
+
+    /// Forgets an endpoint.
+    pub fn forget(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::v1alpha1::ExternalId;
+    use crate::provider::Progress;
+
+    fn present() -> Present {
+        Present {
+            in_sync: true,
+            external_id: ExternalId {
+                cluster_uid: String::new(),
+                namespace: String::new(),
+                uid: String::new(),
+                owner_uid: None,
+            },
+            template_hash: String::new(),
+            template_digest: String::new(),
+            replicas: 1,
+            ready_replicas: 1,
+            url: Some("http://198.18.0.2:30000".to_owned()),
+            progress: Progress::Serving,
+            trouble: None,
+        }
+    }
+
+    fn key() -> Key {
+        Key::new("team", "llama-x")
+    }
+
+    /// An endpoint that never answers, for so long: how often its address was asked, and how often its provider.
+    async fn asked_for(time: Duration, looks: &Looks) -> (usize, usize) {
+        let basis = (Some(1), std::time::Instant::now());
+        let (mut address, mut provider) = (0, 0);
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            if looks.fresh(&key(), basis).is_none() {
+                provider += 1;
+                let news = looks.begin(&key());
+                looks.keep(&key(), news, basis, &present());
+            }
+            address += 1;
+            tokio::time::sleep(looks.in_vain(&key())).await;
+        }
+        (address, provider)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_answers_is_asked_soon_at_first_and_then_every_half_minute() {
+        let looks = Looks::default();
+        let (address, provider) = asked_for(Duration::from_secs(15), &looks).await;
+        assert_eq!((address, provider), (4, 1), "after 0, 1, 3 and 7 s");
+        let (address, provider) = asked_for(Duration::from_mins(10), &looks).await;
+        assert!(address <= 21 && provider <= 21, "{address} and {provider} times in 10 minutes");
+        looks.paid_off(&key());
+        assert_eq!(looks.in_vain(&key()), FIRST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_shown_is_good_until_there_is_news_or_another_basis_or_it_is_old() {
+        let (looks, basis) = (Looks::default(), (Some(1), std::time::Instant::now()));
+        let look = |news| looks.keep(&key(), news, basis, &present());
+        look(looks.begin(&key()));
+        assert!(looks.fresh(&key(), basis).is_some());
+        assert!(looks.fresh(&key(), (Some(2), basis.1)).is_none(), "another generation");
+        looks.news(&key());
+        assert!(looks.fresh(&key(), basis).is_none(), "its provider tells of a change");
+        let before = looks.begin(&key());
+        looks.news(&key());
+        look(before);
+        assert!(looks.fresh(&key(), basis).is_none(), "the change came while it was looked at");
+        look(looks.begin(&key()));
+        tokio::time::advance(LONGEST_PAUSE).await;
+        assert!(looks.fresh(&key(), basis).is_none(), "it is old");
+    }
+}
