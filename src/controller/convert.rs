@@ -537,9 +537,11 @@ fn remarks(offer: &planner::Offer, members: &planner::Members) -> Vec<NodeRemark
         .unknown
         .iter()
         .map(|(label, nodes)| remark("UnknownProduct", *nodes, label.unknown_sentence(*nodes, offer)));
+    // An autoscaler's nodes come when they are asked for.
+    let none = members.no_nodes(offer).filter(|_| !offer.autoscaled).map(|why| remark("NoNodes", 0, why));
     let left_out =
         members.causes().into_iter().map(|(cause, nodes)| remark(cause.reason(), nodes, cause.sentence(nodes, offer)));
-    excess.into_iter().chain(unknown).chain(left_out).take(limits::REMARKS).collect()
+    none.into_iter().chain(excess).chain(unknown).chain(left_out).take(limits::REMARKS).collect()
 }
 
 #[cfg(test)]

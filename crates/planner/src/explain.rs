@@ -174,7 +174,7 @@ fn per_million_tokens(hourly: MicroDollars, tokens_per_second: u64, replicas: u3
 }
 
 /// The first few items between commas, and how many more there are.
-fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     const LIMIT: usize = 8;
     let mut texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     let more = texts.len().saturating_sub(LIMIT);
@@ -305,14 +305,11 @@ fn accelerators(room: &Room, own: Option<Own>) -> String {
 /// What is free on the nodes of an offer, or why it has none.
 fn on_nodes(room: &Room, members: &Members) -> String {
     let offer = room.offer;
-    if members.having == 0 {
-        return format!("no node has {}", offer.resource_name);
+    if members.seen == 0 {
+        return "the target shows no nodes".to_owned();
     }
-    if members.belonging == 0 && members.left_out.is_empty() {
-        let selector: Vec<String> =
-            offer.node_selector.match_labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let having = count(members.having, "node");
-        return format!("none of {having} with {} has the labels {}", offer.resource_name, list(selector));
+    if let Some(none) = members.no_nodes(offer) {
+        return none;
     }
     let nodes = u32::try_from(room.nodes().count()).unwrap_or(u32::MAX);
     let free: u64 = room.nodes().map(|node| u64::from(free_devices(offer, node, 0))).sum();

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::catalogue::{
     Claim, Kinds, Mark, claims, cloud_spelled, kinds_of, mark_of_resource, marks, values_of, values_of_others,
 };
+use crate::explain::{count, list};
 use crate::labels::{LabelSelector, Labels};
 use crate::taints::{Effect, Taint, Toleration, first_untolerated};
 use crate::target::{CapacityType, Node, Offer};
@@ -100,7 +101,9 @@ impl LeftOut {
     pub fn passes(&self) -> bool {
         match self {
             Self::NotSchedulable => true,
-            Self::Tainted { key, .. } => PASSING.iter().any(|taint| key.starts_with(taint)),
+            Self::Tainted { key, .. } => {
+                key.ends_with("not-ready") || PASSING.iter().any(|taint| key.starts_with(taint))
+            }
             _ => false,
         }
     }
@@ -145,11 +148,12 @@ impl LeftOut {
 }
 
 /// Taints that a cluster itself puts on a node that starts, ails or goes.
-const PASSING: [&str; 6] = [
+const PASSING: [&str; 7] = [
     "node.kubernetes.io/",
     "node.cloudprovider.kubernetes.io/",
     "node.cilium.io/",
     "karpenter.sh/",
+    "cloud.google.com/impending-node-termination",
     "ToBeDeletedByClusterAutoscaler",
     "DeletionCandidateOfClusterAutoscaler",
 ];
@@ -297,14 +301,19 @@ impl<'a> Membership<'a> {
         let cloud = self.cloud.0;
         let mut kinds = kinds_of(self.kind);
         kinds.extend(&self.asked);
+        // A selector that names the accelerator keeps out all others by itself.
+        let others =
+            if self.asked.is_empty() { values_of_others(cloud, self.resource_name, &kinds) } else { Vec::new() };
         let spot = if self.spot { Mark::NotSpot } else { Mark::Spot };
         let marks = [Mark::Slice, Mark::Shared, spot].into_iter().filter(|mark| !self.asked_marks.contains(mark));
         let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (key, values) in
-            values_of_others(cloud, self.resource_name, &kinds).into_iter().chain(marks.flat_map(values_of))
-        {
+        for (key, values) in others.into_iter().chain(marks.flat_map(values_of)) {
             let same_maker = is_of_maker(key, self.resource_name);
-            if same_maker && is_of_cloud(key, cloud) && !self.selector.match_labels.contains_key(key) {
+            if same_maker
+                && is_for_pods(key, cloud)
+                && is_of_cloud(key, cloud)
+                && !self.selector.match_labels.contains_key(key)
+            {
                 all.entry(key).or_default().extend(values);
             }
         }
@@ -317,17 +326,25 @@ fn is_of_maker(key: &str, resource_name: &str) -> bool {
     ["nvidia.com/", "amd.com/"].iter().all(|maker| !key.starts_with(maker) || resource_name.starts_with(maker))
 }
 
+/// Whether pods may name the label in their affinity. GKE Autopilot refuses pods that name labels of others than GKE, and
+/// autoscalers of EKS and AKS make no node for pods that name these two.
+fn is_for_pods(key: &str, cloud: &str) -> bool {
+    let refused = ["eks.amazonaws.com/capacityType", "kubernetes.azure.com/scalesetpriority"];
+    !refused.contains(&key) && (cloud != "gcp" || key.starts_with("cloud.google.com/"))
+}
+
 /// Labels that one cloud alone sets are of no use on targets that name another.
 fn is_of_cloud(key: &str, cloud: &str) -> bool {
-    let only = [
+    const ONLY: [(&str, &str); 6] = [
         ("cloud.google.com/", "gcp"),
         ("karpenter.k8s.aws/", "aws"),
         ("eks.amazonaws.com/", "aws"),
         ("kubernetes.azure.com/", "azure"),
         ("gpu.nvidia.com/", "coreweave"),
+        ("doks.digitalocean.com/", "digitalocean"),
     ];
-    let owner = only.iter().find(|(prefix, _)| key.starts_with(prefix)).map(|(_, cloud)| *cloud);
-    owner.is_none_or(|owner| owner == cloud || !only.iter().any(|(_, known)| *known == cloud))
+    let owner = ONLY.iter().find(|(prefix, _)| key.starts_with(prefix)).map(|(_, cloud)| *cloud);
+    owner.is_none_or(|owner| owner == cloud || !ONLY.iter().any(|(_, known)| *known == cloud))
 }
 
 fn tainted(taint: &Taint) -> LeftOut {
@@ -341,8 +358,10 @@ pub struct Members {
     pub(crate) usable: Vec<usize>,
     /// Nodes that belong to it, usable now or not: an autoscaler adds beside them.
     pub(crate) belonging: u32,
+    /// Nodes of the target.
+    pub(crate) seen: u32,
     /// Nodes of the target that have the resource at all.
-    pub(crate) having: u32,
+    having: u32,
     /// Why nodes are left out, each with their number.
     pub left_out: BTreeMap<LeftOut, u32>,
     /// Usable nodes of a product that the catalogue does not know.
@@ -385,6 +404,7 @@ impl Members {
         let mut sorted = Self::default();
         for (index, (node, said)) in nodes.iter().zip(said).enumerate() {
             let devices = node.allocatable_accelerators.get(&offer.resource_name).copied().unwrap_or(0);
+            sorted.seen += 1;
             sorted.having += u32::from(devices > 0);
             match membership.standing(node, said) {
                 Standing::Elsewhere => {}
@@ -407,6 +427,23 @@ impl Members {
             }
         }
         sorted
+    }
+
+    /// Why the offer has no nodes, in a sentence; `None` where it has some, where each that is left out has its cause, and
+    /// where the target shows no nodes at all.
+    #[must_use]
+    pub fn no_nodes(&self, offer: &Offer) -> Option<String> {
+        if self.seen == 0 || self.belonging > 0 || !self.left_out.is_empty() {
+            return None;
+        }
+        let resource = &offer.resource_name;
+        if self.having == 0 {
+            return Some(format!(
+                "no node has {resource}: start its device plugin (devices offered by DRA alone cannot be used)"
+            ));
+        }
+        let labels = offer.node_selector.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
+        Some(format!("none of {} with {resource} has the labels {}", count(self.having, "node"), list(labels)))
     }
 
     /// The causes by the number of their nodes, the most first.

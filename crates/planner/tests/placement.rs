@@ -129,7 +129,7 @@ fn targets_exclude_themselves() {
             Reason::AcceleratorMissing,
             "an instance has 1 H100, a replica wants 2",
         ),
-        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "no node has nvidia.com/gpu"),
+        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "the target shows no nodes"),
         (
             "cordoned",
             |t| {
