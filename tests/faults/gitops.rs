@@ -45,7 +45,15 @@ fn while_it_serves(rig: &Rig) -> anyhow::Result<()> {
     edit(rig, &json!({"suspend": true}))?;
     reason(rig, "Suspended")?;
     keep("deployment-suspended", &rig.get(&LLAMA)?)?;
+    edit(rig, &json!({"replicas": 2}))?;
+    rig.condition(&LLAMA, "Ready", "False")?;
+    keep("deployment-suspended-with-an-edit", &rig.get(&LLAMA)?)?;
     edit(rig, &json!({"suspend": false}))?;
+    reason(rig, "Ready")?;
+    edit(rig, &json!({"replicas": 3, "placement": {"cost": {"maxHourlyCost": "30.00"}}}))?;
+    rig.condition(&LLAMA, "Ready", "False")?;
+    keep("deployment-scaled-past-its-budget", &rig.get(&LLAMA)?)?;
+    edit(rig, &json!({"replicas": 2}))?;
     reason(rig, "Ready")?;
     west(rig, &refused("Identify"))?;
     rig.condition(&LLAMA, "Ready", "Unknown")?;
@@ -194,6 +202,7 @@ fn settle(value: &mut Value) {
         Value::Object(fields) => {
             for (field, value) in fields {
                 match (field.as_str(), value) {
+                    ("uid" | "clusterUID", Value::String(uid)) => "…".clone_into(uid),
                     ("selector", Value::String(selector)) => "roadstead.dev/deployment-uid=…".clone_into(selector),
                     ("apiKeySecretName", Value::String(name)) => "llama-key".clone_into(name),
                     (_, value) => settle(value),

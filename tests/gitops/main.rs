@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use kstatus::Status;
 
 /// A recorded state, what kstatus says of it, and what Argo CD shows.
-const STATES: [(&str, Status, &str); 18] = [
+const STATES: [(&str, Status, &str); 20] = [
     ("deployment-unobserved", Status::InProgress, "Progressing"),
     ("deployment-starting", Status::InProgress, "Progressing"),
     ("deployment-ready", Status::Current, "Healthy"),
@@ -28,6 +28,8 @@ const STATES: [(&str, Status, &str); 18] = [
     ("deployment-target-unreachable", Status::InProgress, "Progressing"),
     ("deployment-scaled-to-zero", Status::Current, "Healthy"),
     ("deployment-suspended", Status::Current, "Suspended"),
+    ("deployment-suspended-with-an-edit", Status::InProgress, "Suspended"),
+    ("deployment-scaled-past-its-budget", Status::Failed, "Degraded"),
     ("deployment-suspended-before-it-ran", Status::InProgress, "Suspended"),
     ("deployment-waits-for-room", Status::InProgress, "Progressing"),
     ("deployment-no-feasible-place", Status::Failed, "Degraded"),
