@@ -12,10 +12,10 @@ use crate::api::schema::{definitions, yaml};
 /// Options of `roadstead crd`.
 #[derive(Debug, Args)]
 pub struct CrdArgs {
-    /// Write one file for each kind into this folder, instead of all of them to standard output.
+    /// Write one file for each kind into this folder, instead of all definitions to standard output.
     #[arg(long, value_name = "FOLDER")]
     pub output_dir: Option<PathBuf>,
-    /// Have Helm keep the definitions when their chart is uninstalled.
+    /// Annotate the definitions so that Helm keeps them when their chart is uninstalled.
     #[arg(long)]
     pub helm_keep: bool,
 }

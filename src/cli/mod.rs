@@ -28,13 +28,13 @@ pub enum Command {
     Crd(crd::CrdArgs),
     /// Check files of Roadstead's objects without a cluster.
     Validate(validate::ValidateArgs),
-    /// Run a cloud that spends nothing, for targets of type Simulated.
+    /// Run the simulated cloud that targets of type Simulated use; it spends nothing.
     SimulatedCloud(simulated_cloud::SimulatedCloudArgs),
-    /// List what runs at targets although nobody on the hub answers for it, and what it costs.
+    /// List orphans: endpoints of this installation without a record on the hub, with their cost and age.
     Orphans(orphans::OrphansArgs),
 }
 
-/// The program: does what the command line asks for, and tells on standard error why it could not.
+/// The program: runs the subcommand, and prints an error that ends it to standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -57,7 +57,7 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
 /// How a result is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// Lines for people.
+    /// Text for people.
     Text,
     /// One JSON object.
     Json,

@@ -41,51 +41,51 @@ const ELECTION: &str = "leader election";
 /// Options of `roadstead run`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Id of this installation: tags everything it makes, and must survive a rebuild of the hub.
+    /// Id of this installation; it tags every object that the operator makes, and a rebuilt hub needs the same one.
     #[arg(long, env = "ROADSTEAD_INSTALL_ID", value_parser = install_id)]
     pub install_id: String,
-    /// The operator's own namespace: its lease and the kubeconfig Secrets of targets are there.
+    /// Namespace of the operator, with its Lease and the kubeconfig Secrets of targets.
     #[arg(long, env = "ROADSTEAD_NAMESPACE", value_parser = own_namespace)]
     pub namespace: String,
-    /// Name under which this process holds the lease; the pod's name.
+    /// Identity of this process in the Lease, such as the name of its pod.
     #[arg(long, env = "ROADSTEAD_IDENTITY", value_parser = object_name)]
     pub identity: String,
-    /// UID of a former hub (its kube-system namespace) that is gone and whose members this hub takes over.
+    /// UID of a lost hub (of its namespace kube-system) whose members this hub takes over.
     #[arg(long, env = "ROADSTEAD_TAKEOVER", value_parser = uid)]
     pub takeover: Option<String>,
-    /// Namespaces whose deployments are this operator's; all if there are none. It then needs no rights in others.
+    /// Namespaces to watch for deployments, and to need rights in; all namespaces if absent.
     #[arg(long, env = "ROADSTEAD_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespaces: Vec<String>,
     /// Address for /livez, /readyz and /metrics.
     #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Form of the log lines.
+    /// Format of the log.
     #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged: a level, or directives such as `info,roadstead=debug`.
+    /// Level of the log, or directives such as `info,roadstead=debug`.
     #[arg(long, env = "ROADSTEAD_LOG", default_value = "info")]
     pub log: String,
-    /// How many objects of one kind are worked on at once.
+    /// Number of objects of one kind that are reconciled at once.
     #[arg(long, env = "ROADSTEAD_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
-    /// Whether to wait for the lease before working; switch it off only where a single process can ever run.
+    /// Wait for the Lease before reconciling; set it to false only where no second process can run.
     #[arg(long, env = "ROADSTEAD_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
-    /// Dangerous kubeconfig features that targets may use all the same.
+    /// Dangerous kubeconfig features to allow for the kubeconfigs of targets.
     #[arg(long, env = "ROADSTEAD_ALLOW_KUBECONFIG", value_delimiter = ',')]
     pub allow_kubeconfig: Vec<Feature>,
-    /// Address of a simulated cloud (`roadstead simulated-cloud`), as http://HOST:PORT; allows targets of type Simulated.
+    /// Address of the simulated cloud, as http://HOST:PORT; without it, targets of type Simulated are not Ready.
     #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
     pub simulated_cloud: Option<CloudAddress>,
-    /// Delete orphans: what runs at a target under this installation's id although the hub has neither a record nor a
-    /// deployment of it. Without this they are only reported.
+    /// Delete orphans: endpoints of this installation that run without a record and without a deployment on the hub.
+    /// If false, the operator only reports them.
     #[arg(long, env = "ROADSTEAD_DELETE_ORPHANS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub delete_orphans: bool,
-    /// How old an orphan must be before it is deleted, by its provider and by what this process has seen, and how long
-    /// this process must have led. Less than 600 is for trials alone.
+    /// Age in seconds at which an orphan may be deleted, by its provider's clock and by the sightings of this process,
+    /// and the time that this process must have led. Use less than 600 in trials only.
     #[arg(long, env = "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub orphan_min_age_seconds: u32,
-    /// How often orphans are looked for.
+    /// Seconds between two sweeps for orphans.
     #[arg(long, env = "ROADSTEAD_ORPHAN_INTERVAL_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub orphan_interval_seconds: u32,
 }

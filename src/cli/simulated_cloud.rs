@@ -16,16 +16,16 @@ use crate::telemetry::logging::{self, LogFormat};
 /// Options of `roadstead simulated-cloud`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]
 pub struct SimulatedCloudArgs {
-    /// Address to listen on; anyone who reaches it can use the cloud.
+    /// Address to listen on; whoever can connect to it can use the cloud.
     #[arg(long, env = "ROADSTEAD_CLOUD_LISTEN", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
-    /// File in which the cloud survives its process; without one it is forgotten.
+    /// File that keeps the state of the cloud between runs; without it, the state is lost at the end.
     #[arg(long, env = "ROADSTEAD_CLOUD_STATE")]
     pub state: Option<PathBuf>,
-    /// Form of the log lines.
+    /// Format of the log.
     #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged: a level, or directives such as `info,roadstead=debug`.
+    /// Level of the log, or directives such as `info,roadstead=debug`.
     #[arg(long, env = "ROADSTEAD_LOG", default_value = "info")]
     pub log: String,
 }

@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// A line for people.
+    /// Text for people.
     Text,
     /// A JSON object a line.
     Json,

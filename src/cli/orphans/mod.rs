@@ -22,17 +22,17 @@ use report::Report;
 /// Options of `roadstead orphans`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads the status of ServingTargets, and writes nothing. Without --kubeconfig, the hub is found as \
-                        kubectl finds it: by KUBECONFIG, or else by ~/.kube/config."
+    after_help = "Reads the status of ServingTargets, and writes nothing. Without --kubeconfig, it uses KUBECONFIG, or \
+                        else ~/.kube/config, as kubectl does."
 )]
 pub struct OrphansArgs {
-    /// The kubeconfig of the hub.
+    /// Kubeconfig of the hub.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// The context in the kubeconfig; the current one if absent.
+    /// Context in the kubeconfig; the current context if absent.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
-    /// How the result is written.
+    /// Format of the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }

@@ -22,8 +22,8 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 /// Options of `roadstead validate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Objects of other groups are passed over. Ends with 0 if all is valid, with 1 if a problem was found, \
-                  with 2 if a file cannot be read. Warnings, of names that are probably spelled otherwise, change nothing."
+    after_help = "Objects of other API groups are skipped. Exit code: 0 if all objects are valid, 1 if there is a problem, \
+                  2 if a file cannot be read. Warnings, for example of misspelt names, do not change the exit code."
 )]
 pub struct ValidateArgs {
     /// A file of YAML or JSON documents, a directory (with all below it), or - for standard input.

@@ -34,7 +34,7 @@ pub enum Feature {
     FilePaths,
     /// Trust any certificate.
     InsecureSkipTlsVerify,
-    /// Lead, itself or by its endpoints, to the operator's own machine, to link-local addresses or to a cloud's metadata
+    /// Lead, itself or through its endpoints, to the operator's own machine, to link-local addresses or to a cloud's metadata
     /// service.
     LocalAddresses,
 }
