@@ -24,6 +24,7 @@ mod silent;
 mod stale;
 mod successor;
 mod tape;
+mod told;
 mod unseen;
 mod views;
 mod weather;
@@ -38,7 +39,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 28] = [
+const TESTS: [(&str, Test); 30] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -59,6 +60,11 @@ const TESTS: [(&str, Test); 28] = [
     ("crash_sweep_what_is_withdrawn_while_it_is_made_leaves_nothing", crash_sweep::withdrawn),
     ("views_any_weather_ends_like_calm", views::any_weather_ends_like_calm),
     ("views_an_outage_is_met_with_patience", views::an_outage_is_met_with_patience),
+    ("told_what_is_wanted_and_not_served_is_not_ready", told::what_is_wanted_and_not_served_is_not_ready),
+    (
+        "told_candidates_follow_edits_and_belong_to_the_decision",
+        told::candidates_follow_edits_and_belong_to_the_decision,
+    ),
     ("unseen_events_are_made_up_for", unseen::what_was_not_seen_is_made_up_for),
     ("unseen_rotations_of_a_secret_end_with_the_last", unseen::a_secret_that_was_rotated_twice_is_read_once),
     (

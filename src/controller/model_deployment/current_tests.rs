@@ -24,6 +24,7 @@ fn a_scale_up_past_the_budget_is_not_ready_and_says_what_is_wanted_its_cost_and_
         assert!(ready.contains(&format!("stays at {former}")), "{ready}");
         assert_eq!(ready.matches("would cost $25.00/h").count(), 1, "once: {ready}");
         assert_eq!(kstatus(&world.object), Kstatus::Failed, "no candidate is within the budget");
+        assert!(ready.ends_with("edit the rules, the budget or a target"), "{ready}");
         world.edit(&budget(25));
         world.settle();
         assert_eq!(kstatus(&world.object), Kstatus::Current, "{}", world.reads(conditions::READY));

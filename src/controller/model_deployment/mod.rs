@@ -116,8 +116,9 @@ impl DeploymentController {
         match plan {
             Ok((plan, again)) => {
                 self.context.enqueue_deployments(again);
-                let told = object.status.clone().unwrap_or_default();
-                let outdated = self.context.fleet.see(|fleet| candidates::outdated(fleet, &request, &plan, &told));
+                let outdated = object.status.as_ref().is_some_and(|told| {
+                    self.context.fleet.see(|fleet| candidates::outdated(fleet, &request, &plan, told))
+                });
                 Decision::Planned(Box::new(Planned { object, request, plan, outdated, known }))
             }
             Err(error) => Decision::Refused(error),

@@ -184,10 +184,13 @@ fn findings<'a>(plan: &'a Plan, main: &InferenceEndpoint) -> impl Iterator<Item 
     keep.into_iter().flat_map(|keep| &keep.findings)
 }
 
-/// A plan's own sentence, and what it waits for.
+/// A plan's own sentence, and what it waits for; or what to do, where waiting does not help.
 fn message(plan: &Plan) -> String {
-    let waits: Vec<String> = plan.waits.iter().map(ToString::to_string).collect();
-    let waits: Vec<String> = waits.into_iter().filter(|wait| !plan.message.contains(wait.as_str())).collect();
+    let waits = plan.waits.iter().map(|wait| match wait {
+        Wait::Feasible if !plan.report.time_can_help => "edit the rules, the budget or a target".to_owned(),
+        wait => wait.to_string(),
+    });
+    let waits: Vec<String> = waits.filter(|wait| !plan.message.contains(wait.as_str())).collect();
     if waits.is_empty() { plan.message.clone() } else { format!("{}; {}", plan.message, waits.join("; ")) }
 }
 

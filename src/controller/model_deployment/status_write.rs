@@ -22,6 +22,9 @@ use crate::kube_ext::cache::Key;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 
+/// The longest until the next plan, which what was just carried out brings about by itself.
+const NEXT_PLAN: Duration = Duration::from_secs(1);
+
 /// Reports a plan that was carried out; says when what is held back is due.
 ///
 /// # Errors
@@ -38,7 +41,7 @@ pub async fn planned(context: &Context, pace: &Pace, planned: &Planned) -> Resul
         }
     }
     if is_half_told(&planned.plan) {
-        return Ok(Some(Duration::ZERO));
+        return Ok(Some(NEXT_PLAN));
     }
     let stage = Stage::Planned { plan: &planned.plan, outdated: planned.outdated };
     write(context, Some(pace), &planned.object, &stage).await
