@@ -170,3 +170,33 @@ fn the_end_of_an_outage_that_was_told_is_told() {
     world.reconcile();
     assert!(world.verdict("west").starts_with("Feasible"), "{}", world.verdict("west"));
 }
+
+#[test]
+fn where_more_places_are_known_than_are_listed_room_does_not_reshuffle_what_is_told() {
+    let mut world = World::new();
+    for number in 0..30 {
+        let name = format!("t{number:02}");
+        world.targets.insert(name.clone(), target(&name, "aws", "us-east-1", 6 + number));
+    }
+    world.settle();
+    world.now += 100;
+    world.reconcile();
+    let before = world.object.status.clone();
+    assert_eq!(before.as_ref().unwrap().candidates.len(), planner::MAX_CANDIDATES);
+    for number in 0..20 {
+        world.targets.get_mut(&format!("t{number:02}")).unwrap().nodes = Some(Vec::new());
+        world.now += 100;
+        world.reconcile();
+        assert_eq!(world.object.status, before);
+    }
+    world.targets.get_mut("t02").unwrap().offers[0].hourly_price = Some(planner::MicroDollars(44_000_000));
+    world.now += 100;
+    world.reconcile();
+    assert_eq!(world.candidate("east").unwrap().reason, "Chosen");
+    let told: Vec<_> = world.object.status.iter().flat_map(|status| &status.candidates).collect();
+    assert!(told.iter().any(|one| one.reason == "InsufficientCapacity"), "all of it is told anew: {told:?}");
+    let writes = world.writes;
+    world.now += 100;
+    world.reconcile();
+    assert_eq!(world.writes, writes);
+}
