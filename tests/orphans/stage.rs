@@ -144,7 +144,7 @@ impl Stage {
     }
 
     /// Nothing of ours is left on either cluster, and there is a fresh target.
-    fn clear(&self) {
+    pub fn clear(&self) {
         self.forget_everything();
         for (kind, name) in listed(&self.hub, &["stgt"]) {
             self.drop_from_hub(&kind, "", &name);

@@ -45,6 +45,40 @@ fn an_orphan_is_reported_and_left_alone_by_default() {
 }
 
 #[test]
+fn what_was_not_swept_yet_is_not_told_to_be_free_of_orphans() {
+    let stage = stage();
+    let orphan = stage.plant("prod", "lost", "east");
+    let operator = stage.operator(&["--orphan-interval-seconds=3600"]);
+    until("the target is ready", || stage.target_reason() == "Ready", || operator.log());
+    until(
+        "the sweep is told to be pending",
+        || {
+            stage
+                .roadstead_orphans(&[])
+                .contains("No orphans at 0 of 1 target; of the others that is not known:\neast: ")
+        },
+        || format!("{}\n{}", stage.roadstead_orphans(&[]), operator.log()),
+    );
+    let json: Value = serde_json::from_str(&stage.roadstead_orphans(&["-o", "json"])).unwrap();
+    let pending = &json["notSwept"][0];
+    assert_eq!((&pending["target"], &pending["reason"]), (&"east".into(), &"SweepPending".into()), "{json}");
+    drop(operator);
+    let operator = stage.operator(&[]);
+    stage.until_orphans(&[("lost", "Reported")], &operator);
+    assert!(!stage.roadstead_orphans(&[]).contains("not known"), "{}", stage.roadstead_orphans(&[]));
+    drop(operator);
+    // Where all that is there is accounted for, that is known without a sweep.
+    stage.finish("deploy", &orphan);
+    stage.clear();
+    let operator = stage.operator(&["--orphan-interval-seconds=3600"]);
+    until(
+        "nothing is there",
+        || stage.roadstead_orphans(&[]) == "No orphans at 1 target.\n",
+        || format!("{}\n{}", stage.roadstead_orphans(&[]), operator.log()),
+    );
+}
+
+#[test]
 fn a_restart_tells_nothing_twice() {
     let stage = stage();
     let operator = stage.operator(&[]);

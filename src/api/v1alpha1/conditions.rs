@@ -24,9 +24,11 @@ pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 
 /// Present only while something about a target should be looked at, though it works.
 pub const NEEDS_ATTENTION: &str = "NeedsAttention";
+/// It is known which of the things at the target are orphans.
+pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. Conditions of other types are somebody else's, and are left as they are.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     READY,
     RECONCILING,
     STALLED,
@@ -37,6 +39,7 @@ const OURS: [&str; 10] = [
     REACHABLE,
     CREDENTIALS_VALID,
     NEEDS_ATTENTION,
+    SWEPT,
 ];
 
 /// The status of a condition.

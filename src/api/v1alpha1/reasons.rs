@@ -108,6 +108,12 @@ pub const SPELLING_DIFFERS: &str = "SpellingDiffers";
 pub const NODES_LEFT_OUT: &str = "NodesLeftOut";
 /// Nodes of an offer are not what the offer says, as far as can be told.
 pub const NODES_DIFFER: &str = "NodesDiffer";
+/// It is known what of ours runs there that no record names.
+pub const SWEPT: &str = "Swept";
+/// The first sweep for orphans has not come to it.
+pub const SWEEP_PENDING: &str = "SweepPending";
+/// No sweep for orphans has come to it for a while.
+pub const SWEEP_STALE: &str = "SweepStale";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
 /// The operator failed on the object, by a defect of its own.

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use roadstead_planner::MicroDollars;
 use serde::Serialize;
 
-use crate::api::v1alpha1::{OrphanStatus, ServingTarget};
+use crate::api::v1alpha1::conditions::{self, TRUE};
+use crate::api::v1alpha1::{OrphanStatus, ServingTarget, reasons};
 
 const COLUMNS: [&str; 8] = ["TARGET", "NAME", "DEPLOYMENT", "OFFER", "REPLICAS", "COST/H", "AGE", "STATE"];
 const GAP: usize = 3;
@@ -27,6 +29,46 @@ pub struct Report {
     hourly_cost: String,
     /// How many of those that are listed have no known price.
     unknown_prices: usize,
+    /// Targets whose orphans are not known as of now.
+    not_swept: Vec<NotSwept>,
+}
+
+/// A target that no sweep has come to, at all or for a while: what is listed of it is not the truth of now.
+#[derive(Debug, Serialize)]
+struct NotSwept {
+    target: String,
+    /// `SweepPending` where no sweep ever came, `SweepStale` where orphans are those of a former sweep, or the reason why the
+    /// target is not ready.
+    reason: String,
+    message: String,
+    /// Since when, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Time>,
+}
+
+impl NotSwept {
+    fn of(target: &ServingTarget) -> Option<Self> {
+        let told = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let not_swept = |reason: &str, message: String, since: Option<Time>| {
+            Some(Self { target: target.name_any(), reason: reason.to_owned(), message, since })
+        };
+        match conditions::find(told, conditions::SWEPT) {
+            None => {
+                let message =
+                    "no sweep for orphans was reported; whether the target holds orphans is unknown".to_owned();
+                not_swept(reasons::SWEEP_PENDING, message, None)
+            }
+            Some(swept) if swept.status != TRUE => {
+                not_swept(&swept.reason, swept.message.clone(), Some(swept.last_transition_time.clone()))
+            }
+            Some(_) => {
+                let ready = conditions::find(told, conditions::READY).filter(|ready| ready.status != TRUE)?;
+                let message =
+                    format!("the target is not Ready ({}); its orphans are those of the last sweep", ready.reason);
+                not_swept(reasons::SWEEP_STALE, message, Some(ready.last_transition_time.clone()))
+            }
+        }
+    }
 }
 
 /// One orphan, and where it is.
@@ -48,6 +90,8 @@ impl Report {
             orphans.extend(status.orphans.iter().map(line));
             omitted += usize::try_from(status.omitted_orphans.unwrap_or(0)).unwrap_or(0);
         }
+        let mut not_swept: Vec<NotSwept> = targets.iter().filter_map(NotSwept::of).collect();
+        not_swept.sort_by(|a, b| a.target.cmp(&b.target));
         orphans.sort_by(|a, b| (&a.target, &a.orphan.name).cmp(&(&b.target, &b.orphan.name)));
         let costs: Vec<MicroDollars> = orphans
             .iter()
@@ -60,13 +104,14 @@ impl Report {
             hourly_cost: costs.iter().copied().fold(MicroDollars::ZERO, MicroDollars::saturating_add).to_string(),
             unknown_prices: orphans.len() - costs.len(),
             orphans,
+            not_swept,
         }
     }
 
     /// A table with the sum, and why things stay that could go.
     pub fn text(&self, now: Timestamp) -> String {
         if self.orphans.is_empty() {
-            return format!("No orphans at {}.\n", counted(self.targets, "target"));
+            return self.none();
         }
         let mut rows = vec![COLUMNS.map(str::to_owned)];
         rows.extend(self.orphans.iter().map(|line| row(line, now)));
@@ -85,8 +130,28 @@ impl Report {
             .filter_map(|line| Some(format!("{}: {}.\n", line.orphan.state.as_str(), line.orphan.message.as_ref()?)))
             .collect();
         text.extend(notes);
+        text.extend(self.not_swept.iter().map(note));
         text
     }
+
+    /// What is told where no orphan is known.
+    fn none(&self) -> String {
+        let all = counted(self.targets, "target");
+        if self.not_swept.is_empty() {
+            return format!("No orphans at {all}.\n");
+        }
+        let swept = self.targets.saturating_sub(self.not_swept.len());
+        let mut text = format!("No orphans at {swept} of {all}; of the others that is not known:\n");
+        text.extend(self.not_swept.iter().map(note));
+        text
+    }
+}
+
+/// Why the orphans of a target are not known as of now.
+fn note(not_swept: &NotSwept) -> String {
+    let NotSwept { target, reason, message, since } = not_swept;
+    let since = since.as_ref().map(|since| format!(" since {}", since.0)).unwrap_or_default();
+    format!("{target}: {reason}{since}: {message}.\n")
 }
 
 fn row(line: &Line, now: Timestamp) -> [String; 8] {
@@ -162,6 +227,18 @@ mod tests {
         orphan
     }
 
+    /// Conditions of a target: Ready with this reason, and Swept with this status and reason.
+    fn told(ready: &str, swept: &str, reason: &str) -> Value {
+        let condition = |type_: &str, status: &str, reason: &str, message: &str| {
+            json!({
+                "type": type_, "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": "2026-03-05T11:00:00Z",
+            })
+        };
+        let is_ready = if ready == "Ready" { "True" } else { "False" };
+        json!([condition("Ready", is_ready, ready, ""), condition("Swept", swept, reason, "as the target says")])
+    }
+
     fn fleet() -> Vec<ServingTarget> {
         let held = json!({"state": "Held", "message": "the hub lists no ModelDeployment at all", "since": "2026-03-05T11:58:30Z"});
         let west = [orphan("llama-70b-q9dq9dq9dq9d", &held), orphan("llama-70b-a1b2c3d4e5f6", &held)];
@@ -169,9 +246,12 @@ mod tests {
         let mut unknown = orphan("tiny-k3xk3xk3xk3x", &unknown);
         unknown.as_object_mut().unwrap().remove("hourlyCost");
         vec![
-            target("west", &json!({"orphans": west, "omittedOrphans": 3})),
-            target("east", &json!({"orphans": [unknown]})),
-            target("north", &json!({})),
+            target(
+                "west",
+                &json!({"orphans": west, "omittedOrphans": 3, "conditions": told("Ready", "True", "Swept")}),
+            ),
+            target("east", &json!({"orphans": [unknown], "conditions": told("Unreachable", "Unknown", "SweepStale")})),
+            target("north", &json!({"conditions": told("Ready", "True", "Swept")})),
         ]
     }
 
@@ -203,6 +283,40 @@ mod tests {
         let text = |targets: &[ServingTarget]| Report::of(targets).text(NOW.parse().unwrap());
         assert_eq!(text(&fleet()[2..]), "No orphans at 1 target.\n");
         assert_eq!(text(&[]), "No orphans at 0 targets.\n");
+    }
+
+    #[test]
+    fn a_target_that_was_not_swept_is_not_told_to_be_without_orphans() {
+        let of = |conditions: &Value| target("north", &json!({"conditions": conditions}));
+        let swept = target("south", &json!({"conditions": told("Ready", "True", "Swept")}));
+        let unknown = |reason: &str, words: &str| {
+            format!("No orphans at 1 of 2 targets; of the others that is not known:\nnorth: {reason}{words}.\n")
+        };
+        let since = " since 2026-03-05T11:00:00Z";
+        let as_told = format!("{since}: as the target says");
+        for (conditions, told) in [
+            (
+                json!([]),
+                unknown(
+                    "SweepPending",
+                    ": no sweep for orphans was reported; whether the target holds orphans is unknown",
+                ),
+            ),
+            (told("Ready", "False", "SweepPending"), unknown("SweepPending", &as_told)),
+            (told("Unreachable", "Unknown", "SweepStale"), unknown("SweepStale", &as_told)),
+            (
+                told("Unreachable", "True", "Swept"),
+                unknown(
+                    "SweepStale",
+                    &format!("{since}: the target is not Ready (Unreachable); its orphans are those of the last sweep"),
+                ),
+            ),
+        ] {
+            let report = Report::of(&[of(&conditions), swept.clone()]);
+            assert_eq!(report.text(NOW.parse().unwrap()), told);
+            let json = serde_json::to_value(&report).unwrap();
+            assert_eq!(json["notSwept"][0]["target"], "north", "{json}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ListParams, PartialObjectMeta};
 use kube::{Client, Resource, ResourceExt};
-use roadstead_planner::{DeploymentId, EndpointKey};
+use roadstead_planner::{DeploymentId, EndpointKey, Found};
 
 use super::judge::Known;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
@@ -23,6 +23,14 @@ pub fn cached(context: &Context) -> Known {
         deployments: deployments.iter().map(|object| convert::deployment_id(&Key::of(object.as_ref()))).collect(),
         endpoints: endpoints.iter().map(|object| convert::endpoint_key(object)).collect(),
     }
+}
+
+/// Whether the caches hold a record or a deployment that answers for what was found at `target`.
+pub fn accounts_for(context: &Context, target: &str, found: &Found) -> bool {
+    let namespace = &found.deployment.namespace;
+    let record = || context.caches.endpoints.get(&Key::new(namespace, &found.name)).is_some();
+    let deployment = || context.caches.deployments.get(&Key::new(namespace, &found.deployment.name)).is_some();
+    found.target == target && (record() || deployment())
 }
 
 /// Adds to `known` what the API server lists now, whole or not at all: what either of them knows is no orphan.

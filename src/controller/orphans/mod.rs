@@ -70,8 +70,7 @@ impl Sweeper {
         let orphans: usize = judgement.orphans.values().map(Vec::len).sum();
         tracing::debug!(targets = places.len(), orphans, due = judgement.due.len(), "looked for orphans");
         for (target, orphans) in judgement.orphans {
-            context.metrics.orphans(&target, orphans.len(), shown::cost(&orphans));
-            if context.orphans.set(&target, orphans) {
+            if show(context, &target, orphans) {
                 context.queues.targets.add(Key::cluster(target), ());
             }
         }
@@ -88,17 +87,37 @@ impl Sweeper {
     }
 }
 
+/// Looks at a target that was not judged since the start. Where the caches account for everything that is there, it is
+/// known at once that nothing is an orphan; anything else is left to a sweep.
+pub fn look_at(context: &Context, target: &ServingTarget) {
+    let name = target.name_any();
+    if context.orphans.get(&name).is_some() {
+        return;
+    }
+    let accounted = |place: &Place| place.found.iter().all(|found| listing::accounts_for(context, &name, found));
+    if place(context, target).as_ref().is_some_and(accounted) {
+        show(context, &name, Vec::new());
+    }
+}
+
+/// Shows what was found of a target; says whether that is news.
+fn show(context: &Context, target: &str, orphans: Vec<judge::Orphan>) -> bool {
+    context.metrics.orphans(target, orphans.len(), shown::cost(&orphans));
+    context.orphans.set(target, orphans)
+}
+
 /// The targets that answer, are the ones that they were, and are ours, with what is there.
 fn places(context: &Context) -> Vec<Place> {
-    let place = |target: &Arc<ServingTarget>| {
-        let connection = context.connections.get(&target.name_any())?;
-        let facts = connection.usable()?.facts()?;
-        let offers = target.spec.offers.iter().map(convert::offer).collect();
-        // What belongs to a namespace that is not watched is not ours to judge.
-        let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
-        Some(Place { target: target.name_any(), found: facts.found.iter().filter(ours).cloned().collect(), offers })
-    };
-    context.caches.targets.list().iter().filter_map(place).collect()
+    context.caches.targets.list().iter().filter_map(|target| place(context, target)).collect()
+}
+
+fn place(context: &Context, target: &ServingTarget) -> Option<Place> {
+    let connection = context.connections.get(&target.name_any())?;
+    let facts = connection.usable()?.facts()?;
+    let offers = target.spec.offers.iter().map(convert::offer).collect();
+    // What belongs to a namespace that is not watched is not ours to judge.
+    let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
+    Some(Place { target: target.name_any(), found: facts.found.iter().filter(ours).cloned().collect(), offers })
 }
 
 /// Asks for the removal of one orphan, after everything that speaks for it was looked at once more.

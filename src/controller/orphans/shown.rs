@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use roadstead_planner::MicroDollars;
 
 use super::judge::{Fate, Hold, Orphan};
+use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{OrphanState, OrphanStatus, ServingTarget, ServingTargetStatus, limits, reasons};
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -16,24 +18,63 @@ use crate::kube_ext::events::Severity;
 /// Orphans that an event names.
 const MAX_NAMED: usize = 5;
 
+/// A target that no sweep has come to for so many intervals and this long has a stale result.
+const MISSED: (u32, Duration) = (3, Duration::from_mins(1));
+
 /// The orphans of each target, as of the last time that it could be judged.
-#[derive(Default)]
 pub struct Shown {
-    by_target: Mutex<BTreeMap<String, Arc<Vec<Orphan>>>>,
+    started: Instant,
+    by_target: Mutex<BTreeMap<String, Judged>>,
+}
+
+/// What came out when a target was last judged.
+struct Judged {
+    orphans: Arc<Vec<Orphan>>,
+    at: Instant,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { started: Instant::now(), by_target: Mutex::default() }
+    }
+}
+
+/// How current what is shown of a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweep {
+    /// It was judged a short while ago.
+    Current,
+    /// It was not judged since this process began to lead, a short while ago.
+    NotYet,
+    /// It was not judged for a while.
+    Missed,
 }
 
 impl Shown {
     /// The orphans of a target; `None` if it was not judged since the start.
     #[must_use]
     pub fn get(&self, target: &str) -> Option<Arc<Vec<Orphan>>> {
-        self.by_target.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
+        let by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
+        by_target.get(target).map(|judged| Arc::clone(&judged.orphans))
+    }
+
+    /// How current what is shown of a target is, where sweeps come every `interval`.
+    #[must_use]
+    pub fn sweep(&self, target: &str, interval: Duration) -> Sweep {
+        let limit = interval.saturating_mul(MISSED.0).saturating_add(MISSED.1);
+        let judged = self.by_target.lock().unwrap_or_else(PoisonError::into_inner).get(target).map(|judged| judged.at);
+        match judged {
+            Some(at) if at.elapsed() <= limit => Sweep::Current,
+            None if self.started.elapsed() <= limit => Sweep::NotYet,
+            Some(_) | None => Sweep::Missed,
+        }
     }
 
     /// Replaces what is shown of a target; says whether that is news.
     pub fn set(&self, target: &str, orphans: Vec<Orphan>) -> bool {
         let mut by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = by_target.get(target).is_none_or(|former| **former != orphans);
-        by_target.insert(target.to_owned(), Arc::new(orphans));
+        let news = by_target.get(target).is_none_or(|former| *former.orphans != orphans);
+        by_target.insert(target.to_owned(), Judged { orphans: Arc::new(orphans), at: Instant::now() });
         news
     }
 
@@ -41,6 +82,35 @@ impl Shown {
     pub fn forget(&self, target: &str) {
         self.by_target.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
     }
+}
+
+/// Tells how current a target's orphans are: no orphans in a status mean something only once a sweep has come there.
+///
+/// What a former process told holds until this one has had the time for a sweep. `obstacle` is why the target is not
+/// ready, if it is not.
+pub fn tell_sweep(set: &mut Conditions<'_>, former: &[Condition], sweep: Sweep, obstacle: Option<&str>) {
+    let told = conditions::find(former, conditions::SWEPT).map(|told| told.status.as_str());
+    match (sweep, told) {
+        (Sweep::Current, _) => set.set(conditions::SWEPT, TRUE, reasons::SWEPT, ""),
+        (Sweep::NotYet, Some(TRUE | UNKNOWN)) => set.keep(conditions::SWEPT),
+        (_, None | Some(FALSE)) => {
+            let message = match obstacle {
+                Some(reason) => format!("the target is not Ready ({reason}); whether it holds orphans is unknown"),
+                None => {
+                    "the first sweep for orphans has not run; whether the target holds orphans is unknown".to_owned()
+                }
+            };
+            set.set(conditions::SWEPT, FALSE, reasons::SWEEP_PENDING, message)
+        }
+        (Sweep::NotYet | Sweep::Missed, Some(_)) => {
+            let message = match obstacle {
+                Some(reason) => format!("the target is not Ready ({reason}); its orphans are those of the last sweep"),
+                None => "no sweep has completed since; its orphans are those of the last sweep; see the operator's log"
+                    .to_owned(),
+            };
+            set.set(conditions::SWEPT, UNKNOWN, reasons::SWEEP_STALE, message)
+        }
+    };
 }
 
 /// What all orphans cost an hour together, as far as it is known.

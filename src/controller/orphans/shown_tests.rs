@@ -1,10 +1,13 @@
 //! What a target's status says of orphans, and that it says nothing twice.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::Timestamp;
 use roadstead_planner::{self as planner, CapacityType, DeploymentId, Found, MicroDollars};
 
 use super::judge::{Fate, Hold, Orphan};
-use super::shown::{Shown, cost, put_into};
+use super::shown::{Shown, Sweep, cost, put_into, tell_sweep};
+use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{OrphanState, ServingTargetStatus, limits};
 
 fn orphan(name: &str, fate: Fate) -> Orphan {
@@ -118,4 +121,53 @@ fn what_is_shown_is_news_once() {
     assert!(shown.set("east", vec![orphan("a", Fate::Waiting)]));
     shown.forget("east");
     assert!(shown.get("east").is_none());
+}
+
+/// What the condition Swept says after the sweeps so far, beginning with what a former process told.
+fn swept(former: Option<&str>, sweep: Sweep, obstacle: Option<&str>) -> (String, String, String) {
+    let mut set = Conditions::new(&[], Some(1), at(1));
+    if let Some(status) = former {
+        set.set(conditions::SWEPT, status, "Former", "as before");
+    }
+    let former = set.finish();
+    let mut set = Conditions::new(&former, Some(1), at(2));
+    tell_sweep(&mut set, &former, sweep, obstacle);
+    let told = conditions::find(&set.finish(), conditions::SWEPT).unwrap().clone();
+    (told.status, told.reason, told.message)
+}
+
+#[test]
+fn a_target_that_no_sweep_has_come_to_does_not_pass_for_one_without_orphans() {
+    for sweep in [Sweep::NotYet, Sweep::Missed] {
+        for former in [None, Some(FALSE)] {
+            let (status, reason, message) = swept(former, sweep, None);
+            assert_eq!((status.as_str(), reason.as_str()), (FALSE, "SweepPending"));
+            assert!(message.contains("has not run"), "{message}");
+            assert!(swept(former, sweep, Some("Unreachable")).2.contains("not Ready (Unreachable)"));
+        }
+    }
+    assert_eq!(swept(None, Sweep::Current, None).0, TRUE);
+}
+
+#[test]
+fn a_result_that_no_sweep_confirms_for_a_while_is_stale_and_a_restart_alone_makes_none_so() {
+    for former in [TRUE, UNKNOWN] {
+        let (status, reason, message) = swept(Some(former), Sweep::Missed, Some("Unreachable"));
+        assert_eq!((status.as_str(), reason.as_str()), (UNKNOWN, "SweepStale"));
+        assert!(message.contains("not Ready (Unreachable)") && message.contains("last sweep"), "{message}");
+        assert!(swept(Some(former), Sweep::Missed, None).2.contains("operator's log"));
+        let kept = (former.to_owned(), "Former".to_owned(), "as before".to_owned());
+        assert_eq!(swept(Some(former), Sweep::NotYet, Some("Unreachable")), kept);
+        assert_eq!(swept(Some(former), Sweep::Current, None).0, TRUE);
+    }
+}
+
+#[test]
+fn a_target_is_current_from_the_time_that_it_was_judged() {
+    let shown = Shown::default();
+    let minute = Duration::from_mins(1);
+    assert_eq!(shown.sweep("east", minute), Sweep::NotYet);
+    shown.set("east", Vec::new());
+    assert_eq!(shown.sweep("east", minute), Sweep::Current);
+    assert_eq!(shown.sweep("west", minute), Sweep::NotYet);
 }

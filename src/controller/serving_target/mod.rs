@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::defect;
 use super::error::ActError;
+use super::orphans;
 use crate::api::v1alpha1::ServingTarget;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
@@ -65,6 +66,7 @@ impl Reconcile<Key> for TargetController {
         let state_changed = before.is_none_or(|before| before.state != connection.state);
         self.context.connections.set(&key.name, connection);
         self.context.refresh_target(&key.name);
+        orphans::look_at(&self.context, &target);
         status::report(&self.context, &self.capacity, &target).await?;
         if state_changed {
             self.context.target_state_changed(&key.name);

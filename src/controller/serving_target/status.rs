@@ -18,7 +18,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
-use crate::controller::orphans::shown;
+use crate::controller::orphans::shown::{self, Sweep};
 use crate::kube_ext::events::Severity;
 
 /// Capacity is written at most this often; planning uses memory.
@@ -61,7 +61,8 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
     let due = capacity != former.capacity && !capacity.is_empty() && clock.is_due(&name);
     let capacity = if due { capacity } else { former.capacity.clone() };
     let now = Timestamp::now();
-    let mut status = status(target, &former, &connection, capacity, &context.users_of(&name), now);
+    let sweep = context.orphans.sweep(&name, context.settings.orphans.interval);
+    let mut status = status(target, &former, &connection, capacity, &context.users_of(&name), sweep, now);
     let orphans = context.orphans.get(&name);
     shown::put_into(&mut status, &former, orphans.as_ref().map(|orphans| orphans.as_slice()), now);
     let api: Api<ServingTarget> = Api::all(context.client.clone());
@@ -116,6 +117,7 @@ fn status(
     connection: &Connection,
     capacity: Vec<OfferCapacity>,
     users: &[String],
+    sweep: Sweep,
     now: Timestamp,
 ) -> ServingTargetStatus {
     let generation = target.metadata.generation;
@@ -125,6 +127,11 @@ fn status(
     if let Some((reason, message)) = attention(target, &capacity) {
         set.set(conditions::NEEDS_ATTENTION, TRUE, reason, message);
     }
+    let obstacle = match &connection.state {
+        ConnectionState::Ready => None,
+        ConnectionState::NotReady { reason, .. } => Some(*reason),
+    };
+    shown::tell_sweep(&mut set, &former.conditions, sweep, obstacle);
     let failing_since = match &connection.state {
         ConnectionState::NotReady { since, reason, .. } if *reason != reasons::LISTING => {
             former.failing_since.clone().or_else(|| Some(convert::api_time(*since)))
@@ -259,7 +266,7 @@ mod tests {
 
     fn told(target: &ServingTarget) -> ServingTargetStatus {
         let now = Timestamp::from_second(1_000).unwrap();
-        status(target, &ServingTargetStatus::default(), &connection(), Vec::new(), &[], now)
+        status(target, &ServingTargetStatus::default(), &connection(), Vec::new(), &[], Sweep::NotYet, now)
     }
 
     #[test]
@@ -293,6 +300,7 @@ mod tests {
             &connection(),
             Vec::new(),
             &[],
+            Sweep::NotYet,
             Timestamp::from_second(2_000).unwrap(),
         );
         assert_eq!(conditions::find(&status.conditions, conditions::NEEDS_ATTENTION), None);
