@@ -13,6 +13,7 @@ use super::defect;
 use super::fleet::Fleet;
 use super::hub;
 use super::looks::Looks;
+use super::named_secrets::NamedSecrets;
 use super::orphans::judge::Policy;
 use super::orphans::shown::Shown;
 use super::watches::Watched;
@@ -125,6 +126,8 @@ pub struct Context {
     pub orphans: Shown,
     /// How often endpoints are looked at.
     pub looks: Looks,
+    /// The Secrets that endpoints use.
+    pub named_secrets: NamedSecrets,
     /// When a panic was last reported on each object.
     pub defects: defect::Reported,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
@@ -147,6 +150,7 @@ impl Context {
             connections: Connections::default(),
             orphans: Shown::default(),
             looks: Looks::default(),
+            named_secrets: NamedSecrets::default(),
             defects: defect::Reported::default(),
             endpoint_keys: Mutex::default(),
         }

@@ -19,6 +19,7 @@ mod provider_faults;
 mod proxy;
 mod restart;
 mod rig;
+mod secrets;
 mod sequences;
 mod silent;
 mod stale;
@@ -39,7 +40,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 30] = [
+const TESTS: [(&str, Test); 32] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -71,6 +72,8 @@ const TESTS: [(&str, Test); 30] = [
         "credentials_a_token_with_a_line_break_is_said_and_confirms_nothing",
         credentials::a_token_with_a_line_break_is_said_and_confirms_nothing,
     ),
+    ("secrets_a_deleted_key_is_made_again", secrets::a_deleted_key_is_made_again),
+    ("secrets_a_named_one_is_followed", secrets::a_named_secret_is_followed),
     ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
     ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
     (

@@ -15,6 +15,7 @@ use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::{Context, requested_at};
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::named_secrets::{Version, version_of};
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::{call, call_opt};
 use crate::provider::{Provider, Redacted, Secret};
@@ -46,15 +47,18 @@ pub async fn gather(
     let key = Key::of(endpoint.as_ref());
     let requested_at = context.deployment_of(endpoint).and_then(|deployment| requested_at(&deployment).cloned());
     let edition = Edition::new(endpoint, requested_at);
+    if context.named_secrets.take_stale(&key) {
+        memory.outdated(&key);
+    }
     if let Some(inputs) = memory.inputs(&key, &edition) {
         return Ok(Ok(inputs));
     }
-    let secrets = match read_secrets(context, endpoint).await? {
-        Ok(secrets) => Arc::new(secrets),
-        Err(missing) => return Ok(Err(missing)),
-    };
-    let api_key = match api_key(context, endpoint, provider).await? {
-        Ok(api_key) => api_key,
+    let mut versions = Versions::new();
+    let read = read(context, endpoint, provider, &mut versions).await;
+    // Also what is missing is looked at from now on, until it is there.
+    context.named_secrets.read(&key, versions, Instant::now());
+    let (secrets, api_key) = match read? {
+        Ok((secrets, api_key)) => (Arc::new(secrets), api_key),
         Err(missing) => return Ok(Err(missing)),
     };
     let inputs = Inputs { edition, good_until: Instant::now() + memory::resync_of(&key), api_key, secrets };
@@ -62,16 +66,38 @@ pub async fn gather(
     Ok(Ok(inputs))
 }
 
+/// The versions of the Secrets that were read, by name.
+type Versions = BTreeMap<String, Version>;
+
+/// The Secrets that the deployment names, and the endpoint's key.
+type Read = (BTreeMap<String, Secret>, Redacted);
+
+async fn read(
+    context: &Context,
+    endpoint: &InferenceEndpoint,
+    provider: &dyn Provider,
+    versions: &mut Versions,
+) -> Result<Result<Read, Missing>, ActError> {
+    let secrets = match read_secrets(context, endpoint, versions).await? {
+        Ok(secrets) => secrets,
+        Err(missing) => return Ok(Err(missing)),
+    };
+    Ok(api_key(context, endpoint, provider, versions).await?.map(|api_key| (secrets, api_key)))
+}
+
 async fn read_secrets(
     context: &Context,
     endpoint: &InferenceEndpoint,
+    versions: &mut Versions,
 ) -> Result<Result<BTreeMap<String, Secret>, Missing>, ActError> {
     let namespace = endpoint.namespace().unwrap_or_default();
     let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &namespace);
     let mut secrets = BTreeMap::new();
     let mut left = MAX_SECRET_BYTES;
     for name in endpoint.spec.secret_names() {
-        let Some(secret) = call_opt("get secret", api.get(&name)).await? else {
+        let found = call_opt("get secret", api.get(&name)).await?;
+        versions.insert(name.clone(), found.as_ref().and_then(version_of));
+        let Some(secret) = found else {
             let message = format!("Secret {namespace}/{name}, which the deployment names, does not exist; create it");
             return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
         };
@@ -104,12 +130,14 @@ async fn api_key(
     context: &Context,
     endpoint: &InferenceEndpoint,
     provider: &dyn Provider,
+    versions: &mut Versions,
 ) -> Result<Result<Redacted, Missing>, ActError> {
     let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
     let name = names::hub_key_secret(endpoint);
     // Before anything was said of the endpoint there is hardly ever a key: whether there is one, its creation tells.
     let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
     if !is_new && let Some(existing) = call_opt("get secret", api.get(&name)).await? {
+        versions.insert(name, version_of(&existing));
         return Ok(existing_key(endpoint, &existing));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
@@ -117,8 +145,15 @@ async fn api_key(
         None => generate()?,
     };
     match call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await {
-        Ok(_) => Ok(Ok(value)),
-        Err(error) if error.is_conflict() => Ok(existing_key(endpoint, &call("get secret", api.get(&name)).await?)),
+        Ok(made) => {
+            versions.insert(name, version_of(&made));
+            Ok(Ok(value))
+        }
+        Err(error) if error.is_conflict() => {
+            let existing = call("get secret", api.get(&name)).await?;
+            versions.insert(name, version_of(&existing));
+            Ok(existing_key(endpoint, &existing))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -11,7 +11,8 @@ use crate::controller::pace::Pace;
 use crate::kube_ext::cache::Key;
 use crate::provider::{Redacted, Secret};
 
-/// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once.
+/// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once: a net below
+/// the looks that notice their changes.
 const RESYNC: Duration = Duration::from_mins(5);
 
 /// Which endpoint of a name, which spec of it, and the last request of its deployment's users to look again.
@@ -60,6 +61,11 @@ impl Memory {
     /// Keeps the inputs of an endpoint.
     pub fn keep(&self, key: &Key, inputs: Inputs) {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), inputs);
+    }
+
+    /// Forgets what was read for an endpoint: it is not so any more.
+    pub fn outdated(&self, key: &Key) {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Forgets an endpoint.

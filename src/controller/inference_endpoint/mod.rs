@@ -51,6 +51,7 @@ impl Reconcile<Key> for EndpointController {
             None => {
                 self.memory.forget(key);
                 self.context.looks.forget(key);
+                self.context.named_secrets.forget(key);
                 Ok(Outcome::Done)
             }
             Some(_) if !self.context.knows(&key.namespace) => Ok(Outcome::Again(LIST_AGAIN)),

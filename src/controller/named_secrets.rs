@@ -1,0 +1,311 @@
+//! Notices that a Secret which an endpoint uses was made, changed or deleted, without the right to list or watch Secrets.
+//!
+//! Each Secret in use is looked at by its name, in turn: its metadata alone, out of the API server's own cache, and not
+//! more than so many a second, however large the fleet. What is missing is looked at first, for somebody waits for it.
+//! ADR 0019 says why.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::{Api, GetParams};
+
+use super::context::Context;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::client::call_opt;
+
+/// How often Secrets are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How many of them each time: 50 a second.
+const BATCH: usize = 10;
+/// How soon a Secret that is there is looked at again, in a fleet that is small enough.
+const ROUND: Duration = Duration::from_secs(10);
+/// How soon a Secret that is missing is looked at again at first; it doubles up to [`ROUND`].
+const MISSING_AGAIN: Duration = Duration::from_secs(1);
+/// Secrets that are there are not looked at while there was a crowd of work so lately: it goes first.
+const LULL: Duration = Duration::from_secs(1);
+
+/// What tells a Secret from an earlier state of it: its UID and its version; `None` if there is none.
+pub type Version = Option<(String, String)>;
+
+/// The version of a Secret, whichever part of it was read.
+pub fn version_of(secret: &impl ResourceExt) -> Version {
+    secret.uid().zip(secret.resource_version())
+}
+
+/// The Secrets that endpoints use.
+#[derive(Default)]
+pub struct NamedSecrets {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    secrets: HashMap<Key, Used>,
+    /// The Secrets that each endpoint uses.
+    of: HashMap<Key, BTreeSet<Key>>,
+    /// When to look at what is missing.
+    missing: BTreeSet<(Instant, Key)>,
+    /// When to look at what is there.
+    present: BTreeSet<(Instant, Key)>,
+    /// Endpoints of which something changed since they read it.
+    stale: HashSet<Key>,
+}
+
+/// A Secret in use.
+struct Used {
+    /// The version that each endpoint read.
+    by: BTreeMap<Key, Version>,
+    missing: bool,
+    /// How often in a row it was found missing.
+    misses: u32,
+    next: Instant,
+}
+
+impl State {
+    fn unschedule(&mut self, secret: &Key) {
+        if let Some(used) = self.secrets.get(secret) {
+            let entry = (used.next, secret.clone());
+            self.missing.remove(&entry);
+            self.present.remove(&entry);
+        }
+    }
+
+    /// Decides when to look at a Secret again that was just seen to be there or not.
+    fn schedule(&mut self, secret: &Key, missing: bool, now: Instant) {
+        self.unschedule(secret);
+        let Some(used) = self.secrets.get_mut(secret) else { return };
+        used.misses = if missing && used.missing { used.misses.saturating_add(1) } else { 0 };
+        used.missing = missing;
+        let wait = if missing { MISSING_AGAIN.saturating_mul(1 << used.misses.min(4)).min(ROUND) } else { ROUND };
+        used.next = now + wait;
+        let entry = (used.next, secret.clone());
+        if missing {
+            self.missing.insert(entry)
+        } else {
+            self.present.insert(entry)
+        };
+    }
+
+    fn drop_user(&mut self, secret: &Key, endpoint: &Key) {
+        let Some(used) = self.secrets.get_mut(secret) else { return };
+        used.by.remove(endpoint);
+        if used.by.is_empty() {
+            self.unschedule(secret);
+            self.secrets.remove(secret);
+        }
+    }
+}
+
+impl NamedSecrets {
+    /// Takes down which Secrets, beside it, an endpoint has just read, and in which version.
+    pub fn read(&self, endpoint: &Key, versions: BTreeMap<String, Version>, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let secrets: BTreeMap<Key, Version> =
+            versions.into_iter().map(|(name, version)| (Key::new(&endpoint.namespace, name), version)).collect();
+        let before = state.of.insert(endpoint.clone(), secrets.keys().cloned().collect()).unwrap_or_default();
+        for secret in before.iter().filter(|secret| !secrets.contains_key(*secret)) {
+            state.drop_user(secret, endpoint);
+        }
+        for (secret, version) in secrets {
+            let missing = version.is_none();
+            let used = state.secrets.entry(secret.clone()).or_insert_with(|| Used {
+                by: BTreeMap::new(),
+                missing: false,
+                misses: 0,
+                next: now,
+            });
+            used.by.insert(endpoint.clone(), version);
+            state.schedule(&secret, missing, now);
+        }
+    }
+
+    /// Forgets an endpoint.
+    pub fn forget(&self, endpoint: &Key) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.stale.remove(endpoint);
+        for secret in state.of.remove(endpoint).unwrap_or_default() {
+            state.drop_user(&secret, endpoint);
+        }
+    }
+
+    /// Whether something changed since the endpoint read it; it is taken to read it anew.
+    pub fn take_stale(&self, endpoint: &Key) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stale.remove(endpoint)
+    }
+
+    /// The Secrets to look at now; those that are there only if it is `calm`.
+    fn due(&self, now: Instant, calm: bool) -> Vec<Key> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = |(next, secret): &(Instant, Key)| (*next <= now).then(|| secret.clone());
+        let present = state.present.iter().map_while(due).take(if calm { BATCH } else { 0 });
+        // Neither keeps the other waiting.
+        let missing: Vec<Key> = state.missing.iter().map_while(due).take(BATCH / 2).collect();
+        let room = BATCH - missing.len();
+        missing.into_iter().chain(present.take(room)).collect()
+    }
+
+    /// Takes down what was seen of a Secret; returns the endpoints that read another version.
+    fn saw(&self, secret: &Key, version: &Version, now: Instant) -> Vec<Key> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(used) = state.secrets.get_mut(secret) else { return Vec::new() };
+        let differ = used.by.iter_mut().filter(|(_, read)| *read != version);
+        let outdated: Vec<Key> = differ
+            .map(|(endpoint, read)| {
+                read.clone_from(version);
+                endpoint.clone()
+            })
+            .collect();
+        state.stale.extend(outdated.iter().cloned());
+        state.schedule(secret, version.is_none(), now);
+        drop(state);
+        outdated
+    }
+
+    /// Looks at a Secret another time, for it could not be asked for.
+    fn postpone(&self, secret: &Key, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = state.secrets.get(secret).is_some_and(|used| used.missing);
+        state.schedule(secret, missing, now);
+    }
+}
+
+/// Looks at the Secrets in use, for ever.
+pub async fn follow(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let queues = &context.queues;
+        let calm = !queues.deployments.was_crowded(LULL) && !queues.endpoints.was_crowded(LULL);
+        let due = context.named_secrets.due(Instant::now(), calm);
+        join_all(due.iter().map(|secret| look(&context, secret))).await;
+    }
+}
+
+/// Looks at one Secret, and wakes the endpoints that have read another version of it.
+async fn look(context: &Context, secret: &Key) {
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
+    // What the server's cache has is enough: what changed is read anew, and then from the source.
+    let cached = GetParams::any();
+    match call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &cached)).await {
+        Ok(found) => {
+            let version = found.as_ref().and_then(version_of);
+            for endpoint in context.named_secrets.saw(secret, &version, Instant::now()) {
+                tracing::debug!(%secret, %endpoint, "a Secret that the endpoint uses changed");
+                context.queues.endpoints.add(endpoint, ());
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%error, %secret, "cannot look at a Secret; trying again");
+            context.named_secrets.postpone(secret, Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(name: &str) -> Key {
+        Key::new("team", name)
+    }
+
+    fn secret(name: &str) -> Key {
+        Key::new("team", name)
+    }
+
+    /// The version of a Secret that is there; of none if it is empty.
+    fn version(version: &str) -> Version {
+        (!version.is_empty()).then(|| ("uid".to_owned(), version.to_owned()))
+    }
+
+    fn read(named: &NamedSecrets, by: &str, versions: &[(&str, Version)], now: Instant) {
+        let versions = versions.iter().map(|(name, version)| ((*name).to_owned(), version.clone())).collect();
+        named.read(&endpoint(by), versions, now);
+    }
+
+    #[test]
+    fn whoever_read_another_version_is_told_once() {
+        let (named, now) = (NamedSecrets::default(), Instant::now());
+        read(&named, "a", &[("token", version("1"))], now);
+        read(&named, "b", &[("token", version("2"))], now);
+        assert_eq!(named.saw(&secret("token"), &version("2"), now), [endpoint("a")]);
+        assert!(
+            named.take_stale(&endpoint("a")) && !named.take_stale(&endpoint("a")) && !named.take_stale(&endpoint("b"))
+        );
+        assert!(named.saw(&secret("token"), &version("2"), now).is_empty(), "it was told");
+        assert_eq!(named.saw(&secret("token"), &None, now), [endpoint("a"), endpoint("b")], "it was deleted");
+        assert_eq!(named.saw(&secret("token"), &version("3"), now), [endpoint("a"), endpoint("b")], "it was made anew");
+    }
+
+    #[test]
+    fn what_is_there_is_looked_at_every_round_and_what_is_missing_sooner_at_first() {
+        let (named, start) = (NamedSecrets::default(), Instant::now());
+        read(&named, "a", &[("there", version("1")), ("gone", None)], start);
+        let mut looks: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            for key in named.due(now, true) {
+                let seen = if key.name == "there" { version("1") } else { None };
+                assert!(named.saw(&key, &seen, now).is_empty());
+                looks.entry(key).or_default().push(second);
+            }
+        }
+        assert_eq!(looks[&secret("there")], [10, 20, 30, 40, 50]);
+        assert_eq!(looks[&secret("gone")], [1, 3, 7, 15, 25, 35, 45, 55]);
+    }
+
+    #[test]
+    fn a_large_fleet_is_looked_at_at_the_same_pace_one_after_another() {
+        let (named, start) = (NamedSecrets::default(), Instant::now());
+        let many = 25 * BATCH;
+        for number in 0..many {
+            read(&named, &format!("e{number}"), &[(&format!("key-{number}"), version("1"))], start);
+        }
+        let later = start + ROUND;
+        let mut seen = BTreeSet::new();
+        for _ in 0..25 {
+            let due = named.due(later, true);
+            assert_eq!(due.len(), BATCH);
+            for key in due {
+                named.saw(&key, &version("1"), later);
+                seen.insert(key);
+            }
+        }
+        assert_eq!(seen.len(), many, "each came once before any came again");
+        assert!(named.due(later, true).is_empty());
+    }
+
+    #[test]
+    fn while_there_is_much_to_do_only_what_somebody_waits_for_is_looked_at() {
+        let (named, start) = (NamedSecrets::default(), Instant::now());
+        read(&named, "a", &[("there", version("1")), ("gone", None)], start);
+        assert_eq!(named.due(start + ROUND, false), [secret("gone")]);
+    }
+
+    #[test]
+    fn what_nobody_uses_any_more_is_not_looked_at() {
+        let (named, start) = (NamedSecrets::default(), Instant::now());
+        read(&named, "a", &[("token", version("1")), ("old", version("1"))], start);
+        read(&named, "b", &[("token", version("1"))], start);
+        read(&named, "a", &[("token", version("1"))], start);
+        let due = || named.due(start + ROUND, true);
+        assert_eq!(due(), [secret("token")]);
+        named.forget(&endpoint("a"));
+        assert_eq!(due(), [secret("token")]);
+        named.forget(&endpoint("b"));
+        assert!(due().is_empty() && named.saw(&secret("token"), &version("2"), start).is_empty());
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_asked_for_is_asked_for_again_and_nobody_is_told() {
+        let (named, start) = (NamedSecrets::default(), Instant::now());
+        read(&named, "a", &[("token", version("1"))], start);
+        let later = start + ROUND;
+        named.postpone(&secret("token"), later);
+        assert!(named.due(later, true).is_empty() && !named.take_stale(&endpoint("a")));
+        assert_eq!(named.due(later + ROUND, true), [secret("token")]);
+    }
+}
