@@ -107,6 +107,7 @@ mod tests {
     fn present() -> Present {
         Present {
             in_sync: true,
+            changed_by_admission: Vec::new(),
             external_id: ExternalId {
                 cluster_uid: String::new(),
                 namespace: String::new(),

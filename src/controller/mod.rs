@@ -4,7 +4,8 @@
 //! each kind has its folder. Watches enqueue, [`run`] works the queues off: every decision is taken in queue order, its
 //! effects run side by side.
 
-pub mod connections;
+pub mod allowance;
+mod connections;
 pub mod context;
 pub mod convert;
 pub mod defect;

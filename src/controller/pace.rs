@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::kube_ext::cache::Key;
 
+/// Words about pods that fail are written at most this often: a member can have other ones every second.
+pub const WORDS_OF_PODS: Duration = Duration::from_secs(15);
+
 /// Counts of ready replicas, neither none nor all of them, are written at most this often.
 pub const COUNTS: Duration = Duration::from_secs(5);
 

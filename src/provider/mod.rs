@@ -45,6 +45,8 @@ pub enum Observation {
 pub struct Present {
     /// Nothing is left to be created or changed.
     pub in_sync: bool,
+    /// The fields that the place itself changes in what it is asked for, which is accepted: names, without values.
+    pub changed_by_admission: Vec<String>,
     /// What identifies the endpoint at the provider.
     pub external_id: ExternalId,
     /// Hash of the resolved template that is in force there.

@@ -18,17 +18,17 @@ use crate::server::{kubectl, server, text};
 
 const ENDPOINT: &str = include_str!("cases/inference_endpoint.base.yaml");
 const TARGET: &str = include_str!("cases/serving_target.base.yaml");
-const NAME: &str = "llama-aaaaaaaaaaaa";
+pub const NAME: &str = "llama-aaaaaaaaaaaa";
 
 /// A member in a namespace of its own, watched.
-struct Member {
-    driver: Kubernetes,
+pub struct Member {
+    pub driver: Kubernetes,
     client: kube::Client,
     namespace: &'static str,
 }
 
 impl Member {
-    async fn new(namespace: &'static str) -> Self {
+    pub async fn new(namespace: &'static str) -> Self {
         // Makes the namespace.
         text(kubectl(namespace).args(["get", "namespace", namespace]));
         let client = server().client().await.unwrap();
@@ -41,14 +41,14 @@ impl Member {
         Self { driver, client, namespace }
     }
 
-    fn api<K>(&self) -> Api<K>
+    pub fn api<K>(&self) -> Api<K>
     where
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), self.namespace)
     }
 
-    async fn in_sync(&self, wanted: &Wanted) -> bool {
+    pub async fn in_sync(&self, wanted: &Wanted) -> bool {
         match self.driver.observe(wanted).await.unwrap() {
             Observation::Present(present) => present.in_sync,
             other => panic!("{other:?}"),
@@ -56,13 +56,13 @@ impl Member {
     }
 
     /// The versions of everything of the endpoint.
-    fn versions(&self) -> String {
+    pub fn versions(&self) -> String {
         let columns = "custom-columns=K:.kind,N:.metadata.name,V:.metadata.resourceVersion";
         text(kubectl(self.namespace).args(["get", "deploy,svc,pdb,secret", "--no-headers", "-o", columns]))
     }
 }
 
-fn wanted() -> Wanted {
+pub fn wanted() -> Wanted {
     let mut endpoint: InferenceEndpoint = serde_saphyr::from_str(ENDPOINT).unwrap();
     endpoint.metadata.namespace = Some("team".to_owned());
     Wanted {

@@ -12,6 +12,7 @@ mod credentials;
 mod gitops;
 mod leaders;
 mod link;
+mod member;
 mod objects;
 mod operator;
 mod picture;
@@ -40,7 +41,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 32] = [
+const TESTS: [(&str, Test); 34] = [
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),
@@ -75,6 +76,8 @@ const TESTS: [(&str, Test); 32] = [
     ("secrets_a_deleted_key_is_made_again", secrets::a_deleted_key_is_made_again),
     ("secrets_a_named_one_is_followed", secrets::a_named_secret_is_followed),
     ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
+    ("member_evictions_are_told_in_few_writes", member::evictions_are_told_in_few_writes),
+    ("member_admission_is_accepted_and_settled_is_silent", member::admission_is_accepted_and_settled_is_silent),
     ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
     (
         "leaders_one_that_cannot_renew_stops_before_another_begins",

@@ -17,6 +17,8 @@ pub const WITHIN_BUDGET: &str = "WithinBudget";
 pub const CREATED: &str = "Created";
 /// All replicas are of the newest form and pass the provider's checks.
 pub const SERVING: &str = "Serving";
+/// Present only where the provider changes what it is asked for, and that is accepted.
+pub const CHANGED_BY_ADMISSION: &str = "ChangedByAdmission";
 /// The place answers.
 pub const REACHABLE: &str = "Reachable";
 /// The place accepts the credentials.
@@ -28,7 +30,7 @@ pub const NEEDS_ATTENTION: &str = "NeedsAttention";
 pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. Conditions of other types are somebody else's, and are left as they are.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     READY,
     RECONCILING,
     STALLED,
@@ -36,6 +38,7 @@ const OURS: [&str; 11] = [
     WITHIN_BUDGET,
     CREATED,
     SERVING,
+    CHANGED_BY_ADMISSION,
     REACHABLE,
     CREDENTIALS_VALID,
     NEEDS_ATTENTION,

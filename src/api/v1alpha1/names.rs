@@ -14,6 +14,8 @@ pub const LABEL_NAMESPACE: &str = "roadstead.dev/namespace";
 pub const LABEL_DEPLOYMENT: &str = "roadstead.dev/deployment";
 /// The name of the endpoint; selects its pods.
 pub const LABEL_ENDPOINT: &str = "roadstead.dev/endpoint";
+/// On pods: the beginning of the hash of what their template was made from.
+pub const LABEL_TEMPLATE: &str = "roadstead.dev/template-hash";
 /// Says who manages an object.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Says what an object is.

@@ -49,12 +49,30 @@ pub const CONTAINER_CONFIG_ERROR: &str = "ContainerConfigError";
 pub const CRASH_LOOP: &str = "CrashLoop";
 /// The engine was killed for lack of memory.
 pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+/// A container that the member injected into the pods fails.
+pub const INJECTED_CONTAINER_FAILED: &str = "InjectedContainerFailed";
+/// A container that the member injected into the pods is not ready, though the engine is.
+pub const INJECTED_CONTAINER_NOT_READY: &str = "InjectedContainerNotReady";
+/// Nodes evicted the pods, being short of something.
+pub const EVICTED: &str = "Evicted";
+/// The pods' node was shut down.
+pub const NODE_SHUTDOWN: &str = "NodeShutdown";
+/// The pods' node was lost.
+pub const NODE_LOST: &str = "NodeLost";
+/// Pods of a higher priority took the place of ours.
+pub const PREEMPTED: &str = "Preempted";
+/// A policy on the member limits how long pods may run.
+pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
+/// A node refused pods that the scheduler gave it.
+pub const NODE_REFUSED_POD: &str = "NodeRefusedPod";
 /// The member's quota leaves no room for the pods.
 pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
 /// The member's admission refuses the pods.
 pub const PODS_REFUSED: &str = "PodsRefused";
 /// The member's admission refuses one of the endpoint's objects.
 pub const ADMISSION_REFUSED: &str = "AdmissionRefused";
+/// The member's admission changes what it is asked for.
+pub const CHANGED_BY_ADMISSION: &str = "ChangedByAdmission";
 /// Something that is not ours has the name.
 pub const NAME_CONFLICT: &str = "NameConflict";
 /// A Secret or a key in it is not there.
@@ -120,3 +138,19 @@ pub const IN_USE: &str = "InUse";
 pub const INTERNAL_ERROR: &str = "InternalError";
 /// It was not looked at yet.
 pub const UNKNOWN: &str = "Unknown";
+
+/// Those that pods give, which may have other words every second.
+pub const OF_PODS: [&str; 12] = [
+    IMAGE_PULL_FAILED,
+    CONTAINER_CONFIG_ERROR,
+    CRASH_LOOP,
+    OUT_OF_MEMORY,
+    INJECTED_CONTAINER_FAILED,
+    INJECTED_CONTAINER_NOT_READY,
+    EVICTED,
+    NODE_SHUTDOWN,
+    NODE_LOST,
+    PREEMPTED,
+    DEADLINE_EXCEEDED,
+    NODE_REFUSED_POD,
+];

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 
 use crate::api::v1alpha1::InferenceEndpoint;
+use crate::controller::allowance::Allowance;
 use crate::controller::pace::Pace;
 use crate::kube_ext::cache::Key;
 use crate::provider::{Redacted, Secret};
@@ -49,6 +50,8 @@ pub struct Memory {
     inputs: Mutex<HashMap<Key, Inputs>>,
     /// Since when news of each waits to be written.
     pub pace: Pace,
+    /// How often each was written lately.
+    pub allowance: Allowance,
 }
 
 impl Memory {
@@ -71,6 +74,7 @@ impl Memory {
     /// Forgets an endpoint.
     pub fn forget(&self, key: &Key) {
         self.pace.forget(key);
+        self.allowance.forget(key);
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

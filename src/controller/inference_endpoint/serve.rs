@@ -12,16 +12,16 @@ use super::inputs::{self, Missing};
 use super::memory::{self, Memory};
 use super::remove;
 use super::status::{self, Seen};
-use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, conditions, reasons};
 use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
 use crate::controller::looks::LONGEST_PAUSE;
-use crate::controller::pace;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call;
+use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::probe::{self, Answer};
 use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
@@ -244,16 +244,40 @@ async fn report(
     let former = endpoint.status.clone().unwrap_or_default();
     let status = status::status(endpoint, &former, seen, Timestamp::now());
     let key = Key::of(endpoint.as_ref());
-    if status::only_counts_up(&former, &status, endpoint.spec.replicas)
-        && let Some(wait) = memory.pace.holds_back(&key, pace::COUNTS)
-    {
+    if former.observed_generation != status.observed_generation {
+        memory.allowance.forget(&key);
+    }
+    let can_wait = status::can_wait(&former, &status, endpoint.spec.replicas);
+    let held_back = can_wait.and_then(|interval| memory.pace.holds_back(&key, interval));
+    let spent = || memory.allowance.wait(&key).filter(|_| former != status);
+    if let Some(wait) = held_back.or_else(spent) {
         return Ok(Outcome::Again(wait));
     }
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
     let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
     memory.pace.forget(&key);
     if let Some(written) = written {
+        memory.allowance.spend(&key);
+        announce(context, endpoint, &former, &status);
         context.took_endpoint(written);
     }
     Ok(Outcome::Done)
+}
+
+/// Tells once what the target's admission changes: on the deployment, for that is what people look at.
+fn announce(
+    context: &Context,
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    status: &InferenceEndpointStatus,
+) {
+    let of = |status: &InferenceEndpointStatus| {
+        conditions::find(&status.conditions, conditions::CHANGED_BY_ADMISSION).map(|changed| changed.message.clone())
+    };
+    let Some(changed) = of(status).filter(|changed| of(former).as_ref() != Some(changed)) else { return };
+    let reason = reasons::CHANGED_BY_ADMISSION;
+    match context.deployment_of(endpoint) {
+        Some(deployment) => context.events.publish(deployment.as_ref(), Severity::Normal, reason, "Serve", &changed),
+        None => context.events.publish(endpoint, Severity::Normal, reason, "Serve", &changed),
+    }
 }

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
+use crate::controller::pace;
 use crate::controller::{convert, startup};
 use crate::provider::probe::Answer;
 use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
+use crate::text::bounded;
 
 /// A pod without a node is refused after this long, where no autoscaler may add nodes.
 const UNSCHEDULABLE_SECONDS: i32 = 30;
 /// A place that fails again and again, as one does whose admission webhook is down, refuses a newcomer after this long.
 const PATIENCE_SECONDS: i32 = 120;
+
+/// How many fields that a place changes by itself are named.
+const MAX_FIELDS_NAMED: usize = 8;
 
 /// What was seen of an endpoint.
 pub enum Seen {
@@ -90,8 +95,11 @@ pub fn status(
             Progress::Serving => set.set(conditions::SERVING, TRUE, conditions::SERVING, ""),
             Progress::Starting { message } => set.set(conditions::SERVING, FALSE, reasons::STARTING, message),
         };
+        if let Some(message) = changed_by_admission(endpoint, present) {
+            set.set(conditions::CHANGED_BY_ADMISSION, TRUE, reasons::CHANGED_BY_ADMISSION, message);
+        }
     } else {
-        set.keep(conditions::CREATED).keep(conditions::SERVING);
+        set.keep(conditions::CREATED).keep(conditions::SERVING).keep(conditions::CHANGED_BY_ADMISSION);
     }
     set.set(conditions::READY, summary.status, summary.reason, &summary.message);
     let served = summary.status == TRUE && endpoint.spec.replicas > 0 || served_before(endpoint, former, seen);
@@ -116,6 +124,22 @@ pub fn status(
         }
     }
     status
+}
+
+/// Which fields the place changes by itself, and that they are left so.
+fn changed_by_admission(endpoint: &InferenceEndpoint, present: &Present) -> Option<String> {
+    let (named, more) =
+        present.changed_by_admission.split_at_checked(MAX_FIELDS_NAMED).unwrap_or((&present.changed_by_admission, &[]));
+    if named.is_empty() {
+        return None;
+    }
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    Some(bounded(&format!(
+        "admission on target {} changes these fields, and its values are kept (edit the policy or webhook there if they \
+         are wrong): {}{more}",
+        endpoint.spec.target,
+        named.join(", ")
+    )))
 }
 
 /// Since when the start is under way. It begins anew with a new template, for that may be the cure, and with what is
@@ -159,9 +183,9 @@ fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus,
         && matches!(seen, Seen::Present { present, .. } if present.ready_replicas > 0)
 }
 
-/// Whether the new status differs from the former in counts and sentences alone, and neither the first nor the last
-/// replica is what became ready: such progress can wait a little.
-pub fn only_counts_up(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> bool {
+/// How long the new status can wait: where it differs from the former in counts and sentences alone, and neither the first
+/// nor the last replica is what became ready.
+pub fn can_wait(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Option<Duration> {
     let telling = status.ready_replicas != former.ready_replicas
         && (former.ready_replicas == 0 || status.ready_replicas == 0 || status.ready_replicas == replicas);
     let mut same = former.clone();
@@ -172,7 +196,15 @@ pub fn only_counts_up(former: &InferenceEndpointStatus, status: &InferenceEndpoi
             condition.message.clone_from(&new.message);
         }
     }
-    !telling && former != status && same == *status
+    if let (Some(error), Some(new)) = (&mut same.last_error, &status.last_error) {
+        error.message.clone_from(&new.message);
+    }
+    if telling || former == status || same != *status {
+        return None;
+    }
+    let of_pods = conditions::find(&status.conditions, conditions::READY)
+        .is_some_and(|ready| reasons::OF_PODS.contains(&ready.reason.as_str()));
+    Some(if of_pods { pace::WORDS_OF_PODS } else { pace::COUNTS })
 }
 
 /// The status of an endpoint whose removal is not through.

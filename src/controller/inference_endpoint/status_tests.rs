@@ -4,10 +4,11 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_planner::{EndpointState, FailureKind};
 use serde_json::json;
 
-use super::status::{Seen, only_counts_up, status};
+use super::status::{Seen, can_wait, status};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, find};
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
 use crate::controller::convert;
+use crate::controller::pace;
 use crate::provider::probe::Answer;
 use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
 
@@ -38,6 +39,7 @@ fn present(ready: i32, answer: Option<Answer>) -> Seen {
     Seen::Present {
         present: Box::new(Present {
             in_sync: true,
+            changed_by_admission: Vec::new(),
             external_id: ExternalId {
                 cluster_uid: "c".to_owned(),
                 namespace: "n".to_owned(),
@@ -127,21 +129,57 @@ fn what_was_adopted_while_it_served_was_ready_before() {
     assert!(!ever_ready(&made, &status(&made, &new, &present(1, None), at(10))));
 }
 
-fn counted(ready: i32, message: &str) -> InferenceEndpointStatus {
+fn counted(ready: i32, reason: &str, message: &str) -> InferenceEndpointStatus {
     let mut set = Conditions::new(&[], Some(1), at(1));
-    set.set(conditions::READY, FALSE, reasons::STARTING, message);
-    InferenceEndpointStatus { ready_replicas: ready, conditions: set.finish(), ..InferenceEndpointStatus::default() }
+    set.set(conditions::READY, FALSE, reason, message);
+    let error = LastError { class: "Invalid".to_owned(), message: message.to_owned(), time: convert::api_time(at(1)) };
+    InferenceEndpointStatus {
+        ready_replicas: ready,
+        conditions: set.finish(),
+        last_error: Some(error),
+        ..InferenceEndpointStatus::default()
+    }
 }
 
 #[test]
 fn only_the_first_and_the_last_replica_are_told_at_once() {
-    let at = |from, to| only_counts_up(&counted(from, "before"), &counted(to, "after"), 4);
-    assert!(!at(0, 1), "the first");
-    assert!(at(1, 2) && at(2, 3), "those between");
-    assert!(!at(3, 4), "the last");
-    assert!(!at(2, 0), "none is left");
-    assert!(at(2, 2), "a sentence");
-    assert!(!only_counts_up(&counted(2, "same"), &counted(2, "same"), 4), "nothing is new");
+    let starting = |ready, message| counted(ready, reasons::STARTING, message);
+    let at = |from, to| can_wait(&starting(from, "before"), &starting(to, "after"), 4);
+    let soon = Some(pace::COUNTS);
+    assert_eq!(at(0, 1), None, "the first");
+    assert_eq!((at(1, 2), at(2, 3)), (soon, soon), "those between");
+    assert_eq!(at(3, 4), None, "the last");
+    assert_eq!(at(2, 0), None, "none is left");
+    assert_eq!(at(2, 2), soon, "a sentence");
+    assert_eq!(can_wait(&starting(2, "same"), &starting(2, "same"), 4), None, "nothing is new");
+}
+
+#[test]
+fn another_number_of_failed_pods_waits_longer_and_another_reason_not_at_all() {
+    let evicted = |message| counted(0, reasons::EVICTED, message);
+    assert_eq!(can_wait(&evicted("2 pods failed"), &evicted("3 pods failed"), 4), Some(pace::WORDS_OF_PODS));
+    assert_eq!(can_wait(&evicted("2 pods failed"), &counted(0, reasons::CRASH_LOOP, "2 restarts"), 4), None);
+}
+
+#[test]
+fn what_admission_changes_is_named_while_it_does_and_bounded() {
+    let endpoint = endpoint(1, "InitialPlacement");
+    let told = |fields: usize, former: &InferenceEndpointStatus| {
+        let mut seen = present(2, Some(Answer::Healthy));
+        let Seen::Present { present, .. } = &mut seen else { panic!("it is there") };
+        present.changed_by_admission = (0..fields).map(|field| format!("Deployment spec.f{field}")).collect();
+        status(&endpoint, former, &seen, at(10))
+    };
+    let new = InferenceEndpointStatus::default();
+    let changed = told(30, &new);
+    let condition = find(&changed.conditions, conditions::CHANGED_BY_ADMISSION).unwrap();
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("True", "ChangedByAdmission"));
+    let message = &condition.message;
+    assert!(message.contains("target east") && message.contains("Deployment spec.f7 and 22 more"), "{message}");
+    assert_eq!(ready(&changed), "True Ready");
+    let cut_off = status(&endpoint, &changed, &failed(ErrorClass::Transient), at(20));
+    assert!(find(&cut_off.conditions, conditions::CHANGED_BY_ADMISSION).is_some(), "nobody looked");
+    assert!(find(&told(0, &changed).conditions, conditions::CHANGED_BY_ADMISSION).is_none());
 }
 
 /// An endpoint of a first placement, or one that is to take over, that has a minute to answer.

@@ -30,6 +30,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use roadstead_planner::{self as planner, Plan};
 
+use super::allowance::Allowance;
 use super::context::Context;
 use super::convert;
 use super::defect;
@@ -48,7 +49,16 @@ const RECHECK_LIMIT: Duration = Duration::from_mins(5);
 /// The controller of `ModelDeployment`s.
 pub struct DeploymentController {
     context: Arc<Context>,
-    pace: Pace,
+    pacing: Pacing,
+}
+
+/// What holds writes of statuses back.
+#[derive(Default)]
+pub struct Pacing {
+    /// News that can wait.
+    pub pace: Pace,
+    /// However much there is.
+    pub allowance: Allowance,
 }
 
 /// What is to be done about a deployment.
@@ -85,7 +95,7 @@ impl DeploymentController {
     /// The controller over `context`.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, pace: Pace::default() }
+        Self { context, pacing: Pacing::default() }
     }
 
     /// The deployment as the planner sees it, or what is wrong with its spec.
@@ -150,7 +160,8 @@ impl Reconcile<Key> for DeploymentController {
         let context = &self.context;
         match decision {
             Decision::Gone => {
-                self.pace.forget(key);
+                self.pacing.pace.forget(key);
+                self.pacing.allowance.forget(key);
                 Ok(Outcome::Done)
             }
             Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
@@ -162,7 +173,7 @@ impl Reconcile<Key> for DeploymentController {
                     context.restore_endpoints(key);
                     return Err(error);
                 }
-                let again = status_write::planned(context, &self.pace, &planned).await?;
+                let again = status_write::planned(context, &self.pacing, &planned).await?;
                 Ok(next(&planned.plan, again))
             }
         }

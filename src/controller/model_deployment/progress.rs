@@ -6,7 +6,7 @@ use crate::api::v1alpha1::ModelDeploymentStatus;
 use crate::api::v1alpha1::{conditions, reasons};
 use crate::controller::pace;
 
-/// Words of what starts are written at most this often; the endpoint's own status has them at once.
+/// Words of what starts, and of what pods say, are written at most this often; the endpoint's own status has them at once.
 const WORDS: Duration = Duration::from_mins(1);
 
 /// How soon news of a deployment is told.
@@ -52,8 +52,9 @@ pub fn news(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, repl
     }
     // Of anything else the words say what is to be done now.
     let summary = conditions::find(&status.conditions, conditions::READY);
-    let starts = summary.is_some_and(|ready| ready.reason == reasons::STARTING);
-    if starts { News::Waits(WORDS) } else { News::Turn }
+    let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_PODS.contains(&reason);
+    let can_wait = summary.is_some_and(|ready| slow(&ready.reason));
+    if can_wait { News::Waits(WORDS) } else { News::Turn }
 }
 
 #[cfg(test)]
@@ -89,6 +90,9 @@ mod tests {
         assert_eq!(of(first(), first()), News::Turn, "nothing is new");
         let missing = |message| starting(0, "SecretMissing", message);
         assert_eq!(of(missing("there is no Secret"), missing("it has no such key")), News::Turn, "what is to be done");
+        let evicted = |message| starting(0, "Evicted", message);
+        let more = of(evicted("2 pods failed"), evicted("3 pods failed"));
+        assert_eq!(more, News::Waits(WORDS), "a member has others every second");
         let placed = |key: Option<&str>| {
             let placement: PlacementStatus = serde_json::from_value(json!({
                 "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",

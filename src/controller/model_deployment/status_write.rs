@@ -7,17 +7,16 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
 use roadstead_planner::{Action, Plan};
 
-use super::Planned;
 use super::candidates;
 use super::progress::{self, News};
 use super::status::{self, Stage};
+use super::{Pacing, Planned};
 use crate::api::v1alpha1::conditions::{self, TRUE};
 use crate::api::v1alpha1::validate::Problem;
 use crate::api::v1alpha1::{ModelDeployment, ModelDeploymentStatus, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
-use crate::controller::pace::Pace;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
@@ -29,7 +28,7 @@ const NEXT_PLAN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`ActError`] of the write.
-pub async fn planned(context: &Context, pace: &Pace, planned: &Planned) -> Result<Option<Duration>, ActError> {
+pub async fn planned(context: &Context, pacing: &Pacing, planned: &Planned) -> Result<Option<Duration>, ActError> {
     for action in &planned.plan.actions {
         if let Action::Create { placement, .. } = action {
             let cost = placement.hourly_cost.map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
@@ -44,7 +43,7 @@ pub async fn planned(context: &Context, pace: &Pace, planned: &Planned) -> Resul
         return Ok(Some(NEXT_PLAN));
     }
     let stage = Stage::Planned { plan: &planned.plan, outdated: planned.outdated };
-    write(context, Some(pace), &planned.object, &stage).await
+    write(context, Some(pacing), &planned.object, &stage).await
 }
 
 /// Whether the next plan, which follows at once, tells more of the same: until when a refused place is left alone is
@@ -75,10 +74,10 @@ pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Resul
     Ok(Outcome::Done)
 }
 
-/// One patch, if anything but times changed; or how long what changed is held back by `pace`.
+/// One patch, if anything but times changed; or how long what changed is held back by `pacing`.
 async fn write(
     context: &Context,
-    pace: Option<&Pace>,
+    pacing: Option<&Pacing>,
     object: &Arc<ModelDeployment>,
     stage: &Stage<'_>,
 ) -> Result<Option<Duration>, ActError> {
@@ -90,20 +89,29 @@ async fn write(
     let now = Timestamp::now();
     let status = status::status(&object, stage, &endpoints, now);
     let news = progress::news(&former, &status, object.spec.replicas);
-    let held_back = pace.and_then(|pace| match news {
+    if former.observed_generation != status.observed_generation
+        && let Some(pacing) = pacing
+    {
+        pacing.allowance.forget(&key);
+    }
+    let held_back = pacing.map(|pacing| &pacing.pace).and_then(|pace| match news {
         News::Turn => None,
         News::Waits(interval) => pace.holds_back(&key, interval),
         News::Candidates => candidates::wait(&former, now).or_else(|| pace.until_turn(&key)),
     });
-    if held_back.is_some() {
-        return Ok(held_back);
+    let spent = || pacing.and_then(|pacing| pacing.allowance.wait(&key)).filter(|_| former != status);
+    if let Some(wait) = held_back.or_else(spent) {
+        return Ok(Some(wait));
     }
     let api: Api<ModelDeployment> = hub::api_of(&context.client, object.as_ref());
     let written = hub::patch_status(&api, newest.as_ref(), &former, &status).await?;
-    if let Some(pace) = pace {
-        pace.forget(&key);
+    if let Some(pacing) = pacing {
+        pacing.pace.forget(&key);
     }
     if let Some(written) = written {
+        if let Some(pacing) = pacing {
+            pacing.allowance.spend(&key);
+        }
         announce(context, &object, &former, &status);
         context.took_deployment(written);
     }

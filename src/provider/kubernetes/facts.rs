@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Node, Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerState, ContainerStateTerminated, ContainerStatus, Node, Pod, PodCondition, PodSpec, PodStatus,
+};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
@@ -22,6 +24,7 @@ use crate::kube_ext::cache::{Cache, Change, Part};
 use crate::kube_ext::panics::caught;
 use crate::kube_ext::watch::watch_within;
 use crate::provider::{Facts, Listener, ProviderEvent};
+use crate::text::bounded;
 
 /// Changes are gathered for this long before the facts are computed anew: pods come and go in bursts.
 const GATHER: Duration = Duration::from_millis(200);
@@ -236,7 +239,12 @@ fn prune_node(node: &mut Node) {
 fn prune_pod(pod: &mut Pod) {
     pod.metadata.annotations = None;
     pod.metadata.owner_references = None;
-    if pod.labels().contains_key(names::LABEL_ENDPOINT) {
+    let ours = pod.labels().contains_key(names::LABEL_ENDPOINT);
+    if super::pods::is_over(pod) {
+        prune_over(pod, ours);
+        return;
+    }
+    if ours {
         return;
     }
     pod.metadata.labels = None;
@@ -259,6 +267,51 @@ fn prune_pod(pod: &mut Pod) {
     }
     let spec = pod.spec.as_ref();
     pod.status = pod.status.take().map(|status| slim_status(status, spec));
+}
+
+/// Of pods that are over, of which a member keeps thousands, nothing but how those of ours ended.
+fn prune_over(pod: &mut Pod, ours: bool) {
+    let node_name = pod.spec.take().and_then(|spec| spec.node_name);
+    pod.spec = ours.then(|| PodSpec { node_name, ..PodSpec::default() });
+    pod.metadata.finalizers = None;
+    pod.metadata.labels = pod.metadata.labels.take().filter(|_| ours).map(|mut labels| {
+        labels.retain(|label, _| [names::LABEL_ENDPOINT, names::LABEL_TEMPLATE].contains(&label.as_str()));
+        labels
+    });
+    pod.status = pod.status.take().map(|status| {
+        let phase = status.phase.clone();
+        if ours { over_status(status) } else { PodStatus { phase, ..PodStatus::default() } }
+    });
+}
+
+fn over_status(status: PodStatus) -> PodStatus {
+    let ended = |container: ContainerStatus| {
+        let terminated = container.state.and_then(|state| state.terminated).map(|ended| ContainerStateTerminated {
+            exit_code: ended.exit_code,
+            reason: ended.reason,
+            finished_at: ended.finished_at,
+            ..ContainerStateTerminated::default()
+        });
+        ContainerStatus {
+            name: container.name,
+            restart_count: container.restart_count,
+            state: Some(ContainerState { terminated, ..ContainerState::default() }),
+            ..ContainerStatus::default()
+        }
+    };
+    let statuses = |all: Option<Vec<ContainerStatus>>| all.map(|all| all.into_iter().map(ended).collect());
+    let disrupted = |conditions: Vec<PodCondition>| {
+        conditions.into_iter().filter(|condition| condition.type_ == "DisruptionTarget").collect()
+    };
+    PodStatus {
+        phase: status.phase,
+        reason: status.reason,
+        message: status.message.map(|message| bounded(&message)),
+        conditions: status.conditions.map(disrupted),
+        container_statuses: statuses(status.container_statuses),
+        init_container_statuses: statuses(status.init_container_statuses),
+        ..PodStatus::default()
+    }
 }
 
 /// Of a pod's status its phase, and of its containers those whose resources are not (only) what the spec says.
@@ -336,6 +389,39 @@ mod tests {
             pod(json!({"phase": "Running", "containerStatuses": [of("a", "4"), of("b", "2")]}), json!({}));
         prune_pod(&mut settled);
         assert_eq!(settled.status.unwrap().container_statuses, None, "no memory for what says nothing new");
+    }
+
+    #[test]
+    fn of_thousands_of_failed_pods_only_how_they_ended_is_kept() {
+        let long = "x".repeat(20_000);
+        let pod = |labels: Value| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"name": "p", "namespace": "roadstead", "labels": labels},
+                "spec": {"nodeName": "n", "containers": [{"name": "engine", "image": "i", "args": [long]}]},
+                "status": {
+                    "phase": "Failed", "reason": "Evicted", "message": long,
+                    "conditions": [{"type": "Ready", "status": "False", "message": long}],
+                    "containerStatuses": [{
+                        "name": "engine", "image": long, "imageID": "", "ready": false, "restartCount": 2,
+                        "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": long}},
+                    }],
+                },
+            }))
+            .unwrap()
+        };
+        let mut ours = pod(json!({names::LABEL_ENDPOINT: "llama", names::LABEL_TEMPLATE: "h", "theirs": long}));
+        prune_pod(&mut ours);
+        let size = serde_json::to_string(&ours).unwrap().len();
+        // A control plane keeps 12,500 pods that are over.
+        assert!(size * 12_500 < MAX_POD_BYTES / 2, "{size} bytes each");
+        let status = ours.status.as_ref().unwrap();
+        assert_eq!((status.reason.as_deref(), status.message.as_ref().unwrap().len()), (Some("Evicted"), 512));
+        let ended = status.container_statuses.as_ref().unwrap()[0].state.as_ref().unwrap().terminated.as_ref().unwrap();
+        assert_eq!(ended.reason.as_deref(), Some("OOMKilled"));
+        assert_eq!(endpoint_of(&ours, "roadstead"), Some("llama"));
+        let mut theirs = pod(json!({"app": long}));
+        prune_pod(&mut theirs);
+        assert!(serde_json::to_string(&theirs).unwrap().len() < 200, "{theirs:?}");
     }
 
     #[test]

@@ -3,13 +3,15 @@
 //! `facts` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
 //! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `claim` whose the member is.
 
+mod admission;
 mod claim;
-mod covers;
+mod differences;
 pub mod engine;
 mod facts;
 pub mod found;
 pub mod nodes;
 mod objects;
+mod ownership;
 pub mod pods;
 mod read;
 pub mod refusal;
@@ -27,6 +29,7 @@ use kube::Client;
 use kube::api::Api;
 use roadstead_planner as planner;
 
+use self::admission::Admissions;
 use self::facts::{Watched, Watches};
 use self::survey::{Site, Survey};
 use super::{Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
@@ -40,6 +43,7 @@ pub struct Kubernetes {
     watched: OnceLock<Arc<Watched>>,
     watches: Mutex<Option<Watches>>,
     identity: OnceLock<String>,
+    admissions: Admissions,
 }
 
 impl Kubernetes {
@@ -53,6 +57,7 @@ impl Kubernetes {
             watched: OnceLock::new(),
             watches: Mutex::new(None),
             identity: OnceLock::new(),
+            admissions: Admissions::default(),
         }
     }
 
@@ -61,7 +66,12 @@ impl Kubernetes {
     }
 
     fn site(&self) -> Site<'_> {
-        Site { client: &self.client, namespace: &self.namespace, install_id: &self.install_id }
+        Site {
+            client: &self.client,
+            namespace: &self.namespace,
+            install_id: &self.install_id,
+            admissions: &self.admissions,
+        }
     }
 
     fn identity_seen(&self) -> String {

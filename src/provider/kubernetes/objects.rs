@@ -2,16 +2,18 @@
 
 use std::fmt::Debug;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::covers::covers;
+use super::admission::{ANNOTATION_APPLIED, Admissions, record};
+use super::differences::{Difference, differences};
 use crate::api::v1alpha1::names;
 use crate::kube_ext::client::{CallError, call};
-use crate::provider::{ErrorClass, ProviderError};
+use crate::provider::{ErrorClass, ProviderError, Redacted};
 
 /// A kind that the driver makes.
 pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}
@@ -78,73 +80,125 @@ fn label<'a>(live: &'a impl ResourceExt, name: &str) -> Option<&'a str> {
     live.labels().get(name).map(String::as_str)
 }
 
-/// Whether `live` says all that `wanted` says.
+/// An object as JSON.
 ///
 /// # Errors
-/// `Bug` if one of them cannot be written as JSON.
-pub fn in_sync<K: Object>(live: &K, wanted: &K) -> Result<bool, ProviderError> {
-    Ok(covers(&to_value(live)?, &to_value(wanted)?))
-}
-
-fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
+/// `Bug` if it cannot be written as JSON.
+pub fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
     serde_json::to_value(object).map_err(|error| ProviderError::new(ErrorClass::Bug, error))
 }
 
-/// Creates `wanted`, or puts right what differs in `live`; nothing is sent if nothing differs.
-///
-/// Creation is a POST, so that a late one cannot overwrite; a change is a server-side apply that names the version and
-/// the UID which it was computed from, so that a late one changes nothing newer.
-///
-/// # Errors
-/// `Conflict` if `live` does not carry `mark`, `Transient` if it changed meanwhile, else any [`ProviderError`].
-pub async fn put_right<K: Object>(
-    api: &Api<K>,
-    live: Option<K>,
-    wanted: &K,
-    mark: Mark<'_>,
-) -> Result<K, ProviderError> {
-    let Some(live) = live else {
-        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        return Ok(call("create", api.create(&params, wanted)).await?);
-    };
-    if !mark.is_on(&live) {
-        return Err(mark.missing_on(&live));
+/// What writes of an endpoint's objects have in common.
+pub struct Writer<'a> {
+    /// What admission made of former writes.
+    pub admissions: &'a Admissions,
+    /// The endpoint's API key.
+    pub key: &'a Redacted,
+    /// What marks the endpoint's objects.
+    pub mark: Mark<'a>,
+}
+
+impl Writer<'_> {
+    /// Creates `wanted`, or puts right what differs in `live`; nothing is sent if nothing differs but what admission
+    /// makes of it.
+    ///
+    /// Creation is a POST, so that a late one cannot overwrite; a change is a server-side apply that names the version
+    /// and the UID which it was computed from, so that a late one changes nothing newer.
+    ///
+    /// # Errors
+    /// `Conflict` if `live` does not carry the mark, `Transient` if it changed meanwhile, else any [`ProviderError`].
+    pub async fn put_right<K: Object>(&self, api: &Api<K>, live: Option<K>, wanted: &K) -> Result<K, ProviderError> {
+        let Some(live) = live else {
+            let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+            let made = call("create", api.create(&params, &self.recorded(wanted)?)).await?;
+            return self.learn(made, wanted);
+        };
+        if !self.mark.is_on(&live) {
+            return Err(self.mark.missing_on(&live));
+        }
+        let judged = self.admissions.judge(&live, wanted, self.key)?;
+        if judged.due.is_empty() {
+            self.admissions.learn(&live, judged.admitted);
+            return Ok(live);
+        }
+        let kept = self.admissions.kept(&live, &judged);
+        let live = if judged.only_values { live } else { own_by_apply(api, live).await? };
+        let mut body = to_value(&self.recorded(wanted)?)?;
+        if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("resourceVersion".to_owned(), json!(live.resource_version()));
+            metadata.insert("uid".to_owned(), json!(live.uid()));
+        }
+        if !kept.is_empty() && !keeps_by_itself(api, &body, &wanted.name_any(), &kept).await {
+            for difference in kept {
+                difference.path.set(&mut body, difference.live.unwrap_or_default());
+            }
+        }
+        let params = PatchParams::apply(names::FIELD_MANAGER).force();
+        let made = call("apply", api.patch(&wanted.name_any(), &params, &Patch::Apply(body))).await?;
+        self.learn(made, wanted)
     }
-    if in_sync(&live, wanted)? {
-        return Ok(live);
+
+    /// What `wanted` is, with the record of it.
+    fn recorded<K: Object>(&self, wanted: &K) -> Result<K, ProviderError> {
+        let record = record(&to_value(wanted)?, self.key).to_string();
+        let mut wanted = wanted.clone();
+        wanted.annotations_mut().insert(ANNOTATION_APPLIED.to_owned(), record);
+        Ok(wanted)
     }
-    let live = own_by_apply(api, live).await?;
-    let mut body = to_value(wanted)?;
-    if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("resourceVersion".to_owned(), json!(live.resource_version()));
-        metadata.insert("uid".to_owned(), json!(live.uid()));
+
+    /// What still differs right after our own write is what admission made of it.
+    fn learn<K: Object>(&self, made: K, wanted: &K) -> Result<K, ProviderError> {
+        self.admissions.learn(&made, differences(&to_value(&made)?, &to_value(wanted)?));
+        Ok(made)
     }
-    let params = PatchParams::apply(names::FIELD_MANAGER).force();
-    Ok(call("apply", api.patch(&wanted.name_any(), &params, &Patch::Apply(body))).await?)
+}
+
+/// Whether admission makes the same of `body` as it made before: then ours is sent, for what a policy does to its own
+/// result is not known. Asked without a change being made; a server that cannot be asked so says no.
+async fn keeps_by_itself<K: Object>(api: &Api<K>, body: &Value, name: &str, kept: &[Difference]) -> bool {
+    let params = PatchParams::apply(names::FIELD_MANAGER).force().dry_run();
+    let Ok(made) = call("try apply", api.patch(name, &params, &Patch::Apply(body))).await else { return false };
+    to_value(&made).is_ok_and(|made| kept.iter().all(|kept| kept.path.get(&made) == kept.live.as_ref()))
 }
 
 /// Turns what the creating POST owns into what apply owns.
 ///
 /// Otherwise a field that a later apply leaves out would stay, owned for ever by the creation.
 async fn own_by_apply<K: Object>(api: &Api<K>, live: K) -> Result<K, ProviderError> {
-    let ours = |operation: &str, manager: Option<&str>, subresource: Option<&str>| {
-        operation == "Update" && manager == Some(names::FIELD_MANAGER) && subresource.is_none_or(str::is_empty)
-    };
-    let mut fields = live.managed_fields().to_vec();
-    let mut changed = false;
-    for entry in &mut fields {
-        let operation = entry.operation.as_deref().unwrap_or_default();
-        if ours(operation, entry.manager.as_deref(), entry.subresource.as_deref()) {
-            entry.operation = Some("Apply".to_owned());
-            changed = true;
-        }
-    }
-    if !changed {
-        return Ok(live);
-    }
+    let Some(fields) = owned_by_apply(live.managed_fields()) else { return Ok(live) };
     let patch = json!({"metadata": {"resourceVersion": live.resource_version(), "managedFields": fields}});
     let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     Ok(call("take over fields", api.patch(&live.name_any(), &params, &Patch::Merge(patch))).await?)
+}
+
+/// The managers of an object's fields, with all that is ours owned by apply; `None` if it is already.
+fn owned_by_apply(entries: &[ManagedFieldsEntry]) -> Option<Vec<ManagedFieldsEntry>> {
+    let ours = |entry: &ManagedFieldsEntry| {
+        entry.manager.as_deref() == Some(names::FIELD_MANAGER) && entry.subresource.as_deref().is_none_or(str::is_empty)
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(ours);
+    if ours.iter().all(|entry| entry.operation.as_deref() == Some("Apply")) {
+        return None;
+    }
+    // An entry of its own for each would be one too many: the server keeps one of a manager.
+    let all = ours.into_iter().reduce(|mut all, entry| {
+        match (&mut all.fields_v1, entry.fields_v1) {
+            (Some(fields), Some(more)) => unite(&mut fields.0, more.0),
+            (fields, more) => *fields = fields.take().or(more),
+        }
+        all
+    });
+    let apply = all.map(|entry| ManagedFieldsEntry { operation: Some("Apply".to_owned()), ..entry });
+    Some(apply.into_iter().chain(others).collect())
+}
+
+/// Adds the fields of `more` to `fields`.
+fn unite(fields: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (fields, more) {
+        for (name, below) in more {
+            unite(fields.entry(name).or_insert_with(|| json!({})), below);
+        }
+    }
 }
 
 /// Deletes exactly `live`; gone already is fine.
@@ -171,6 +225,22 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
+
+    #[test]
+    fn what_creation_and_apply_own_is_owned_by_apply_together() {
+        let entries = |entries: Value| serde_json::from_value::<Vec<ManagedFieldsEntry>>(entries).unwrap();
+        let of = |manager: &str, operation: &str, fields: Value| json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields});
+        let theirs = of("kubectl", "Update", json!({"f:metadata": {}}));
+        let applied = of("roadstead", "Apply", json!({"f:spec": {"f:replicas": {}}}));
+        let created = of("roadstead", "Update", json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}));
+        let united = of("roadstead", "Apply", json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}));
+        let once = owned_by_apply(&entries(json!([theirs, created, applied]))).unwrap();
+        assert_eq!(once, entries(json!([united, theirs])));
+        assert_eq!(owned_by_apply(&once), None);
+        let mut status = of("roadstead", "Update", json!({"f:status": {}}));
+        status["subresource"] = json!("status");
+        assert_eq!(owned_by_apply(&entries(json!([applied, status]))), None, "another subresource");
+    }
 
     fn not_found(body: Value) -> CallError {
         let status: Status = serde_json::from_value(body).unwrap();

@@ -1,14 +1,15 @@
 //! From a survey to what it means: how far the endpoint is, where it is reached, what is wrong.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::ResourceExt;
 
 use super::facts::Watched;
 use super::pods;
-use super::render::Rollout;
+use super::render::{PORT_NAME, Rollout};
 use super::survey::{Site, Survey};
 use crate::api::v1alpha1::{ExposeType, ExternalId, names, reasons, syntax};
 use crate::provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, Wanted};
@@ -29,13 +30,16 @@ pub fn observation(
         return Ok(Observation::Foreign { message: foreign.message });
     }
     let Some(deployment) = &survey.deployment else { return Ok(Observation::Absent) };
-    let progress = progress(deployment);
+    let pods = watched.pods_of(&wanted.endpoint.name_any());
+    let progress = with_waits(progress(deployment, wanted.endpoint.spec.replicas), deployment, &pods);
+    let standing = survey.standing(site, wanted, &desired)?;
     let status = deployment.status.clone().unwrap_or_default();
     let uid = deployment.uid().filter(|uid| names::is_uid(uid)).ok_or_else(|| {
         ProviderError::new(ErrorClass::Transient, "the member shows the endpoint's Deployment without a UID")
     })?;
     Ok(Observation::Present(Box::new(Present {
-        in_sync: survey.in_sync(&desired)?,
+        in_sync: standing.in_sync,
+        changed_by_admission: standing.changed_by_admission,
         external_id: ExternalId {
             cluster_uid: cluster_uid.to_owned(),
             namespace: site.namespace.to_owned(),
@@ -52,10 +56,10 @@ pub fn observation(
     })))
 }
 
-/// Available alone is not enough: it stays true while a new form of the pods is stuck.
-fn progress(deployment: &Deployment) -> Progress {
+/// Available alone is not enough: it stays true while a new form of the pods is stuck. The Deployment's own number of
+/// replicas is not what counts: admission may have changed it.
+fn progress(deployment: &Deployment, wanted: i32) -> Progress {
     let status = deployment.status.clone().unwrap_or_default();
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let starting = |message: String| Progress::Starting { message };
     if status.observed_generation < deployment.metadata.generation {
         return starting("the member has not taken up the newest form yet".to_owned());
@@ -74,12 +78,29 @@ fn progress(deployment: &Deployment) -> Progress {
     Progress::Serving
 }
 
+/// The pods of the newest template.
+fn current<'a>(pods: &'a [Arc<Pod>], deployment: &'a Deployment) -> impl Iterator<Item = &'a Pod> {
+    pods.iter().map(AsRef::as_ref).filter(|pod| pods::is_current(pod, deployment))
+}
+
+/// What is seen of progress, and what pods wait for beside their engine.
+fn with_waits(progress: Progress, deployment: &Deployment, pods: &[Arc<Pod>]) -> Progress {
+    match progress {
+        Progress::Starting { message } => {
+            let waits = pods::waits_for(current(pods, deployment));
+            Progress::Starting { message: waits.map_or(message.clone(), |waits| format!("{message}; {waits}")) }
+        }
+        Progress::Serving => Progress::Serving,
+    }
+}
+
 fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progress) -> Option<Trouble> {
     if *progress == Progress::Serving {
         return None;
     }
     let pods = watched.pods_of(&wanted.endpoint.name_any());
-    let trouble = pods::trouble(pods.iter().map(AsRef::as_ref)).or_else(|| pods::refused(survey.deployment.as_ref()?));
+    let deployment = survey.deployment.as_ref()?;
+    let trouble = pods::trouble(current(&pods, deployment)).or_else(|| pods::refused(deployment));
     let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
     let waits_for_itself = trouble.as_ref().is_none_or(|trouble| trouble.reason == Trouble::UNSCHEDULABLE);
     if survey.rollout() == Rollout::InPlace && waits_for_itself && (ending || trouble.is_none()) {
@@ -108,7 +129,8 @@ fn url(service: Option<&Service>, namespace: &str, wanted: &Wanted, watched: &Wa
         ExposeType::NodePort => {
             let host = node_address(wanted, watched)?;
             let ports = service.spec.as_ref()?.ports.as_ref()?;
-            let node_port = u16::try_from(ports.first()?.node_port?).ok().filter(|port| *port > 0)?;
+            let ours = ports.iter().find(|port| port.name.as_deref() == Some(PORT_NAME)).or_else(|| ports.first())?;
+            let node_port = u16::try_from(ours.node_port?).ok().filter(|port| *port > 0)?;
             Some(format!("http://{}:{node_port}", bracketed(&host)))
         }
         ExposeType::LoadBalancer => {

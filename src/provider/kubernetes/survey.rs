@@ -10,13 +10,14 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::Api;
 use kube::{Client, Resource, ResourceExt};
 
+use super::admission::{Admissions, Judged};
 use super::facts::Watched;
-use super::objects::{self, Mark, Object};
+use super::objects::{self, Mark, Object, Writer};
 use super::removal;
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare::has_spare;
 use crate::api::v1alpha1::{limits, names};
-use crate::provider::{ErrorClass, ProviderError, Wanted};
+use crate::provider::{ErrorClass, ProviderError, Redacted, Wanted};
 
 /// Names the copies of tenants' Secrets, on the Secret of the API key.
 const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
@@ -58,6 +59,8 @@ pub struct Site<'a> {
     pub namespace: &'a str,
     /// Under which id.
     pub install_id: &'a str,
+    /// What admission there made of our writes.
+    pub admissions: &'a Admissions,
 }
 
 impl<'a> Site<'a> {
@@ -116,7 +119,7 @@ impl Survey {
         let (template, rendered, rollout) = if let Some(standing) = self.standing_template(wanted, &hash) {
             standing
         } else {
-            let template = render::pod_template(&identity);
+            let template = render::pod_template(&identity, &hash);
             let rendered = serde_json::to_string(&template).map_err(bug)?;
             let spare = has_spare(watched.facts().as_deref(), &wanted.endpoint.spec);
             (template, rendered, if spare { Rollout::Surge } else { Rollout::InPlace })
@@ -187,23 +190,21 @@ impl Survey {
             .or_else(|| self.copies.values().find_map(|copy| check(copy.as_ref(), mark)))
     }
 
-    /// Whether everything stands as it should.
+    /// Whether everything is as it should be, and what the member's admission made otherwise.
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
-    pub fn in_sync(&self, desired: &Desired) -> Result<bool, ProviderError> {
-        fn check<K: Object>(live: Option<&K>, wanted: &K) -> Result<bool, ProviderError> {
-            live.map_or(Ok(false), |live| objects::in_sync(live, wanted))
+    pub fn standing(&self, site: &Site<'_>, wanted: &Wanted, desired: &Desired) -> Result<Standing, ProviderError> {
+        let mut standing = Standing { in_sync: true, changed_by_admission: Vec::new() };
+        let key = &wanted.api_key;
+        standing.add("Deployment", judge(site, key, self.deployment.as_ref(), &desired.deployment)?);
+        standing.add("Service", judge(site, key, self.service.as_ref(), &desired.service)?);
+        standing.add("PodDisruptionBudget", judge(site, key, self.budget.as_ref(), &desired.budget)?);
+        standing.add("Secret", judge(site, key, self.key.as_ref(), &desired.key)?);
+        for (name, copy) in &desired.copies {
+            standing.add("Secret", judge(site, key, self.copies.get(name).and_then(Option::as_ref), copy)?);
         }
-        for (name, wanted) in &desired.copies {
-            if !check(self.copies.get(name).and_then(Option::as_ref), wanted)? {
-                return Ok(false);
-            }
-        }
-        Ok(check(self.key.as_ref(), &desired.key)?
-            && check(self.deployment.as_ref(), &desired.deployment)?
-            && check(self.service.as_ref(), &desired.service)?
-            && check(self.budget.as_ref(), &desired.budget)?)
+        Ok(standing)
     }
 
     /// Creates what is missing and puts right what differs. The Secret of the key comes first: it owns the rest.
@@ -216,17 +217,18 @@ impl Survey {
         let mark = site.mark(&name);
         let dropped = self.dropped_copies(wanted);
         let desired = self.desired(site, wanted, watched)?;
-        let key = objects::put_right(&secrets, self.key.take(), &desired.key, mark).await?;
+        let writer = Writer { admissions: site.admissions, key: &wanted.api_key, mark };
+        let key = writer.put_right(&secrets, self.key.take(), &desired.key).await?;
         let owner = key.uid();
         self.key = Some(key);
         // Only now is the owner's UID known.
         let desired = self.desired(site, wanted, watched)?;
         for (name, copy) in &desired.copies {
-            objects::put_right(&secrets, self.copies.remove(name).flatten(), copy, mark).await?;
+            writer.put_right(&secrets, self.copies.remove(name).flatten(), copy).await?;
         }
-        objects::put_right(&site.api(), self.deployment, &desired.deployment, mark).await?;
-        objects::put_right(&site.api(), self.service, &desired.service, mark).await?;
-        objects::put_right(&site.api(), self.budget, &desired.budget, mark).await?;
+        Box::pin(writer.put_right(&site.api(), self.deployment, &desired.deployment)).await?;
+        writer.put_right(&site.api(), self.service, &desired.service).await?;
+        writer.put_right(&site.api(), self.budget, &desired.budget).await?;
         for name in dropped {
             removal::remove_copy(&secrets, &name, mark, owner.as_deref()).await?;
         }
@@ -240,6 +242,42 @@ impl Survey {
         let listed = self.key.as_ref().map(|key| listed_copies(key, &endpoint)).unwrap_or_default();
         listed.into_iter().filter(|name| !kept.contains(name)).collect()
     }
+}
+
+/// Whether an endpoint's objects are as they should be.
+pub struct Standing {
+    /// Nothing is left to be written.
+    pub in_sync: bool,
+    /// The fields that the member's admission changed, each with the kind of its object.
+    pub changed_by_admission: Vec<String>,
+}
+
+impl Standing {
+    fn add(&mut self, kind: &str, judged: Option<Judged>) {
+        self.in_sync &= judged.as_ref().is_some_and(|judged| judged.due.is_empty());
+        let changed = judged.into_iter().flat_map(|judged| judged.admitted);
+        let named = changed.map(|difference| format!("{kind} {}", difference.path));
+        for field in named {
+            if !self.changed_by_admission.contains(&field) {
+                self.changed_by_admission.push(field);
+            }
+        }
+    }
+}
+
+/// How a live object differs; `None` where it does not exist.
+fn judge<K: Object>(
+    site: &Site<'_>,
+    key: &Redacted,
+    live: Option<&K>,
+    wanted: &K,
+) -> Result<Option<Judged>, ProviderError> {
+    let Some(live) = live else { return Ok(None) };
+    let judged = site.admissions.judge(live, wanted, key)?;
+    if judged.due.is_empty() {
+        site.admissions.learn(live, judged.admitted.clone());
+    }
+    Ok(Some(judged))
 }
 
 /// The copies that the key's Secret names. A member chooses no names: only such as copies have are taken, and no more

@@ -133,6 +133,7 @@ impl Simulated {
         });
         Present {
             in_sync: in_sync(view, form) && !view.deleting,
+            changed_by_admission: Vec::new(),
             external_id: ExternalId {
                 cluster_uid: self.facts.identity(),
                 namespace: self.place.clone(),

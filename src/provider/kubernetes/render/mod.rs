@@ -20,9 +20,9 @@ use crate::api::v1alpha1::{InferenceEndpoint, names};
 pub use crate::provider::template_hash::{digest, template_hash};
 pub use deployment::{Rollout, deployment};
 pub use disruption::disruption_budget;
-pub use pod::pod_template;
+pub use pod::{CONTAINER, pod_template};
 pub use secrets::{copied_name, copied_secret, is_copied_name, key_secret};
-pub use service::service;
+pub use service::{PORT_NAME, service};
 
 /// What every object of an endpoint carries.
 pub struct Identity<'a> {

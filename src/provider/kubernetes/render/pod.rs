@@ -21,8 +21,8 @@ use crate::api::v1alpha1::{InferenceEndpointSpec, ReplicaResources, Template, To
 use crate::controller::convert;
 use crate::provider::kubernetes::engine::{CACHE_PATH, Launch, launch};
 
-/// The container's name.
-const CONTAINER: &str = "engine";
+/// The name of the engine's container.
+pub const CONTAINER: &str = "engine";
 /// At most so long does a pod that ends still take requests, until every load balancer has noticed.
 const LINGER_SECONDS: i32 = 15;
 /// What an engine needs to end once its last request is answered.
@@ -30,18 +30,20 @@ const TEARDOWN_SECONDS: i32 = 15;
 /// How often the start-up probe asks: a failover waits for the answer.
 const STARTUP_PERIOD_SECONDS: i32 = 2;
 
-/// The template of the endpoint's pods.
+/// Characters of the hash that pods carry.
+const HASH_CHARS: usize = 16;
+
+/// The template of the endpoint's pods, made from what has this hash. Pods carry it, to be told from those of a former
+/// template.
 #[must_use]
-pub fn pod_template(identity: &Identity<'_>) -> PodTemplateSpec {
+pub fn pod_template(identity: &Identity<'_>, hash: &str) -> PodTemplateSpec {
     let spec = &identity.endpoint.spec;
     let template = &spec.template;
     let linger = LINGER_SECONDS.min(template.drain_timeout_seconds);
+    let mut labels = identity.labels();
+    labels.insert(names::LABEL_TEMPLATE.to_owned(), hash.chars().take(HASH_CHARS).collect());
     PodTemplateSpec {
-        metadata: Some(ObjectMeta {
-            labels: Some(identity.labels()),
-            annotations: annotations(),
-            ..ObjectMeta::default()
-        }),
+        metadata: Some(ObjectMeta { labels: Some(labels), annotations: annotations(), ..ObjectMeta::default() }),
         spec: Some(PodSpec {
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),

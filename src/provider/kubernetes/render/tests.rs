@@ -79,7 +79,7 @@ fn value(object: &impl Serialize) -> Value {
 fn objects(endpoint: &InferenceEndpoint, expose: &Value, rollout: Rollout) -> Vec<Value> {
     let identity = identity(endpoint);
     let expose: Expose = serde_json::from_value(expose.clone()).unwrap();
-    let deployment = deployment(&identity, pod_template(&identity), "RENDERED".into(), "HASH".into(), rollout);
+    let deployment = deployment(&identity, pod_template(&identity, "HASH"), "RENDERED".into(), "HASH".into(), rollout);
     vec![value(&deployment), value(&service(&identity, &expose)), value(&disruption_budget(&identity))]
 }
 
@@ -116,7 +116,7 @@ fn variables_come_in_the_order_in_which_they_can_refer_to_each_other() {
         {"name": "ROADSTEAD_API_KEY", "value": "not-the-users-to-give"},
     ]}}});
     let endpoint = endpoint(&change);
-    let template = value(&pod_template(&identity(&endpoint)));
+    let template = value(&pod_template(&identity(&endpoint), "HASH"));
     let env = template["spec"]["containers"][0]["env"].as_array().unwrap();
     let names: Vec<&str> = env.iter().map(|variable| variable["name"].as_str().unwrap()).collect();
     let own = ["ROADSTEAD_API_KEY", "ROADSTEAD_MODEL_NAME", "ROADSTEAD_PORT", "ROADSTEAD_MODEL_SOURCE"];
@@ -169,7 +169,7 @@ fn pods_change_with_what_they_are_made_from_and_with_nothing_else() {
 fn limits_reach_the_container_beside_those_of_its_accelerators() {
     let limits = json!({"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi"});
     let endpoint = endpoint(&json!({"spec": {"template": {"resources": {"limits": limits}}}}));
-    let resources = value(&pod_template(&identity(&endpoint)))["spec"]["containers"][0]["resources"].clone();
+    let resources = value(&pod_template(&identity(&endpoint), "HASH"))["spec"]["containers"][0]["resources"].clone();
     assert_eq!(resources["requests"], json!({"cpu": "8", "memory": "64Gi", "nvidia.com/gpu": "2"}));
     let mut wanted = limits;
     wanted["nvidia.com/gpu"] = json!("2");
@@ -190,7 +190,7 @@ fn an_upgrade_of_roadstead_changes_no_hash() {
 #[test]
 fn no_uid_of_the_hub_reaches_the_pods() {
     let endpoint = endpoint(&json!({}));
-    let template = value(&pod_template(&identity(&endpoint))).to_string();
+    let template = value(&pod_template(&identity(&endpoint), "HASH")).to_string();
     for uid in ["endpoint-uid", "deployment-uid", "key-uid"] {
         assert!(!template.contains(uid), "{uid} is in the pod template: a rebuilt hub would restart the pods");
     }
@@ -200,7 +200,7 @@ fn no_uid_of_the_hub_reaches_the_pods() {
 fn a_pod_has_no_token_no_privileges_and_nothing_of_its_host() {
     for engine in ["vllm", "custom"] {
         let endpoint = endpoint(&json!({"spec": {"template": {"engine": engine}}}));
-        let template = value(&pod_template(&identity(&endpoint)));
+        let template = value(&pod_template(&identity(&endpoint), "HASH"));
         let pod = &template["spec"];
         assert_eq!(pod["automountServiceAccountToken"], false);
         assert_eq!(pod["enableServiceLinks"], false);
