@@ -1,5 +1,5 @@
-//! Whose things are: the sweep for orphans, and what belongs to another installation, by the operator as its own process,
-//! on real API servers: a hub and a member.
+//! Whose things are: the sweep for orphans, what belongs to another installation, and which nodes belong to an offer. By the
+//! operator as its own process, on real API servers: a hub and a member.
 //!
 //! There are no kubelets and no controllers: what the operator asks for stands there, and nothing else happens. Needs the
 //! tools of the test ground; a missing one fails the tests.
@@ -8,6 +8,7 @@
 
 mod driver;
 mod installation;
+mod nodes;
 mod operator;
 mod stage;
 mod sweep;

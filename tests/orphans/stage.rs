@@ -84,36 +84,35 @@ impl Stage {
             apply(&hub, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
         }
         let stage = Self { hub, member };
-        stage.add_node();
+        stage.add_node("node", &json!({}), &json!({"nvidia.com/gpu": "8"}), &Value::Null);
         stage.connect();
         stage
     }
 
-    /// Eight accelerators, without a machine behind them.
-    fn add_node(&self) {
-        apply(&self.member, &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node"}}));
-        let amounts =
-            json!({"nvidia.com/gpu": "8", "cpu": "64", "memory": "512Gi", "pods": "100", "ephemeral-storage": "1Ti"});
+    /// A node of the member with these labels, devices and taints, without a machine behind it.
+    pub fn add_node(&self, name: &str, labels: &Value, devices: &Value, taints: &Value) {
+        apply(&self.member, &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}));
+        let mut amounts = json!({"cpu": "64", "memory": "512Gi", "pods": "100", "ephemeral-storage": "1Ti"});
+        amounts.as_object_mut().unwrap().extend(devices.as_object().unwrap().clone());
         let ready = json!({"type": "Ready", "status": "True", "reason": "Test", "message": ""});
         let status =
             json!({"status": {"allocatable": amounts, "capacity": amounts, "conditions": [ready]}}).to_string();
         text(self.member.kubectl().args([
             "patch",
             "node",
-            "node",
+            name,
             "--subresource=status",
             "--type=merge",
             "-p",
             &status,
         ]));
-        text(self.member.kubectl().args([
-            "patch",
-            "node",
-            "node",
-            "--type=merge",
-            "-p",
-            r#"{"spec": {"taints": null}}"#,
-        ]));
+        let taints = json!({"spec": {"taints": taints}}).to_string();
+        text(self.member.kubectl().args(["patch", "node", name, "--type=merge", "-p", &taints]));
+    }
+
+    /// Takes a node from the member.
+    pub fn remove_node(&self, name: &str) {
+        text(self.member.kubectl().args(["delete", "node", name]));
     }
 
     /// The member's kubeconfig as the README has it made: its account's token and embedded data.
