@@ -159,7 +159,14 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let result = work(&args, config, &metrics, &readiness, &stop).await;
     stop.cancel();
     server.await.context("the HTTP listener panicked")??;
-    result.map(|()| ExitCode::SUCCESS)
+    match result {
+        // The last line is a JSON object like all before it.
+        Err(error) if args.log_format == LogFormat::Json => {
+            tracing::error!(error = format!("{error:#}"), "the operator ends");
+            Ok(ExitCode::FAILURE)
+        }
+        result => result.map(|()| ExitCode::SUCCESS),
+    }
 }
 
 /// Waits for the hub, then until no other installation has endpoints there, then for the lease.

@@ -31,3 +31,16 @@ pub enum ActError {
     #[error("cannot serialize: {0}")]
     Serialize(#[from] serde_json::Error),
 }
+
+impl ActError {
+    /// Whether something changed or vanished between a read and a write, or the lease went: the ordinary course of
+    /// things, which the next try takes into account.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Stale { .. } => true,
+            Self::Hub(error) => error.is_conflict() || error.is_not_found() || error.is_not_leader(),
+            Self::Provider(_) | Self::Unsound { .. } | Self::Random(_) | Self::Serialize(_) => false,
+        }
+    }
+}

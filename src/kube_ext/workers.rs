@@ -35,6 +35,11 @@ pub trait Reconcile<K>: Send + Sync + 'static {
     fn panicked(&self, _key: &K) -> impl Future<Output = ()> + Send {
         async {}
     }
+
+    /// Whether `error` is the ordinary course of things, such as an object that changed meanwhile: it is no warning then.
+    fn is_ordinary(_error: &Self::Error) -> bool {
+        false
+    }
 }
 
 /// How many keys are worked on at once.
@@ -129,6 +134,10 @@ where
     let (label, outcome) = match result {
         Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
         Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
+        Ok(Err(error)) if C::is_ordinary(&error) => {
+            tracing::debug!(%error, "changed meanwhile; retrying");
+            ("error", Outcome::Failed)
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "failed; will be tried again");
             ("error", Outcome::Failed)

@@ -1,12 +1,17 @@
 //! Log lines: text for people, JSON for collectors.
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use super::json::JsonLines;
+use crate::text::bounded;
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -35,9 +40,18 @@ pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
             registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(ansi)).try_init()?;
         }
         LogFormat::Json => {
-            let layer = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            let layer = fmt::layer().fmt_fields(JsonFields::new()).event_format(<JsonLines>::default());
             registry.with(layer.with_writer(std::io::stderr)).try_init()?;
+            // The standard one writes lines of text among the objects.
+            std::panic::set_hook(Box::new(log_panic));
         }
     }
     Ok(())
+}
+
+/// Logs a panic as every other event.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let text = bounded(panic.payload_as_str().unwrap_or("no message"));
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(panic = text, location, "a thread panicked");
 }

@@ -1,5 +1,6 @@
 //! What the operator tells about itself: logs, metrics, and whether it lives and is ready.
 
+pub mod json;
 pub mod logging;
 pub mod metrics;
 pub mod server;

@@ -5,6 +5,7 @@
 
 mod code;
 mod documents;
+mod logs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -30,6 +30,6 @@ fn the_logs_were_as_chatty_as_they_can_be_asked_to_be() {
     let logs: Vec<_> = RECORD.told.iter().filter(|told| told.place.ends_with("log")).collect();
     assert_eq!(logs.len(), 2);
     for log in logs {
-        assert!(log.text.contains(" DEBUG ") && log.text.contains("leading"), "{}", log.text);
+        assert!(log.text.contains("DEBUG") && log.text.contains("leading"), "{}", log.text);
     }
 }

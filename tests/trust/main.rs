@@ -9,6 +9,7 @@
 
 mod canaries;
 mod engine;
+mod logs;
 mod operator;
 mod rights;
 mod run;

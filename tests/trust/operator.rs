@@ -68,7 +68,7 @@ impl Drop for Operator {
         let _ = self.child.wait();
         if std::thread::panicking() {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            let told: Vec<&str> = log.lines().filter(|line| !line.contains(" DEBUG ")).collect();
+            let told: Vec<&str> = log.lines().filter(|line| !line.contains("DEBUG")).collect();
             eprintln!("the end of the operator's log ({}):", self.dir.path().display());
             told.iter().rev().take(30).rev().for_each(|line| eprintln!("{line}"));
         }

@@ -61,7 +61,8 @@ impl Play {
         self.log("the first operator's log", &first.stop());
 
         let sweep = ["--delete-orphans", "--orphan-interval-seconds=1", "--orphan-min-age-seconds=1"];
-        let second = Operator::start(&self.world, &[&["--takeover=another-hub"], &sweep[..]].concat());
+        let more = ["--takeover=another-hub", "--log-format=json"];
+        let second = Operator::start(&self.world, &[&more[..], &sweep[..]].concat());
         self.target_is("Ready");
         self.something_in_the_way();
         self.a_member_that_repeats_secrets(&second);

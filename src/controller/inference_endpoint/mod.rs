@@ -42,6 +42,10 @@ impl Reconcile<Key> for EndpointController {
     type Decision = Option<Arc<InferenceEndpoint>>;
     type Error = ActError;
 
+    fn is_ordinary(error: &ActError) -> bool {
+        error.is_ordinary()
+    }
+
     fn decide(&self, key: &Key) -> Self::Decision {
         self.context.caches.endpoints.get(key)
     }

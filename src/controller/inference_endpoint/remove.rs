@@ -42,7 +42,7 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
     match remove_from(provider.as_ref(), endpoint, &pinned).await {
         Ok(Removal::Gone) => {
-            tracing::info!(target = endpoint.spec.target, "confirmed gone");
+            tracing::info!(serving_target = endpoint.spec.target, "confirmed gone");
             // Before the record goes: what it stood for must not be found, and taken over, once more.
             context.fleet.removed(&endpoint.spec.target, &endpoint.name_any());
             release(context, endpoint).await

@@ -152,7 +152,7 @@ async fn exhaust(context: &Context, planned: &Planned, refusal: &Exhaust) -> Res
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     if let Some(written) = hub::patch_status(&api, target.as_ref(), &former, &status).await? {
         tracing::info!(
-            target = target.name_any(),
+            serving_target = target.name_any(),
             offer = refusal.offer,
             reason = refusal.reason,
             "left alone for a while"

@@ -141,6 +141,10 @@ impl Reconcile<Key> for DeploymentController {
     type Decision = Decision;
     type Error = ActError;
 
+    fn is_ordinary(error: &ActError) -> bool {
+        error.is_ordinary()
+    }
+
     fn decide(&self, key: &Key) -> Decision {
         let Some(object) = self.context.caches.deployments.get(key) else {
             self.context.fleet.forget_deployment(key);

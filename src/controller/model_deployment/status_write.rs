@@ -144,7 +144,7 @@ fn announce(
     if (stalled && !conditions::is_true(&former.conditions, conditions::STALLED)) || (was_ready && is.status != TRUE) {
         let same_generation = object.metadata.generation == Some(former.observed_generation);
         if stalled || same_generation {
-            tracing::info!(reason = is.reason, message = is.message, "not ready");
+            tracing::info!(reason = is.reason, "not ready: {}", is.message);
             context.events.publish(object, Severity::Warning, &is.reason, "Serve", &is.message);
         }
     }

@@ -78,8 +78,13 @@ impl Sweeper {
             match remove(context, &due).await {
                 Ok(Removal::Gone) => self.memory.gone(&due),
                 Ok(Removal::InProgress { .. }) => self.memory.asked(&due),
+                // Looked at anew in the next cycle.
+                Err(error) if error.is_ordinary() => {
+                    tracing::debug!(%error, serving_target = due.target, orphan = due.orphan.found.name, "orphan kept");
+                    self.memory.refused(&due, error.to_string());
+                }
                 Err(error) => {
-                    tracing::warn!(%error, target = due.target, orphan = due.orphan.found.name, "orphan not removed");
+                    tracing::warn!(%error, serving_target = due.target, orphan = due.orphan.found.name, "orphan not removed");
                     self.memory.refused(&due, error.to_string());
                 }
             }
@@ -161,7 +166,7 @@ fn tell(context: &Context, due: &Due) {
          of it nor that ModelDeployment",
         found.name, found.deployment, found.offer, found.replicas, found.created_at
     );
-    tracing::info!(target = due.target, orphan = found.name, "{note}");
+    tracing::info!(serving_target = due.target, orphan = found.name, "{note}");
     context.metrics.orphan_removed();
     if let Some(target) = context.caches.targets.get(&Key::cluster(&due.target)) {
         context.events.publish(target.as_ref(), Severity::Warning, reasons::ORPHAN_REMOVED, "Sweep", &note);

@@ -45,6 +45,10 @@ impl Reconcile<Key> for TargetController {
     type Decision = Option<Arc<ServingTarget>>;
     type Error = ActError;
 
+    fn is_ordinary(error: &ActError) -> bool {
+        error.is_ordinary()
+    }
+
     fn decide(&self, key: &Key) -> Self::Decision {
         self.context.caches.targets.get(key)
     }
