@@ -11,13 +11,13 @@ use super::connections::{Connection, ConnectionState};
 use super::context::Context;
 use super::error::ActError;
 use super::hub;
+use super::news::{News, tell};
 use crate::api::v1alpha1::conditions::{self, Conditions, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{
     InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, ServingTarget,
     ServingTargetStatus, reasons,
 };
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::events::Severity;
 
 /// A defect is reported on an object at most this often: what else is true of it may be written in between.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -131,7 +131,7 @@ where
 {
     match written {
         Ok(written) => {
-            context.events.publish(object, Severity::Warning, reasons::INTERNAL_ERROR, "Reconcile", MESSAGE);
+            tell(context, object, &News::new(reasons::INTERNAL_ERROR, MESSAGE));
             written
         }
         Err(error) => {

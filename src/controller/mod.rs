@@ -17,6 +17,7 @@ pub mod installation;
 pub mod looks;
 pub mod model_deployment;
 pub mod named_secrets;
+pub mod news;
 pub mod orphans;
 pub mod pace;
 pub mod serving_target;

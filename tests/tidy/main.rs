@@ -5,6 +5,7 @@
 
 mod code;
 mod documents;
+mod events;
 mod logs;
 
 use std::fs;

@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 }
 
 /// The lines of the operator that logs as JSON.
-fn lines() -> Vec<Value> {
+pub fn lines() -> Vec<Value> {
     let log = RECORD.told.iter().find(|told| told.place == "the second operator's log").unwrap();
     let parse = |line: &str| serde_json::from_str(line).map(|Strict(value)| value);
     log.text.lines().map(|line| parse(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()

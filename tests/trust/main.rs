@@ -9,6 +9,7 @@
 
 mod canaries;
 mod engine;
+mod events;
 mod logs;
 mod operator;
 mod rights;

@@ -21,6 +21,27 @@ pub const PRICE_UNKNOWN: &str = "PriceUnknown";
 /// A replacement is under way.
 pub const REPLACING: &str = "Replacing";
 
+/// A replacement was placed and is to take over.
+pub const MOVING: &str = "Moving";
+/// A replacement has taken over.
+pub const MOVED: &str = "Moved";
+/// The number of replicas changed in place.
+pub const SCALED: &str = "Scaled";
+/// An endpoint was deleted before it served.
+pub const WITHDRAWN: &str = "Withdrawn";
+/// It was ready and is not, without an edit or a move.
+pub const NOT_READY: &str = "NotReady";
+/// It is decided again after a suspension.
+pub const RESUMED: &str = "Resumed";
+/// The inventory of some targets has not been received.
+pub const AWAITING_INVENTORY: &str = "AwaitingInventory";
+/// The target confirmed that an endpoint is gone.
+pub const REMOVED: &str = "Removed";
+/// The removal of an endpoint failed and is retried.
+pub const REMOVAL_DELAYED: &str = "RemovalDelayed";
+/// An offer refused a size and is left out for a while.
+pub const EXHAUSTED: &str = "Exhausted";
+
 /// The endpoint is starting.
 pub const STARTING: &str = "Starting";
 /// The endpoint's target cannot be used now.

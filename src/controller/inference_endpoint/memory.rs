@@ -52,6 +52,8 @@ pub struct Memory {
     pub pace: Pace,
     /// How often each was written lately.
     pub allowance: Allowance,
+    /// For what each was last said to wait unusually long.
+    overdue: Mutex<HashMap<Key, String>>,
 }
 
 impl Memory {
@@ -71,10 +73,19 @@ impl Memory {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Whether it is new that the endpoint waits unusually long for `reason`; `None` is for nothing.
+    pub fn is_newly_overdue(&self, key: &Key, reason: Option<&str>) -> bool {
+        let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = overdue.remove(key);
+        overdue.extend(reason.map(|reason| (key.clone(), reason.to_owned())));
+        reason.is_some() && told.as_deref() != reason
+    }
+
     /// Forgets an endpoint.
     pub fn forget(&self, key: &Key) {
         self.pace.forget(key);
         self.allowance.forget(key);
+        self.is_newly_overdue(key, None);
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }

@@ -6,6 +6,7 @@
 mod hold;
 mod inputs;
 mod memory;
+mod news;
 mod remove;
 mod serve;
 mod status;

@@ -6,14 +6,15 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 
+use super::news;
 use super::status;
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::news::{News, tell, tell_owner};
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call_opt;
-use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
 
@@ -33,7 +34,7 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
         // Nothing was ever asked of a provider: there is nothing to remove.
         Ok(None) => return release(context, endpoint).await,
         Err(error) => {
-            report(context, endpoint, &error).await?;
+            report(context, endpoint, &error, Delay::Failure).await?;
             return Ok(Outcome::Failed);
         }
     };
@@ -42,17 +43,18 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
     match remove_from(provider.as_ref(), endpoint, &pinned).await {
         Ok(Removal::Gone) => {
-            tracing::info!(serving_target = endpoint.spec.target, "confirmed gone");
             // Before the record goes: what it stood for must not be found, and taken over, once more.
             context.fleet.removed(&endpoint.spec.target, &endpoint.name_any());
-            release(context, endpoint).await
+            let outcome = release(context, endpoint).await?;
+            tell_owner(context, endpoint, &news::removed(endpoint));
+            Ok(outcome)
         }
         Ok(Removal::InProgress { message }) => {
-            report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message)).await?;
+            report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message), Delay::Progress).await?;
             Ok(Outcome::Again(context.looks.in_vain(&Key::of(endpoint.as_ref()))))
         }
         Err(error) => {
-            report(context, endpoint, &error).await?;
+            report(context, endpoint, &error, Delay::Failure).await?;
             Ok(Outcome::Failed)
         }
     }
@@ -114,16 +116,36 @@ async fn abandon(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outc
         names::ANNOTATION_ABANDON,
         endpoint.spec.target
     );
-    context.events.publish(endpoint, Severity::Warning, reasons::ABANDONED, "Remove", &note);
+    let outcome = release(context, endpoint).await?;
+    tell(context, endpoint, &News { from: Some(endpoint.spec.target.clone()), ..News::new(reasons::ABANDONED, note) });
     context.metrics.abandoned();
-    release(context, endpoint).await
+    Ok(outcome)
 }
 
-async fn report(context: &Context, endpoint: &Arc<InferenceEndpoint>, error: &ProviderError) -> Result<(), ActError> {
+/// Why a removal is not through.
+#[derive(PartialEq)]
+enum Delay {
+    /// The provider is at work on it.
+    Progress,
+    /// The provider refused or did not answer.
+    Failure,
+}
+
+async fn report(
+    context: &Context,
+    endpoint: &Arc<InferenceEndpoint>,
+    error: &ProviderError,
+    delay: Delay,
+) -> Result<(), ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
     let status = status::removing(&former, error, Timestamp::now());
     let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
     if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
+        if delay == Delay::Failure
+            && let Some(news) = news::removal_delayed(endpoint, &former, &status)
+        {
+            tell_owner(context, endpoint, &news);
+        }
         context.took_endpoint(written);
     }
     Ok(())

@@ -10,6 +10,7 @@ use kube::api::Api;
 use super::hold;
 use super::inputs::{self, Missing};
 use super::memory::{self, Memory};
+use super::news;
 use super::remove;
 use super::status::{self, Seen};
 use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, conditions, reasons};
@@ -19,6 +20,7 @@ use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
 use crate::controller::looks::LONGEST_PAUSE;
+use crate::controller::news::{tell, tell_owner};
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call;
 use crate::kube_ext::events::Severity;
@@ -203,6 +205,7 @@ async fn judge(
         Outcome::Again(delay) => Some(delay),
         Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
     };
+    tell_if_overdue(context, memory, endpoint);
     let again = if serving && !answers {
         context.looks.in_vain(&key)
     } else {
@@ -213,6 +216,17 @@ async fn judge(
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
     let limit = status::next_limit(&newest, &shown, Timestamp::now());
     Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))
+}
+
+/// Tells once of what the endpoint waits for unusually long.
+fn tell_if_overdue(context: &Context, memory: &Memory, endpoint: &InferenceEndpoint) {
+    let key = Key::of(endpoint);
+    let Some(newest) = context.caches.endpoints.get(&key) else { return };
+    let news = newest.status.as_ref().and_then(|status| news::overdue(status, Timestamp::now()));
+    let is_new = memory.is_newly_overdue(&key, news.as_ref().map(|news| news.reason.as_str()));
+    if let Some(news) = news.filter(|_| is_new) {
+        tell_owner(context, &newest, &news);
+    }
 }
 
 async fn failed(
@@ -259,6 +273,11 @@ async fn report(
     if let Some(written) = written {
         memory.allowance.spend(&key);
         announce(context, endpoint, &former, &status);
+        let others = context.deployment_of(endpoint).map(|owner| context.endpoints_of(&owner)).unwrap_or_default();
+        let others = others.iter().map(AsRef::as_ref);
+        if let Some(news) = news::of_predecessor(endpoint, others, &former, &status) {
+            tell(context, endpoint.as_ref(), &news);
+        }
         context.took_endpoint(written);
     }
     Ok(Outcome::Done)

@@ -11,6 +11,8 @@ use super::{Planned, build};
 use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
+use crate::controller::news::tell;
+use crate::controller::serving_target::news;
 use crate::controller::{convert, hub};
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::{call, call_opt};
@@ -151,12 +153,9 @@ async fn exhaust(context: &Context, planned: &Planned, refusal: &Exhaust) -> Res
     status.exhausted = build::exhausted(&former.exhausted, refusal, planned.plan.decided_at);
     let api: Api<ServingTarget> = Api::all(context.client.clone());
     if let Some(written) = hub::patch_status(&api, target.as_ref(), &former, &status).await? {
-        tracing::info!(
-            serving_target = target.name_any(),
-            offer = refusal.offer,
-            reason = refusal.reason,
-            "left alone for a while"
-        );
+        for news in news::news(&former, &status) {
+            tell(context, target.as_ref(), &news);
+        }
         context.took_target(written);
     }
     Ok(())

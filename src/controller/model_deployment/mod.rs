@@ -13,6 +13,9 @@ mod current_tests;
 mod execute;
 #[cfg(test)]
 mod kstatus;
+mod news;
+#[cfg(test)]
+mod news_tests;
 mod progress;
 mod retire;
 mod status;

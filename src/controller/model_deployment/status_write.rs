@@ -8,17 +8,17 @@ use kube::api::Api;
 use roadstead_planner::{Action, Plan};
 
 use super::candidates;
+use super::news::{self, Turn};
 use super::progress::{self, News};
 use super::status::{self, Stage};
 use super::{Pacing, Planned};
-use crate::api::v1alpha1::conditions::{self, TRUE};
+use crate::api::v1alpha1::ModelDeployment;
 use crate::api::v1alpha1::validate::Problem;
-use crate::api::v1alpha1::{ModelDeployment, ModelDeploymentStatus, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::news::tell;
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 
 /// The longest until the next plan, which what was just carried out brings about by itself.
@@ -29,17 +29,8 @@ const NEXT_PLAN: Duration = Duration::from_secs(1);
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn planned(context: &Context, pacing: &Pacing, planned: &Planned) -> Result<Option<Duration>, ActError> {
-    for action in &planned.plan.actions {
-        if let Action::Create { placement, .. } = action {
-            let cost = placement.hourly_cost.map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
-            let note = format!(
-                "{} x {} on {}, offer {}, shape {}, at {cost}",
-                placement.replicas, placement.accelerator, placement.target, placement.offer, placement.shape
-            );
-            context.events.publish(planned.object.as_ref(), Severity::Normal, "Placed", "Place", &note);
-        }
-    }
     if is_half_told(&planned.plan) {
+        tell_withdrawals(context, planned);
         return Ok(Some(NEXT_PLAN));
     }
     let stage = Stage::Planned { plan: &planned.plan, outdated: planned.outdated };
@@ -50,6 +41,14 @@ pub async fn planned(context: &Context, pacing: &Pacing, planned: &Planned) -> R
 /// known once the refusal is recorded at its target.
 pub(super) fn is_half_told(plan: &Plan) -> bool {
     plan.actions.iter().any(|action| matches!(action, Action::Delete { exhaust: Some(_), .. }))
+}
+
+/// Tells of the endpoints that a plan deletes before they served, where no status is written of that plan.
+fn tell_withdrawals(context: &Context, planned: &Planned) {
+    let endpoints = context.endpoints_of(&planned.object);
+    for news in news::withdrawals(&planned.plan, &endpoints) {
+        tell(context, planned.object.as_ref(), &news);
+    }
 }
 
 /// Reports a spec that says something that cannot be.
@@ -112,7 +111,14 @@ async fn write(
         if let Some(pacing) = pacing {
             pacing.allowance.spend(&key);
         }
-        announce(context, &object, &former, &status);
+        let plan = match stage {
+            Stage::Planned { plan, .. } => Some(*plan),
+            Stage::Invalid(_) | Stage::Deleting => None,
+        };
+        let turn = Turn { former: &former, status: &status, plan, endpoints: &endpoints };
+        for news in turn.news() {
+            tell(context, object.as_ref(), &news);
+        }
         context.took_deployment(written);
     }
     Ok(None)
@@ -124,30 +130,6 @@ fn decided_about(object: &Arc<ModelDeployment>, newest: &Arc<ModelDeployment>) -
         return Arc::clone(newest);
     }
     Arc::new(ModelDeployment { status: newest.status.clone(), ..object.as_ref().clone() })
-}
-
-/// Tells when the summary turns.
-fn announce(
-    context: &Context,
-    object: &ModelDeployment,
-    former: &ModelDeploymentStatus,
-    status: &ModelDeploymentStatus,
-) {
-    let was = conditions::find(&former.conditions, conditions::READY);
-    let Some(is) = conditions::find(&status.conditions, conditions::READY) else { return };
-    if is.status == TRUE && was.is_none_or(|was| was.status != TRUE) {
-        let reason = if is.reason == reasons::SCALED_TO_ZERO { reasons::SCALED_TO_ZERO } else { reasons::READY };
-        context.events.publish(object, Severity::Normal, reason, "Serve", &is.message);
-    }
-    let stalled = conditions::is_true(&status.conditions, conditions::STALLED);
-    let was_ready = was.is_some_and(|was| was.status == TRUE);
-    if (stalled && !conditions::is_true(&former.conditions, conditions::STALLED)) || (was_ready && is.status != TRUE) {
-        let same_generation = object.metadata.generation == Some(former.observed_generation);
-        if stalled || same_generation {
-            tracing::info!(reason = is.reason, "not ready: {}", is.message);
-            context.events.publish(object, Severity::Warning, &is.reason, "Serve", &is.message);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -22,9 +22,9 @@ use self::judge::{Due, Fate, Memory, Moment, Place, Policy};
 use super::context::Context;
 use super::convert;
 use super::error::ActError;
+use super::news::{self, News};
 use crate::api::v1alpha1::{ServingTarget, reasons};
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::events::Severity;
 use crate::provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
 use kube::ResourceExt;
 use roadstead_planner::Found;
@@ -166,9 +166,9 @@ fn tell(context: &Context, due: &Due) {
          of it nor that ModelDeployment",
         found.name, found.deployment, found.offer, found.replicas, found.created_at
     );
-    tracing::info!(serving_target = due.target, orphan = found.name, "{note}");
     context.metrics.orphan_removed();
     if let Some(target) = context.caches.targets.get(&Key::cluster(&due.target)) {
-        context.events.publish(target.as_ref(), Severity::Warning, reasons::ORPHAN_REMOVED, "Sweep", &note);
+        let from = Some(due.target.clone());
+        news::tell(context, target.as_ref(), &News { from, ..News::new(reasons::ORPHAN_REMOVED, note) });
     }
 }

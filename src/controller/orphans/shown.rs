@@ -10,10 +10,9 @@ use roadstead_planner::MicroDollars;
 
 use super::judge::{Fate, Hold, Orphan};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::{OrphanState, OrphanStatus, ServingTarget, ServingTargetStatus, limits, reasons};
-use crate::controller::context::Context;
+use crate::api::v1alpha1::{OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
 use crate::controller::convert;
-use crate::kube_ext::events::Severity;
+use crate::controller::news::News;
 
 /// Orphans that an event names.
 const MAX_NAMED: usize = 5;
@@ -189,17 +188,17 @@ const fn why(hold: Hold) -> &'static str {
     }
 }
 
-/// Tells by events what is new in a target's status: orphans that appeared, and that the last one is gone.
-pub fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetStatus, status: &ServingTargetStatus) {
+/// What is new in a target's status: orphans that appeared, or that the last one is gone.
+#[must_use]
+pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Option<News> {
     let before: BTreeSet<&str> = former.orphans.iter().map(|orphan| orphan.name.as_str()).collect();
     let new: Vec<&OrphanStatus> =
         status.orphans.iter().filter(|orphan| !before.contains(orphan.name.as_str())).collect();
     if !new.is_empty() {
-        context.events.publish(target, Severity::Warning, reasons::ORPHANS_FOUND, "Sweep", &appeared(&new));
-    } else if status.orphans.is_empty() && !before.is_empty() {
-        let note = "nothing runs there any more that neither a record nor a deployment names";
-        context.events.publish(target, Severity::Normal, reasons::ORPHANS_GONE, "Sweep", note);
+        return Some(News::new(reasons::ORPHANS_FOUND, appeared(&new)));
     }
+    let gone = status.orphans.is_empty() && !before.is_empty();
+    gone.then(|| News::new(reasons::ORPHANS_GONE, "no orphans left on this target"))
 }
 
 fn appeared(new: &[&OrphanStatus]) -> String {

@@ -6,6 +6,7 @@
 mod attention;
 mod check;
 mod connect;
+pub mod news;
 mod retire;
 mod status;
 

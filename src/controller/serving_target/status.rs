@@ -8,8 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::CHECK_INTERVAL;
 use super::attention::attention;
+use super::{CHECK_INTERVAL, news};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
@@ -18,8 +18,8 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::news::tell;
 use crate::controller::orphans::shown::{self, Sweep};
-use crate::kube_ext::events::Severity;
 
 /// Capacity is written at most this often; planning uses memory.
 const CAPACITY_INTERVAL: Duration = Duration::from_mins(1);
@@ -70,9 +70,14 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
         if due {
             clock.wrote(&name);
         }
-        announce(context, target, &former, &status);
-        announce_attention(context, target, &former, &status);
-        shown::announce(context, target, &former, &status);
+        let ready = conditions::is_true(&status.conditions, conditions::READY);
+        context.metrics.target_ready(&name, ready);
+        for news in news::news(&former, &status) {
+            tell(context, target, &news);
+        }
+        if let Some(news) = shown::news(&former, &status) {
+            tell(context, target, &news);
+        }
         context.took_target(written);
     }
     Ok(())
@@ -83,31 +88,6 @@ fn lists_briefly(connection: &Connection, former: &ServingTargetStatus, now: Tim
     let told = !former.conditions.is_empty();
     matches!(&connection.state, ConnectionState::NotReady { reason, since, .. }
         if told && *reason == reasons::LISTING && now.duration_since(*since).unsigned_abs() < CHECK_INTERVAL)
-}
-
-fn announce(context: &Context, target: &ServingTarget, former: &ServingTargetStatus, status: &ServingTargetStatus) {
-    let was = conditions::find(&former.conditions, conditions::READY);
-    let Some(is) = conditions::find(&status.conditions, conditions::READY) else { return };
-    context.metrics.target_ready(&target.name_any(), is.status == TRUE);
-    if was.is_some_and(|was| was.reason == is.reason) || is.reason == reasons::LISTING {
-        return;
-    }
-    let severity = if is.status == TRUE { Severity::Normal } else { Severity::Warning };
-    context.events.publish(target, severity, &is.reason, "Check", &is.message);
-}
-
-/// One event when there is something to look at, and when it is something else; none when it is over.
-fn announce_attention(
-    context: &Context,
-    target: &ServingTarget,
-    former: &ServingTargetStatus,
-    status: &ServingTargetStatus,
-) {
-    let was = conditions::find(&former.conditions, conditions::NEEDS_ATTENTION);
-    let Some(is) = conditions::find(&status.conditions, conditions::NEEDS_ATTENTION) else { return };
-    if was.is_none_or(|was| was.reason != is.reason) {
-        context.events.publish(target, Severity::Warning, &is.reason, "Check", &is.message);
-    }
 }
 
 /// The status that follows from what is known.

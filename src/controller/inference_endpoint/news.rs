@@ -1,0 +1,115 @@
+//! What people are told of an endpoint itself. Decides nothing and tells nobody.
+//!
+//! What its deployment's `Ready` takes from it is told of the deployment alone.
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use crate::api::v1alpha1::conditions::{self, FALSE, TRUE, find};
+use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use crate::controller::news::{News, of_ready, price};
+
+/// An address may answer this long after the replicas are ready: proxies and load balancers take their time.
+const ANSWER: SignedDuration = SignedDuration::from_secs(30);
+/// A load balancer may take this long to have an address.
+const ADDRESS: SignedDuration = SignedDuration::from_mins(5);
+
+/// The news of an endpoint that serves while another one takes over: `others` are its deployment's endpoints. Its
+/// deployment's `Ready` speaks of the other one.
+#[must_use]
+pub fn of_predecessor<'a>(
+    endpoint: &InferenceEndpoint,
+    others: impl IntoIterator<Item = &'a InferenceEndpoint>,
+    former: &InferenceEndpointStatus,
+    status: &InferenceEndpointStatus,
+) -> Option<News> {
+    let name = endpoint.name_any();
+    let replaced = || others.into_iter().any(|other| other.spec.replaces.as_deref() == Some(&name));
+    if endpoint.spec.state == EndpointState::Draining || replaced() {
+        of_ready(&former.conditions, &status.conditions, false)
+    } else {
+        None
+    }
+}
+
+/// What it has waited for unusually long since its replicas were available: its address, or an answer from there.
+#[must_use]
+pub fn overdue(status: &InferenceEndpointStatus, now: Timestamp) -> Option<News> {
+    let ready = find(&status.conditions, conditions::READY).filter(|ready| ready.status == FALSE)?;
+    let serving = find(&status.conditions, conditions::SERVING).filter(|serving| serving.status == TRUE)?;
+    let patience = match ready.reason.as_str() {
+        reasons::UNREACHABLE_FROM_HUB => ANSWER,
+        reasons::AWAITING_ADDRESS => ADDRESS,
+        _ => return None,
+    };
+    let since = ready.last_transition_time.0.max(serving.last_transition_time.0);
+    let waited = now.duration_since(since);
+    (waited >= patience).then(|| {
+        News::new(&ready.reason, format!("{}; the replicas are ready for {} s", ready.message, waited.as_secs()))
+    })
+}
+
+/// Its provider has confirmed that it is gone.
+#[must_use]
+pub fn removed(endpoint: &InferenceEndpoint) -> News {
+    let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
+    let cost = price(endpoint.spec.hourly_cost.as_deref());
+    let note = format!("endpoint {name} is confirmed gone from {target}; {cost} is no longer billed");
+    let why = Some(endpoint.spec.reason.clone());
+    News { from: Some(target.clone()), why, ..News::new(reasons::REMOVED, note) }
+}
+
+/// Its removal has failed in another way than before.
+#[must_use]
+pub fn removal_delayed(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    status: &InferenceEndpointStatus,
+) -> Option<News> {
+    let error = status.last_error.as_ref()?;
+    if former.last_error.as_ref().is_some_and(|known| known.class == error.class) {
+        return None;
+    }
+    let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
+    let cost = price(endpoint.spec.hourly_cost.as_deref());
+    let note = format!(
+        "cannot remove endpoint {name} from {target}, it may still be billed ({cost}); retrying: {}",
+        error.message
+    );
+    let (from, why) = (Some(target.clone()), Some(error.class.clone()));
+    Some(News { from, why, ..News::new(reasons::REMOVAL_DELAYED, note) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_does_not_answer_is_told_of_when_it_has_had_its_time() {
+        let status = |ready: &str, serving: &str| -> InferenceEndpointStatus {
+            let condition = |type_: &str, status: &str, reason: &str, at: i64| {
+                let since = Timestamp::from_second(at).unwrap();
+                json!({"type": type_, "status": status, "reason": reason, "message": "m", "lastTransitionTime": since})
+            };
+            let conditions = json!([condition("Ready", "False", ready, 100), condition("Serving", serving, "s", 200)]);
+            InferenceEndpointStatus {
+                conditions: serde_json::from_value(conditions).unwrap(),
+                ..InferenceEndpointStatus::default()
+            }
+        };
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let silent = status("UnreachableFromHub", "True");
+        assert_eq!(overdue(&silent, at(229)), None);
+        let told = overdue(&silent, at(230)).unwrap();
+        assert_eq!(
+            (told.reason.as_str(), told.note.as_str()),
+            ("UnreachableFromHub", "m; the replicas are ready for 30 s")
+        );
+        assert_eq!(overdue(&status("AwaitingAddress", "True"), at(499)), None);
+        assert!(overdue(&status("AwaitingAddress", "True"), at(500)).is_some());
+        assert_eq!(overdue(&status("UnreachableFromHub", "False"), at(500)), None, "its replicas are not ready");
+        assert_eq!(overdue(&status("ModelNotListed", "True"), at(500)), None, "told of at once");
+    }
+}

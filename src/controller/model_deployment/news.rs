@@ -1,0 +1,238 @@
+//! What people are told when a deployment's status turns. Decides nothing and tells nobody.
+
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use roadstead_planner::{Action, Plan, Verdict, Wait};
+
+use crate::api::v1alpha1::conditions;
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeploymentStatus, PlacementStatus, ReleasingStatus, reasons};
+use crate::controller::news::{News, of_condition, of_ready, price};
+
+/// A deployment before and after one look at it.
+pub struct Turn<'a> {
+    /// Its former status.
+    pub former: &'a ModelDeploymentStatus,
+    /// Its new status.
+    pub status: &'a ModelDeploymentStatus,
+    /// The plan that was carried out in between, if one was made.
+    pub plan: Option<&'a Plan>,
+    /// Its endpoints, those that are going included.
+    pub endpoints: &'a [Arc<InferenceEndpoint>],
+}
+
+impl Turn<'_> {
+    /// The news in the order in which it happened.
+    #[must_use]
+    pub fn news(&self) -> Vec<News> {
+        let mut news: Vec<News> =
+            self.status.placements.iter().filter_map(|placement| self.scaled(placement)).collect();
+        news.extend(self.leavers().filter_map(|placement| self.left(placement)));
+        news.extend(self.newcomers().map(|placement| self.placed(placement)));
+        let planned = !news.is_empty() || self.is_moving();
+        let (former, status) = (&self.former.conditions, &self.status.conditions);
+        if let Some(turn) = of_ready(former, status, planned).and_then(|turn| self.in_context(turn)) {
+            news.push(turn);
+        }
+        let budget = of_condition(former, status, conditions::WITHIN_BUDGET);
+        let told = |reason: &str| news.iter().any(|known| known.reason == reason);
+        if let Some(turn) = budget.filter(|turn| !self.is_moving() && !told(&turn.reason)) {
+            news.push(turn);
+        }
+        news
+    }
+
+    fn endpoint(&self, name: &str) -> Option<&InferenceEndpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.name_any() == name).map(AsRef::as_ref)
+    }
+
+    /// Whether another endpoint is to take over.
+    fn is_moving(&self) -> bool {
+        self.status.placements.len() > 1
+    }
+
+    fn newcomers(&self) -> impl Iterator<Item = &PlacementStatus> {
+        let former = self.former;
+        let known = |name: &str| {
+            find(&former.placements, name).is_some() || former.releasing.iter().any(|known| known.endpoint == name)
+        };
+        self.status.placements.iter().filter(move |placement| !known(&placement.endpoint))
+    }
+
+    fn leavers(&self) -> impl Iterator<Item = &PlacementStatus> {
+        self.former.placements.iter().filter(|former| find(&self.status.placements, &former.endpoint).is_none())
+    }
+
+    /// The placement that a new endpoint is to take over from, or has taken over from.
+    fn replaced_by(&self, endpoint: &str) -> Option<&PlacementStatus> {
+        let replaced = self.endpoint(endpoint)?.spec.replaces.as_deref()?;
+        find(&self.former.placements, replaced)
+    }
+
+    fn placed(&self, placement: &PlacementStatus) -> News {
+        let record = self.endpoint(&placement.endpoint);
+        let decision = record.map(|record| record.spec.reason.clone()).unwrap_or_default();
+        let former = self.replaced_by(&placement.endpoint);
+        let why = match former.map_or_else(|| self.choice(), |former| self.fault(&former.endpoint)) {
+            Some(why) => format!("{decision}: {why}"),
+            None => decision.clone(),
+        };
+        let place = place(placement);
+        let news = match former {
+            Some(former) => {
+                let (from, paid) = (&former.target, price(former.hourly_cost.as_deref()));
+                let note = format!("moving from {from} ({paid}) to {place}; {why}");
+                News { from: Some(from.clone()), ..News::new(reasons::MOVING, note) }
+            }
+            None if decision == reasons::ADOPTED => {
+                News::new(reasons::ADOPTED, format!("took over what runs: {place}"))
+            }
+            None => News::new(reasons::PLACED, format!("placed {place}; {why}")),
+        };
+        News {
+            to: Some(placement.target.clone()),
+            why: Some(why),
+            cost: Some(price(placement.hourly_cost.as_deref())),
+            ..news
+        }
+    }
+
+    /// What speaks for the place that was chosen, in the words of the plan that chose it.
+    fn choice(&self) -> Option<&str> {
+        let creates = |plan: &&Plan| plan.actions.iter().any(|action| matches!(action, Action::Create { .. }));
+        let chosen = self
+            .plan
+            .filter(creates)?
+            .report
+            .candidates
+            .iter()
+            .find(|candidate| candidate.verdict == Verdict::Chosen)?;
+        Some(&chosen.message)
+    }
+
+    /// What is wrong with the place of an endpoint that stays for now.
+    fn fault(&self, endpoint: &str) -> Option<&str> {
+        self.plan?.actions.iter().find_map(|action| match action {
+            Action::Keep(keep) if keep.endpoint == endpoint => Some(keep.findings.first()?.message.as_str()),
+            _ => None,
+        })
+    }
+
+    /// An endpoint that stays has another number of replicas.
+    fn scaled(&self, placement: &PlacementStatus) -> Option<News> {
+        let former = find(&self.former.placements, &placement.endpoint)?;
+        if former.replicas == placement.replicas {
+            return None;
+        }
+        let (was, is) = (price(former.hourly_cost.as_deref()), price(placement.hourly_cost.as_deref()));
+        let note = format!(
+            "scaled from {} to {} on {}: {is} instead of {was}",
+            former.replicas,
+            replicas(placement.replicas),
+            placement.target
+        );
+        Some(News { to: Some(placement.target.clone()), cost: Some(is), ..News::new(reasons::SCALED, note) })
+    }
+
+    /// An endpoint that was to stay does not any more: another has taken over, or it never served.
+    fn left(&self, former: &PlacementStatus) -> Option<News> {
+        let record = self.endpoint(&former.endpoint);
+        let ready = |name: &str| {
+            let status = self.endpoint(name).and_then(|endpoint| endpoint.status.as_ref());
+            status.is_some_and(|status| status.first_ready_time.is_some())
+        };
+        let successor = self.status.placements.iter().find(|placement| {
+            let replaces = self.endpoint(&placement.endpoint).and_then(|record| record.spec.replaces.as_deref());
+            replaces == Some(&former.endpoint) && ready(&placement.endpoint)
+        });
+        if let Some(successor) = successor {
+            return Some(moved(former, successor, record));
+        }
+        let mut withdrawn = withdrawals_by_name(self.plan?, self.endpoints);
+        withdrawn.find(|(endpoint, _)| *endpoint == former.endpoint).map(|(_, news)| news)
+    }
+
+    /// The summary as it is told beside everything else.
+    fn in_context(&self, turn: News) -> Option<News> {
+        // What forces a move was told with it; while it goes on, nobody needs to act.
+        let forces_a_move = ["PolicyViolated", "SpecChanged", reasons::OVER_BUDGET, reasons::INSUFFICIENT_CAPACITY];
+        if self.is_moving() && forces_a_move.contains(&turn.reason.as_str()) {
+            return None;
+        }
+        if turn.reason == reasons::DELETING {
+            let named = |releasing: &ReleasingStatus| {
+                let cost = price(releasing.hourly_cost.as_deref());
+                format!("{} on {} ({cost})", releasing.endpoint, releasing.target)
+            };
+            let all: Vec<String> = self.status.releasing.iter().map(named).collect();
+            return Some(News { note: format!("{}: {}", turn.note, all.join(", ")), ..turn });
+        }
+        let queued = |wait: &Wait| matches!(wait, Wait::ReplacementLimit { .. });
+        let waits_its_turn = self.plan.is_some_and(|plan| plan.waits.iter().any(queued));
+        Some(if waits_its_turn { turn.harmless() } else { turn })
+    }
+}
+
+/// The news of endpoints that a plan deletes before they served, by their names.
+fn withdrawals_by_name<'a>(
+    plan: &'a Plan,
+    endpoints: &'a [Arc<InferenceEndpoint>],
+) -> impl Iterator<Item = (&'a str, News)> {
+    plan.actions.iter().filter_map(|action| {
+        let Action::Delete { endpoint, reason, .. } = action else { return None };
+        let record = endpoints.iter().find(|record| record.name_any() == *endpoint)?;
+        let status = record.status.clone().unwrap_or_default();
+        if status.first_ready_time.is_some() {
+            return None;
+        }
+        let last = conditions::find(&status.conditions, conditions::READY);
+        let why =
+            last.map_or_else(|| reason.as_str().to_owned(), |last| format!("{}: {}", reason.as_str(), last.message));
+        let target = &record.spec.target;
+        let note = format!("withdrew endpoint {endpoint} from {target}; {why}");
+        let from = Some(target.clone());
+        Some((endpoint.as_str(), News { from, why: Some(why), ..News::new(reasons::WITHDRAWN, note) }))
+    })
+}
+
+/// The news of the endpoints that a plan deletes before they served.
+#[must_use]
+pub fn withdrawals(plan: &Plan, endpoints: &[Arc<InferenceEndpoint>]) -> Vec<News> {
+    withdrawals_by_name(plan, endpoints).map(|(_, news)| news).collect()
+}
+
+fn moved(former: &PlacementStatus, successor: &PlacementStatus, record: Option<&InferenceEndpoint>) -> News {
+    let (was, is) = (price(former.hourly_cost.as_deref()), price(successor.hourly_cost.as_deref()));
+    let deadline = record.and_then(|record| record.spec.deadline.as_ref());
+    let drains = deadline.map(|until| format!("; {} drains until {}", former.endpoint, until.0)).unwrap_or_default();
+    let note = format!("moved from {} to {}: {is} instead of {was}{drains}", former.target, successor.target);
+    News {
+        from: Some(former.target.clone()),
+        to: Some(successor.target.clone()),
+        why: record.map(|record| record.spec.reason.clone()),
+        cost: Some(is),
+        ..News::new(reasons::MOVED, note)
+    }
+}
+
+fn find<'a>(placements: &'a [PlacementStatus], endpoint: &str) -> Option<&'a PlacementStatus> {
+    placements.iter().find(|placement| placement.endpoint == endpoint)
+}
+
+fn replicas(count: i32) -> String {
+    if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
+}
+
+fn place(placement: &PlacementStatus) -> String {
+    format!(
+        "{} of shape {} on {} ({} {}), offer {}, {:?}, for {}",
+        replicas(placement.replicas),
+        placement.shape,
+        placement.target,
+        placement.cloud,
+        placement.region,
+        placement.offer,
+        placement.capacity_type,
+        price(placement.hourly_cost.as_deref())
+    )
+}

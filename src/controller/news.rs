@@ -1,0 +1,195 @@
+//! News: what people are told of when a status turns, by an event and a line of the log.
+//!
+//! Each kind has a pure function from its former and its new status to its news (`news.rs` in its folder), so that a
+//! transition is told once however often it is retried, and a new reason of a condition needs no code here.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Resource, ResourceExt};
+
+use super::context::Context;
+use crate::api::v1alpha1::conditions::{self, FALSE, TRUE};
+use crate::api::v1alpha1::{InferenceEndpoint, reasons};
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::events::Severity;
+
+/// Reasons that a condition passes through while the operator is at work: no event has them.
+pub const SILENT: [&str; 10] = [
+    reasons::STARTING,
+    reasons::AWAITING_ADDRESS,
+    reasons::UNREACHABLE_FROM_HUB,
+    reasons::REPLACING,
+    reasons::LISTING,
+    reasons::UNKNOWN,
+    reasons::ADOPTED,
+    reasons::SCALED,
+    "InitialPlacement",
+    "Unchanged",
+];
+
+/// Reasons of events that need nobody to act. Every other one is a warning.
+pub const NORMAL: [&str; 19] = [
+    reasons::PLACED,
+    reasons::ADOPTED,
+    reasons::MOVING,
+    reasons::MOVED,
+    reasons::SCALED,
+    reasons::WITHDRAWN,
+    reasons::READY,
+    reasons::SCALED_TO_ZERO,
+    reasons::SUSPENDED,
+    reasons::RESUMED,
+    reasons::WITHIN_BUDGET,
+    reasons::AWAITING_INVENTORY,
+    reasons::DELETING,
+    reasons::REMOVED,
+    reasons::EXHAUSTED,
+    reasons::REACHABLE,
+    reasons::ACCEPTED,
+    reasons::ORPHANS_GONE,
+    reasons::ORPHAN_REMOVED,
+];
+
+/// Warnings that no turn of a condition gives.
+pub const WARNINGS: [&str; 6] = [
+    reasons::NOT_READY,
+    reasons::AWAITING_ADDRESS,
+    reasons::UNREACHABLE_FROM_HUB,
+    reasons::REMOVAL_DELAYED,
+    reasons::ABANDONED,
+    reasons::ORPHANS_FOUND,
+];
+
+/// One thing that people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Whether somebody should act.
+    pub severity: Severity,
+    /// A `CamelCase` reason.
+    pub reason: String,
+    /// A sentence with names and numbers.
+    pub note: String,
+    /// The target that something leaves.
+    pub from: Option<String>,
+    /// The target where something is, or to which it goes.
+    pub to: Option<String>,
+    /// Why it was decided.
+    pub why: Option<String>,
+    /// What it costs from now on, as `$1.00/h`.
+    pub cost: Option<String>,
+}
+
+impl News {
+    /// News for this reason, which decides whether it is a warning.
+    pub fn new(reason: &str, note: impl Into<String>) -> Self {
+        let severity = if NORMAL.contains(&reason) { Severity::Normal } else { Severity::Warning };
+        let (from, to, why, cost) = (None, None, None, None);
+        Self { severity, reason: reason.to_owned(), note: note.into(), from, to, why, cost }
+    }
+
+    /// The same, but nobody needs to act.
+    #[must_use]
+    pub fn harmless(self) -> Self {
+        Self { severity: Severity::Normal, ..self }
+    }
+}
+
+/// Tells `news` of `object`.
+pub fn tell<K>(context: &Context, object: &K, news: &News)
+where
+    K: Resource,
+    K::DynamicType: Default,
+{
+    let kind = K::kind(&K::DynamicType::default()).into_owned();
+    tracing::info!(
+        kind,
+        object = %Key::of(object),
+        reason = news.reason,
+        from = news.from,
+        to = news.to,
+        why = news.why,
+        cost = news.cost,
+        "{}",
+        news.note
+    );
+    context.events.publish(object, news.severity, &news.reason, action(&news.reason), &news.note);
+}
+
+/// Tells `news` of an endpoint as news of its deployment, which users know, while that exists.
+pub fn tell_owner(context: &Context, endpoint: &InferenceEndpoint, news: &News) {
+    let owner = context.deployment_of(endpoint);
+    match owner.filter(|owner| owner.uid().as_ref() == Some(&endpoint.spec.deployment_ref.uid)) {
+        Some(deployment) => tell(context, deployment.as_ref(), news),
+        None => tell(context, endpoint, news),
+    }
+}
+
+/// What the operator was doing, as an event has to say.
+fn action(reason: &str) -> &'static str {
+    match reason {
+        reasons::PLACED | reasons::ADOPTED | reasons::WITHDRAWN | reasons::EXHAUSTED => "Place",
+        reasons::MOVING | reasons::MOVED => "Move",
+        reasons::SCALED => "Scale",
+        reasons::DELETING | reasons::REMOVED | reasons::REMOVAL_DELAYED | reasons::ABANDONED => "Remove",
+        reasons::ORPHANS_FOUND | reasons::ORPHANS_GONE | reasons::ORPHAN_REMOVED => "Sweep",
+        _ => "Observe",
+    }
+}
+
+/// The news of a summary condition, `Ready`, of two statuses; `planned` says that the operator itself began what makes
+/// it unready now.
+#[must_use]
+pub fn of_ready(former: &[Condition], new: &[Condition], planned: bool) -> Option<News> {
+    let is = conditions::find(new, conditions::READY)?;
+    let was = conditions::find(former, conditions::READY);
+    let stalled = |set: &[Condition]| conditions::is_true(set, conditions::STALLED);
+    let edited = was.is_some_and(|was| was.observed_generation != is.observed_generation);
+    let turned = was.is_none_or(|was| (&was.status, &was.reason) != (&is.status, &is.reason));
+    // An edit that leaves the spec wrong is told of again: it is wrong in another way.
+    let still_wrong = edited && stalled(new) && was.is_some_and(|was| was.message != is.message);
+    if !turned && stalled(former) == stalled(new) && !still_wrong {
+        return None;
+    }
+    let resumed = was.is_some_and(|was| was.reason == reasons::SUSPENDED) && is.reason != reasons::SUSPENDED;
+    let was_ready = was.is_some_and(|was| was.status == TRUE);
+    if is.status == TRUE {
+        let reason = if resumed && was_ready { reasons::RESUMED } else { is.reason.as_str() };
+        return Some(News::new(reason, format!("{}{}", is.message, downtime(was, is))));
+    }
+    if SILENT.contains(&is.reason.as_str()) {
+        let lost = was_ready && !edited && !planned;
+        let news = lost.then(|| News::new(reasons::NOT_READY, format!("{}: {}", is.reason, is.message)));
+        return news.or_else(|| resumed.then(|| News::new(reasons::RESUMED, is.message.clone())));
+    }
+    Some(News::new(&is.reason, is.message.clone()))
+}
+
+/// For how long it was not ready, where it had been ready before.
+fn downtime(was: Option<&Condition>, is: &Condition) -> String {
+    let Some(was) = was.filter(|was| was.status != TRUE && !SILENT.contains(&was.reason.as_str())) else {
+        return String::new();
+    };
+    let seconds = is.last_transition_time.0.duration_since(was.last_transition_time.0).as_secs();
+    format!(" (not ready for {seconds} s before, last {})", was.reason)
+}
+
+/// The news of any other condition: it turned false, or it is true again.
+#[must_use]
+pub fn of_condition(former: &[Condition], new: &[Condition], type_: &str) -> Option<News> {
+    let is = conditions::find(new, type_)?;
+    let was = conditions::find(former, type_);
+    if was.is_some_and(|was| (&was.status, &was.reason) == (&is.status, &is.reason)) {
+        return None;
+    }
+    let note = if is.message.is_empty() { format!("{type_} is {}", is.status) } else { is.message.clone() };
+    match is.status.as_str() {
+        TRUE => was.is_some_and(|was| was.status == FALSE).then(|| News::new(&is.reason, note).harmless()),
+        _ if SILENT.contains(&is.reason.as_str()) => None,
+        _ => Some(News::new(&is.reason, note)),
+    }
+}
+
+/// A price as people read it.
+#[must_use]
+pub fn price(hourly_cost: Option<&str>) -> String {
+    hourly_cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
+}
