@@ -25,7 +25,7 @@ use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
 use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::logging::{self, LogFormat};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, Readiness};
 
 /// How long a hub that does not answer is left alone.
@@ -59,6 +59,9 @@ pub struct RunArgs {
     /// Address for /livez, /readyz and /metrics.
     #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+    /// Number of deployments with series of their own in /metrics: the first by namespace and name.
+    #[arg(long, env = "ROADSTEAD_METRICS_DEPLOYMENTS", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub metrics_deployments: u32,
     /// Format of the log.
     #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -202,7 +205,7 @@ async fn lead(
 ) -> anyhow::Result<()> {
     let leadership = if args.leader_elect {
         let lease_client = client(config.clone(), Arc::new(|| true))?;
-        let lease = LeaseConfig::new(&args.namespace, "roadstead", &args.identity);
+        let lease = LeaseConfig::new(&args.namespace, LEASE, &args.identity);
         // A standby is ready: it answers, and takes over when it must.
         readiness.ready(ELECTION);
         tracing::info!(identity = args.identity, "ready to lead; waiting for the lease");
@@ -214,7 +217,7 @@ async fn lead(
         readiness.ready(ELECTION);
         Leadership::unchallenged()
     };
-    metrics.leader("roadstead", true);
+    metrics.leader(LEASE, true);
     tracing::info!(identity = args.identity, install_id = args.install_id, hub_uid, "leading");
 
     let token = leadership.token();
@@ -240,13 +243,14 @@ async fn lead(
         simulated_cloud: args.simulated_cloud.clone(),
         watched: args.watched(),
         orphans: args.orphans(),
+        metrics_deployments: usize::try_from(args.metrics_deployments).unwrap_or(usize::MAX),
     };
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {
         () = controller::run(context, usize::from(args.concurrency), stop.clone().cancelled_owned()) => Ok(()),
         () = leadership.lost() => Err(anyhow::anyhow!("the lease was lost; another process leads, and this one ends")),
     };
-    metrics.leader("roadstead", false);
+    metrics.leader(LEASE, false);
     leadership.release().await;
     ended
 }

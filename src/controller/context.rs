@@ -45,6 +45,8 @@ pub struct Settings {
     pub watched: Watched,
     /// How orphans are treated.
     pub orphans: Policy,
+    /// How many deployments have series of their own in metrics.
+    pub metrics_deployments: usize,
 }
 
 /// The local copies of the hub's objects.

@@ -181,6 +181,11 @@ impl Fleet {
         offers.map(|(offer, members, usable)| convert::capacity(offer, members, &usable)).collect()
     }
 
+    /// How many replacements are under way at `now`.
+    pub fn replacements_under_way(&self, now: Timestamp) -> u32 {
+        self.lock().fleet.replacements_under_way(now)
+    }
+
     /// The hard rule about the target that the deployment breaks, whatever was decided before.
     pub fn rule_against(&self, deployment: &planner::Deployment, target: &str) -> Option<planner::Reason> {
         self.lock().fleet.rule_against(deployment, target)

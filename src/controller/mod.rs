@@ -10,6 +10,7 @@ pub mod context;
 pub mod convert;
 pub mod defect;
 pub mod error;
+pub mod figures;
 pub mod fleet;
 pub mod hub;
 pub mod inference_endpoint;
@@ -26,11 +27,13 @@ pub mod watches;
 
 use std::sync::Arc;
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use self::context::Context;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::workers::{Concurrency, work};
+use crate::telemetry::figures::Figures;
 
 /// Lists are read in pages.
 pub(crate) const PAGE: u32 = 500;
@@ -57,6 +60,7 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
         endpoints = caches.endpoints.len(),
         "all objects are known; working"
     );
+    show_figures(&context);
     let mut workers = JoinSet::new();
     start_workers(&context, concurrency, &mut workers);
     let mut looks = JoinSet::new();
@@ -69,6 +73,21 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
     context.queues.targets.close();
     context.queues.endpoints.close();
     while workers.join_next().await.is_some() {}
+}
+
+/// Lets metrics show what the caches hold, which is everything now.
+fn show_figures(context: &Arc<Context>) {
+    let weak = Arc::downgrade(context);
+    context.metrics.read_fleet_from(Arc::new(move || {
+        let Some(context) = weak.upgrade() else { return Figures::default() };
+        let caches = &context.caches;
+        figures::figures(
+            &caches.deployments.list(),
+            &caches.targets.list(),
+            context.fleet.replacements_under_way(convert::now(Timestamp::now())),
+            context.settings.metrics_deployments,
+        )
+    }));
 }
 
 fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinSet<()>) {

@@ -36,6 +36,19 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// The names of all classes.
+    pub const NAMES: [&'static str; 9] = [
+        "Transient",
+        "Throttled",
+        "CapacityExhausted",
+        "QuotaExceeded",
+        "Invalid",
+        "Unauthorized",
+        "NotFound",
+        "Conflict",
+        "Bug",
+    ];
+
     /// The class in `CamelCase`, as it stands in `status.lastError.class` and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

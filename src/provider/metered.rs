@@ -6,10 +6,15 @@ use std::time::Instant;
 use async_trait::async_trait;
 use roadstead_planner as planner;
 
-use super::{Claim, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
+use super::{Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::cluster::address::Reach;
 use crate::telemetry::metrics::Metrics;
+
+/// The calls that are counted.
+const OPERATIONS: [&str; 7] = ["identity", "claim", "observe", "apply", "remove", "remove_found", "api_key"];
+/// How a call ends that does not fail.
+const SUCCESS: &str = "success";
 
 /// Decorates a [`Provider`] with metrics; the calls themselves are unchanged.
 pub struct Metered<P> {
@@ -18,8 +23,10 @@ pub struct Metered<P> {
 }
 
 impl<P: Provider> Metered<P> {
-    /// Counts the calls of `inner` in `metrics`.
+    /// Counts the calls of `inner` in `metrics`, from zero.
     pub fn new(inner: P, metrics: Arc<Metrics>) -> Self {
+        let results = [&[SUCCESS], &ErrorClass::NAMES[..]].concat();
+        metrics.provider_used(inner.name(), &OPERATIONS, &results);
         Self { inner, metrics }
     }
 
@@ -30,7 +37,7 @@ impl<P: Provider> Metered<P> {
     ) -> Result<T, ProviderError> {
         let start = Instant::now();
         let result = call.await;
-        let outcome = result.as_ref().map_or_else(|error| error.class.as_str(), |_| "success");
+        let outcome = result.as_ref().map_or_else(|error| error.class.as_str(), |_| SUCCESS);
         self.metrics.provider_request(self.inner.name(), operation, outcome, start.elapsed());
         result
     }

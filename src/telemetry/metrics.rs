@@ -1,7 +1,11 @@
 //! Metrics: controller-runtime's names where it has one, so that dashboards work, and ours where it has none.
 //!
-//! Labels are small fixed sets, or names of targets (of which there are hundreds at most); never names of deployments.
+//! What things are now (`figures`, `process`) is read at each scrape; here is counted what happens. Labels are small fixed
+//! sets, or names of targets, of which there are hundreds at most; series of single deployments are bounded
+//! (docs/adr/0031-metrics-of-deployments.md). Counters whose labels are known begin at zero, so that their first
+//! increase is seen.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,8 +14,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use super::figures::{FleetCollector, Source, dollars};
+use super::process::ProcessCollector;
 use crate::kube_ext::queue::Counts;
 use roadstead_planner::MicroDollars;
 
@@ -21,6 +28,19 @@ const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.
 const PROVIDER_BUCKETS: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 /// Planning is meant to take less than a millisecond.
 const PLANNING_BUCKETS: [f64; 8] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.1];
+
+/// From the record of an endpoint to its first answer: seconds in a simulated cloud, an hour where nodes are added and
+/// large weights are loaded.
+const READY_BUCKETS: [f64; 11] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
+
+/// The controllers, by their names.
+pub const CONTROLLERS: [&str; 3] = ["modeldeployment", "inferenceendpoint", "servingtarget"];
+/// How a reconcile can end.
+const RESULTS: [&str; 3] = ["success", "requeue_after", "error"];
+/// Why an endpoint can be created.
+const PLACEMENTS: [&str; 6] = ["InitialPlacement", "Scaled", "SpecChanged", "PolicyViolated", "OverBudget", "Adopted"];
+/// The lease that makes a process the leader.
+pub const LEASE: &str = "roadstead";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ControllerLabels {
@@ -61,8 +81,14 @@ struct TargetLabels {
     target: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
 type Count<L> = Family<L, Counter>;
 type Level<L> = Family<L, Gauge>;
+type Amount<L> = Family<L, Gauge<f64, AtomicU64>>;
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The operator's metrics.
@@ -82,11 +108,12 @@ pub struct Metrics {
     provider_time: Times<OperationLabels>,
     placements: Count<ReasonLabels>,
     planning_time: Histogram,
+    time_to_ready: Histogram,
     abandoned: Counter,
-    target_ready: Level<TargetLabels>,
     orphans: Level<TargetLabels>,
-    orphans_cost: Level<TargetLabels>,
+    orphans_cost: Amount<TargetLabels>,
     orphans_removed: Counter,
+    fleet: FleetCollector,
 }
 
 impl Default for Metrics {
@@ -115,14 +142,34 @@ impl Metrics {
             provider_time: Family::new_with_constructor(|| Histogram::new(PROVIDER_BUCKETS)),
             placements: Family::default(),
             planning_time: Histogram::new(PLANNING_BUCKETS),
+            time_to_ready: Histogram::new(READY_BUCKETS),
             abandoned: Counter::default(),
-            target_ready: Family::default(),
             orphans: Family::default(),
             orphans_cost: Family::default(),
             orphans_removed: Counter::default(),
+            fleet: FleetCollector::default(),
         };
         metrics.register();
+        metrics.begin_at_zero();
         metrics
+    }
+
+    fn begin_at_zero(&self) {
+        for controller in CONTROLLERS {
+            for result in RESULTS {
+                let _ = self.reconciles.get_or_create(&ResultLabels { controller, result });
+            }
+            let labels = ControllerLabels { controller };
+            let _ = self.errors.get_or_create(&labels);
+            let _ = self.panics.get_or_create(&labels);
+            let _ = self.active.get_or_create(&labels);
+            let _ = self.reconcile_time.get_or_create(&labels);
+            self.queue(controller, 0, Counts::default());
+        }
+        for reason in PLACEMENTS {
+            let _ = self.placements.get_or_create(&ReasonLabels { reason });
+        }
+        self.leader(LEASE, false);
     }
 
     /// Counters get the suffix `_total` when they are written out.
@@ -155,14 +202,22 @@ impl Metrics {
             self.planning_time.clone(),
         );
         r.register("roadstead_endpoints_abandoned", "Endpoints released by hand", self.abandoned.clone());
-        r.register("roadstead_target_ready", "1 while a target can be used", self.target_ready.clone());
         r.register("roadstead_orphans", "What runs at a target and has no record", self.orphans.clone());
         r.register(
-            "roadstead_orphans_hourly_cost_microdollars",
+            "roadstead_orphans_hourly_cost_dollars",
             "What the orphans at a target cost an hour, as far as their prices are known",
             self.orphans_cost.clone(),
         );
         r.register("roadstead_orphans_removed", "Orphans that were deleted", self.orphans_removed.clone());
+        r.register(
+            "roadstead_time_to_ready_seconds",
+            "Time from the record of an endpoint to its first answer",
+            self.time_to_ready.clone(),
+        );
+        let build = BuildLabels { version: env!("CARGO_PKG_VERSION") };
+        r.register("roadstead_build", "Which build this is", Info::new(build));
+        r.register_collector(Box::new(self.fleet.clone()));
+        r.register_collector(Box::new(ProcessCollector::starting_now()));
     }
 
     /// Everything in the text format of `OpenMetrics`.
@@ -242,16 +297,31 @@ impl Metrics {
         self.abandoned.inc();
     }
 
-    /// Whether a target can be used.
-    pub fn target_ready(&self, target: &str, ready: bool) {
-        self.target_ready.get_or_create(&TargetLabels { target: target.to_owned() }).set(i64::from(ready));
+    /// An endpoint has answered for the first time, this long after its record was made.
+    pub fn became_ready(&self, after: Duration) {
+        self.time_to_ready.observe(after.as_secs_f64());
+    }
+
+    /// A provider is used: its calls are counted from zero.
+    pub fn provider_used(&self, provider: &'static str, operations: &[&'static str], results: &[&'static str]) {
+        for &operation in operations {
+            let _ = self.provider_time.get_or_create(&OperationLabels { provider, operation });
+            for &result in results {
+                let _ = self.provider_requests.get_or_create(&ProviderLabels { provider, operation, result });
+            }
+        }
+    }
+
+    /// Figures of the fleet are read from `source` at each scrape from now on.
+    pub fn read_fleet_from(&self, source: Source) {
+        self.fleet.read_from(source);
     }
 
     /// How many orphans there are at a target, and what they cost an hour together.
     pub fn orphans(&self, target: &str, count: usize, cost: MicroDollars) {
         let labels = TargetLabels { target: target.to_owned() };
         self.orphans.get_or_create(&labels).set(level(count));
-        self.orphans_cost.get_or_create(&labels).set(i64::try_from(cost.0).unwrap_or(i64::MAX));
+        self.orphans_cost.get_or_create(&labels).set(dollars(cost));
     }
 
     /// An orphan was deleted.
@@ -262,7 +332,6 @@ impl Metrics {
     /// A target is gone.
     pub fn target_gone(&self, target: &str) {
         let labels = TargetLabels { target: target.to_owned() };
-        self.target_ready.remove(&labels);
         self.orphans.remove(&labels);
         self.orphans_cost.remove(&labels);
     }

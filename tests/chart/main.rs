@@ -9,6 +9,7 @@ mod drift;
 mod helm;
 mod installation;
 mod lint;
+mod monitoring;
 mod network;
 mod operator;
 mod render;

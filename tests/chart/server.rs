@@ -17,6 +17,7 @@ pub fn server() -> &'static ApiServer {
     SERVER.get_or_init(|| {
         let server = ApiServer::start().expect("an API server");
         server.define(&path("crds")).expect("the definitions");
+        server.define(&path("tests/chart/monitoring.yaml")).expect("the Prometheus operator's definitions");
         // With its labels for pod security.
         let namespace = only(&objects(&text("deploy/install.yaml")), "Namespace").to_string();
         feed(server.kubectl().args(["apply", "-f", "-"]), &namespace).unwrap();

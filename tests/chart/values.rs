@@ -44,6 +44,7 @@ fn unknown_values_are_refused() {
     refused_beside("--set", "orphans.remove=true", "remove");
     refused_beside("--set", "serviceAccount.nam=x", "nam");
     refused_beside("--set", "metrics.service.prt=1", "prt");
+    refused_beside("--set", "metrics.serviceMonitor.intervall=30s", "intervall");
     refused_beside("--set", "networkPolicy.enable=true", "enable");
     assert!(template("roadstead-crds", &["--set", "installId=prod"]).is_err());
 }
@@ -59,6 +60,11 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set", "log.format=xml", "format");
     refused_beside("--set", "orphans.delete=perhaps", "delete");
     refused_beside("--set", "orphans.minAgeSeconds=599", "minAgeSeconds");
+    refused_beside("--set", "metrics.deployments=-1", "deployments");
+    refused_beside("--set", "metrics.serviceMonitor.interval=often", "interval");
+    let without_service = "metrics.serviceMonitor.enabled=true,metrics.service.enabled=false";
+    refused_beside("--set", without_service, "metrics.service.enabled");
+    refused_beside("--set", "metrics.prometheusRule.runbookBaseUrl=", "runbookBaseUrl");
     refused_beside("--set-json", r#"allowKubeconfig=["anything"]"#, "allowKubeconfig");
     refused_beside("--set-json", r#"nodeSelector={"a":1}"#, "nodeSelector");
     refused_beside("--set", "watchNamespaces=team-a", "watchNamespaces");

@@ -3,7 +3,7 @@
 use crate::helm::{path, template, text};
 
 /// Sets of values, each of which changes what is rendered.
-pub const VARIANTS: [(&str, &[&str]); 17] = [
+pub const VARIANTS: [(&str, &[&str]); 18] = [
     ("default", &[]),
     ("one replica", &["--set", "replicaCount=1"]),
     ("five replicas", &["--set", "replicaCount=5,concurrency=4"]),
@@ -33,6 +33,13 @@ pub const VARIANTS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("simulated cloud", &["--set", "simulatedCloud.enabled=true"]),
+    (
+        "monitoring",
+        &[
+            "--set-json",
+            r#"metrics={"deployments":0,"serviceMonitor":{"enabled":true,"interval":"30s","labels":{"release":"prometheus"}},"prometheusRule":{"enabled":true,"runbookBaseUrl":"https://docs.example.com/runbook","labels":{"release":"prometheus"}},"dashboard":{"enabled":true,"annotations":{"grafana_folder":"Models"}}}"#,
+        ],
+    ),
     ("orphans", &["--set", "orphans.delete=true,orphans.minAgeSeconds=86400"]),
     ("resources", &["--set-json", r#"resources={"requests":{"cpu":1},"limits":{"memory":"1Gi"}}"#]),
     (

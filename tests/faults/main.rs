@@ -13,6 +13,7 @@ mod gitops;
 mod leaders;
 mod link;
 mod member;
+mod metrics;
 mod objects;
 mod operator;
 mod picture;
@@ -41,7 +42,8 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 34] = [
+const TESTS: [(&str, Test); 35] = [
+    ("metrics_tell_of_the_fleet", metrics::tell_of_the_fleet),
     ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
     ("provider_refuses_to_create", provider_faults::refused_creations),
     ("provider_asks_to_slow_down", provider_faults::throttled_creations),

@@ -25,7 +25,7 @@ fn an_orphan_is_reported_and_left_alone_by_default() {
     until("an event tells of it", || stage.was_told("OrphansFound", &orphan), || operator.log());
     let metrics = operator.metrics();
     assert!(metrics.contains("roadstead_orphans{target=\"east\"} 1"), "{metrics}");
-    assert!(metrics.contains("roadstead_orphans_hourly_cost_microdollars{target=\"east\"} 20000000"), "{metrics}");
+    assert!(metrics.contains("roadstead_orphans_hourly_cost_dollars{target=\"east\"} 20.0"), "{metrics}");
 
     let table = stage.roadstead_orphans(&["--context", "ground"]);
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();

@@ -175,15 +175,24 @@ fn every_reason_is_explained() {
 
 #[test]
 fn every_metric_is_explained() {
-    let metrics = roadstead::telemetry::metrics::Metrics::new().encode().unwrap();
+    let metrics = crate::monitoring::metrics();
+    let names: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let page = text("docs/operations.md");
-    let missing: Vec<String> = metrics
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .filter(|name| !page.contains(*name))
-        .map(ToOwned::to_owned)
-        .collect();
+    let missing: Vec<String> =
+        names.iter().filter(|name| !page.contains(**name)).map(|name| (*name).to_owned()).collect();
     none("docs/operations.md lists every metric", &missing);
+    let quoted = page.split('`').skip(1).step_by(2);
+    let told = quoted.map(|text| text.split('{').next().unwrap()).filter(|text| is_metric(text));
+    let known = |told: &str| names.iter().any(|name| told.starts_with(name));
+    let invented: Vec<String> = told.filter(|told| !known(told)).map(ToOwned::to_owned).collect();
+    none("docs/operations.md lists no metric that there is not", &invented);
+}
+
+/// Whether a text between backticks is the name of a metric of ours.
+fn is_metric(text: &str) -> bool {
+    let ours =
+        ["roadstead_", "controller_runtime_", "workqueue_", "process_"].iter().any(|start| text.starts_with(start));
+    ours && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod code;
 mod documents;
 mod events;
 mod logs;
+mod monitoring;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //!
 //! What its deployment's `Ready` takes from it is told of the deployment alone.
 
+use std::time::Duration;
+
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
@@ -47,6 +49,21 @@ pub fn overdue(status: &InferenceEndpointStatus, now: Timestamp) -> Option<News>
     (waited >= patience).then(|| {
         News::new(&ready.reason, format!("{}; the replicas are ready for {} s", ready.message, waited.as_secs()))
     })
+}
+
+/// How long after its record was made an endpoint has answered for the first time, if it just has. What was adopted
+/// answered before.
+#[must_use]
+pub fn time_to_ready(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    status: &InferenceEndpointStatus,
+) -> Option<Duration> {
+    if former.first_ready_time.is_some() || endpoint.spec.reason == reasons::ADOPTED {
+        return None;
+    }
+    let (created, ready) = (endpoint.metadata.creation_timestamp.as_ref()?, status.first_ready_time.as_ref()?);
+    Duration::try_from(ready.0.duration_since(created.0)).ok()
 }
 
 /// Its provider has confirmed that it is gone.

@@ -273,6 +273,9 @@ async fn report(
     if let Some(written) = written {
         memory.allowance.spend(&key);
         announce(context, endpoint, &former, &status);
+        if let Some(after) = news::time_to_ready(endpoint, &former, &status) {
+            context.metrics.became_ready(after);
+        }
         let others = context.deployment_of(endpoint).map(|owner| context.endpoints_of(&owner)).unwrap_or_default();
         let others = others.iter().map(AsRef::as_ref);
         if let Some(news) = news::of_predecessor(endpoint, others, &former, &status) {

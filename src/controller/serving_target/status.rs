@@ -70,8 +70,6 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
         if due {
             clock.wrote(&name);
         }
-        let ready = conditions::is_true(&status.conditions, conditions::READY);
-        context.metrics.target_ready(&name, ready);
         for news in news::news(&former, &status) {
             tell(context, target, &news);
         }

@@ -22,5 +22,6 @@ pub mod objects;
 pub mod packages;
 pub mod picture;
 pub mod process;
+pub mod promql;
 pub mod tools;
 pub mod wait;

@@ -1,0 +1,184 @@
+//! Figures of the fleet, read when somebody asks for metrics: a series is gone with its object, and nothing is counted twice.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet};
+use prometheus_client::metrics::MetricType;
+use roadstead_planner::MicroDollars;
+
+/// What there is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Number of deployments by the status and the reason of their condition `Ready`.
+    pub deployments: Vec<(Readiness, i64)>,
+    /// The deployments that have series of their own.
+    pub each: Vec<DeploymentFigures>,
+    /// Number of deployments that have none, for there are too many.
+    pub without_series: i64,
+    /// What all deployments cost an hour, as far as prices are known.
+    pub hourly_cost: MicroDollars,
+    /// Number of endpoints that are to take over from another one.
+    pub replacements: i64,
+    /// Whether each target is ready.
+    pub targets: Vec<(String, bool)>,
+}
+
+/// A condition `Ready`, without its words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct Readiness {
+    /// `True`, `False` or `Unknown`.
+    pub ready: String,
+    /// The condition's reason.
+    pub reason: String,
+}
+
+/// What there is of one deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentFigures {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its condition `Ready`.
+    pub readiness: Readiness,
+    /// Replicas that its spec asks for.
+    pub wanted: i32,
+    /// Replicas that are ready.
+    pub ready: i32,
+    /// What all its endpoints cost an hour; `None` while a price is unknown.
+    pub hourly_cost: Option<MicroDollars>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeploymentLabels {
+    namespace: String,
+    deployment: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReadyLabels {
+    namespace: String,
+    deployment: String,
+    reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    target: String,
+}
+
+/// Gives the figures as they are now.
+pub type Source = Arc<dyn Fn() -> Figures + Send + Sync>;
+
+/// Writes the figures out at each scrape. Without a source, as in a process that stands by, there are none.
+#[derive(Clone, Default)]
+pub struct FleetCollector {
+    source: Arc<OnceLock<Source>>,
+}
+
+impl FleetCollector {
+    /// Reads from `source` from now on; the first one stays.
+    pub fn read_from(&self, source: Source) {
+        let _ = self.source.set(source);
+    }
+}
+
+impl fmt::Debug for FleetCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FleetCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for FleetCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(source) = self.source.get() else { return Ok(()) };
+        let figures = source();
+        deployments(&mut encoder, &figures)?;
+        each_deployment(&mut encoder, &figures.each)?;
+        let targets =
+            figures.targets.iter().map(|(name, ready)| (TargetLabels { target: name.clone() }, i64::from(*ready)));
+        gauges(&mut encoder, "roadstead_target_ready", "1 while a target can be used", targets)
+    }
+}
+
+fn deployments(encoder: &mut DescriptorEncoder, figures: &Figures) -> fmt::Result {
+    let counts = figures.deployments.iter().map(|(readiness, count)| (readiness.clone(), *count));
+    gauges(encoder, "roadstead_deployments", "Deployments by the status and reason of their condition Ready", counts)?;
+    gauge(
+        encoder,
+        "roadstead_deployments_without_series",
+        "Deployments that have no series of their own, for there are more than --metrics-deployments",
+        &figures.without_series,
+    )?;
+    gauge(
+        encoder,
+        "roadstead_hourly_cost_dollars",
+        "What all deployments cost an hour, as far as prices are known",
+        &dollars(figures.hourly_cost),
+    )?;
+    gauge(
+        encoder,
+        "roadstead_replacements_under_way",
+        "Endpoints that are to take over from another one",
+        &figures.replacements,
+    )
+}
+
+fn each_deployment(encoder: &mut DescriptorEncoder, all: &[DeploymentFigures]) -> fmt::Result {
+    let labels =
+        |one: &DeploymentFigures| DeploymentLabels { namespace: one.namespace.clone(), deployment: one.name.clone() };
+    let ready = all.iter().map(|one| {
+        let DeploymentLabels { namespace, deployment } = labels(one);
+        let labels = ReadyLabels { namespace, deployment, reason: one.readiness.reason.clone() };
+        (labels, i64::from(one.readiness.ready == "True"))
+    });
+    gauges(encoder, "roadstead_deployment_ready", "1 while a deployment is Ready, with the condition's reason", ready)?;
+    let wanted = all.iter().map(|one| (labels(one), i64::from(one.wanted)));
+    gauges(encoder, "roadstead_deployment_replicas_wanted", "Replicas that a deployment asks for", wanted)?;
+    let ready = all.iter().map(|one| (labels(one), i64::from(one.ready)));
+    gauges(encoder, "roadstead_deployment_replicas_ready", "Replicas of a deployment that are ready", ready)?;
+    let costs = all.iter().filter_map(|one| Some((labels(one), dollars(one.hourly_cost?))));
+    gauges(
+        encoder,
+        "roadstead_deployment_hourly_cost_dollars",
+        "What all endpoints of a deployment cost an hour; absent while a price is unknown",
+        costs,
+    )
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: &impl EncodeGaugeValue) -> fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
+}
+
+fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (L, V)>,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        metric.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
+/// An amount as metrics have it: in dollars, as the nearest number that they can hold.
+#[must_use]
+pub fn dollars(amount: MicroDollars) -> f64 {
+    amount.to_string().parse().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_dollars() {
+        for (micro, told) in [(0, 0.0), (1, 0.000_001), (22_120_000, 22.12), (98_765_432_100_000, 98_765_432.1)] {
+            assert!((dollars(MicroDollars(micro)) - told).abs() < 1e-9, "{micro}");
+        }
+    }
+}
