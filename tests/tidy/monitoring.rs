@@ -19,6 +19,7 @@ fn text(path: &str) -> String {
 pub fn metrics() -> String {
     let metrics = Metrics::new();
     metrics.provider_used("kubernetes", &["observe"], &["success"]);
+    metrics.max_concurrent_reconciles("modeldeployment", 1);
     metrics.orphans("east", 1, MicroDollars(5));
     let readiness = Readiness { ready: "True".to_owned(), reason: "Ready".to_owned() };
     let one = DeploymentFigures {
