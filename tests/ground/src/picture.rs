@@ -26,20 +26,14 @@ const PLACES: [&str; 14] = [
     "/opt/cni",
     "/usr/libexec/kubernetes",
 ];
-/// Kernel settings that change by themselves.
-const RESTLESS: [&str; 9] = [
-    "fs/dentry-state",
-    "fs/file-nr",
-    "fs/inode-nr",
-    "fs/inode-state",
-    "fs/aio-nr",
-    "fs/quota",
-    "kernel/random",
-    "kernel/ns_last_pid",
-    "kernel/pty/nr",
-];
+/// Kernel settings that kubelets, network plugins and service proxies set, files and folders below `/proc/sys`. Others are
+/// changed by programs that have nothing to do with clusters.
+const SETTINGS: [&str; 6] =
+    ["net", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys"];
+/// How a process is called among the things of a picture.
+const PROCESS: &str = "process";
 /// What only counts, whichever part of the kernel counts it.
-const COUNTERS: [&str; 2] = ["nf_conntrack_count", "perf_event_max_sample_rate"];
+const COUNTERS: [&str; 1] = ["nf_conntrack_count"];
 
 /// A machine at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +41,7 @@ pub struct Picture {
     /// What there is: routes, links, network namespaces, mounts, cgroups of pods, tables of the packet filter, files in
     /// the folders of clusters, and processes that work in the ground's.
     things: BTreeSet<String>,
-    /// Kernel settings.
+    /// Kernel settings that clusters change.
     settings: BTreeMap<String, String>,
 }
 
@@ -65,7 +59,7 @@ impl Picture {
         add("packet filter", lines("nft", &["list", "tables"], str::to_owned));
         add("mount", mounts());
         add("cgroup", cgroups());
-        add("process", processes());
+        add(PROCESS, processes());
         for place in PLACES {
             add("file", below(Path::new(place)));
         }
@@ -84,7 +78,9 @@ impl Picture {
             !self.things.contains(*thing) && !in_new_folder
         };
         let new = later.things.iter().filter(new).map(|thing| format!("new: {thing}"));
-        let gone = self.things.difference(&later.things).map(|thing| format!("gone: {thing}"));
+        // A process that named the ground's folders before and has ended is somebody's `tail` or `du`.
+        let gone = self.things.difference(&later.things).filter(|thing| !thing.starts_with(PROCESS));
+        let gone = gone.map(|thing| format!("gone: {thing}"));
         // Settings that are new came with a module of the kernel, which stays loaded.
         let changed = self.settings.iter().filter_map(|(name, former)| {
             let value = later.settings.get(name).filter(|value| *value != former)?;
@@ -180,22 +176,21 @@ fn folders(folder: &Path) -> Vec<String> {
 
 fn settings() -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
-    read_settings(Path::new("/proc/sys"), &mut settings);
+    for place in SETTINGS {
+        read_settings(&Path::new("/proc/sys").join(place), &mut settings);
+    }
     settings
 }
 
-fn read_settings(folder: &Path, into: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let name = path.strip_prefix("/proc/sys").unwrap_or(&path).display().to_string();
-        if RESTLESS.contains(&name.as_str()) || COUNTERS.iter().any(|counter| name.ends_with(counter)) {
-            continue;
-        }
-        if path.is_dir() {
-            read_settings(&path, into);
-        } else if let Ok(value) = fs::read_to_string(&path) {
-            into.insert(name.replace('/', "."), value.trim_end().to_owned());
-        }
+fn read_settings(place: &Path, into: &mut BTreeMap<String, String>) {
+    let name = place.strip_prefix("/proc/sys").unwrap_or(place).display().to_string();
+    if place.is_dir() {
+        let entries = fs::read_dir(place).into_iter().flatten().flatten();
+        entries.for_each(|entry| read_settings(&entry.path(), into));
+    } else if !COUNTERS.iter().any(|counter| name.ends_with(counter))
+        && let Ok(value) = fs::read_to_string(place)
+    {
+        into.insert(name.replace('/', "."), value.trim_end().to_owned());
     }
 }
 
@@ -230,6 +225,13 @@ mod tests {
         let things = ["file /run/netns", "file /run/netns/east", "file /run/a", "file /run/a/b", "file /run/a/b/c"];
         let after = picture(&things, &[]);
         assert_eq!(before.differences(&after), ["new: file /run/a", "new: file /run/netns/east"]);
+    }
+
+    #[test]
+    fn a_process_that_was_there_before_may_have_ended_since() {
+        let before = picture(&["process tail -f /run/roadstead-ground/log"], &[]);
+        let after = picture(&["process containerd -c /run/roadstead-ground/east"], &[]);
+        assert_eq!(before.differences(&after), ["new: process containerd -c /run/roadstead-ground/east"]);
     }
 
     #[test]
