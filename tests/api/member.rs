@@ -123,7 +123,7 @@ async fn an_object_that_is_not_ours_is_reported_and_untouched() {
         panic!("it is somebody else's");
     };
     assert!(message.contains(&format!("Service foreign/{NAME}")), "{message}");
-    assert_eq!(remove_from(&member.driver, &wanted.endpoint, "").await.unwrap_err().class, ErrorClass::Transient);
+    assert_eq!(remove_from(&member.driver, &wanted.endpoint, "").await.unwrap_err().class, ErrorClass::Conflict);
     assert_eq!(member.versions(), before);
 }
 

@@ -104,7 +104,7 @@ fn a_deployment_takes_over_what_it_finds_and_that_is_no_orphan() {
     stage.until_orphans(&[("late", "Reported")], &operator);
     stage.deploy("late");
     stage.until_orphans(&[], &operator);
-    until("that is told", || stage.was_told("OrphansGone", "nothing runs there any more"), || operator.log());
+    until("that is told", || stage.was_told("OrphansGone", "no orphans left on this target"), || operator.log());
     assert_eq!(stage.made_for("late"), orphan, "it is not made twice");
 }
 
