@@ -306,7 +306,8 @@ impl Play {
 
     /// A pod of the endpoint comes, so that the operator looks at it.
     fn wake(&self, endpoint: &str, pod: &str) {
-        let labels = json!({names::LABEL_ENDPOINT: endpoint});
+        // The labels of the Deployment's newest template, as a ReplicaSet gives them to its pods.
+        let labels = self.deployment_on_member(endpoint)["spec"]["template"]["metadata"]["labels"].clone();
         apply(
             &self.world.member,
             &json!({
