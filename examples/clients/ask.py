@@ -20,10 +20,11 @@ def get(kind: str, namespace: str, name: str) -> dict:
 
 def main(namespace: str, name: str, question: str) -> None:
     deployment = get("modeldeployments.roadstead.dev", namespace, name)
+    status = deployment.get("status", {})
     # The first placement is the one to use: while a replacement is under way, the newest that has answered.
-    placement = next(iter(deployment["status"].get("placements", [])), {})
+    placement = next(iter(status.get("placements", [])), {})
     if "url" not in placement or "apiKeySecretName" not in placement:
-        conditions = deployment["status"].get("conditions", [])
+        conditions = status.get("conditions", [])
         message = next((c["message"] for c in conditions if c["type"] == "Ready"), "not observed yet")
         sys.exit(f"{namespace}/{name} has no address yet: {message}")
     secret = get("secret", namespace, placement["apiKeySecretName"])
