@@ -49,7 +49,7 @@ struct Case {
 
 const NOTHING: fn(&Rig) -> anyhow::Result<()> = |_| Ok(());
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case {
         name: "a deployment of the same name is another one now",
         shown: everything,
@@ -124,6 +124,24 @@ const CASES: [Case; 6] = [
         last: |rig| rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"]).map(drop),
         end: gone,
         due: &["DELETE /apis/roadstead.dev/", "DELETE /places/west/endpoints/"],
+    },
+    Case {
+        name: "a deployment that was being deleted is another one now, and its endpoint is seen",
+        shown: deployments,
+        serving: true,
+        before: |rig| {
+            rig.stop_operator();
+            rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"]).map(drop)
+        },
+        meanwhile: |rig| {
+            rig.start_operator()?;
+            rig.kubectl(&["wait", "mdep/llama", "-n", TEAM, "--for=delete", "--timeout=60s"])?;
+            rig.apply(&deployment())?;
+            ready(rig)
+        },
+        last: NOTHING,
+        end: ready,
+        due: &[],
     },
 ];
 
