@@ -54,6 +54,8 @@ pub struct Memory {
     pub allowance: Allowance,
     /// For what each was last said to wait unusually long.
     overdue: Mutex<HashMap<Key, String>>,
+    /// Until when a provider asked not to be asked about each.
+    throttled: Mutex<HashMap<Key, Instant>>,
 }
 
 impl Memory {
@@ -66,6 +68,22 @@ impl Memory {
     /// Keeps the inputs of an endpoint.
     pub fn keep(&self, key: &Key, inputs: Inputs) {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), inputs);
+    }
+
+    /// A provider asked not to be asked about an endpoint for so long.
+    pub fn throttle(&self, key: &Key, time: Duration) {
+        self.throttled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Instant::now() + time);
+    }
+
+    /// For how long its provider is not to be asked about an endpoint, whatever is new.
+    pub fn throttled(&self, key: &Key) -> Option<Duration> {
+        let mut throttled = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = throttled.get(key)?.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            throttled.remove(key);
+            return None;
+        }
+        Some(left)
     }
 
     /// Forgets what was read for an endpoint: it is not so any more.
@@ -87,6 +105,7 @@ impl Memory {
         self.allowance.forget(key);
         self.is_newly_overdue(key, None);
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.throttled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
@@ -122,5 +141,16 @@ mod tests {
         for other in [edition("b", 1, None), edition("a", 2, None), edition("a", 1, Some("now"))] {
             assert!(memory.inputs(&key, &other).is_none(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_provider_is_left_alone_for_as_long_as_it_asked_and_for_that_endpoint_alone() {
+        let (memory, key) = (Memory::default(), Key::new("team", "llama-a"));
+        assert_eq!(memory.throttled(&key), None);
+        memory.throttle(&key, Duration::from_mins(1));
+        assert!(memory.throttled(&key).is_some_and(|left| left > Duration::from_secs(59)));
+        assert_eq!(memory.throttled(&Key::new("team", "llama-b")), None);
+        memory.throttle(&key, Duration::ZERO);
+        assert_eq!(memory.throttled(&key), None, "its time is over");
     }
 }

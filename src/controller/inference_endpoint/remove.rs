@@ -55,7 +55,10 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
         }
         Err(error) => {
             report(context, endpoint, &error, Delay::Failure).await?;
-            Ok(Outcome::Failed)
+            Ok(match error.class {
+                ErrorClass::Throttled { after: Some(after) } => Outcome::Hold(after),
+                _ => Outcome::Failed,
+            })
         }
     }
 }

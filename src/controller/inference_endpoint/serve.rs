@@ -58,6 +58,9 @@ pub async fn serve(
         (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
         (ConnectionState::Ready, None) => return Ok(Outcome::Done),
     };
+    if let Some(rest) = memory.throttled(&Key::of(endpoint.as_ref())) {
+        return Ok(Outcome::Again(rest));
+    }
     match look(context, memory, endpoint, provider.as_ref()).await {
         Ok(outcome) => Ok(outcome),
         Err(ActError::Provider(error)) => failed(context, memory, endpoint, error).await,
@@ -86,8 +89,8 @@ async fn look(
     let inputs = match inputs::gather(context, memory, endpoint, provider).await? {
         Ok(inputs) => inputs,
         Err(Missing { reason, message }) => {
-            report(context, memory, endpoint, &Seen::InputMissing { reason, message }).await?;
-            return Ok(Outcome::Again(CONFLICT_AGAIN));
+            let told = report(context, memory, endpoint, &Seen::InputMissing { reason, message }).await?;
+            return Ok(again_at(CONFLICT_AGAIN, &told));
         }
     };
     let wanted = Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
@@ -99,8 +102,8 @@ async fn look(
     let news = context.looks.begin(&key);
     let present = match provider.observe(&wanted).await? {
         Observation::Foreign { message } => {
-            report(context, memory, endpoint, &Seen::Foreign { message }).await?;
-            return Ok(Outcome::Again(CONFLICT_AGAIN));
+            let told = report(context, memory, endpoint, &Seen::Foreign { message }).await?;
+            return Ok(again_at(CONFLICT_AGAIN, &told));
         }
         Observation::Present(present) if present.in_sync => present,
         Observation::Present(_) => {
@@ -201,10 +204,7 @@ async fn judge(
     };
     let answers = present.url.is_some() && answer.as_ref().is_none_or(Answer::is_healthy);
     let shown = present.clone();
-    let deferred = match report(context, memory, endpoint, &Seen::Present { present, answer }).await? {
-        Outcome::Again(delay) => Some(delay),
-        Outcome::Done | Outcome::Hold(_) | Outcome::Failed => None,
-    };
+    let told = report(context, memory, endpoint, &Seen::Present { present, answer }).await?;
     tell_if_overdue(context, memory, endpoint);
     let again = if serving && !answers {
         context.looks.in_vain(&key)
@@ -215,7 +215,15 @@ async fn judge(
     // With the start as it was just told.
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
     let limit = status::next_limit(&newest, &shown, Timestamp::now());
-    Ok(Outcome::Again([limit, deferred].into_iter().flatten().fold(again, Duration::min)))
+    Ok(again_at(limit.map_or(again, |limit| limit.min(again)), &told))
+}
+
+/// After `delay`, or sooner where the report of this look was put off.
+fn again_at(delay: Duration, told: &Outcome) -> Outcome {
+    match told {
+        Outcome::Again(put_off) => Outcome::Again(delay.min(*put_off)),
+        Outcome::Done | Outcome::Hold(_) | Outcome::Failed => Outcome::Again(delay),
+    }
 }
 
 /// Tells once of what the endpoint waits for unusually long.
@@ -236,7 +244,12 @@ async fn failed(
     error: ProviderError,
 ) -> Result<Outcome, ActError> {
     let class = error.class;
-    let newest = context.caches.endpoints.get(&Key::of(endpoint.as_ref())).unwrap_or_else(|| Arc::clone(endpoint));
+    let key = Key::of(endpoint.as_ref());
+    if let ErrorClass::Throttled { after: Some(after) } = class {
+        // Also where the report fails, the spec was edited, or something else is new.
+        memory.throttle(&key, after);
+    }
+    let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
     report(context, memory, &newest, &Seen::Failed { error }).await?;
     let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
