@@ -379,7 +379,9 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
     offer.and_then(resource_name).or_else(known).or_else(simulated)
 }
 
-fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
+/// A recorded refusal as the planner sees it.
+#[must_use]
+pub fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
     let only_for = entry
         .only_for
         .as_deref()
