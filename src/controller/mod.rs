@@ -23,6 +23,8 @@ pub mod orphans;
 pub mod pace;
 pub mod serving_target;
 pub mod startup;
+#[cfg(test)]
+pub mod test_context;
 pub mod watches;
 
 use std::sync::Arc;

@@ -15,6 +15,9 @@ use super::{ModelDeployment, Offer, ReplicaResources, ServingTarget, TargetType,
 /// Resources that a replica can ask for beside accelerators.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
+/// The field of a deployment's image.
+const IMAGE: &str = "spec.serving.image";
+
 /// Something in a spec that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -22,6 +25,14 @@ pub struct Problem {
     pub field: String,
     /// What is wrong with its value, and what to do.
     pub message: String,
+}
+
+impl Problem {
+    /// Whether it is about the image of a deployment.
+    #[must_use]
+    pub fn is_of_image(&self) -> bool {
+        self.field == IMAGE
+    }
 }
 
 impl fmt::Display for Problem {
@@ -129,7 +140,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
         }
     }
     if let Some(fault) = syntax::image_fault(&spec.serving.image) {
-        problems.add("spec.serving.image", fault);
+        problems.add(IMAGE, fault);
     }
     problems.resources("spec.serving.resources", &spec.serving.resources);
     problems.0

@@ -10,6 +10,8 @@ mod candidates_tests;
 mod cost;
 #[cfg(test)]
 mod current_tests;
+#[cfg(test)]
+mod decide_tests;
 mod execute;
 #[cfg(test)]
 mod kstatus;
@@ -103,11 +105,20 @@ impl DeploymentController {
 
     /// The deployment as the planner sees it, or what is wrong with its spec.
     fn request(&self, object: &ModelDeployment) -> Result<planner::Deployment, Vec<Problem>> {
-        let problems = validate::model_deployment(object);
+        let mut problems = validate::model_deployment(object);
+        // Who runs with this image already brought it past an older release: what is under way goes on.
+        if self.runs_with_its_image(object) {
+            problems.retain(|problem| !problem.is_of_image());
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         convert::deployment(object, self.context.namespace_labels(object)).map_err(|problem| vec![problem])
+    }
+
+    fn runs_with_its_image(&self, object: &ModelDeployment) -> bool {
+        let endpoints = self.context.endpoints_of(object);
+        endpoints.iter().any(|endpoint| endpoint.spec.template.image == object.spec.serving.image)
     }
 
     fn plan(&self, object: Arc<ModelDeployment>) -> Decision {

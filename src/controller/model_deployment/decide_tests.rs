@@ -1,0 +1,63 @@
+//! What is decided about a deployment before and instead of a plan.
+
+use serde_json::{Value, json};
+
+use super::{Decision, DeploymentController};
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
+use crate::controller::test_context::{context, show};
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::workers::Reconcile;
+
+fn deployment(image: &str) -> ModelDeployment {
+    serde_json::from_value(json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": {"name": "llama", "namespace": "team", "uid": "u", "generation": 1, "resourceVersion": "1"},
+        "spec": {
+            "serving": {
+                "engine": "custom", "image": image,
+                "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}],
+            },
+        },
+    }))
+    .unwrap()
+}
+
+fn endpoint(name: &str, image: &str, labels: &Value) -> InferenceEndpoint {
+    serde_json::from_value(json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
+        "metadata": {"name": name, "namespace": "team", "uid": name, "generation": 1, "resourceVersion": "2",
+                     "labels": labels},
+        "spec": {
+            "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "c", "region": "r", "offer": "o",
+            "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
+            "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement",
+            "template": {"engine": "custom", "image": image, "port": 1, "model": {"name": "m"},
+                         "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+        },
+    }))
+    .unwrap()
+}
+
+fn decide(deployment: ModelDeployment, endpoints: impl IntoIterator<Item = InferenceEndpoint>) -> Decision {
+    let (context, _) = context();
+    let key = Key::of(&deployment);
+    show(&context, deployment, endpoints);
+    DeploymentController::new(context).decide(&key)
+}
+
+#[tokio::test]
+async fn an_image_without_a_tag_stops_nothing_where_it_runs_already() {
+    let runs = decide(deployment("a"), [endpoint("llama-a", "a", &json!({}))]);
+    assert!(matches!(runs, Decision::Planned(_)), "a move or a drain under way goes on");
+    for endpoints in [Vec::new(), vec![endpoint("llama-a", "b:1", &json!({}))]] {
+        let Decision::Invalid(_, problems) = decide(deployment("a"), endpoints) else { panic!("it was planned") };
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].field, "spec.serving.image");
+    }
+    let mut also = deployment("a");
+    also.spec.placement.cost.max_hourly_cost = Some("9999999".to_owned());
+    let Decision::Invalid(_, problems) = decide(also, [endpoint("llama-a", "a", &json!({}))]) else {
+        panic!("it was planned")
+    };
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}
