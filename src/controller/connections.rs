@@ -37,6 +37,17 @@ pub enum ConnectionState {
     },
 }
 
+impl ConnectionState {
+    /// Since when the place may not be used, in this unbroken run.
+    #[must_use]
+    pub const fn not_ready_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ready => None,
+            Self::NotReady { since, .. } => Some(*since),
+        }
+    }
+}
+
 impl Connection {
     /// What the place shows, unless it is not the place that it should be, or not ours.
     #[must_use]

@@ -295,7 +295,8 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
         let conditions = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let told = conditions::find(conditions, conditions::STALLED).map(|told| told.last_transition_time.0);
         let since = now(told.unwrap_or_else(jiff::Timestamp::now));
-        return not_ready(reasons::INVALID_SPEC, validate::sentence(&problems), since);
+        let (reason, message) = (reasons::INVALID_SPEC.to_owned(), validate::sentence(&problems));
+        return planner::TargetState::Invalid { reason, message, since };
     }
     match connection.map(|connection| &connection.state) {
         None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),

@@ -57,7 +57,7 @@ pub async fn on_target(context: &Context, key: &Key) {
         state: ConnectionState::NotReady {
             reason: reasons::INTERNAL_ERROR,
             message: MESSAGE.to_owned(),
-            since: Timestamp::now(),
+            since: former.and_then(|former| former.state.not_ready_since()).unwrap_or_else(Timestamp::now),
         },
     };
     context.connections.set(&key.name, connection);
@@ -146,6 +146,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::controller::test_context;
 
     #[test]
     fn nothing_stays_true_on_an_object_that_the_operator_panics_on() {
@@ -171,5 +172,25 @@ mod tests {
         assert!(reported.is_due("target", &key));
         assert!(!reported.is_due("target", &key));
         assert!(reported.is_due("endpoint", &key), "another kind of the same name");
+    }
+
+    #[tokio::test]
+    async fn a_target_that_the_operator_panics_on_again_is_not_usable_since_the_first_time() {
+        let (context, _) = test_context::context();
+        let target: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget",
+            "metadata": {"name": "east", "uid": "u", "resourceVersion": "1"},
+            "spec": {"cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "offers": []},
+        }))
+        .unwrap();
+        context.caches.targets.apply(target);
+        let first = Timestamp::UNIX_EPOCH;
+        let state =
+            ConnectionState::NotReady { reason: reasons::INTERNAL_ERROR, message: MESSAGE.to_owned(), since: first };
+        let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+        context.connections.set("east", connection);
+        on_target(&context, &Key::cluster("east")).await;
+        let state = context.connections.get("east").unwrap().state.clone();
+        assert!(matches!(state, ConnectionState::NotReady { since, .. } if since == first), "{state:?}");
     }
 }

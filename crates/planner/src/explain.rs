@@ -112,7 +112,7 @@ pub(crate) fn over_budget(deployment: &Deployment, cost: Option<MicroDollars>) -
 pub(crate) fn not_ready(state: &TargetState) -> String {
     match state {
         TargetState::Ready => "the target has not said yet what runs there, and is gone on without".to_owned(),
-        TargetState::NotReady { reason, since, .. } => {
+        TargetState::NotReady { reason, since, .. } | TargetState::Invalid { reason, since, .. } => {
             format!("the target cannot be used since {since} ({reason})")
         }
     }

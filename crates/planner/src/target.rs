@@ -66,6 +66,16 @@ pub enum TargetState {
         /// Since when.
         since: Timestamp,
     },
+    /// Its spec says something that cannot be, until somebody edits it. Nothing new goes there, and what runs or starts
+    /// there is left alone: the place itself may be well.
+    Invalid {
+        /// CamelCase reason, like `InvalidSpec`.
+        reason: String,
+        /// A sentence for people.
+        message: String,
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 /// Whether a target's listing by installation id is known.

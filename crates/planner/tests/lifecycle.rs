@@ -115,6 +115,22 @@ fn a_newcomer_leaves_a_target_that_does_not_answer_for_a_minute() {
 }
 
 #[test]
+fn a_newcomer_goes_on_at_a_target_whose_spec_has_become_invalid_and_nothing_new_comes() {
+    let mut fleet = placed();
+    change_target(&mut fleet, "eks-us", |target| {
+        let (reason, message) = ("InvalidSpec".to_owned(), "a field is missing".to_owned());
+        target.state = TargetState::Invalid { reason, message, since: NOW };
+    });
+    for later in [0, 60, 3_600] {
+        let plan = settle(&mut fleet, &deployment("m"), NOW.plus(later));
+        assert_eq!(deleted(&plan, US), None, "after {later} s: {}", render_text(&plan));
+        assert_eq!(findings(&plan, US), [FindingReason::TargetNotReady]);
+    }
+    let plan = checked(&fleet, &deployment("other"), NOW.plus(3_600));
+    assert_eq!((placed_on(&plan), verdict(&plan, "eks-us").reason), (Some("gke-eu"), Reason::TargetNotReady));
+}
+
+#[test]
 fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
     type Case = (&'static str, fn(&mut Target), &'static [FindingReason]);
     let cases: [Case; 7] = [

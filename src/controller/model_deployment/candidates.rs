@@ -129,6 +129,9 @@ fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
 /// Whether a target cannot be used until somebody edits it.
 fn is_unusable_by_its_spec(fleet: &planner::Fleet, target: &str) -> bool {
     let state = fleet.target(target).map(|target| &target.state);
-    let lasting = |reason: &str| [reasons::DELETING, reasons::INVALID_SPEC].contains(&reason);
-    matches!(state, Some(planner::TargetState::NotReady { reason, .. }) if lasting(reason))
+    match state {
+        Some(planner::TargetState::Invalid { .. }) => true,
+        Some(planner::TargetState::NotReady { reason, .. }) => reason == reasons::DELETING,
+        Some(planner::TargetState::Ready) | None => false,
+    }
 }

@@ -170,8 +170,8 @@ async fn ours(context: &Context, provider: &dyn Provider) -> Result<(), Obstacle
 
 /// The start of the unbroken run of failures: from the status, so that a restart does not shorten it.
 fn failing_since(target: &ServingTarget, former: Option<&Connection>) -> Timestamp {
-    if let Some(ConnectionState::NotReady { since, .. }) = former.map(|former| &former.state) {
-        return *since;
+    if let Some(since) = former.and_then(|former| former.state.not_ready_since()) {
+        return since;
     }
     let recorded = target.status.as_ref().and_then(|status| status.failing_since.as_ref());
     recorded.map_or_else(Timestamp::now, |since| since.0)

@@ -39,6 +39,8 @@ pub(super) enum Usable {
     Yes,
     /// It cannot, since then.
     NotSince(Timestamp),
+    /// Not for what is new; it may be well all the same.
+    NotForNew,
     /// There is no such target any more.
     Gone,
 }
@@ -114,7 +116,7 @@ impl Assessment {
         let unfit = unfit_for_newcomers.iter().filter(|_| is_newcomer);
         let found = forbidden.iter().chain(unfit).find(|(problem, _)| self.has(*problem));
         let out_of_patience = match self.usable {
-            Usable::Yes => false,
+            Usable::Yes | Usable::NotForNew => false,
             Usable::NotSince(since) => since.plus(NOT_READY_GRACE_SECONDS) <= now,
             Usable::Gone => true,
         };
@@ -237,8 +239,12 @@ fn look_at_target(assessment: &mut Assessment, deployment: &Deployment, endpoint
         assessment.find(FindingReason::TargetNotReady, format!("target {} is gone", endpoint.target));
         return;
     };
-    if let TargetState::NotReady { since, .. } = &entry.target.state {
-        assessment.usable = Usable::NotSince(*since);
+    assessment.usable = match &entry.target.state {
+        TargetState::Ready => Usable::Yes,
+        TargetState::NotReady { since, .. } => Usable::NotSince(*since),
+        TargetState::Invalid { .. } => Usable::NotForNew,
+    };
+    if assessment.usable != Usable::Yes {
         assessment.find(FindingReason::TargetNotReady, not_ready(&entry.target.state));
     }
     let engines = entry.target.engines.as_ref();
