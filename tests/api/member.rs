@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Secret as KubeSecret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret as KubeSecret, Service};
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use roadstead::api::v1alpha1::InferenceEndpoint;
 use roadstead::provider::kubernetes::Kubernetes;
 use roadstead::provider::{ErrorClass, Observation, Provider, Redacted, Removal, Wanted, remove_from};
@@ -148,4 +148,37 @@ async fn gone_is_what_the_cluster_where_it_was_made_says_of_everything() {
     let error = remove_from(&member.driver, &wanted.endpoint, "another-cluster").await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient);
     assert!(error.message.contains("not the one where it was made"), "{error}");
+}
+
+#[tokio::test]
+async fn pods_that_somebody_let_outlive_their_deployment_are_not_gone() {
+    let member = Member::new("outlived").await;
+    let wanted = wanted();
+    member.driver.apply(&wanted).await.unwrap();
+    // As its ReplicaSet would make them.
+    let pod = |name: &str| -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": {"roadstead.dev/endpoint": NAME}},
+            "spec": {"containers": [{"name": "engine", "image": "vllm:1"}]},
+        }))
+        .unwrap()
+    };
+    let pods = member.api::<Pod>();
+    for name in ["ended", "serves"] {
+        pods.create(&PostParams::default(), &pod(name)).await.unwrap();
+    }
+    let failed = json!({"status": {"phase": "Failed"}});
+    pods.patch_status("ended", &PatchParams::default(), &Patch::Merge(failed)).await.unwrap();
+    let orphan = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+    member.api::<Deployment>().delete(NAME, &orphan).await.unwrap();
+    let patch = json!({"metadata": {"finalizers": null}});
+    member.api::<Deployment>().patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+
+    let step = || member.driver.remove(&wanted.endpoint);
+    let Removal::InProgress { message } = step().await.unwrap() else { panic!("a pod of it serves") };
+    assert!(message.contains("1 still there, such as pod serves"), "{message}");
+    assert!(member.driver.api_key(NAME).await.unwrap().is_some(), "it serves with its key");
+    pods.delete("serves", &DeleteParams::default().grace_period(0)).await.unwrap();
+    assert!(matches!(step().await.unwrap(), Removal::InProgress { .. }), "the others were just asked to go");
+    assert_eq!(step().await.unwrap(), Removal::Gone);
 }

@@ -4,14 +4,17 @@
 //! made: the UIDs in the record tell, and where they do not, it is held to be. Such an object is a conflict: it is
 //! neither deleted nor taken for gone, nor is the Secret that owns it deleted, since the member's garbage collector would
 //! follow.
+//!
+//! Pods that outlived their Deployment (somebody deleted that without them) are the endpoint's as well: nothing is gone,
+//! and its key stays, until they are.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
-use kube::api::{Api, PropagationPolicy};
+use kube::api::{Api, ListParams, PropagationPolicy};
 use roadstead_planner as planner;
 
 use super::found;
@@ -19,7 +22,9 @@ use super::objects::{self, Mark, Object};
 use super::render::copied_name;
 use super::survey::{Site, listed_copies};
 use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, names};
+use crate::kube_ext::client::call;
 use crate::provider::{ErrorClass, ProviderError, Removal};
+use crate::text::bounded_with;
 
 /// What is known of the things that were made for an endpoint.
 #[derive(Default)]
@@ -77,6 +82,9 @@ pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Rem
     if take(&site.api(), &name, site.mark(&name), PropagationPolicy::Foreground, may_be).await? {
         return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are ending") });
     }
+    if let Some(message) = outlived(site, &name).await? {
+        return Ok(Removal::InProgress { message });
+    }
     let copies = endpoint.spec.secret_names().iter().map(|secret| copied_name(&name, secret)).collect();
     Ok(removal(&remove_rest(site, &name, made, copies).await?))
 }
@@ -95,6 +103,8 @@ pub async fn remove_found(site: &Site<'_>, found: &planner::Found) -> Result<Rem
     if let Some(live) = &live {
         is_what_was_found(live, site.mark(&found.name), found)?;
         made.learn_from(live, &found.name);
+    } else if let Some(message) = outlived(site, &found.name).await? {
+        return Ok(Removal::InProgress { message });
     }
     let mut left = remove_rest(site, &found.name, made, BTreeSet::new()).await?;
     if let Some(live) = live {
@@ -104,6 +114,24 @@ pub async fn remove_found(site: &Site<'_>, found: &planner::Found) -> Result<Rem
         left.push(format!("Deployment {} and its pods", found.name));
     }
     Ok(removal(&left))
+}
+
+/// What is left of the pods of an endpoint that has no Deployment any more; `None` if they all are over.
+///
+/// The member itself is asked, not what was watched of it, which may be late or not there yet.
+async fn outlived(site: &Site<'_>, name: &str) -> Result<Option<String>, ProviderError> {
+    let selector = format!("{}={name}", names::LABEL_ENDPOINT);
+    // As pods::is_over says of those that were read whole.
+    let living = ListParams::default().labels(&selector).fields("status.phase!=Succeeded,status.phase!=Failed");
+    let pods = call("list pods", site.api::<Pod>().list_metadata(&living)).await?.items;
+    let Some(first) = pods.iter().map(ResourceExt::name_any).min() else { return Ok(None) };
+    if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_some()) {
+        return Ok(Some(format!("pods of Deployment {name} are ending")));
+    }
+    let said =
+        format!("Deployment {name} was deleted without its pods: {} still there, such as pod {first}", pods.len());
+    let cure = format!("; delete them there: kubectl -n {} delete replicasets,pods -l {selector}", site.namespace);
+    Ok(Some(bounded_with(&said, &cure)))
 }
 
 /// Whether a Deployment is the very one that was found, and still carries our mark and tags.

@@ -20,6 +20,8 @@ const DEPLOYMENT: (&str, &str) = ("/apis/apps/v1/namespaces/roadstead/deployment
 const SERVICE: (&str, &str) = ("/api/v1/namespaces/roadstead/services", NAME);
 const BUDGET: (&str, &str) = ("/apis/policy/v1/namespaces/roadstead/poddisruptionbudgets", NAME);
 const KEY: (&str, &str) = ("/api/v1/namespaces/roadstead/secrets", "llama-abcdefghijkl-key");
+/// Where pods are.
+const PODS: &str = "/api/v1/namespaces/roadstead/pods";
 
 /// The copy of the Secret that the endpoint names.
 fn copy() -> (&'static str, String) {
@@ -34,6 +36,9 @@ fn path((place, name): (&str, &str)) -> String {
 type Objects = Arc<Mutex<BTreeMap<String, Value>>>;
 
 async fn answer(State(objects): State<Objects>, uri: http::Uri, method: http::Method) -> Response {
+    if uri.path() == PODS {
+        return axum::Json(pods(&objects.lock().unwrap(), uri.query().unwrap_or_default())).into_response();
+    }
     let mut objects = objects.lock().unwrap();
     let found =
         if method == http::Method::DELETE { objects.remove(uri.path()) } else { objects.get(uri.path()).cloned() };
@@ -48,6 +53,20 @@ async fn answer(State(objects): State<Objects>, uri: http::Uri, method: http::Me
         "message": "not found", "details": {"kind": kind, "name": name},
     });
     (StatusCode::NOT_FOUND, axum::Json(status)).into_response()
+}
+
+/// The list of pods that a request's label selects; those that are over are not asked for.
+fn pods(objects: &BTreeMap<String, Value>, query: &str) -> Value {
+    assert!(query.contains("status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed"), "{query}");
+    let selected = |pod: &&Value| {
+        let endpoint = pod["metadata"]["labels"][names::LABEL_ENDPOINT].as_str().unwrap();
+        query.contains(&format!("labelSelector=roadstead.dev%2Fendpoint%3D{endpoint}"))
+    };
+    let pods = objects.iter().filter(|(path, _)| path.starts_with(PODS)).map(|(_, pod)| pod).filter(selected);
+    json!({
+        "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": "1"},
+        "items": pods.collect::<Vec<_>>(),
+    })
 }
 
 /// A member with everything of the endpoint, and a driver for it.
@@ -75,6 +94,10 @@ impl Member {
         let server = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
         let driver = Kubernetes::new(client(config, Arc::new(|| true)).unwrap(), "roadstead".into(), "prod".into());
         Self { objects, driver, server }
+    }
+
+    fn put(&self, object: (&str, &str), value: Value) {
+        self.objects.lock().unwrap().insert(path(object), value);
     }
 
     /// Changes the metadata of an object.
@@ -258,4 +281,50 @@ async fn the_key_of_another_installation_is_not_read() {
         let error = member.driver.api_key(NAME).await.unwrap_err();
         assert_eq!(error.class, ErrorClass::Conflict, "{}", error.message);
     }
+}
+
+fn pod(endpoint: &str) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"name": "p", "namespace": "roadstead", "labels": {names::LABEL_ENDPOINT: endpoint}},
+    })
+}
+
+#[tokio::test]
+async fn pods_that_outlive_their_deployment_keep_the_endpoint_from_being_gone() {
+    let member = Member::start().await;
+    let record = record(&known());
+    for name in ["p-1", "p-2"] {
+        member.put((PODS, name), pod(NAME));
+        member.edit((PODS, name), |metadata| metadata["name"] = json!(name));
+    }
+    member.objects.lock().unwrap().remove(&path(DEPLOYMENT));
+    for _ in 0..3 {
+        let Removal::InProgress { message } = member.driver.remove(&record).await.unwrap() else {
+            panic!("its pods run and cost");
+        };
+        let told = [
+            "2 still there, such as pod p-1",
+            "kubectl -n roadstead delete replicasets,pods -l roadstead.dev/endpoint=llama-abcdefghijkl",
+        ];
+        assert!(told.iter().all(|part| message.contains(part)), "{message}");
+        assert!(matches!(member.driver.remove_found(&found()).await.unwrap(), Removal::InProgress { .. }));
+        assert!(member.has(KEY) && member.has(SERVICE), "they still serve by these");
+    }
+    for name in ["p-1", "p-2"] {
+        member.edit((PODS, name), |metadata| metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
+    }
+    let ending = Removal::InProgress { message: format!("pods of Deployment {NAME} are ending") };
+    assert_eq!(member.driver.remove(&record).await.unwrap(), ending);
+    member.objects.lock().unwrap().retain(|path, _| !path.starts_with(PODS));
+    member.remove(&record).await.unwrap();
+    assert!(member.objects.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn pods_of_other_endpoints_keep_nothing() {
+    let member = Member::start().await;
+    member.put((PODS, "p"), pod("llama-zzzzzzzzzzzz"));
+    member.remove(&record(&known())).await.unwrap();
+    assert!(!member.has(KEY) && member.has((PODS, "p")));
 }
