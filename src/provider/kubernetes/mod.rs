@@ -118,7 +118,8 @@ impl Provider for Kubernetes {
 
     async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
         let survey = Box::pin(Survey::take(&self.site(), wanted)).await?;
-        Box::pin(survey.put_right(&self.site(), wanted, self.watched()?)).await
+        let facts = self.watched()?.facts();
+        Box::pin(survey.put_right(&self.site(), wanted, facts.as_deref())).await
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {

@@ -25,7 +25,7 @@ pub fn observation(
     site: &Site<'_>,
     cluster_uid: &str,
 ) -> Result<Observation, ProviderError> {
-    let desired = survey.desired(site, wanted, watched)?;
+    let desired = survey.desired(site, wanted, watched.facts().as_deref())?;
     if let Some(foreign) = survey.foreign(site.mark(&wanted.endpoint.name_any())) {
         return Ok(Observation::Foreign { message: foreign.message });
     }

@@ -11,13 +11,12 @@ use kube::api::Api;
 use kube::{Client, Resource, ResourceExt};
 
 use super::admission::{Admissions, Judged};
-use super::facts::Watched;
 use super::objects::{self, Mark, Object, Writer};
 use super::removal;
 use super::render::{self, Identity, Rollout, copied_name};
-use super::spare::has_spare;
+use super::spare;
 use crate::api::v1alpha1::{limits, names};
-use crate::provider::{ErrorClass, ProviderError, Redacted, Wanted};
+use crate::provider::{ErrorClass, Facts, ProviderError, Redacted, Wanted};
 
 /// Names the copies of tenants' Secrets, on the Secret of the API key.
 const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
@@ -105,7 +104,7 @@ impl Survey {
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
-    pub fn desired(&self, site: &Site<'_>, wanted: &Wanted, watched: &Watched) -> Result<Desired, ProviderError> {
+    pub fn desired(&self, site: &Site<'_>, wanted: &Wanted, facts: Option<&Facts>) -> Result<Desired, ProviderError> {
         let owner_uid = self.key.as_ref().and_then(ResourceExt::uid);
         let key_identity = Identity {
             endpoint: &wanted.endpoint,
@@ -116,13 +115,17 @@ impl Survey {
         let identity = Identity { owner_uid: owner_uid.as_deref(), ..key_identity };
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
         let hash = render::template_hash(&wanted.endpoint.spec, &wanted.secrets).map_err(bug)?;
-        let (template, rendered, rollout) = if let Some(standing) = self.standing_template(wanted, &hash) {
-            standing
+        let (template, rendered, rollout) = if let Some((template, rendered)) = self.standing_template(wanted, &hash) {
+            (template, rendered, self.rollout())
         } else {
-            let template = render::pod_template(&identity, &hash);
+            let mut template = render::pod_template(&identity, &hash);
+            if let (Some(spec), Some(former)) = (&mut template.spec, self.former_template(wanted)) {
+                // Which nodes it may use was decided with the endpoint: its pods may run where another rule lets none go.
+                spec.affinity = former.spec.and_then(|former| former.affinity);
+            }
             let rendered = serde_json::to_string(&template).map_err(bug)?;
-            let spare = has_spare(watched.facts().as_deref(), &wanted.endpoint.spec);
-            (template, rendered, if spare { Rollout::Surge } else { Rollout::InPlace })
+            let rollout = spare::rollout(facts, &wanted.endpoint, &template);
+            (template, rendered, rollout)
         };
         let digest = render::digest(&rendered);
         let copies: BTreeMap<String, Secret> = wanted
@@ -149,7 +152,7 @@ impl Survey {
     }
 
     /// The template as it was rendered, if it was made from what is wanted now and nobody changed it.
-    fn standing_template(&self, wanted: &Wanted, hash: &str) -> Option<(PodTemplateSpec, String, Rollout)> {
+    fn standing_template(&self, wanted: &Wanted, hash: &str) -> Option<(PodTemplateSpec, String)> {
         let deployment = self.deployment.as_ref()?;
         if deployment.annotations().get(names::ANNOTATION_TEMPLATE_HASH).map(String::as_str) != Some(hash) {
             return None;
@@ -162,7 +165,15 @@ impl Survey {
             return None;
         }
         let template = serde_json::from_str(&rendered).ok()?;
-        Some((template, rendered, self.rollout()))
+        Some((template, rendered))
+    }
+
+    /// The template that was rendered last, whatever it was made from, if nobody changed it.
+    fn former_template(&self, wanted: &Wanted) -> Option<PodTemplateSpec> {
+        let rendered = self.deployment.as_ref()?.annotations().get(names::ANNOTATION_TEMPLATE)?;
+        let recorded = wanted.endpoint.status.as_ref().and_then(|status| status.template_digest.as_ref());
+        let trusted = recorded.is_none_or(|digest| *digest == render::digest(rendered));
+        serde_json::from_str(rendered).ok().filter(|_| trusted)
     }
 
     /// How the standing Deployment rolls out.
@@ -211,18 +222,23 @@ impl Survey {
     ///
     /// # Errors
     /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
-    pub async fn put_right(mut self, site: &Site<'_>, wanted: &Wanted, watched: &Watched) -> Result<(), ProviderError> {
+    pub async fn put_right(
+        mut self,
+        site: &Site<'_>,
+        wanted: &Wanted,
+        facts: Option<&Facts>,
+    ) -> Result<(), ProviderError> {
         let secrets: Api<Secret> = site.api();
         let name = wanted.endpoint.name_any();
         let mark = site.mark(&name);
         let dropped = self.dropped_copies(wanted);
-        let desired = self.desired(site, wanted, watched)?;
+        let desired = self.desired(site, wanted, facts)?;
         let writer = Writer { admissions: site.admissions, key: &wanted.api_key, mark };
         let key = writer.put_right(&secrets, self.key.take(), &desired.key).await?;
         let owner = key.uid();
         self.key = Some(key);
         // Only now is the owner's UID known.
-        let desired = self.desired(site, wanted, watched)?;
+        let desired = self.desired(site, wanted, facts)?;
         for (name, copy) in &desired.copies {
             writer.put_right(&secrets, self.copies.remove(name).flatten(), copy).await?;
         }
@@ -287,3 +303,7 @@ pub fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
     let copies = listed.split(',').filter(|name| render::is_copied_name(endpoint, name));
     copies.take(MAX_COPIES).map(ToOwned::to_owned).collect()
 }
+
+#[cfg(test)]
+#[path = "survey_tests.rs"]
+mod tests;
