@@ -129,7 +129,9 @@ fn uid(text: &str) -> Result<String, String> {
     if valid {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is not the UID of a namespace; read it by kubectl get"))
+        Err(format!(
+            "{text:?} is not the UID of a namespace; read it with kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'"
+        ))
     }
 }
 
@@ -229,7 +231,7 @@ async fn lead(
         () = stop.cancelled() => None,
     };
     if let Some(conflict) = conflict {
-        metrics.leader("roadstead", false);
+        metrics.leader(LEASE, false);
         leadership.release().await;
         anyhow::bail!("{conflict}");
     }

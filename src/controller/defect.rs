@@ -23,7 +23,7 @@ use crate::kube_ext::cache::Key;
 const INTERVAL: Duration = Duration::from_mins(1);
 
 /// What the conditions say.
-const MESSAGE: &str = "the operator failed on this object by a defect of its own and retries; what runs is kept. Report the \
+const MESSAGE: &str = "internal error: the operator failed on this object and retries; running endpoints stay. Report the \
      operator's log to its maintainers";
 
 /// When a defect was last reported on each object.

@@ -27,7 +27,7 @@ pub const SILENT: [&str; 10] = [
 ];
 
 /// Reasons of events that need nobody to act. Every other one is a warning.
-pub const NORMAL: [&str; 19] = [
+pub const NORMAL: [&str; 20] = [
     reasons::PLACED,
     reasons::ADOPTED,
     reasons::MOVING,
@@ -40,6 +40,7 @@ pub const NORMAL: [&str; 19] = [
     reasons::RESUMED,
     reasons::WITHIN_BUDGET,
     reasons::AWAITING_INVENTORY,
+    reasons::CHANGED_BY_ADMISSION,
     reasons::DELETING,
     reasons::REMOVED,
     reasons::EXHAUSTED,

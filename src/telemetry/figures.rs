@@ -19,7 +19,7 @@ pub struct Figures {
     pub without_series: i64,
     /// What all deployments cost an hour, as far as prices are known.
     pub hourly_cost: MicroDollars,
-    /// Number of endpoints that are to take over from another one.
+    /// Number of replacements that count against the limit.
     pub replacements: i64,
     /// Whether each target is ready.
     pub targets: Vec<(String, bool)>,
@@ -121,7 +121,7 @@ fn deployments(encoder: &mut DescriptorEncoder, figures: &Figures) -> fmt::Resul
     gauge(
         encoder,
         "roadstead_replacements_under_way",
-        "Endpoints that are to take over from another one",
+        "Replacements that count against the limit of 5",
         &figures.replacements,
     )
 }

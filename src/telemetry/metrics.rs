@@ -2,7 +2,7 @@
 //!
 //! What things are now (`figures`, `process`) is read at each scrape; here is counted what happens. Labels are small fixed
 //! sets, or names of targets, of which there are hundreds at most; series of single deployments are bounded
-//! (docs/adr/0031-metrics-of-deployments.md). Counters whose labels are known begin at zero, so that their first
+//! (docs/adr/0030-metrics-of-deployments.md). Counters whose labels are known begin at zero, so that their first
 //! increase is seen.
 
 use std::sync::atomic::AtomicU64;

@@ -111,7 +111,7 @@ pub(crate) fn over_budget(deployment: &Deployment, cost: Option<MicroDollars>) -
 /// Why a target cannot be used.
 pub(crate) fn not_ready(state: &TargetState) -> String {
     match state {
-        TargetState::Ready => "the target has not said yet what runs there, and is gone on without".to_owned(),
+        TargetState::Ready => "inventory not received; skipped because of roadstead.dev/place-without".to_owned(),
         TargetState::NotReady { reason, since, .. } | TargetState::Invalid { reason, since, .. } => {
             format!("the target cannot be used since {since} ({reason})")
         }

@@ -224,7 +224,7 @@ pub enum Decision {
     OverBudget,
     /// What was found running was taken over.
     Adopted,
-    /// Targets have not said yet what runs there.
+    /// The inventory of targets has not been received.
     AwaitingInventory,
     /// No candidate is feasible.
     NoFeasiblePlacement,
@@ -305,7 +305,7 @@ impl Removal {
 /// Something that has to happen before more can be done. Its display is a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wait {
-    /// Targets have not answered yet what runs there.
+    /// The inventory of targets has not been received.
     Inventory {
         /// How many.
         targets: u32,
@@ -392,14 +392,14 @@ impl fmt::Display for Wait {
 }
 
 fn fmt_inventory(f: &mut fmt::Formatter<'_>, targets: u32, overdue: &[String]) -> fmt::Result {
-    let noun = if targets == 1 { "target has" } else { "targets have" };
-    write!(f, "{targets} {noun} not said yet what runs there")?;
+    let noun = if targets == 1 { "target" } else { "targets" };
+    write!(f, "waiting for the inventory of {targets} {noun}")?;
     if overdue.is_empty() {
         return Ok(());
     }
     write!(
         f,
-        "; no answer for more than a minute from {}: mend the connection, or go on without by the annotation roadstead.dev/place-without",
+        "; no answer for more than a minute from {}: mend the connection, or place without it by the annotation roadstead.dev/place-without",
         overdue.join(", ")
     )
 }

@@ -26,7 +26,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
 #[must_use]
 pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
     let spec = &target.spec;
-    let for_good = "cannot be edited later";
+    let for_good = "; cloud and region cannot be edited, so make a new target";
     let mut advice: Vec<Problem> = cloud("spec.cloud".to_owned(), &spec.cloud, for_good).into_iter().collect();
     advice.extend(region("spec.region".to_owned(), &spec.cloud, &spec.region, for_good));
     for (index, offer) in spec.offers.iter().enumerate() {
@@ -37,10 +37,9 @@ pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
 
 /// The places that a deployment's rules name.
 fn places(advice: &mut Vec<Problem>, placement: &PlacementRules) {
-    let matches = "matches no target that is spelled so";
     let allowed = placement.clouds.as_ref().and_then(|clouds| clouds.allow.as_ref());
     for (index, name) in allowed.into_iter().flatten().enumerate() {
-        advice.extend(cloud(format!("spec.placement.clouds.allow[{index}]"), name, matches));
+        advice.extend(cloud(format!("spec.placement.clouds.allow[{index}]"), name, ""));
     }
     let Some(regions) = &placement.regions else { return };
     let clouds: Vec<&str> = allowed.map_or_else(
@@ -52,16 +51,16 @@ fn places(advice: &mut Vec<Problem>, placement: &PlacementRules) {
             let field = format!("spec.placement.regions.{rule}[{index}]");
             // A region that one of the clouds has is no slip, whatever the others call theirs.
             if clouds.iter().all(|cloud| locate(cloud, pattern).is_none()) {
-                advice.extend(clouds.iter().find_map(|cloud| region(field.clone(), cloud, pattern, matches)));
+                advice.extend(clouds.iter().find_map(|cloud| region(field.clone(), cloud, pattern, "")));
             }
         }
     }
     for (index, preference) in regions.prefer.iter().enumerate() {
         let field = format!("spec.placement.regions.prefer[{index}]");
         let Some(name) = &preference.cloud else { continue };
-        advice.extend(cloud(format!("{field}.cloud"), name, matches));
+        advice.extend(cloud(format!("{field}.cloud"), name, ""));
         let pattern = preference.region.as_ref().filter(|pattern| !pattern.ends_with('*'));
-        advice.extend(pattern.and_then(|pattern| region(format!("{field}.region"), name, pattern, matches)));
+        advice.extend(pattern.and_then(|pattern| region(format!("{field}.region"), name, pattern, "")));
     }
 }
 
@@ -73,18 +72,21 @@ fn image(field: &str, written: &str) -> Option<Problem> {
     moves.then(|| Problem { field: field.to_owned(), message: message.to_owned() })
 }
 
-fn cloud(field: String, written: &str, so: &str) -> Option<Problem> {
+fn cloud(field: String, written: &str, cure: &str) -> Option<Problem> {
     let known = cloud_spelled(written)?;
-    let message =
-        format!("{written:?} is {known} in the built-in table; names are compared letter by letter, and this {so}");
+    let message = format!(
+        "{written:?} is spelled {known} in the built-in table; write {known}: names are compared letter by letter{cure}"
+    );
     Some(Problem { field, message })
 }
 
-fn region(field: String, cloud: &str, written: &str, so: &str) -> Option<Problem> {
+fn region(field: String, cloud: &str, written: &str, cure: &str) -> Option<Problem> {
     let (of, known) = region_spelled(cloud, written)?;
+    // The name may be right and the cloud wrong.
+    let right = if written == known { format!("cloud {of}") } else { known.to_owned() };
     let message = format!(
-        "{written:?} is no region of {cloud} in the built-in table, but it looks like {known} of {of}; names are compared \
-         letter by letter, and this {so}"
+        "{written:?} is no region of {cloud} in the built-in table, but looks like {known} of {of}; write {right}: names are \
+         compared letter by letter{cure}"
     );
     Some(Problem { field, message })
 }
@@ -92,7 +94,8 @@ fn region(field: String, cloud: &str, written: &str, so: &str) -> Option<Problem
 fn accelerator(field: String, written: &str) -> Option<Problem> {
     let known = accelerator_spelled(written)?;
     let message = format!(
-        "{written:?} is {known} in the built-in table; shapes and offers match only if they spell a type alike"
+        "{written:?} is spelled {known} in the built-in table; write {known}: shapes and offers match only if they spell a \
+         type alike"
     );
     Some(Problem { field, message })
 }
@@ -133,7 +136,25 @@ mod tests {
         assert_eq!(serving_target(&target("on-premises", "ams-rack-4", "house-blend")), []);
         let advice = serving_target(&target("AWS", "eu-central-1a", "NVIDIA-H100-80GB-HBM3"));
         assert_eq!(fields(&advice), ["spec.cloud", "spec.region", "spec.offers[0].accelerator.type"]);
-        assert!(advice[1].message.contains("eu-central-1 of aws"), "{}", advice[1].message);
+        let made_anew = "cloud and region cannot be edited, so make a new target";
+        let messages: Vec<&str> = advice.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                format!(
+                    "\"AWS\" is spelled aws in the built-in table; write aws: names are compared letter by letter; {made_anew}"
+                ),
+                format!(
+                    "\"eu-central-1a\" is no region of AWS in the built-in table, but looks like eu-central-1 of aws; write \
+                     eu-central-1: names are compared letter by letter; {made_anew}"
+                ),
+                "\"NVIDIA-H100-80GB-HBM3\" is spelled H100 in the built-in table; write H100: shapes and offers match only if \
+                 they spell a type alike"
+                    .to_owned(),
+            ]
+        );
+        let elsewhere = serving_target(&target("aws", "europe-west4", "H100"));
+        assert!(elsewhere[0].message.contains("write cloud gcp: "), "{}", elsewhere[0].message);
     }
 
     #[test]

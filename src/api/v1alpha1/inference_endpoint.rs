@@ -147,7 +147,7 @@ pub struct Template {
     /// The port on which the engine listens.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// What one replica asks for beside accelerators.
+    /// What one replica requests, and may use, beside accelerators.
     #[serde(default)]
     pub resources: ReplicaResources,
     /// The model.
@@ -158,7 +158,8 @@ pub struct Template {
     /// The nodes on which the replicas run.
     #[serde(default)]
     pub nodes: TemplateNodes,
-    /// Seconds until a replica must answer.
+    /// Seconds from the start until the endpoint must answer through its address; its offer's `provisionTimeoutSeconds` is
+    /// added.
     #[schemars(range(min = 10, max = 86400))]
     pub startup_timeout_seconds: i32,
     /// Seconds for which requests in flight may go on.
@@ -230,10 +231,10 @@ impl InferenceEndpointSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InferenceEndpointStatus {
-    /// The generation of the spec that this status speaks of; -1 before the first look.
+    /// Most recent generation observed; -1 if none.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
-    /// Created, Serving, Ready.
+    /// Created, Serving, Ready; `ChangedByAdmission` only while admission changes fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// What identifies it at its provider; it is judged only there.

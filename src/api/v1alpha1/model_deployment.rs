@@ -84,7 +84,7 @@ pub struct Model {
 pub struct Serving {
     /// The engine.
     pub engine: Engine,
-    /// The engine's image. There is no default that could change under you.
+    /// The engine's image, with a tag or a digest: there is no default that could change under you.
     #[schemars(length(min = 1, max = 512))]
     pub image: String,
     /// Arguments of the engine, after those that Roadstead makes and those of the shape.
@@ -99,7 +99,7 @@ pub struct Serving {
     #[serde(default = "default_port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// What one replica asks for beside accelerators, which come from the shape.
+    /// What one replica requests, and may use, beside accelerators, which come from the shape.
     #[serde(default)]
     pub resources: ReplicaResources,
     /// Secrets for pulling the image.
@@ -112,7 +112,8 @@ pub struct Serving {
     /// Interchangeable ways to run one replica; the order breaks ties.
     #[schemars(length(min = 1, max = limits::SHAPES))]
     pub shapes: Vec<Shape>,
-    /// Seconds from the start of a replica until it must answer.
+    /// Seconds from the start until the endpoint must answer through its address; an offer's `provisionTimeoutSeconds` is
+    /// added. Then the next place is tried.
     #[serde(default = "default_startup")]
     #[schemars(range(min = 10, max = 86400))]
     pub startup_timeout_seconds: i32,
@@ -290,7 +291,7 @@ pub enum CostObjective {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelDeploymentStatus {
-    /// The generation of the spec that this status speaks of; -1 before the first look.
+    /// Most recent generation observed; -1 if none.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
     /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they hold.
@@ -306,7 +307,8 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub selector: Option<String>,
-    /// What everything that is billed for this deployment costs, in USD per hour; absent while a price is unknown.
+    /// What everything that is billed for this deployment costs, in USD per hour, refused replicas not counted; absent
+    /// while a price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,

@@ -227,7 +227,8 @@ pub enum Billing {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferNodes {
-    /// The Kubernetes resource of the accelerators; by the accelerator's type if absent.
+    /// The Kubernetes resource of the accelerators; by the accelerator's type if absent; required for a type that the
+    /// built-in table does not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = limits::LABEL_KEY),
@@ -270,10 +271,10 @@ pub enum TaintEffect {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServingTargetStatus {
-    /// The generation of the spec that this status speaks of; -1 before the first look.
+    /// Most recent generation observed; -1 if none.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
-    /// Ready, Reachable, `CredentialsValid`.
+    /// Ready, Reachable, `CredentialsValid`, Swept; `NeedsAttention` only while something should be looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// The UID of the cluster's kube-system namespace, pinned at first contact.

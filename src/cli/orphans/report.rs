@@ -141,7 +141,7 @@ impl Report {
             return format!("No orphans at {all}.\n");
         }
         let swept = self.targets.saturating_sub(self.not_swept.len());
-        let mut text = format!("No orphans at {swept} of {all}; of the others that is not known:\n");
+        let mut text = format!("No orphans at {swept} of {all}; unknown at the others:\n");
         text.extend(self.not_swept.iter().map(note));
         text
     }
@@ -290,7 +290,7 @@ mod tests {
         let of = |conditions: &Value| target("north", &json!({"conditions": conditions}));
         let swept = target("south", &json!({"conditions": told("Ready", "True", "Swept")}));
         let unknown = |reason: &str, words: &str| {
-            format!("No orphans at 1 of 2 targets; of the others that is not known:\nnorth: {reason}{words}.\n")
+            format!("No orphans at 1 of 2 targets; unknown at the others:\nnorth: {reason}{words}.\n")
         };
         let since = " since 2026-03-05T11:00:00Z";
         let as_told = format!("{since}: as the target says");

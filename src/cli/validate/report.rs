@@ -89,21 +89,20 @@ impl Report {
             }
             writeln!(out, " {}", finding.message)?;
         }
-        let passed_over = match self.passed_over {
+        let skipped = match self.passed_over {
             0 => String::new(),
-            count => format!("; {count} of other groups passed over"),
+            1 => "; 1 of another API group skipped".to_owned(),
+            count => format!("; {count} of other API groups skipped"),
         };
         let warnings = match self.warnings {
             0 => String::new(),
-            1 => "; 1 warning".to_owned(),
-            count => format!("; {count} warnings"),
+            count => format!("; {}", counted(count, "warning")),
         };
         writeln!(
             out,
-            "{} checked, {} with problems, {} in all{warnings}{passed_over}",
-            objects(self.checked),
-            self.invalid,
-            self.findings.len() - self.warnings
+            "{}, {}{warnings}{skipped}",
+            counted(self.checked, "object"),
+            counted(self.findings.len() - self.warnings, "problem")
         )
     }
 
@@ -117,6 +116,10 @@ impl Report {
     }
 }
 
-fn objects(count: usize) -> String {
-    if count == 1 { "1 object".to_owned() } else { format!("{count} objects") }
+fn counted(count: usize, thing: &str) -> String {
+    match count {
+        0 => format!("no {thing}s"),
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
 }

@@ -47,8 +47,18 @@ pub fn overdue(status: &InferenceEndpointStatus, now: Timestamp) -> Option<News>
     let since = ready.last_transition_time.0.max(serving.last_transition_time.0);
     let waited = now.duration_since(since);
     (waited >= patience).then(|| {
-        News::new(&ready.reason, format!("{}; the replicas are ready for {} s", ready.message, waited.as_secs()))
+        News::new(&ready.reason, format!("{}; the replicas have been ready for {} s", ready.message, waited.as_secs()))
     })
+}
+
+/// The list of fields that admission on its target changes is another one than before.
+#[must_use]
+pub fn changed_by_admission(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus) -> Option<News> {
+    let fields = |status: &InferenceEndpointStatus| {
+        find(&status.conditions, conditions::CHANGED_BY_ADMISSION).map(|changed| changed.message.clone())
+    };
+    let changed = fields(status)?;
+    (fields(former).as_ref() != Some(&changed)).then(|| News::new(reasons::CHANGED_BY_ADMISSION, changed))
 }
 
 /// How long after its record was made an endpoint has answered for the first time, if it just has. What was adopted
@@ -102,6 +112,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kube_ext::events::Severity;
+
+    #[test]
+    fn what_admission_changes_is_told_once_for_each_list_of_fields() {
+        let status = |fields: Option<&str>| InferenceEndpointStatus {
+            conditions: serde_json::from_value(json!(fields.map_or_else(Vec::new, |fields| vec![json!({
+                "type": "ChangedByAdmission", "status": "True", "reason": "ChangedByAdmission", "message": fields,
+                "lastTransitionTime": Timestamp::from_second(100).unwrap(),
+            })])))
+            .unwrap(),
+            ..InferenceEndpointStatus::default()
+        };
+        let told = |former: Option<&str>, new: Option<&str>| {
+            changed_by_admission(&status(former), &status(new)).map(|news| (news.severity, news.reason, news.note))
+        };
+        let news = |note: &str| Some((Severity::Normal, "ChangedByAdmission".to_owned(), note.to_owned()));
+        assert_eq!(told(None, Some("a")), news("a"));
+        assert_eq!(told(Some("a"), Some("a")), None);
+        assert_eq!(told(Some("a"), Some("a, b")), news("a, b"));
+        assert_eq!(told(Some("a"), None), None);
+    }
 
     #[test]
     fn an_address_that_does_not_answer_is_told_of_when_it_has_had_its_time() {
@@ -122,7 +153,7 @@ mod tests {
         let told = overdue(&silent, at(230)).unwrap();
         assert_eq!(
             (told.reason.as_str(), told.note.as_str()),
-            ("UnreachableFromHub", "m; the replicas are ready for 30 s")
+            ("UnreachableFromHub", "m; the replicas have been ready for 30 s")
         );
         assert_eq!(overdue(&status("AwaitingAddress", "True"), at(499)), None);
         assert!(overdue(&status("AwaitingAddress", "True"), at(500)).is_some());

@@ -13,7 +13,7 @@ use super::memory::{self, Memory};
 use super::news;
 use super::remove;
 use super::status::{self, Seen};
-use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, conditions, reasons};
+use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -23,7 +23,6 @@ use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::news::{tell, tell_owner};
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::call;
-use crate::kube_ext::events::Severity;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::probe::{self, Answer};
 use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
@@ -285,7 +284,9 @@ async fn report(
     memory.pace.forget(&key);
     if let Some(written) = written {
         memory.allowance.spend(&key);
-        announce(context, endpoint, &former, &status);
+        if let Some(news) = news::changed_by_admission(&former, &status) {
+            tell_owner(context, endpoint, &news);
+        }
         if let Some(after) = news::time_to_ready(endpoint, &former, &status) {
             context.metrics.became_ready(after);
         }
@@ -297,22 +298,4 @@ async fn report(
         context.took_endpoint(written);
     }
     Ok(Outcome::Done)
-}
-
-/// Tells once what the target's admission changes: on the deployment, for that is what people look at.
-fn announce(
-    context: &Context,
-    endpoint: &InferenceEndpoint,
-    former: &InferenceEndpointStatus,
-    status: &InferenceEndpointStatus,
-) {
-    let of = |status: &InferenceEndpointStatus| {
-        conditions::find(&status.conditions, conditions::CHANGED_BY_ADMISSION).map(|changed| changed.message.clone())
-    };
-    let Some(changed) = of(status).filter(|changed| of(former).as_ref() != Some(changed)) else { return };
-    let reason = reasons::CHANGED_BY_ADMISSION;
-    match context.deployment_of(endpoint) {
-        Some(deployment) => context.events.publish(deployment.as_ref(), Severity::Normal, reason, "Serve", &changed),
-        None => context.events.publish(endpoint, Severity::Normal, reason, "Serve", &changed),
-    }
 }

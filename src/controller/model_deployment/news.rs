@@ -85,7 +85,7 @@ impl Turn<'_> {
                 News { from: Some(from.clone()), ..News::new(reasons::MOVING, note) }
             }
             None if decision == reasons::ADOPTED => {
-                News::new(reasons::ADOPTED, format!("took over what runs: {place}"))
+                News::new(reasons::ADOPTED, format!("adopted the running endpoint: {place}"))
             }
             None => News::new(reasons::PLACED, format!("placed {place}; {why}")),
         };

@@ -125,7 +125,9 @@ fn a_first_placement_says_where_why_and_for_how_much() {
     let news = told(&ModelDeploymentStatus::default(), &status, None, &[adopted]);
     assert_eq!(
         news,
-        ["N Adopted: took over what runs: 2 replicas of shape s on east (aws r), offer o, OnDemand, for $9.20/h"]
+        [
+            "N Adopted: adopted the running endpoint: 2 replicas of shape s on east (aws r), offer o, OnDemand, for $9.20/h"
+        ]
     );
 }
 

@@ -104,7 +104,7 @@ pub fn tell_sweep(set: &mut Conditions<'_>, former: &[Condition], sweep: Sweep, 
         (Sweep::NotYet | Sweep::Missed, Some(_)) => {
             let message = match obstacle {
                 Some(reason) => format!("the target is not Ready ({reason}); its orphans are those of the last sweep"),
-                None => "no sweep has completed since; its orphans are those of the last sweep; see the operator's log"
+                None => "no sweep has completed for some minutes; its orphans are those of the last sweep; see the operator's log"
                     .to_owned(),
             };
             set.set(conditions::SWEPT, UNKNOWN, reasons::SWEEP_STALE, message)

@@ -81,7 +81,10 @@ mod tests {
         assert_eq!(told("aws", &odd).map(|(reason, _)| reason), Some(reasons::NODES_DIFFER));
         let (reason, message) = told("AWS", &out).unwrap();
         assert_eq!(reason, reasons::SPELLING_DIFFERS);
-        assert!(message.starts_with("spec.cloud: \"AWS\" is aws") && message.ends_with("1 node left out"), "{message}");
+        assert!(
+            message.starts_with("spec.cloud: \"AWS\" is spelled aws") && message.ends_with("1 node left out"),
+            "{message}"
+        );
         let many: Vec<Value> =
             (0..8).map(|n| json!({"reason": "Tainted", "nodes": n, "message": "x".repeat(400)})).collect();
         let (_, message) = told("aws", &json!(many)).unwrap();

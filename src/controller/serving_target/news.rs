@@ -85,10 +85,14 @@ mod tests {
     fn a_target_that_is_lost_and_comes_back_is_told_once_each_time() {
         let none = json!([]);
         let ready = status(
-            &["Ready True Ready it can be used", "Reachable True Reachable ", "CredentialsValid True Accepted "],
+            &[
+                "Ready True Ready connected; accepts placements",
+                "Reachable True Reachable ",
+                "CredentialsValid True Accepted ",
+            ],
             none.clone(),
         );
-        assert_eq!(told(&ServingTargetStatus::default(), &ready), ["N Ready: it can be used"]);
+        assert_eq!(told(&ServingTargetStatus::default(), &ready), ["N Ready: connected; accepts placements"]);
         let lost = status(
             &[
                 "Ready False Unreachable timed out",
@@ -99,7 +103,7 @@ mod tests {
         );
         assert_eq!(told(&ready, &lost), ["W Unreachable: timed out"]);
         let back = told(&lost, &ready);
-        assert_eq!(back, ["N Ready: it can be used (not ready for 0 s before, last Unreachable)"]);
+        assert_eq!(back, ["N Ready: connected; accepts placements (not ready for 0 s before, last Unreachable)"]);
         let refused = status(
             &[
                 "Ready False Unauthorized refused",
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_condition_that_the_summary_does_not_tell_of_has_an_event_of_its_own() {
-        let of = |nodes: &str| status(&["Ready True Ready it can be used", nodes], json!([]));
+        let of = |nodes: &str| status(&["Ready True Ready connected; accepts placements", nodes], json!([]));
         let (fine, left_out) =
             (of("NodesMatch True Matched all"), of("NodesMatch False OtherAccelerator 3 nodes left out"));
         assert_eq!(told(&fine, &left_out), ["W OtherAccelerator: 3 nodes left out"]);
@@ -124,8 +128,8 @@ mod tests {
 
     #[test]
     fn what_needs_attention_is_told_once_and_when_it_is_something_else() {
-        let of = |attention: &str| status(&["Ready True Ready it can be used", attention], json!([]));
-        let none = status(&["Ready True Ready it can be used"], json!([]));
+        let of = |attention: &str| status(&["Ready True Ready connected; accepts placements", attention], json!([]));
+        let none = status(&["Ready True Ready connected; accepts placements"], json!([]));
         let one = of("NeedsAttention True NodesLeftOut 3 nodes left out");
         assert_eq!(told(&none, &one), ["W NodesLeftOut: 3 nodes left out"]);
         assert_eq!(told(&one, &of("NeedsAttention True NodesLeftOut 4 nodes left out")), [""; 0]);

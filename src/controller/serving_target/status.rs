@@ -140,7 +140,7 @@ fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connecti
     }
     match &connection.state {
         ConnectionState::Ready => {
-            set.set(conditions::READY, TRUE, reasons::READY, "it can be used");
+            set.set(conditions::READY, TRUE, reasons::READY, "connected; accepts placements");
         }
         ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INVALID_SPEC => invalid(set, message),
         ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INTERNAL_ERROR => {

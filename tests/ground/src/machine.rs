@@ -1,7 +1,7 @@
 //! What clusters need of the machine itself, and how it becomes again what it was.
 //!
 //! Container runtimes and kubelets write to folders and kernel settings that no option of theirs moves elsewhere. So each
-//! node has a mount namespace of its own, in which files of the cluster cover those ([ADR 0032](../../../docs/adr/0032-a-ground-that-leaves-nothing.md)).
+//! node has a mount namespace of its own, in which files of the cluster cover those ([ADR 0031](../../../docs/adr/0031-a-ground-that-leaves-nothing.md)).
 //! What a mount needs below it is written down before it is made, and removed at the end.
 
 use std::fs;
