@@ -295,8 +295,12 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
         let conditions = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let told = conditions::find(conditions, conditions::STALLED).map(|told| told.last_transition_time.0);
         let since = now(told.unwrap_or_else(jiff::Timestamp::now));
-        let (reason, message) = (reasons::INVALID_SPEC.to_owned(), validate::sentence(&problems));
-        return planner::TargetState::Invalid { reason, message, since };
+        let message = validate::sentence(&problems);
+        // What starts at a place that does not answer either is not left to wait for an edit.
+        return match connection.filter(|_| !is_listing(connection)).and_then(|seen| seen.state.not_ready_since()) {
+            Some(failing) => not_ready(reasons::INVALID_SPEC, message, now(failing)),
+            None => planner::TargetState::Invalid { reason: reasons::INVALID_SPEC.to_owned(), message, since },
+        };
     }
     match connection.map(|connection| &connection.state) {
         None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),
@@ -623,6 +627,35 @@ mod tests {
         let read = |text| resources(&serde_json::from_value(text).unwrap());
         let asked = read(json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}));
         assert_eq!((asked.cpu_millis, asked.memory_bytes, asked.ephemeral_storage_bytes), (1_000, 1 << 30, 0));
+    }
+
+    #[test]
+    fn a_target_whose_spec_is_invalid_is_left_for_that_only_if_it_does_not_answer_either() {
+        let declared: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Kubernetes",
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "MI999X", "count": 8},
+                            "capacityType": "Reserved"}],
+            },
+        }))
+        .unwrap();
+        let failing = jiff::Timestamp::UNIX_EPOCH;
+        let seen = |reason| {
+            let state = match reason {
+                None => ConnectionState::Ready,
+                Some(reason) => ConnectionState::NotReady { reason, message: String::new(), since: failing },
+            };
+            let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+            target(&declared, Some(&connection), None).state
+        };
+        let is_invalid = |state| matches!(state, planner::TargetState::Invalid { .. });
+        assert!(is_invalid(seen(None)) && is_invalid(seen(Some(reasons::LISTING))));
+        assert!(is_invalid(target(&declared, None, None).state), "it was not asked yet");
+        let planner::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
+            panic!("it would be waited for")
+        };
+        assert_eq!((reason.as_str(), since), (reasons::INVALID_SPEC, now(failing)));
     }
 
     #[test]

@@ -131,7 +131,9 @@ fn is_unusable_by_its_spec(fleet: &planner::Fleet, target: &str) -> bool {
     let state = fleet.target(target).map(|target| &target.state);
     match state {
         Some(planner::TargetState::Invalid { .. }) => true,
-        Some(planner::TargetState::NotReady { reason, .. }) => reason == reasons::DELETING,
+        Some(planner::TargetState::NotReady { reason, .. }) => {
+            [reasons::DELETING, reasons::INVALID_SPEC].contains(&reason.as_str())
+        }
         Some(planner::TargetState::Ready) | None => false,
     }
 }
