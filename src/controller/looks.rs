@@ -33,6 +33,8 @@ struct Slot {
     news: u64,
     /// Looks in a row that were in vain.
     in_vain: u32,
+    /// The address that the last of them asked.
+    address: Option<String>,
     sight: Option<Sight>,
 }
 
@@ -76,10 +78,15 @@ impl Looks {
         (sight.basis == basis && sight.at.elapsed() < LONGEST_PAUSE).then(|| sight.present.clone())
     }
 
-    /// A look was in vain; says how soon the next one is due.
-    pub fn in_vain(&self, key: &Key) -> Duration {
+    /// A look was in vain, at `address` if there is one; says how soon the next one is due. A new address may answer soon,
+    /// however long it was waited for: with it the run begins anew.
+    pub fn in_vain(&self, key: &Key, address: Option<&str>) -> Duration {
         let mut slots = self.lock();
         let slot = slots.entry(key.clone()).or_default();
+        if slot.address.as_deref() != address {
+            slot.address = address.map(ToOwned::to_owned);
+            slot.in_vain = 0;
+        }
         let doublings = slot.in_vain.min(16);
         slot.in_vain = slot.in_vain.saturating_add(1);
         FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
@@ -140,7 +147,7 @@ mod tests {
                 looks.keep(&key(), news, basis, &present());
             }
             address += 1;
-            tokio::time::sleep(looks.in_vain(&key())).await;
+            tokio::time::sleep(looks.in_vain(&key(), Some("http://198.18.0.2:30000"))).await;
         }
         (address, provider)
     }
@@ -153,7 +160,17 @@ mod tests {
         let (address, provider) = asked_for(Duration::from_mins(10), &looks).await;
         assert!(address <= 21 && provider <= 21, "{address} and {provider} times in 10 minutes");
         looks.paid_off(&key());
-        assert_eq!(looks.in_vain(&key()), FIRST_PAUSE);
+        assert_eq!(looks.in_vain(&key(), None), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn an_address_that_comes_late_or_changes_is_asked_soon_again() {
+        let looks = Looks::default();
+        let pauses =
+            |address: Option<&str>| -> Vec<u64> { (0..6).map(|_| looks.in_vain(&key(), address).as_secs()).collect() };
+        for address in [None, Some("http://198.18.0.2:30000"), Some("http://198.18.0.3:30000"), None] {
+            assert_eq!(pauses(address), [1, 2, 4, 8, 16, 30], "{address:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

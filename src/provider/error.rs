@@ -37,12 +37,13 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// The names of all classes.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "Transient",
         "Throttled",
         "CapacityExhausted",
         "QuotaExceeded",
         "Invalid",
+        "Refused",
         "Unauthorized",
         "NotFound",
         "Conflict",
@@ -123,6 +124,28 @@ mod tests {
     fn refused(code: u16, message: &str) -> ErrorClass {
         let status = Status { code, message: message.to_owned(), ..Status::default() };
         class_of(&CallError::Kube { call: "get", source: Box::new(kube::Error::Api(Box::new(status))) })
+    }
+
+    /// The class that is declared after this one: a new one does not compile until it stands here.
+    fn next(class: ErrorClass) -> Option<ErrorClass> {
+        match class {
+            ErrorClass::Transient => Some(ErrorClass::Throttled { after: None }),
+            ErrorClass::Throttled { .. } => Some(ErrorClass::CapacityExhausted),
+            ErrorClass::CapacityExhausted => Some(ErrorClass::QuotaExceeded),
+            ErrorClass::QuotaExceeded => Some(ErrorClass::Invalid),
+            ErrorClass::Invalid => Some(ErrorClass::Refused),
+            ErrorClass::Refused => Some(ErrorClass::Unauthorized),
+            ErrorClass::Unauthorized => Some(ErrorClass::NotFound),
+            ErrorClass::NotFound => Some(ErrorClass::Conflict),
+            ErrorClass::Conflict => Some(ErrorClass::Bug),
+            ErrorClass::Bug => None,
+        }
+    }
+
+    #[test]
+    fn every_class_is_among_the_names() {
+        let all = std::iter::successors(Some(ErrorClass::Transient), |class| next(*class));
+        assert_eq!(all.map(ErrorClass::as_str).collect::<Vec<_>>(), ErrorClass::NAMES);
     }
 
     #[test]

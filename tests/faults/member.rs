@@ -208,6 +208,50 @@ pub fn admission_is_accepted_and_settled_is_silent(rig: &Rig) -> anyhow::Result<
     left(rig)
 }
 
+/// A policy on the member refuses Services alone: the pods of the Deployment, which was made before, run and are billed.
+pub fn refused_services_do_not_hide_what_runs(rig: &Rig) -> anyhow::Result<()> {
+    namespace(rig)?;
+    let policy = |kind: &str, spec: Value| {
+        let api = "admissionregistration.k8s.io/v1";
+        rig.apply(&json!({"apiVersion": api, "kind": kind, "metadata": {"name": "no-services"}, "spec": spec}))
+    };
+    let rules =
+        json!([{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["services"]}]);
+    let no = json!([{"expression": "false", "message": "no Services here"}]);
+    policy(
+        "ValidatingAdmissionPolicy",
+        json!({"matchConstraints": {"resourceRules": rules}, "failurePolicy": "Fail", "validations": no}),
+    )?;
+    policy("ValidatingAdmissionPolicyBinding", json!({"policyName": "no-services", "validationActions": ["Deny"]}))?;
+    wait("the policy is in force", LONG, || {
+        let args = ["create", "service", "clusterip", "probe", "--tcp=80", "-n", NAMESPACE, "--dry-run=server"];
+        ensure!(rig.kubectl(&args).is_err(), "not yet");
+        Ok(())
+    })?;
+    let result = without_services(rig);
+    rig.kubectl(&["delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", "no-services"])?;
+    result?;
+    left(rig)
+}
+
+fn without_services(rig: &Rig) -> anyhow::Result<()> {
+    let name = placed(rig)?;
+    let uid = rig.get(&["deploy", &name, "-n", NAMESPACE])?["metadata"]["uid"].clone();
+    wait("the record names what was made", LONG, || {
+        let status = rig.get(&["iep", &name, "-n", TEAM])?["status"].clone();
+        let ready = condition(&json!({"status": status}), "Ready").context("no condition")?;
+        ensure!(ready["reason"] == "AdmissionRefused" && status["externalID"]["uid"] == uid, "{status}");
+        Ok(())
+    })?;
+    say_ready(rig, &name, 0)?;
+    wait("its replicas are billed", LONG, || {
+        let (endpoint, llama) = (rig.get(&["iep", &name, "-n", TEAM])?, rig.get(&LLAMA)?);
+        let (replicas, cost) = (&endpoint["status"]["replicas"], &llama["status"]["hourlyCost"]);
+        ensure!(*replicas == 2 && *cost == endpoint["spec"]["hourlyCost"], "{replicas} replicas, ${cost}");
+        Ok(())
+    })
+}
+
 fn under_admission(rig: &Rig) -> anyhow::Result<()> {
     let before = member_writes(rig)?;
     let name = placed(rig)?;

@@ -113,6 +113,25 @@ pub fn a_refusal_by_a_rule_of_the_place_sends_on(rig: &Rig) -> anyhow::Result<()
     ensure!(stalled["reason"] == "AdmissionRefused", "{stalled}");
     let cost = rig.get(&["mdep", "alone", "-n", TEAM])?["status"]["hourlyCost"].clone();
     ensure!(cost == "0.00", "it costs {cost}");
+    refused_again_and_again(rig)
+}
+
+/// However often a place refuses in the same words, its record is not written again.
+fn refused_again_and_again(rig: &Rig) -> anyhow::Result<()> {
+    rig.quiet()?;
+    rig.tape.rewind(None);
+    let tries = |path: &str| rig.tape.writes().iter().filter(|write| write.path.contains(path)).count();
+    for round in 1..=5 {
+        let at = json!({"metadata": {"annotations": {"roadstead.dev/requestedAt": round.to_string()}}}).to_string();
+        rig.kubectl(&["patch", "mdep", "alone", "-n", TEAM, "--type=merge", "-p", &at])?;
+        wait("west refuses it once more", LONG, || {
+            ensure!(tries("/places/west/endpoints") >= round, "{} times", tries("/places/west/endpoints"));
+            Ok(())
+        })?;
+        rig.quiet()?;
+    }
+    let written = tries("/inferenceendpoints/");
+    ensure!(written == 0, "the record was written {written} times: {:?}", rig.tape.writes());
     Ok(())
 }
 

@@ -338,8 +338,8 @@ pub struct LastError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateIntent {
-    /// How often a creation was asked for.
+    /// How often it was written down; after a failure it stands for the next tries.
     pub attempt: i32,
-    /// When.
+    /// When it was, last.
     pub time: Time,
 }

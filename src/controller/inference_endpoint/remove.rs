@@ -51,7 +51,7 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
         }
         Ok(Removal::InProgress { message }) => {
             report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message), Delay::Progress).await?;
-            Ok(Outcome::Again(context.looks.in_vain(&Key::of(endpoint.as_ref()))))
+            Ok(Outcome::Again(context.looks.in_vain(&Key::of(endpoint.as_ref()), None)))
         }
         Err(error) => {
             report(context, endpoint, &error, Delay::Failure).await?;

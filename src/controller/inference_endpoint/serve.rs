@@ -62,7 +62,7 @@ pub async fn serve(
     }
     match look(context, memory, endpoint, provider.as_ref()).await {
         Ok(outcome) => Ok(outcome),
-        Err(ActError::Provider(error)) => failed(context, memory, endpoint, error).await,
+        Err(ActError::Provider(error)) => failed(context, memory, endpoint, error, None).await,
         Err(error) => Err(error),
     }
 }
@@ -105,19 +105,14 @@ async fn look(
             return Ok(again_at(CONFLICT_AGAIN, &told));
         }
         Observation::Present(present) if present.in_sync => present,
-        Observation::Present(_) => {
+        Observation::Present(there) => {
             confirm(context, endpoint).await?;
-            apply(provider, &wanted).await?
-        }
-        Observation::Absent => {
-            if let Some(message) = forbidden(context, endpoint) {
-                return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
+            match apply(provider, &wanted).await {
+                Ok(present) => present,
+                Err(error) => return failed(context, memory, endpoint, error, Some(there)).await,
             }
-            let endpoint = &intend(context, endpoint).await?;
-            let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
-            let present = apply(provider, &wanted).await?;
-            return judge(context, memory, endpoint, provider, &wanted, present).await;
         }
+        Observation::Absent => return create(context, memory, endpoint, provider, wanted).await,
     };
     if is_to_answer(endpoint, &present) && present.url.is_some() && present.in_sync {
         context.looks.keep(&key, news, basis, &present);
@@ -125,13 +120,46 @@ async fn look(
     judge(context, memory, endpoint, provider, &wanted, present).await
 }
 
+/// Creates what does not exist yet, if it may be there.
+async fn create(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    provider: &dyn Provider,
+    wanted: Wanted,
+) -> Result<Outcome, ActError> {
+    if let Some(message) = forbidden(context, endpoint) {
+        return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
+    }
+    let endpoint = &intend(context, endpoint).await?;
+    let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
+    match apply(provider, &wanted).await {
+        Ok(present) => judge(context, memory, endpoint, provider, &wanted, present).await,
+        Err(error) => {
+            let there = left_by(provider, &wanted, &error).await;
+            failed(context, memory, endpoint, error, there).await
+        }
+    }
+}
+
+/// What a creation that failed has made nevertheless: it runs, and is billed. Who asks to slow down is not asked at once.
+async fn left_by(provider: &dyn Provider, wanted: &Wanted, error: &ProviderError) -> Option<Box<Present>> {
+    if matches!(error.class, ErrorClass::Throttled { .. }) {
+        return None;
+    }
+    match provider.observe(wanted).await {
+        Ok(Observation::Present(there)) => Some(there),
+        _ => None,
+    }
+}
+
 /// Creates or puts right what the hub has just confirmed to be wanted in this form; then looks again.
-async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, ActError> {
+async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, ProviderError> {
     provider.apply(wanted).await?;
     match provider.observe(wanted).await? {
         Observation::Present(present) => Ok(present),
         Observation::Absent | Observation::Foreign { .. } => {
-            Err(ProviderError::new(ErrorClass::Transient, "what was just created does not show yet").into())
+            Err(ProviderError::new(ErrorClass::Transient, "what was just created does not show yet"))
         }
     }
 }
@@ -147,9 +175,14 @@ async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), 
 }
 
 /// Writes down that a creation is about to be asked for. The write fails if the endpoint changed: it confirms as well as
-/// a quorum read would that the endpoint is still wanted in this form.
+/// a quorum read would that the endpoint is still wanted in this form. The intent of a creation that failed still stands:
+/// a place that refuses for hours is not worth a write each time.
 async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
+    if former.create_intent.is_some() && former.last_error.is_some() {
+        confirm(context, endpoint).await?;
+        return Ok(Arc::clone(endpoint));
+    }
     let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
     let intent = CreateIntent { attempt, time: convert::api_time(Timestamp::now()) };
     let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
@@ -206,7 +239,7 @@ async fn judge(
     let told = report(context, memory, endpoint, &Seen::Present { present, answer }).await?;
     tell_if_overdue(context, memory, endpoint);
     let again = if serving && !answers {
-        context.looks.in_vain(&key)
+        context.looks.in_vain(&key, shown.url.as_deref())
     } else {
         context.looks.paid_off(&key);
         if serving { ASK_AGAIN } else { memory::resync_of(&key) }
@@ -236,11 +269,13 @@ fn tell_if_overdue(context: &Context, memory: &Memory, endpoint: &InferenceEndpo
     }
 }
 
+/// Reports a provider's failure, and what was `there` all the same.
 async fn failed(
     context: &Arc<Context>,
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
     error: ProviderError,
+    there: Option<Box<Present>>,
 ) -> Result<Outcome, ActError> {
     let class = error.class;
     let key = Key::of(endpoint.as_ref());
@@ -249,7 +284,7 @@ async fn failed(
         memory.throttle(&key, after);
     }
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
-    report(context, memory, &newest, &Seen::Failed { error }).await?;
+    report(context, memory, &newest, &Seen::Failed { error, there }).await?;
     let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
         // It was asked for something that is not wanted any more.

@@ -50,6 +50,8 @@ pub enum Seen {
     Failed {
         /// How.
         error: ProviderError,
+        /// What is there nevertheless, where that was seen: a part of what is wanted may run, and is billed.
+        there: Option<Box<Present>>,
     },
     /// It is there.
     Present {
@@ -121,6 +123,14 @@ pub fn status(
         status.ready_replicas = present.ready_replicas;
         if present.url.is_some() {
             status.url.clone_from(&present.url);
+        }
+    }
+    if let Seen::Failed { there: Some(there), .. } = seen {
+        status.replicas = there.replicas;
+        status.ready_replicas = there.ready_replicas;
+        // What was adopted has no id until it was looked at in full: see `served_before`.
+        if endpoint.spec.reason != reasons::ADOPTED {
+            status.external_id = Some(there.external_id.clone());
         }
     }
     status
@@ -213,12 +223,26 @@ pub fn removing(former: &InferenceEndpointStatus, error: &ProviderError, now: Ti
     InferenceEndpointStatus { last_error: last_error(former, &summary, now), ..former.clone() }
 }
 
-/// The time of a failure is that at which this kind of it began.
+/// The time of a failure is that at which this run of its kind began.
 fn last_error(former: &InferenceEndpointStatus, summary: &Summary, now: Timestamp) -> Option<LastError> {
     let class = summary.error?.as_str();
-    let known = former.last_error.as_ref().filter(|known| known.class == class);
+    let known = former.last_error.as_ref().filter(|known| known.class == class && is_same_run(former, summary));
     let time = known.map_or_else(|| convert::api_time(now), |known| known.time.clone());
     Some(LastError { class: class.to_owned(), message: summary.message.clone(), time })
+}
+
+/// Whether a failure goes on that was told before. A provider that fails, and trouble that it shows while it answers, are two
+/// runs; a start or a removal that lasts too long may be of either.
+fn is_same_run(former: &InferenceEndpointStatus, summary: &Summary) -> bool {
+    match summary.reason {
+        reasons::STARTUP_TIMEOUT | reasons::DELETING => true,
+        reason => (reason == reasons::PROVIDER_ERROR) == provider_failed(former),
+    }
+}
+
+/// Whether the provider failed when the endpoint was last looked at.
+fn provider_failed(former: &InferenceEndpointStatus) -> bool {
+    conditions::find(&former.conditions, conditions::READY).is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR)
 }
 
 fn failing_since(former: &InferenceEndpointStatus, summary: &Summary, now: Timestamp) -> Option<Time> {
@@ -274,13 +298,13 @@ fn in_time(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
         Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
         Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
         Seen::Foreign { message } => Summary::failing(reasons::NAME_CONFLICT, message, ErrorClass::Conflict),
-        Seen::Failed { error } if error.class == ErrorClass::Conflict => {
+        Seen::Failed { error, .. } if error.class == ErrorClass::Conflict => {
             Summary::failing(reasons::NAME_CONFLICT, error.message.clone(), error.class)
         }
-        Seen::Failed { error } if is_out_of_patience(former, error.class, now) => {
+        Seen::Failed { error, .. } if is_out_of_patience(former, error.class, now) => {
             Summary::failing(reasons::PROVIDER_ERROR, error.message.clone(), ErrorClass::Refused)
         }
-        Seen::Failed { error } => failed(endpoint, former, error),
+        Seen::Failed { error, .. } => failed(endpoint, former, error),
         Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
     }
 }
@@ -292,7 +316,9 @@ fn is_out_of_patience(former: &InferenceEndpointStatus, class: ErrorClass, now: 
     newcomer
         && known.is_some_and(|known| {
             known.class == ErrorClass::Refused.as_str()
-                || known.class == class.as_str() && patience_limit(&known.time).is_some_and(|limit| limit <= now)
+                || known.class == class.as_str()
+                    && provider_failed(former)
+                    && patience_limit(&known.time).is_some_and(|limit| limit <= now)
         })
 }
 

@@ -59,7 +59,7 @@ fn present(ready: i32, answer: Option<Answer>) -> Seen {
 }
 
 fn failed(class: ErrorClass) -> Seen {
-    Seen::Failed { error: ProviderError::new(class, "no answer") }
+    Seen::Failed { error: ProviderError::new(class, "no answer"), there: None }
 }
 
 fn ready(status: &InferenceEndpointStatus) -> String {
@@ -344,6 +344,55 @@ fn what_admission_refuses_sends_a_newcomer_on_at_once_and_what_may_pass_after_a_
         assert_eq!((ready(&after).as_str(), failure(&endpoint, &after)), (reason, Some(FailureKind::AdmissionRefused)));
         assert_eq!(failure(&endpoint, &status(&endpoint, &after, &seen, at(130))), Some(FailureKind::AdmissionRefused));
     }
+}
+
+/// A rule of the place refused a part, and this is there nevertheless.
+fn refused_beside(there: Seen) -> Seen {
+    let Seen::Present { present, .. } = there else { unreachable!() };
+    Seen::Failed { error: ProviderError::new(ErrorClass::Refused, "no Services"), there: Some(present) }
+}
+
+#[test]
+fn what_runs_although_a_part_was_refused_is_counted_and_on_record() {
+    let endpoint = newcomer(None);
+    let told = status(&endpoint, &InferenceEndpointStatus::default(), &refused_beside(present(1, None)), at(10));
+    assert_eq!(ready(&told), "False AdmissionRefused");
+    assert_eq!((told.replicas, told.ready_replicas), (2, 1));
+    assert_eq!(told.external_id.as_ref().map(|id| id.uid.as_str()), Some("d"));
+    assert_eq!(told.template_hash, None, "what is there is not what is wanted yet");
+}
+
+#[test]
+fn what_was_adopted_keeps_its_rights_although_a_part_was_refused() {
+    let adopted = endpoint(1, reasons::ADOPTED);
+    let new = InferenceEndpointStatus::default();
+    let refused = status(&adopted, &new, &refused_beside(present(2, None)), at(10));
+    assert_eq!((refused.replicas, &refused.external_id), (2, &None));
+    assert!(ever_ready(&adopted, &refused), "it may serve somebody");
+    assert!(ever_ready(&adopted, &status(&adopted, &refused, &present(2, None), at(20))));
+}
+
+#[test]
+fn a_provider_that_fails_for_a_moment_does_not_send_on_what_starts_slowly() {
+    let mut endpoint = newcomer(None);
+    endpoint.spec.template.startup_timeout_seconds = 1_200;
+    let silent = serving(Some(Answer::Unreachable { message: "it does not answer yet".to_owned() }));
+    let blip = failed(ErrorClass::Transient);
+    let mut told = InferenceEndpointStatus::default();
+    for (seen, second, reason) in [
+        (&silent, 0, "False UnreachableFromHub"),
+        (&silent, 150, "False UnreachableFromHub"),
+        (&blip, 151, "False ProviderError"),
+        (&blip, 152, "False ProviderError"),
+        (&silent, 160, "False UnreachableFromHub"),
+        (&blip, 280, "False ProviderError"),
+        (&blip, 399, "False ProviderError"),
+    ] {
+        told = status(&endpoint, &told, seen, at(second));
+        assert_eq!((ready(&told).as_str(), failure(&endpoint, &told)), (reason, None), "at {second} s");
+    }
+    told = status(&endpoint, &told, &blip, at(400));
+    assert_eq!(failure(&endpoint, &told), Some(FailureKind::AdmissionRefused), "failing for 120 s without a break");
 }
 
 #[test]

@@ -65,6 +65,7 @@ mod tests {
             ("PodsRefused", 3, true, "15.00"),
             ("QuotaExceeded", 1, true, "5.00"),
             ("AdmissionRefused", 0, true, "0.00"),
+            ("AdmissionRefused", 4, true, "20.00"),
             ("SecretMissing", 0, false, "0.00"),
             ("SecretMissing", 4, true, "20.00"),
             ("Starting", 0, true, "20.00"),
