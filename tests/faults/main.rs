@@ -80,7 +80,7 @@ const TESTS: [(&str, Test); 36] = [
     ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
     ("member_evictions_are_told_in_few_writes", member::evictions_are_told_in_few_writes),
     ("member_admission_is_accepted_and_settled_is_silent", member::admission_is_accepted_and_settled_is_silent),
-    ("member_that_refuses_services_is_billed_for_what_runs", member::refused_services_do_not_hide_what_runs),
+    ("member_that_refuses_services_does_not_hide_what_runs", member::refused_services_do_not_hide_what_runs),
     ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
     (
         "leaders_one_that_cannot_renew_stops_before_another_begins",
