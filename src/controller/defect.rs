@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_target_that_the_operator_panics_on_again_is_not_usable_since_the_first_time() {
-        let (context, _) = test_context::context();
+        let context = test_context::context();
         let target: ServingTarget = serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget",
             "metadata": {"name": "east", "uid": "u", "resourceVersion": "1"},

@@ -39,7 +39,7 @@ fn endpoint(name: &str, image: &str, labels: &Value) -> InferenceEndpoint {
 }
 
 fn decide(deployment: ModelDeployment, endpoints: impl IntoIterator<Item = InferenceEndpoint>) -> Decision {
-    let (context, _) = context();
+    let context = context();
     let key = Key::of(&deployment);
     show(&context, deployment, endpoints);
     DeploymentController::new(context).decide(&key)
