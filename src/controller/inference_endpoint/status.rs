@@ -194,10 +194,13 @@ fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus,
 }
 
 /// How long the new status can wait: where it differs from the former in counts and sentences alone, and neither the first
-/// nor the last replica is what became ready.
+/// nor the last replica is what became ready. What runs and is billed although its place refuses a part cannot.
 pub fn can_wait(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Option<Duration> {
     let telling = status.ready_replicas != former.ready_replicas
         && (former.ready_replicas == 0 || status.ready_replicas == 0 || status.ready_replicas == replicas);
+    let refused = conditions::find(&status.conditions, conditions::READY)
+        .is_some_and(|ready| ready.reason == reasons::ADMISSION_REFUSED);
+    let telling = telling || refused && (former.replicas == 0) != (status.replicas == 0);
     let mut same = former.clone();
     same.replicas = status.replicas;
     same.ready_replicas = status.ready_replicas;

@@ -155,6 +155,14 @@ fn only_the_first_and_the_last_replica_are_told_at_once() {
 }
 
 #[test]
+fn the_first_replica_that_runs_although_a_part_was_refused_is_told_at_once() {
+    let refused =
+        |replicas| InferenceEndpointStatus { replicas, ..counted(0, reasons::ADMISSION_REFUSED, "no Services") };
+    assert_eq!(can_wait(&refused(0), &refused(2), 2), None, "it is billed from now on");
+    assert_eq!(can_wait(&refused(1), &refused(2), 2), Some(pace::COUNTS));
+}
+
+#[test]
 fn another_number_of_failed_pods_waits_longer_and_another_reason_not_at_all() {
     let evicted = |message| counted(0, reasons::EVICTED, message);
     assert_eq!(can_wait(&evicted("2 pods failed"), &evicted("3 pods failed"), 4), Some(pace::WORDS_OF_PODS));
