@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::kube_ext::cache::Key;
 
@@ -62,19 +64,19 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[test]
-    fn news_waits_from_when_it_was_first_seen() {
+    #[tokio::test(start_paused = true)]
+    async fn news_waits_from_when_it_was_first_seen() {
         let (pace, key) = (Pace::default(), Key::new("team", "llama"));
         assert!(pace.holds_back(&key, COUNTS).is_some_and(|left| left <= COUNTS));
-        std::thread::sleep(Duration::from_millis(2));
+        tokio::time::advance(Duration::from_millis(2)).await;
         assert_eq!(pace.holds_back(&key, Duration::from_millis(1)), None, "due");
         assert!(pace.holds_back(&key, COUNTS).is_some_and(|left| left < COUNTS), "it was seen before");
         pace.forget(&key);
         assert!(pace.holds_back(&key, Duration::from_millis(1)).is_some(), "it is new again");
     }
 
-    #[test]
-    fn what_is_news_to_thousands_is_written_one_after_another() {
+    #[tokio::test(start_paused = true)]
+    async fn what_is_news_to_thousands_is_written_one_after_another() {
         let pace = Pace::default();
         let key = |number: usize| Key::new("team", format!("d{number}"));
         assert_eq!(pace.until_turn(&key(0)), None, "the first need not wait");
