@@ -242,6 +242,14 @@ fn without_services(rig: &Rig) -> anyhow::Result<()> {
         let ready = condition(&json!({"status": status}), "Ready").context("no condition")?;
         ensure!(ready["reason"] == "AdmissionRefused" && status["externalID"]["uid"] == uid, "{status}");
         Ok(())
+    })?;
+    // What runs beside the refusal is billed.
+    say_ready(rig, &name, 0)?;
+    wait("it shows what it costs", LONG, || {
+        let cost = rig.get(&["iep", &name, "-n", TEAM])?["spec"]["hourlyCost"].clone();
+        let status = rig.get(&["mdep", "llama", "-n", TEAM])?["status"].clone();
+        ensure!(cost.is_string() && status["hourlyCost"] == cost, "{cost}: {status}");
+        Ok(())
     })
 }
 
