@@ -243,7 +243,7 @@ fn a_namespace_that_refuses_it_keeps_no_other_waiting_and_is_not_taken_for_empty
     // What docs/operations.md says of a namespace that was deleted with deployments in it.
     unbind(&hub.server);
     hub.kubectl(&["delete", "mdep/tiny", "-n", "closed", "--wait=false"]);
-    hub.until("a refusal", || hub.log().to_lowercase().contains("cannot delete resource"));
+    hub.until("a refusal", || hub.log().contains(r#"cannot get resource \"modeldeployments\""#));
     let commands = text("docs/operations.md");
     let commands = commands.lines().map(str::trim).filter(|line| line.starts_with("kubectl create clusterrole"));
     let commands: Vec<&str> = commands.filter(|line| line.contains("roadstead-cleanup")).collect();
