@@ -1,11 +1,25 @@
 //! Roadstead places model-serving workloads across clouds: see ARCHITECTURE.md for the map.
 
-pub mod api;
 pub mod cli;
-pub mod cluster;
 pub mod controller;
-pub mod kube_ext;
-pub mod provider;
-pub mod simulated_cloud;
 pub mod telemetry;
-pub mod text;
+
+pub use roadstead_api as api;
+pub use roadstead_runtime as kube_ext;
+pub use roadstead_runtime::text;
+pub use roadstead_simulated::cloud as simulated_cloud;
+
+/// Remote clusters, and which addresses may be reached.
+pub mod cluster {
+    pub use roadstead_kubernetes::cluster::{connection, kubeconfig};
+    pub use roadstead_provider::address;
+}
+
+/// The seam and its drivers.
+pub mod provider {
+    pub mod metered;
+
+    pub use roadstead_kubernetes as kubernetes;
+    pub use roadstead_provider::*;
+    pub use roadstead_simulated as simulated;
+}

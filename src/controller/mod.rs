@@ -101,15 +101,15 @@ fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinS
     let shared = Arc::clone(context);
     let rank = move |key: &Key| shared.rank(key);
     let queue = Arc::clone(&context.queues.deployments);
-    workers.spawn(work(queue, controller, most.clone(), rank, Arc::clone(metrics)));
+    workers.spawn(work(queue, controller, most.clone(), rank, Arc::clone(metrics) as _));
 
     let controller = Arc::new(serving_target::TargetController::new(Arc::clone(context)));
     let queue = Arc::clone(&context.queues.targets);
-    workers.spawn(work(queue, controller, most, |_: &Key| (), Arc::clone(metrics)));
+    workers.spawn(work(queue, controller, most, |_: &Key| (), Arc::clone(metrics) as _));
 
     // Where a deployment is to go is decided and told before what was decided is carried on.
     let after_planning = Concurrency { most: concurrency, after: Some(context.queues.deployments.backlog()) };
     let controller = Arc::new(inference_endpoint::EndpointController::new(Arc::clone(context)));
     let queue = Arc::clone(&context.queues.endpoints);
-    workers.spawn(work(queue, controller, after_planning, |_: &Key| (), Arc::clone(metrics)));
+    workers.spawn(work(queue, controller, after_planning, |_: &Key| (), Arc::clone(metrics) as _));
 }

@@ -6,10 +6,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 use roadstead_planner as planner;
 
-use super::{Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::cluster::address::Reach;
 use crate::telemetry::metrics::Metrics;
+use roadstead_provider::{
+    Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted,
+};
 
 /// The calls that are counted.
 const OPERATIONS: [&str; 7] = ["identity", "claim", "observe", "apply", "remove", "remove_found", "api_key"];

@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use super::figures::{FleetCollector, Source, dollars};
 use super::process::ProcessCollector;
 use crate::kube_ext::queue::Counts;
+use crate::kube_ext::workers::Meter;
 use roadstead_planner::MicroDollars;
 
 /// Reconciles take from a millisecond (nothing to do) to the call timeout of ten seconds, several times over.
@@ -230,41 +231,6 @@ impl Metrics {
         Ok(text)
     }
 
-    /// A reconcile ended.
-    pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
-        self.reconciles.get_or_create(&ResultLabels { controller, result }).inc();
-        self.reconcile_time.get_or_create(&ControllerLabels { controller }).observe(took.as_secs_f64());
-        if result == "error" {
-            self.errors.get_or_create(&ControllerLabels { controller }).inc();
-        }
-    }
-
-    /// A reconcile panicked.
-    pub fn reconcile_panicked(&self, controller: &'static str) {
-        self.panics.get_or_create(&ControllerLabels { controller }).inc();
-    }
-
-    /// A worker is active until the returned guard is dropped.
-    #[must_use]
-    pub fn active_worker(&self, controller: &'static str) -> ActiveWorker {
-        let gauge = self.active.get_or_create(&ControllerLabels { controller }).clone();
-        gauge.inc();
-        ActiveWorker { gauge }
-    }
-
-    /// How many objects `controller` may work on at once.
-    pub fn max_concurrent_reconciles(&self, controller: &'static str, limit: usize) {
-        self.max_concurrent.get_or_create(&ControllerLabels { controller }).set(level(limit));
-    }
-
-    /// How many objects wait for `controller`, and what happened to its queue since this was last told.
-    pub fn queue(&self, controller: &'static str, depth: usize, counts: Counts) {
-        let labels = NameLabels { name: controller };
-        self.depth.get_or_create(&labels).set(level(depth));
-        self.adds.get_or_create(&labels).inc_by(counts.adds);
-        self.retries.get_or_create(&labels).inc_by(counts.retries);
-    }
-
     /// Whether this process leads.
     pub fn leader(&self, name: &'static str, leads: bool) {
         self.leader.get_or_create(&NameLabels { name }).set(i64::from(leads));
@@ -341,14 +307,36 @@ fn level(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Counts a worker as active until it is dropped.
-pub struct ActiveWorker {
-    gauge: Gauge,
-}
+impl Meter for Metrics {
+    fn max_concurrent_reconciles(&self, controller: &'static str, limit: usize) {
+        self.max_concurrent.get_or_create(&ControllerLabels { controller }).set(level(limit));
+    }
 
-impl Drop for ActiveWorker {
-    fn drop(&mut self) {
-        self.gauge.dec();
+    fn queue(&self, controller: &'static str, depth: usize, counts: Counts) {
+        let labels = NameLabels { name: controller };
+        self.depth.get_or_create(&labels).set(level(depth));
+        self.adds.get_or_create(&labels).inc_by(counts.adds);
+        self.retries.get_or_create(&labels).inc_by(counts.retries);
+    }
+
+    fn worker_started(&self, controller: &'static str) {
+        self.active.get_or_create(&ControllerLabels { controller }).inc();
+    }
+
+    fn worker_ended(&self, controller: &'static str) {
+        self.active.get_or_create(&ControllerLabels { controller }).dec();
+    }
+
+    fn reconcile_panicked(&self, controller: &'static str) {
+        self.panics.get_or_create(&ControllerLabels { controller }).inc();
+    }
+
+    fn reconciled(&self, controller: &'static str, result: &'static str, time: Duration) {
+        self.reconciles.get_or_create(&ResultLabels { controller, result }).inc();
+        self.reconcile_time.get_or_create(&ControllerLabels { controller }).observe(time.as_secs_f64());
+        if result == "error" {
+            self.errors.get_or_create(&ControllerLabels { controller }).inc();
+        }
     }
 }
 
@@ -361,7 +349,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.reconciled("modeldeployment", "error", Duration::from_millis(3));
         metrics.leader("roadstead", true);
-        let worker = metrics.active_worker("modeldeployment");
+        metrics.worker_started("modeldeployment");
         let text = metrics.encode().unwrap();
         for line in [
             "controller_runtime_reconcile_total{controller=\"modeldeployment\",result=\"error\"} 1",
@@ -371,7 +359,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        drop(worker);
+        metrics.worker_ended("modeldeployment");
         assert!(metrics.encode().unwrap().contains("active_workers{controller=\"modeldeployment\"} 0"));
     }
 }

@@ -23,6 +23,30 @@ fn the_planner_depends_on_nothing_that_acts() {
     );
 }
 
+/// What each crate may name of the others.
+const DIRECTIONS: [(&str, &[&str]); 6] = [
+    ("crates/planner", &[]),
+    ("crates/api", &["planner"]),
+    ("crates/runtime", &[]),
+    ("crates/provider", &["api", "planner", "runtime"]),
+    ("crates/providers/kubernetes", &["api", "planner", "provider", "runtime"]),
+    ("crates/providers/simulated", &["api", "planner", "provider", "runtime"]),
+];
+
+#[test]
+fn no_crate_names_one_above_it() {
+    for (crate_, allowed) in DIRECTIONS {
+        let manifest = fs::read_to_string(root().join(crate_).join("Cargo.toml")).unwrap();
+        let named: Vec<&str> = manifest
+            .lines()
+            .filter_map(|line| line.strip_prefix("roadstead-")?.split(['.', ' ', '=']).next())
+            .collect();
+        assert_eq!(named, allowed, "{crate_}/Cargo.toml; ARCHITECTURE.md says which crate may know which");
+    }
+    let crates = files("crates", "Cargo.toml");
+    assert_eq!(crates.len(), DIRECTIONS.len(), "every crate has its directions: {crates:?}");
+}
+
 #[test]
 fn the_planner_has_no_clock_no_chance_no_float_and_no_random_order() {
     let sources = files("crates/planner/src", ".rs");

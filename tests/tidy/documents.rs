@@ -149,7 +149,7 @@ fn constants(path: &str) -> Vec<String> {
 
 /// Every reason that can stand in a condition, a verdict, an event or an endpoint's record.
 fn reasons() -> BTreeSet<String> {
-    let mut reasons: BTreeSet<String> = constants("src/api/v1alpha1/reasons.rs").into_iter().collect();
+    let mut reasons: BTreeSet<String> = constants("crates/api/src/v1alpha1/reasons.rs").into_iter().collect();
     assert!(reasons.len() > 30, "reasons.rs is not read as it is written");
     for (path, type_) in [
         ("crates/planner/src/report/mod.rs", std::any::type_name::<Reason>()),

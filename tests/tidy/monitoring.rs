@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use roadstead::kube_ext::workers::Meter;
 use roadstead::telemetry::figures::{DeploymentFigures, Figures, Readiness};
 use roadstead::telemetry::metrics::Metrics;
 use roadstead_ground::promql::{Query, Scrape};

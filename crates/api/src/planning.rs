@@ -1,0 +1,208 @@
+//! The kinds in the planner's types: what controllers and drivers both translate.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff;
+use roadstead_planner::{self as planner, MicroDollars, Timestamp};
+
+use crate::v1alpha1::{self as api, CapacityType, ReplicaResources, ServingTarget, quantity};
+
+/// A time as the planner counts it. One before the epoch, as only a member invents it, is the beginning of time.
+#[must_use]
+pub fn now(time: jiff::Timestamp) -> Timestamp {
+    Timestamp(time.as_second().max(0))
+}
+
+/// An object's time as the planner counts it; a missing one is the beginning of time.
+#[must_use]
+pub fn timestamp(time: Option<&Time>) -> Timestamp {
+    time.map_or(Timestamp::default(), |time| now(time.0))
+}
+
+/// A planner's time as it stands in an object.
+#[must_use]
+pub fn time(timestamp: Timestamp) -> Time {
+    // No API server takes a year before 0 or after 9999 into a status.
+    Time(jiff::Timestamp::from_second(timestamp.0.max(0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+}
+
+/// A time as it stands in an object: without fractions of seconds, as the server keeps it.
+#[must_use]
+pub fn api_time(time: jiff::Timestamp) -> Time {
+    self::time(now(time))
+}
+
+/// The capacity type of this name.
+#[must_use]
+pub fn capacity_type(name: &str) -> Option<planner::CapacityType> {
+    [planner::CapacityType::Reserved, planner::CapacityType::OnDemand, planner::CapacityType::Spot]
+        .into_iter()
+        .find(|capacity_type| capacity_type.as_str() == name)
+}
+
+/// The capacity type as the planner names it.
+#[must_use]
+pub fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
+    match capacity_type {
+        CapacityType::Reserved => planner::CapacityType::Reserved,
+        CapacityType::OnDemand => planner::CapacityType::OnDemand,
+        CapacityType::Spot => planner::CapacityType::Spot,
+    }
+}
+
+/// The capacity type in the API.
+#[must_use]
+pub fn api_capacity_type(capacity_type: planner::CapacityType) -> CapacityType {
+    match capacity_type {
+        planner::CapacityType::Reserved => CapacityType::Reserved,
+        planner::CapacityType::OnDemand => CapacityType::OnDemand,
+        planner::CapacityType::Spot => CapacityType::Spot,
+    }
+}
+
+/// A selector of labels.
+#[must_use]
+pub fn selector(selector: &api::LabelSelector) -> planner::LabelSelector {
+    let operator = |operator| match operator {
+        api::LabelOperator::In => planner::Operator::In,
+        api::LabelOperator::NotIn => planner::Operator::NotIn,
+        api::LabelOperator::Exists => planner::Operator::Exists,
+        api::LabelOperator::DoesNotExist => planner::Operator::DoesNotExist,
+    };
+    planner::LabelSelector {
+        match_labels: selector.match_labels.clone(),
+        match_expressions: selector
+            .match_expressions
+            .iter()
+            .map(|requirement| planner::Requirement {
+                key: requirement.key.clone(),
+                operator: operator(requirement.operator),
+                values: requirement.values.iter().cloned().collect(),
+            })
+            .collect(),
+    }
+}
+
+/// Tolerations of nodes or of targets.
+#[must_use]
+pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<planner::Toleration> {
+    let effect = |name: &str| match name {
+        "NoPlacement" => Some(planner::Effect::NoPlacement),
+        "NoSchedule" => Some(planner::Effect::NoSchedule),
+        "NoExecute" => Some(planner::Effect::NoExecute),
+        "PreferNoSchedule" => Some(planner::Effect::PreferNoSchedule),
+        _ => None,
+    };
+    tolerations
+        .iter()
+        .map(|toleration| planner::Toleration {
+            key: Some(toleration.key.clone()).filter(|key| !key.is_empty()),
+            operator: match toleration.operator {
+                api::TolerationOperator::Equal => planner::TolerationOperator::Equal,
+                api::TolerationOperator::Exists => planner::TolerationOperator::Exists,
+            },
+            value: toleration.value.clone(),
+            effect: effect(&toleration.effect),
+        })
+        .collect()
+}
+
+/// What one replica asks for; validation has seen to it that the quantities can be read.
+#[must_use]
+pub fn resources(resources: &ReplicaResources) -> planner::Resources {
+    let get = |name: &str| resources.request(name);
+    let units = |name: &str| get(name).map_or(0, |amount| quantity::units(amount).unwrap_or(u64::MAX));
+    planner::Resources {
+        cpu_millis: get("cpu").map_or(0, |amount| quantity::millis(amount).unwrap_or(u64::MAX)),
+        memory_bytes: units("memory"),
+        ephemeral_storage_bytes: units("ephemeral-storage"),
+    }
+}
+
+/// A number that validation has bounded below by 0.
+#[must_use]
+pub fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// Accelerators of one type on one instance or replica.
+#[must_use]
+pub fn accelerator(accelerator: &api::Accelerator) -> planner::Accelerator {
+    planner::Accelerator { kind: accelerator.type_.clone(), count: count(accelerator.count) }
+}
+
+/// An offer as the planner sees it. One whose resource nobody names has none: validation refuses its target.
+#[must_use]
+pub fn offer(offer: &api::Offer) -> planner::Offer {
+    let resource_name = resource_name(offer).unwrap_or_default();
+    planner::Offer {
+        name: offer.name.clone(),
+        instance_type: offer.instance_type.clone(),
+        accelerator: accelerator(&offer.accelerator),
+        capacity_type: planner_capacity_type(offer.capacity_type),
+        hourly_price: offer.hourly_price.as_deref().and_then(|price| MicroDollars::parse(price).ok()),
+        max_instances: offer.max_instances.map(count),
+        autoscaled: offer.provision_timeout_seconds.is_some(),
+        node_selector: node_selector(&offer.nodes.selector),
+        node_tolerations: node_tolerations(&resource_name, &offer.nodes.tolerations),
+        resource_name,
+    }
+}
+
+/// What an endpoint's record says of the offer that it was placed on, as far as nodes are chosen by it.
+#[must_use]
+pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> planner::Offer {
+    let (nodes, resource_name) = (&spec.template.nodes, &spec.accelerator.resource_name);
+    planner::Offer {
+        name: spec.offer.clone(),
+        instance_type: String::new(),
+        accelerator: planner::Accelerator {
+            kind: spec.accelerator.type_.clone(),
+            count: count(spec.accelerator.count),
+        },
+        capacity_type: planner_capacity_type(spec.capacity_type),
+        hourly_price: None,
+        max_instances: None,
+        autoscaled: false,
+        node_selector: node_selector(&nodes.selector),
+        node_tolerations: node_tolerations(resource_name, &nodes.tolerations),
+        resource_name: resource_name.clone(),
+    }
+}
+
+fn node_selector(labels: &BTreeMap<String, String>) -> planner::LabelSelector {
+    planner::LabelSelector { match_labels: labels.clone(), ..planner::LabelSelector::default() }
+}
+
+/// The offer's own, and the customary taint of nodes with accelerators, which every endpoint tolerates.
+fn node_tolerations(resource_name: &str, declared: &[api::Toleration]) -> Vec<planner::Toleration> {
+    let customary = planner::Toleration {
+        key: Some(resource_name.to_owned()),
+        operator: planner::TolerationOperator::Exists,
+        value: String::new(),
+        effect: Some(planner::Effect::NoSchedule),
+    };
+    let mut all = tolerations(declared);
+    all.push(customary);
+    all
+}
+
+/// The Kubernetes resource of an offer's accelerators: its own word, or the catalogue's. It is never guessed.
+#[must_use]
+pub fn resource_name(offer: &api::Offer) -> Option<String> {
+    let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+    offer.nodes.resource_name.clone().or_else(known)
+}
+
+/// Stands for the accelerators of a simulated place, which has no nodes.
+const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
+
+/// The resource that an endpoint's record names: that of its offer, or by the type where the offer is gone.
+#[must_use]
+pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str) -> Option<String> {
+    let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name);
+    let known = || planner::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
+    let simulated = || (target.spec.type_ == api::TargetType::Simulated).then(|| SIMULATED_RESOURCE.to_owned());
+    offer.and_then(resource_name).or_else(known).or_else(simulated)
+}

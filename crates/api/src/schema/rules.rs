@@ -1,0 +1,285 @@
+//! What a schema cannot say by bounds and patterns: rules in CEL, each with a message that tells what to do.
+//!
+//! Kept simple, so that the client-side evaluation and the server's agree, and cheap, for the server refuses a
+//! definition whose rules could cost too much. A rule is checked where its value is there; defaults are filled in.
+
+use crate::v1alpha1::syntax::{IMAGE_MESSAGE, image_pattern};
+
+/// A rule at one place of a schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The place, such as `spec.offers[].hourlyPrice`; empty for the object itself.
+    pub at: &'static str,
+    /// The expression that must be true.
+    pub rule: &'static str,
+    /// What is wrong and what to do.
+    pub message: &'static str,
+    /// The field below the place that is to blame, if not the place itself.
+    pub field: Option<&'static str>,
+}
+
+const fn rule(at: &'static str, rule: &'static str, message: &'static str) -> Rule {
+    Rule { at, rule, message, field: None }
+}
+
+impl Rule {
+    const fn blames(mut self, field: &'static str) -> Self {
+        self.field = Some(field);
+        self
+    }
+}
+
+const NAME: Rule = rule(
+    "",
+    "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')",
+    "choose a name of 1 to 63 lower-case letters, digits and hyphens that begins with a letter and does not end with a \
+     hyphen: objects on other clusters are named and labelled after it",
+)
+.blames(".metadata.name");
+
+const DECIMAL: &str = "self.matches('^[0-9]{1,7}([.][0-9]{1,6})?$')";
+const DECIMAL_MESSAGE: &str =
+    "write an amount of US dollars as a plain decimal in quotes, such as \"24.00\", with at most 6 decimals";
+
+const PATTERN: &str = "self.matches('^[^*]*[*]?$')";
+const PATTERN_MESSAGE: &str = "a * may stand only at the end of a pattern; list the regions instead";
+
+const NOT_EMPTY: &str = "size(self) > 0";
+const NOT_EMPTY_MESSAGE: &str =
+    "an empty list would allow nothing: name at least one entry, or remove the field to have no such rule";
+
+const VALUES: &str = "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)";
+const VALUES_MESSAGE: &str = "In and NotIn need values; Exists and DoesNotExist must have none";
+
+const TOLERATION_KEY: &str = "has(self.key) || self.operator == 'Exists'";
+const TOLERATION_KEY_MESSAGE: &str = "name the key of the taint, or set operator: Exists to stand every taint";
+const TOLERATION_VALUE: &str = "self.operator != 'Exists' || !has(self.value) || self.value == ''";
+const TOLERATION_VALUE_MESSAGE: &str = "operator Exists stands every value: remove the value or set operator: Equal";
+
+const NODE_EFFECT: &str = "!has(self.effect) || self.effect in ['', 'NoSchedule', 'NoExecute', 'PreferNoSchedule']";
+const NODE_EFFECT_MESSAGE: &str =
+    "taints of nodes have the effects NoSchedule, NoExecute and PreferNoSchedule; remove the effect to stand them all";
+
+const UNCHANGED: &str = "self == oldSelf";
+
+/// That no argument of vLLM overrides what Roadstead sets; regular expressions would cost too much for so many.
+macro_rules! reserved {
+    ($before:literal $(, $after:literal)?) => {
+        concat!(
+            "self.engine != 'vllm' || ",
+            $before,
+            ".exists(arg, arg in ['--api-key', '--api_key', '--host', '--port', '--uds', '--model', ",
+            "'--served-model-name', '--served_model_name', '--shutdown-timeout', '--shutdown_timeout'] || ",
+            "['--api-key=', '--api_key=', '--host=', '--port=', '--uds=', '--model=', '--served-model-name=', ",
+            "'--served_model_name=', '--shutdown-timeout=', '--shutdown_timeout='].exists(flag, arg.startsWith(flag)))",
+            $($after)?
+        )
+    };
+}
+
+const RESERVED_MESSAGE: &str = "Roadstead sets --host, --port, --uds, --model, --served-model-name, --api-key and \
+     --shutdown-timeout itself: remove them here, and use the fields port, model and drainTimeoutSeconds";
+
+/// The rules of a `ModelDeployment`.
+pub const MODEL_DEPLOYMENT: &[Rule] = &[
+    NAME,
+    rule(
+        "spec",
+        "self.serving.engine == 'custom' || has(self.model.source)",
+        "say where the weights come from, as hf://organisation/name, or use engine custom with an image that brings \
+         its model",
+    )
+    .blames(".model.source"),
+    rule(
+        "spec",
+        "self.placement.cost.objective != 'CostPerMillionTokens' || self.serving.shapes.all(shape, \
+         has(shape.tokensPerSecond))",
+        "the objective CostPerMillionTokens compares shapes by their throughput: give every shape its \
+         tokensPerSecond, or use the objective HourlyCost",
+    )
+    .blames(".serving.shapes"),
+    rule(
+        "spec.model.source",
+        "self.matches('^hf://[A-Za-z0-9][-A-Za-z0-9._]{0,95}/[A-Za-z0-9][-A-Za-z0-9._]{0,95}$')",
+        "write the source as hf://organisation/name; other sources than Hugging Face are not supported yet",
+    ),
+    rule(
+        "spec.serving",
+        "self.engine != 'custom' || has(self.custom)",
+        "engine custom needs the struct custom; custom: {} takes its defaults",
+    )
+    .blames(".custom"),
+    rule(
+        "spec.serving",
+        "self.engine == 'custom' || !has(self.custom)",
+        "custom is for engine custom alone: remove it, or set engine: custom",
+    )
+    .blames(".custom"),
+    rule("spec.serving.image", concat!("self.matches(r'", image_pattern!(), "')"), IMAGE_MESSAGE),
+    rule("spec.serving", reserved!("!has(self.args) || !self.args"), RESERVED_MESSAGE).blames(".args"),
+    rule("spec.serving", reserved!("!self.shapes.exists(shape, has(shape.args) && shape.args", ")"), RESERVED_MESSAGE)
+        .blames(".shapes"),
+    rule(
+        "spec.serving.env[]",
+        "has(self.value) != has(self.secretKeyRef)",
+        "set exactly one of value and secretKeyRef",
+    ),
+    rule(
+        "spec.serving.env[].name",
+        "!self.startsWith('ROADSTEAD_') && self != 'VLLM_API_KEY'",
+        "Roadstead sets this variable itself, so that the endpoint is guarded by its own key: choose another name",
+    ),
+    rule(
+        "spec.serving.resources.requests",
+        "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",
+        "ask for cpu, memory and ephemeral-storage alone; accelerators come from the shape",
+    ),
+    rule(
+        "spec.serving.resources.limits",
+        "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",
+        "limit cpu, memory and ephemeral-storage alone; accelerators come from the shape",
+    ),
+    rule("spec.placement.clouds.allow", NOT_EMPTY, NOT_EMPTY_MESSAGE),
+    rule("spec.placement.regions.allow", NOT_EMPTY, NOT_EMPTY_MESSAGE),
+    rule("spec.placement.regions.deny", NOT_EMPTY, NOT_EMPTY_MESSAGE),
+    rule("spec.placement.jurisdictions", NOT_EMPTY, NOT_EMPTY_MESSAGE),
+    rule("spec.placement.capacityTypes", NOT_EMPTY, NOT_EMPTY_MESSAGE),
+    rule("spec.placement.regions.allow[]", PATTERN, PATTERN_MESSAGE),
+    rule("spec.placement.regions.deny[]", PATTERN, PATTERN_MESSAGE),
+    rule("spec.placement.regions.prefer[].region", PATTERN, PATTERN_MESSAGE),
+    rule(
+        "spec.placement.regions.prefer[]",
+        "has(self.cloud) || has(self.region)",
+        "name the cloud, the region or both that are preferred",
+    ),
+    rule("spec.placement.cost.maxHourlyCost", DECIMAL, DECIMAL_MESSAGE),
+    rule("spec.placement.targetSelector.matchExpressions[]", VALUES, VALUES_MESSAGE),
+    rule("spec.placement.targetTolerations[]", TOLERATION_KEY, TOLERATION_KEY_MESSAGE).blames(".key"),
+    rule("spec.placement.targetTolerations[]", TOLERATION_VALUE, TOLERATION_VALUE_MESSAGE).blames(".value"),
+    rule(
+        "spec.placement.targetTolerations[]",
+        "!has(self.effect) || self.effect in ['', 'NoPlacement']",
+        "taints of targets have the effect NoPlacement; remove the effect to stand them all",
+    )
+    .blames(".effect"),
+];
+
+/// The rules of a `ServingTarget`.
+pub const SERVING_TARGET: &[Rule] = &[
+    NAME,
+    rule("spec.cloud", UNCHANGED, "a target cannot become another place: make a new target and delete this one"),
+    rule("spec.region", UNCHANGED, "a target cannot become another place: make a new target and delete this one"),
+    rule("spec.type", UNCHANGED, "a target cannot become another kind of place: make a new target and delete this one"),
+    rule(
+        "spec.kubernetes.namespace",
+        UNCHANGED,
+        "what runs is in this namespace: make a new target with the other namespace and delete this one",
+    ),
+    rule("spec", "self.type != 'Kubernetes' || has(self.kubernetes)", "type Kubernetes needs the struct kubernetes")
+        .blames(".kubernetes"),
+    rule(
+        "spec",
+        "self.type == 'Kubernetes' || !has(self.kubernetes)",
+        "only type Kubernetes has the struct kubernetes",
+    )
+    .blames(".kubernetes"),
+    rule("spec", "self.type != 'Simulated' || has(self.simulated)", "type Simulated needs the struct simulated")
+        .blames(".simulated"),
+    rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "only type Simulated has the struct simulated")
+        .blames(".simulated"),
+    rule(
+        "spec.simulated.faults[]",
+        "self.effect == 'Refused' || !has(self.class)",
+        "only a refused call has a class: remove it, or choose effect Refused",
+    )
+    .blames(".class"),
+    rule(
+        "spec.simulated.faults[]",
+        "self.effect != 'Late' || has(self.seconds)",
+        "say by how many seconds the answer is late",
+    )
+    .blames(".seconds"),
+    rule(
+        "spec.kubernetes.connection",
+        "has(self.kubeconfigSecretRef) != has(self.inCluster)",
+        "set exactly one of kubeconfigSecretRef and inCluster",
+    ),
+    rule(
+        "spec.kubernetes",
+        "self.expose.type != 'ClusterIP' || has(self.connection.inCluster)",
+        "ClusterIP can be reached from the operator's own cluster alone: use connection inCluster, or expose by \
+         LoadBalancer or NodePort",
+    )
+    .blames(".expose.type"),
+    rule(
+        "spec.kubernetes.expose",
+        "self.type != 'LoadBalancer' || self.public || (has(self.loadBalancer) && \
+         has(self.loadBalancer.sourceRanges) && size(self.loadBalancer.sourceRanges) > 0)",
+        "say who may reach the load balancer by loadBalancer.sourceRanges, or that everybody may by public: true",
+    )
+    .blames(".loadBalancer"),
+    rule(
+        "spec.kubernetes.expose",
+        "self.type != 'NodePort' || self.public",
+        "a NodePort is open to everybody who reaches a node: say so by public: true, or use LoadBalancer with \
+         sourceRanges",
+    )
+    .blames(".public"),
+    rule(
+        "spec.kubernetes.expose",
+        "self.type == 'LoadBalancer' || !has(self.loadBalancer)",
+        "loadBalancer is for type LoadBalancer alone: remove it, or set type: LoadBalancer",
+    )
+    .blames(".loadBalancer"),
+    rule(
+        "spec.kubernetes.expose",
+        "self.public || !has(self.loadBalancer) || !has(self.loadBalancer.sourceRanges) || \
+         !self.loadBalancer.sourceRanges.exists(range, range.endsWith('/0'))",
+        "a range that ends with /0 lets everybody in: narrow it, or say so by public: true",
+    )
+    .blames(".loadBalancer.sourceRanges"),
+    rule(
+        "spec.kubernetes.expose.loadBalancer.sourceRanges[]",
+        "isCIDR(self)",
+        "write an address range such as 10.0.0.0/8 or 2001:db8::/32",
+    ),
+    rule(
+        "spec.offers[]",
+        "has(self.hourlyPrice) || self.capacityType == 'Reserved'",
+        "give the price of one whole instance in US dollars per hour; only Reserved capacity may have none",
+    )
+    .blames(".hourlyPrice"),
+    rule(
+        "spec.offers[]",
+        "!has(self.provisionTimeoutSeconds) || has(self.maxInstances)",
+        "provisionTimeoutSeconds lets an autoscaler add nodes: bound them by maxInstances",
+    )
+    .blames(".maxInstances"),
+    rule("spec.offers[].capacityType", UNCHANGED, OFFER_MESSAGE),
+    rule("spec.offers[].billing", UNCHANGED, OFFER_MESSAGE),
+    rule("spec.offers[].accelerator", UNCHANGED, OFFER_MESSAGE),
+    rule("spec.offers[].hourlyPrice", DECIMAL, DECIMAL_MESSAGE),
+    rule("spec.offers[].nodes.tolerations[]", TOLERATION_KEY, TOLERATION_KEY_MESSAGE).blames(".key"),
+    rule("spec.offers[].nodes.tolerations[]", TOLERATION_VALUE, TOLERATION_VALUE_MESSAGE).blames(".value"),
+    rule("spec.offers[].nodes.tolerations[]", NODE_EFFECT, NODE_EFFECT_MESSAGE).blames(".effect"),
+    rule("spec.allowedNamespaces.matchExpressions[]", VALUES, VALUES_MESSAGE),
+];
+
+const OFFER_MESSAGE: &str = "what runs was decided on this offer as it was: give the changed offer a new name";
+
+/// The rules of an `InferenceEndpoint`.
+pub const INFERENCE_ENDPOINT: &[Rule] = &[
+    NAME,
+    rule("spec.deploymentRef", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.target", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.cloud", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.region", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.offer", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.shape", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.accelerator", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.capacityType", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.slot", UNCHANGED, ENDPOINT_MESSAGE),
+];
+
+const ENDPOINT_MESSAGE: &str =
+    "an endpoint never changes its place: edit the ModelDeployment, and Roadstead replaces the endpoint";

@@ -1,0 +1,90 @@
+//! A provider that never repeats what it was told in confidence: a place that it asks may answer with the endpoint's key.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roadstead_planner as planner;
+
+use super::{Claim, Facts, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Wanted};
+use crate::address::Reach;
+use roadstead_api::v1alpha1::InferenceEndpoint;
+
+/// Decorates a [`Provider`]: the secrets of an endpoint are taken out of every text about it.
+pub struct Discreet<P> {
+    inner: P,
+}
+
+impl<P: Provider> Discreet<P> {
+    /// Takes secrets out of what `inner` says.
+    pub fn new(inner: P) -> Self {
+        Self { inner }
+    }
+}
+
+fn conceal_error(wanted: &Wanted, error: &ProviderError) -> ProviderError {
+    ProviderError { class: error.class, message: wanted.conceal(&error.message) }
+}
+
+fn conceal(wanted: &Wanted, observation: Observation) -> Observation {
+    match observation {
+        Observation::Absent => Observation::Absent,
+        Observation::Foreign { message } => Observation::Foreign { message: wanted.conceal(&message) },
+        Observation::Present(mut present) => {
+            if let Progress::Starting { message } = &mut present.progress {
+                *message = wanted.conceal(message);
+            }
+            if let Some(trouble) = &mut present.trouble {
+                trouble.message = wanted.conceal(&trouble.message);
+            }
+            Observation::Present(present)
+        }
+    }
+}
+
+#[async_trait]
+impl<P: Provider> Provider for Discreet<P> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    async fn identity(&self) -> Result<String, ProviderError> {
+        self.inner.identity().await
+    }
+
+    async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
+        self.inner.claim(hub_uid, takeover).await
+    }
+
+    fn watch(&self, listener: Listener) {
+        self.inner.watch(listener);
+    }
+
+    fn facts(&self) -> Option<Arc<Facts>> {
+        self.inner.facts()
+    }
+
+    fn reach(&self, usual: Reach) -> Reach {
+        self.inner.reach(usual)
+    }
+
+    async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
+        let observation = self.inner.observe(wanted).await.map_err(|error| conceal_error(wanted, &error))?;
+        Ok(conceal(wanted, observation))
+    }
+
+    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
+        self.inner.apply(wanted).await.map_err(|error| conceal_error(wanted, &error))
+    }
+
+    async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+        self.inner.remove(endpoint).await
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        self.inner.remove_found(found).await
+    }
+
+    async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
+        self.inner.api_key(endpoint).await
+    }
+}

@@ -1,0 +1,92 @@
+//! How a changed template is rolled out: what its pods may use of the nodes decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodTemplateSpec};
+use kube::ResourceExt;
+use roadstead_planner as planner;
+
+use super::render::Rollout;
+use roadstead_api::planning;
+use roadstead_api::v1alpha1::InferenceEndpoint;
+use roadstead_provider::Facts;
+
+/// A new pod first where a node has room for it, and where ending an old pod would free no place for a new one: the old
+/// pods then serve while the new one waits. Else an old pod goes first.
+#[must_use]
+pub fn rollout(facts: Option<&Facts>, endpoint: &InferenceEndpoint, template: &PodTemplateSpec) -> Rollout {
+    let places = Places::of(endpoint, template);
+    let surges = endpoint.spec.replicas == 0
+        || has_spare(facts, endpoint, &places)
+        || !frees_a_place(facts, &endpoint.name_any(), &places);
+    if surges { Rollout::Surge } else { Rollout::InPlace }
+}
+
+/// Whether some node has room for one more replica; unknown counts as no.
+fn has_spare(facts: Option<&Facts>, endpoint: &InferenceEndpoint, places: &Places<'_>) -> bool {
+    let resources = planning::resources(&endpoint.spec.template.resources);
+    let fits = |node: &planner::Node| {
+        places.has(&node.free_accelerators) && resources.within(&node.free) && places.takes(node)
+    };
+    facts.and_then(|facts| facts.nodes.as_ref()).is_some_and(|nodes| nodes.iter().any(fits))
+}
+
+/// Whether some pod of the endpoint holds a place that a new one may take; unknown counts as yes.
+fn frees_a_place(facts: Option<&Facts>, name: &str, places: &Places<'_>) -> bool {
+    let Some(facts) = facts else { return true };
+    let (Some(nodes), Some(bound)) = (&facts.nodes, facts.bound.get(name)) else { return true };
+    let takes = |node: &planner::Node| places.has(&node.allocatable_accelerators) && places.takes(node);
+    bound.is_empty() || bound.keys().any(|bound| nodes.iter().find(|node| node.name == *bound).is_none_or(takes))
+}
+
+/// The nodes that a member's scheduler gives to pods of a template.
+struct Places<'a> {
+    offer: planner::Offer,
+    required: Option<&'a NodeSelector>,
+}
+
+impl<'a> Places<'a> {
+    fn of(endpoint: &InferenceEndpoint, template: &'a PodTemplateSpec) -> Self {
+        let affinity = template.spec.as_ref().and_then(|spec| spec.affinity.as_ref()?.node_affinity.as_ref());
+        Self {
+            offer: planning::offer_of_record(&endpoint.spec),
+            required: affinity.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref()),
+        }
+    }
+
+    /// Whether these are enough devices for one replica.
+    fn has(&self, devices: &BTreeMap<String, u32>) -> bool {
+        devices.get(&self.offer.resource_name).copied().unwrap_or(0) >= self.offer.accelerator.count
+    }
+
+    fn takes(&self, node: &planner::Node) -> bool {
+        node.schedulable
+            && self.offer.node_selector.matches(&node.labels)
+            && planner::first_untolerated(&node.taints, &self.offer.node_tolerations).is_none()
+            && self.required.is_none_or(|required| {
+                let mut terms = required.node_selector_terms.iter().filter_map(label_selector);
+                terms.any(|term| term.matches(&node.labels))
+            })
+    }
+}
+
+/// A term of an affinity; `None` where it says what no template of Roadstead says.
+fn label_selector(term: &NodeSelectorTerm) -> Option<planner::LabelSelector> {
+    if term.match_fields.as_ref().is_some_and(|fields| !fields.is_empty()) {
+        return None;
+    }
+    let expressions = term.match_expressions.as_deref().filter(|expressions| !expressions.is_empty())?;
+    let requirement = |expression: &NodeSelectorRequirement| {
+        let operator = match expression.operator.as_str() {
+            "In" => planner::Operator::In,
+            "NotIn" => planner::Operator::NotIn,
+            "Exists" => planner::Operator::Exists,
+            "DoesNotExist" => planner::Operator::DoesNotExist,
+            _ => return None,
+        };
+        let values: BTreeSet<String> = expression.values.iter().flatten().cloned().collect();
+        Some(planner::Requirement { key: expression.key.clone(), operator, values })
+    };
+    let match_expressions = expressions.iter().map(requirement).collect::<Option<Vec<_>>>()?;
+    Some(planner::LabelSelector { match_expressions, ..planner::LabelSelector::default() })
+}

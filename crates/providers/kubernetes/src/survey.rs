@@ -1,0 +1,309 @@
+//! What stands on a member of one endpoint, what should, and the way from the one to the other. `removal` is the way
+//! back to nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret, Service};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::Api;
+use kube::{Client, Resource, ResourceExt};
+
+use super::admission::{Admissions, Judged};
+use super::objects::{self, Mark, Object, Writer};
+use super::removal;
+use super::render::{self, Identity, Rollout, copied_name};
+use super::spare;
+use roadstead_api::v1alpha1::{limits, names};
+use roadstead_provider::{ErrorClass, Facts, ProviderError, Redacted, Wanted};
+
+/// Names the copies of tenants' Secrets, on the Secret of the API key.
+const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
+/// As many Secrets as an endpoint can name: for its environment, its image and its model.
+const MAX_COPIES: usize = (limits::ENV + limits::PULL_SECRETS + 1) as usize;
+
+/// What stands on a member of one endpoint.
+pub struct Survey {
+    /// The Secret of the API key.
+    pub key: Option<Secret>,
+    /// The copies of the tenant's Secrets, by the tenant's name of each.
+    pub copies: BTreeMap<String, Option<Secret>>,
+    /// The Deployment.
+    pub deployment: Option<Deployment>,
+    /// The Service.
+    pub service: Option<Service>,
+    /// The disruption budget.
+    pub budget: Option<PodDisruptionBudget>,
+}
+
+/// What should stand there.
+pub struct Desired {
+    key: Secret,
+    copies: BTreeMap<String, Secret>,
+    deployment: Deployment,
+    service: Service,
+    budget: PodDisruptionBudget,
+    /// The hash of what the pods are made from.
+    pub hash: String,
+    /// The digest of the rendered template.
+    pub digest: String,
+}
+
+/// An endpoint's place on a member.
+pub struct Site<'a> {
+    /// The member.
+    pub client: &'a Client,
+    /// The namespace there.
+    pub namespace: &'a str,
+    /// Under which id.
+    pub install_id: &'a str,
+    /// What admission there made of our writes.
+    pub admissions: &'a Admissions,
+}
+
+impl<'a> Site<'a> {
+    /// The API of a kind there.
+    pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    /// What marks the objects of an endpoint there.
+    pub fn mark<'b>(&self, endpoint: &'b str) -> Mark<'b>
+    where
+        'a: 'b,
+    {
+        Mark { install_id: self.install_id, endpoint }
+    }
+}
+
+impl Survey {
+    /// Reads everything that belongs to the wanted endpoint.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`] of a read.
+    pub async fn take(site: &Site<'_>, wanted: &Wanted) -> Result<Self, ProviderError> {
+        let name = wanted.endpoint.name_any();
+        let secrets: Api<Secret> = site.api();
+        let key_name = names::key_secret(&name);
+        let (deployments, services, budgets) = (site.api(), site.api(), site.api());
+        let (key, deployment, service, budget) = tokio::try_join!(
+            objects::read(&secrets, &key_name),
+            objects::read(&deployments, &name),
+            objects::read(&services, &name),
+            objects::read(&budgets, &name),
+        )?;
+        let mut copies = BTreeMap::new();
+        for secret in wanted.secrets.keys() {
+            copies.insert(secret.clone(), objects::read(&secrets, &copied_name(&name, secret)).await?);
+        }
+        Ok(Self { key, copies, deployment, service, budget })
+    }
+
+    /// What should stand there. The template is rendered only when what it is made from changed.
+    ///
+    /// # Errors
+    /// `Bug` if something cannot be written as JSON.
+    pub fn desired(&self, site: &Site<'_>, wanted: &Wanted, facts: Option<&Facts>) -> Result<Desired, ProviderError> {
+        let owner_uid = self.key.as_ref().and_then(ResourceExt::uid);
+        let key_identity = Identity {
+            endpoint: &wanted.endpoint,
+            install_id: site.install_id,
+            namespace: site.namespace,
+            owner_uid: None,
+        };
+        let identity = Identity { owner_uid: owner_uid.as_deref(), ..key_identity };
+        let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
+        let hash = render::template_hash(&wanted.endpoint.spec, &wanted.secrets).map_err(bug)?;
+        let (template, rendered, rollout) = if let Some((template, rendered)) = self.standing_template(wanted, &hash) {
+            (template, rendered, self.rollout())
+        } else {
+            let mut template = render::pod_template(&identity, &hash);
+            if let (Some(spec), Some(former)) = (&mut template.spec, self.former_template(wanted)) {
+                // Which nodes it may use was decided with the endpoint: its pods may run where another rule lets none go.
+                spec.affinity = former.spec.and_then(|former| former.affinity);
+            }
+            let rendered = serde_json::to_string(&template).map_err(bug)?;
+            let rollout = spare::rollout(facts, &wanted.endpoint, &template);
+            (template, rendered, rollout)
+        };
+        let digest = render::digest(&rendered);
+        let copies: BTreeMap<String, Secret> = wanted
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.clone(), render::copied_secret(&identity, name, secret)))
+            .collect();
+        let mut key = render::key_secret(&key_identity, &wanted.api_key);
+        let listed: Vec<String> = copies.values().map(ResourceExt::name_any).collect();
+        key.annotations_mut().insert(ANNOTATION_COPIES.to_owned(), listed.join(","));
+        let expose = wanted.target.spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.expose);
+        let Some(expose) = expose else {
+            return Err(ProviderError::new(ErrorClass::Invalid, "the target's spec.kubernetes is missing"));
+        };
+        Ok(Desired {
+            key,
+            copies,
+            deployment: render::deployment(&identity, template, rendered, hash.clone(), rollout),
+            service: render::service(&identity, expose),
+            budget: render::disruption_budget(&identity),
+            hash,
+            digest,
+        })
+    }
+
+    /// The template as it was rendered, if it was made from what is wanted now and nobody changed it.
+    fn standing_template(&self, wanted: &Wanted, hash: &str) -> Option<(PodTemplateSpec, String)> {
+        let deployment = self.deployment.as_ref()?;
+        if deployment.annotations().get(names::ANNOTATION_TEMPLATE_HASH).map(String::as_str) != Some(hash) {
+            return None;
+        }
+        let rendered = deployment.annotations().get(names::ANNOTATION_TEMPLATE)?.clone();
+        let recorded = wanted.endpoint.status.as_ref().filter(|status| status.template_hash.as_deref() == Some(hash));
+        if let Some(digest) = recorded.and_then(|status| status.template_digest.as_ref())
+            && *digest != render::digest(&rendered)
+        {
+            return None;
+        }
+        let template = serde_json::from_str(&rendered).ok()?;
+        Some((template, rendered))
+    }
+
+    /// The template that was rendered last, whatever it was made from, if nobody changed it.
+    fn former_template(&self, wanted: &Wanted) -> Option<PodTemplateSpec> {
+        let rendered = self.deployment.as_ref()?.annotations().get(names::ANNOTATION_TEMPLATE)?;
+        let recorded = wanted.endpoint.status.as_ref().and_then(|status| status.template_digest.as_ref());
+        let trusted = recorded.is_none_or(|digest| *digest == render::digest(rendered));
+        serde_json::from_str(rendered).ok().filter(|_| trusted)
+    }
+
+    /// How the standing Deployment rolls out.
+    pub fn rollout(&self) -> Rollout {
+        let rolling = self
+            .deployment
+            .as_ref()
+            .and_then(|deployment| deployment.spec.as_ref())
+            .and_then(|spec| spec.strategy.as_ref())
+            .and_then(|strategy| strategy.rolling_update.as_ref())
+            .and_then(|rolling| rolling.max_surge.clone());
+        let none = k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(0);
+        if rolling == Some(none) { Rollout::InPlace } else { Rollout::Surge }
+    }
+
+    /// Something that has one of the names and does not carry `mark`.
+    pub fn foreign(&self, mark: Mark<'_>) -> Option<ProviderError> {
+        fn check<K: Object>(live: Option<&K>, mark: Mark<'_>) -> Option<ProviderError> {
+            live.filter(|live| !mark.is_on(*live)).map(|live| mark.missing_on(live))
+        }
+        check(self.key.as_ref(), mark)
+            .or_else(|| check(self.deployment.as_ref(), mark))
+            .or_else(|| check(self.service.as_ref(), mark))
+            .or_else(|| check(self.budget.as_ref(), mark))
+            .or_else(|| self.copies.values().find_map(|copy| check(copy.as_ref(), mark)))
+    }
+
+    /// Whether everything is as it should be, and what the member's admission made otherwise.
+    ///
+    /// # Errors
+    /// `Bug` if something cannot be written as JSON.
+    pub fn standing(&self, site: &Site<'_>, wanted: &Wanted, desired: &Desired) -> Result<Standing, ProviderError> {
+        let mut standing = Standing { in_sync: true, changed_by_admission: Vec::new() };
+        let key = &wanted.api_key;
+        standing.add("Deployment", judge(site, key, self.deployment.as_ref(), &desired.deployment)?);
+        standing.add("Service", judge(site, key, self.service.as_ref(), &desired.service)?);
+        standing.add("PodDisruptionBudget", judge(site, key, self.budget.as_ref(), &desired.budget)?);
+        standing.add("Secret", judge(site, key, self.key.as_ref(), &desired.key)?);
+        for (name, copy) in &desired.copies {
+            standing.add("Secret", judge(site, key, self.copies.get(name).and_then(Option::as_ref), copy)?);
+        }
+        Ok(standing)
+    }
+
+    /// Creates what is missing and puts right what differs. The Secret of the key comes first: it owns the rest.
+    ///
+    /// # Errors
+    /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
+    pub async fn put_right(
+        mut self,
+        site: &Site<'_>,
+        wanted: &Wanted,
+        facts: Option<&Facts>,
+    ) -> Result<(), ProviderError> {
+        let secrets: Api<Secret> = site.api();
+        let name = wanted.endpoint.name_any();
+        let mark = site.mark(&name);
+        let dropped = self.dropped_copies(wanted);
+        let desired = self.desired(site, wanted, facts)?;
+        let writer = Writer { admissions: site.admissions, key: &wanted.api_key, mark };
+        let key = writer.put_right(&secrets, self.key.take(), &desired.key).await?;
+        let owner = key.uid();
+        self.key = Some(key);
+        // Only now is the owner's UID known.
+        let desired = self.desired(site, wanted, facts)?;
+        for (name, copy) in &desired.copies {
+            writer.put_right(&secrets, self.copies.remove(name).flatten(), copy).await?;
+        }
+        Box::pin(writer.put_right(&site.api(), self.deployment, &desired.deployment)).await?;
+        writer.put_right(&site.api(), self.service, &desired.service).await?;
+        writer.put_right(&site.api(), self.budget, &desired.budget).await?;
+        for name in dropped {
+            removal::remove_copy(&secrets, &name, mark, owner.as_deref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies that were made once and are not named any more.
+    fn dropped_copies(&self, wanted: &Wanted) -> Vec<String> {
+        let endpoint = wanted.endpoint.name_any();
+        let kept: BTreeSet<String> = wanted.secrets.keys().map(|name| copied_name(&endpoint, name)).collect();
+        let listed = self.key.as_ref().map(|key| listed_copies(key, &endpoint)).unwrap_or_default();
+        listed.into_iter().filter(|name| !kept.contains(name)).collect()
+    }
+}
+
+/// Whether an endpoint's objects are as they should be.
+pub struct Standing {
+    /// Nothing is left to be written.
+    pub in_sync: bool,
+    /// The fields that the member's admission changed, each with the kind of its object.
+    pub changed_by_admission: Vec<String>,
+}
+
+impl Standing {
+    fn add(&mut self, kind: &str, judged: Option<Judged>) {
+        self.in_sync &= judged.as_ref().is_some_and(|judged| judged.due.is_empty());
+        let changed = judged.into_iter().flat_map(|judged| judged.admitted);
+        let named = changed.map(|difference| format!("{kind} {}", difference.path));
+        for field in named {
+            if !self.changed_by_admission.contains(&field) {
+                self.changed_by_admission.push(field);
+            }
+        }
+    }
+}
+
+/// How a live object differs; `None` where it does not exist.
+fn judge<K: Object>(
+    site: &Site<'_>,
+    key: &Redacted,
+    live: Option<&K>,
+    wanted: &K,
+) -> Result<Option<Judged>, ProviderError> {
+    let Some(live) = live else { return Ok(None) };
+    let judged = site.admissions.judge(live, wanted, key)?;
+    if judged.due.is_empty() {
+        site.admissions.learn(live, judged.admitted.clone());
+    }
+    Ok(Some(judged))
+}
+
+/// The copies that the key's Secret names. A member chooses no names: only such as copies have are taken, and no more
+/// than an endpoint can have.
+pub fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
+    let listed = key.annotations().get(ANNOTATION_COPIES).map(String::as_str).unwrap_or_default();
+    let copies = listed.split(',').filter(|name| render::is_copied_name(endpoint, name));
+    copies.take(MAX_COPIES).map(ToOwned::to_owned).collect()
+}
+
+#[cfg(test)]
+#[path = "survey_tests.rs"]
+mod tests;

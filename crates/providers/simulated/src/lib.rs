@@ -1,0 +1,292 @@
+//! Simulated places: each target is a place in one simulated cloud, another process that is spoken to over HTTP.
+//!
+//! It is driven as a managed service would be: names are ours, creation is asynchronous, there is no watch but a listing
+//! that can be waited for. `client` speaks with the cloud, `listing` keeps the facts.
+
+mod client;
+pub mod cloud;
+mod listing;
+mod profile;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use http::Method;
+use kube::ResourceExt;
+use roadstead_planner as planner;
+use serde_json::Value;
+
+use self::client::CloudClient;
+use self::listing::{Facts as Listed, Listing};
+pub use self::profile::profile;
+use crate::cloud::CloudAddress;
+use crate::cloud::wire::{
+    ClaimOrder, ClaimView, CreateOrder, EndpointView, Form, KeyView, PlaceView, Profile, Tags, UpdateOrder, key_digest,
+};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointSpec, names, reasons};
+use roadstead_provider::address::{self, Reach};
+use roadstead_provider::template_hash::{digest, template_hash};
+use roadstead_provider::{
+    Claim, ErrorClass, Facts, Listener, Observation, Present, Progress, Provider, ProviderError, Redacted, Removal,
+    Trouble, Wanted,
+};
+use roadstead_runtime::client::WriteGate;
+
+/// The driver of one simulated place.
+pub struct Simulated {
+    client: CloudClient,
+    place: String,
+    install_id: String,
+    profile: Profile,
+    facts: Arc<Listed>,
+    listing: Mutex<Option<Listing>>,
+}
+
+impl Simulated {
+    /// A driver for `place` in the cloud at `address`, which behaves as `profile` says; writes only while `gate` lets it.
+    #[must_use]
+    pub fn new(address: CloudAddress, place: String, install_id: String, profile: Profile, gate: WriteGate) -> Self {
+        Self {
+            client: CloudClient::new(address, gate),
+            place,
+            install_id,
+            profile,
+            facts: Arc::default(),
+            listing: Mutex::new(None),
+        }
+    }
+
+    fn endpoint_path(&self, name: &str) -> String {
+        format!("/places/{}/endpoints/{name}", self.place)
+    }
+
+    /// The endpoint of this name, whoever made it.
+    async fn read(&self, name: &str) -> Result<Option<EndpointView>, ProviderError> {
+        let view: Option<EndpointView> = self.client.find(&self.endpoint_path(name), name).await?;
+        if view.as_ref().is_some_and(|view| view.name != name || !names::is_uid(&view.uid)) {
+            let message = format!("the cloud answers for endpoint {name} with another name or without a UID");
+            return Err(ProviderError::new(ErrorClass::Transient, message));
+        }
+        Ok(view)
+    }
+
+    fn tags(&self, endpoint: &InferenceEndpoint) -> Tags {
+        let spec = &endpoint.spec;
+        Tags {
+            install_id: self.install_id.clone(),
+            namespace: endpoint.namespace().unwrap_or_default(),
+            deployment: spec.deployment_ref.name.clone(),
+            target: spec.target.clone(),
+            offer: spec.offer.clone(),
+            shape: spec.shape.clone(),
+            capacity_type: spec.capacity_type,
+            slot: u32::try_from(spec.slot).unwrap_or(0),
+        }
+    }
+
+    /// What stands there, as it concerns the wanted endpoint.
+    async fn survey(&self, wanted: &Wanted) -> Result<Survey, ProviderError> {
+        let endpoint = wanted.endpoint.as_ref();
+        let form = form(&endpoint.spec, wanted)?;
+        let Some(view) = self.read(&endpoint.name_any()).await? else { return Ok(Survey::Absent(form)) };
+        // The offer is not part of the name: what was found under another offer is ours all the same.
+        let ours = Tags { offer: view.tags.offer.clone(), ..self.tags(endpoint) };
+        Ok(if view.tags == ours { Survey::Ours(Box::new(view), form) } else { Survey::Foreign(self.foreign(&view)) })
+    }
+
+    /// Whether the endpoint was made by this installation for a deployment in `namespace`.
+    fn is_tagged(&self, view: &EndpointView, namespace: &str) -> bool {
+        view.tags.install_id == self.install_id && view.tags.namespace == namespace
+    }
+
+    /// The error for something that has an endpoint's name and is not tagged as that endpoint.
+    fn foreign(&self, view: &EndpointView) -> ProviderError {
+        let Tags { install_id, namespace, deployment, .. } = &view.tags;
+        let message = format!(
+            "endpoint {} at the cloud belongs to {namespace}/{deployment} of installation {install_id:?}; this operator \
+             is {:?}. It is not touched: rename or delete it there",
+            view.name, self.install_id
+        );
+        ProviderError::new(ErrorClass::Conflict, message)
+    }
+
+    /// Deletes exactly this endpoint, and says whether it is gone.
+    async fn delete(&self, view: &EndpointView) -> Result<Removal, ProviderError> {
+        let path = self.endpoint_path(&view.name);
+        if !view.deleting {
+            let path = format!("{path}?uid={}", view.uid);
+            self.client.send::<EndpointView>(Method::DELETE, &path, &Value::Null).await?;
+        }
+        Ok(match self.read(&view.name).await? {
+            None => Removal::Gone,
+            Some(_) => Removal::InProgress { message: format!("endpoint {} is being deleted", view.name) },
+        })
+    }
+
+    fn present(&self, view: &EndpointView, form: &Form) -> Present {
+        let progress =
+            if view.serving { Progress::Serving } else { Progress::Starting { message: view.message.clone() } };
+        let trouble = view.exhausted.then(|| Trouble {
+            class: ErrorClass::CapacityExhausted,
+            reason: reasons::CAPACITY_EXHAUSTED,
+            message: view.message.clone(),
+            since: None,
+        });
+        Present {
+            in_sync: in_sync(view, form) && !view.deleting,
+            changed_by_admission: Vec::new(),
+            external_id: ExternalId {
+                cluster_uid: self.facts.identity(),
+                namespace: self.place.clone(),
+                uid: view.uid.clone(),
+                owner_uid: None,
+            },
+            template_hash: form.template_hash.clone(),
+            template_digest: digest(&form.template_hash),
+            replicas: i32::try_from(view.replicas).unwrap_or(i32::MAX),
+            ready_replicas: i32::try_from(view.ready_replicas).unwrap_or(i32::MAX),
+            url: Some(self.client.address().url(&format!("/serve/{}/{}", self.place, view.name))),
+            progress,
+            trouble,
+        }
+    }
+}
+
+/// What stands under an endpoint's name, and what should.
+enum Survey {
+    Absent(Form),
+    Foreign(ProviderError),
+    Ours(Box<EndpointView>, Form),
+}
+
+#[async_trait]
+impl Provider for Simulated {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    async fn identity(&self) -> Result<String, ProviderError> {
+        let path = format!("/places/{}", self.place);
+        let place: PlaceView = self.client.put(&path, &self.profile).await?;
+        self.facts.identified(&place.identity);
+        Ok(place.identity)
+    }
+
+    async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
+        let order = ClaimOrder { hub_uid: hub_uid.to_owned(), takeover: takeover.map(ToOwned::to_owned) };
+        let path = format!("/places/{}/claims/{}", self.place, self.install_id);
+        let claim: ClaimView = self.client.put(&path, &order).await?;
+        Ok(if claim.hub_uid == hub_uid { Claim::Ours } else { Claim::Other { hub_uid: claim.hub_uid } })
+    }
+
+    fn watch(&self, listener: Listener) {
+        let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        if listing.is_none() {
+            let path = format!("/places/{}/endpoints?installId={}", self.place, self.install_id);
+            *listing = Some(Listing::start(self.client.clone(), path, Arc::clone(&self.facts), listener));
+        }
+    }
+
+    fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts.newest()
+    }
+
+    /// The operator's flag says where the cloud is, and nobody else does.
+    fn reach(&self, _: Reach) -> Reach {
+        address::anywhere
+    }
+
+    async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
+        Ok(match self.survey(wanted).await? {
+            Survey::Absent(_) => Observation::Absent,
+            Survey::Foreign(error) => Observation::Foreign { message: error.message },
+            Survey::Ours(view, form) => Observation::Present(Box::new(self.present(&view, &form))),
+        })
+    }
+
+    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
+        let name = wanted.endpoint.name_any();
+        match self.survey(wanted).await? {
+            Survey::Foreign(error) => Err(error),
+            Survey::Absent(form) => {
+                let order = CreateOrder { name, tags: self.tags(&wanted.endpoint), form };
+                let path = format!("/places/{}/endpoints", self.place);
+                self.client.send::<EndpointView>(Method::POST, &path, &order).await.map(drop)
+            }
+            Survey::Ours(view, _) if view.deleting => {
+                Err(ProviderError::new(ErrorClass::Transient, format!("endpoint {name} is still being deleted")))
+            }
+            Survey::Ours(view, form) if !in_sync(&view, &form) => {
+                let order = UpdateOrder { version: view.version, form };
+                self.client.put::<EndpointView>(&self.endpoint_path(&name), &order).await.map(drop)
+            }
+            Survey::Ours(..) => Ok(()),
+        }
+    }
+
+    async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+        let name = endpoint.name_any();
+        let made = endpoint.status.as_ref().and_then(|status| status.external_id.as_ref()).map(|id| &id.uid);
+        let removal = match self.read(&name).await? {
+            Some(view) if self.is_tagged(&view, &endpoint.namespace().unwrap_or_default()) => {
+                self.delete(&view).await?
+            }
+            // What was made is still there, or nobody can say that this is not it.
+            Some(view) if made.is_none_or(|uid| *uid == view.uid) => return Err(self.foreign(&view)),
+            Some(_) | None => Removal::Gone,
+        };
+        self.facts.removed(&name);
+        Ok(removal)
+    }
+
+    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+        let name = &found.name;
+        let Some(view) = self.read(name).await? else { return Ok(Removal::Gone) };
+        if !self.is_tagged(&view, &found.deployment.namespace) {
+            return Err(self.foreign(&view));
+        }
+        if view.tags.deployment != found.deployment.name || view.uid != found.id {
+            let message = format!("endpoint {name} at the cloud is not the one that was found; it is not touched");
+            return Err(ProviderError::new(ErrorClass::Conflict, message));
+        }
+        self.delete(&view).await
+    }
+
+    async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
+        match self.read(endpoint).await? {
+            Some(view) if view.tags.install_id != self.install_id => return Err(self.foreign(&view)),
+            Some(_) => {}
+            None => return Ok(None),
+        }
+        let key: Option<KeyView> = self.client.find(&format!("{}/key", self.endpoint_path(endpoint)), endpoint).await?;
+        let Some(key) = key else { return Ok(None) };
+        if names::is_api_key(&key.api_key) {
+            Ok(Some(Redacted::new(key.api_key)))
+        } else {
+            let message = format!("endpoint {endpoint} holds no API key of the expected form; delete it at the cloud");
+            Err(ProviderError::new(ErrorClass::Invalid, message))
+        }
+    }
+}
+
+fn form(spec: &InferenceEndpointSpec, wanted: &Wanted) -> Result<Form, ProviderError> {
+    let hash = template_hash(spec, &wanted.secrets)
+        .map_err(|error| ProviderError::new(ErrorClass::Bug, format!("the template cannot be hashed: {error}")))?;
+    Ok(Form {
+        replicas: u32::try_from(spec.replicas).unwrap_or(0),
+        accelerators: u32::try_from(spec.accelerator.count).unwrap_or(0),
+        model: spec.model_name().to_owned(),
+        template_hash: hash,
+        api_key: wanted.api_key.expose().to_owned(),
+    })
+}
+
+fn in_sync(view: &EndpointView, form: &Form) -> bool {
+    view.replicas == form.replicas
+        && view.template_hash == form.template_hash
+        && view.key_digest == key_digest(&form.api_key)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

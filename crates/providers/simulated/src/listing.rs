@@ -1,0 +1,201 @@
+//! Keeps what is known of a place: a listing that waits for news, again and again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use roadstead_planner::{self as planner, Timestamp};
+use tokio::task::AbortHandle;
+
+use super::client::CloudClient;
+use crate::cloud::wire::{EndpointList, EndpointView};
+use roadstead_api::planning;
+use roadstead_api::v1alpha1::{limits, names};
+use roadstead_provider::{Listener, ProviderEvent};
+use roadstead_runtime::panics::caught;
+
+/// How long the cloud may take to tell that there is no news.
+const WAIT: Duration = Duration::from_secs(20);
+/// How long to wait after a listing that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+/// News is gathered for this long before the next listing: endpoints come and go in bursts.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The newest facts of a place, and who it says it is.
+#[derive(Default)]
+pub struct Facts {
+    newest: RwLock<Option<Arc<roadstead_provider::Facts>>>,
+    identity: RwLock<String>,
+}
+
+impl Facts {
+    /// The newest facts; `None` until everything was listed once.
+    pub fn newest(&self) -> Option<Arc<roadstead_provider::Facts>> {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The place's identity, as it was said last.
+    pub fn identity(&self) -> String {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The place said who it is.
+    pub fn identified(&self, identity: &str) {
+        identity.clone_into(&mut self.identity.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes in a listing; says whether it is news.
+    fn take(&self, found: Vec<planner::Found>) -> bool {
+        let facts = roadstead_provider::Facts { nodes: None, bound: BTreeMap::new(), found };
+        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        let news = newest.as_ref().is_none_or(|known| **known != facts);
+        *newest = Some(Arc::new(facts));
+        news
+    }
+
+    /// What has this name was removed: it is not found any more, whatever the last listing showed.
+    pub fn removed(&self, name: &str) {
+        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = newest.as_mut() {
+            Arc::make_mut(facts).found.retain(|found| found.name != name);
+        }
+    }
+}
+
+/// A listing that goes on until this is dropped.
+pub struct Listing {
+    task: AbortHandle,
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Listing {
+    /// Lists `path` of the cloud again and again, and tells `listener` of news.
+    pub fn start(client: CloudClient, path: String, facts: Arc<Facts>, listener: Listener) -> Self {
+        let task = tokio::spawn(list(client, path, facts, listener));
+        Self { task: task.abort_handle() }
+    }
+}
+
+async fn list(client: CloudClient, path: String, facts: Arc<Facts>, listener: Listener) {
+    let mut known = EndpointList { mark: String::new(), endpoints: Vec::new() };
+    loop {
+        // A mark that is no plain word is not repeated into an address.
+        let mark = Some(known.mark.as_str()).filter(|mark| names::is_uid(mark)).unwrap_or_default();
+        let asked = format!("{path}&after={mark}&waitSeconds={}", WAIT.as_secs());
+        match client.get::<EndpointList>(&asked, WAIT).await {
+            Ok(newest) => {
+                caught("listing of a simulated place", || {
+                    if facts.take(newest.endpoints.iter().filter_map(found).collect()) {
+                        listener(ProviderEvent::Facts);
+                    }
+                    changed(&known, &newest).for_each(|name| listener(ProviderEvent::Endpoint(name.to_owned())));
+                });
+                known = newest;
+                tokio::time::sleep(GATHER).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "cannot list; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The names of the endpoints that are not in one list as they are in the other.
+fn changed<'a>(known: &'a EndpointList, newest: &'a EndpointList) -> impl Iterator<Item = &'a str> {
+    let by_name = |list: &'a EndpointList| -> BTreeMap<&'a str, &'a EndpointView> {
+        list.endpoints.iter().map(|view| (view.name.as_str(), view)).collect()
+    };
+    let (before, after) = (by_name(known), by_name(newest));
+    let gone: Vec<&str> = before.keys().copied().filter(|name| !after.contains_key(name)).collect();
+    after.into_iter().filter(move |(name, view)| before.get(name) != Some(view)).map(|(name, _)| name).chain(gone)
+}
+
+/// An endpoint as a rebuilt hub may adopt it; `None` where its tags do not give the name that it has.
+fn found(view: &EndpointView) -> Option<planner::Found> {
+    let tags = &view.tags;
+    let capacity_type = planning::planner_capacity_type(tags.capacity_type);
+    let computed = names::endpoint_name(
+        &tags.install_id,
+        &tags.namespace,
+        &tags.deployment,
+        &tags.target,
+        &tags.shape,
+        capacity_type.as_str(),
+        tags.slot,
+    );
+    let ours = names::are_tags(&tags.namespace, &tags.deployment, &tags.target, &tags.offer, &tags.shape)
+        && names::is_uid(&view.uid)
+        && tags.slot <= limits::LAST_SLOT;
+    if view.deleting || computed != view.name || !ours {
+        return None;
+    }
+    Some(planner::Found {
+        id: view.uid.clone(),
+        name: computed,
+        deployment: planner::DeploymentId { namespace: tags.namespace.clone(), name: tags.deployment.clone() },
+        target: tags.target.clone(),
+        offer: tags.offer.clone(),
+        shape: tags.shape.clone(),
+        capacity_type,
+        slot: tags.slot,
+        accelerators: view.accelerators,
+        replicas: view.replicas,
+        ready_replicas: view.ready_replicas,
+        created_at: Timestamp(view.created_millis.div_euclid(1000)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::wire::Tags;
+    use roadstead_api::v1alpha1::CapacityType;
+
+    fn view(namespace: &str, offer: &str, slot: u32, uid: &str) -> EndpointView {
+        EndpointView {
+            name: names::endpoint_name("prod", namespace, "llama", "east", "one", "OnDemand", slot),
+            uid: uid.to_owned(),
+            version: 1,
+            created_millis: i64::MAX,
+            tags: Tags {
+                install_id: "prod".to_owned(),
+                namespace: namespace.to_owned(),
+                deployment: "llama".to_owned(),
+                target: "east".to_owned(),
+                offer: offer.to_owned(),
+                shape: "one".to_owned(),
+                capacity_type: CapacityType::OnDemand,
+                slot,
+            },
+            replicas: u32::MAX,
+            accelerators: u32::MAX,
+            template_hash: String::new(),
+            key_digest: String::new(),
+            ready_replicas: 0,
+            serving: false,
+            message: String::new(),
+            exhausted: false,
+            deleting: false,
+        }
+    }
+
+    #[test]
+    fn what_no_object_of_the_hub_can_be_called_is_not_believed() {
+        assert!(found(&view("team", "h100", 3, "0a")).is_some());
+        for (namespace, offer, slot, uid) in [
+            ("../team", "h100", 3, "0a"),
+            ("team", "h 100", 3, "0a"),
+            ("team", "h100", 1001, "0a"),
+            ("team", "h100", 3, "a?b"),
+            ("team", "h100", 3, ""),
+        ] {
+            assert!(found(&view(namespace, offer, slot, uid)).is_none(), "{namespace} {offer} {slot} {uid}");
+        }
+    }
+}

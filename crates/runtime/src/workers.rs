@@ -1,0 +1,292 @@
+//! Runs the work of a queue: decisions one after another in the queue's order, effects side by side within a bound;
+//! a panic costs one try and nothing else; everything is counted.
+
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use super::panics::{self, Panic};
+use super::queue::{Counts, Outcome, Queue};
+
+/// What one controller does with one key.
+pub trait Reconcile<K>: Send + Sync + 'static {
+    /// The controller's name, for logs and meter.
+    const NAME: &'static str;
+    /// What is to be done, as plain data.
+    type Decision: Send;
+    /// The error that a try can end with.
+    type Error: Display + Send;
+
+    /// Looks at what is known of `key` and decides. Never called twice at once, and in the order of the queue.
+    fn decide(&self, key: &K) -> Self::Decision;
+
+    /// Does what was decided. Runs beside the work on other keys.
+    fn act(&self, key: &K, decision: Self::Decision) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
+
+    /// Reports on the object that a try panicked. Its own panic is ignored.
+    fn panicked(&self, _key: &K) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Whether `error` is the ordinary course of things, such as an object that changed meanwhile: it is no warning then.
+    fn is_ordinary(_error: &Self::Error) -> bool {
+        false
+    }
+}
+
+/// Counts the work of controllers, each under its name.
+pub trait Meter: Send + Sync + 'static {
+    /// The most objects that `controller` may work on at once.
+    fn max_concurrent_reconciles(&self, controller: &'static str, limit: usize);
+    /// The objects that wait for `controller`, and what happened to its queue since the last call.
+    fn queue(&self, controller: &'static str, depth: usize, counts: Counts);
+    /// `controller` begins to work on an object.
+    fn worker_started(&self, controller: &'static str);
+    /// `controller` no longer works on an object.
+    fn worker_ended(&self, controller: &'static str);
+    /// A try of `controller` panicked.
+    fn reconcile_panicked(&self, controller: &'static str);
+    /// A try of `controller` ended with `result` after `time`.
+    fn reconciled(&self, controller: &'static str, result: &'static str, time: Duration);
+}
+
+/// Counts a worker as active until it is dropped, however its try ends.
+struct ActiveWorker<'a> {
+    meter: &'a dyn Meter,
+    controller: &'static str,
+}
+
+impl<'a> ActiveWorker<'a> {
+    fn new(meter: &'a dyn Meter, controller: &'static str) -> Self {
+        meter.worker_started(controller);
+        Self { meter, controller }
+    }
+}
+
+impl Drop for ActiveWorker<'_> {
+    fn drop(&mut self) {
+        self.meter.worker_ended(self.controller);
+    }
+}
+
+/// How many keys are worked on at once.
+#[derive(Clone)]
+pub struct Concurrency {
+    /// At most so many.
+    pub most: usize,
+    /// While others have a backlog, a sixteenth of that: what is shared is the API server, and their writes go first.
+    pub after: Option<watch::Receiver<bool>>,
+}
+
+impl Concurrency {
+    /// At most so many, whatever else waits.
+    #[must_use]
+    pub const fn of(most: usize) -> Self {
+        Self { most, after: None }
+    }
+
+    /// Waits until nobody who goes first has a backlog, or so few of `tasks` are left that one more may begin.
+    async fn give_way(&mut self, tasks: &mut JoinSet<()>) {
+        let few = (self.most / 16).max(1);
+        let Some(after) = &mut self.after else { return };
+        while tasks.len() >= few {
+            tokio::select! {
+                // An error means that nobody is left to give way to.
+                () = after.wait_for(|waiting| !waiting).map(drop) => return,
+                _ = tasks.join_next() => {}
+            }
+        }
+    }
+}
+
+/// Works off `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for what is under way.
+pub async fn work<K, R, C>(
+    queue: Arc<Queue<K, R>>,
+    controller: Arc<C>,
+    mut concurrency: Concurrency,
+    rank: impl Fn(&K) -> R + Send + Sync + 'static,
+    meter: Arc<dyn Meter>,
+) where
+    K: Clone + Ord + Hash + Debug + Display + Send + Sync + 'static,
+    R: Clone + Ord + Send + Sync + 'static,
+    C: Reconcile<K>,
+{
+    meter.max_concurrent_reconciles(C::NAME, concurrency.most);
+    let slots = Arc::new(Semaphore::new(concurrency.most));
+    let rank = Arc::new(rank);
+    let mut tasks = JoinSet::new();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let Some(key) = queue.pop().await else { break };
+        while tasks.try_join_next().is_some() {}
+        concurrency.give_way(&mut tasks).await;
+        meter.queue(C::NAME, queue.depth(), queue.take_counts());
+        let (queue, controller, rank, meter) =
+            (Arc::clone(&queue), Arc::clone(&controller), Arc::clone(&rank), Arc::clone(&meter));
+        let start = Instant::now();
+        let decision = std::panic::catch_unwind(AssertUnwindSafe(|| controller.decide(&key)));
+        tasks.spawn(async move {
+            let outcome = attempt(controller.as_ref(), &key, decision, start, meter.as_ref()).await;
+            queue.done(&key, rank(&key), outcome);
+            drop(slot);
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// The rest of one try, with whatever goes wrong turned into an outcome.
+async fn attempt<K, C>(
+    controller: &C,
+    key: &K,
+    decision: Result<C::Decision, Panic>,
+    start: Instant,
+    meter: &dyn Meter,
+) -> Outcome
+where
+    K: Display + Sync,
+    C: Reconcile<K>,
+{
+    let _active = ActiveWorker::new(meter, C::NAME);
+    let span = tracing::info_span!("reconcile", controller = C::NAME, object = %key);
+    let result = match decision {
+        Ok(decision) => AssertUnwindSafe(controller.act(key, decision)).catch_unwind().instrument(span.clone()).await,
+        Err(panic) => Err(panic),
+    };
+    if let Err(panic) = &result {
+        span.in_scope(|| tracing::error!(panic = panics::text(panic.as_ref()), "panicked; will be tried again"));
+        meter.reconcile_panicked(C::NAME);
+        let _ = AssertUnwindSafe(controller.panicked(key)).catch_unwind().instrument(span.clone()).await;
+    }
+    let _entered = span.enter();
+    let (label, outcome) = match result {
+        Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
+        Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
+        Ok(Err(error)) if C::is_ordinary(&error) => {
+            tracing::debug!(%error, "changed meanwhile; retrying");
+            ("error", Outcome::Failed)
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "failed; will be tried again");
+            ("error", Outcome::Failed)
+        }
+        Ok(Ok(Outcome::Failed)) | Err(_) => ("error", Outcome::Failed),
+    };
+    meter.reconciled(C::NAME, label, start.elapsed());
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Counts panics and active workers.
+    #[derive(Default)]
+    struct Tally {
+        panics: AtomicUsize,
+        started: AtomicUsize,
+        ended: AtomicUsize,
+    }
+
+    impl Meter for Tally {
+        fn max_concurrent_reconciles(&self, _: &'static str, _: usize) {}
+        fn queue(&self, _: &'static str, _: usize, _: Counts) {}
+        fn worker_started(&self, _: &'static str) {
+            self.started.fetch_add(1, Relaxed);
+        }
+        fn worker_ended(&self, _: &'static str) {
+            self.ended.fetch_add(1, Relaxed);
+        }
+        fn reconcile_panicked(&self, _: &'static str) {
+            self.panics.fetch_add(1, Relaxed);
+        }
+        fn reconciled(&self, _: &'static str, _: &'static str, _: Duration) {}
+    }
+
+    /// Fails, panics or succeeds as the key says, and writes down what was asked.
+    #[derive(Default)]
+    struct Actor {
+        acted: Mutex<BTreeMap<&'static str, u32>>,
+        reported: Mutex<BTreeMap<&'static str, u32>>,
+    }
+
+    impl Actor {
+        fn times(&self, key: &str) -> u32 {
+            self.acted.lock().unwrap().get(key).copied().unwrap_or(0)
+        }
+    }
+
+    impl Reconcile<&'static str> for Actor {
+        const NAME: &'static str = "test";
+        type Decision = ();
+        type Error = &'static str;
+
+        fn decide(&self, key: &&'static str) {
+            assert!(*key != "panics-deciding", "as it was told to");
+        }
+
+        async fn act(&self, key: &&'static str, (): ()) -> Result<Outcome, &'static str> {
+            *self.acted.lock().unwrap().entry(key).or_default() += 1;
+            match *key {
+                "panics" => panic!("as it was told to"),
+                "fails" => Err("as it was told to"),
+                _ => Ok(Outcome::Done),
+            }
+        }
+
+        async fn panicked(&self, key: &&'static str) {
+            *self.reported.lock().unwrap().entry(key).or_default() += 1;
+            assert!(*key != "panics-deciding", "as it was told to");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_or_a_failure_costs_one_try_and_nothing_else() {
+        let queue: Arc<Queue<&'static str, i32>> = Arc::default();
+        let actor = Arc::new(Actor::default());
+        let tally = Arc::new(Tally::default());
+        let workers =
+            tokio::spawn(work(Arc::clone(&queue), Arc::clone(&actor), Concurrency::of(4), |_| 0, tally.clone()));
+        for key in ["panics", "panics-deciding", "fails", "works"] {
+            queue.add(key, 0);
+        }
+        // Tries at 0 s, 0.5 s and 1.5 s.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!((actor.times("panics"), actor.times("fails"), actor.times("works")), (3, 3, 1));
+        let counts = (tally.panics.load(Relaxed), tally.started.load(Relaxed), tally.ended.load(Relaxed));
+        assert_eq!(counts, (6, 10, 10), "panics, workers that started, workers that ended");
+        let reported: Vec<_> = actor.reported.lock().unwrap().clone().into_iter().collect();
+        assert_eq!(reported, [("panics", 3), ("panics-deciding", 3)], "each is reported on its object");
+        queue.close();
+        tokio::time::timeout(Duration::from_secs(1), workers).await.expect("the workers go home").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_go_on_and_the_rest_waits_while_others_have_a_backlog() {
+        let (others, after) = watch::channel(true);
+        let mut concurrency = Concurrency { most: 32, after: Some(after) };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(std::future::pending());
+        let patience = Duration::from_mins(1);
+        let mut may_begin =
+            async |tasks: &mut JoinSet<()>| tokio::time::timeout(patience, concurrency.give_way(tasks)).await.is_ok();
+        assert!(may_begin(&mut tasks).await, "a second one");
+        let second = tasks.spawn(std::future::pending());
+        assert!(!may_begin(&mut tasks).await, "a third one");
+        second.abort();
+        assert!(may_begin(&mut tasks).await, "one after the second");
+        tasks.spawn(std::future::pending());
+        others.send_replace(false);
+        assert!(may_begin(&mut tasks).await, "nobody waits any more");
+    }
+}
