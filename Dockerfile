@@ -1,13 +1,13 @@
 # The operator's image: one static binary and nothing else. No CA bundle is
-# needed: every cluster's CA stands in its kubeconfig, or beside the pod's token.
+# needed: every cluster's CA is in its kubeconfig, or beside the pod's token.
 #
 #   docker build -t roadstead:0.1.0 .
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-# .cargo/config.toml links the C library in. Only the root package is built: the
-# test ground is no part of an image.
+# .cargo/config.toml links the C library statically. Only the root package is
+# built, because the image does not contain the test ground.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --package roadstead --bin roadstead \

@@ -21,7 +21,7 @@ def get(kind: str, namespace: str, name: str) -> dict:
 def main(namespace: str, name: str, question: str) -> None:
     deployment = get("modeldeployments.roadstead.dev", namespace, name)
     status = deployment.get("status", {})
-    # The first placement is the one to use: while a replacement is under way, the newest that has answered.
+    # Use the first placement: during a replacement it is the newest one that has answered.
     placement = next(iter(status.get("placements", [])), {})
     if "url" not in placement or "apiKeySecretName" not in placement:
         conditions = status.get("conditions", [])

@@ -9,7 +9,7 @@ deployment() {
   kubectl -n "$namespace" get modeldeployments.roadstead.dev "$name" -o jsonpath="$1"
 }
 
-# The first placement is the one to use: while a replacement is under way, the newest that has answered.
+# Use the first placement: during a replacement it is the newest one that has answered.
 url=$(deployment '{.status.placements[0].url}')
 secret=$(deployment '{.status.placements[0].apiKeySecretName}')
 if [ -z "$url" ] || [ -z "$secret" ]; then
@@ -19,7 +19,7 @@ fi
 key=$(kubectl -n "$namespace" get secret "$secret" -o jsonpath='{.data.apiKey}' | base64 -d)
 model=$(deployment '{.spec.model.name}')
 
-# The key goes to curl by standard input: an argument would be seen in the list of processes.
+# The key goes to curl by standard input, because arguments appear in the list of processes.
 escaped=$(printf %s "$question" | sed 's/\\/\\\\/g; s/"/\\"/g')
 printf 'Authorization: Bearer %s\n' "$key" | curl --silent --show-error --fail-with-body --max-time 300 \
   "$url/v1/chat/completions" --header @- --header 'Content-Type: application/json' \

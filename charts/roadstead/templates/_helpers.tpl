@@ -22,7 +22,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{/* Another name than the operator's: no selector of the one may mean the other. */}}
+{{/* Not the operator's name, so that no selector of one matches the other. */}}
 {{- define "roadstead.cloudSelector" -}}
 app.kubernetes.io/name: roadstead-simulated-cloud
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -44,13 +44,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "roadstead.installId" -}}
-{{- required "installId is required: choose an id for this installation, for example --set installId=prod, and keep it with your backups; a rebuilt hub finds its endpoints again by it (1 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen)" .Values.installId -}}
+{{- required "installId is required: choose an id for this installation, for example --set installId=prod, and store it with your backups; a rebuilt hub needs it to find its endpoints (1 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen)" .Values.installId -}}
 {{- end }}
 
 {{/*
-Refuses another installId than that of the endpoints on the hub, as the operator does. Only Helm itself can look there:
-`helm template`, and what renders by it, cannot. Records of older releases do not name their installation, so that of the
-release's own Deployment counts for them.
+Refuses an installId that differs from that of the endpoints on the hub, as the operator does. Only Helm itself can read the hub;
+`helm template`, and tools that use it, cannot. Records of older releases do not name their installation, so they count as those
+of the release's own Deployment.
 */}}
 {{- define "roadstead.refuseOtherInstallation" -}}
 {{- if .Capabilities.APIVersions.Has "roadstead.dev/v1alpha1/InferenceEndpoint" -}}
@@ -72,7 +72,7 @@ release's own Deployment counts for them.
 {{- end -}}
 {{- end }}
 
-{{/* What the operator may do where tenants are: in the whole cluster, or in each namespace that it watches. */}}
+{{/* Rights to tenants' objects: in the whole cluster, or in each watched namespace. */}}
 {{- define "roadstead.tenantRules" -}}
 - apiGroups: [roadstead.dev]
   resources: [modeldeployments]
@@ -83,7 +83,7 @@ release's own Deployment counts for them.
 - apiGroups: [roadstead.dev]
   resources: [modeldeployments/status, inferenceendpoints/status]
   verbs: [patch]
-# By name: the Secrets that deployments name, and the API keys of endpoints beside them.
+# By name: Secrets that deployments name, and the API keys of endpoints.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
