@@ -1,48 +1,57 @@
-# Everything that can be done with Roadstead's source. `make` lists the targets.
+# Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-calibrate bench-operator lint generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator lint lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 FUZZ_SECONDS ?= 20
 CARGO_FUZZ = 0.13.2
+CARGO_DENY = 0.20.2
 FUZZ_SUBJECTS = kubeconfig manifest member numbers text
 
-# As `build` has left it: cargo would build a package that is asked for by itself with other features, all over again.
+# The cache outside the clone, as the test ground uses it.
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roadstead
+DENY = $(CACHE)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
+
+# The binary of `build`. `cargo run --package` would select other features and build everything again.
 GROUND = $(or $(CARGO_TARGET_DIR),target)/$(shell rustc --print host-tuple)/debug/ground
 
 build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
 	cargo build --workspace --bins
 
-tools: build ## Build Kubernetes, etcd, helm and linters from Go modules, once, into the cache outside the clone
+tools: build ## Build Kubernetes, etcd, helm and linters once into the cache outside the clone
 	$(GROUND) tools
 
-demo: tools ## Start a hub and three members on this machine, place a model in the EU, ask it something (needs root)
+$(DENY):
+	@echo "building cargo-deny $(CARGO_DENY) into $(CACHE) (once; a few minutes)"
+	cargo install cargo-deny --locked --quiet --version $(CARGO_DENY) --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY)
+
+demo: tools ## Start a hub and three members on this machine, place a model in the EU, send it a request (needs root)
 	$(GROUND) demo
 
-demo-down: build ## End the demo's clusters, and print what on this machine differs from before
+demo-down: build ## Stop the demo's clusters, and print the differences to the machine's former state
 	$(GROUND) down
 
-test: tools canary ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
+test: tools canary $(DENY) ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
 	cargo fmt --all --check
-	@echo "building all tests, so that none waits for another's build"
+	@echo "building all tests before the first one runs"
 	cargo test --workspace --no-run
-	@echo "side by side, for the one mostly waits: the scenes on real clusters, and everything else (about a quarter of an hour)"
+	@echo "running the end-to-end tests, which mostly wait, beside all others (about a quarter of an hour)"
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
-test-others: tools ## All tests but the scenes on real clusters
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-gitops test-trust test-orphans test-faults
+test-others: tools ## All tests except the end-to-end tests
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-gitops test-trust test-orphans test-faults bench-gates
 
-test-unit: ## Unit, property and architecture tests; need nothing
-	@echo "unit, property and architecture tests"
-	@# One command over the whole workspace: a selection of packages has other features, and would build everything again.
+test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
+	@echo "unit, property and architecture tests, and a short fuzz"
+	@# One command for the whole workspace: a selection of packages would select other features and build everything again.
 	cargo test --workspace --lib --bins \
 		--test checks --test golden --test lifecycle --test starts --test optimality --test nodes --test placement --test safety \
 		--test process --test tidy --test corpus
 
-fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS each (needs a C++ compiler; installs cargo-fuzz)
+fuzz: ## Fuzz each reader of untrusted bytes for FUZZ_SECONDS (needs a C++ compiler; installs cargo-fuzz)
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: apt-get install g++"; exit 1; }
 	@cargo fuzz --version >/dev/null 2>&1 || { \
 		echo "installing cargo-fuzz $(CARGO_FUZZ) beside cargo (some two minutes); cargo uninstall cargo-fuzz removes it"; \
@@ -55,72 +64,86 @@ fuzz: ## Feed each reader of what others write with invented bytes, FUZZ_SECONDS
 		cargo fuzz run --dev --sanitizer none $$subject fuzz/target/corpus/$$subject fuzz/corpus/$$subject \
 			-- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -verbosity=0 || exit 1; \
 	done
-	@echo "nothing found; new inputs are in fuzz/target/corpus"
+	@echo "no findings; new inputs are in fuzz/target/corpus"
 
-test-api: tools ## The definitions, rules, defaults and columns, on a real API server
-	@echo "the API: every rule as a real API server and \`roadstead validate\` see it"
+test-api: tools ## The definitions, rules, defaults and columns on a real API server
+	@echo "API: every rule on a real API server and in \`roadstead validate\`"
 	cargo test --test api
 
-test-chart: tools ## The charts, with the real helm, linters and a real API server
-	@echo "charts: linted, rendered and refused by helm; judged by linters and by an API server"
+test-chart: tools ## The charts with the real helm, linters and a real API server
+	@echo "charts: helm, linters and an API server"
 	cargo test --test chart
 
-test-gitops: tools ## What Argo CD, Flux and kstatus make of recorded objects in every state
+test-gitops: tools ## Argo CD's health script, Flux's expressions and kstatus on recorded objects in every state
 	@echo "gitops: Argo CD's health script, Flux's expressions and kstatus, on recorded objects"
 	cargo test --test gitops
 
-record-gitops: tools ## Record those objects anew from the operator, on a real API server (half a minute)
+record-gitops: tools ## Record those objects again from the operator on a real API server (half a minute)
 	ROADSTEAD_WRITE=1 cargo test --test faults -- gitops_
 
-test-trust: tools ## Rights used and granted, and secrets kept, by the operator as a process on real API servers
-	@echo "trust: what the operator uses is what it was granted, and it tells no secret (about a minute)"
+test-trust: tools ## Rights and secrets: the operator as a process on real API servers
+	@echo "trust: used rights equal granted rights, and no secret leaks (about a minute)"
 	cargo test --test trust
 
-test-faults: tools ## The operator killed, lied to and cut off: a real API server and a simulated cloud
-	@echo "faults: the operator killed, lied to and cut off (a sample of interruptions; all of them by make crash-sweep)"
+test-faults: tools ## Kills, wrong answers and lost connections: a real API server and a simulated cloud
+	@echo "faults: kills, wrong answers and lost connections (a sample; make crash-sweep tries every interruption)"
 	cargo test --test faults
 
-crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, each in three ways (about a quarter of an hour)
+crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, in three variants (about a quarter of an hour)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
 
 schema-sweep: tools ## Every change of every field of a deployment, one after another (about ten minutes)
-	ROADSTEAD_SEQUENCES=all cargo test --test faults -- sequences
+	ROADSTEAD_SEQUENCES=all cargo test --test faults -- schema_sweep
 
-test-orphans: tools ## Orphans and other installations, by the operator as a process on real API servers
-	@echo "orphans: what is reported, what is deleted, and what never is (about three minutes)"
+test-orphans: tools ## Orphans and other installations: the operator as a process on real API servers
+	@echo "orphans: reports and deletions (about three minutes)"
 	cargo test --test orphans
 
 canary: build
-	@echo "building the operator once more, with another pod template, for the scene that upgrades to it"
+	@echo "building a second operator with another pod template, for the test of upgrades"
 	cargo build --workspace --features roadstead/render-canary --bin roadstead-canary
 
-test-e2e: tools canary ## The scenes on real clusters (needs root and Debian packages, which it installs)
+test-e2e: tools canary ## End-to-end tests on real clusters (need root and Debian packages, which they install)
 	@echo "end to end: a hub and three members on this machine (about a quarter of an hour)"
 	cargo test --test e2e
 
-scenes-in-full: tools canary ## The longest scenes in full: fifty kills, leaders frozen at two moments, a hub that is away for two minutes
-	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_1
-	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_3
-	ROADSTEAD_FULL=1 cargo test --test e2e -- trust_7
+scenes-in-full: tools canary ## The longest end-to-end tests in full: fifty kills, leaders frozen at two moments, a hub outage of two minutes
+	ROADSTEAD_FULL=1 cargo test --test e2e -- survives_kills_at_any_moment
+	ROADSTEAD_FULL=1 cargo test --test e2e -- replaces_a_killed_leader
+	ROADSTEAD_FULL=1 cargo test --test e2e -- stops_a_frozen_leader_when_it_thaws
+	ROADSTEAD_FULL=1 cargo test --test e2e -- serves_while_the_hub_is_away
 
-bench: ## Benchmarks against their committed ranges: counts gate, times inform (needs valgrind)
+bench: ## The planner's benchmark against its committed ranges: counts gate, times inform (needs valgrind)
 	@echo "benchmarks: a release build (two minutes with nothing cached), then two minutes of measuring"
-	cargo bench --package roadstead-perf --bench planner
+	cargo bench --package roadstead-perf-planner --bench planner
 
-bench-calibrate: ## Run the benchmarks three times and write their calibration, from which ranges are drawn
+bench-gates: ## Only the gates of the planner's benchmark, for CI (needs valgrind, which root installs)
+	@command -v valgrind >/dev/null || { echo "installing the Debian package valgrind"; apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind; }
+	@echo "benchmark: the planner's counts (a release build of the planner, then a minute)"
+	cargo bench --package roadstead-perf-planner --bench planner -- --gates
+
+bench-calibrate: ## Run the benchmarks three times and write the calibration for their ranges
 	@echo "benchmarks: three runs, about seven minutes"
-	cargo bench --package roadstead-perf --bench planner -- --calibrate 3
+	cargo bench --package roadstead-perf-planner --bench planner -- --calibrate 3
 
-bench-operator: tools ## The operator against a real API server: writes, rates, memory, silence (twenty minutes and more)
+bench-operator: tools ## The operator on a real API server: writes, rates, memory, silence (twenty minutes or more)
 	@echo "operator: a release build, 1,000 deployments applied at once, 1,000 pods scheduled, 5,000 deployments restarted"
 	cargo bench --package roadstead-perf --bench operator
 
-lint: ## Formatting, lints and documentation
-	@echo "checking the format and the lints"
+lint: lint-dependencies ## Format, clippy, rustdoc and dependencies
+	@echo "checking the format, clippy and rustdoc"
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-generate: tools ## Write what is generated: crds/, the chart of the definitions and deploy/install.yaml
+lint-dependencies: $(DENY) ## Licences, bans and sources of dependencies; advisories if their database is reachable
+	@echo "checking licences, bans and sources of the dependencies"
+	$(DENY) --workspace check --hide-inclusion-graph licenses bans sources
+	@if timeout 60 $(DENY) --workspace fetch db >/dev/null 2>&1; then \
+		echo "checking advisories"; $(DENY) --workspace check --hide-inclusion-graph advisories; \
+	else echo "NOT CHECKED: advisories, because their database (github.com/rustsec/advisory-db) is unreachable"; fi
+
+generate: tools ## Regenerate crds/, the chart of the definitions and deploy/install.yaml
 	cargo run --quiet -- crd --output-dir crds
 	cargo run --quiet -- crd --helm-keep --output-dir charts/roadstead-crds/templates
 	ROADSTEAD_WRITE=1 cargo test --quiet --test chart install_yaml

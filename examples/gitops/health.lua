@@ -2,7 +2,7 @@
 local health = {status = "Progressing", message = "the operator has not observed this generation"}
 
 if obj.metadata.deletionTimestamp ~= nil then
-  health.message = "deletion waits until the target confirms that nothing is left"
+  health.message = "the deletion waits for the target's confirmation"
 end
 
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then

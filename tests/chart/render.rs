@@ -216,14 +216,16 @@ fn notes(values: &str) -> String {
 fn the_notes_say_what_is_next_and_what_uninstalling_leaves() {
     let notes = notes("installId=prod");
     for part in
-        ["\"prod\"", "deploy/member.yaml", "ServingTarget", "ModelDeployment", "removes the operator only", NAMESPACE]
+        ["\"prod\"", "deploy/member.yaml", "ServingTarget", "ModelDeployment", "removes only the operator", NAMESPACE]
     {
         assert!(notes.contains(part), "the notes do not say {part}:\n{notes}");
     }
     assert!(!notes.contains("{{") && !notes.contains("<no value>"), "{notes}");
-    assert!(notes.contains("pod-security.kubernetes.io/enforce=restricted") && !notes.contains("namespaces alone"));
+    assert!(
+        notes.contains("pod-security.kubernetes.io/enforce=restricted") && !notes.contains("only these namespaces")
+    );
     let notes = self::notes("installId=prod,watchNamespaces={team-a,team-b}");
-    assert!(notes.contains("in these namespaces alone: team-a, team-b"), "{notes}");
+    assert!(notes.contains("only these namespaces: team-a, team-b"), "{notes}");
 }
 
 #[test]

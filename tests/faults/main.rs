@@ -1,6 +1,7 @@
-//! Faults: the operator against a real API server and a simulated cloud, killed, lied to and cut off.
+//! Fault tests: the operator is killed, gets wrong and stale answers and loses connections, on a real API server and a simulated
+//! cloud.
 //!
-//! They run two at a time, each on a rig of its own. Name one to run it alone: `cargo test --test faults -- crash_sweep`.
+//! Two tests run at a time, each on its own rig. To run one alone, name it: `cargo test --test faults -- crash_sweep`.
 //! `ROADSTEAD_SWEEP=all` tries every interruption and `ROADSTEAD_SEQUENCES=all` every change instead of a sample;
 //! `ROADSTEAD_SEED` chooses the sample.
 
@@ -43,51 +44,42 @@ use rig::Rig;
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
 const TESTS: [(&str, Test); 36] = [
-    ("metrics_tell_of_the_fleet", metrics::tell_of_the_fleet),
-    ("restart_in_a_settled_world_writes_nothing", restart::writes_nothing),
-    ("provider_refuses_to_create", provider_faults::refused_creations),
-    ("provider_asks_to_slow_down", provider_faults::throttled_creations),
-    ("provider_has_no_room", provider_faults::no_room),
-    ("provider_loses_answers_or_gives_them_late", provider_faults::lost_and_late_answers),
-    ("provider_refuses_to_update", provider_faults::refused_updates),
-    ("provider_refuses_to_delete", provider_faults::refused_deletions),
-    ("provider_refuses_to_tell", provider_faults::refused_reads),
-    ("provider_lists_lag_behind", provider_faults::lagging_lists),
-    ("provider_takes_spot_capacity_away", provider_faults::preemption),
-    ("silent_first_endpoint_goes_on_to_the_next_place", silent::a_first_endpoint_goes_on),
-    ("silent_place_that_refuses_by_its_rules_sends_on", silent::a_refusal_by_a_rule_of_the_place_sends_on),
-    ("silent_replacements_hold_nobody_up", silent::replacements_hold_nobody_up),
-    ("successor_does_not_wait_for_the_collector", successor::does_not_wait_for_the_collector),
-    ("successor_has_the_key_of_what_it_finds_whenever_the_collector_comes", successor::has_the_key_of_what_it_finds),
-    ("sequences_of_changes_are_told_and_healed_by_going_back", sequences),
-    ("crash_sweep_every_interruption_ends_as_if_there_were_none", crash_sweep),
-    ("crash_sweep_what_is_withdrawn_while_it_is_made_leaves_nothing", crash_sweep::withdrawn),
-    ("views_any_weather_ends_like_calm", views::any_weather_ends_like_calm),
-    ("views_an_outage_is_met_with_patience", views::an_outage_is_met_with_patience),
-    ("told_what_is_wanted_and_not_served_is_not_ready", told::what_is_wanted_and_not_served_is_not_ready),
-    (
-        "told_candidates_follow_edits_and_belong_to_the_decision",
-        told::candidates_follow_edits_and_belong_to_the_decision,
-    ),
-    ("unseen_events_are_made_up_for", unseen::what_was_not_seen_is_made_up_for),
-    ("unseen_rotations_of_a_secret_end_with_the_last", unseen::a_secret_that_was_rotated_twice_is_read_once),
-    (
-        "credentials_a_token_with_a_line_break_is_said_and_confirms_nothing",
-        credentials::a_token_with_a_line_break_is_said_and_confirms_nothing,
-    ),
-    ("secrets_a_deleted_key_is_made_again", secrets::a_deleted_key_is_made_again),
-    ("secrets_a_named_one_is_followed", secrets::a_named_secret_is_followed),
-    ("stale_past_is_not_acted_upon", stale::believes_nothing_that_spends_or_destroys),
-    ("member_evictions_are_told_in_few_writes", member::evictions_are_told_in_few_writes),
-    ("member_admission_is_accepted_and_settled_is_silent", member::admission_is_accepted_and_settled_is_silent),
-    ("member_that_refuses_services_does_not_hide_what_runs", member::refused_services_do_not_hide_what_runs),
-    ("leaders_a_frozen_leader_does_no_harm", leaders::a_frozen_leader_does_no_harm),
-    (
-        "leaders_one_that_cannot_renew_stops_before_another_begins",
-        leaders::a_leader_that_cannot_renew_stops_before_another_begins,
-    ),
-    ("leaders_a_thawed_holder_does_not_renew", leaders::a_thawed_holder_does_not_renew),
-    ("gitops_every_state_is_recorded", gitops::every_state_is_recorded),
+    ("reports_metrics_of_the_fleet", metrics::tell_of_the_fleet),
+    ("restarts_without_a_write", restart::writes_nothing),
+    ("recovers_from_refused_creations", provider_faults::refused_creations),
+    ("waits_as_long_as_a_provider_asks", provider_faults::throttled_creations),
+    ("tries_the_next_place_without_room", provider_faults::no_room),
+    ("creates_once_when_answers_are_lost_or_late", provider_faults::lost_and_late_answers),
+    ("recovers_from_refused_updates", provider_faults::refused_updates),
+    ("retries_refused_deletions", provider_faults::refused_deletions),
+    ("recovers_from_refused_reads", provider_faults::refused_reads),
+    ("tolerates_lagging_listings", provider_faults::lagging_lists),
+    ("reports_preempted_spot_capacity", provider_faults::preemption),
+    ("moves_a_first_endpoint_that_does_not_answer", silent::a_first_endpoint_goes_on),
+    ("tries_the_next_place_after_a_refusal_by_admission", silent::a_refusal_by_a_rule_of_the_place_sends_on),
+    ("limits_the_turn_of_a_replacement", silent::replacements_hold_nobody_up),
+    ("recreates_an_endpoint_before_garbage_collection", successor::does_not_wait_for_the_collector),
+    ("keeps_the_key_of_an_adopted_endpoint", successor::has_the_key_of_what_it_finds),
+    ("schema_sweep_reports_every_change_and_recovers_when_reverted", sequences),
+    ("crash_sweep_converges_after_every_interruption", crash_sweep),
+    ("crash_sweep_leaves_nothing_of_a_withdrawn_deployment", crash_sweep::withdrawn),
+    ("converges_in_any_network_weather", views::any_weather_ends_like_calm),
+    ("backs_off_during_an_outage", views::an_outage_is_met_with_patience),
+    ("is_not_ready_while_a_wanted_change_is_not_served", told::what_is_wanted_and_not_served_is_not_ready),
+    ("refreshes_candidates_with_their_decision", told::candidates_follow_edits_and_belong_to_the_decision),
+    ("notices_changes_that_the_watch_missed", unseen::what_was_not_seen_is_made_up_for),
+    ("ends_with_the_last_rotation_of_a_secret", unseen::a_secret_that_was_rotated_twice_is_read_once),
+    ("reports_a_token_with_a_line_break", credentials::a_token_with_a_line_break_is_said_and_confirms_nothing),
+    ("recreates_a_deleted_key", secrets::a_deleted_key_is_made_again),
+    ("follows_a_named_secret", secrets::a_named_secret_is_followed),
+    ("acts_on_no_stale_read", stale::believes_nothing_that_spends_or_destroys),
+    ("reports_evictions_in_few_writes", member::evictions_are_told_in_few_writes),
+    ("accepts_admission_and_stays_silent", member::admission_is_accepted_and_settled_is_silent),
+    ("counts_replicas_beside_a_refused_service", member::refused_services_do_not_hide_what_runs),
+    ("ignores_the_requests_of_a_frozen_leader", leaders::a_frozen_leader_does_no_harm),
+    ("stops_before_another_process_leads", leaders::a_leader_that_cannot_renew_stops_before_another_begins),
+    ("renews_no_lease_after_a_thaw", leaders::a_thawed_holder_does_not_renew),
+    ("gitops_records_every_state", gitops::every_state_is_recorded),
 ];
 
 fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {
@@ -102,15 +94,15 @@ fn sequences(rig: &Rig) -> anyhow::Result<()> {
     sequences::every_step_is_told_and_going_back_heals(rig, (!all).then(seed))
 }
 
-/// The seed of the sample, unless another is asked for: the same for everybody, so that a failure is a change's.
+/// Default seed of the sample: fixed, so that a failure comes from a change of the code.
 const SEED: u64 = 1_795_846_671;
 
-/// The seed that was asked for, else [`SEED`].
+/// Seed from `ROADSTEAD_SEED`, otherwise [`SEED`].
 fn seed() -> u64 {
     std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED)
 }
 
-/// So many tests run side by side, each on a rig of its own: they wait more than they work.
+/// Number of concurrent tests, each on its own rig. More than one, because tests mostly wait.
 const RIGS: usize = 2;
 
 fn main() -> ExitCode {
@@ -120,7 +112,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials(&idle)).exit_code()
 }
 
-/// The rigs that no test stands on.
+/// Rigs that no test uses.
 type Idle = Mutex<Vec<Rig>>;
 
 fn trials(idle: &Arc<Idle>) -> Vec<Trial> {

@@ -8,6 +8,7 @@ mod documents;
 mod events;
 mod logs;
 mod monitoring;
+mod promises;
 
 use std::fs;
 use std::path::{Path, PathBuf};

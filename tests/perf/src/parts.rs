@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::callgrind::{Counting, Counts};
 use crate::measures::Measures;
 
-/// Makes an SVG of what was measured.
+/// Renders measures as SVG.
 pub type Draw = fn(&Measures) -> String;
 
 /// A benchmark.
@@ -17,7 +17,9 @@ pub struct Bench {
     pub name: &'static str,
     /// Its parts, in the order in which they run.
     pub parts: &'static [Part],
-    /// Draws what was measured as an SVG named as given, if there is something to draw.
+    /// Names of the parts that measure only times; `--gates` skips them.
+    pub informs: &'static [&'static str],
+    /// File name and function of the plot, if there is one.
     pub plot: Option<(&'static str, Draw)>,
 }
 

@@ -85,12 +85,16 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// Whether it breaks the build.
+    /// True for counts and ratios, and for measures without a range.
+    pub(crate) fn gates(&self) -> bool {
+        self.range.as_ref().is_none_or(|range| range.kind.gates())
+    }
+
+    /// True if it breaks the build.
     pub(crate) fn breaks(&self) -> bool {
-        let gates = self.range.as_ref().is_some_and(|range| range.kind.gates());
         match self.verdict {
             Verdict::Within => false,
-            Verdict::Below | Verdict::Above => gates,
+            Verdict::Below | Verdict::Above => self.gates(),
             Verdict::NotMeasured | Verdict::NoRange => true,
         }
     }

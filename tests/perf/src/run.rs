@@ -15,16 +15,19 @@ use crate::process::output_of;
 use crate::ranges::{Judged, Ranges};
 use crate::table;
 
-/// Measures, and holds what was measured against the committed ranges.
+/// Measures, and compares the measures with the committed ranges.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Run so many times and write the calibration and the plot into the source.
+    /// Number of runs; writes their calibration and the plot into the source.
     #[arg(long, value_name = "RUNS", value_parser = clap::value_parser!(u32).range(1..=100))]
     calibrate: Option<u32>,
-    /// Run one part in this process and print what it measured (what a benchmark starts itself with).
+    /// Run one part in this process and print its measures (the benchmark starts itself with this option).
     #[arg(long, value_name = "NAME")]
     part: Option<String>,
-    /// What `cargo bench` adds; it says nothing.
+    /// Run only the parts that gate, and compare only counts and ratios.
+    #[arg(long, conflicts_with = "calibrate")]
+    gates: bool,
+    /// Added by `cargo bench`; without a meaning here.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -36,7 +39,7 @@ pub fn run(bench: &Bench) -> ExitCode {
     let outcome = match (&options.part, options.calibrate) {
         (Some(part), _) => work(bench, part).map(|()| true),
         (None, Some(runs)) => calibrate(bench, runs).map(|()| true),
-        (None, None) => judge(bench),
+        (None, None) => judge(bench, options.gates),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,16 +68,21 @@ fn work(bench: &Bench, part: &str) -> Result<()> {
     Ok(())
 }
 
-fn judge(bench: &Bench) -> Result<bool> {
+fn judge(bench: &Bench, gates_only: bool) -> Result<bool> {
     let ranges = Ranges::read(&bench.file("ranges"))?;
-    let measures = measure(bench);
-    let judged = ranges.judge(&measures);
+    let measures = measure(bench, gates_only);
+    let mut judged = ranges.judge(&measures);
+    if gates_only {
+        judged.retain(Judged::gates);
+    }
     print!("\n{}", table::render(bench.name, &judged));
     let folder = results(bench)?;
     let file = folder.join("measures.json");
     std::fs::write(&file, serde_json::to_string_pretty(&measures)?)
         .with_context(|| format!("writing {}", file.display()))?;
-    draw(bench, &measures, &folder)?;
+    if !gates_only {
+        draw(bench, &measures, &folder)?;
+    }
     Ok(!judged.iter().any(Judged::breaks))
 }
 
@@ -83,7 +91,7 @@ fn calibrate(bench: &Bench, runs: u32) -> Result<()> {
     let mut all = Vec::new();
     for run in 1..=runs {
         eprintln!("{}: run {run} of {runs}", bench.name);
-        let measures = measure(bench);
+        let measures = measure(bench, false);
         print!("\n{}", table::render(bench.name, &ranges.judge(&measures)));
         all.push(measures);
     }
@@ -92,10 +100,10 @@ fn calibrate(bench: &Bench, runs: u32) -> Result<()> {
     draw(bench, last, &folder_of_package().join("calibration"))
 }
 
-/// Runs every part. One that cannot run (valgrind is missing) is said, and leaves its measures missing.
-fn measure(bench: &Bench) -> Measures {
+/// Runs every part, or only those that gate. A part that cannot run (valgrind is missing) is reported and has no measures.
+fn measure(bench: &Bench, gates_only: bool) -> Measures {
     let mut measures = Measures::default();
-    for part in bench.parts {
+    for part in bench.parts.iter().filter(|part| !(gates_only && bench.informs.contains(&part.name))) {
         eprint!("{}: {} ... ", bench.name, part.name);
         let started = Instant::now();
         match measure_part(bench, part) {

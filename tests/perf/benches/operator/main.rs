@@ -23,6 +23,7 @@ const BENCH: Bench = Bench {
         Part { name: "place", work: Work::Measured(place::measure) },
         Part { name: "restart", work: Work::Measured(restart::measure) },
     ],
+    informs: &[],
     plot: None,
 };
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::stage::{Stage, candidate, deployment, placed_on, tells};
 
-pub fn the_cheapest_allowed_place_serves(stage: &Stage) -> anyhow::Result<()> {
+pub fn serves_at_the_cheapest_allowed_place(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({"replicas": 2, "placement": {"jurisdictions": ["EU"]}})))?;
     let ready = stage.ready("llama")?;
     ensure!(placed_on(&ready) == "west", "placed on {}", placed_on(&ready));
@@ -27,7 +27,7 @@ pub fn the_cheapest_allowed_place_serves(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn an_engine_of_ones_own_serves(stage: &Stage) -> anyhow::Result<()> {
+pub fn serves_a_custom_engine(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment(
         "own",
         &json!({"serving": {

@@ -13,7 +13,7 @@ fn gone(stage: &Stage, name: &str) -> anyhow::Result<()> {
     })
 }
 
-pub fn deletion_removes_everything(stage: &Stage) -> anyhow::Result<()> {
+pub fn deletes_everything(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hf-token", "namespace": TEAM},
         "stringData": {"HF_TOKEN": "hf_example"},
@@ -30,7 +30,7 @@ pub fn deletion_removes_everything(stage: &Stage) -> anyhow::Result<()> {
     gone(stage, "llama")
 }
 
-pub fn deletion_waits(stage: &Stage) -> anyhow::Result<()> {
+pub fn keeps_a_deletion_until_the_member_confirms_it(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;

@@ -60,7 +60,7 @@ impl User {
     }
 }
 
-pub fn hub_is_away(stage: &Stage) -> anyhow::Result<()> {
+pub fn serves_while_the_hub_is_away(stage: &Stage) -> anyhow::Result<()> {
     let names = ["llama", "tiny"];
     for name in names {
         stage.apply(&deployment(name, &json!({})))?;

@@ -18,7 +18,7 @@ fn waits(stage: &Stage, name: &str) -> anyhow::Result<serde_json::Value> {
     })
 }
 
-pub fn priority_decides(stage: &Stage) -> anyhow::Result<()> {
+pub fn gives_the_slot_to_the_highest_priority(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
     stage.only_accelerators("west", 0)?;
     stage.apply(&deployment("first-low", &only_west(0)))?;
@@ -30,7 +30,7 @@ pub fn priority_decides(stage: &Stage) -> anyhow::Result<()> {
     waits(stage, "first-low").map(drop)
 }
 
-pub fn what_runs_keeps_its_place(stage: &Stage) -> anyhow::Result<()> {
+pub fn preempts_no_running_model(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
     stage.only_accelerators("west", 1)?;
     stage.apply(&deployment("low", &only_west(0)))?;

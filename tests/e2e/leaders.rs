@@ -45,7 +45,7 @@ fn once(stage: &Stage, names: &[impl AsRef<str>]) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn killed(stage: &Stage) -> anyhow::Result<()> {
+pub fn replaces_a_killed_leader(stage: &Stage) -> anyhow::Result<()> {
     two_operators(stage)?;
     stage.apply(&deployment("before", &json!({})))?;
     stage.ready("before")?;
@@ -74,7 +74,7 @@ pub fn killed(stage: &Stage) -> anyhow::Result<()> {
     once(stage, &["before", "during", "later"])
 }
 
-pub fn frozen(stage: &Stage) -> anyhow::Result<()> {
+pub fn stops_a_frozen_leader_when_it_thaws(stage: &Stage) -> anyhow::Result<()> {
     two_operators(stage)?;
     stage.apply(&deployment("steady", &json!({})))?;
     stage.ready("steady")?;

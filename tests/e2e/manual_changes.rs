@@ -65,7 +65,7 @@ fn serves(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn on_the_hub(stage: &Stage) -> anyhow::Result<()> {
+pub fn reverts_manual_changes_on_the_hub(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let hub = &stage.ground.hub;
@@ -151,7 +151,7 @@ pub fn on_the_hub(stage: &Stage) -> anyhow::Result<()> {
     quiet(stage)
 }
 
-pub fn on_the_member(stage: &Stage) -> anyhow::Result<()> {
+pub fn reverts_manual_changes_on_a_member(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;

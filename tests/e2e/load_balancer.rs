@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::stage::{SOON, Stage, condition, deployment};
 
-pub fn its_address_is_used(stage: &Stage) -> anyhow::Result<()> {
+pub fn uses_the_address_of_a_load_balancer(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     let before = stage.ready("llama")?;
     let endpoint = before["status"]["placements"][0]["endpoint"].as_str().unwrap_or_default().to_owned();

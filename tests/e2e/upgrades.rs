@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::stage::{Stage, deployment, pods};
 
-pub fn upgrades_restart_nothing(stage: &Stage) -> anyhow::Result<()> {
+pub fn upgrades_without_restarting_pods(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({"replicas": 2})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;

@@ -33,7 +33,7 @@ fn placed_untouched(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn too_few_accelerators(stage: &Stage) -> anyhow::Result<()> {
+pub fn waits_for_free_accelerators(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
     stage.only_accelerators("west", 1)?;
     stage.apply(&deployment("big", &on_west(json!({"replicas": 2}))))?;
@@ -42,7 +42,7 @@ pub fn too_few_accelerators(stage: &Stage) -> anyhow::Result<()> {
     placed_untouched(stage)
 }
 
-pub fn too_few_on_one_node(stage: &Stage) -> anyhow::Result<()> {
+pub fn waits_for_enough_accelerators_on_one_node(stage: &Stage) -> anyhow::Result<()> {
     let west = stage.ground.member("west")?;
     let one = json!({GPU: "1", "cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "10"});
     let mut nodes = Vec::new();
@@ -58,7 +58,7 @@ pub fn too_few_on_one_node(stage: &Stage) -> anyhow::Result<()> {
     placed_untouched(stage)
 }
 
-pub fn too_little_memory(stage: &Stage) -> anyhow::Result<()> {
+pub fn waits_for_free_memory(stage: &Stage) -> anyhow::Result<()> {
     let resources = json!({"resources": {"requests": {"memory": "10000Gi"}}});
     stage.apply(&deployment("big", &on_west(json!({"serving": resources}))))?;
     pending(stage, &["memory", "10000 GiB"])?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment, placed_on, pods};
 
-pub fn rebuilt_hub(stage: &Stage) -> anyhow::Result<()> {
+pub fn adopts_its_endpoints_after_a_rebuild(stage: &Stage) -> anyhow::Result<()> {
     let plain = deployment("plain", &json!({}));
     let moved = deployment("moved", &json!({"placement": {"jurisdictions": ["EU"]}}));
     stage.apply(&plain)?;

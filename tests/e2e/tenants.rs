@@ -23,7 +23,7 @@ fn nothing_on_members(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn forbidden_target(stage: &Stage) -> anyhow::Result<()> {
+pub fn hides_forbidden_targets(stage: &Stage) -> anyhow::Result<()> {
     let hub = &stage.ground.hub;
     let change = json!({
         "metadata": {"labels": {"site": "vault"}},
@@ -60,7 +60,7 @@ pub fn forbidden_target(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn secret_that_is_not_there(stage: &Stage) -> anyhow::Result<()> {
+pub fn names_a_missing_secret(stage: &Stage) -> anyhow::Result<()> {
     // Of that name there is one in the operator's namespace: the kubeconfig of the target.
     let env = json!([{"name": "TOKEN", "secretKeyRef": {"name": "east", "key": "TOKEN"}}]);
     stage.apply(&deployment("llama", &json!({"serving": {"env": env}})))?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::stage::{EVERYTHING, SOON, Stage, TEAM, condition, deployment, on_member, placed_on};
 
-pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
+pub fn replaces_before_removing(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     ensure!(placed_on(&stage.ready("llama")?) == "east");
     let east = stage.ground.member("east")?;
@@ -37,7 +37,7 @@ pub fn replaced_before_removed(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn edits_update_in_place(stage: &Stage) -> anyhow::Result<()> {
+pub fn updates_edits_in_place(stage: &Stage) -> anyhow::Result<()> {
     stage.only_accelerators("east", 1)?;
     stage.apply(&deployment("llama", &json!({})))?;
     let before = stage.ready("llama")?;

@@ -46,7 +46,7 @@ impl Asked {
     }
 }
 
-pub fn killed_at_any_moment(stage: &Stage) -> anyhow::Result<()> {
+pub fn survives_kills_at_any_moment(stage: &Stage) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("before 1970")?.as_secs();
     let seed = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(now);
     eprintln!("  seed {seed} (repeat with ROADSTEAD_SEED={seed})");

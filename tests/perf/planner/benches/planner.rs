@@ -1,12 +1,7 @@
-//! The planner's benchmark: `make bench`. What the numbers say stands in docs/performance.md.
+//! The planner's benchmark: `make bench`. docs/performance.md reports the results.
 
 #![allow(clippy::unwrap_used, reason = "what a benchmark measures is made by itself")]
 #![allow(clippy::unnecessary_wraps, reason = "all parts have one type")]
-
-mod deployments;
-mod fleet;
-mod random;
-mod targets;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -15,14 +10,12 @@ use anyhow::Result;
 use roadstead_perf::{
     Bench, Counting, Counts, Distribution, Measures, Part, Plot, Series, Work, cpu_seconds, peak_memory_mb, run,
 };
-use roadstead_planner::{Decision, Deployment, Fleet, Timestamp, plan};
+use roadstead_perf_planner::{NOW, deployments, fleet, targets};
+use roadstead_planner::{Decision, Deployment, Fleet, plan};
 
-/// As the program has it.
+/// The operator's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The time of every plan: 2026-08-01T12:00:00Z.
-pub const NOW: Timestamp = Timestamp(1_785_585_600);
 
 const SEED: u64 = 20_260_801;
 
@@ -45,6 +38,7 @@ const BENCH: Bench = Bench {
         Part { name: "growth", work: Work::Measured(growth) },
         Part { name: "instructions", work: Work::Counted { run: count, conclude } },
     ],
+    informs: &["decide", "growth"],
     plot: Some(("planner-growth.svg", plot)),
 };
 

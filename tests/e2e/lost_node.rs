@@ -14,7 +14,7 @@ use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member, placed_o
 /// The member finds its node lost after 20 s, and moves its pods 5 s later.
 const LOST: Duration = Duration::from_secs(90);
 
-pub fn node_dies(stage: &Stage) -> anyhow::Result<()> {
+pub fn recovers_from_a_lost_node(stage: &Stage) -> anyhow::Result<()> {
     let east = stage.ground.member("east")?;
     let second = east.second_node();
     second.up(&stage.ground.images()?)?;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member, placed_on, pods, tells};
 
-pub fn target_in_use(stage: &Stage) -> anyhow::Result<()> {
+pub fn keeps_a_target_in_use(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.apply(&deployment("tiny", &json!({})))?;
     stage.ready("llama")?;
@@ -41,7 +41,7 @@ pub fn target_in_use(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn kubeconfig_is_gone(stage: &Stage) -> anyhow::Result<()> {
+pub fn releases_nothing_without_a_kubeconfig(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;

@@ -30,7 +30,7 @@ fn healed(stage: &Stage, before: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn broken_credentials(stage: &Stage) -> anyhow::Result<()> {
+pub fn distinguishes_broken_credentials(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;
@@ -59,7 +59,7 @@ pub fn broken_credentials(stage: &Stage) -> anyhow::Result<()> {
     healed(stage, &before)
 }
 
-pub fn another_cluster(stage: &Stage) -> anyhow::Result<()> {
+pub fn refuses_a_kubeconfig_of_another_cluster(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let before = pods(stage.ground.member("east")?)?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment};
 
-pub fn kubectl_behaves(stage: &Stage) -> anyhow::Result<()> {
+pub fn works_with_kubectl(stage: &Stage) -> anyhow::Result<()> {
     let hub = &stage.ground.hub;
     let manifest = deployment("llama", &json!({}));
     stage.apply(&manifest)?;

@@ -17,7 +17,7 @@ fn version(member: &Cluster, kind: &str, name: &str) -> anyhow::Result<String> {
     Ok(format!("{} {}", metadata["uid"], metadata["resourceVersion"]))
 }
 
-pub fn goes_elsewhere(stage: &Stage) -> anyhow::Result<()> {
+pub fn places_elsewhere_when_the_name_is_taken(stage: &Stage) -> anyhow::Result<()> {
     let east = stage.ground.member("east")?;
     let name = first_name("east");
     let labels = json!({"app": "somebody-elses"});
@@ -56,7 +56,7 @@ fn elsewhere(stage: &Stage, east: &Cluster, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn stays_and_reports(stage: &Stage) -> anyhow::Result<()> {
+pub fn reports_a_taken_name(stage: &Stage) -> anyhow::Result<()> {
     let east = stage.ground.member("east")?;
     let key = names::key_secret(&first_name("east"));
     let foreign = json!({

@@ -11,7 +11,7 @@ const TRACE: &str = "dev/shm/modeldeployments.yaml";
 /// A command that is there in the operator's image: the operator itself.
 const COMMAND: [&str; 4] = ["/roadstead", "crd", "--output-dir", "/dev/shm"];
 
-pub fn nothing_is_executed(stage: &Stage) -> anyhow::Result<()> {
+pub fn runs_no_command_of_a_kubeconfig(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;

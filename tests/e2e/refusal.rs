@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::stage::{SOON, Stage, candidate, condition, deployment, on_member, placed_on, tells};
 
-pub fn refused_place(stage: &Stage) -> anyhow::Result<()> {
+pub fn backs_off_from_a_place_that_refused(stage: &Stage) -> anyhow::Result<()> {
     let east = stage.ground.member("east")?;
     // Room in every number that is counted, and none for a single pod.
     let full = json!({GPU: "8", "cpu": "64", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "0"});
@@ -35,7 +35,7 @@ pub fn refused_place(stage: &Stage) -> anyhow::Result<()> {
     })
 }
 
-pub fn what_was_ready_stays(stage: &Stage) -> anyhow::Result<()> {
+pub fn keeps_an_endpoint_that_was_ready(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;
