@@ -105,3 +105,36 @@ fn every_test_of_the_planner_is_run_by_the_makefile() {
         .collect();
     none("make test-unit names every test of the planner", &left_out);
 }
+
+/// Words that begin a clause instead of naming the item.
+const CLAUSES: [&str; 6] = ["What", "Whether", "How", "Who", "Where", "When"];
+
+/// The text of a doc comment's line, with its mark.
+fn doc(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let mark = ["///", "//!"].into_iter().find(|mark| line.starts_with(mark))?;
+    Some((mark, line.strip_prefix(mark)?.trim()))
+}
+
+#[test]
+fn doc_comments_begin_with_what_the_item_is() {
+    let mut faults = Vec::new();
+    for file in files(".", ".rs") {
+        let source = fs::read_to_string(&file).unwrap();
+        let mut before = None;
+        for (number, line) in source.lines().enumerate() {
+            let now = doc(line);
+            if let Some((mark, text)) = now {
+                let begins = before.is_none_or(|(former, above): (&str, &str)| {
+                    former != mark || above.is_empty() || above.starts_with('#')
+                });
+                let first = text.split([' ', ',']).next().unwrap_or_default();
+                if begins && CLAUSES.contains(&first) {
+                    faults.push(format!("{}:{}: {text}", shown(&file), number + 1));
+                }
+            }
+            before = now;
+        }
+    }
+    none("a doc comment begins with a noun or a verb: \"Number of …\", \"True if …\", \"Returns …\"", &faults);
+}
