@@ -1,4 +1,4 @@
-//! What is fuzzed: each subject reads bytes that others write, and checks what must hold whatever they are.
+//! Fuzz subjects: each reads untrusted bytes, and checks invariants that hold for any input.
 //!
 //! The fuzz targets call these, and so does the test `corpus`, with every file of `fuzz/corpus`.
 
@@ -91,7 +91,7 @@ fn list<T: DeserializeOwned>(value: &Value) -> Vec<Arc<T>> {
     items.iter().filter_map(|item| serde_json::from_value(item.clone()).ok()).map(Arc::new).collect()
 }
 
-/// What a member shows: nodes, pods and Deployments become numbers that fit, names that are ours, and bounded words.
+/// A member's listing: nodes, pods and Deployments become numbers that fit, names that are ours, and bounded texts.
 pub fn member(data: &[u8]) {
     let Ok(shown) = serde_json::from_slice::<Value>(data) else { return };
     let (nodes, pods): (Vec<Arc<Node>>, Vec<Arc<Pod>>) = (list(&shown["nodes"]), list(&shown["pods"]));

@@ -23,7 +23,7 @@ pub struct CrdArgs {
 /// Prints the definitions as YAML documents, or writes them to files.
 ///
 /// # Errors
-/// When standard output or a file cannot be written.
+/// If standard output or a file cannot be written.
 pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
     let files = files(args.helm_keep)?;
     match &args.output_dir {
@@ -47,7 +47,7 @@ pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
 /// The name and the text of each file; with `helm_keep` as they stand in the chart.
 ///
 /// # Errors
-/// Where a definition cannot be written as YAML, which would be a mistake in this program.
+/// If a definition cannot be written as YAML, which would be a mistake in this program.
 pub fn files(helm_keep: bool) -> anyhow::Result<Vec<(String, String)>> {
     definitions()
         .iter_mut()

@@ -28,12 +28,12 @@ use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, Readiness};
 
-/// How long a hub that does not answer is left alone.
+/// Pause between attempts to reach an unreachable hub.
 const HUB_RETRY: Duration = Duration::from_secs(2);
-/// How often the hub is asked whether the endpoints of another installation are gone.
+/// Interval of the check for endpoints of another installation.
 const INSTALLATION_RETRY: Duration = Duration::from_secs(15);
 
-/// What the process waits for before it is ready.
+/// Name of the readiness gate for the hub.
 const HUB: &str = "hub";
 const INSTALLATION: &str = "installation id";
 const ELECTION: &str = "leader election";
@@ -138,7 +138,7 @@ fn uid(text: &str) -> Result<String, String> {
 /// A namespace by its name. An empty one is refused: it must not come to mean all of them.
 fn namespace(text: &str) -> Result<String, String> {
     if !syntax::is_dns_label(text) {
-        return Err(format!("{text:?} is not the name of a namespace; to watch all of them, leave the option out"));
+        return Err(format!("{text:?} is not the name of a namespace; to watch all namespaces, omit the option"));
     }
     Ok(text.to_owned())
 }
@@ -146,11 +146,12 @@ fn namespace(text: &str) -> Result<String, String> {
 /// Runs the operator until it is told to stop or loses the lease.
 ///
 /// # Errors
-/// When the hub cannot be reached at the start, the listener cannot be opened, or the lease is lost.
+/// If the hub cannot be reached at the start, the listener cannot be opened, or the lease is lost.
 pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
-    let config =
-        Config::infer().await.context("no way to reach the hub: neither a pod's service account nor a kubeconfig")?;
+    let config = Config::infer()
+        .await
+        .context("cannot connect to the hub: there is neither a pod's service account nor a kubeconfig")?;
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::new(&[HUB, INSTALLATION, ELECTION]);
     let stop = CancellationToken::new();
@@ -167,7 +168,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     match result {
         // The last line is a JSON object like all before it.
         Err(error) if args.log_format == LogFormat::Json => {
-            tracing::error!(error = format!("{error:#}"), "the operator ends");
+            tracing::error!(error = format!("{error:#}"), "the operator exits");
             Ok(ExitCode::FAILURE)
         }
         result => result.map(|()| ExitCode::SUCCESS),
@@ -250,7 +251,7 @@ async fn lead(
     let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {
         () = controller::run(context, usize::from(args.concurrency), stop.clone().cancelled_owned()) => Ok(()),
-        () = leadership.lost() => Err(anyhow::anyhow!("the lease was lost; another process leads, and this one ends")),
+        () = leadership.lost() => Err(anyhow::anyhow!("lost the lease; another process leads, and this one exits")),
     };
     metrics.leader(LEASE, false);
     leadership.release().await;
@@ -274,7 +275,7 @@ async fn greet(client: &Client) -> anyhow::Result<String> {
             Err(error) if error.is_not_found() => {
                 return Err(error).context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`");
             }
-            Err(error) => tracing::warn!(%error, "the hub does not answer as it should; trying again"),
+            Err(error) => tracing::warn!(%error, "the hub did not answer correctly; retrying"),
         }
         tokio::time::sleep(HUB_RETRY).await;
     }
@@ -294,7 +295,7 @@ async fn other_installation(args: &RunArgs, client: &Client) -> Option<Conflict>
     loop {
         match installation::conflict(client, &args.install_id, &args.watched()).await {
             Ok(conflict) => return conflict,
-            Err(error) => tracing::warn!(%error, "the hub does not list its endpoints; trying again"),
+            Err(error) => tracing::warn!(%error, "the hub did not list its endpoints; retrying"),
         }
         tokio::time::sleep(HUB_RETRY).await;
     }
@@ -303,7 +304,7 @@ async fn other_installation(args: &RunArgs, client: &Client) -> Option<Conflict>
 /// Stops on SIGTERM and SIGINT.
 ///
 /// # Errors
-/// When the process cannot listen for them.
+/// If the process cannot listen for them.
 pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -325,7 +326,7 @@ mod tests {
     use crate::cli::Cli;
     use clap::{CommandFactory, FromArgMatches};
 
-    /// What `roadstead run` takes its options for.
+    /// Options of `roadstead run`, parsed.
     fn parse(more: &[&str]) -> Result<RunArgs, clap::Error> {
         let needed = ["--install-id=prod", "--namespace=system", "--identity=pod"];
         let given = |option: &&str| more.iter().any(|more| more.split('=').next() == option.split('=').next());

@@ -33,7 +33,7 @@ pub struct SimulatedCloudArgs {
 /// Runs the cloud until it is told to stop.
 ///
 /// # Errors
-/// When the address or the state file cannot be used.
+/// If the address or the state file cannot be used.
 pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
     let stop = CancellationToken::new();
@@ -41,7 +41,7 @@ pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<ExitCode> {
     let listener =
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
     let state = args.state.as_deref();
-    tracing::info!(address = %listener.local_addr()?, state = state.map(|path| path.display().to_string()), "a cloud that spends nothing");
+    tracing::info!(address = %listener.local_addr()?, state = state.map(|path| path.display().to_string()), "simulated cloud started");
     simulated_cloud::serve(listener, state, stop.cancelled_owned()).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLab
 use prometheus_client::metrics::MetricType;
 use roadstead_planner::MicroDollars;
 
-/// What there is now.
+/// Current values of deployments and targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Number of deployments by the status and the reason of their condition `Ready`.
@@ -17,11 +17,11 @@ pub struct Figures {
     pub each: Vec<DeploymentFigures>,
     /// Number of deployments that have none, for there are too many.
     pub without_series: i64,
-    /// What all deployments cost an hour, as far as prices are known.
+    /// Hourly cost of all deployments with known prices.
     pub hourly_cost: MicroDollars,
     /// Number of replacements that count against the limit.
     pub replacements: i64,
-    /// Whether each target is ready.
+    /// Readiness of each target.
     pub targets: Vec<(String, bool)>,
 }
 
@@ -34,7 +34,7 @@ pub struct Readiness {
     pub reason: String,
 }
 
-/// What there is of one deployment.
+/// Current values of one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeploymentFigures {
     /// Its namespace.
@@ -47,7 +47,7 @@ pub struct DeploymentFigures {
     pub wanted: i32,
     /// Replicas that are ready.
     pub ready: i32,
-    /// What all its endpoints cost an hour; `None` while a price is unknown.
+    /// Hourly cost of all its endpoints; `None` while a price is unknown.
     pub hourly_cost: Option<MicroDollars>,
 }
 
@@ -99,7 +99,7 @@ impl Collector for FleetCollector {
         each_deployment(&mut encoder, &figures.each)?;
         let targets =
             figures.targets.iter().map(|(name, ready)| (TargetLabels { target: name.clone() }, i64::from(*ready)));
-        gauges(&mut encoder, "roadstead_target_ready", "1 while a target can be used", targets)
+        gauges(&mut encoder, "roadstead_target_ready", "1 while a target is Ready", targets)
     }
 }
 
@@ -109,13 +109,13 @@ fn deployments(encoder: &mut DescriptorEncoder, figures: &Figures) -> fmt::Resul
     gauge(
         encoder,
         "roadstead_deployments_without_series",
-        "Deployments that have no series of their own, for there are more than --metrics-deployments",
+        "Deployments without series of their own, because there are more than --metrics-deployments",
         &figures.without_series,
     )?;
     gauge(
         encoder,
         "roadstead_hourly_cost_dollars",
-        "What all deployments cost an hour, as far as prices are known",
+        "Hourly cost of all deployments with known prices",
         &dollars(figures.hourly_cost),
     )?;
     gauge(
@@ -136,14 +136,14 @@ fn each_deployment(encoder: &mut DescriptorEncoder, all: &[DeploymentFigures]) -
     });
     gauges(encoder, "roadstead_deployment_ready", "1 while a deployment is Ready, with the condition's reason", ready)?;
     let wanted = all.iter().map(|one| (labels(one), i64::from(one.wanted)));
-    gauges(encoder, "roadstead_deployment_replicas_wanted", "Replicas that a deployment asks for", wanted)?;
+    gauges(encoder, "roadstead_deployment_replicas_wanted", "Wanted replicas of a deployment", wanted)?;
     let ready = all.iter().map(|one| (labels(one), i64::from(one.ready)));
-    gauges(encoder, "roadstead_deployment_replicas_ready", "Replicas of a deployment that are ready", ready)?;
+    gauges(encoder, "roadstead_deployment_replicas_ready", "Ready replicas of a deployment", ready)?;
     let costs = all.iter().filter_map(|one| Some((labels(one), dollars(one.hourly_cost?))));
     gauges(
         encoder,
         "roadstead_deployment_hourly_cost_dollars",
-        "What all endpoints of a deployment cost an hour; absent while a price is unknown",
+        "Hourly cost of all endpoints of a deployment; absent while a price is unknown",
         costs,
     )
 }

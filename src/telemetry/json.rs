@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// What is written while `log` runs.
+    /// Lines that `log` writes.
     fn lines(log: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();

@@ -29,7 +29,7 @@ const QUIET: &str = "kube_client::client=off,kube_runtime::watcher=off";
 /// Starts logging to standard error. `filter` is a level, or directives such as `info,roadstead=debug`.
 ///
 /// # Errors
-/// When the filter cannot be read, or logging was started before.
+/// If the filter cannot be read, or logging was started before.
 pub fn init(format: LogFormat, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{filter},{QUIET}"))
         .with_context(|| format!("{filter:?} is not a log filter (--log); try info, debug or info,roadstead=debug"))?;

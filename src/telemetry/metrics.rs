@@ -1,6 +1,6 @@
 //! Metrics: controller-runtime's names where it has one, so that dashboards work, and ours where it has none.
 //!
-//! What things are now (`figures`, `process`) is read at each scrape; here is counted what happens. Labels are small fixed
+//! The current state (`figures`, `process`) is read at each scrape; this module counts events. Labels are small fixed
 //! sets, or names of targets, of which there are hundreds at most; series of single deployments are bounded
 //! (docs/adr/0030-metrics-of-deployments.md). Counters whose labels are known begin at zero, so that their first
 //! increase is seen.
@@ -36,7 +36,7 @@ const READY_BUCKETS: [f64; 11] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 12
 
 /// The controllers, by their names.
 pub const CONTROLLERS: [&str; 3] = ["modeldeployment", "inferenceendpoint", "servingtarget"];
-/// How a reconcile can end.
+/// Results of a reconcile.
 const RESULTS: [&str; 3] = ["success", "requeue_after", "error"];
 /// Why an endpoint can be created.
 const PLACEMENTS: [&str; 6] = ["InitialPlacement", "Scaled", "SpecChanged", "PolicyViolated", "OverBudget", "Adopted"];
@@ -177,46 +177,46 @@ impl Metrics {
     fn register(&mut self) {
         let r = &mut self.registry;
         r.register("controller_runtime_reconcile", "Reconciles, by controller and result", self.reconciles.clone());
-        r.register("controller_runtime_reconcile_errors", "Reconciles that failed", self.errors.clone());
-        r.register("controller_runtime_reconcile_panics", "Reconciles that panicked", self.panics.clone());
-        r.register("controller_runtime_reconcile_time_seconds", "Time of a reconcile", self.reconcile_time.clone());
+        r.register("controller_runtime_reconcile_errors", "Failed reconciles", self.errors.clone());
+        r.register("controller_runtime_reconcile_panics", "Panicked reconciles", self.panics.clone());
+        r.register("controller_runtime_reconcile_time_seconds", "Duration of a reconcile", self.reconcile_time.clone());
         r.register(
             "controller_runtime_max_concurrent_reconciles",
-            "How many objects a controller works on at once at most",
+            "Maximum number of concurrent reconciles of a controller",
             self.max_concurrent.clone(),
         );
-        r.register("controller_runtime_active_workers", "Objects that are worked on now", self.active.clone());
-        r.register("workqueue_depth", "Objects that wait to be worked on", self.depth.clone());
-        r.register("workqueue_adds", "Objects that were put into a queue", self.adds.clone());
-        r.register("workqueue_retries", "Objects that come again because they failed", self.retries.clone());
+        r.register("controller_runtime_active_workers", "Reconciles in progress", self.active.clone());
+        r.register("workqueue_depth", "Objects waiting in a queue", self.depth.clone());
+        r.register("workqueue_adds", "Objects added to a queue", self.adds.clone());
+        r.register("workqueue_retries", "Objects added again after a failure", self.retries.clone());
         r.register("leader_election_master_status", "1 while this process leads", self.leader.clone());
         r.register("roadstead_provider_requests", "Calls to providers, by result", self.provider_requests.clone());
         r.register(
             "roadstead_provider_request_duration_seconds",
-            "Time of a call to a provider",
+            "Duration of a call to a provider",
             self.provider_time.clone(),
         );
-        r.register("roadstead_placements", "Endpoints that were decided, by reason", self.placements.clone());
+        r.register("roadstead_placements", "Placement decisions, by reason", self.placements.clone());
         r.register(
             "roadstead_planning_duration_seconds",
-            "Time of planning one deployment",
+            "Duration of planning one deployment",
             self.planning_time.clone(),
         );
-        r.register("roadstead_endpoints_abandoned", "Endpoints released by hand", self.abandoned.clone());
-        r.register("roadstead_orphans", "What runs at a target and has no record", self.orphans.clone());
+        r.register("roadstead_endpoints_abandoned", "Endpoint records released by hand", self.abandoned.clone());
+        r.register("roadstead_orphans", "Endpoints at a target without a record", self.orphans.clone());
         r.register(
             "roadstead_orphans_hourly_cost_dollars",
-            "What the orphans at a target cost an hour, as far as their prices are known",
+            "Hourly cost of the orphans at a target with known prices",
             self.orphans_cost.clone(),
         );
-        r.register("roadstead_orphans_removed", "Orphans that were deleted", self.orphans_removed.clone());
+        r.register("roadstead_orphans_removed", "Deleted orphans", self.orphans_removed.clone());
         r.register(
             "roadstead_time_to_ready_seconds",
             "Time from the record of an endpoint to its first answer",
             self.time_to_ready.clone(),
         );
         let build = BuildLabels { version: env!("CARGO_PKG_VERSION") };
-        r.register("roadstead_build", "Which build this is", Info::new(build));
+        r.register("roadstead_build", "Build of the operator", Info::new(build));
         r.register_collector(Box::new(self.fleet.clone()));
         r.register_collector(Box::new(ProcessCollector::starting_now()));
     }
@@ -231,7 +231,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// Whether this process leads.
+    /// True if this process leads.
     pub fn leader(&self, name: &'static str, leads: bool) {
         self.leader.get_or_create(&NameLabels { name }).set(i64::from(leads));
     }
@@ -283,7 +283,7 @@ impl Metrics {
         self.fleet.read_from(source);
     }
 
-    /// How many orphans there are at a target, and what they cost an hour together.
+    /// Sets the number and hourly cost of the orphans at a target.
     pub fn orphans(&self, target: &str, count: usize, cost: MicroDollars) {
         let labels = TargetLabels { target: target.to_owned() };
         self.orphans.get_or_create(&labels).set(level(count));

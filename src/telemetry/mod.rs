@@ -1,4 +1,4 @@
-//! What the operator tells about itself: logs, metrics, and whether it lives and is ready.
+//! The operator's reports about itself: logs, metrics, liveness and readiness.
 
 pub mod figures;
 pub mod json;

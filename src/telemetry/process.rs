@@ -1,4 +1,4 @@
-//! What the process itself takes, under the names that every Prometheus client gives it, read from `/proc` at each scrape.
+//! Resource usage of the process under the names of all Prometheus clients, read from `/proc` at each scrape.
 //! Where there is no `/proc`, there is only the time of the start.
 
 use std::fmt;
@@ -31,22 +31,22 @@ impl ProcessCollector {
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        gauge(&mut encoder, "process_start_time_seconds", "Start of the process, since the epoch", Some(started))?;
+        gauge(&mut encoder, "process_start_time_seconds", "Start time of the process since the epoch", Some(started))?;
         if let Some(seconds) = read("stat").as_deref().and_then(processor_seconds) {
             let counter = ConstCounter::new(seconds);
             let name = "process_cpu_seconds";
-            let metric = encoder.encode_descriptor(name, "Processor time used", None, counter.metric_type())?;
+            let metric = encoder.encode_descriptor(name, "CPU time used", None, counter.metric_type())?;
             counter.encode(metric)?;
         }
         let status = read("status").unwrap_or_default();
         let resident = kilobytes(&status, "VmRSS:");
-        gauge(&mut encoder, "process_resident_memory_bytes", "Memory that is resident", resident)?;
+        gauge(&mut encoder, "process_resident_memory_bytes", "Resident memory", resident)?;
         let all = kilobytes(&status, "VmSize:");
-        gauge(&mut encoder, "process_virtual_memory_bytes", "Memory that is mapped", all)?;
+        gauge(&mut encoder, "process_virtual_memory_bytes", "Virtual memory", all)?;
         let open = fs::read_dir("/proc/self/fd").ok().map(|entries| u32::try_from(entries.count()).unwrap_or(u32::MAX));
-        gauge(&mut encoder, "process_open_fds", "File descriptors that are open", open.map(f64::from))?;
+        gauge(&mut encoder, "process_open_fds", "Open file descriptors", open.map(f64::from))?;
         let limit = read("limits").as_deref().and_then(descriptor_limit);
-        gauge(&mut encoder, "process_max_fds", "File descriptors that may be open", limit)
+        gauge(&mut encoder, "process_max_fds", "Maximum number of open file descriptors", limit)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use super::metrics::Metrics;
 
-/// What is still missing until the process is ready.
+/// Readiness gates that are still closed.
 #[derive(Clone)]
 pub struct Readiness {
     missing: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
@@ -48,7 +48,7 @@ impl Readiness {
 /// Answers on `listener` until `stop` resolves.
 ///
 /// # Errors
-/// When the listener fails.
+/// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,

@@ -18,7 +18,7 @@ const MIRROR: &str = r#"JSONPatch{op: "replace", path: "/spec/template/spec/cont
 const IMAGE: &str = "vllm/vllm-openai:v0.20.0";
 const MIRRORED: &str = "mirror.example/vllm/vllm-openai:v0.20.0";
 
-/// What a policy changes: on which operations, on which kinds, and how.
+/// Changes of a policy: operations, kinds and patch.
 struct Policy {
     operations: &'static [&'static str],
     /// API groups and resources.
@@ -88,7 +88,7 @@ impl Place {
         spec.containers[0].image.clone().unwrap()
     }
 
-    /// How often its spec changed: each change of the template is a rollout.
+    /// Generation of its spec: each change of the template is a rollout.
     async fn generation(&self) -> i64 {
         self.deployment().await.metadata.generation.unwrap()
     }

@@ -19,20 +19,20 @@ const NAMESPACE: &str = "cases";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    /// What is tried.
+    /// Title of the case.
     #[serde(rename = "case")]
     title: String,
-    /// What is changed of the valid object.
+    /// Change of the valid object.
     change: Value,
     /// The fields that are faulty, each with a part of the message; none if the object is valid.
     #[serde(default)]
     faults: BTreeMap<String, String>,
-    /// Who sees it.
+    /// Checks that find it.
     #[serde(default)]
     seen: Seen,
 }
 
-/// Who sees the faults of a case.
+/// Checks that find the faults of a case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Seen {
@@ -137,7 +137,7 @@ fn check(checker: &Checker, object: &Value) -> Faults {
     }
 }
 
-/// What the server says of creating the object, or of changing the old one into it. Nothing of it is kept.
+/// The server's answer to the creation of the object, or to the change of the old one into it. Nothing is kept.
 async fn judge(client: &kube::Client, path: &str, case: &Case, old: &Value, object: &Value) -> Faults {
     let query = "dryRun=All&fieldValidation=Strict";
     let request = |method: Method, uri: String, body: &Value| {

@@ -1,4 +1,4 @@
-//! What users see and do with kubectl.
+//! Typical uses of kubectl.
 
 use crate::server::{apply, kubectl, text};
 

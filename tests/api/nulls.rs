@@ -54,7 +54,7 @@ fn with_null(object: &Value, place: &str) -> Value {
     object
 }
 
-/// Whether the server takes `object`, created and applied; and what it said of the first that it does not take.
+/// True if the server takes `object`, created and applied; and what it said of the first that it does not take.
 async fn takes(client: &kube::Client, path: &str, object: &Value) -> Result<(), String> {
     let name = object["metadata"]["name"].as_str().unwrap();
     let created = (Method::POST, format!("{path}?dryRun=All&fieldValidation=Strict"), "application/json");

@@ -31,7 +31,7 @@ pub fn kubectl(namespace: &str) -> Command {
     command
 }
 
-/// What a command that must succeed writes.
+/// Output of a command that must succeed.
 pub fn text(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

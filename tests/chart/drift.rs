@@ -1,4 +1,4 @@
-//! What is generated is what its sources give; versions agree.
+//! Generated files match their sources; versions agree.
 //!
 //! `ROADSTEAD_WRITE=1` writes `deploy/install.yaml` anew; `make generate` does that.
 

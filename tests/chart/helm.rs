@@ -27,7 +27,7 @@ pub fn binary() -> &'static Path {
     &HELM
 }
 
-/// What helm printed, or what it complained about.
+/// Output of helm, or its error.
 pub fn helm(args: &[&str]) -> Result<String, String> {
     let output = Command::new(binary()).args(args).stdin(Stdio::null()).output().unwrap();
     let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

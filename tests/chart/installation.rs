@@ -25,7 +25,7 @@ fn record(labels: &Value) -> String {
     .to_string()
 }
 
-/// What Helm says to an installation with this id and these values, which it only tries out.
+/// Helm's answer to a dry run with this id and these values.
 fn tried(server: &ApiServer, id: &str, values: &str) -> Result<(), String> {
     let (kubeconfig, chart) = (server.kubeconfig(), path("charts/roadstead"));
     let args = ["install", "roadstead", chart.to_str().unwrap(), "--namespace", NAMESPACE, "--dry-run=server"];

@@ -28,7 +28,7 @@ fn helm_finds_no_fault() {
     }
 }
 
-/// What a linter, given a manifest, reports in JSON. It ends with an error where it finds something.
+/// JSON report of a linter about a manifest. The linter ends with an error if it has findings.
 pub fn report(linter: &mut Command, manifest: &str) -> Value {
     let mut child = linter.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(manifest.as_bytes()).unwrap();
@@ -40,7 +40,7 @@ pub fn report(linter: &mut Command, manifest: &str) -> Value {
 /// Something that kube-score does not like: the kind of object, the check, and what it says.
 type Finding = (String, String, String);
 
-/// What kube-score, with every check that it has, finds in a manifest.
+/// Findings of kube-score about a manifest, with every check.
 fn findings(manifest: &str) -> BTreeSet<Finding> {
     let mut command = Command::new(Tools::linters().unwrap().path("kube-score"));
     command.args(["score", "--all-default-optional", "--kubernetes-version", "v1.33"]);

@@ -1,4 +1,4 @@
-//! What the chart makes for Prometheus and Grafana.
+//! The chart's objects for Prometheus and Grafana.
 
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::helm::{at, of_kind, only, rendered};
 
-/// Where clouds answer their instances: whoever gets there may get the node's credentials.
+/// Metadata services of clouds: access to them may reveal the node's credentials.
 const METADATA: [&str; 10] = [
     "169.254.169.254",
     "169.254.170.2",
@@ -24,7 +24,7 @@ fn policy(values: &[&str]) -> Value {
     only(&rendered(values), "NetworkPolicy").clone()
 }
 
-/// Whether an address is in a block such as `10.0.0.0/8`.
+/// True if an address is in a block such as `10.0.0.0/8`.
 fn inside(address: IpAddr, block: &str) -> bool {
     let (base, length) = block.split_once('/').unwrap();
     let length: u32 = length.parse().unwrap();
@@ -45,7 +45,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Whether a rule speaks of an address outside the cluster; one without peers speaks of all.
+/// True if a rule speaks of an address outside the cluster; one without peers speaks of all.
 fn leads_to(rule: &Value, address: IpAddr) -> bool {
     let Some(peers) = rule.get("to") else { return true };
     list(peers).iter().filter_map(|peer| peer.get("ipBlock")).any(|block| {
@@ -54,7 +54,7 @@ fn leads_to(rule: &Value, address: IpAddr) -> bool {
     })
 }
 
-/// Whether a rule speaks of a port; one without ports speaks of all.
+/// True if a rule speaks of a port; one without ports speaks of all.
 fn opens(rule: &Value, protocol: &str, port: u16) -> bool {
     let Some(ports) = rule.get("ports") else { return true };
     list(ports)
@@ -62,7 +62,7 @@ fn opens(rule: &Value, protocol: &str, port: u16) -> bool {
         .any(|open| open["protocol"] == protocol && open.get("port").is_none_or(|one| *one == json!(port)))
 }
 
-/// Whether the operator may send to an address outside its cluster.
+/// True if the operator may send to an address outside its cluster.
 fn reaches(policy: &Value, address: &str, protocol: &str, port: u16) -> bool {
     let address = address.parse().unwrap();
     list(at(policy, "/spec/egress")).iter().any(|rule| leads_to(rule, address) && opens(rule, protocol, port))

@@ -102,7 +102,7 @@ impl Hub {
         });
     }
 
-    /// Whether the namespace's deployment was never looked at.
+    /// True if the namespace's deployment was never looked at.
     fn is_untouched(&self, namespace: &str) -> bool {
         let object = self.get(namespace, "mdep/tiny");
         let status = &object["status"];
@@ -111,7 +111,7 @@ impl Hub {
             && object["metadata"]["finalizers"].is_null()
     }
 
-    /// Whether the operator's account may do something.
+    /// True if the operator's account may do something.
     fn may(&self, what: &str) -> bool {
         let account = format!("--as=system:serviceaccount:{NAMESPACE}:roadstead");
         let answer = self.server.kubectl().args(["auth", "can-i", &account]).args(what.split(' ')).output().unwrap();

@@ -1,4 +1,4 @@
-//! What the charts render, over the values that change it.
+//! The output of the charts for different values.
 
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ fn the_simulated_cloud_is_there_where_it_is_asked_for_and_the_operator_is_told()
     assert_eq!(at(policy, "/spec/egress"), &json!([]));
 }
 
-/// What the pod security level `restricted` asks for, and a read-only root besides.
+/// The requirements of the pod security level `restricted`, and a read-only root.
 fn the_pod_is_restricted(pod: &Value, variant: &str) {
     assert_eq!(at(pod, "/securityContext/runAsNonRoot"), true, "{variant}");
     assert_eq!(at(pod, "/securityContext/runAsUser"), 65532, "{variant}");

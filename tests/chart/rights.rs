@@ -1,4 +1,4 @@
-//! What is granted is exactly what is used: every rule is listed here as well, so that a new right is a decision.
+//! Granted rights equal used rights: every rule is listed here as well, so that a new right is a decision.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::helm::{at, objects, of_kind, only, rendered, text};
 use crate::variants::{VARIANTS, manifests};
 
-/// What the operator may do where tenants are.
+/// Rights to tenants' objects.
 const TENANTS: [&str; 5] = [
     "roadstead.dev/modeldeployments: get,list,patch,watch",
     "roadstead.dev/inferenceendpoints: create,delete,get,list,patch,watch",
@@ -15,7 +15,7 @@ const TENANTS: [&str; 5] = [
     "/secrets: create,get",
     "events.k8s.io/events: create",
 ];
-/// What it may do with targets, which belong to the cluster.
+/// Rights to targets, which are cluster-scoped.
 const TARGETS: [&str; 2] =
     ["roadstead.dev/servingtargets: list,patch,watch", "roadstead.dev/servingtargets/status: patch"];
 

@@ -68,7 +68,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// What kubeconform finds wrong with a manifest.
+/// Findings of kubeconform about a manifest.
 fn faults(manifest: &str) -> Vec<String> {
     let pattern = SCHEMAS.join("{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json");
     let mut command = Command::new(Tools::linters().unwrap().path("kubeconform"));

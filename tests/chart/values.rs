@@ -108,7 +108,7 @@ fn every_value_has_a_default_a_type_and_a_sentence() {
     }
 }
 
-/// What has a default is in the schema, and the other way round; structs in the schema are closed.
+/// Every default is in the schema, and the reverse; structs in the schema are closed.
 fn same_keys(defaults: &Value, schema: &Value, path: &str) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     assert_eq!(schema["additionalProperties"], false, "{path} takes anything");

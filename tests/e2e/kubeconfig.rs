@@ -6,7 +6,7 @@ use serde_json::json;
 use super::operators;
 use super::stage::{SOON, Stage, condition, deployment, pods, tells};
 
-/// What the command would write into the operator's container, where a command can write at all.
+/// File that the command would write into the operator's container.
 const TRACE: &str = "dev/shm/modeldeployments.yaml";
 /// A command that is there in the operator's image: the operator itself.
 const COMMAND: [&str; 4] = ["/roadstead", "crd", "--output-dir", "/dev/shm"];

@@ -1,4 +1,4 @@
-//! What users do with kubectl.
+//! Typical uses of kubectl.
 
 use std::path::Path;
 use std::process::Command;
@@ -58,7 +58,7 @@ pub fn works_with_kubectl(stage: &Stage) -> anyhow::Result<()> {
     hub.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--timeout=60s"]).map(drop)
 }
 
-/// What the sample client with curl is answered.
+/// Answer to the sample client with curl.
 fn sample(stage: &Stage, question: &str) -> anyhow::Result<Value> {
     let kubectl = stage.ground.hub.command("kubectl");
     let tools = Path::new(kubectl.get_program()).parent().context("kubectl is in no folder")?;

@@ -13,7 +13,7 @@ use super::stage::{SOON, Stage, TEAM, deployment, in_full, on_member};
 const TAKE_OVER: Duration = Duration::from_secs(25);
 /// Milliseconds from the creation of a deployment to the freeze; the short form has the first alone.
 const FROZEN_AFTER: [u64; 2] = [40, 400];
-/// What is under way in a frozen leader: it works on one deployment and its endpoint here.
+/// Requests in flight of a frozen leader: it works on one deployment and its endpoint here.
 const MOST_IN_FLIGHT: usize = 2;
 
 fn another_leads(stage: &Stage, former: &str) -> anyhow::Result<String> {

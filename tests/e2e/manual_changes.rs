@@ -12,7 +12,7 @@ use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member};
 
 /// Long enough to see the operator's own rounds go by.
 const QUIET: Duration = Duration::from_secs(12);
-/// What one mishap may cost at most, on hub and member together.
+/// Maximum number of writes after one manual change, on hub and member together.
 const MOST_WRITES: usize = 40;
 
 /// The one endpoint of the team.

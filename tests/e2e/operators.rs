@@ -31,7 +31,7 @@ pub fn leading(stage: &Stage) -> anyhow::Result<Container> {
     found.with_context(|| format!("the leader {leader} has no running container"))
 }
 
-/// Where the audit logs of all clusters end now.
+/// Ends of the audit logs of all clusters now.
 pub struct Marks(Vec<Mark>);
 
 impl Marks {
@@ -40,7 +40,7 @@ impl Marks {
         Self(stage.ground.all().map(Cluster::mark).collect())
     }
 
-    /// What the operator wrote since, on all clusters: objects, not its lease and not events.
+    /// The operator's later writes on all clusters: of objects, without its lease and events.
     pub fn writes(&self, stage: &Stage) -> anyhow::Result<Vec<Write>> {
         let mut all = Vec::new();
         for (cluster, mark) in stage.ground.all().zip(&self.0) {
@@ -51,7 +51,7 @@ impl Marks {
         Ok(all)
     }
 
-    /// Who renewed or took the operator's lease since, the last one last.
+    /// Processes that renewed or took the operator's lease later, in order.
     pub fn holders(&self, stage: &Stage) -> anyhow::Result<Vec<String>> {
         let writes = stage.ground.hub.writes_since(*self.0.first().context("no hub")?)?;
         let renewals = writes.into_iter().filter(|write| write.user == ON_HUB && write.resource == "leases");

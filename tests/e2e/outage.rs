@@ -17,7 +17,7 @@ use super::stage::{SOON, Stage, TEAM, deployment, in_full, pods};
 const OUTAGE: [Duration; 2] = [Duration::from_mins(2), Duration::from_secs(20)];
 /// From the hub's first answer to a leader: the former one has ended, and a kubelet holds back what ended often before.
 const BACK: Duration = Duration::from_secs(90);
-/// What a return may cost on three members and two deployments, where nothing has changed: nothing, but for free
+/// Maximum number of writes after a return, on three members and two deployments without changes: none, except for free
 /// accelerators that were not counted yet.
 const MOST_WRITES: usize = 3;
 

@@ -1,4 +1,4 @@
-//! What every scene uses: the ground, and short ways to say what is wanted and what must come true.
+//! The common parts of all end-to-end tests: the ground, and short forms of wishes and expectations.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub const EVERYTHING: [&str; 6] = ["deploy", "svc", "pdb", "secret", "rs", "pod"
 /// Generous: on a busy machine everything takes its time.
 pub const SOON: Duration = Duration::from_mins(1);
 
-/// Whether the longest scenes are played in full (`make scenes-in-full`) rather than in a short form.
+/// True if the longest scenes are played in full (`make scenes-in-full`) rather than in a short form.
 pub fn in_full() -> bool {
     std::env::var_os("ROADSTEAD_FULL").is_some()
 }

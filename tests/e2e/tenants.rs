@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::stage::{SOON, Stage, TEAM, condition, deployment, on_member, tells};
 
-/// What a tenant of the namespace is told: the statuses of its objects, and the events about them.
+/// The statuses and events that a tenant of the namespace can read.
 fn told(stage: &Stage) -> anyhow::Result<String> {
     let hub = &stage.ground.hub;
     let objects = [hub.list("mdep", TEAM)?, hub.list("iep", TEAM)?].concat();

@@ -17,11 +17,11 @@ use roadstead_ground::chance::Chance;
 
 /// A change whose every interruption is tried.
 pub struct Scenario {
-    /// What it is called.
+    /// Name.
     pub name: &'static str,
-    /// Whether a deployment serves before the change.
+    /// True if a deployment serves before the change.
     pub begins_serving: bool,
-    /// What the user does.
+    /// Action of the user.
     pub act: fn(&Rig) -> anyhow::Result<()>,
 }
 
@@ -46,13 +46,13 @@ pub const SCENARIOS: [Scenario; 5] = [
     },
 ];
 
-/// Where a run without a fault ends.
+/// End state of a run without faults.
 pub struct Reference {
-    /// What is there.
+    /// Objects at the end.
     pub picture: Value,
-    /// How often each object was created and deleted.
+    /// Numbers of creations and deletions of each object.
     pub counts: BTreeMap<String, usize>,
-    /// How many writes it took.
+    /// Number of writes.
     pub writes: usize,
 }
 
@@ -175,7 +175,7 @@ fn reference(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
     undisturbed(rig, scenario)
 }
 
-/// What the scenario's change comes to where nothing goes wrong.
+/// End state of the scenario without faults.
 pub fn undisturbed(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
     rig.tape.rewind(None);
     (scenario.act)(rig)?;

@@ -170,7 +170,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/gitops").join(format!("{name}.yaml"))
 }
 
-/// What Argo CD, Flux and others read of an object.
+/// The fields of an object that Argo CD, Flux and others read.
 fn visible(object: &Value) -> Value {
     let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let conditions: Vec<Value> = conditions.into_iter().map(|one| json!([one["type"], one["status"]])).collect();

@@ -11,7 +11,7 @@ const PIECE: usize = 64 * 1024;
 
 /// A forwarder to one address.
 pub struct Link {
-    /// Where it listens.
+    /// Address of the listener.
     pub address: SocketAddr,
     open: watch::Sender<bool>,
 }

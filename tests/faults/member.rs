@@ -81,7 +81,7 @@ fn left(rig: &Rig) -> anyhow::Result<()> {
     rig.kubectl(&["delete", "node", "n1"]).map(drop)
 }
 
-/// How often each kind was written since the tape was rewound.
+/// Number of writes of each kind since the tape was rewound.
 fn counts(rig: &Rig) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for write in rig.tape.writes() {
@@ -94,7 +94,7 @@ fn counts(rig: &Rig) -> BTreeMap<String, usize> {
     counts
 }
 
-/// How often Deployments were written, by verb, as the server counts it; requests that changed nothing are among them.
+/// Number of writes of Deployments by verb, according to the server, including those without a change.
 fn member_writes(rig: &Rig) -> anyhow::Result<BTreeMap<String, u64>> {
     let metrics = rig.kubectl(&["get", "--raw", "/metrics"])?;
     let mut counts = BTreeMap::new();
@@ -109,7 +109,7 @@ fn member_writes(rig: &Rig) -> anyhow::Result<BTreeMap<String, u64>> {
     Ok(counts)
 }
 
-/// What the controllers of the member say of a Deployment with so many replicas ready.
+/// Sets the status of a Deployment as the member's controllers do, with this many ready replicas.
 fn say_ready(rig: &Rig, name: &str, ready: i32) -> anyhow::Result<()> {
     let said = json!({
         "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": ready, "availableReplicas": ready,

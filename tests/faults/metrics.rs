@@ -1,4 +1,4 @@
-//! What a running operator answers at `/metrics`: the fleet as it is, and what alerts and dashboard ask for.
+//! A running operator's `/metrics`: the current fleet, and the metrics of alerts and dashboard.
 
 use anyhow::{Context, ensure};
 use roadstead_ground::promql::{Query, Scrape};
@@ -65,7 +65,7 @@ fn is(scrape: &Scrape, metric: &str, labels: &[(&str, &str)], wanted: f64) -> an
     Ok(())
 }
 
-/// What only some operators have: orphans after the first sweep.
+/// Metrics that not every operator has: orphans exist only after the first sweep.
 const NOT_YET: [&str; 1] = ["roadstead_orphans"];
 
 /// Every expression of the alerts and of the dashboard finds its metrics and labels in this answer.

@@ -16,18 +16,18 @@ use super::weather::Weather;
 
 /// The installation's id.
 const INSTALL_ID: &str = "faults";
-/// Where operators listen: no connection begins at this address, so that none takes a port while its operator is down.
+/// Address of operators' listeners: no connection starts at it, so none takes a port while its operator is down.
 const APART: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An operator that runs or not.
 pub struct Operator {
-    /// What it wrote.
+    /// Recorded writes.
     pub tape: Arc<Tape>,
-    /// What its calls go through.
+    /// Faults of its calls.
     pub weather: Arc<Weather>,
     /// Its log.
     pub log: PathBuf,
-    /// Where it serves its metrics.
+    /// Address of its metrics.
     pub listen: SocketAddr,
     program: PathBuf,
     args: Vec<String>,
@@ -99,7 +99,7 @@ impl Operator {
         *self.process() = None;
     }
 
-    /// Whether it runs; a frozen process does.
+    /// True if it runs; a frozen process does.
     pub fn is_alive(&self) -> bool {
         self.process().as_ref().is_some_and(Bound::is_alive)
     }

@@ -71,7 +71,7 @@ fn mask_fields(fields: &mut Map<String, Value>) {
     }
 }
 
-/// Where two pictures differ, by path.
+/// Differing paths of two pictures.
 pub fn differences(wanted: &Value, found: &Value) -> Vec<String> {
     let mut all = Vec::new();
     compare("", wanted, found, &mut all);

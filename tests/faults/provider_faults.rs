@@ -80,7 +80,7 @@ fn told(rig: &Rig, reason: &str, class: &str) -> anyhow::Result<()> {
     })
 }
 
-/// How often the cloud was asked by this method at `west` while nobody changed anything.
+/// Number of calls of this method at `west` while nobody changed anything.
 fn tries(rig: &Rig, method: &str) -> usize {
     rig.tape.rewind(None);
     std::thread::sleep(WATCHED);
@@ -94,7 +94,7 @@ fn healed(rig: &Rig) -> anyhow::Result<()> {
     at_west(rig).map(drop)
 }
 
-/// What passes is tried again with growing pauses; what can never succeed stalls the deployment; both heal.
+/// A temporary failure is retried with growing pauses; a permanent one stalls the deployment; both recover.
 pub fn refused_creations(rig: &Rig) -> anyhow::Result<()> {
     for (class, summary) in [
         ("Transient", "Reconciling"),
@@ -184,7 +184,7 @@ pub fn lost_and_late_answers(rig: &Rig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What serves goes on serving while its changes are refused.
+/// A serving endpoint continues to serve while its changes are refused.
 pub fn refused_updates(rig: &Rig) -> anyhow::Result<()> {
     for class in ["Transient", "Unauthorized", "Invalid", "Conflict", "CapacityExhausted", "QuotaExceeded"] {
         rig.clear()?;
@@ -259,7 +259,7 @@ pub fn refused_reads(rig: &Rig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where a listing lags behind, what was just made is not made again, and what is gone is not taken over.
+/// With a lagging listing, a new endpoint is not created again, and a deleted one is not adopted.
 pub fn lagging_lists(rig: &Rig) -> anyhow::Result<()> {
     ready_places(rig, &json!({"listLagSeconds": 4}))?;
     rig.tape.rewind(None);

@@ -22,7 +22,7 @@ use super::weather::{self, Call, Weather, refusal};
 /// Larger bodies do not come.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
-/// Where the calls go.
+/// Destination of the calls.
 #[derive(Clone)]
 pub enum Upstream {
     /// To an API server, as its administrator.
@@ -56,7 +56,7 @@ impl Upstream {
 
 /// A proxy that listens until the runtime ends.
 pub struct Proxy {
-    /// Where it listens.
+    /// Address of the listener.
     pub address: SocketAddr,
 }
 

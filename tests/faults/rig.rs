@@ -1,5 +1,5 @@
-//! What every fault test stands on: a real API server, a simulated cloud as a process of its own, and the operator as a
-//! process that reaches both through recording proxies and can be killed at any time.
+//! The rig of every fault test: a real API server, a simulated cloud as its own process, and the operator as a process
+//! that reaches both through recording proxies and can be killed at any time.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -29,18 +29,18 @@ pub const TEAM: &str = "team";
 /// Long enough for the busiest machine; nothing waits for it that goes well.
 pub const LONG: Duration = Duration::from_mins(1);
 
-/// How long nothing is written once everything is settled.
+/// Time without writes after which everything is settled.
 const QUIET: Duration = Duration::from_millis(1500);
 
 /// A hub, a cloud and an operator.
 pub struct Rig {
     /// The hub.
     pub server: ApiServer,
-    /// What the operator wrote.
+    /// Recorded writes of the operator.
     pub tape: Arc<Tape>,
-    /// What the operator's calls go through.
+    /// Faults of the operator's calls.
     pub weather: Arc<Weather>,
-    /// Where the proxies run.
+    /// Runtime of the proxies.
     pub runtime: Runtime,
     /// The operator of most tests, which leads unchallenged.
     pub operator: Operator,
@@ -124,12 +124,12 @@ impl Rig {
         }
     }
 
-    /// What the cloud answers to a read of `path`.
+    /// Answer of the cloud to a read of `path`.
     pub fn cloud_get(&self, path: &str) -> anyhow::Result<String> {
         self.http_get(self.cloud, path)
     }
 
-    /// What plain HTTP at `address` answers to a read of `path`.
+    /// Answer of plain HTTP at `address` to a read of `path`.
     pub fn http_get(&self, address: SocketAddr, path: &str) -> anyhow::Result<String> {
         self.http(Method::GET, address, path)
     }
@@ -149,13 +149,13 @@ impl Rig {
         })
     }
 
-    /// What really is at a place of the cloud.
+    /// Real endpoints at a place of the cloud.
     pub fn cloud_endpoints(&self, place: &str) -> anyhow::Result<Vec<Value>> {
         let world: Value = serde_json::from_str(&self.cloud_get("/world")?)?;
         Ok(world[place].as_array().cloned().unwrap_or_default())
     }
 
-    /// How many reconciles the operator that runs has ended.
+    /// Number of completed reconciles of the running operator.
     pub fn reconciles(&self) -> anyhow::Result<u64> {
         let text = self.http_get(self.operator.listen, "/metrics")?;
         let lines = text.lines().filter(|line| line.starts_with("controller_runtime_reconcile_total{"));

@@ -93,7 +93,8 @@ pub fn a_first_endpoint_goes_on(rig: &Rig) -> anyhow::Result<()> {
     serves_at(rig, "alone", "west")
 }
 
-/// What a place's own rules refuse goes to the next place at once; where there is none it stays, costs nothing, and stalls.
+/// A refusal by a place's own rules leads to the next place at once; without one the endpoint stays, costs nothing, and
+/// stalls.
 pub fn a_refusal_by_a_rule_of_the_place_sends_on(rig: &Rig) -> anyhow::Result<()> {
     places(rig)?;
     let no = json!({"faults": [{"calls": ["Create"], "effect": "Refused", "class": "Refused"}]});

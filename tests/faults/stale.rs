@@ -16,10 +16,10 @@ use super::proxy::Upstream;
 use super::rig::{LONG, Rig, TEAM, wait};
 use super::weather::{Call, Disturbance, Effect};
 
-/// How long the operator acts upon the past once it knows it: longer than its third try.
+/// Time that the operator acts on stale data: longer than its third attempt.
 const BELIEVED: Duration = Duration::from_secs(3);
 
-/// Where each kind is listed.
+/// Lists of each kind.
 const LISTS: [&str; 5] = [
     "/apis/roadstead.dev/v1alpha1/modeldeployments",
     "/apis/roadstead.dev/v1alpha1/servingtargets",
@@ -33,17 +33,17 @@ struct Case {
     name: &'static str,
     /// The reads that show the past.
     shown: fn(&Call) -> bool,
-    /// Whether a deployment serves at first.
+    /// True if a deployment serves at first.
     serving: bool,
-    /// What the user does while the operator is down, before the past stands still.
+    /// Action of the user while the operator is down, before its data becomes stale.
     before: fn(&Rig) -> anyhow::Result<()>,
-    /// What happens unseen; the operator works.
+    /// Hidden actions while the operator works.
     meanwhile: fn(&Rig) -> anyhow::Result<()>,
-    /// What the user does unseen while the operator is down again.
+    /// Hidden action of the user while the operator is down again.
     last: fn(&Rig) -> anyhow::Result<()>,
     /// Holds once the present is seen.
     end: fn(&Rig) -> anyhow::Result<()>,
-    /// What is created and deleted once the present is seen.
+    /// Creations and deletions that follow once the current data is visible.
     due: &'static [&'static str],
 }
 
@@ -189,7 +189,7 @@ fn caught_up(rig: &Rig, case: &Case) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How often each object was created and deleted, but for keys: one that is made for an endpoint that is gone costs
+/// Numbers of creations and deletions of each object, without keys: a key for an endpoint that no longer exists costs
 /// nothing, and is collected.
 fn counts(rig: &Rig) -> BTreeMap<String, usize> {
     let mut counts = rig.tape.births_and_deaths();
@@ -247,7 +247,7 @@ fn taint(rig: &Rig, taints: &Value) -> anyhow::Result<()> {
     rig.kubectl(&["patch", "servingtarget", "west", "--type=merge", "-p", &patch]).map(drop)
 }
 
-/// What there is on the hub: kind, name and UID of each object.
+/// The records on the hub: kind, name and UID of each object.
 fn records(rig: &Rig) -> anyhow::Result<Vec<String>> {
     let all = rig.get(&["mdep,iep,servingtargets", "-A"])?;
     let record = |one: &Value| format!("{} {} {}", one["kind"], one["metadata"]["name"], one["metadata"]["uid"]);

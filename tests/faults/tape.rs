@@ -14,7 +14,7 @@ pub struct Write {
     pub path: String,
     /// The answer's status code; `None` if there was none.
     pub code: Option<u16>,
-    /// When it came.
+    /// Time of arrival.
     pub at: Instant,
 }
 
@@ -32,7 +32,7 @@ pub enum Way {
 /// All ways.
 pub const WAYS: [Way; 3] = [Way::Acknowledged, Way::AnswerLost, Way::Ambiguous];
 
-/// What is done with a write that has just come.
+/// Treatment of a write that has just arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// It is forwarded, and its answer too.
@@ -58,7 +58,7 @@ struct Inner {
 pub struct Tape {
     inner: Mutex<Inner>,
     calls: AtomicUsize,
-    /// How often each path was read.
+    /// Number of reads of each path.
     reads: Mutex<BTreeMap<String, usize>>,
 }
 
@@ -77,7 +77,7 @@ impl Tape {
         self.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many calls have come, ever.
+    /// Number of all calls.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }
@@ -87,7 +87,7 @@ impl Tape {
         *self.reads.lock().unwrap_or_else(PoisonError::into_inner).entry(path.to_owned()).or_default() += 1;
     }
 
-    /// How often paths that begin like this were read, ever.
+    /// Number of reads of all paths with this prefix.
     pub fn reads(&self, begin: &str) -> usize {
         let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         reads.iter().filter(|(path, _)| path.starts_with(begin)).map(|(_, count)| count).sum()
@@ -121,7 +121,7 @@ impl Tape {
         self.lock().writes.clone()
     }
 
-    /// How often each object was created and deleted, by what the servers answered.
+    /// Numbers of creations and deletions of each object, according to the servers' answers.
     pub fn births_and_deaths(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for write in self.writes() {

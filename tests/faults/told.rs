@@ -1,5 +1,5 @@
-//! What a deployment's status tells while edits and places disagree: nothing that is wanted and not served is Ready, what is
-//! told belongs to one decision, and candidates follow the edits of their targets.
+//! A deployment's status while edits and places disagree: a wanted change that is not served is never Ready, all parts
+//! of a status belong to one decision, and candidates follow the edits of their targets.
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What happens while its events do not come: created and gone, ready and lost, marked and let go, rotated twice. By a
-//! watch that resumes or by a new list, it ends like what is seen.
+//! Changes whose events are withheld: creations and deletions, readiness, labels, finalizers and rotations. After a
+//! resumed watch or a new list, the end state is the same as with the events.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ const UNSEEN: [Unseen; 4] = [
     },
 ];
 
-/// How events that were withheld become known after all: a watch that breaks off resumes, one that expires lists anew.
+/// Ways in which withheld events become known: an interrupted watch resumes, an expired one lists again.
 const KNOWN: [(&str, Effect); 2] =
     [("the watch breaks off", Effect::Cut(Duration::ZERO)), ("the watch expires", Effect::Expires(Duration::ZERO))];
 

@@ -18,14 +18,14 @@ struct Most {
     calls_a_second: f64,
 }
 
-/// How long a failure lasts that hits everything or nearly everything.
+/// Duration of a failure that affects everything or nearly everything.
 const OUTAGE: Duration = Duration::from_secs(4);
 
-/// What befalls the calls of a whole life.
+/// Faults of all calls in a test.
 struct Climate {
     name: &'static str,
     weather: fn() -> Vec<Disturbance>,
-    /// How long after each change, if not to the end: some would keep everything from ending.
+    /// Duration after each change, if limited: some faults would keep everything from ending.
     lasts: Option<Duration>,
     most: Most,
 }
@@ -120,7 +120,7 @@ pub fn an_outage_is_met_with_patience(rig: &Rig) -> anyhow::Result<()> {
     survive(rig, &calm)
 }
 
-/// What the operator did since this began.
+/// The operator's work since this began.
 struct Effort {
     since: Instant,
     reconciles: u64,

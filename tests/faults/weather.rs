@@ -1,4 +1,4 @@
-//! What befalls calls on their way, beside being forwarded: refusals, delays, streams that break, views of the past.
+//! Faults of calls beside plain forwarding: refusals, delays, broken streams, stale data.
 //!
 //! A test sets several disturbances at once; each names the calls that it hits. A change hits open watches too.
 
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::proxy::Upstream;
 use roadstead_ground::chance::Chance;
 
-/// What a call asks for.
+/// Kind of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// One object, or the first page of a list.
@@ -38,7 +38,7 @@ pub enum Verb {
 pub struct Call {
     /// The path.
     pub path: String,
-    /// What it asks for.
+    /// Kind of the calls.
     pub verb: Verb,
     /// To the hub, not to the cloud.
     pub hub: bool,
@@ -78,11 +78,11 @@ impl Call {
 pub struct Disturbance {
     /// Which calls.
     pub calls: fn(&Call) -> bool,
-    /// What befalls them.
+    /// Effect on them.
     pub effect: Effect,
 }
 
-/// What befalls a call.
+/// Effect on a call.
 #[derive(Clone)]
 pub enum Effect {
     /// It is not forwarded, but answered with this code and, in seconds, when to come again.
@@ -172,7 +172,7 @@ impl Weather {
         }
     }
 
-    /// How much later its answer comes.
+    /// Delay of its answer.
     pub fn delay(&self, call: &Call) -> Duration {
         self.effects(call)
             .iter()
@@ -278,7 +278,7 @@ async fn pump(body: Body, call: Call, weather: Arc<Weather>, out: Lines) {
     }
 }
 
-/// What a watch says whose history is gone.
+/// Answer of a watch whose history has expired.
 fn expired() -> Bytes {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 410, "reason": "Expired",

@@ -23,7 +23,7 @@ impl Expressions {
         ))
     }
 
-    /// What Flux says of `object`; nothing that is true means that it waits on.
+    /// Flux' result for `object`; if no expression is true, it waits.
     pub fn status(&self, object: &Value) -> Status {
         let mut context = Context::default();
         for field in ["metadata", "spec", "status"] {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// What kstatus says of an object.
+/// Result of kstatus for an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// It is as its spec wants it: waiting is over.
@@ -15,7 +15,7 @@ pub enum Status {
     Terminating,
 }
 
-/// What kstatus says of `object`.
+/// Result of kstatus for `object`.
 pub fn status(object: &Value) -> Status {
     if object["metadata"]["deletionTimestamp"].is_string() {
         return Status::Terminating;

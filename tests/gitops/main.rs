@@ -1,5 +1,5 @@
-//! What Argo CD, Flux and others make of our objects: Argo CD by the health script of `examples/gitops`, in the interpreter that it
-//! has itself, Flux by kstatus and by the expressions of the example, and whoever else follows kstatus.
+//! Health of our objects in Argo CD, Flux and others: Argo CD uses the health script of `examples/gitops`, in its own
+//! interpreter; Flux uses kstatus and the expressions of the example.
 //!
 //! The objects were recorded from the operator by the fault test `gitops_every_state_is_recorded`.
 
@@ -57,7 +57,7 @@ fn recorded(name: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
-/// What the health script says of each object, in Argo CD's interpreter with the libraries that Argo CD has.
+/// Result of the health script for each object, in Argo CD's interpreter with its libraries.
 fn health(script: &str, objects: &[Value]) -> Vec<Value> {
     let question = json!({"script": script, "objects": objects}).to_string();
     let answer = feed(&mut Command::new(Tools::health().unwrap().path("lua-health")), &question).unwrap();

@@ -1,4 +1,4 @@
-//! What the driver of a cluster does when it is told to remove something that was found.
+//! The Kubernetes driver's removal of a found endpoint.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ async fn driver(stage: &Stage) -> Kubernetes {
     Kubernetes::new(stage.member.client().await.unwrap(), "roadstead".into(), "prod".into())
 }
 
-/// What the driver finds under this name, once it has listed the member.
+/// Found endpoint of this name, once the driver has listed the member.
 async fn found(driver: &Kubernetes, name: &str) -> Found {
     driver.watch(Arc::new(|_| {}));
     let start = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! What belongs to another installation, or looks as if it did, is neither taken for gone nor touched.
+//! Objects of another installation, real or apparent, neither count as deleted nor change.
 
 use roadstead::api::v1alpha1::names;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What a target says of nodes that are not what its offer says, and where pods may go there.
+//! A target's remarks on nodes that contradict its offer, and the node affinity of pods there.
 
 use serde_json::{Value, json};
 

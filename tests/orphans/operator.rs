@@ -50,7 +50,7 @@ impl Operator {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// How often it has written a line with `text`.
+    /// Number of lines that contain `text`.
     pub fn count(&self, text: &str) -> usize {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
@@ -60,7 +60,7 @@ impl Operator {
         self.ask("/metrics")
     }
 
-    /// What it answers on its own port; nothing before it listens.
+    /// Answer on its own port; empty before it listens.
     pub fn ask(&self, path: &str) -> String {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return String::new() };
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::operator::{Operator, ROADSTEAD};
 
-/// What must come true by itself comes true within this time, or the test fails.
+/// Time within which an expected change must happen, or the test fails.
 const SOON: Duration = Duration::from_mins(1);
 /// The namespace on the member.
 const SITE: &str = "roadstead";
@@ -30,7 +30,7 @@ pub fn stage() -> MutexGuard<'static, Stage> {
     stage
 }
 
-/// What a command that must succeed writes.
+/// Output of a command that must succeed.
 pub fn text(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -258,7 +258,7 @@ impl Stage {
         path
     }
 
-    /// What the account may do with deployments.
+    /// Grants the account these verbs on deployments.
     pub fn grant(&self, verbs: &[&str]) {
         self.role(
             "operator-deployments",
@@ -360,13 +360,13 @@ impl Stage {
         all[0]["metadata"]["name"].as_str().unwrap().to_owned()
     }
 
-    /// Whether the deletion of this Deployment was asked for, or is over.
+    /// True if the deletion of this Deployment was asked for, or is over.
     pub fn is_leaving(&self, name: &str) -> bool {
         let object = self.on_member(name);
         object.is_null() || !object["metadata"]["deletionTimestamp"].is_null()
     }
 
-    /// How many objects beside its Deployment an endpoint has on the member.
+    /// Number of an endpoint's objects on the member beside its Deployment.
     pub fn belongings(&self, endpoint: &str) -> usize {
         let label = format!("{}={endpoint}", names::LABEL_ENDPOINT);
         ["svc", "pdb", "secret"].iter().map(|kind| items(&self.member, &[kind, "-n", SITE, "-l", &label]).len()).sum()
@@ -449,7 +449,7 @@ impl Stage {
         );
     }
 
-    /// Whether an event with this reason and these words was published.
+    /// True if an event with this reason and these words was published.
     pub fn was_told(&self, reason: &str, words: &str) -> bool {
         let events = items(&self.hub, &["events.events.k8s.io", "-n", "default"]);
         events
@@ -457,7 +457,7 @@ impl Stage {
             .any(|event| event["reason"] == reason && event["note"].as_str().is_some_and(|note| note.contains(words)))
     }
 
-    /// What `roadstead orphans` writes.
+    /// Output of `roadstead orphans`.
     pub fn roadstead_orphans(&self, more: &[&str]) -> String {
         text(Command::new(ROADSTEAD).arg("orphans").arg("--kubeconfig").arg(self.hub.kubeconfig()).args(more))
     }

@@ -1,4 +1,4 @@
-//! What becomes of orphans.
+//! The treatment of orphans.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What the code may not do.
+//! Rules for the code.
 
 use std::fs;
 use std::path::PathBuf;
@@ -119,7 +119,8 @@ fn doc(line: &str) -> Option<(&str, &str)> {
 #[test]
 fn doc_comments_begin_with_what_the_item_is() {
     let mut faults = Vec::new();
-    for file in files(".", ".rs") {
+    let folders = ["crates/api", "crates/providers/simulated", "src/cli", "src/telemetry", "tests", "fuzz"];
+    for file in folders.iter().flat_map(|folder| files(folder, ".rs")) {
         let source = fs::read_to_string(&file).unwrap();
         let mut before = None;
         for (number, line) in source.lines().enumerate() {

@@ -1,4 +1,4 @@
-//! What the documents say must be true of the code beside them.
+//! The documents agree with the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -188,7 +188,7 @@ fn every_metric_is_explained() {
     none("docs/operations.md lists no metric that there is not", &invented);
 }
 
-/// Whether a text between backticks is the name of a metric of ours.
+/// True if a text between backticks is the name of a metric of ours.
 fn is_metric(text: &str) -> bool {
     let ours =
         ["roadstead_", "controller_runtime_", "workqueue_", "process_"].iter().any(|start| text.starts_with(start));

@@ -14,7 +14,7 @@ fn section() -> String {
     section.split("\n## ").next().unwrap().to_owned()
 }
 
-/// What stands between backticks.
+/// Texts between backticks.
 fn quoted(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }

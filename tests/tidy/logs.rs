@@ -1,4 +1,4 @@
-//! What may stand in a log line.
+//! Rules for log lines.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What the operator may be trusted with: it uses the rights that it is granted and no others, and tells no secret.
+//! Rights and secrets: the operator uses exactly its granted rights, and leaks no secret.
 //!
 //! The operator is a process of its own with the rights that are shipped; its hub and its member are real API servers
 //! that write down every request. There is no kubelet: the test says how pods are, and answers for the model.

@@ -40,7 +40,7 @@ impl Operator {
         operator
     }
 
-    /// What it answers on its own port.
+    /// Answer on its own port.
     pub fn ask(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
@@ -49,7 +49,7 @@ impl Operator {
         Some(answer)
     }
 
-    /// What it logged so far.
+    /// Log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }

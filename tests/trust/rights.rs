@@ -65,7 +65,7 @@ fn granted(objects: &[Value], roles: &[&str]) -> Vec<Right> {
     rights
 }
 
-/// What the account used, as the API server wrote it down.
+/// Rights that the account used, according to the API server's audit log.
 fn used(requests: &[Value], account: &str) -> BTreeSet<Used> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let used: BTreeSet<Used> = requests
@@ -127,7 +127,7 @@ fn of_a_tenants_secrets_only_those_are_read_that_its_deployment_names() {
     }
 }
 
-/// When the first API key was made, as the server wrote it down.
+/// Time of the first API key, according to the server's audit log.
 fn first_key(requests: &[Value]) -> String {
     let secret = |request: &&Value| {
         let object = &request["objectRef"];

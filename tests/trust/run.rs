@@ -23,7 +23,7 @@ pub struct Told {
     pub text: String,
 }
 
-/// What is left of the run.
+/// Record of the run.
 pub struct Record {
     /// Every secret that the operator could have told.
     pub secrets: Vec<String>,
@@ -236,7 +236,7 @@ impl Play {
         next
     }
 
-    /// What a hub that was restored from a backup finds: an endpoint of a deployment that it does not know.
+    /// Creates what a hub restored from a backup finds: an endpoint of an unknown deployment.
     fn an_orphan(&self) {
         let mut object = self.deployment_on_member(&self.endpoint_name());
         let tags = object["metadata"].take();

@@ -99,7 +99,8 @@ impl World {
         String::from_utf8(bytes).ok()
     }
 
-    /// What a kubelet and a controller would do for the Deployment: all replicas are of the newest form and ready.
+    /// Sets the status that a kubelet and a controller would set for the Deployment: all replicas run the newest
+    /// template and are ready.
     pub fn make_ready(&self, name: &str) {
         let deployment = get(&self.member, &["deployment", name, "-n", MEMBER]).unwrap();
         let replicas = &deployment["spec"]["replicas"];
@@ -110,7 +111,7 @@ impl World {
         patch_status(&self.member, &["deployment", name, "-n", MEMBER], &status);
     }
 
-    /// What a garbage collector would do: lets go of what waits for its dependents.
+    /// Removes the finalizers that a garbage collector would remove.
     pub fn collect_garbage(&self) {
         let Some(list) = get(&self.member, &["deployment", "-n", MEMBER]) else { return };
         for item in list["items"].as_array().into_iter().flatten() {
@@ -189,7 +190,7 @@ pub fn until<T>(what: &str, check: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// Whether the condition Ready of an object has this reason.
+/// True if the condition Ready of an object has this reason.
 pub fn is_ready_with(object: &Value, reason: &str) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     conditions.into_iter().flatten().any(|one| one["type"] == "Ready" && one["reason"] == reason)

@@ -108,7 +108,7 @@ pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<planner::Toleration> 
         .collect()
 }
 
-/// What one replica asks for; validation has seen to it that the quantities can be read.
+/// Requests of one replica; validation guarantees that the quantities are readable.
 #[must_use]
 pub fn resources(resources: &ReplicaResources) -> planner::Resources {
     let get = |name: &str| resources.request(name);
@@ -150,7 +150,7 @@ pub fn offer(offer: &api::Offer) -> planner::Offer {
     }
 }
 
-/// What an endpoint's record says of the offer that it was placed on, as far as nodes are chosen by it.
+/// The recorded offer of an endpoint, as far as it selects nodes.
 #[must_use]
 pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> planner::Offer {
     let (nodes, resource_name) = (&spec.template.nodes, &spec.accelerator.resource_name);

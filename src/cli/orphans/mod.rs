@@ -40,7 +40,7 @@ pub struct OrphansArgs {
 /// Lists the orphans of all targets on standard output.
 ///
 /// # Errors
-/// When the hub cannot be asked, or standard output cannot be written.
+/// If the hub cannot be asked, or standard output cannot be written.
 pub async fn run(args: OrphansArgs) -> anyhow::Result<ExitCode> {
     let api: Api<ServingTarget> = Api::all(hub(&args).await?);
     let targets = call("list servingtargets", api.list(&ListParams::default())).await?;
@@ -56,7 +56,7 @@ pub async fn run(args: OrphansArgs) -> anyhow::Result<ExitCode> {
 async fn hub(args: &OrphansArgs) -> anyhow::Result<Client> {
     let kubeconfig = match &args.kubeconfig {
         Some(path) => Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None => Kubeconfig::read().context("no kubeconfig of the hub: name one by --kubeconfig")?,
+        None => Kubeconfig::read().context("no kubeconfig of the hub: set --kubeconfig")?,
     };
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.context("the kubeconfig cannot be used")?;

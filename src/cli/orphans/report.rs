@@ -15,19 +15,19 @@ use crate::api::v1alpha1::{OrphanStatus, ServingTarget, reasons};
 const COLUMNS: [&str; 8] = ["TARGET", "NAME", "DEPLOYMENT", "OFFER", "REPLICAS", "COST/H", "AGE", "STATE"];
 const GAP: usize = 3;
 
-/// What runs at targets although nobody answers for it.
+/// Orphans: endpoints that run at targets without a record or a deployment.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// How many targets were asked about.
+    /// Number of examined targets.
     targets: usize,
     /// All orphans that are listed.
     orphans: Vec<Line>,
-    /// How many more there are.
+    /// Number of unlisted orphans.
     omitted: usize,
-    /// What those that are listed cost an hour, in USD, as far as it is known.
+    /// Hourly cost of the listed orphans in USD, as far as prices are known.
     hourly_cost: String,
-    /// How many of those that are listed have no known price.
+    /// Number of listed orphans without a known price.
     unknown_prices: usize,
     /// Targets whose orphans are not known as of now.
     not_swept: Vec<NotSwept>,
@@ -54,8 +54,7 @@ impl NotSwept {
         };
         match conditions::find(told, conditions::SWEPT) {
             None => {
-                let message =
-                    "no sweep for orphans was reported; whether the target holds orphans is unknown".to_owned();
+                let message = "no sweep for orphans was reported; its orphans are unknown".to_owned();
                 not_swept(reasons::SWEEP_PENDING, message, None)
             }
             Some(swept) if swept.status != TRUE => {
@@ -118,7 +117,7 @@ impl Report {
         let mut text = table(&rows);
         let _ = write!(text, "\n{} for ${} an hour", counted(self.orphans.len(), "orphan"), self.hourly_cost);
         if self.unknown_prices > 0 {
-            let _ = write!(text, ", not counting {} of unknown price", self.unknown_prices);
+            let _ = write!(text, ", without {} of unknown price", self.unknown_prices);
         }
         if self.omitted > 0 {
             let _ = write!(text, "; {} more are not listed", self.omitted);
@@ -134,7 +133,7 @@ impl Report {
         text
     }
 
-    /// What is told where no orphan is known.
+    /// Text if no orphan is known.
     fn none(&self) -> String {
         let all = counted(self.targets, "target");
         if self.not_swept.is_empty() {
@@ -295,13 +294,7 @@ mod tests {
         let since = " since 2026-03-05T11:00:00Z";
         let as_told = format!("{since}: as the target says");
         for (conditions, told) in [
-            (
-                json!([]),
-                unknown(
-                    "SweepPending",
-                    ": no sweep for orphans was reported; whether the target holds orphans is unknown",
-                ),
-            ),
+            (json!([]), unknown("SweepPending", ": no sweep for orphans was reported; its orphans are unknown")),
             (told("Ready", "False", "SweepPending"), unknown("SweepPending", &as_told)),
             (told("Unreachable", "Unknown", "SweepStale"), unknown("SweepStale", &as_told)),
             (

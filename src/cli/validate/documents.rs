@@ -12,7 +12,7 @@ use serde_saphyr::Spanned;
 pub struct Document {
     /// Its place in the file, from 1; empty documents do not count.
     pub number: usize,
-    /// What it says.
+    /// Parsed content.
     pub value: Value,
     lines: BTreeMap<Vec<String>, u64>,
 }
@@ -22,7 +22,7 @@ pub struct Document {
 pub struct NotYaml {
     /// The line where reading stopped.
     pub line: Option<u64>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
 }
 

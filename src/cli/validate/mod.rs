@@ -29,7 +29,7 @@ pub struct ValidateArgs {
     /// A file of YAML or JSON documents, a directory (with all below it), or - for standard input.
     #[arg(short, long = "filename", value_name = "FILE", required = true, num_args = 1..)]
     pub filename: Vec<PathBuf>,
-    /// How the result is written.
+    /// Output format of the result.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }
@@ -37,7 +37,7 @@ pub struct ValidateArgs {
 /// Checks the files and writes what is wrong to standard output.
 ///
 /// # Errors
-/// When standard output cannot be written; a file that cannot be read is told on standard error and in the exit code.
+/// If standard output cannot be written; a file that cannot be read is told on standard error and in the exit code.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let report = match check(&args.filename) {
         Ok(report) => report,

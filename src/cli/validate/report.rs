@@ -1,4 +1,4 @@
-//! What was found in files, for people and for programs.
+//! Findings in files, for people and for programs.
 
 use std::io::{self, Write};
 
@@ -20,7 +20,7 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
-/// How grave a finding is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Severity {
@@ -35,7 +35,7 @@ pub enum Severity {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// How grave it is.
+    /// Severity.
     pub severity: Severity,
     /// The file, - for standard input.
     pub file: String,
@@ -57,12 +57,12 @@ pub struct Finding {
     /// The field's path.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// What is wrong and what to do.
+    /// The problem and its cure.
     pub message: String,
 }
 
 impl Report {
-    /// Whether anything is wrong; warnings are not.
+    /// True if anything is wrong; warnings are not.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
@@ -71,7 +71,7 @@ impl Report {
     /// Writes a line for each problem, as compilers do, and one with the sum.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// If the output cannot be written.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         for finding in &self.findings {
             write!(out, "{}:", finding.file)?;
@@ -109,7 +109,7 @@ impl Report {
     /// Writes one JSON object.
     ///
     /// # Errors
-    /// When the output cannot be written.
+    /// If the output cannot be written.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut *out, self)?;
         writeln!(out)

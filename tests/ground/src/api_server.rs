@@ -24,7 +24,7 @@ impl ApiServer {
     /// Starts one on free ports.
     ///
     /// # Errors
-    /// When the tools cannot be had or it does not answer within a minute.
+    /// If the tools cannot be had or it does not answer within a minute.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_audited(&Audited::Nothing)
     }
@@ -74,7 +74,7 @@ impl ApiServer {
         Ok(server)
     }
 
-    /// Where its etcd listens.
+    /// Address of its etcd.
     #[must_use]
     pub const fn etcd(&self) -> SocketAddr {
         self.etcd
@@ -119,21 +119,21 @@ impl ApiServer {
     /// The requests to an audited server, as it wrote them down once they were answered.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// If they cannot be read.
     pub fn requests(&self) -> anyhow::Result<Vec<serde_json::Value>> {
         audit::events(&self.audit_log(), Mark::START)
     }
 
-    /// Where the log of an audited server ends now.
+    /// Current end of an audited server's log.
     #[must_use]
     pub fn mark(&self) -> Mark {
         audit::end_of(&self.audit_log())
     }
 
-    /// What an audited server was asked to write after `mark`, in the order of its answers.
+    /// Writes to an audited server after `mark`, in the order of its answers.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// If the log cannot be read.
     pub fn writes_since(&self, mark: Mark) -> anyhow::Result<Vec<Write>> {
         audit::since("hub", &self.audit_log(), mark)
     }
@@ -145,7 +145,7 @@ impl ApiServer {
     /// Its address.
     ///
     /// # Errors
-    /// When the kubeconfig cannot be read.
+    /// If the kubeconfig cannot be read.
     pub fn url(&self) -> anyhow::Result<String> {
         let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig())?;
         let cluster = kubeconfig.clusters.into_iter().next().and_then(|named| named.cluster);
@@ -155,7 +155,7 @@ impl ApiServer {
     /// A kubeconfig of one piece for who has `token`.
     ///
     /// # Errors
-    /// When the server's certificate cannot be read.
+    /// If the server's certificate cannot be read.
     pub fn kubeconfig_with(&self, token: &str) -> anyhow::Result<String> {
         let authority = BASE64.encode(&std::fs::read(self.dir.path().join("ca.crt"))?);
         Ok(format!(
@@ -176,7 +176,7 @@ impl ApiServer {
     /// The ids of its processes: of etcd and of the API server.
     ///
     /// # Errors
-    /// When `/proc` does not tell.
+    /// If `/proc` does not tell.
     pub fn pids(&self) -> anyhow::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for shell in self.children.iter().map(Child::id) {
@@ -204,7 +204,7 @@ impl ApiServer {
     /// Installs the custom resource definitions of a folder, and waits until their kinds are served and explained.
     ///
     /// # Errors
-    /// When one is refused or does not appear within half a minute.
+    /// If one is refused or does not appear within half a minute.
     pub fn define(&self, definitions: &Path) -> anyhow::Result<()> {
         finish(self.kubectl().arg("apply").arg("-f").arg(definitions))?;
         finish(self.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", "-f"]).arg(definitions))?;
@@ -226,7 +226,7 @@ impl ApiServer {
     /// A client.
     ///
     /// # Errors
-    /// When the kubeconfig cannot be used.
+    /// If the kubeconfig cannot be used.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
         let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig())?;
         let config =

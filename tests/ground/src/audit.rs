@@ -1,4 +1,4 @@
-//! What an API server was asked, and by whom: its audit log.
+//! An API server's audit log: its requests and their users.
 
 use std::fmt;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) const WRITES: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
     rules: [{level: None, verbs: [get, list, watch]}, {level: Metadata}]\n";
 
-/// What an API server writes down, each request without its body once it was answered.
+/// Audited requests of an API server, each without its body and after its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audited {
     /// Nothing.
@@ -45,7 +45,7 @@ impl Audited {
 pub struct Mark(u64);
 
 impl Mark {
-    /// Where a log begins.
+    /// Start of a log.
     pub(crate) const START: Self = Self(0);
 }
 
@@ -54,9 +54,9 @@ impl Mark {
 pub struct Write {
     /// The cluster whose API server was asked.
     pub cluster: String,
-    /// When it came in: RFC 3339, UTC, to the microsecond.
+    /// Time of arrival: RFC 3339, UTC, to the microsecond.
     pub time: String,
-    /// Who asked.
+    /// User.
     pub user: String,
     /// The pod whose token was used, if it was a pod's own.
     pub pod: String,
@@ -73,7 +73,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// Whether the server did what was asked.
+    /// True if the server did what was asked.
     #[must_use]
     pub fn took_effect(&self) -> bool {
         self.code < 300
@@ -107,7 +107,7 @@ impl fmt::Display for Write {
     }
 }
 
-/// Where the log ends now.
+/// Current end of the log.
 pub(crate) fn end_of(log: &Path) -> Mark {
     Mark(fs::metadata(log).map_or(0, |metadata| metadata.len()))
 }

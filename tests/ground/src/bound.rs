@@ -17,7 +17,7 @@ impl Bound {
     /// Starts `program` with `args` and `env`, its output appended to `log`.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start(program: &Path, args: &[String], env: &[(&str, &str)], log: &Path) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
         let pid_file = tempfile::NamedTempFile::new()?;
@@ -45,7 +45,7 @@ impl Bound {
         self.pid
     }
 
-    /// Whether it has not ended yet; the shell keeps its id from being given to another process.
+    /// True if it has not ended yet; the shell keeps its id from being given to another process.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();

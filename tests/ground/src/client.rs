@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-/// What a server answered.
+/// Answer of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -19,7 +19,7 @@ pub struct Answer {
 /// Asks for a chat completion.
 ///
 /// # Errors
-/// When the server cannot be reached or does not speak HTTP.
+/// If the server cannot be reached or does not speak HTTP.
 pub fn chat(url: &str, key: Option<&str>, model: &str, question: &str) -> anyhow::Result<Answer> {
     let body = json!({"model": model, "messages": [{"role": "user", "content": question}]}).to_string();
     let host = url.strip_prefix("http://").context("not an http:// address")?;

@@ -23,7 +23,7 @@ const PARTS: [&str; 5] = ["proxy", "controller-manager", "scheduler", "apiserver
 /// The token of the administrator; nothing outside this machine's namespaces reaches these API servers.
 const TOKEN: &str = "ground-administrator";
 
-/// How long pods stay bound to a node that is lost (seconds); five minutes unless it is said.
+/// Time in seconds that pods stay bound to a lost node; five minutes by default in Kubernetes.
 const LOST_NODE_SECONDS: u32 = 5;
 
 /// A cluster, running or not.
@@ -88,7 +88,7 @@ impl Cluster {
     /// Starts it anew, with `images` loaded: what a former run left is removed first.
     ///
     /// # Errors
-    /// When a part cannot be started or the node does not become ready; the error names the log.
+    /// If a part cannot be started or the node does not become ready; the error names the log.
     pub fn up(&self, images: &[PathBuf]) -> anyhow::Result<()> {
         self.down();
         fs::create_dir_all(self.dir.join("cni"))?;
@@ -136,7 +136,7 @@ impl Cluster {
     /// Starts the API server and waits until it answers.
     ///
     /// # Errors
-    /// When it does not answer in time.
+    /// If it does not answer in time.
     pub fn start_api(&self) -> anyhow::Result<()> {
         fs::write(self.dir.join("audit.yaml"), audit::WRITES)?;
         self.start(
@@ -192,16 +192,16 @@ impl Cluster {
         )
     }
 
-    /// Where the API server's audit log ends now.
+    /// Current end of the API server's audit log.
     #[must_use]
     pub fn mark(&self) -> Mark {
         audit::end_of(&self.dir.join("audit.log"))
     }
 
-    /// What the API server was asked to write after `mark`, in the order of its answers.
+    /// Writes to the API server after `mark`, in the order of its answers.
     ///
     /// # Errors
-    /// When the audit log cannot be read.
+    /// If the audit log cannot be read.
     pub fn writes_since(&self, mark: Mark) -> anyhow::Result<Vec<Write>> {
         audit::since(&self.name, &self.dir.join("audit.log"), mark)
     }
@@ -209,7 +209,7 @@ impl Cluster {
     /// Stops the API server in its tracks: connections hang.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn freeze_api(&self) -> anyhow::Result<()> {
         Process::find(&self.dir, "apiserver").context("the API server does not run")?.signal("STOP")
     }
@@ -217,7 +217,7 @@ impl Cluster {
     /// Lets a frozen API server go on.
     ///
     /// # Errors
-    /// When it does not run.
+    /// If it does not run.
     pub fn thaw_api(&self) -> anyhow::Result<()> {
         Process::find(&self.dir, "apiserver").context("the API server does not run")?.signal("CONT")
     }
@@ -225,7 +225,7 @@ impl Cluster {
     /// Gives its node accelerators: an extended resource is a number in its status.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub fn set_accelerators(&self, resource: &str, count: u32) -> anyhow::Result<()> {
         self.set_accelerators_of(&self.node().name, resource, count)
     }
@@ -233,7 +233,7 @@ impl Cluster {
     /// Gives any node accelerators.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub fn set_accelerators_of(&self, node: &str, resource: &str, count: u32) -> anyhow::Result<()> {
         let amount = format!("{{\"{resource}\":\"{count}\"}}");
         let patch = format!("{{\"status\":{{\"capacity\":{amount},\"allocatable\":{amount}}}}}");
@@ -243,7 +243,7 @@ impl Cluster {
     /// Runs kubectl as administrator.
     ///
     /// # Errors
-    /// When it fails; the error holds what it printed.
+    /// If it fails; the error holds what it printed.
     pub fn kubectl(&self, args: &[&str]) -> anyhow::Result<String> {
         finish(self.kubectl_command().args(args))
     }
@@ -281,7 +281,7 @@ impl Cluster {
     /// Applies manifests.
     ///
     /// # Errors
-    /// When the API server refuses one.
+    /// If the API server refuses one.
     pub fn apply(&self, manifests: &str) -> anyhow::Result<String> {
         feed(self.kubectl_command().args(["apply", "-f", "-"]), manifests)
     }
@@ -301,7 +301,7 @@ impl Cluster {
     /// A kubeconfig of this cluster with `token`; it trusts the cluster's own authority.
     ///
     /// # Errors
-    /// When the certificate cannot be read.
+    /// If the certificate cannot be read.
     pub fn kubeconfig_with(&self, token: &str) -> anyhow::Result<String> {
         let authority = self.authority()?;
         Ok(format!(

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 /// Runs `program` and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be started or ends with another code than 0; the error holds what it printed.
+/// If it cannot be started or ends with another code than 0; the error holds what it printed.
 pub fn run<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, args: &[S]) -> anyhow::Result<String> {
     finish(Command::new(program).args(args))
 }

@@ -24,7 +24,7 @@ impl Container {
     /// The running containers of the pods that carry `labels` (a selector).
     ///
     /// # Errors
-    /// When the API server does not answer.
+    /// If the API server does not answer.
     pub fn find(cluster: &Cluster, namespace: &str, labels: &str) -> anyhow::Result<Vec<Self>> {
         let mut all = Vec::new();
         for pod in objects::list(&cluster.kubeconfig(), "pod", namespace, labels)? {
@@ -49,7 +49,7 @@ impl Container {
     /// Kills its first process, and with it the container. The kubelet may start it again.
     ///
     /// # Errors
-    /// When it is gone already.
+    /// If it is gone already.
     pub fn kill(&self) -> anyhow::Result<()> {
         self.signal("SIGKILL")
     }
@@ -57,7 +57,7 @@ impl Container {
     /// Stops its first process in its tracks.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn freeze(&self) -> anyhow::Result<()> {
         self.signal("SIGSTOP")
     }
@@ -65,7 +65,7 @@ impl Container {
     /// Lets a frozen process go on.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn thaw(&self) -> anyhow::Result<()> {
         self.signal("SIGCONT")
     }
@@ -73,7 +73,7 @@ impl Container {
     /// Runs a command in it, as its own user, and returns what it printed.
     ///
     /// # Errors
-    /// When it cannot be run, or fails.
+    /// If it cannot be run, or fails.
     pub fn execute(&self, command: &[&str]) -> anyhow::Result<String> {
         let mut args = vec!["tasks", "exec", "--fifo-dir", &self.pipes, "--exec-id", "ground", &self.id];
         args.extend(command);
@@ -83,7 +83,7 @@ impl Container {
     /// Its file system, as seen from the machine.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn root(&self) -> anyhow::Result<PathBuf> {
         let tasks = self.ctr(&["tasks", "list"])?;
         let mut lines = tasks.lines().map(str::split_whitespace);

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Starts everything and shows it.
 ///
 /// # Errors
-/// When a step fails; what was started stays for a look, until `make demo-down`.
+/// If a step fails; what was started stays for a look, until `make demo-down`.
 pub fn run() -> anyhow::Result<()> {
     let start = Instant::now();
     let step = |text: &str| println!("\n[{:>3} s] {text}", start.elapsed().as_secs());

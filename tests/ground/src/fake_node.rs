@@ -21,7 +21,7 @@ impl FakeNode {
     /// Adds the node `name` with `allocatable` resources and `labels`, both as JSON objects.
     ///
     /// # Errors
-    /// When the API server refuses it.
+    /// If the API server refuses it.
     pub fn add(
         cluster: &Cluster,
         name: &str,
@@ -51,7 +51,7 @@ impl FakeNode {
     /// Sets what the node can give, and that it is ready.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub fn set(&self, allocatable: &serde_json::Value) -> anyhow::Result<()> {
         let status = json!({"status": {
             "allocatable": allocatable,
@@ -70,7 +70,7 @@ impl FakeNode {
     /// Sets the node's taints, a JSON list.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub fn taint(&self, taints: &serde_json::Value) -> anyhow::Result<()> {
         let patch = json!({"spec": {"taints": taints}}).to_string();
         self.cluster.kubectl(&["patch", "node", &self.name, "--type=merge", "-p", &patch]).map(drop)

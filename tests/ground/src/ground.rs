@@ -30,9 +30,9 @@ pub const GPU: &str = "nvidia.com/gpu";
 
 /// A hub and three members.
 pub struct Ground {
-    /// Where the operator runs.
+    /// The operator's cluster.
     pub hub: Cluster,
-    /// Where models are served.
+    /// The clusters that serve models.
     pub members: Vec<Cluster>,
     tools: Tools,
     // Held by the one run that may start and end clusters; absent where one only looks.
@@ -43,7 +43,7 @@ impl Ground {
     /// Sees to it that the packages are there, finds the tools and takes the lock; starts nothing.
     ///
     /// # Errors
-    /// When a prerequisite is missing and cannot be installed or built.
+    /// If a prerequisite is missing and cannot be installed or built.
     pub fn prepare() -> anyhow::Result<Self> {
         packages::ensure()?;
         Self::take()
@@ -52,7 +52,7 @@ impl Ground {
     /// Finds the tools and takes the lock, to end what runs: for that nothing has to be installed.
     ///
     /// # Errors
-    /// When the tools cannot be found or built, or another run does not let go of the clusters.
+    /// If the tools cannot be found or built, or another run does not let go of the clusters.
     pub fn take() -> anyhow::Result<Self> {
         let lock = Lock::take(&Path::new(RUN).join("lock"))?;
         Self::new(Some(lock))
@@ -61,7 +61,7 @@ impl Ground {
     /// Finds the tools to look at clusters that another run started, without waiting for that run.
     ///
     /// # Errors
-    /// When the tools cannot be found or built.
+    /// If the tools cannot be found or built.
     pub fn look() -> anyhow::Result<Self> {
         Self::new(None)
     }
@@ -77,7 +77,7 @@ impl Ground {
     /// Starts the hub and the members anew.
     ///
     /// # Errors
-    /// When one of them does not come up.
+    /// If one of them does not come up.
     pub fn up(&self) -> anyhow::Result<()> {
         remember()?;
         machine::prepare()?;
@@ -93,7 +93,7 @@ impl Ground {
     /// Throws the hub away and starts an empty one in its place; the members never notice.
     ///
     /// # Errors
-    /// When the new hub does not come up.
+    /// If the new hub does not come up.
     pub fn rebuild_hub(&self) -> anyhow::Result<()> {
         self.hub.up(&self.images()?)
     }
@@ -123,7 +123,7 @@ impl Ground {
     /// The cluster of this name.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn cluster(&self, name: &str) -> anyhow::Result<&Cluster> {
         self.all().find(|cluster| cluster.name == name).with_context(|| {
             let names: Vec<_> = self.all().map(|cluster| cluster.name.as_str()).collect();
@@ -134,7 +134,7 @@ impl Ground {
     /// The member of this name.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn member(&self, name: &str) -> anyhow::Result<&Cluster> {
         self.members.iter().find(|member| member.name == name).with_context(|| format!("there is no member {name}"))
     }
@@ -142,7 +142,7 @@ impl Ground {
     /// The images that every node has, as archives.
     ///
     /// # Errors
-    /// When one cannot be made.
+    /// If one cannot be made.
     pub fn images(&self) -> anyhow::Result<Vec<PathBuf>> {
         let dir = root().join("images");
         fs::create_dir_all(&dir)?;
@@ -180,7 +180,7 @@ impl Ground {
     /// Makes an image of another build of the operator and loads it into the hub under `tag`.
     ///
     /// # Errors
-    /// When it cannot be written or loaded.
+    /// If it cannot be written or loaded.
     pub fn load_operator(&self, tag: &str, binary: &Path) -> anyhow::Result<()> {
         let archive = root().join("images").join(format!("operator-{tag}.tar"));
         operator_image(tag, binary).write(&archive)?;
@@ -190,7 +190,7 @@ impl Ground {
     /// Installs or upgrades the definitions and the operator by their charts, and waits until it is available.
     ///
     /// # Errors
-    /// When helm fails or the operator does not become available.
+    /// If helm fails or the operator does not become available.
     pub fn install(&self, values: &[&str]) -> anyhow::Result<()> {
         self.helm(&[
             "upgrade",
@@ -216,7 +216,7 @@ impl Ground {
     /// Runs helm against the hub.
     ///
     /// # Errors
-    /// When it fails; the error holds what it printed.
+    /// If it fails; the error holds what it printed.
     pub fn helm(&self, args: &[&str]) -> anyhow::Result<String> {
         let home = root().join("helm");
         let mut command = self.hub.command("helm");
@@ -231,7 +231,7 @@ impl Ground {
     /// Prepares every member with the shipped manifest, and puts kubeconfigs of its account into Secrets on the hub.
     ///
     /// # Errors
-    /// When a manifest is refused.
+    /// If a manifest is refused.
     pub fn connect_members(&self) -> anyhow::Result<()> {
         let manifest = fs::read_to_string(repository().join("deploy/member.yaml"))?;
         self.members.iter().try_for_each(|member| member.apply(&manifest).map(drop))?;
@@ -241,7 +241,7 @@ impl Ground {
     /// Puts a new kubeconfig of every member's account into its Secret on the hub.
     ///
     /// # Errors
-    /// When a token or a Secret is refused.
+    /// If a token or a Secret is refused.
     pub fn connect(&self) -> anyhow::Result<()> {
         at_once(&self.members, |member| {
             self.put_kubeconfig(&member.name, &self.member_kubeconfig(&member.name, "24h")?)
@@ -251,7 +251,7 @@ impl Ground {
     /// A kubeconfig of the account that the member manifest made, valid for `duration`.
     ///
     /// # Errors
-    /// When the token is refused.
+    /// If the token is refused.
     pub fn member_kubeconfig(&self, name: &str, duration: &str) -> anyhow::Result<String> {
         let member = self.member(name)?;
         let args = ["create", "token", "roadstead-hub", "-n", "roadstead", "--duration", duration];
@@ -261,7 +261,7 @@ impl Ground {
     /// Puts a kubeconfig into the Secret of the member `name` on the hub.
     ///
     /// # Errors
-    /// When the hub refuses.
+    /// If the hub refuses.
     pub fn put_kubeconfig(&self, name: &str, kubeconfig: &str) -> anyhow::Result<()> {
         let secret = serde_json::json!({
             "apiVersion": "v1", "kind": "Secret",
@@ -274,7 +274,7 @@ impl Ground {
     /// An object of the hub as JSON.
     ///
     /// # Errors
-    /// When it is not there.
+    /// If it is not there.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
         self.hub.get(kind, namespace, name)
     }
@@ -282,7 +282,7 @@ impl Ground {
     /// A value of a Secret on the hub.
     ///
     /// # Errors
-    /// When it is not there or is not text.
+    /// If it is not there or is not text.
     pub fn secret_value(&self, namespace: &str, name: &str, key: &str) -> anyhow::Result<String> {
         let secret = self.get("secret", namespace, name)?;
         let value =
@@ -350,7 +350,7 @@ fn operator_image(tag: &str, binary: &Path) -> Image {
     }
 }
 
-/// Where the clusters keep their files.
+/// Folder of the clusters' files.
 #[must_use]
 pub fn root() -> PathBuf {
     std::env::var_os("ROADSTEAD_GROUND_DIR").map_or_else(|| PathBuf::from("/var/lib/roadstead-ground"), PathBuf::from)
@@ -369,7 +369,7 @@ fn chart(name: &str) -> String {
 /// A binary of this workspace, built beside the one that runs.
 ///
 /// # Errors
-/// When it is not there.
+/// If it is not there.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let found = own.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());

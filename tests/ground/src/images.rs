@@ -15,7 +15,7 @@ pub struct Image {
     pub name: String,
     /// The files: path in the image, and where the content is.
     pub files: Vec<(String, PathBuf)>,
-    /// What runs.
+    /// Command.
     pub entrypoint: Vec<String>,
     /// As whom it runs; empty is root.
     pub user: String,
@@ -25,7 +25,7 @@ impl Image {
     /// Writes the image as an OCI archive.
     ///
     /// # Errors
-    /// When a file cannot be read or written.
+    /// If a file cannot be read or written.
     pub fn write(&self, archive: &Path) -> anyhow::Result<()> {
         let mut layer = tar::Builder::new(Vec::new());
         for (path, file) in &self.files {

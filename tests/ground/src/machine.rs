@@ -1,8 +1,8 @@
-//! What clusters need of the machine itself, and how it becomes again what it was.
+//! The clusters' needs of the machine itself, and the restoration of its former state.
 //!
 //! Container runtimes and kubelets write to folders and kernel settings that no option of theirs moves elsewhere. So each
 //! node has a mount namespace of its own, in which files of the cluster cover those ([ADR 0031](../../../docs/adr/0031-a-ground-that-leaves-nothing.md)).
-//! What a mount needs below it is written down before it is made, and removed at the end.
+//! Folders below a mount are recorded before their creation, and removed at the end.
 
 use std::fs;
 use std::io::Write;
@@ -32,7 +32,7 @@ pub const SETTINGS: [(&str, &str); 6] = [
 /// Makes the folders that are missing below the mounts, and remembers which those are.
 ///
 /// # Errors
-/// When one cannot be made.
+/// If one cannot be made.
 pub fn prepare() -> anyhow::Result<()> {
     FOLDERS.into_iter().chain([NAMESPACES]).try_for_each(|folder| make(Path::new(folder), &memory()))
 }
@@ -86,7 +86,7 @@ pub fn remove_cgroups(containers: &[String]) {
     }
 }
 
-/// Where container runtimes put the cgroups of pods: in one hierarchy, or in each of several.
+/// Parents of the pods' cgroups: in one hierarchy, or in each of several.
 fn cgroup_parents() -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
     let hierarchies = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());

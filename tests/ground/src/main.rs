@@ -27,7 +27,7 @@ enum Command {
     Packages,
     /// Start a hub and members, with nothing installed on them. What a former run left is removed first.
     Up {
-        /// How many members: east, west and north, in this order.
+        /// Number of members: east, west and north, in this order.
         #[arg(long, value_name = "N", default_value_t = MEMBERS.len(), value_parser = members)]
         members: usize,
         /// Print nothing but errors.
@@ -45,7 +45,7 @@ enum Command {
     Kubectl {
         /// The cluster.
         cluster: String,
-        /// What kubectl is to do.
+        /// Arguments of kubectl.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::command::run;
 
-/// How many nodes a cluster can have: one from its start, and another where a test adds it.
+/// Maximum number of nodes of a cluster: one from its start, and another one if a test adds it.
 pub const NODES: u8 = 2;
 /// The route of all addresses of clusters that no cluster has.
 const GUARD: &str = "blackhole 198.18.0.0/15 metric 4294967295";
@@ -76,7 +76,7 @@ impl Network {
     /// Makes the namespace and its link to the host.
     ///
     /// # Errors
-    /// When a step is refused, for example without root.
+    /// If a step is refused, for example without root.
     pub fn up(&self) -> anyhow::Result<()> {
         let (name, link, host, node) = (self.namespace(), self.link(), format!("{}.1", self.net(0)), self.node());
         ip(&format!("netns add {name}"))?;
@@ -102,7 +102,7 @@ impl Network {
     /// Runs a program inside the namespace. Not `ip netns exec`: that hides the cgroup mounts from a kubelet.
     ///
     /// # Errors
-    /// When it fails.
+    /// If it fails.
     pub fn inside(&self, program: &str, args: &[&str]) -> anyhow::Result<String> {
         let enter = format!("--net={}", self.path().display());
         let mut all = vec![enter.as_str(), program];
@@ -113,7 +113,7 @@ impl Network {
     /// Swallows every packet that comes in from outside, silently.
     ///
     /// # Errors
-    /// When nft refuses.
+    /// If nft refuses.
     pub fn partition(&self) -> anyhow::Result<()> {
         self.inside("nft", &["add table inet partition"])?;
         self.inside("nft", &["add chain inet partition in { type filter hook prerouting priority -400; }"])?;
@@ -123,7 +123,7 @@ impl Network {
     /// Ends a partition.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub fn heal(&self) -> anyhow::Result<()> {
         self.inside("nft", &["delete table inet partition"]).map(drop)
     }
@@ -141,7 +141,7 @@ impl Network {
 /// Keeps what is sent to a cluster whose link is gone on this machine: it would leave by the default route.
 ///
 /// # Errors
-/// When it is refused, for example without root.
+/// If it is refused, for example without root.
 pub fn guard() -> anyhow::Result<()> {
     ip(&format!("route replace {GUARD}")).map(drop)
 }

@@ -32,7 +32,7 @@ pub struct Node {
     cni: PathBuf,
 }
 
-/// Where the parts of a node are found.
+/// Folders of the parts of a node.
 #[derive(Debug, Clone, Copy)]
 pub struct Places<'a> {
     /// The kubelet's binary.
@@ -70,7 +70,7 @@ impl Node {
     /// Starts it with `images` loaded.
     ///
     /// # Errors
-    /// When a part does not start or an image is refused.
+    /// If a part does not start or an image is refused.
     pub fn up(&self, images: &[PathBuf]) -> anyhow::Result<()> {
         fs::create_dir_all(&self.dir)?;
         fs::create_dir_all(self.run.join("pipes"))?;
@@ -90,7 +90,7 @@ impl Node {
     /// Starts it again after [`kill`](Self::kill).
     ///
     /// # Errors
-    /// When a part of it does not start.
+    /// If a part of it does not start.
     pub fn start(&self) -> anyhow::Result<()> {
         self.start_containerd()?;
         self.start_kubelet(LONGEST_RESTART_BACKOFF)
@@ -116,7 +116,7 @@ impl Node {
     /// before it starts a container again that keeps ending. The pods go on.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn restart_kubelet(&self, backoff: Option<Duration>) -> anyhow::Result<()> {
         self.end("kubelet");
         self.start_kubelet(backoff.unwrap_or(LONGEST_RESTART_BACKOFF))
@@ -128,7 +128,7 @@ impl Node {
         self.run.join("containerd.sock").display().to_string()
     }
 
-    /// Where who runs a command in a container is connected with it: a folder that both see, the runtime and its client.
+    /// Folder of the pipes of a command in a container: shared with the runtime and its client.
     #[must_use]
     pub fn pipes(&self) -> String {
         self.run.join("pipes").display().to_string()
@@ -137,7 +137,7 @@ impl Node {
     /// Loads an image archive.
     ///
     /// # Errors
-    /// When containerd refuses it.
+    /// If containerd refuses it.
     pub fn load(&self, image: &Path) -> anyhow::Result<()> {
         let socket = self.containerd();
         run("ctr", &["-a", &socket, "-n", "k8s.io", "images", "import", &image.display().to_string()]).map(drop)

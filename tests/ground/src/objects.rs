@@ -10,7 +10,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
 use serde_json::Value;
 
-/// Where the kinds are found that tests ask for, by a short name (or by the plural): group, version, kind, plural.
+/// Kinds that tests read, by a short name (or by the plural): group, version, kind, plural.
 const KINDS: [(&str, [&str; 4]); 13] = [
     ("deploy", ["apps", "v1", "Deployment", "deployments"]),
     ("iep", ["roadstead.dev", "v1alpha1", "InferenceEndpoint", "inferenceendpoints"]),
@@ -32,7 +32,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 /// The object `kind` `name`; `namespace` is empty for those that have none.
 ///
 /// # Errors
-/// When it is not there, the API server does not answer, or the kind is unknown here.
+/// If it is not there, the API server does not answer, or the kind is unknown here.
 pub fn get(kubeconfig: &Path, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
     ask(kubeconfig, kind, namespace, async |api, resource| complete(&resource, &api.get(name).await?))
         .with_context(|| format!("get {kind} {namespace}/{name}"))
@@ -41,7 +41,7 @@ pub fn get(kubeconfig: &Path, kind: &str, namespace: &str, name: &str) -> anyhow
 /// All objects of a kind in a namespace that `labels` (a selector, or nothing) chooses.
 ///
 /// # Errors
-/// When the API server does not answer, or the kind is unknown here.
+/// If the API server does not answer, or the kind is unknown here.
 pub fn list(kubeconfig: &Path, kind: &str, namespace: &str, labels: &str) -> anyhow::Result<Vec<Value>> {
     ask(kubeconfig, kind, namespace, async |api, resource| {
         let found = api.list(&ListParams::default().labels(labels)).await?;

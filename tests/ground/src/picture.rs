@@ -1,4 +1,4 @@
-//! What of a machine clusters could change: taken before they start and after they are gone.
+//! The state of the machine that clusters could change: recorded before they start and after they have stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,16 +30,16 @@ const PLACES: [&str; 14] = [
 /// changed by programs that have nothing to do with clusters.
 const SETTINGS: [&str; 6] =
     ["net", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys"];
-/// How a process is called among the things of a picture.
+/// Prefix of processes in a picture.
 const PROCESS: &str = "process";
-/// What only counts, whichever part of the kernel counts it.
+/// Settings that are only counters, in any part of the kernel.
 const COUNTERS: [&str; 1] = ["nf_conntrack_count"];
 
 /// A machine at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picture {
-    /// What there is: routes, links, network namespaces, mounts, cgroups of pods, tables of the packet filter, files in
-    /// the folders of clusters, and processes that work in the ground's.
+    /// Existing objects: routes, links, network namespaces, mounts, cgroups of pods, tables of the packet filter, files
+    /// in the folders of clusters, and processes in the ground's network namespaces.
     things: BTreeSet<String>,
     /// Kernel settings that clusters change.
     settings: BTreeMap<String, String>,
@@ -67,7 +67,7 @@ impl Picture {
         Self { things, settings: settings() }
     }
 
-    /// What differs in a later picture, a line for each: what is new, what is gone, which setting has another value.
+    /// Differences of a later picture, one on each line: new things, missing things, changed settings.
     #[must_use]
     pub fn differences(&self, later: &Self) -> Vec<String> {
         let new = |thing: &&String| {
@@ -90,7 +90,7 @@ impl Picture {
     }
 }
 
-/// What a program prints, line by line; nothing where it is missing or fails.
+/// Output of a program by lines; empty if it is missing or fails.
 fn lines(program: &str, args: &[&str], shown: impl Fn(&str) -> String) -> Vec<String> {
     run(program, args).unwrap_or_default().lines().map(|line| shown(line.trim())).collect()
 }
@@ -136,7 +136,7 @@ fn processes() -> Vec<String> {
     lines("ps", &["-eo", "args"], str::to_owned).into_iter().filter(of_ground).collect()
 }
 
-/// What a kubectl that talked to a cluster keeps in the user's folder.
+/// Files that kubectl keeps in the user's folder after its first contact with a cluster.
 fn discovered() -> Vec<String> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let folder = home.join(".kube/cache/discovery");
@@ -157,7 +157,7 @@ fn below(place: &Path) -> Vec<String> {
     found
 }
 
-/// What the ground keeps in its own folder for itself.
+/// Files that the ground keeps in its own folder.
 fn own(name: &str) -> bool {
     ["lock", "before", "made"].contains(&name)
 }

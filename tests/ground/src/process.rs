@@ -24,7 +24,7 @@ impl Process {
     /// Starts `command` in a session of its own, with its output in `<dir>/<name>.log`, and writes it down.
     ///
     /// # Errors
-    /// When it cannot be started or written down.
+    /// If it cannot be started or written down.
     pub fn start(dir: &Path, name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let log = fs::File::create(dir.join(format!("{name}.log")))?;
         let child = command
@@ -56,7 +56,7 @@ impl Process {
         self.pid
     }
 
-    /// Whether it still runs; a zombie does not.
+    /// True if it still runs; a zombie does not.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         start_time(self.pid).is_some_and(|started| started == self.started)
@@ -65,7 +65,7 @@ impl Process {
     /// Sends it a signal, such as `STOP`.
     ///
     /// # Errors
-    /// When it is gone.
+    /// If it is gone.
     pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
         run("kill", &[format!("-{signal}"), self.pid.to_string()]).map(drop)
     }
@@ -89,7 +89,7 @@ impl Process {
     }
 }
 
-/// When a process was started, in clock ticks since boot (field 22 of `/proc/<pid>/stat`).
+/// Start time of a process, in clock ticks since boot (field 22 of `/proc/<pid>/stat`).
 fn start_time(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name, in parentheses, may hold spaces.

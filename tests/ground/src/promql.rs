@@ -10,7 +10,7 @@ const WORDS: [&str; 8] = ["and", "or", "unless", "offset", "bool", "inf", "nan",
 /// Labels that a scrape adds.
 const OF_SCRAPES: [&str; 5] = ["job", "instance", "pod", "container", "endpoint"];
 
-/// What an expression asks for.
+/// Metrics and labels of an expression.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Each metric with the labels that are matched.
@@ -46,7 +46,7 @@ impl Query {
         query
     }
 
-    /// What it asks for that a scrape does not have.
+    /// Metrics and labels of the expression that a scrape lacks.
     #[must_use]
     pub fn missing(&self, scrape: &Scrape) -> Vec<String> {
         let mut missing = Vec::new();
@@ -76,7 +76,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
 }
 
-/// Whether what follows a name says that it is a function or an aggregation.
+/// True if what follows a name says that it is a function or an aggregation.
 fn is_function(next: Option<&str>) -> bool {
     next.is_some_and(|next| next == "(" || next == "by" || next == "without")
 }
@@ -107,7 +107,7 @@ fn tokens(expression: &str) -> Vec<String> {
     tokens
 }
 
-/// What a program answers at `/metrics`.
+/// Answer of a program at `/metrics`.
 #[derive(Debug, Default)]
 pub struct Scrape {
     samples: Vec<(String, BTreeMap<String, String>, f64)>,

@@ -18,19 +18,19 @@ const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
 struct Module {
     /// The folder of its `go.mod`, beside `src`.
     dir: &'static str,
-    /// How its folder in the cache begins.
+    /// Prefix of its folder in the cache.
     name: &'static str,
     /// Changes with what no file says, such as flags of the build.
     version: &'static str,
-    /// What the programs are built from.
+    /// Sources of the programs.
     files: &'static [&'static str],
     /// The programs, and the package of each.
     binaries: &'static [(&'static str, &'static str)],
-    /// How long it takes, for people.
+    /// Build time, for people.
     patience: &'static str,
 }
 
-/// What clusters are made of and spoken to with.
+/// The programs of clusters and their clients.
 const CLUSTERS: Module = Module {
     dir: "tools",
     name: "kubernetes",
@@ -50,7 +50,7 @@ const CLUSTERS: Module = Module {
     patience: "about six minutes on two cores",
 };
 
-/// What finds fault with manifests. A module of its own: another version of it rebuilds no Kubernetes.
+/// Linters of manifests. A separate module: another version of it rebuilds no Kubernetes.
 const LINTERS: Module = Module {
     dir: "linters",
     name: "linters",
@@ -83,7 +83,7 @@ impl Tools {
     /// The tools of the folder that `ROADSTEAD_TOOLS` names, else those of the cache, built first where they are missing.
     ///
     /// # Errors
-    /// When the named folder lacks one, or they cannot be built.
+    /// If the named folder lacks one, or they cannot be built.
     pub fn locate() -> anyhow::Result<Self> {
         let Some(named) = named() else { return Self::build(&CLUSTERS) };
         if let Some((missing, _)) = named.missing(&CLUSTERS).next() {
@@ -99,7 +99,7 @@ impl Tools {
     /// those of the cache, built first where they are missing.
     ///
     /// # Errors
-    /// When they cannot be built.
+    /// If they cannot be built.
     pub fn linters() -> anyhow::Result<Self> {
         Self::named_or_built(&LINTERS)
     }
@@ -107,7 +107,7 @@ impl Tools {
     /// The interpreter `lua-health`, found or built like the linters.
     ///
     /// # Errors
-    /// When it cannot be built.
+    /// If it cannot be built.
     pub fn health() -> anyhow::Result<Self> {
         Self::named_or_built(&HEALTH)
     }
@@ -184,7 +184,7 @@ fn named() -> Option<Tools> {
 /// The cache outside the clone.
 ///
 /// # Errors
-/// When neither `XDG_CACHE_HOME` nor `HOME` is set.
+/// If neither `XDG_CACHE_HOME` nor `HOME` is set.
 pub fn cache() -> anyhow::Result<PathBuf> {
     if let Some(cache) = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()) {
         return Ok(PathBuf::from(cache).join("roadstead"));
@@ -217,7 +217,7 @@ impl Lock {
     /// Waits for the lock.
     ///
     /// # Errors
-    /// When the file cannot be made, or nobody lets go of it for half an hour.
+    /// If the file cannot be made, or nobody lets go of it for half an hour.
     pub fn take(path: &Path) -> anyhow::Result<Self> {
         let start = Instant::now();
         let mut told = false;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// Waits until `check` gives something; `what` is awaited, for the error.
 ///
 /// # Errors
-/// When `limit` is over; the error holds the last thing that `check` complained of.
+/// If `limit` is over; the error holds the last thing that `check` complained of.
 pub fn wait<T>(what: &str, limit: Duration, check: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let start = Instant::now();
     loop {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::measures::Measures;
 use crate::ranges::Ranges;
 
-/// What a calibration file says.
+/// Content of a calibration file.
 #[derive(Debug, Serialize)]
 struct Calibration<'a> {
     /// The machine that it was run on.
@@ -20,7 +20,7 @@ struct Calibration<'a> {
     date: String,
     /// The runs, each of them all parts.
     runs: usize,
-    /// What was measured, by name.
+    /// Measures by name.
     measures: BTreeMap<&'a str, Measured<'a>>,
 }
 
@@ -62,7 +62,7 @@ fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
-/// What Linux says of the load.
+/// Load averages of Linux.
 fn load() -> Result<String> {
     let text = read("/proc/loadavg")?;
     Ok(text.split(' ').take(3).collect::<Vec<_>>().join(" "))

@@ -42,18 +42,19 @@ impl Counting {
     }
 }
 
-/// What callgrind is told to look at: it counts from the entry to the end of this function, and writes a file after
-/// each call. It must stay a function, with a name that no other has.
+/// The function that callgrind observes: it counts from its entry to its end, and writes a file after each call. It
+/// must stay a function, with a name that no other has.
 #[inline(never)]
 fn count_instructions(work: &mut dyn FnMut()) {
     work();
     black_box(());
 }
 
-/// How callgrind is told about [`count_instructions`]: exactly, for it joins options for the same pattern wrongly.
+/// Pattern of [`count_instructions`] for callgrind: exact, because callgrind joins options for the same pattern
+/// wrongly.
 const COUNTED: &str = "roadstead_perf::callgrind::count_instructions";
 
-/// Whether callgrind can be run.
+/// True if callgrind can be run.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a benchmark has measured.
+//! Measures of a benchmark.
 
 use std::collections::BTreeMap;
 

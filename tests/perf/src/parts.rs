@@ -1,4 +1,4 @@
-//! What a benchmark consists of.
+//! The parts of a benchmark.
 
 use std::path::PathBuf;
 
@@ -28,11 +28,11 @@ pub struct Bench {
 pub struct Part {
     /// Its name.
     pub name: &'static str,
-    /// What it does.
+    /// Work of the part.
     pub work: Work,
 }
 
-/// What a part does.
+/// Work of a part.
 #[derive(Debug, Clone, Copy)]
 pub enum Work {
     /// Records what it measures by itself.

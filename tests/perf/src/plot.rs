@@ -9,14 +9,14 @@ const PLANE: [f64; 4] = [84.0, 56.0, 560.0, 400.0];
 /// Colours that people with any eyes can tell apart, dark enough on white.
 const COLOURS: [&str; 4] = ["#0b6e99", "#b8450b", "#3f7d20", "#6b4fa0"];
 
-/// What is drawn. Powers of ten are as far apart on both axes wherever they are.
+/// A plot. Powers of ten have the same distance on both axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plot {
     /// Above it.
     pub title: String,
-    /// What x is, with its unit.
+    /// Title of the x axis, with its unit.
     pub x: String,
-    /// What y is, with its unit.
+    /// Title of the y axis, with its unit.
     pub y: String,
     /// At most four measured lines.
     pub series: Vec<Series>,
@@ -25,7 +25,7 @@ pub struct Plot {
 /// A line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// What it says, right of its end.
+    /// Label at its right end.
     pub name: String,
     /// Its points by x, all above zero.
     pub points: Vec<(f64, f64)>,

@@ -16,18 +16,18 @@ pub(crate) struct Ranges {
     pub(crate) ranges: Vec<Range>,
 }
 
-/// Where a measure must lie.
+/// Limits of a measure.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Range {
     /// Name of the measure.
     pub(crate) measure: String,
-    /// What it says, for people.
+    /// Meaning of the measure, for people.
     pub(crate) what: String,
     /// Its unit, as the table shows it.
     #[serde(default)]
     pub(crate) unit: String,
-    /// What it counts as.
+    /// Kind of the measure.
     pub(crate) kind: Kind,
     /// It must not be less.
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(crate) struct Range {
     pub(crate) at_most: Option<f64>,
 }
 
-/// Whether a measure is the same on every machine.
+/// Kind of a measure: the same on every machine, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
@@ -50,13 +50,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Whether a measure outside its range breaks the build.
+    /// True if a measure outside its range breaks the build.
     pub(crate) const fn gates(self) -> bool {
         matches!(self, Self::Count | Self::Ratio)
     }
 }
 
-/// How a measure stands to its range.
+/// Position of a measure relative to its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is within.
@@ -80,7 +80,7 @@ pub(crate) struct Judged {
     pub(crate) value: Option<f64>,
     /// Its range, if there is one.
     pub(crate) range: Option<Range>,
-    /// How one stands to the other.
+    /// Verdict.
     pub(crate) verdict: Verdict,
 }
 
@@ -181,7 +181,7 @@ ranges:
         judged.into_iter().filter(Judged::breaks).map(|judged| judged.measure).collect()
     }
 
-    /// What a calibration file says of each measure on the mean.
+    /// Mean of each measure in a calibration file.
     fn means(file: &Path) -> Measures {
         let text = std::fs::read_to_string(file).unwrap();
         let calibration: serde_json::Value = serde_saphyr::from_str(&text).unwrap();

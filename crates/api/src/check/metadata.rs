@@ -1,4 +1,4 @@
-//! What the server asks of every object's metadata.
+//! The server's rules for every object's metadata.
 
 use serde_json::{Map, Value, json};
 

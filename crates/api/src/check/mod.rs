@@ -19,7 +19,7 @@ use super::v1alpha1::{InferenceEndpoint, advice};
 /// The API group of Roadstead's kinds.
 const GROUP: &str = "roadstead.dev";
 
-/// What a check found.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Not an object of ours: another group, or no object at all.
@@ -32,9 +32,9 @@ pub enum Verdict {
         namespace: Option<String>,
         /// The name, where one is given.
         name: String,
-        /// What is wrong with it.
+        /// Its problems.
         problems: Vec<Problem>,
-        /// What is legal and probably a slip.
+        /// Legal values that are probably mistakes.
         warnings: Vec<Problem>,
     },
 }
@@ -45,7 +45,7 @@ pub struct Checker {
     rules: Validator,
 }
 
-/// What is known of one kind.
+/// Schema and checks of one kind.
 struct Kind {
     name: String,
     api_version: String,
@@ -167,12 +167,12 @@ impl Checker {
     }
 }
 
-/// What is probably a slip, as far as the object can be read.
+/// Probable mistakes, as far as the object is readable.
 fn advise<K: DeserializeOwned>(object: Value, advice: fn(&K) -> Vec<Problem>) -> Vec<Problem> {
     serde_json::from_value::<K>(object).map(|object| advice(&object)).unwrap_or_default()
 }
 
-/// What the operator would say of an object that the server accepts.
+/// Problems that the operator would report for an object that the server accepts.
 fn semantics<K>(object: Value, check: fn(&K) -> Vec<Problem>) -> Vec<Problem>
 where
     K: DeserializeOwned + Resource<DynamicType = ()> + CustomResourceExt,

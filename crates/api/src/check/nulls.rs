@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::schema;
 use crate::v1alpha1::validate::Problem;
 
-/// What is said of each.
+/// Message for each of them.
 const MESSAGE: &str =
     "has no value, which server-side apply refuses: remove it, or give it one ([] or {} for an empty one)";
 

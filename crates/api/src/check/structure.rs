@@ -16,9 +16,9 @@ const LISTED: usize = 24;
 
 /// A violation of the schema.
 pub struct Fault {
-    /// What is wrong.
+    /// The problem.
     pub problem: Problem,
-    /// Whether rules cannot be evaluated on such an object; the server leaves them out as well.
+    /// True if rules cannot be evaluated on such an object; the server leaves them out as well.
     pub blocks_rules: bool,
 }
 
@@ -182,7 +182,7 @@ impl Walk {
     }
 }
 
-/// Whether a count exceeds a limit.
+/// True if a count exceeds a limit.
 fn exceeds(count: usize, limit: i64) -> bool {
     length(count) > limit
 }

@@ -1,4 +1,4 @@
-//! What `kubectl get` shows of an object.
+//! Printer columns of the kinds.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition;
 

@@ -45,7 +45,7 @@ pub fn root(definition: &CustomResourceDefinition) -> Option<&JSONSchemaProps> {
 /// A definition as a YAML document.
 ///
 /// # Errors
-/// Where it cannot be written as YAML, which would be a mistake in this program.
+/// If it cannot be written as YAML, which would be a mistake in this program.
 pub fn yaml(definition: &CustomResourceDefinition) -> anyhow::Result<String> {
     let mut value = serde_json::to_value(definition)?;
     whole_numbers(&mut value);

@@ -1,4 +1,4 @@
-//! What a schema cannot say by bounds and patterns: rules in CEL, each with a message that tells what to do.
+//! CEL rules for constraints that bounds and patterns cannot express, each with a message that names the cure.
 //!
 //! Kept simple, so that the client-side evaluation and the server's agree, and cheap, for the server refuses a
 //! definition whose rules could cost too much. A rule is checked where its value is there; defaults are filled in.
@@ -12,7 +12,7 @@ pub struct Rule {
     pub at: &'static str,
     /// The expression that must be true.
     pub rule: &'static str,
-    /// What is wrong and what to do.
+    /// The problem and its cure.
     pub message: &'static str,
     /// The field below the place that is to blame, if not the place itself.
     pub field: Option<&'static str>,
@@ -42,23 +42,21 @@ const DECIMAL_MESSAGE: &str =
     "write an amount of US dollars as a plain decimal in quotes, such as \"24.00\", with at most 6 decimals";
 
 const PATTERN: &str = "self.matches('^[^*]*[*]?$')";
-const PATTERN_MESSAGE: &str = "a * may stand only at the end of a pattern; list the regions instead";
+const PATTERN_MESSAGE: &str = "a * is allowed only at the end of a pattern; list the regions instead";
 
 const NOT_EMPTY: &str = "size(self) > 0";
-const NOT_EMPTY_MESSAGE: &str =
-    "an empty list would allow nothing: name at least one entry, or remove the field to have no such rule";
+const NOT_EMPTY_MESSAGE: &str = "an empty list would allow nothing: add an entry, or remove the field";
 
 const VALUES: &str = "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)";
 const VALUES_MESSAGE: &str = "In and NotIn need values; Exists and DoesNotExist must have none";
 
 const TOLERATION_KEY: &str = "has(self.key) || self.operator == 'Exists'";
-const TOLERATION_KEY_MESSAGE: &str = "name the key of the taint, or set operator: Exists to stand every taint";
+const TOLERATION_KEY_MESSAGE: &str = "set the key of the taint, or operator: Exists to tolerate every taint";
 const TOLERATION_VALUE: &str = "self.operator != 'Exists' || !has(self.value) || self.value == ''";
-const TOLERATION_VALUE_MESSAGE: &str = "operator Exists stands every value: remove the value or set operator: Equal";
+const TOLERATION_VALUE_MESSAGE: &str = "operator Exists tolerates every value: remove the value or set operator: Equal";
 
 const NODE_EFFECT: &str = "!has(self.effect) || self.effect in ['', 'NoSchedule', 'NoExecute', 'PreferNoSchedule']";
-const NODE_EFFECT_MESSAGE: &str =
-    "taints of nodes have the effects NoSchedule, NoExecute and PreferNoSchedule; remove the effect to stand them all";
+const NODE_EFFECT_MESSAGE: &str = "node taints have the effects NoSchedule, NoExecute and PreferNoSchedule; remove the effect to tolerate all of them";
 
 const UNCHANGED: &str = "self == oldSelf";
 
@@ -86,7 +84,7 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule(
         "spec",
         "self.serving.engine == 'custom' || has(self.model.source)",
-        "say where the weights come from, as hf://organisation/name, or use engine custom with an image that brings \
+        "set the source of the weights as hf://organisation/name, or use engine custom with an image that contains \
          its model",
     )
     .blames(".model.source"),
@@ -106,13 +104,13 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule(
         "spec.serving",
         "self.engine != 'custom' || has(self.custom)",
-        "engine custom needs the struct custom; custom: {} takes its defaults",
+        "engine custom requires the field custom; custom: {} uses its defaults",
     )
     .blames(".custom"),
     rule(
         "spec.serving",
         "self.engine == 'custom' || !has(self.custom)",
-        "custom is for engine custom alone: remove it, or set engine: custom",
+        "custom is only for engine custom: remove it, or set engine: custom",
     )
     .blames(".custom"),
     rule("spec.serving.image", concat!("self.matches(r'", image_pattern!(), "')"), IMAGE_MESSAGE),
@@ -127,17 +125,17 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule(
         "spec.serving.env[].name",
         "!self.startsWith('ROADSTEAD_') && self != 'VLLM_API_KEY'",
-        "Roadstead sets this variable itself, so that the endpoint is guarded by its own key: choose another name",
+        "Roadstead sets this variable itself to protect the endpoint with its own key: choose another name",
     ),
     rule(
         "spec.serving.resources.requests",
         "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",
-        "ask for cpu, memory and ephemeral-storage alone; accelerators come from the shape",
+        "only cpu, memory and ephemeral-storage can be requested; accelerators come from the shape",
     ),
     rule(
         "spec.serving.resources.limits",
         "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",
-        "limit cpu, memory and ephemeral-storage alone; accelerators come from the shape",
+        "only cpu, memory and ephemeral-storage can be limited; accelerators come from the shape",
     ),
     rule("spec.placement.clouds.allow", NOT_EMPTY, NOT_EMPTY_MESSAGE),
     rule("spec.placement.regions.allow", NOT_EMPTY, NOT_EMPTY_MESSAGE),
@@ -150,7 +148,7 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule(
         "spec.placement.regions.prefer[]",
         "has(self.cloud) || has(self.region)",
-        "name the cloud, the region or both that are preferred",
+        "set the preferred cloud, region or both",
     ),
     rule("spec.placement.cost.maxHourlyCost", DECIMAL, DECIMAL_MESSAGE),
     rule("spec.placement.targetSelector.matchExpressions[]", VALUES, VALUES_MESSAGE),
@@ -159,7 +157,7 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule(
         "spec.placement.targetTolerations[]",
         "!has(self.effect) || self.effect in ['', 'NoPlacement']",
-        "taints of targets have the effect NoPlacement; remove the effect to stand them all",
+        "target taints have the effect NoPlacement; remove the effect to tolerate all of them",
     )
     .blames(".effect"),
 ];
@@ -167,25 +165,25 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
 /// The rules of a `ServingTarget`.
 pub const SERVING_TARGET: &[Rule] = &[
     NAME,
-    rule("spec.cloud", UNCHANGED, "a target cannot become another place: make a new target and delete this one"),
-    rule("spec.region", UNCHANGED, "a target cannot become another place: make a new target and delete this one"),
-    rule("spec.type", UNCHANGED, "a target cannot become another kind of place: make a new target and delete this one"),
+    rule("spec.cloud", UNCHANGED, "the place of a target is immutable: create a new target and delete this one"),
+    rule("spec.region", UNCHANGED, "the place of a target is immutable: create a new target and delete this one"),
+    rule("spec.type", UNCHANGED, "the type of a target is immutable: create a new target and delete this one"),
     rule(
         "spec.kubernetes.namespace",
         UNCHANGED,
-        "what runs is in this namespace: make a new target with the other namespace and delete this one",
+        "endpoints run in this namespace: create a new target with the other namespace and delete this one",
     ),
-    rule("spec", "self.type != 'Kubernetes' || has(self.kubernetes)", "type Kubernetes needs the struct kubernetes")
+    rule("spec", "self.type != 'Kubernetes' || has(self.kubernetes)", "type Kubernetes requires the field kubernetes")
         .blames(".kubernetes"),
     rule(
         "spec",
         "self.type == 'Kubernetes' || !has(self.kubernetes)",
-        "only type Kubernetes has the struct kubernetes",
+        "the field kubernetes is only for type Kubernetes",
     )
     .blames(".kubernetes"),
-    rule("spec", "self.type != 'Simulated' || has(self.simulated)", "type Simulated needs the struct simulated")
+    rule("spec", "self.type != 'Simulated' || has(self.simulated)", "type Simulated requires the field simulated")
         .blames(".simulated"),
-    rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "only type Simulated has the struct simulated")
+    rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "the field simulated is only for type Simulated")
         .blames(".simulated"),
     rule(
         "spec.simulated.faults[]",
@@ -196,7 +194,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.simulated.faults[]",
         "self.effect != 'Late' || has(self.seconds)",
-        "say by how many seconds the answer is late",
+        "set seconds, the delay of the answer",
     )
     .blames(".seconds"),
     rule(
@@ -207,7 +205,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.kubernetes",
         "self.expose.type != 'ClusterIP' || has(self.connection.inCluster)",
-        "ClusterIP can be reached from the operator's own cluster alone: use connection inCluster, or expose by \
+        "ClusterIP is reachable only in the operator's own cluster: use connection.inCluster, or expose by \
          LoadBalancer or NodePort",
     )
     .blames(".expose.type"),
@@ -215,7 +213,7 @@ pub const SERVING_TARGET: &[Rule] = &[
         "spec.kubernetes.expose",
         "self.type != 'LoadBalancer' || self.public || (has(self.loadBalancer) && \
          has(self.loadBalancer.sourceRanges) && size(self.loadBalancer.sourceRanges) > 0)",
-        "say who may reach the load balancer by loadBalancer.sourceRanges, or that everybody may by public: true",
+        "set the clients' address ranges in loadBalancer.sourceRanges, or public: true to allow everybody",
     )
     .blames(".loadBalancer"),
     rule(
@@ -228,14 +226,14 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.kubernetes.expose",
         "self.type == 'LoadBalancer' || !has(self.loadBalancer)",
-        "loadBalancer is for type LoadBalancer alone: remove it, or set type: LoadBalancer",
+        "loadBalancer is only for type LoadBalancer: remove it, or set type: LoadBalancer",
     )
     .blames(".loadBalancer"),
     rule(
         "spec.kubernetes.expose",
         "self.public || !has(self.loadBalancer) || !has(self.loadBalancer.sourceRanges) || \
          !self.loadBalancer.sourceRanges.exists(range, range.endsWith('/0'))",
-        "a range that ends with /0 lets everybody in: narrow it, or say so by public: true",
+        "a range that ends with /0 allows everybody: narrow it, or confirm with public: true",
     )
     .blames(".loadBalancer.sourceRanges"),
     rule(
@@ -246,13 +244,13 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.offers[]",
         "has(self.hourlyPrice) || self.capacityType == 'Reserved'",
-        "give the price of one whole instance in US dollars per hour; only Reserved capacity may have none",
+        "set the price of one whole instance in US dollars per hour; only Reserved capacity may have none",
     )
     .blames(".hourlyPrice"),
     rule(
         "spec.offers[]",
         "!has(self.provisionTimeoutSeconds) || has(self.maxInstances)",
-        "provisionTimeoutSeconds lets an autoscaler add nodes: bound them by maxInstances",
+        "provisionTimeoutSeconds lets an autoscaler add nodes: limit them with maxInstances",
     )
     .blames(".maxInstances"),
     rule("spec.offers[].capacityType", UNCHANGED, OFFER_MESSAGE),
@@ -265,7 +263,8 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule("spec.allowedNamespaces.matchExpressions[]", VALUES, VALUES_MESSAGE),
 ];
 
-const OFFER_MESSAGE: &str = "what runs was decided on this offer as it was: give the changed offer a new name";
+const OFFER_MESSAGE: &str =
+    "running endpoints were placed on the offer in its former form: give the changed offer a new name";
 
 /// The rules of an `InferenceEndpoint`.
 pub const INFERENCE_ENDPOINT: &[Rule] = &[

@@ -1,5 +1,4 @@
-//! What is legal in a spec and probably a slip: names that the built-in tables know by another spelling, and an image by a
-//! tag that moves.
+//! Probable mistakes in a legal spec: names that the built-in tables spell differently, and an image with a moving tag.
 //!
 //! Names are compared letter by letter, so such a name matches nothing that it means. It may be meant all the same: this
 //! warns, in `roadstead validate` and on a target, and refuses nothing.
@@ -9,7 +8,7 @@ use roadstead_planner::catalogue::{accelerator_spelled, cloud_spelled, locate, r
 use super::validate::Problem;
 use super::{ModelDeployment, PlacementRules, ServingTarget};
 
-/// What is probably a slip in a deployment's spec.
+/// Probable mistakes in a deployment's spec.
 #[must_use]
 pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     let spec = &deployment.spec;
@@ -22,7 +21,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     advice
 }
 
-/// What is probably a slip in a target's spec.
+/// Probable mistakes in a target's spec.
 #[must_use]
 pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
     let spec = &target.spec;

@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::limits;
 
-/// What a label's value looks like; the empty one is legal.
+/// Pattern of a label's value; the empty one is legal.
 pub const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
-/// What a label's key looks like: a name, or a domain and a name.
+/// Pattern of a label's key: a name, or a domain and a name.
 pub const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$";
-/// What an entry of a list-map is called: a DNS label.
+/// Pattern of the key of a list-map entry: a DNS label.
 pub const ENTRY_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-/// What Kubernetes objects such as Secrets are called: a DNS subdomain.
+/// Pattern of the name of a Kubernetes object such as a Secret: a DNS subdomain.
 pub const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-/// What a key of a Secret looks like.
+/// Pattern of a key of a Secret.
 pub const SECRET_KEY: &str = "^[-._a-zA-Z0-9]+$";
-/// What clouds, regions and accelerators are called.
+/// Pattern of the names of clouds, regions and accelerators.
 pub const PLACE_NAME: &str = "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$";
-/// What jurisdictions are called.
+/// Pattern of the names of jurisdictions.
 pub const JURISDICTION: &str = "^[A-Z]([-A-Z0-9]*[A-Z0-9])?$";
 
 /// The schema of a map of labels.
@@ -61,7 +61,7 @@ fn quantities_schema(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// How capacity is bought.
+/// The way of buying capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum CapacityType {
     /// Paid already, whether it is used or not.
@@ -88,11 +88,11 @@ impl CapacityType {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Accelerator {
-    /// The catalogue name, such as H100; compared by equality.
+    /// Catalogue name, such as H100; compared letter by letter.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub type_: String,
-    /// How many.
+    /// Number of accelerators.
     #[schemars(range(min = 1, max = 64))]
     pub count: i32,
 }
@@ -122,7 +122,7 @@ pub struct LocalRef {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
-    /// Labels that must be there with exactly these values.
+    /// Required labels with exactly these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels_schema")]
     pub match_labels: BTreeMap<String, String>,
@@ -139,7 +139,7 @@ pub struct LabelRequirement {
     /// The label's key.
     #[schemars(length(min = 1, max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub key: String,
-    /// How its value is compared.
+    /// Comparison with the label's values.
     pub operator: LabelOperator,
     /// The values for In and `NotIn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -147,7 +147,7 @@ pub struct LabelRequirement {
     pub values: Vec<String>,
 }
 
-/// How a label's value is compared.
+/// Comparison of a label's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LabelOperator {
     /// The label is there with one of the values.
@@ -160,29 +160,29 @@ pub enum LabelOperator {
     DoesNotExist,
 }
 
-/// Which taints are stood, of nodes or of targets.
+/// Toleration of a taint, of nodes or of targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Toleration {
-    /// The taint's key; absent with operator Exists stands every key.
+    /// Key of the taint; absent with operator Exists: every key.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub key: String,
-    /// How the value is compared.
+    /// Comparison of the value.
     #[serde(default)]
     pub operator: TolerationOperator,
-    /// The taint's value, for operator Equal.
+    /// Value of the taint, for operator Equal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63), regex(pattern = LABEL_VALUE))]
     pub value: String,
-    /// The taint's effect: `NoPlacement` for targets; `NoSchedule`, `NoExecute`, `PreferNoSchedule` for nodes; absent stands
+    /// Effect of the taint: `NoPlacement` for targets; `NoSchedule`, `NoExecute`, `PreferNoSchedule` for nodes; absent:
     /// every effect.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 32))]
     pub effect: String,
 }
 
-/// How a toleration compares the value of a taint.
+/// Comparison of a toleration with the value of a taint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TolerationOperator {
     /// Key and value must be equal.
@@ -224,47 +224,47 @@ pub struct EnvVar {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::TEXT))]
     pub value: Option<String>,
-    /// The key of a Secret that holds its value.
+    /// Key of a Secret with the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_key_ref: Option<SecretKeyRef>,
 }
 
-/// What one replica asks for, and may use, beside accelerators.
+/// Requests and limits of one replica beside accelerators.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaResources {
-    /// Amounts of cpu, memory and ephemeral-storage that a node must have free for a replica.
+    /// Requests of cpu, memory and ephemeral-storage of a replica.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities_schema")]
     pub requests: BTreeMap<String, Quantity>,
-    /// Amounts of cpu, memory and ephemeral-storage that a replica may use; absent: no limit. Not below the requests. What has
-    /// a limit and no request asks for its limit.
+    /// Limits of cpu, memory and ephemeral-storage of a replica; absent: no limit. Not below the requests. A resource
+    /// with a limit and without a request requests its limit.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "quantities_schema")]
     pub limits: BTreeMap<String, Quantity>,
 }
 
 impl ReplicaResources {
-    /// What a replica asks for of `resource`: as Kubernetes fills it in, its limit where no request is given.
+    /// Request of a replica for `resource`: as in Kubernetes, its limit if no request is given.
     #[must_use]
     pub fn request(&self, resource: &str) -> Option<&Quantity> {
         self.requests.get(resource).or_else(|| self.limits.get(resource))
     }
 }
 
-/// How an engine of one's own is started and asked for its health.
+/// Start command and health checks of a custom engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomEngine {
-    /// The command; absent runs the image's own entry point.
+    /// Command; absent: the image's own entry point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ARGS), inner(length(max = limits::TEXT)))]
     pub command: Vec<String>,
-    /// The path that answers 200 once the engine can serve.
+    /// Path that answers 200 once the engine can serve.
     #[serde(default = "default_health_path")]
     #[schemars(length(min = 1, max = 256), regex(pattern = "^/[^[:space:]?#]*$"))]
     pub readiness_path: String,
-    /// The path that answers 200 while the engine lives.
+    /// Path that answers 200 while the engine is alive.
     #[serde(default = "default_health_path")]
     #[schemars(length(min = 1, max = 256), regex(pattern = "^/[^[:space:]?#]*$"))]
     pub liveness_path: String,

@@ -11,7 +11,7 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// A place was decided.
 pub const PLACED: &str = "Placed";
-/// What runs costs no more than allowed; only where a budget is set.
+/// The running endpoints are within the budget; present only if a budget is set.
 pub const WITHIN_BUDGET: &str = "WithinBudget";
 /// The provider has made it.
 pub const CREATED: &str = "Created";
@@ -61,7 +61,7 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Whether the condition of this type is true.
+/// True if the condition of this type is true.
 #[must_use]
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == TRUE)

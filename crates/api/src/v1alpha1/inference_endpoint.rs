@@ -13,7 +13,7 @@ use super::common::{
 use super::limits;
 use super::model_deployment::not_observed;
 
-/// The place that was decided, and everything that is needed to serve there.
+/// The decided place and the resolved pod fields of its endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -25,66 +25,66 @@ use super::model_deployment::not_observed;
     namespaced,
     status = "InferenceEndpointStatus",
     derive = "PartialEq",
-    doc = "The record of one decided placement of a ModelDeployment. The operator writes it; nobody else needs to."
+    doc = "Record of one decided placement of a ModelDeployment. Only the operator writes it."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct InferenceEndpointSpec {
-    /// The deployment that it serves.
+    /// Deployment that the endpoint serves.
     pub deployment_ref: DeploymentRef,
     /// The target.
     #[schemars(length(min = 1, max = 63))]
     pub target: String,
-    /// The target's cloud when this was decided.
+    /// Cloud of the target at the time of the decision.
     #[schemars(length(min = 1, max = 63))]
     pub cloud: String,
-    /// The target's region when this was decided.
+    /// Region of the target at the time of the decision.
     #[schemars(length(min = 1, max = 63))]
     pub region: String,
-    /// The offer of the target.
+    /// Offer of the target.
     #[schemars(length(min = 1, max = 63))]
     pub offer: String,
-    /// The shape of the deployment.
+    /// Shape of the deployment.
     #[schemars(length(min = 1, max = 63))]
     pub shape: String,
-    /// The accelerators of one replica.
+    /// Accelerators of one replica.
     pub accelerator: EndpointAccelerator,
-    /// How the capacity is bought.
+    /// Capacity type of the offer.
     pub capacity_type: CapacityType,
-    /// The lowest number that no other endpoint of the deployment held when this was decided.
+    /// Lowest number that no other endpoint of the deployment had at the time of the decision.
     #[schemars(range(min = 0, max = limits::LAST_SLOT))]
     pub slot: i32,
-    /// How many replicas serve here.
+    /// Number of replicas here.
     #[schemars(range(min = 0, max = limits::REPLICAS))]
     pub replicas: i32,
-    /// What one replica costs, in USD per hour, when the offer's price was last known.
+    /// Cost of one replica in USD per hour, when the offer's price was last known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
     pub replica_hourly_cost: Option<String>,
-    /// What all replicas cost, in USD per hour.
+    /// Cost of all replicas in USD per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
     pub hourly_cost: Option<String>,
-    /// What runs in each replica; a change of it is rolled out, a change of anything else is not.
+    /// Pod template of each replica. Only a change of this field causes a rollout.
     pub template: Template,
     /// Secrets for pulling the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::PULL_SECRETS))]
     pub image_pull_secrets: Vec<LocalRef>,
-    /// How long nodes may take to be added; absent: existing nodes only.
+    /// Longest time in seconds until new nodes are added; absent: existing nodes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 86400))]
     pub provision_timeout_seconds: Option<i32>,
-    /// Whether it is to serve or to go.
+    /// Intended state: Active or Draining.
     #[serde(default)]
     pub state: EndpointState,
-    /// The endpoint from which it takes over.
+    /// Endpoint that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub replaces: Option<String>,
-    /// Why it was made, or why it is to go.
+    /// Reason for the creation or the removal of the endpoint.
     #[schemars(length(min = 1, max = 128))]
     pub reason: String,
-    /// When it is removed, once it is draining.
+    /// Time of the removal of a draining endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
 }
@@ -105,19 +105,19 @@ pub struct DeploymentRef {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointAccelerator {
-    /// The catalogue name, such as H100.
+    /// Catalogue name, such as H100.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 63))]
     pub type_: String,
-    /// How many.
+    /// Number of accelerators.
     #[schemars(range(min = 1, max = 64))]
     pub count: i32,
-    /// The Kubernetes resource, such as nvidia.com/gpu.
+    /// Kubernetes resource, such as nvidia.com/gpu.
     #[schemars(length(min = 1, max = 317))]
     pub resource_name: String,
 }
 
-/// Whether an endpoint is to serve or to go.
+/// Intended state of an endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum EndpointState {
     /// It serves.
@@ -127,7 +127,7 @@ pub enum EndpointState {
     Draining,
 }
 
-/// What runs in each replica: the resolved pod fields.
+/// Resolved pod fields of each replica.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Template {
@@ -136,7 +136,7 @@ pub struct Template {
     /// The engine's image.
     #[schemars(length(min = 1, max = 512))]
     pub image: String,
-    /// The shape's arguments and the deployment's, in this order.
+    /// Arguments of the shape and then of the deployment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2 * limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
@@ -144,25 +144,25 @@ pub struct Template {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ENV))]
     pub env: Vec<EnvVar>,
-    /// The port on which the engine listens.
+    /// Port of the engine.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// What one replica requests, and may use, beside accelerators.
+    /// Requests and limits of one replica beside accelerators.
     #[serde(default)]
     pub resources: ReplicaResources,
     /// The model.
     pub model: ResolvedModel,
-    /// How an engine of one's own is started.
+    /// Start command and health checks of a custom engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomEngine>,
-    /// The nodes on which the replicas run.
+    /// Nodes of the replicas.
     #[serde(default)]
     pub nodes: TemplateNodes,
-    /// Seconds from the start until the endpoint must answer through its address; its offer's `provisionTimeoutSeconds` is
-    /// added.
+    /// Longest time in seconds from the start until the endpoint answers through its address; its offer's
+    /// `provisionTimeoutSeconds` is added.
     #[schemars(range(min = 10, max = 86400))]
     pub startup_timeout_seconds: i32,
-    /// Seconds for which requests in flight may go on.
+    /// Time in seconds for requests in flight after the endpoint is replaced or removed.
     #[schemars(range(min = 0, max = 3600))]
     pub drain_timeout_seconds: i32,
 }
@@ -171,7 +171,7 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedModel {
-    /// Where the weights come from.
+    /// Source of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub source: Option<String>,
@@ -182,7 +182,7 @@ pub struct ResolvedModel {
     /// The value of `model` in requests.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// A Secret of which every key becomes an environment variable.
+    /// Secret whose keys all become environment variables of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalRef>,
 }
@@ -191,11 +191,11 @@ pub struct ResolvedModel {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateNodes {
-    /// Labels that the nodes have.
+    /// Labels of the nodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels_schema")]
     pub selector: BTreeMap<String, String>,
-    /// Taints that are stood.
+    /// Node taints that the pods tolerate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2 * limits::TOLERATIONS))]
     pub tolerations: Vec<Toleration>,
@@ -227,7 +227,7 @@ impl InferenceEndpointSpec {
     }
 }
 
-/// What became of an endpoint.
+/// Observed state of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InferenceEndpointStatus {
@@ -237,14 +237,14 @@ pub struct InferenceEndpointStatus {
     /// Created, Serving, Ready; `ChangedByAdmission` only while admission changes fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// What identifies it at its provider; it is judged only there.
+    /// Identity of the endpoint at its provider.
     #[serde(default, rename = "externalID", skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
-    /// The address for clients, once there is one.
+    /// Address for clients; absent until it is assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::URL))]
     pub url: Option<String>,
-    /// The Secret in this namespace that holds the API key, under apiKey.
+    /// Secret in this namespace with the API key, under apiKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub api_key_secret_name: Option<String>,
@@ -254,26 +254,27 @@ pub struct InferenceEndpointStatus {
     /// Replicas that are ready.
     #[serde(default)]
     pub ready_replicas: i32,
-    /// Since when it starts, until it is ready for the first time. A new template and a scale-up from zero start it anew.
+    /// Time of the start, until the endpoint is ready for the first time. A new template and a scale-up from zero
+    /// restart it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starting_since: Option<Time>,
-    /// When it was ready for the first time.
+    /// Time when the endpoint was ready for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ready_time: Option<Time>,
-    /// The first failed look of an unbroken run, once it was ready.
+    /// Time of the first of the latest consecutive failed observations of an endpoint that was ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
-    /// The last failure, while it holds.
+    /// Latest failure, until it is resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
-    /// The last time that a creation was about to be asked for.
+    /// Latest intent to create the endpoint at its provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_intent: Option<CreateIntent>,
-    /// Hash of the template that is in force at the provider.
+    /// Hash of the template at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub template_hash: Option<String>,
-    /// Digest of the rendered template that is in force at the provider.
+    /// Digest of the rendered template at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub template_digest: Option<String>,
@@ -300,11 +301,11 @@ impl Default for InferenceEndpointStatus {
     }
 }
 
-/// What identifies an endpoint at its provider.
+/// Identity of an endpoint at its provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalId {
-    /// The identity of the place: the UID of a cluster's kube-system namespace.
+    /// Identity of the place: the UID of a cluster's kube-system namespace.
     #[serde(rename = "clusterUID")]
     #[schemars(length(max = 64))]
     pub cluster_uid: String,
@@ -314,7 +315,7 @@ pub struct ExternalId {
     /// The UID of the object there.
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// The UID of the object there that owns all others of the endpoint: on a cluster the Secret of its API key.
+    /// UID of the object there that owns all others of the endpoint: on a cluster the Secret of its API key.
     #[serde(default, rename = "ownerUID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub owner_uid: Option<String>,
@@ -324,13 +325,13 @@ pub struct ExternalId {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastError {
-    /// What kind of failure, such as Transient or `CapacityExhausted`.
+    /// Class of the failure, such as Transient or `CapacityExhausted`.
     #[schemars(length(max = 63))]
     pub class: String,
-    /// What happened, in a sentence.
+    /// Message of the failure.
     #[schemars(length(max = limits::MESSAGE))]
     pub message: String,
-    /// When it was first seen.
+    /// Time of the first occurrence.
     pub time: Time,
 }
 
@@ -338,8 +339,8 @@ pub struct LastError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateIntent {
-    /// How often it was written down; after a failure it stands for the next tries.
+    /// Number of recorded creation attempts; unchanged by retries after a failure.
     pub attempt: i32,
-    /// When it was, last.
+    /// Time of the last attempt.
     pub time: Time,
 }

@@ -11,7 +11,7 @@ use super::common::{
 };
 use super::limits;
 
-/// What is served, how, and under which rules.
+/// A model, its engine, and the rules for its placement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -23,7 +23,7 @@ use super::limits;
     namespaced,
     status = "ModelDeploymentStatus",
     derive = "PartialEq",
-    doc = "A model to be served, and the rules of cost, region and capacity that say where.",
+    doc = "A model, and the rules of cost, region and capacity for its placement.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -35,20 +35,20 @@ pub struct ModelDeploymentSpec {
     /// The model.
     #[serde(default)]
     pub model: Model,
-    /// How the model is served.
+    /// Engine and pod fields of the model.
     pub serving: Serving,
-    /// How many replicas serve it; 0 keeps the address and the key and pays for nothing.
+    /// Number of replicas; 0 keeps the address and the key and costs nothing.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = limits::REPLICAS))]
     pub replicas: i32,
-    /// Higher is planned first; nothing that runs is ever displaced.
+    /// Order of planning: higher first. Running models are never preempted.
     #[serde(default)]
     #[schemars(range(min = -1000, max = 1000))]
     pub priority: i32,
-    /// Where it may run, and what is preferred.
+    /// Rules and preferences for the place.
     #[serde(default)]
     pub placement: PlacementRules,
-    /// While true nothing is decided, scaled or updated; what runs is kept, and deletion works.
+    /// Stops decisions, scaling and updates; the running endpoint stays, and deletion works.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -61,7 +61,7 @@ const fn one() -> i32 {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
-    /// Where the weights come from, as <hf://organisation/name>; optional for engine custom.
+    /// Source of the weights, as <hf://organisation/name>; optional for engine custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub source: Option<String>,
@@ -73,21 +73,21 @@ pub struct Model {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[A-Za-z0-9]([-A-Za-z0-9._:/]*[A-Za-z0-9])?$"))]
     pub name: Option<String>,
-    /// A Secret of which every key becomes an environment variable of the engine.
+    /// Secret whose keys all become environment variables of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalRef>,
 }
 
-/// How the model is served.
+/// Engine and pod fields of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Serving {
     /// The engine.
     pub engine: Engine,
-    /// The engine's image, with a tag or a digest: there is no default that could change under you.
+    /// Image of the engine, with a tag or a digest; there is no default.
     #[schemars(length(min = 1, max = 512))]
     pub image: String,
-    /// Arguments of the engine, after those that Roadstead makes and those of the shape.
+    /// Arguments of the engine, after those of Roadstead and of the shape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
@@ -95,29 +95,29 @@ pub struct Serving {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ENV))]
     pub env: Vec<EnvVar>,
-    /// The port on which the engine listens.
+    /// Port of the engine.
     #[serde(default = "default_port")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// What one replica requests, and may use, beside accelerators, which come from the shape.
+    /// Requests and limits of one replica beside accelerators, which come from the shape.
     #[serde(default)]
     pub resources: ReplicaResources,
     /// Secrets for pulling the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::PULL_SECRETS))]
     pub image_pull_secrets: Vec<LocalRef>,
-    /// How an engine of your own is started; only for engine custom.
+    /// Start command and health checks; only for engine custom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomEngine>,
     /// Interchangeable ways to run one replica; the order breaks ties.
     #[schemars(length(min = 1, max = limits::SHAPES))]
     pub shapes: Vec<Shape>,
-    /// Seconds from the start until the endpoint must answer through its address; an offer's `provisionTimeoutSeconds` is
-    /// added. Then the next place is tried.
+    /// Longest time in seconds from the start until the endpoint answers through its address; an offer's
+    /// `provisionTimeoutSeconds` is added. Then the next place is tried.
     #[serde(default = "default_startup")]
     #[schemars(range(min = 10, max = 86400))]
     pub startup_timeout_seconds: i32,
-    /// Seconds for which requests in flight may go on after their endpoint was replaced or removed.
+    /// Time in seconds for requests in flight after their endpoint is replaced or removed.
     #[serde(default = "default_drain")]
     #[schemars(range(min = 0, max = 3600))]
     pub drain_timeout_seconds: i32,
@@ -140,32 +140,32 @@ pub struct Shape {
     /// The shape's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub name: String,
-    /// The accelerators of one replica, on one node.
+    /// Accelerators of one replica, on one node.
     pub accelerator: Accelerator,
     /// Arguments of the engine for this shape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
-    /// Tokens per second of one replica under your load; needed on all shapes for `CostPerMillionTokens`.
+    /// Tokens per second of one replica under your load; required on all shapes for `CostPerMillionTokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub tokens_per_second: Option<i32>,
 }
 
-/// Where a deployment may run, and what is preferred. An absent list allows everything.
+/// Rules and preferences for the place of a deployment. An absent list allows everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementRules {
     /// Selects targets by their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_selector: Option<LabelSelector>,
-    /// Which clouds may be used.
+    /// Allowed clouds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clouds: Option<CloudRules>,
-    /// Which regions may be used and which are preferred.
+    /// Allowed, denied and preferred regions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions: Option<RegionRules>,
-    /// The jurisdictions of which one must hold the region; a region of unknown place is out.
+    /// Allowed jurisdictions of the region; regions of unknown location are excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = limits::RULE_ENTRIES),
@@ -173,14 +173,14 @@ pub struct PlacementRules {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub jurisdictions: Option<Vec<String>>,
-    /// How capacity may be bought.
+    /// Allowed capacity types.
     #[serde(default = "default_capacity_types")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub capacity_types: Vec<CapacityType>,
-    /// What is minimised, and what may be spent.
+    /// Cost objective and budget.
     #[serde(default)]
     pub cost: CostRules,
-    /// Taints of targets that are stood.
+    /// Target taints that this deployment tolerates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::TOLERATIONS))]
     pub target_tolerations: Vec<Toleration>,
@@ -204,11 +204,11 @@ fn default_capacity_types() -> Vec<CapacityType> {
     vec![CapacityType::Reserved, CapacityType::OnDemand]
 }
 
-/// Which clouds may be used.
+/// Allowed clouds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CloudRules {
-    /// The clouds that may be used.
+    /// Allowed clouds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = limits::RULE_ENTRIES),
@@ -218,11 +218,11 @@ pub struct CloudRules {
     pub allow: Option<Vec<String>>,
 }
 
-/// Which regions may be used and which are preferred.
+/// Allowed, denied and preferred regions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegionRules {
-    /// The regions that may be used; a * at the end stands for anything.
+    /// Allowed regions; a * at the end matches any suffix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = limits::RULE_ENTRIES),
@@ -230,7 +230,7 @@ pub struct RegionRules {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub allow: Option<Vec<String>>,
-    /// The regions that may not be used, even if allowed; a * at the end stands for anything.
+    /// Denied regions, even if allowed; a * at the end matches any suffix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = limits::RULE_ENTRIES),
@@ -238,7 +238,7 @@ pub struct RegionRules {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub deny: Option<Vec<String>>,
-    /// The places that may cost more than others; the first that matches counts.
+    /// Places that may cost more than others; the first match counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub prefer: Vec<Preference>,
@@ -251,33 +251,33 @@ pub struct Preference {
     /// The preference's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub name: String,
-    /// The cloud that is meant; any if absent.
+    /// Cloud; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub cloud: Option<String>,
-    /// The region that is meant, with a * at the end for anything; any if absent.
+    /// Region, with a * at the end for any suffix; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub region: Option<String>,
-    /// By how many percent it may cost more than the cheapest place.
+    /// Percentage that it may cost more than the cheapest place.
     #[schemars(range(min = 0, max = 1000))]
     pub premium_percent: i32,
 }
 
-/// What is minimised, and what may be spent.
+/// Cost objective and budget.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CostRules {
-    /// What is minimised.
+    /// Quantity to minimise.
     #[serde(default)]
     pub objective: CostObjective,
-    /// The most that all replicas may cost, in USD per hour, such as "24.00".
+    /// Budget for all replicas in USD per hour, such as "24.00".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
     pub max_hourly_cost: Option<String>,
 }
 
-/// What is minimised.
+/// Quantity to minimise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CostObjective {
     /// USD per hour of all replicas.
@@ -287,50 +287,50 @@ pub enum CostObjective {
     CostPerMillionTokens,
 }
 
-/// What was decided, what runs, what it costs, and why.
+/// Decision, endpoints, cost and reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelDeploymentStatus {
     /// Most recent generation observed; -1 if none.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
-    /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they hold.
+    /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Replicas of the newest endpoint.
     #[serde(default)]
     pub replicas: i32,
-    /// Replicas of the newest endpoint that are ready.
+    /// Ready replicas of the newest endpoint.
     #[serde(default)]
     pub ready_replicas: i32,
-    /// A label selector for autoscalers; the pods themselves are on other clusters.
+    /// Label selector for autoscalers; the pods are on other clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub selector: Option<String>,
-    /// What everything that is billed for this deployment costs, in USD per hour, refused replicas not counted; absent
-    /// while a price is unknown.
+    /// Cost of everything that is billed for this deployment in USD per hour, without refused replicas; absent while a
+    /// price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
-    /// Where it is served.
+    /// Places of the deployment's endpoints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::PLACEMENTS))]
     pub placements: Vec<PlacementStatus>,
-    /// Every place that was considered, and why it was chosen or not, as of decidedAt.
+    /// Judged places with their verdicts, as of decidedAt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::CANDIDATES))]
     pub candidates: Vec<CandidateStatus>,
-    /// How many further candidates are not listed.
+    /// Number of candidates that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_candidates: Option<i32>,
-    /// When the candidates were judged.
+    /// Time when the candidates were judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,
-    /// Endpoints that drain or are being removed; they may be billed until their provider confirms that they are gone.
+    /// Endpoints that drain or are being removed; they may be billed until their provider confirms the removal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::RELEASING))]
     pub releasing: Vec<ReleasingStatus>,
-    /// The last value of the annotation roadstead.dev/requestedAt that was acted upon.
+    /// Last handled value of the annotation roadstead.dev/requestedAt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::ECHO))]
     pub last_handled_reconcile_at: Option<String>,
@@ -363,7 +363,7 @@ pub(super) const fn not_observed() -> i64 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementStatus {
-    /// The `InferenceEndpoint` that records the decision.
+    /// `InferenceEndpoint` with the record of the decision.
     #[schemars(length(max = 63))]
     pub endpoint: String,
     /// The target.
@@ -378,47 +378,47 @@ pub struct PlacementStatus {
     /// The shape.
     #[schemars(length(max = 63))]
     pub shape: String,
-    /// The offer of the target.
+    /// Offer of the target.
     #[schemars(length(max = 63))]
     pub offer: String,
-    /// How the capacity is bought.
+    /// Capacity type of the offer.
     pub capacity_type: CapacityType,
-    /// Replicas that are wanted there.
+    /// Wanted replicas there.
     pub replicas: i32,
-    /// Replicas that are ready there.
+    /// Ready replicas there.
     pub ready_replicas: i32,
-    /// What the replicas cost, in USD per hour; absent while the price is unknown.
+    /// Cost of the replicas in USD per hour; absent while the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
-    /// The address for clients, once it answers.
+    /// Address for clients; absent until it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::URL))]
     pub url: Option<String>,
-    /// The Secret in this namespace that holds the API key, under apiKey.
+    /// Secret in this namespace with the API key, under apiKey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub api_key_secret_name: Option<String>,
-    /// Since when the address stands here.
+    /// Time when the address was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
 }
 
-/// One place that was considered.
+/// One judged place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateStatus {
     /// The target.
     #[schemars(length(max = 63))]
     pub target: String,
-    /// The offer; absent where no offer of the target has the accelerator.
+    /// Offer; absent if no offer of the target has the accelerator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub offer: Option<String>,
     /// The shape.
     #[schemars(length(max = 63))]
     pub shape: String,
-    /// What all replicas would cost there, in USD per hour; absent while the price is unknown.
+    /// Cost of all replicas there in USD per hour; absent while the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
@@ -428,7 +428,7 @@ pub struct CandidateStatus {
     /// The reason of the verdict.
     #[schemars(length(max = 128))]
     pub reason: String,
-    /// The reason in a sentence, with the number that decided it.
+    /// Reason in a sentence, with the deciding number.
     #[schemars(length(max = limits::MESSAGE))]
     pub message: String,
 }
@@ -443,13 +443,13 @@ pub struct ReleasingStatus {
     /// The target.
     #[schemars(length(max = 63))]
     pub target: String,
-    /// Since when it is on its way out.
+    /// Time when its drain or removal began.
     pub since: Time,
-    /// Why it is not gone yet.
+    /// Latest error of its removal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::MESSAGE))]
     pub last_error: Option<String>,
-    /// What it may cost until it is gone, in USD per hour.
+    /// Possible cost until the removal is confirmed, in USD per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,

@@ -58,7 +58,7 @@ pub const FINALIZER_ENDPOINT: &str = "roadstead.dev/endpoint";
 
 /// The key of an API key in its Secret.
 pub const API_KEY: &str = "apiKey";
-/// What every API key begins with.
+/// Prefix of every API key.
 pub const API_KEY_PREFIX: &str = "rs-";
 
 /// Characters of the deployment's name that an endpoint's name keeps.
@@ -104,7 +104,7 @@ pub fn hub_key_secret(endpoint: &InferenceEndpoint) -> String {
     format!("{}-{uid}", key_secret(&endpoint.name_any()))
 }
 
-/// Whether `text` is an API key as Roadstead makes them.
+/// True if `text` is an API key as Roadstead makes them.
 #[must_use]
 pub fn is_api_key(text: &str) -> bool {
     text.strip_prefix(API_KEY_PREFIX).is_some_and(|rest| {
@@ -115,14 +115,14 @@ pub fn is_api_key(text: &str) -> bool {
 /// The longest UID, as statuses hold it.
 const UID_CHARS: usize = 64;
 
-/// Whether `text` can be the UID of an object or a place: it stands in statuses and addresses, whoever wrote it.
+/// True if `text` can be the UID of an object or a place: it stands in statuses and addresses, whoever wrote it.
 #[must_use]
 pub fn is_uid(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     (1..=UID_CHARS).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Whether the tags of something that a place returns are such as objects of the hub have.
+/// True if the tags of something that a place returns are such as objects of the hub have.
 #[must_use]
 pub fn are_tags(namespace: &str, deployment: &str, target: &str, offer: &str, shape: &str) -> bool {
     let names = [namespace, deployment, offer].into_iter().all(syntax::is_dns_label);

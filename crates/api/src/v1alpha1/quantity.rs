@@ -48,7 +48,7 @@ fn exact(text: &str, scale: u128) -> Option<u128> {
     Some(numerator.div_ceil(denominator))
 }
 
-/// What a suffix stands for, as a fraction.
+/// Value of a suffix, as a fraction.
 fn multiplier(suffix: &str) -> Option<(u128, u128)> {
     let binary = |power: u32| Some((1_u128 << (10 * power), 1));
     let decimal = |power: u32| Some((10_u128.pow(power), 1));

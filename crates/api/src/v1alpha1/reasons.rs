@@ -12,11 +12,11 @@ pub const DELETING: &str = "Deleting";
 pub const SCALED_TO_ZERO: &str = "ScaledToZero";
 /// It has a place.
 pub const PLACED: &str = "Placed";
-/// What runs costs no more than allowed.
+/// The running endpoints are within the budget.
 pub const WITHIN_BUDGET: &str = "WithinBudget";
-/// What runs costs more than allowed.
+/// The running endpoints exceed the budget.
 pub const OVER_BUDGET: &str = "OverBudget";
-/// What runs has no known price.
+/// The price of a running endpoint is unknown.
 pub const PRICE_UNKNOWN: &str = "PriceUnknown";
 /// A replacement is under way.
 pub const REPLACING: &str = "Replacing";
@@ -133,7 +133,7 @@ pub const NOT_PREPARED: &str = "NotPrepared";
 pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 /// Another hub uses the cluster with the same install id.
 pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";
-/// What runs there is being listed.
+/// The operator lists the target's endpoints.
 pub const LISTING: &str = "Listing";
 /// Something of ours runs there that no record names.
 pub const ORPHANS_FOUND: &str = "OrphansFound";

@@ -16,7 +16,7 @@ use super::limits;
 use super::model_deployment::not_observed;
 use super::simulated::SimulatedTarget;
 
-/// Where it is, how it is reached, what it offers, and who may use it.
+/// A place where models may run: its location, connection, offers and allowed namespaces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[kube(
     group = "roadstead.dev",
@@ -27,35 +27,35 @@ use super::simulated::SimulatedTarget;
     category = "inference",
     status = "ServingTargetStatus",
     derive = "PartialEq",
-    doc = "A place where models may run, with what it offers and for how much."
+    doc = "A place where models may run, with its offers and prices."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ServingTargetSpec {
-    /// The cloud, such as aws, gcp or azure; any name for your own.
+    /// Cloud, such as aws, gcp or azure; any name for your own.
     #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub cloud: String,
-    /// The region, as the cloud names it.
+    /// Region, as the cloud names it.
     #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub region: String,
-    /// Where that is, if the built-in table does not know the region.
+    /// Location, if the region is not in the built-in table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
-    /// The kind of place.
+    /// Kind of place.
     #[serde(rename = "type")]
     pub type_: TargetType,
-    /// The cluster; needed for type Kubernetes.
+    /// Cluster; required for type Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesTarget>,
-    /// How the simulated place behaves; needed for type Simulated.
+    /// Behaviour of the simulated place; required for type Simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedTarget>,
-    /// What can be had there.
+    /// Offers of the target.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
-    /// The namespaces whose deployments may use it, by labels; none if absent, all if empty.
+    /// Namespaces whose deployments may use the target, by labels; none if absent, all if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_namespaces: Option<LabelSelector>,
-    /// Keep away deployments that do not tolerate them.
+    /// Taints; they keep away deployments that do not tolerate them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = limits::TAINTS),
@@ -73,7 +73,7 @@ impl ServingTargetSpec {
     }
 }
 
-/// The kind of place.
+/// Kind of place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TargetType {
     /// A Kubernetes cluster.
@@ -82,14 +82,14 @@ pub enum TargetType {
     Simulated,
 }
 
-/// Where a target is.
+/// Location of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Location {
-    /// The country, as two capital letters (ISO 3166-1).
+    /// Country, as two capital letters (ISO 3166-1).
     #[schemars(length(min = 2, max = 2), regex(pattern = "^[A-Z]{2}$"))]
     pub country: String,
-    /// The jurisdictions that hold there, such as EU.
+    /// Jurisdictions of the location, such as EU.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = limits::RULE_ENTRIES),
@@ -103,13 +103,13 @@ pub struct Location {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KubernetesTarget {
-    /// How the cluster is reached.
+    /// Connection to the cluster.
     pub connection: Connection,
-    /// The one namespace that is used there; it comes with the member manifest.
+    /// Namespace of the endpoints there; the member manifest creates it.
     #[serde(default = "default_namespace")]
     #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub namespace: String,
-    /// How endpoints are made reachable.
+    /// Exposure of endpoints.
     pub expose: Expose,
 }
 
@@ -117,14 +117,14 @@ fn default_namespace() -> String {
     "roadstead".to_owned()
 }
 
-/// How a cluster is reached: exactly one of the two.
+/// Connection to a cluster: exactly one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
-    /// A Secret in the operator's namespace that holds a kubeconfig.
+    /// Secret in the operator's namespace with a kubeconfig.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig_secret_ref: Option<SecretKeyRef>,
-    /// The cluster in which the operator runs.
+    /// The operator's own cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_cluster: Option<InCluster>,
 }
@@ -133,7 +133,7 @@ pub struct Connection {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InCluster {}
 
-/// How endpoints are made reachable.
+/// Exposure of endpoints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expose {
@@ -143,7 +143,7 @@ pub struct Expose {
     /// Details of a load balancer; only for type `LoadBalancer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load_balancer: Option<LoadBalancer>,
-    /// Says that everybody who can reach the address may ask; the API key guards /v1 alone.
+    /// Allows requests from every client that reaches the address. The API key protects only /v1.
     #[serde(default)]
     pub public: bool,
 }
@@ -167,11 +167,11 @@ pub struct LoadBalancer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = limits::LABEL_KEY), regex(pattern = LABEL_KEY))]
     pub class: Option<String>,
-    /// Annotations of the Service, which clouds read.
+    /// Annotations of the Service, for the cloud's load balancer controller.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "annotations_schema")]
     pub annotations: BTreeMap<String, String>,
-    /// The address ranges that may reach it, such as 10.0.0.0/8.
+    /// Address ranges of clients, such as 10.0.0.0/8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = limits::SOURCE_RANGES),
@@ -181,41 +181,41 @@ pub struct LoadBalancer {
     pub source_ranges: Vec<String>,
 }
 
-/// An instance type with its accelerators, one way to buy it, its price, and how much there is.
+/// An instance type with its accelerators, one way to buy it, its price and its limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// The offer's name.
     #[schemars(length(min = 1, max = 63), regex(pattern = ENTRY_NAME))]
     pub name: String,
-    /// The instance type, as the cloud names it.
+    /// Instance type, as the cloud names it.
     #[schemars(length(min = 1, max = 63), regex(pattern = PLACE_NAME))]
     pub instance_type: String,
-    /// The accelerators of one whole instance.
+    /// Accelerators of one whole instance.
     pub accelerator: Accelerator,
-    /// How it is bought.
+    /// Capacity type.
     pub capacity_type: CapacityType,
-    /// What is billed.
+    /// Billed unit.
     #[serde(default)]
     pub billing: Billing,
-    /// The price of one whole instance, in USD per hour; optional for Reserved.
+    /// Price of one whole instance in USD per hour; optional for Reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
     pub hourly_price: Option<String>,
-    /// At most so many instances are used; needed where an autoscaler may add nodes.
+    /// Maximum number of instances; required if an autoscaler may add nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000))]
     pub max_instances: Option<i32>,
-    /// An autoscaler may add nodes, which takes at most so long; absent: existing nodes only.
+    /// Longest time in seconds that an autoscaler needs to add a node; absent: existing nodes only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 86400))]
     pub provision_timeout_seconds: Option<i32>,
-    /// The nodes that belong to the offer.
+    /// Nodes of the offer.
     #[serde(default)]
     pub nodes: OfferNodes,
 }
 
-/// What is billed of an instance.
+/// Billed unit of an instance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Billing {
     /// Each replica pays for its share of the instance's accelerators.
@@ -227,19 +227,19 @@ pub enum Billing {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferNodes {
-    /// The Kubernetes resource of the accelerators; by the accelerator's type if absent; required for a type that the
-    /// built-in table does not know.
+    /// Kubernetes resource of the accelerators; derived from their type if absent; required for a type that is not in
+    /// the built-in table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = limits::LABEL_KEY),
         regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
     )]
     pub resource_name: Option<String>,
-    /// Labels that the nodes have.
+    /// Labels of the nodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "labels_schema")]
     pub selector: BTreeMap<String, String>,
-    /// Taints of the nodes that pods must stand.
+    /// Tolerations of pods for the nodes' taints.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::TOLERATIONS))]
     pub tolerations: Vec<Toleration>,
@@ -256,51 +256,51 @@ pub struct Taint {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63), regex(pattern = LABEL_VALUE))]
     pub value: String,
-    /// What it does.
+    /// Effect of the taint.
     pub effect: TaintEffect,
 }
 
-/// What a taint of a target does.
+/// Effect of a target taint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// Nothing new is placed there.
     NoPlacement,
 }
 
-/// Whether a target can be used, and what is free there.
+/// Readiness and free capacity of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServingTargetStatus {
     /// Most recent generation observed; -1 if none.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
-    /// Ready, Reachable, `CredentialsValid`, Swept; `NeedsAttention` only while something should be looked at.
+    /// Ready, Reachable, `CredentialsValid`, Swept; `NeedsAttention` only while something needs action.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// The UID of the cluster's kube-system namespace, pinned at first contact.
+    /// UID of the cluster's kube-system namespace, pinned at first contact.
     #[serde(default, rename = "clusterUID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub cluster_uid: Option<String>,
-    /// The first failed check of an unbroken run.
+    /// Time of the first of the latest consecutive failed checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
-    /// The taints, each since when.
+    /// Taints, each with the time when it was added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::TAINTS))]
     pub taints: Vec<TaintStatus>,
-    /// What is free, by offer; at most a minute old when it changed.
+    /// Free capacity by offer; at most a minute old.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::OFFERS))]
     pub capacity: Vec<OfferCapacity>,
-    /// What was refused lately and is left alone for a while.
+    /// Recent refusals that are in back-off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::EXHAUSTED))]
     pub exhausted: Vec<ExhaustedStatus>,
-    /// What runs there under this installation's id although no record names it; probably billed.
+    /// Endpoints of this installation that run at the target without a record; probably billed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ORPHANS))]
     pub orphans: Vec<OrphanStatus>,
-    /// How many more orphans there are than are listed.
+    /// Number of orphans that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub omitted_orphans: Option<i32>,
 }
@@ -321,7 +321,7 @@ impl Default for ServingTargetStatus {
     }
 }
 
-/// A taint, and since when it is there.
+/// Taint, with the time when it was added.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaintStatus {
@@ -332,61 +332,61 @@ pub struct TaintStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63))]
     pub value: String,
-    /// What it does.
+    /// Effect of the taint.
     pub effect: TaintEffect,
-    /// Since when it is there.
+    /// Time when the taint was added.
     pub since: Time,
 }
 
-/// What is free of an offer.
+/// Free capacity of an offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferCapacity {
     /// The offer.
     #[schemars(length(max = 63))]
     pub offer: String,
-    /// Its nodes, gathered by how many accelerators are free on them.
+    /// Nodes of the offer, grouped by their number of free accelerators.
     #[serde(default)]
     #[schemars(length(max = limits::NODE_GROUPS))]
     pub nodes: Vec<NodeCapacity>,
-    /// Nodes that are left out, or look odd, and why; at most a minute old when it changed.
+    /// Excluded and unusual nodes with the causes; at most a minute old.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::REMARKS))]
     pub remarks: Vec<NodeRemark>,
 }
 
-/// Why nodes are left out of an offer, or look odd.
+/// Cause why nodes of an offer are excluded or unusual.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeRemark {
-    /// The cause, such as `OtherAccelerator` or Tainted.
+    /// Cause, such as `OtherAccelerator` or Tainted.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: i32,
-    /// The cause with names and numbers, and the cure.
+    /// Cause with names and numbers, and its cure.
     #[schemars(length(max = limits::MESSAGE))]
     pub message: String,
 }
 
-/// Nodes with equally many free accelerators.
+/// Nodes with the same number of free accelerators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeCapacity {
-    /// Accelerators free on each.
+    /// Free accelerators on each.
     pub free: i32,
-    /// How many such nodes.
+    /// Number of such nodes.
     pub count: i32,
 }
 
-/// A size that an offer refused, left alone for a while.
+/// Size that an offer refused, in back-off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExhaustedStatus {
     /// The offer.
     #[schemars(length(max = 63))]
     pub offer: String,
-    /// The accelerators of the refused replica.
+    /// Accelerators of the refused replica.
     pub accelerator_count: i32,
     /// Its cpu request.
     #[schemars(schema_with = "quantity_schema")]
@@ -397,54 +397,54 @@ pub struct ExhaustedStatus {
     /// Its ephemeral-storage request.
     #[schemars(schema_with = "quantity_schema")]
     pub ephemeral_storage: Quantity,
-    /// The only deployment that it holds for, as namespace/name; absent: everybody.
+    /// The only deployment that it applies to, as namespace/name; absent: every deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub only_for: Option<String>,
-    /// Until when it is left alone.
+    /// End of the back-off.
     pub until: Time,
-    /// How often in a row it was refused.
+    /// Number of consecutive refusals.
     pub attempts: i32,
-    /// Why it was refused.
+    /// Reason of the refusal.
     #[schemars(length(max = limits::MESSAGE))]
     pub reason: String,
 }
 
-/// Something that carries this installation's id and tags, and that neither a record nor a deployment on the hub names.
+/// Endpoint with this installation's id and tags, and without a record or a deployment on the hub.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrphanStatus {
-    /// What it is called at the target.
+    /// Name at the target.
     #[schemars(length(max = 63))]
     pub name: String,
-    /// The namespace that its tags name.
+    /// Namespace according to its tags.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// The deployment that its tags name.
+    /// Deployment according to its tags.
     #[schemars(length(max = 63))]
     pub deployment: String,
-    /// The offer that its tags name.
+    /// Offer according to its tags.
     #[schemars(length(max = 63))]
     pub offer: String,
-    /// Replicas that it is told to have.
+    /// Wanted replicas.
     pub replicas: i32,
-    /// What it costs, in USD per hour, as far as its offer is known here.
+    /// Cost in USD per hour; absent if its offer or price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
-    /// When it was made, as the target says.
+    /// Creation time according to the target.
     pub since: Time,
-    /// When it was first seen without a record.
+    /// Time when it was first seen without a record.
     pub first_seen: Time,
-    /// What becomes of it.
+    /// Planned treatment.
     pub state: OrphanState,
-    /// Why it stays, where that is not plain.
+    /// Reason why it stays, if it is not obvious.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::MESSAGE))]
     pub message: Option<String>,
 }
 
-/// What becomes of an orphan.
+/// Planned treatment of an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum OrphanState {
     /// It is only reported: the operator was not told to delete orphans.

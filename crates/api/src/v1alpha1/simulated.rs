@@ -6,36 +6,36 @@ use serde::{Deserialize, Serialize};
 use super::common::ENTRY_NAME;
 use super::limits;
 
-/// How a simulated place behaves. It spends nothing; it needs the operator's flag `--simulated-cloud`.
+/// Behaviour of a simulated place. It costs nothing, and needs the operator's flag `--simulated-cloud`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedTarget {
-    /// Seconds from the creation of a replica until it answers.
+    /// Time in seconds from the creation of a replica until it answers.
     #[serde(default)]
     #[schemars(range(min = 0, max = 86400))]
     pub startup_seconds: i32,
-    /// Seconds from a deletion until it is confirmed.
+    /// Time in seconds from a deletion until it is confirmed.
     #[serde(default)]
     #[schemars(range(min = 0, max = 86400))]
     pub deletion_seconds: i32,
-    /// Seconds by which listings lag behind what was created and deleted.
+    /// Delay in seconds until listings show a creation or deletion.
     #[serde(default)]
     #[schemars(range(min = 0, max = 3600))]
     pub list_lag_seconds: i32,
-    /// What really is there, where it is not what maxInstances says.
+    /// Real capacity of offers, if it differs from maxInstances.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::OFFERS))]
     pub capacity: Vec<SimulatedCapacity>,
-    /// When spot capacity is taken away; absent: never.
+    /// Periodic loss of spot capacity; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preemption: Option<SimulatedPreemption>,
-    /// What goes wrong; the first that fits a call hits it.
+    /// Failing calls; the first fault that matches a call applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::SIMULATED_FAULTS))]
     pub faults: Vec<SimulatedFault>,
 }
 
-/// How much of an offer really is there.
+/// Real capacity of an offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedCapacity {
@@ -45,44 +45,44 @@ pub struct SimulatedCapacity {
     /// Whole instances.
     #[schemars(range(min = 0, max = 100_000))]
     pub instances: i32,
-    /// Says that a creation is accepted, and only then found to have no room.
+    /// Accepts a creation beyond the capacity, and then reports that it has no room.
     #[serde(default)]
     pub late: bool,
 }
 
-/// When spot capacity is taken away, again and again.
+/// Periodic loss of spot capacity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedPreemption {
-    /// Seconds of service before it is taken.
+    /// Time in seconds until the capacity is removed.
     #[schemars(range(min = 1, max = 86400))]
     pub after_seconds: i32,
-    /// Seconds until it is given back.
+    /// Time in seconds until the capacity returns.
     #[schemars(range(min = 1, max = 86400))]
     pub down_seconds: i32,
 }
 
-/// Something that goes wrong with calls.
+/// Fault of calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFault {
-    /// The calls that it hits.
+    /// Calls that fail.
     #[schemars(length(min = 1, max = 7), extend("x-kubernetes-list-type" = "set"))]
     pub calls: Vec<SimulatedCall>,
-    /// What happens to them.
+    /// Effect on the matching calls.
     pub effect: SimulatedEffect,
     /// The class of the refusal; only for effect Refused, where absent means Transient.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<SimulatedClass>,
-    /// Seconds: until a late answer, or after which a throttled caller is told to come again.
+    /// Delay of a late answer in seconds, or the pause that a throttled caller must make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub seconds: Option<i32>,
-    /// How many of a hundred calls are hit; absent: all.
+    /// Percentage of matching calls that fail; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub percent: Option<i32>,
-    /// Hits at most so many calls; absent: as long as it stands here. An edit of the fault counts anew.
+    /// Maximum number of failing calls; absent: no limit. An edit of the fault resets the count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub times: Option<i32>,
@@ -107,7 +107,7 @@ pub enum SimulatedCall {
     Delete,
 }
 
-/// What happens to a call.
+/// Effect on a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SimulatedEffect {
     /// It is refused and has no effect.

@@ -12,8 +12,8 @@ const DOMAIN: usize = 253;
 /// The longest name of an image, its registry included, that container runtimes read.
 const IMAGE_NAME: usize = 255;
 
-/// What a reference to an image looks like, as container runtimes read it and with what they would make up: a registry if
-/// need be, a name in lower case, and a tag, a digest or both. A text for the rule of the schema and for [`image_fault`].
+/// Pattern of an image reference as container runtimes read it, without their defaults: an optional registry, a name in
+/// lower case, and a tag, a digest or both. A macro, because the schema's rule and [`image_fault`] need a literal.
 macro_rules! image_pattern {
     () => {
         concat!(
@@ -26,13 +26,13 @@ macro_rules! image_pattern {
 }
 pub(crate) use image_pattern;
 
-/// What is said of an image that is not such a reference.
+/// Message for an image that is not such a reference.
 pub const IMAGE_MESSAGE: &str = "write an image reference that ends with a tag or a digest, such as \
      vllm/vllm-openai:v0.20.0; its name is in lower case and has no spaces";
 
 static IMAGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(image_pattern!()).ok());
 
-/// What is wrong with a reference to an image, if anything.
+/// Problem of an image reference, if any.
 #[must_use]
 pub fn image_fault(image: &str) -> Option<String> {
     if !IMAGE.as_ref().is_some_and(|form| form.is_match(image)) {
@@ -50,20 +50,20 @@ pub fn image_fault(image: &str) -> Option<String> {
     })
 }
 
-/// Whether `text` is a DNS label: what namespaces and containers are called.
+/// True if `text` is a DNS label: what namespaces and containers are called.
 #[must_use]
 pub fn is_dns_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=NAME).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// Whether `text` is a label's value; the empty one is legal.
+/// True if `text` is a label's value; the empty one is legal.
 #[must_use]
 pub fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_label_name(text)
 }
 
-/// Whether `text` is the key of a label or of an annotation: a name, or a domain, a slash and a name.
+/// True if `text` is the key of a label or of an annotation: a name, or a domain, a slash and a name.
 #[must_use]
 pub fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
@@ -81,7 +81,7 @@ fn is_label_name(text: &str) -> bool {
     text.len() <= NAME && text.bytes().all(inner) && outer(text.bytes().next()) && outer(text.bytes().next_back())
 }
 
-/// What is wrong with a label, if anything.
+/// Problem of a label, if any.
 #[must_use]
 pub fn label_fault(key: &str, value: &str) -> Option<String> {
     if !is_label_key(key) {

@@ -1,4 +1,4 @@
-//! What a schema and its rules cannot say about a spec: each problem names the field, the value and what to do.
+//! Semantic checks of a spec beyond the schema and its rules: each problem names the field, the value and the cure.
 //!
 //! The operator says so by `Stalled`, `roadstead validate` before anything is applied.
 
@@ -23,12 +23,12 @@ const IMAGE: &str = "spec.serving.image";
 pub struct Problem {
     /// The path of the field, such as `spec.placement.cost.maxHourlyCost` or `spec.offers[0].hourlyPrice`.
     pub field: String,
-    /// What is wrong with its value, and what to do.
+    /// Problem of the value, and its cure.
     pub message: String,
 }
 
 impl Problem {
-    /// Whether it is about the image of a deployment.
+    /// True if it is about the image of a deployment.
     #[must_use]
     pub fn is_of_image(&self) -> bool {
         self.field == IMAGE

@@ -33,7 +33,7 @@ impl CloudClient {
         Self { address, gate, http: Client::builder(TokioExecutor::new()).build_http() }
     }
 
-    /// Where the cloud is.
+    /// Address of the cloud.
     pub fn address(&self) -> &CloudAddress {
         &self.address
     }

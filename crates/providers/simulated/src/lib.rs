@@ -84,7 +84,7 @@ impl Simulated {
         }
     }
 
-    /// What stands there, as it concerns the wanted endpoint.
+    /// Compares the existing objects with the wanted endpoint.
     async fn survey(&self, wanted: &Wanted) -> Result<Survey, ProviderError> {
         let endpoint = wanted.endpoint.as_ref();
         let form = form(&endpoint.spec, wanted)?;
@@ -94,7 +94,7 @@ impl Simulated {
         Ok(if view.tags == ours { Survey::Ours(Box::new(view), form) } else { Survey::Foreign(self.foreign(&view)) })
     }
 
-    /// Whether the endpoint was made by this installation for a deployment in `namespace`.
+    /// True if the endpoint was made by this installation for a deployment in `namespace`.
     fn is_tagged(&self, view: &EndpointView, namespace: &str) -> bool {
         view.tags.install_id == self.install_id && view.tags.namespace == namespace
     }
@@ -104,7 +104,7 @@ impl Simulated {
         let Tags { install_id, namespace, deployment, .. } = &view.tags;
         let message = format!(
             "endpoint {} at the cloud belongs to {namespace}/{deployment} of installation {install_id:?}; this operator \
-             is {:?}. It is not touched: rename or delete it there",
+             is {:?}. The operator does not change it: rename or delete it there",
             view.name, self.install_id
         );
         ProviderError::new(ErrorClass::Conflict, message)
@@ -152,7 +152,7 @@ impl Simulated {
     }
 }
 
-/// What stands under an endpoint's name, and what should.
+/// The existing and the wanted objects under an endpoint's name.
 enum Survey {
     Absent(Form),
     Foreign(ProviderError),
@@ -246,7 +246,8 @@ impl Provider for Simulated {
             return Err(self.foreign(&view));
         }
         if view.tags.deployment != found.deployment.name || view.uid != found.id {
-            let message = format!("endpoint {name} at the cloud is not the one that was found; it is not touched");
+            let message =
+                format!("endpoint {name} at the cloud is not the listed one; the operator does not change it");
             return Err(ProviderError::new(ErrorClass::Conflict, message));
         }
         self.delete(&view).await
@@ -263,7 +264,7 @@ impl Provider for Simulated {
         if names::is_api_key(&key.api_key) {
             Ok(Some(Redacted::new(key.api_key)))
         } else {
-            let message = format!("endpoint {endpoint} holds no API key of the expected form; delete it at the cloud");
+            let message = format!("endpoint {endpoint} has no valid API key; delete it at the cloud");
             Err(ProviderError::new(ErrorClass::Invalid, message))
         }
     }

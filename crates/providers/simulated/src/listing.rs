@@ -14,9 +14,9 @@ use roadstead_api::v1alpha1::{limits, names};
 use roadstead_provider::{Listener, ProviderEvent};
 use roadstead_runtime::panics::caught;
 
-/// How long the cloud may take to tell that there is no news.
+/// Longest time that the cloud may take for an answer without news.
 const WAIT: Duration = Duration::from_secs(20);
-/// How long to wait after a listing that failed.
+/// Pause after a failed listing.
 const PAUSE: Duration = Duration::from_secs(1);
 /// News is gathered for this long before the next listing: endpoints come and go in bursts.
 const GATHER: Duration = Duration::from_millis(200);
@@ -53,7 +53,7 @@ impl Facts {
         news
     }
 
-    /// What has this name was removed: it is not found any more, whatever the last listing showed.
+    /// Records a removal: the name is no longer found, whatever the last listing showed.
     pub fn removed(&self, name: &str) {
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(facts) = newest.as_mut() {

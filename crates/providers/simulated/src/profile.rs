@@ -3,7 +3,7 @@
 use crate::cloud::wire::{Capacity, Preemption, Profile};
 use roadstead_api::v1alpha1::{ServingTargetSpec, SimulatedCapacity, SimulatedTarget};
 
-/// How the place of this target is to behave.
+/// Behaviour of this target's place.
 #[must_use]
 pub fn profile(spec: &ServingTargetSpec) -> Profile {
     let simulated = spec.simulated.clone().unwrap_or_default();

@@ -72,7 +72,7 @@ impl Request {
         }
     }
 
-    /// How many words were asked; a word is a token here.
+    /// Number of words in the prompt; a word is a token here.
     pub fn prompt_tokens(&self) -> u64 {
         self.question().split_whitespace().count() as u64
     }

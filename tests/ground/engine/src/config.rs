@@ -1,4 +1,4 @@
-//! What the stand-in is told: vLLM's command line, and the faults and speeds that only a stand-in has.
+//! The stand-in's options: vLLM's command line, and faults and speeds of its own.
 
 use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
@@ -38,7 +38,7 @@ impl FromStr for Fault {
 pub struct Config {
     /// The names that `/v1/models` lists and that requests may ask for (`--served-model-name`, else the model).
     pub served_names: Vec<String>,
-    /// What `root` says in `/v1/models` (`--model`, or the word after `serve`).
+    /// The value of `root` in `/v1/models` (`--model`, or the word after `serve`).
     pub model: String,
     /// Address to listen at (`--host`).
     pub host: String,
@@ -46,19 +46,20 @@ pub struct Config {
     pub port: u16,
     /// Guards everything below `/v1` (`--api-key`, else `VLLM_API_KEY`, else `ROADSTEAD_API_KEY`).
     pub api_key: Option<String>,
-    /// How long requests in flight may go on after SIGTERM (`--shutdown-timeout`, seconds; 0 as in vLLM).
+    /// Time for requests in flight after SIGTERM (`--shutdown-timeout`, seconds; 0 as in vLLM).
     pub shutdown_timeout: Duration,
-    /// How many requests run at once before others wait (`--max-num-seqs`).
+    /// Maximum number of concurrent requests; others wait (`--max-num-seqs`).
     pub max_running: usize,
     /// Time before it listens (`--engine-startup-seconds`, `ENGINE_STARTUP_SECONDS`).
     pub startup: Duration,
     /// Time from one token to the next (from `--engine-tokens-per-second`, `ENGINE_TOKENS_PER_SECOND`).
     pub token_interval: Duration,
-    /// When to end by itself after it began to listen (`--engine-exit-after-seconds`, `ENGINE_EXIT_AFTER_SECONDS`).
+    /// Time after the start of the listener at which it exits (`--engine-exit-after-seconds`,
+    /// `ENGINE_EXIT_AFTER_SECONDS`).
     pub exit_after: Option<Duration>,
     /// The exit code for that (`--engine-exit-code`, `ENGINE_EXIT_CODE`).
     pub exit_code: u8,
-    /// How to misbehave (`--engine-fault`, `ENGINE_FAULT`).
+    /// Fault to simulate (`--engine-fault`, `ENGINE_FAULT`).
     pub fault: Fault,
 }
 
@@ -67,7 +68,7 @@ pub struct Config {
 pub struct ConfigError {
     /// The flag or variable, as the user wrote it.
     setting: String,
-    /// What is wrong with the value.
+    /// The problem of the value.
     problem: String,
 }
 

@@ -20,7 +20,7 @@ pub struct Metrics {
     generation_tokens: AtomicU64,
 }
 
-/// How a request ended, as vLLM's label `finished_reason` names it.
+/// End of a request, as in vLLM's label `finished_reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
     /// The answer was complete.

@@ -20,7 +20,7 @@ use crate::{
     metrics::{InFlight, Metrics},
 };
 
-/// What all handlers share.
+/// State that all handlers share.
 pub struct Engine {
     config: Config,
     host: String,

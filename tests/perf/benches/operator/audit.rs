@@ -1,4 +1,4 @@
-//! What the operator wrote, by the API server's own audit log.
+//! The operator's writes, from the API server's own audit log.
 //!
 //! The server's metrics would cost nothing, but say neither who wrote nor about which object; a proxy in between would
 //! take a good part of two cores. The audit log holds one line for each write of the operator and none for anything else.
@@ -10,8 +10,8 @@ use roadstead_ground::audit::Write;
 /// The writes about one deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// What it took until its status said where it is placed: writes to the deployment, the record of the decision,
-    /// and the event that tells of it.
+    /// Number of writes until its status names its place: writes to the deployment, the record of the decision, and its
+    /// event.
     pub to_placed: u32,
     /// All writes, those about its endpoint, its key and its events included.
     pub to_ready: u32,
@@ -34,7 +34,7 @@ pub fn tally<'a>(writes: &[Write], names: impl IntoIterator<Item = &'a String>) 
     tallies.into_iter().map(|(name, (tally, ..))| (name, Tally { to_placed: tally.to_placed + 1, ..tally })).collect()
 }
 
-/// Whether a write carries on what was decided: it is about an endpoint after its record was made.
+/// True if a write carries on what was decided: it is about an endpoint after its record was made.
 pub fn carries_on(write: &Write) -> bool {
     ["secrets", "inferenceendpoints/status"].contains(&write.resource.as_str())
 }
@@ -45,7 +45,7 @@ pub fn about(write: &Write) -> &str {
     name.split(['-', '.']).next().unwrap_or_default()
 }
 
-/// How many writes there were of each kind.
+/// Number of writes of each kind.
 pub fn by_kind(writes: &[Write]) -> BTreeMap<String, u32> {
     let mut kinds = BTreeMap::new();
     for write in writes {

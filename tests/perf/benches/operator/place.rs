@@ -15,7 +15,7 @@ use crate::watched::{Sightings, Watched, deployment_kind, true_of};
 
 /// Long enough for the busiest machine.
 const LIMIT: Duration = Duration::from_mins(10);
-/// What is told about the last ones is on its way for no longer.
+/// Longest time that news about the last ones is in flight.
 const QUIET: Duration = Duration::from_secs(3);
 /// From the creation of an endpoint until it answers.
 const STARTUP_SECONDS: u32 = 2;
@@ -70,7 +70,7 @@ async fn run(measures: &mut Measures) -> Result<()> {
     Ok(())
 }
 
-/// What it took to bind pods, in seconds: of time, and of the server's processor time.
+/// Cost of binding pods in seconds: of time, and of the server's CPU time.
 struct Cost {
     seconds: f64,
     server: f64,
@@ -82,7 +82,7 @@ async fn bind(rig: &Rig, stick: &mut Stick<'_>, pods: usize) -> Result<Cost> {
     Ok(Cost { seconds, server: rig.server_cpu_seconds()? - server })
 }
 
-/// Where deployments are created.
+/// Path of deployments.
 pub fn path() -> String {
     format!("/apis/roadstead.dev/v1alpha1/namespaces/{TEAM}/modeldeployments")
 }

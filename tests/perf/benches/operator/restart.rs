@@ -15,7 +15,7 @@ use crate::scheduler::count;
 use crate::watched::{Watched, deployment_kind, true_of};
 
 const LIMIT: Duration = Duration::from_mins(30);
-/// How long nothing must be written until the fleet counts as settled.
+/// Time without writes after which the fleet is settled.
 const QUIET: Duration = Duration::from_secs(10);
 
 pub fn measure(measures: &mut Measures) -> Result<()> {

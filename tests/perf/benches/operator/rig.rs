@@ -1,4 +1,4 @@
-//! What the operator is measured on: a real API server, a simulated cloud and a release build of the operator.
+//! The rig of the operator's benchmark: a real API server, a simulated cloud and a release build of the operator.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::fleet::{self, TEAM};
 const SYSTEM: &str = "roadstead-system";
 /// Writes that go on for so long do not end.
 const NEVER_QUIET: Duration = Duration::from_mins(10);
-/// What the API server knows the operator as.
+/// The operator's user on the API server.
 const OPERATOR: &str = "operator";
 
 /// A hub, a cloud, and at times an operator.
@@ -41,7 +41,7 @@ pub struct Operator {
     process: Bound,
     listen: SocketAddr,
     log: PathBuf,
-    /// When it was started.
+    /// Time of the start.
     pub started: Instant,
 }
 
@@ -216,7 +216,7 @@ fn build() -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// How many processes want to run here, on average over a minute.
+/// Load average of one minute.
 pub fn load() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/loadavg")?;
     text.split(' ').next().and_then(|load| load.parse().ok()).context("no number in /proc/loadavg")

@@ -1,4 +1,4 @@
-//! What a user who watches sees, and when.
+//! The view of a watching user, with times.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
-/// When each object of a kind, by name, was first seen to be so.
+/// Time of the first sighting of each object of a kind, by name.
 pub type Sightings = BTreeMap<String, Instant>;
 
 /// A watch that remembers when an object first was as wanted, in one or several ways; it ends when this is dropped.

@@ -51,7 +51,7 @@ pub fn settle(fleet: &mut Fleet) {
     }
 }
 
-/// What the operator does when something about a target has changed, be it one pod.
+/// The operator's work after a change of a target, even of one pod.
 pub fn facts_arrive(fleet: &mut Fleet, target: Target, found: Vec<Found>) {
     let name = target.name.clone();
     fleet.upsert_target(target);
@@ -99,7 +99,7 @@ fn bind(target: &mut Target, endpoint: &mut Endpoint) {
     }
 }
 
-/// What a node that was added has beside accelerators.
+/// Resources of an added node beside accelerators.
 const LARGE: Resources =
     Resources { cpu_millis: 192_000, memory_bytes: 2_048 << 30, ephemeral_storage_bytes: 4_000 << 30 };
 

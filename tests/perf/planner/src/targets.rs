@@ -178,7 +178,7 @@ pub fn fresh_node(offer: &Offer, size: Resources, index: u32) -> Node {
     }
 }
 
-/// What is left of a node of which `used` of `count` accelerators are used, with their share of the rest.
+/// The rest of a node with `used` of `count` accelerators in use, with their share of the other resources.
 fn taken(size: Resources, used: u32, count: u32) -> Resources {
     let left = |amount: u64| amount / u64::from(count) * u64::from(count - used);
     Resources {

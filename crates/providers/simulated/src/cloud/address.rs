@@ -1,10 +1,10 @@
-//! Where a simulated cloud is.
+//! The address of a simulated cloud.
 
 use std::str::FromStr;
 
 use http::Uri;
 
-/// Where the simulated cloud is: `http://HOST:PORT`, and nothing after it.
+/// Address of the simulated cloud: `http://HOST:PORT`, and nothing after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudAddress {
     text: String,

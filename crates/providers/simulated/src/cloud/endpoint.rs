@@ -15,19 +15,19 @@ pub struct Endpoint {
     pub uid: String,
     /// Counts its changes.
     pub version: u64,
-    /// When it was created.
+    /// Creation time.
     pub created: i64,
     /// Whose it is.
     pub tags: Tags,
-    /// What it is to be.
+    /// Wanted state.
     pub form: Form,
-    /// When each replica of the newest form answers.
+    /// Time at which each replica of the newest template answers.
     ready_at: Vec<i64>,
     /// Replicas of the former form, which answer until all of the newest do.
     former: u32,
     /// It was accepted, and there is no room for it.
     pub exhausted: bool,
-    /// When its deletion was asked for.
+    /// Time of the request to delete it.
     pub deleted: Option<i64>,
 }
 
@@ -69,12 +69,12 @@ impl Endpoint {
         self.form.replicas as u64 * self.form.accelerators as u64
     }
 
-    /// Whether it is gone for good.
+    /// True if it is gone for good.
     pub fn is_gone(&self, profile: &Profile, now: i64) -> bool {
         self.deleted.is_some_and(|deleted| deleted.saturating_add(profile.deletion_millis) <= now)
     }
 
-    /// Whether requests are answered.
+    /// True if requests are answered.
     pub fn answers(&self, profile: &Profile, now: i64) -> bool {
         self.deleted.is_none() && self.ready_replicas(profile, now) > 0
     }
@@ -103,7 +103,7 @@ impl Endpoint {
         Some((turn, turn.saturating_add(preemption.after_millis), preemption))
     }
 
-    /// When time alone next changes what it shows.
+    /// Time of the next change without a call.
     pub fn next_change(&self, profile: &Profile, now: i64) -> Option<i64> {
         if let Some(deleted) = self.deleted {
             return Some(deleted.saturating_add(profile.deletion_millis)).filter(|at| *at > now);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::wire::Refusal;
 use roadstead_api::v1alpha1::{SimulatedCall, SimulatedClass, SimulatedEffect, SimulatedFault};
 
-/// What happens to a call.
+/// Effect on a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hit {
     /// It is refused and has no effect.
@@ -16,7 +16,7 @@ pub enum Hit {
     Late(u32),
 }
 
-/// How often each fault was looked at and how often it hit. An edited fault is another one.
+/// Numbers of matching and failing calls of each fault. An edited fault is a new one.
 #[derive(Debug, Default)]
 pub struct Faults {
     counts: HashMap<String, Count>,
@@ -29,7 +29,7 @@ struct Count {
 }
 
 impl Faults {
-    /// What happens to this `call` under `faults`.
+    /// Effect of `faults` on this `call`.
     pub fn hit(&mut self, faults: &[SimulatedFault], call: SimulatedCall) -> Option<Hit> {
         faults.iter().filter(|fault| fault.calls.contains(&call)).find_map(|fault| self.try_one(fault, call))
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::world::Entry;
 
-/// Where the world is written down; nowhere if there is no file.
+/// File of the world's entries, if there is one.
 pub struct Journal {
     file: Option<File>,
 }
@@ -47,7 +47,7 @@ impl Journal {
     /// Writes `entries` down.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
         let Some(file) = self.file.as_mut().filter(|_| !entries.is_empty()) else { return Ok(()) };
         let mut text = Vec::new();
@@ -68,7 +68,9 @@ fn read(file: File) -> Result<Vec<Entry>, String> {
         match serde_json::from_str(line) {
             Ok(entry) => entries.push(entry),
             Err(_) if index + 1 == lines.len() => {}
-            Err(error) => return Err(format!("line {}: {error}; remove the file to begin anew", index + 1)),
+            Err(error) => {
+                return Err(format!("line {}: {error}; remove the file to start with an empty state", index + 1));
+            }
         }
     }
     Ok(entries)

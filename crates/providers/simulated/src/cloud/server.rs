@@ -41,7 +41,7 @@ type Shared = State<Arc<Cloud>>;
 /// Answers on `listener` until `stop` resolves; what `state` tells of is there from the start.
 ///
 /// # Errors
-/// When the state file cannot be read or written, or the listener fails.
+/// If the state file cannot be read or written, or the listener fails.
 pub async fn serve(
     listener: TcpListener,
     state: Option<&FilePath>,
@@ -104,7 +104,7 @@ impl Cloud {
         let result = act(world, now());
         let entries = world.take_journal();
         if let Err(error) = journal.append(&entries) {
-            tracing::error!(%error, "the state file cannot be written; what changed is lost with the process");
+            tracing::error!(%error, "the state file cannot be written; changes will be lost");
         }
         drop(state);
         if !entries.is_empty() {
@@ -224,7 +224,7 @@ fn model(cloud: &Cloud, place: &str, name: &str, headers: &HeaderMap) -> Result<
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let state = cloud.lock();
     match state.0.serves(place, name, bearer.and_then(|value| value.strip_prefix("Bearer ")), now()) {
-        None => Err(Box::new((StatusCode::SERVICE_UNAVAILABLE, "nothing serves here").into_response())),
+        None => Err(Box::new((StatusCode::SERVICE_UNAVAILABLE, "no endpoint serves here").into_response())),
         Some("") => Err(Box::new(StatusCode::UNAUTHORIZED.into_response())),
         Some(model) => Ok(model.to_owned()),
     }

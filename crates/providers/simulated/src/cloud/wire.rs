@@ -1,4 +1,4 @@
-//! What the driver and the simulated cloud say to each other, as JSON over HTTP.
+//! Messages between the driver and the simulated cloud, as JSON over HTTP.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use roadstead_api::v1alpha1::{CapacityType, SimulatedFault};
 
-/// How a place behaves; put whenever a target is checked, so that an edit of the target takes effect.
+/// Behaviour of a place; sent with every check of the target, so that an edit of the target takes effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
@@ -18,25 +18,25 @@ pub struct Profile {
     pub deletion_millis: i64,
     /// Milliseconds by which listings lag behind.
     pub list_lag_millis: i64,
-    /// What really is there, by offer; an offer that is not named has no end.
+    /// Real capacity by offer; an offer that is not listed is unlimited.
     pub capacity: BTreeMap<String, Capacity>,
-    /// When spot capacity is taken away.
+    /// Periodic loss of spot capacity.
     pub preemption: Option<Preemption>,
-    /// What goes wrong.
+    /// Faults of calls.
     pub faults: Vec<SimulatedFault>,
 }
 
-/// How much of an offer there is.
+/// Capacity of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Capacity {
     /// Accelerators in all.
     pub accelerators: u32,
-    /// Whether a lack shows only after the creation was accepted.
+    /// True if a lack shows only after the creation was accepted.
     pub late: bool,
 }
 
-/// When spot capacity is taken away, counted from when it was ready.
+/// Periodic loss of spot capacity, counted from the time of readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Preemption {
@@ -46,7 +46,7 @@ pub struct Preemption {
     pub down_millis: i64,
 }
 
-/// Who a place says it is.
+/// Identity of a place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlaceView {
     /// Its identity: given at first contact, and the same for ever.
@@ -94,7 +94,7 @@ pub struct Tags {
     pub slot: u32,
 }
 
-/// What an endpoint is to be.
+/// Wanted state of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Form {
@@ -117,7 +117,7 @@ pub struct CreateOrder {
     pub name: String,
     /// Whose it is.
     pub tags: Tags,
-    /// What it is to be.
+    /// Wanted state.
     pub form: Form,
 }
 
@@ -126,7 +126,7 @@ pub struct CreateOrder {
 pub struct UpdateOrder {
     /// The version that was seen; any other is refused.
     pub version: u64,
-    /// What it is to be.
+    /// Wanted state.
     pub form: Form,
 }
 
@@ -140,7 +140,7 @@ pub struct EndpointView {
     pub uid: String,
     /// Counts its changes.
     pub version: u64,
-    /// When it was created, in milliseconds since 1970.
+    /// Creation time in milliseconds since 1970.
     pub created_millis: i64,
     /// Whose it is.
     pub tags: Tags,
@@ -154,9 +154,9 @@ pub struct EndpointView {
     pub key_digest: String,
     /// Replicas that answer.
     pub ready_replicas: u32,
-    /// Whether all replicas are of the newest form and answer.
+    /// True if all replicas are of the newest form and answer.
     pub serving: bool,
-    /// How far it is, in a sentence.
+    /// Message about its progress.
     pub message: String,
     /// It got no capacity; only the time will tell when there is some.
     pub exhausted: bool,

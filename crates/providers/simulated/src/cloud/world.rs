@@ -23,7 +23,7 @@ const PLACES: usize = 1_000;
 /// Endpoints that one place can hold; more are refused.
 const ENDPOINTS: usize = 20_000;
 
-/// What must survive the process.
+/// Entry that must survive the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "entry")]
 pub enum Entry {
@@ -114,12 +114,12 @@ impl World {
         entries
     }
 
-    /// What must survive of everything that happened since this was last asked.
+    /// Entries since the last call that must survive the process.
     pub fn take_journal(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.journal)
     }
 
-    /// What goes wrong with this call at the place.
+    /// Effect of the faults on this call at the place.
     pub fn hit(&mut self, place: &str, call: SimulatedCall) -> Option<Hit> {
         let place = self.places.get_mut(place)?;
         place.faults.hit(&place.profile.faults, call)
@@ -185,7 +185,7 @@ impl World {
         self.places.get(name).map_or(0, |place| place.version)
     }
 
-    /// When time alone next changes what a listing shows.
+    /// Time of the next change of a listing without a call.
     pub fn next_change(&self, name: &str, now: i64) -> Option<i64> {
         let place = self.places.get(name)?;
         let lag = place.profile.list_lag_millis;
@@ -331,7 +331,7 @@ impl World {
     }
 
     fn place(&mut self, name: &str) -> Answer<&mut Place> {
-        let missing = || refusal(SimulatedClass::NotFound, format!("place {name} was never met"));
+        let missing = || refusal(SimulatedClass::NotFound, format!("place {name} is unknown"));
         self.places.get_mut(name).ok_or_else(missing)
     }
 

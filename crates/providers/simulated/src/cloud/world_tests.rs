@@ -1,4 +1,4 @@
-//! What the simulated cloud promises to drivers.
+//! Promises of the simulated cloud to drivers.
 
 use super::*;
 use crate::cloud::wire::{Capacity, Form, Tags};
