@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -250,10 +251,41 @@ pub struct Found {
     pub slot: u32,
     /// Accelerators of one replica as it runs; 0 where that cannot be told.
     pub accelerators: u32,
+    /// The form in which it runs; `None` where nothing there tells it.
+    pub runs: Option<Runs>,
     /// Replicas it is told to have.
     pub replicas: u32,
     /// Replicas that are ready.
     pub ready_replicas: u32,
     /// When it was created there.
     pub created_at: Timestamp,
+}
+
+/// The form in which something that was found runs, from the record that was left with it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Runs {
+    /// Accelerators of one replica.
+    pub accelerator: Accelerator,
+    /// Resource by which a replica asks for them.
+    pub resource_name: String,
+    /// Engine.
+    pub engine: String,
+    /// The record itself, as text that means nothing here.
+    #[serde(with = "shared_text")]
+    pub record: Arc<str>,
+}
+
+/// Texts that are kept once, as plain strings.
+mod shared_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
+    }
 }

@@ -47,7 +47,7 @@ mod time;
 pub use cost::cost_of_found;
 pub use decide::{MAX_REPLACEMENTS, plan};
 pub use deployment::{Deployment, DeploymentId, Objective, Preference, QueueKey, Rules, Shape};
-pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found};
+pub use endpoint::{Endpoint, EndpointKey, EndpointState, Failure, FailureKind, Found, Runs};
 pub use fleet::Fleet;
 pub use labels::{LabelSelector, Labels, Operator, Requirement};
 pub use lint::{Violation, lint};

@@ -155,6 +155,7 @@ fn what_was_found_goes_with_its_target() {
         accelerators: 2,
         replicas: 2,
         ready_replicas: 2,
+        runs: None,
         created_at: NOW,
     };
     fleet.set_found("eks-us", vec![found.clone()]);
@@ -179,6 +180,7 @@ fn what_names_another_target_is_taken_over_by_nobody() {
         accelerators: 2,
         replicas: 2,
         ready_replicas: 2,
+        runs: None,
         created_at: NOW,
     };
     fleet.set_found("eks-us", vec![found]);

@@ -189,6 +189,7 @@ fn taken_over_after_a_rebuild() {
         accelerators: 2,
         replicas: 2,
         ready_replicas,
+        runs: None,
         created_at: Timestamp(NOW.0 - 86_400),
     };
     fleet.set_found("gke-eu", vec![found("llama-70b-k3x", "gke-eu", 2)]);

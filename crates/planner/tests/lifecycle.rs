@@ -482,6 +482,7 @@ fn found(name: &str, target: &str, ready_replicas: u32, created_at: i64) -> Foun
         accelerators: 2,
         replicas: 2,
         ready_replicas,
+        runs: None,
         created_at: Timestamp(created_at),
     }
 }

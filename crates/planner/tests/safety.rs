@@ -256,6 +256,7 @@ impl World {
             accelerators: 2,
             replicas: 2,
             ready_replicas,
+            runs: None,
             created_at: self.now,
         };
         // What is on its way out is not found anew.

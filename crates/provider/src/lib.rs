@@ -9,6 +9,7 @@ pub mod address;
 pub mod discreet;
 pub mod error;
 pub mod probe;
+pub mod record;
 pub mod template_hash;
 mod wanted;
 

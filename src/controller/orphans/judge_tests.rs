@@ -30,6 +30,7 @@ fn found(name: &str) -> Found {
         accelerators: 2,
         replicas: 3,
         ready_replicas: 3,
+        runs: None,
         created_at: Timestamp(NOW - DAY),
     }
 }

@@ -24,6 +24,7 @@ fn orphan(name: &str, fate: Fate) -> Orphan {
             accelerators: 1,
             replicas: 2,
             ready_replicas: 1,
+            runs: None,
             created_at: planner::Timestamp(100),
         },
         hourly_cost: Some(MicroDollars(21_100_000)),

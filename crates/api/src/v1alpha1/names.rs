@@ -41,6 +41,8 @@ pub const ANNOTATION_SLOT: &str = "roadstead.dev/slot";
 pub const ANNOTATION_TEMPLATE: &str = "roadstead.dev/template";
 /// The hash of what the pod template was rendered from.
 pub const ANNOTATION_TEMPLATE_HASH: &str = "roadstead.dev/template-hash";
+/// The form in which an endpoint was asked for, as JSON: what a rebuilt hub adopts it with.
+pub const ANNOTATION_RECORD: &str = "roadstead.dev/record";
 
 /// Set by users: look again now; echoed in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_REQUESTED_AT: &str = "roadstead.dev/requestedAt";

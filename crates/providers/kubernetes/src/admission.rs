@@ -96,12 +96,14 @@ impl Admissions {
     }
 }
 
-/// What is recorded of a wanted object: all but its pod template, with digests in the place of a Secret's values.
+/// What is recorded of a wanted object: all but its template and its record, which stand beside it, with digests in the
+/// place of a Secret's values.
 #[must_use]
 pub fn record(wanted: &Value, key: &Redacted) -> Value {
     let mut record = wanted.clone();
     if let Some(annotations) = record.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove(names::ANNOTATION_TEMPLATE);
+        annotations.remove(names::ANNOTATION_RECORD);
     }
     if let Some(spec) = record.get_mut("spec").and_then(Value::as_object_mut) {
         spec.remove("template");

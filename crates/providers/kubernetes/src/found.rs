@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use roadstead_planner as planner;
+use roadstead_provider::record;
 
 use super::nodes::devices_of;
 use roadstead_api::planning;
@@ -47,6 +48,7 @@ pub fn found(deployment: &Deployment) -> Option<planner::Found> {
         accelerators: deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).map_or(0, devices_of),
         replicas: u32::try_from(replicas).unwrap_or(0),
         ready_replicas: u32::try_from(ready).unwrap_or(0),
+        runs: tags.get(names::ANNOTATION_RECORD).and_then(|text| record::runs(text)),
         created_at: planning::timestamp(deployment.metadata.creation_timestamp.as_ref()),
     })
 }

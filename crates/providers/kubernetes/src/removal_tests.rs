@@ -174,6 +174,7 @@ fn found() -> planner::Found {
         accelerators: 1,
         replicas: 1,
         ready_replicas: 1,
+        runs: None,
         created_at: planner::Timestamp::default(),
     }
 }

@@ -16,6 +16,7 @@ use super::removal;
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare;
 use roadstead_api::v1alpha1::{limits, names};
+use roadstead_provider::record::record;
 use roadstead_provider::{ErrorClass, Facts, ProviderError, Redacted, Wanted};
 
 /// Names the copies of tenants' Secrets, on the Secret of the API key.
@@ -128,6 +129,7 @@ impl Survey {
             (template, rendered, rollout)
         };
         let digest = render::digest(&rendered);
+        let record = record(&wanted.endpoint.spec).map_err(bug)?;
         let copies: BTreeMap<String, Secret> = wanted
             .secrets
             .iter()
@@ -143,7 +145,7 @@ impl Survey {
         Ok(Desired {
             key,
             copies,
-            deployment: render::deployment(&identity, template, rendered, hash.clone(), rollout),
+            deployment: render::deployment(&identity, template, rendered, hash.clone(), record, rollout),
             service: render::service(&identity, expose),
             budget: render::disruption_budget(&identity),
             hash,

@@ -25,6 +25,7 @@ use crate::cloud::wire::{
 };
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointSpec, names, reasons};
 use roadstead_provider::address::{self, Reach};
+use roadstead_provider::record::record;
 use roadstead_provider::template_hash::{digest, template_hash};
 use roadstead_provider::{
     Claim, ErrorClass, Facts, Listener, Observation, Present, Progress, Provider, ProviderError, Redacted, Removal,
@@ -273,18 +274,21 @@ impl Provider for Simulated {
 fn form(spec: &InferenceEndpointSpec, wanted: &Wanted) -> Result<Form, ProviderError> {
     let hash = template_hash(spec, &wanted.secrets)
         .map_err(|error| ProviderError::new(ErrorClass::Bug, format!("the template cannot be hashed: {error}")))?;
+    let record = record(spec).map_err(|error| ProviderError::new(ErrorClass::Bug, error))?;
     Ok(Form {
         replicas: u32::try_from(spec.replicas).unwrap_or(0),
         accelerators: u32::try_from(spec.accelerator.count).unwrap_or(0),
         model: spec.model_name().to_owned(),
         template_hash: hash,
         api_key: wanted.api_key.expose().to_owned(),
+        record: record.unwrap_or_default(),
     })
 }
 
 fn in_sync(view: &EndpointView, form: &Form) -> bool {
     view.replicas == form.replicas
         && view.template_hash == form.template_hash
+        && view.record == form.record
         && view.key_digest == key_digest(&form.api_key)
 }
 

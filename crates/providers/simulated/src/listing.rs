@@ -11,7 +11,7 @@ use super::client::CloudClient;
 use crate::cloud::wire::{EndpointList, EndpointView};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{limits, names};
-use roadstead_provider::{Listener, ProviderEvent};
+use roadstead_provider::{Listener, ProviderEvent, record};
 use roadstead_runtime::panics::caught;
 
 /// Longest time that the cloud may take for an answer without news.
@@ -147,6 +147,7 @@ fn found(view: &EndpointView) -> Option<planner::Found> {
         accelerators: view.accelerators,
         replicas: view.replicas,
         ready_replicas: view.ready_replicas,
+        runs: record::runs(&view.record),
         created_at: Timestamp(view.created_millis.div_euclid(1000)),
     })
 }
@@ -177,6 +178,7 @@ mod tests {
             accelerators: u32::MAX,
             template_hash: String::new(),
             key_digest: String::new(),
+            record: String::new(),
             ready_replicas: 0,
             serving: false,
             message: String::new(),

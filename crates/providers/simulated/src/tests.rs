@@ -110,6 +110,7 @@ async fn what_another_installation_made_is_a_conflict_to_every_call_and_gone_to_
         accelerators: 1,
         replicas: 1,
         ready_replicas: 1,
+        runs: None,
         created_at: planner::Timestamp::default(),
     };
     says_both(&staging.remove_found(&found).await.unwrap_err());

@@ -72,6 +72,7 @@ pub fn found(endpoint: &Endpoint) -> Found {
         accelerators: endpoint.accelerator.count,
         replicas: endpoint.replicas,
         ready_replicas: endpoint.replicas,
+        runs: None,
         created_at: endpoint.created_at,
     }
 }

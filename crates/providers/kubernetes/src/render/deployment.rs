@@ -27,6 +27,7 @@ pub fn deployment(
     template: PodTemplateSpec,
     rendered: String,
     hash: String,
+    record: Option<String>,
     rollout: Rollout,
 ) -> Deployment {
     let spec = &identity.endpoint.spec;
@@ -34,6 +35,7 @@ pub fn deployment(
     if let Some(annotations) = &mut metadata.annotations {
         annotations.insert(names::ANNOTATION_TEMPLATE.to_owned(), rendered);
         annotations.insert(names::ANNOTATION_TEMPLATE_HASH.to_owned(), hash);
+        annotations.extend(record.map(|record| (names::ANNOTATION_RECORD.to_owned(), record)));
     }
     let provision = spec.provision_timeout_seconds.unwrap_or(0);
     let deadline =

@@ -79,7 +79,9 @@ fn value(object: &impl Serialize) -> Value {
 fn objects(endpoint: &InferenceEndpoint, expose: &Value, rollout: Rollout) -> Vec<Value> {
     let identity = identity(endpoint);
     let expose: Expose = serde_json::from_value(expose.clone()).unwrap();
-    let deployment = deployment(&identity, pod_template(&identity, "HASH"), "RENDERED".into(), "HASH".into(), rollout);
+    let template = pod_template(&identity, "HASH");
+    let record = Some("RECORD".into());
+    let deployment = deployment(&identity, template, "RENDERED".into(), "HASH".into(), record, rollout);
     vec![value(&deployment), value(&service(&identity, &expose)), value(&disruption_budget(&identity))]
 }
 

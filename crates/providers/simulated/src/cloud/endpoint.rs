@@ -136,6 +136,7 @@ impl Endpoint {
             accelerators: self.form.accelerators,
             template_hash: self.form.template_hash.clone(),
             key_digest: key_digest(&self.form.api_key),
+            record: self.form.record.clone(),
             ready_replicas: ready,
             serving: self.deleted.is_none() && preempted.is_none() && !self.exhausted && newest == self.ready_at.len(),
             message,
@@ -161,6 +162,7 @@ mod tests {
             model: "m".to_owned(),
             template_hash: template.to_owned(),
             api_key: "rs-k".to_owned(),
+            record: String::new(),
         }
     }
 

@@ -108,6 +108,9 @@ pub struct Form {
     pub template_hash: String,
     /// The key that requests must bear.
     pub api_key: String,
+    /// The form in which it was asked for, as text that means nothing here.
+    #[serde(default)]
+    pub record: String,
 }
 
 /// Asks for a new endpoint.
@@ -152,6 +155,9 @@ pub struct EndpointView {
     pub template_hash: String,
     /// SHA-256 of its key, in hexadecimal digits.
     pub key_digest: String,
+    /// The form in which it was asked for, as text that means nothing here.
+    #[serde(default)]
+    pub record: String,
     /// Replicas that answer.
     pub ready_replicas: u32,
     /// True if all replicas are of the newest form and answer.

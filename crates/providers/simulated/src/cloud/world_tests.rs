@@ -28,6 +28,7 @@ fn form(replicas: u32) -> Form {
         model: "llama".to_owned(),
         template_hash: "a".to_owned(),
         api_key: "rs-key".to_owned(),
+        record: String::new(),
     }
 }
 
