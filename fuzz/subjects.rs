@@ -19,7 +19,8 @@ use roadstead::provider::kubernetes::{found, nodes, pods};
 use roadstead::provider::probe;
 use roadstead::simulated_cloud::CloudAddress;
 use roadstead::text;
-use roadstead_planner::{Fleet, MicroDollars, Pattern};
+use roadstead_model::{MicroDollars, Pattern};
+use roadstead_planner::Fleet;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

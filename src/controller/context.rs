@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Client, ResourceExt};
-use roadstead_planner::QueueKey;
+use roadstead_model::QueueKey;
 
 use super::connections::Connections;
 use super::defect;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff;
 use kube::ResourceExt;
-use roadstead_planner::{self as planner, MicroDollars, Timestamp};
+use roadstead_model::{self as model, MicroDollars, Timestamp};
+use roadstead_planner as planner;
 
 use super::connections::{Connection, ConnectionState};
 use super::startup;
@@ -24,31 +25,31 @@ use crate::text::bounded;
 
 /// The planner's name of a deployment.
 #[must_use]
-pub fn deployment_id(key: &Key) -> planner::DeploymentId {
-    planner::DeploymentId { namespace: key.namespace.clone(), name: key.name.clone() }
+pub fn deployment_id(key: &Key) -> model::DeploymentId {
+    model::DeploymentId { namespace: key.namespace.clone(), name: key.name.clone() }
 }
 
 /// The planner's name of an endpoint.
 #[must_use]
-pub fn endpoint_key(endpoint: &InferenceEndpoint) -> planner::EndpointKey {
-    planner::EndpointKey { namespace: endpoint.namespace().unwrap_or_default(), name: endpoint.name_any() }
+pub fn endpoint_key(endpoint: &InferenceEndpoint) -> model::EndpointKey {
+    model::EndpointKey { namespace: endpoint.namespace().unwrap_or_default(), name: endpoint.name_any() }
 }
 
 /// Where a deployment stands in the planning order; one that is not known comes first, for nothing is to be planned.
 #[must_use]
-pub fn queue_key(key: &Key, deployment: Option<&ModelDeployment>) -> planner::QueueKey {
+pub fn queue_key(key: &Key, deployment: Option<&ModelDeployment>) -> model::QueueKey {
     let (priority, created) = deployment.map_or((i32::MAX, Timestamp::default()), |deployment| {
         (deployment.spec.priority, timestamp(deployment.metadata.creation_timestamp.as_ref()))
     });
-    planner::QueueKey::new(priority, created, deployment_id(key))
+    model::QueueKey::new(priority, created, deployment_id(key))
 }
 
 fn problem(field: &str, error: impl std::fmt::Display) -> Problem {
     Problem { field: field.to_owned(), message: error.to_string() }
 }
 
-fn patterns(field: &str, texts: Option<&Vec<String>>) -> Result<Option<Vec<planner::Pattern>>, Problem> {
-    let parse = |text: &String| planner::Pattern::parse(text).map_err(|error| problem(field, error));
+fn patterns(field: &str, texts: Option<&Vec<String>>) -> Result<Option<Vec<model::Pattern>>, Problem> {
+    let parse = |text: &String| model::Pattern::parse(text).map_err(|error| problem(field, error));
     texts.map(|texts| texts.iter().map(parse).collect()).transpose()
 }
 
@@ -59,12 +60,12 @@ fn patterns(field: &str, texts: Option<&Vec<String>>) -> Result<Option<Vec<plann
 pub fn deployment(
     deployment: &ModelDeployment,
     namespace_labels: BTreeMap<String, String>,
-) -> Result<planner::Deployment, Problem> {
+) -> Result<model::Deployment, Problem> {
     let spec = &deployment.spec;
     let cost = &spec.placement.cost;
     let max_hourly_cost = cost.max_hourly_cost.as_deref().map(MicroDollars::parse).transpose();
     let place_without = deployment.annotations().get(names::ANNOTATION_PLACE_WITHOUT);
-    Ok(planner::Deployment {
+    Ok(model::Deployment {
         id: deployment_id(&Key::of(deployment)),
         uid: deployment.uid().unwrap_or_default(),
         priority: spec.priority,
@@ -77,7 +78,7 @@ pub fn deployment(
             .serving
             .shapes
             .iter()
-            .map(|shape| planner::Shape {
+            .map(|shape| model::Shape {
                 name: shape.name.clone(),
                 accelerator: accelerator(&shape.accelerator),
                 tokens_per_second: shape.tokens_per_second.and_then(|tokens| u64::try_from(tokens).ok()),
@@ -85,8 +86,8 @@ pub fn deployment(
             .collect(),
         rules: rules(&spec.placement)?,
         objective: match cost.objective {
-            CostObjective::HourlyCost => planner::Objective::HourlyCost,
-            CostObjective::CostPerMillionTokens => planner::Objective::CostPerMillionTokens,
+            CostObjective::HourlyCost => model::Objective::HourlyCost,
+            CostObjective::CostPerMillionTokens => model::Objective::CostPerMillionTokens,
         },
         max_hourly_cost: max_hourly_cost.map_err(|error| problem("spec.placement.cost.maxHourlyCost", error))?,
         drain_timeout_seconds: count(spec.serving.drain_timeout_seconds),
@@ -99,19 +100,19 @@ pub fn deployment(
     })
 }
 
-fn rules(placement: &api::PlacementRules) -> Result<planner::Rules, Problem> {
+fn rules(placement: &api::PlacementRules) -> Result<model::Rules, Problem> {
     let regions = placement.regions.clone().unwrap_or_default();
     let set = |list: &Vec<String>| list.iter().cloned().collect::<BTreeSet<_>>();
     let prefer = regions.prefer.iter().map(|preference| {
-        let region = preference.region.as_deref().map(planner::Pattern::parse).transpose();
-        Ok(planner::Preference {
+        let region = preference.region.as_deref().map(model::Pattern::parse).transpose();
+        Ok(model::Preference {
             name: preference.name.clone(),
             cloud: preference.cloud.clone(),
             region: region.map_err(|error| problem("spec.placement.regions.prefer", error))?,
             premium_percent: count(preference.premium_percent),
         })
     });
-    Ok(planner::Rules {
+    Ok(model::Rules {
         target_selector: placement.target_selector.as_ref().map(selector).unwrap_or_default(),
         clouds: placement.clouds.as_ref().and_then(|clouds| clouds.allow.as_ref()).map(set),
         allow_regions: patterns("spec.placement.regions.allow", regions.allow.as_ref())?,
@@ -125,14 +126,14 @@ fn rules(placement: &api::PlacementRules) -> Result<planner::Rules, Problem> {
 
 /// A target with what its connection and its facts say.
 #[must_use]
-pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Option<&Facts>) -> planner::Target {
+pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Option<&Facts>) -> model::Target {
     let spec = &target.spec;
     let status = target.status.clone().unwrap_or_default();
-    planner::Target {
+    model::Target {
         name: target.name_any(),
         cloud: spec.cloud.clone(),
         region: spec.region.clone(),
-        location: spec.location.as_ref().map(|location| planner::Location {
+        location: spec.location.as_ref().map(|location| model::Location {
             country: location.country.clone(),
             jurisdictions: location.jurisdictions.iter().cloned().collect(),
         }),
@@ -142,18 +143,18 @@ pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Op
         taints: spec
             .taints
             .iter()
-            .map(|taint| planner::Taint {
+            .map(|taint| model::Taint {
                 key: taint.key.clone(),
                 value: taint.value.clone(),
-                effect: planner::Effect::NoPlacement,
+                effect: model::Effect::NoPlacement,
             })
             .collect(),
         offers: spec.offers.iter().map(offer).collect(),
         nodes: facts.map_or_else(|| Some(Vec::new()), |facts| facts.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
         inventory: match facts {
-            Some(_) if !is_listing(connection) => planner::Inventory::Answered,
-            _ => planner::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
+            Some(_) if !is_listing(connection) => model::Inventory::Answered,
+            _ => model::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
         },
         engines: None,
     }
@@ -166,8 +167,8 @@ fn is_listing(connection: Option<&Connection>) -> bool {
         Some(ConnectionState::NotReady { reason, .. }) if *reason == reasons::LISTING)
 }
 
-fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> planner::TargetState {
-    let not_ready = |reason: &str, message: String, since: Timestamp| planner::TargetState::NotReady {
+fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> model::TargetState {
+    let not_ready = |reason: &str, message: String, since: Timestamp| model::TargetState::NotReady {
         reason: reason.to_owned(),
         message,
         since,
@@ -184,29 +185,29 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> plan
         // What starts at a place that does not answer either is not left to wait for an edit.
         return match connection.filter(|_| !is_listing(connection)).and_then(|seen| seen.state.not_ready_since()) {
             Some(failing) => not_ready(reasons::INVALID_SPEC, message, now(failing)),
-            None => planner::TargetState::Invalid { reason: reasons::INVALID_SPEC.to_owned(), message, since },
+            None => model::TargetState::Invalid { reason: reasons::INVALID_SPEC.to_owned(), message, since },
         };
     }
     match connection.map(|connection| &connection.state) {
         None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),
-        Some(ConnectionState::Ready) => planner::TargetState::Ready,
+        Some(ConnectionState::Ready) => model::TargetState::Ready,
         Some(ConnectionState::NotReady { reason, message, since }) => not_ready(reason, message.clone(), now(*since)),
     }
 }
 
 /// A recorded refusal as the planner sees it.
 #[must_use]
-pub fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
+pub fn exhausted(entry: &ExhaustedStatus) -> model::Exhausted {
     let only_for = entry
         .only_for
         .as_deref()
         .and_then(|id| id.split_once('/'))
-        .map(|(namespace, name)| planner::DeploymentId { namespace: namespace.to_owned(), name: name.to_owned() });
-    planner::Exhausted {
+        .map(|(namespace, name)| model::DeploymentId { namespace: namespace.to_owned(), name: name.to_owned() });
+    model::Exhausted {
         offer: entry.offer.clone(),
-        size: planner::Size {
+        size: model::Size {
             accelerators: count(entry.accelerator_count),
-            resources: planner::Resources {
+            resources: model::Resources {
                 cpu_millis: quantity::millis(&entry.cpu).unwrap_or(0),
                 memory_bytes: quantity::units(&entry.memory).unwrap_or(0),
                 ephemeral_storage_bytes: quantity::units(&entry.ephemeral_storage).unwrap_or(0),
@@ -221,7 +222,7 @@ pub fn exhausted(entry: &ExhaustedStatus) -> planner::Exhausted {
 
 /// A refusal as it stands in a target's status.
 #[must_use]
-pub fn exhausted_status(refusal: &planner::Exhaust, until: Timestamp, attempts: i32) -> ExhaustedStatus {
+pub fn exhausted_status(refusal: &model::Exhaust, until: Timestamp, attempts: i32) -> ExhaustedStatus {
     let resources = &refusal.size.resources;
     ExhaustedStatus {
         offer: refusal.offer.clone(),
@@ -242,25 +243,25 @@ pub fn endpoint(
     endpoint: &InferenceEndpoint,
     owner: Option<&ModelDeployment>,
     bound: BTreeMap<String, u32>,
-) -> planner::Endpoint {
+) -> model::Endpoint {
     let spec = &endpoint.spec;
     let status = endpoint.status.clone().unwrap_or_default();
     let state = if endpoint.metadata.deletion_timestamp.is_some() {
-        planner::EndpointState::Deleting
+        model::EndpointState::Deleting
     } else {
         match spec.state {
-            api::EndpointState::Active => planner::EndpointState::Active,
+            api::EndpointState::Active => model::EndpointState::Active,
             api::EndpointState::Draining => {
-                planner::EndpointState::Draining { deadline: timestamp(spec.deadline.as_ref()) }
+                model::EndpointState::Draining { deadline: timestamp(spec.deadline.as_ref()) }
             }
         }
     };
     let ready = conditions::find(&status.conditions, conditions::READY);
     let is_ready = ready.is_some_and(|ready| ready.status == conditions::TRUE)
         && Some(status.observed_generation) == endpoint.metadata.generation;
-    planner::Endpoint {
+    model::Endpoint {
         name: endpoint.name_any(),
-        deployment: planner::DeploymentId {
+        deployment: model::DeploymentId {
             namespace: endpoint.namespace().unwrap_or_default(),
             name: spec.deployment_ref.name.clone(),
         },
@@ -268,10 +269,7 @@ pub fn endpoint(
         target: spec.target.clone(),
         offer: spec.offer.clone(),
         shape: spec.shape.clone(),
-        accelerator: planner::Accelerator {
-            kind: spec.accelerator.type_.clone(),
-            count: count(spec.accelerator.count),
-        },
+        accelerator: model::Accelerator { kind: spec.accelerator.type_.clone(), count: count(spec.accelerator.count) },
         engine: spec.template.engine.as_str().to_owned(),
         capacity_type: planner_capacity_type(spec.capacity_type),
         slot: count(spec.slot),
@@ -307,32 +305,32 @@ fn failure(
     endpoint: &InferenceEndpoint,
     status: &api::InferenceEndpointStatus,
     ready_reason: Option<&str>,
-) -> Option<planner::Failure> {
+) -> Option<model::Failure> {
     let error = status.last_error.as_ref()?;
     let since = now(error.time.0);
     let is = |class: ErrorClass| error.class == class.as_str();
     let (kind, since) = if is(ErrorClass::CapacityExhausted) {
-        (planner::FailureKind::CapacityExhausted, since)
+        (model::FailureKind::CapacityExhausted, since)
     } else if is(ErrorClass::QuotaExceeded) {
-        (planner::FailureKind::QuotaExceeded, since)
+        (model::FailureKind::QuotaExceeded, since)
     } else if is(ErrorClass::Refused) {
-        (planner::FailureKind::AdmissionRefused, since)
+        (model::FailureKind::AdmissionRefused, since)
     } else if ready_reason == Some(reasons::STARTUP_TIMEOUT) {
-        (planner::FailureKind::StartupTimeout, startup::answer_by(endpoint, status).map_or(since, now))
+        (model::FailureKind::StartupTimeout, startup::answer_by(endpoint, status).map_or(since, now))
     } else if ready_reason == Some(reasons::NAME_CONFLICT) && is(ErrorClass::Conflict) {
-        (planner::FailureKind::NameConflict, since)
+        (model::FailureKind::NameConflict, since)
     } else {
         return None;
     };
-    Some(planner::Failure { kind, since })
+    Some(model::Failure { kind, since })
 }
 
 /// What is free of an offer, gathered by how much is free on a node, and what is remarkable about its nodes.
 #[must_use]
-pub fn capacity(offer: &planner::Offer, members: &planner::Members, usable: &[&planner::Node]) -> OfferCapacity {
+pub fn capacity(offer: &model::Offer, members: &model::Members, usable: &[&model::Node]) -> OfferCapacity {
     let mut free: BTreeMap<std::cmp::Reverse<u32>, i32> = BTreeMap::new();
     for node in usable {
-        *free.entry(std::cmp::Reverse(planner::free_devices(offer, node, 0))).or_default() += 1;
+        *free.entry(std::cmp::Reverse(model::free_devices(offer, node, 0))).or_default() += 1;
     }
     let nodes = free
         .into_iter()
@@ -343,21 +341,26 @@ pub fn capacity(offer: &planner::Offer, members: &planner::Members, usable: &[&p
 }
 
 /// What is remarkable about the nodes of an offer: what is left out, and what is used although it looks odd.
-fn remarks(offer: &planner::Offer, members: &planner::Members) -> Vec<NodeRemark> {
+fn remarks(offer: &model::Offer, members: &model::Members) -> Vec<NodeRemark> {
     let remark = |reason: &str, nodes: u32, message: String| NodeRemark {
         reason: reason.to_owned(),
         nodes: i32::try_from(nodes).unwrap_or(i32::MAX),
         message: bounded(&message),
     };
-    let excess = members.excess.map(|excess| remark("ExcessDevices", excess.nodes, excess.sentence(offer)));
-    let unknown = members
-        .unknown
-        .iter()
-        .map(|(label, nodes)| remark("UnknownProduct", *nodes, label.unknown_sentence(*nodes, offer)));
+    let excess =
+        members.excess.map(|excess| remark("ExcessDevices", excess.nodes, roadstead_explain::excess(&excess, offer)));
+    let unknown = members.unknown.iter().map(|(label, nodes)| {
+        remark("UnknownProduct", *nodes, roadstead_explain::unknown_product(label, *nodes, offer))
+    });
     // An autoscaler's nodes come when they are asked for.
-    let none = members.no_nodes(offer).filter(|_| !offer.autoscaled).map(|why| remark("NoNodes", 0, why));
-    let left_out =
-        members.causes().into_iter().map(|(cause, nodes)| remark(cause.reason(), nodes, cause.sentence(nodes, offer)));
+    let none = members
+        .no_nodes()
+        .filter(|_| !offer.autoscaled)
+        .map(|why| remark("NoNodes", 0, roadstead_explain::no_nodes(why, offer)));
+    let left_out = members
+        .causes()
+        .into_iter()
+        .map(|(cause, nodes)| remark(cause.reason(), nodes, roadstead_explain::left_out(cause, nodes, offer)));
     none.into_iter().chain(excess).chain(unknown).chain(left_out).take(limits::REMARKS).collect()
 }
 
@@ -393,14 +396,14 @@ mod tests {
             },
         }))
         .unwrap();
-        let node = |name: &str, count: u32, labels: &[(&str, &str)]| planner::Node {
+        let node = |name: &str, count: u32, labels: &[(&str, &str)]| model::Node {
             name: name.to_owned(),
             labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
             taints: Vec::new(),
             schedulable: true,
             allocatable_accelerators: [("nvidia.com/gpu".to_owned(), count)].into(),
             free_accelerators: [("nvidia.com/gpu".to_owned(), count)].into(),
-            free: planner::Resources::default(),
+            free: model::Resources::default(),
         };
         let nodes = vec![
             node("a", 8, &[]),
@@ -461,10 +464,10 @@ mod tests {
             let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
             target(&declared, Some(&connection), None).state
         };
-        let is_invalid = |state| matches!(state, planner::TargetState::Invalid { .. });
+        let is_invalid = |state| matches!(state, model::TargetState::Invalid { .. });
         assert!(is_invalid(seen(None)) && is_invalid(seen(Some(reasons::LISTING))));
         assert!(is_invalid(target(&declared, None, None).state), "it was not asked yet");
-        let planner::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
+        let model::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
             panic!("it would be waited for")
         };
         assert_eq!((reason.as_str(), since), (reasons::INVALID_SPEC, now(failing)));
@@ -479,7 +482,7 @@ mod tests {
         .unwrap();
         let seen = |state, facts| {
             let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
-            target(&declared, Some(&connection), facts).inventory == planner::Inventory::Answered
+            target(&declared, Some(&connection), facts).inventory == model::Inventory::Answered
         };
         let not_ready =
             |reason| ConnectionState::NotReady { reason, message: String::new(), since: jiff::Timestamp::UNIX_EPOCH };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use roadstead_planner::MicroDollars;
+use roadstead_model::MicroDollars;
 
 use crate::api::v1alpha1::conditions::{self, UNKNOWN};
 use crate::api::v1alpha1::{ModelDeployment, ServingTarget, reasons};

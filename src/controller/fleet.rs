@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use roadstead_planner::{self as planner, Plan, Timestamp};
+use roadstead_model::{self as model, Plan, Timestamp};
+use roadstead_planner as planner;
 
 use super::connections::Connection;
 use super::convert;
@@ -39,9 +40,9 @@ impl Fleet {
     /// [`ActError::Unsound`] if the plan breaks a hard rule: nothing of it is assumed.
     pub fn plan(
         &self,
-        deployment: &planner::Deployment,
+        deployment: &model::Deployment,
         now: Timestamp,
-        name: impl Fn(&planner::Placement) -> String,
+        name: impl Fn(&model::Placement) -> String,
     ) -> Result<(Plan, BTreeSet<Key>), ActError> {
         let mut inner = self.lock();
         let plan = sound(&inner.fleet, deployment, planner::plan(&inner.fleet, deployment, now))?;
@@ -115,7 +116,7 @@ impl Fleet {
     pub fn endpoint_deleted(&self, key: &Key) {
         self.lock()
             .fleet
-            .remove_endpoint(&planner::EndpointKey { namespace: key.namespace.clone(), name: key.name.clone() });
+            .remove_endpoint(&model::EndpointKey { namespace: key.namespace.clone(), name: key.name.clone() });
     }
 
     /// A target, its connection or its facts may have changed; says whether that can matter to those who wait.
@@ -132,7 +133,7 @@ impl Fleet {
         matters |= facts.found.iter().any(|found| inner.fleet.endpoint(&key_of_found(found)).is_none());
         let none = BTreeMap::new();
         let bound = |name: &str| facts.bound.get(name).unwrap_or(&none);
-        let moved: Vec<planner::Endpoint> = inner
+        let moved: Vec<model::Endpoint> = inner
             .fleet
             .endpoints_on(&name)
             .filter(|endpoint| endpoint.bound != *bound(&endpoint.name))
@@ -141,7 +142,7 @@ impl Fleet {
         matters |= !moved.is_empty();
         for endpoint in moved {
             let bound = bound(&endpoint.name).clone();
-            inner.fleet.upsert_endpoint(planner::Endpoint { bound, ..endpoint });
+            inner.fleet.upsert_endpoint(model::Endpoint { bound, ..endpoint });
         }
         matters
     }
@@ -173,7 +174,7 @@ impl Fleet {
     /// What is free on the target, by offer; nothing until it has told what runs there.
     pub fn capacity(&self, target: &str) -> Vec<OfferCapacity> {
         let inner = self.lock();
-        let told = inner.fleet.target(target).filter(|target| target.inventory == planner::Inventory::Answered);
+        let told = inner.fleet.target(target).filter(|target| target.inventory == model::Inventory::Answered);
         if told.is_none() {
             return Vec::new();
         }
@@ -187,13 +188,13 @@ impl Fleet {
     }
 
     /// The hard rule about the target that the deployment breaks, whatever was decided before.
-    pub fn rule_against(&self, deployment: &planner::Deployment, target: &str) -> Option<planner::Reason> {
+    pub fn rule_against(&self, deployment: &model::Deployment, target: &str) -> Option<model::Reason> {
         self.lock().fleet.rule_against(deployment, target)
     }
 }
 
 /// The plan, if it breaks no hard rule: what decides is not trusted to have kept them.
-fn sound(fleet: &planner::Fleet, deployment: &planner::Deployment, plan: Plan) -> Result<Plan, ActError> {
+fn sound(fleet: &planner::Fleet, deployment: &model::Deployment, plan: Plan) -> Result<Plan, ActError> {
     let violations = planner::lint(fleet, deployment, &plan);
     if violations.is_empty() {
         return Ok(plan);
@@ -202,11 +203,11 @@ fn sound(fleet: &planner::Fleet, deployment: &planner::Deployment, plan: Plan) -
     Err(ActError::Unsound { violations: violations.join("; ") })
 }
 
-fn key_of_found(found: &planner::Found) -> planner::EndpointKey {
-    planner::EndpointKey { namespace: found.deployment.namespace.clone(), name: found.name.clone() }
+fn key_of_found(found: &model::Found) -> model::EndpointKey {
+    model::EndpointKey { namespace: found.deployment.namespace.clone(), name: found.name.clone() }
 }
 
-fn key_of(endpoint: &planner::Endpoint) -> Key {
+fn key_of(endpoint: &model::Endpoint) -> Key {
     Key::new(&endpoint.deployment.namespace, &endpoint.name)
 }
 
@@ -216,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    fn request(placement: &Value) -> planner::Deployment {
+    fn request(placement: &Value) -> model::Deployment {
         let object: ModelDeployment = serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "llama"},
             "spec": {
@@ -240,15 +241,15 @@ mod tests {
         }))
         .unwrap();
         let mut fleet = planner::Fleet::new();
-        fleet.upsert_target(planner::Target {
-            state: planner::TargetState::Ready,
+        fleet.upsert_target(model::Target {
+            state: model::TargetState::Ready,
             nodes: None,
-            inventory: planner::Inventory::Answered,
+            inventory: model::Inventory::Answered,
             ..convert::target(&target, None, None)
         });
         let anywhere = request(&json!({}));
         let plan = planner::plan(&fleet, &anywhere, Timestamp(1_000));
-        assert_eq!(plan.decision, planner::Decision::InitialPlacement);
+        assert_eq!(plan.decision, model::Decision::InitialPlacement);
         assert!(sound(&fleet, &anywhere, plan.clone()).is_ok());
         let error = sound(&fleet, &request(&json!({"jurisdictions": ["EU"]})), plan).unwrap_err();
         assert!(error.to_string().contains("east: a rule of the deployment"), "{error}");

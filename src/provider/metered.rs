@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::cluster::address::Reach;
@@ -83,7 +83,7 @@ impl<P: Provider> Provider for Metered<P> {
         self.count("remove", self.inner.remove(endpoint)).await
     }
 
-    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+    async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
         self.count("remove_found", self.inner.remove_found(found)).await
     }
 

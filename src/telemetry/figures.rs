@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet};
 use prometheus_client::metrics::MetricType;
-use roadstead_planner::MicroDollars;
+use roadstead_model::MicroDollars;
 
 /// Current values of deployments and targets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use super::figures::{FleetCollector, Source, dollars};
 use super::process::ProcessCollector;
 use crate::kube_ext::queue::Counts;
 use crate::kube_ext::workers::Meter;
-use roadstead_planner::MicroDollars;
+use roadstead_model::MicroDollars;
 
 /// Reconciles take from a millisecond (nothing to do) to the call timeout of ten seconds, several times over.
 const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roadstead::api::v1alpha1::names;
 use roadstead::provider::kubernetes::Kubernetes;
 use roadstead::provider::{ErrorClass, Provider, ProviderError, Removal};
-use roadstead_planner::Found;
+use roadstead_model::Found;
 
 use crate::stage::{Stage, stage, text, until};
 

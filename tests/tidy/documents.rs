@@ -5,8 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use roadstead::api::check::{Checker, Verdict};
-use roadstead_planner::catalogue::locate;
-use roadstead_planner::{Decision, FindingReason, Reason, Removal};
+use roadstead_model::{Decision, FindingReason, Reason, Removal, catalogue::locate};
 use serde_json::Value;
 
 use crate::{files, none, root, shown};
@@ -152,8 +151,8 @@ fn reasons() -> BTreeSet<String> {
     let mut reasons: BTreeSet<String> = constants("crates/api/src/v1alpha1/reasons.rs").into_iter().collect();
     assert!(reasons.len() > 30, "reasons.rs is not read as it is written");
     for (path, type_) in [
-        ("crates/planner/src/report/mod.rs", std::any::type_name::<Reason>()),
-        ("crates/planner/src/plan.rs", std::any::type_name::<(Decision, FindingReason, Removal)>()),
+        ("crates/model/src/report.rs", std::any::type_name::<Reason>()),
+        ("crates/model/src/plan.rs", std::any::type_name::<(Decision, FindingReason, Removal)>()),
     ] {
         let source = text(path);
         let named = source

@@ -7,7 +7,7 @@ use roadstead::kube_ext::workers::Meter;
 use roadstead::telemetry::figures::{DeploymentFigures, Figures, Readiness};
 use roadstead::telemetry::metrics::Metrics;
 use roadstead_ground::promql::{Query, Scrape};
-use roadstead_planner::MicroDollars;
+use roadstead_model::MicroDollars;
 use serde_json::Value;
 
 use crate::{none, root};

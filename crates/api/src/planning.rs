@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff;
-use roadstead_planner::{self as planner, MicroDollars, Timestamp};
+use roadstead_model::{self as model, MicroDollars, Timestamp};
 
 use crate::v1alpha1::{self as api, CapacityType, ReplicaResources, ServingTarget, quantity};
 
@@ -35,47 +35,47 @@ pub fn api_time(time: jiff::Timestamp) -> Time {
 
 /// The capacity type of this name.
 #[must_use]
-pub fn capacity_type(name: &str) -> Option<planner::CapacityType> {
-    [planner::CapacityType::Reserved, planner::CapacityType::OnDemand, planner::CapacityType::Spot]
+pub fn capacity_type(name: &str) -> Option<model::CapacityType> {
+    [model::CapacityType::Reserved, model::CapacityType::OnDemand, model::CapacityType::Spot]
         .into_iter()
         .find(|capacity_type| capacity_type.as_str() == name)
 }
 
 /// The capacity type as the planner names it.
 #[must_use]
-pub fn planner_capacity_type(capacity_type: CapacityType) -> planner::CapacityType {
+pub fn planner_capacity_type(capacity_type: CapacityType) -> model::CapacityType {
     match capacity_type {
-        CapacityType::Reserved => planner::CapacityType::Reserved,
-        CapacityType::OnDemand => planner::CapacityType::OnDemand,
-        CapacityType::Spot => planner::CapacityType::Spot,
+        CapacityType::Reserved => model::CapacityType::Reserved,
+        CapacityType::OnDemand => model::CapacityType::OnDemand,
+        CapacityType::Spot => model::CapacityType::Spot,
     }
 }
 
 /// The capacity type in the API.
 #[must_use]
-pub fn api_capacity_type(capacity_type: planner::CapacityType) -> CapacityType {
+pub fn api_capacity_type(capacity_type: model::CapacityType) -> CapacityType {
     match capacity_type {
-        planner::CapacityType::Reserved => CapacityType::Reserved,
-        planner::CapacityType::OnDemand => CapacityType::OnDemand,
-        planner::CapacityType::Spot => CapacityType::Spot,
+        model::CapacityType::Reserved => CapacityType::Reserved,
+        model::CapacityType::OnDemand => CapacityType::OnDemand,
+        model::CapacityType::Spot => CapacityType::Spot,
     }
 }
 
 /// A selector of labels.
 #[must_use]
-pub fn selector(selector: &api::LabelSelector) -> planner::LabelSelector {
+pub fn selector(selector: &api::LabelSelector) -> model::LabelSelector {
     let operator = |operator| match operator {
-        api::LabelOperator::In => planner::Operator::In,
-        api::LabelOperator::NotIn => planner::Operator::NotIn,
-        api::LabelOperator::Exists => planner::Operator::Exists,
-        api::LabelOperator::DoesNotExist => planner::Operator::DoesNotExist,
+        api::LabelOperator::In => model::Operator::In,
+        api::LabelOperator::NotIn => model::Operator::NotIn,
+        api::LabelOperator::Exists => model::Operator::Exists,
+        api::LabelOperator::DoesNotExist => model::Operator::DoesNotExist,
     };
-    planner::LabelSelector {
+    model::LabelSelector {
         match_labels: selector.match_labels.clone(),
         match_expressions: selector
             .match_expressions
             .iter()
-            .map(|requirement| planner::Requirement {
+            .map(|requirement| model::Requirement {
                 key: requirement.key.clone(),
                 operator: operator(requirement.operator),
                 values: requirement.values.iter().cloned().collect(),
@@ -86,21 +86,21 @@ pub fn selector(selector: &api::LabelSelector) -> planner::LabelSelector {
 
 /// Tolerations of nodes or of targets.
 #[must_use]
-pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<planner::Toleration> {
+pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<model::Toleration> {
     let effect = |name: &str| match name {
-        "NoPlacement" => Some(planner::Effect::NoPlacement),
-        "NoSchedule" => Some(planner::Effect::NoSchedule),
-        "NoExecute" => Some(planner::Effect::NoExecute),
-        "PreferNoSchedule" => Some(planner::Effect::PreferNoSchedule),
+        "NoPlacement" => Some(model::Effect::NoPlacement),
+        "NoSchedule" => Some(model::Effect::NoSchedule),
+        "NoExecute" => Some(model::Effect::NoExecute),
+        "PreferNoSchedule" => Some(model::Effect::PreferNoSchedule),
         _ => None,
     };
     tolerations
         .iter()
-        .map(|toleration| planner::Toleration {
+        .map(|toleration| model::Toleration {
             key: Some(toleration.key.clone()).filter(|key| !key.is_empty()),
             operator: match toleration.operator {
-                api::TolerationOperator::Equal => planner::TolerationOperator::Equal,
-                api::TolerationOperator::Exists => planner::TolerationOperator::Exists,
+                api::TolerationOperator::Equal => model::TolerationOperator::Equal,
+                api::TolerationOperator::Exists => model::TolerationOperator::Exists,
             },
             value: toleration.value.clone(),
             effect: effect(&toleration.effect),
@@ -110,10 +110,10 @@ pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<planner::Toleration> 
 
 /// Requests of one replica; validation guarantees that the quantities are readable.
 #[must_use]
-pub fn resources(resources: &ReplicaResources) -> planner::Resources {
+pub fn resources(resources: &ReplicaResources) -> model::Resources {
     let get = |name: &str| resources.request(name);
     let units = |name: &str| get(name).map_or(0, |amount| quantity::units(amount).unwrap_or(u64::MAX));
-    planner::Resources {
+    model::Resources {
         cpu_millis: get("cpu").map_or(0, |amount| quantity::millis(amount).unwrap_or(u64::MAX)),
         memory_bytes: units("memory"),
         ephemeral_storage_bytes: units("ephemeral-storage"),
@@ -128,15 +128,15 @@ pub fn count(number: i32) -> u32 {
 
 /// Accelerators of one type on one instance or replica.
 #[must_use]
-pub fn accelerator(accelerator: &api::Accelerator) -> planner::Accelerator {
-    planner::Accelerator { kind: accelerator.type_.clone(), count: count(accelerator.count) }
+pub fn accelerator(accelerator: &api::Accelerator) -> model::Accelerator {
+    model::Accelerator { kind: accelerator.type_.clone(), count: count(accelerator.count) }
 }
 
 /// An offer as the planner sees it. One whose resource nobody names has none: validation refuses its target.
 #[must_use]
-pub fn offer(offer: &api::Offer) -> planner::Offer {
+pub fn offer(offer: &api::Offer) -> model::Offer {
     let resource_name = resource_name(offer).unwrap_or_default();
-    planner::Offer {
+    model::Offer {
         name: offer.name.clone(),
         instance_type: offer.instance_type.clone(),
         accelerator: accelerator(&offer.accelerator),
@@ -152,15 +152,12 @@ pub fn offer(offer: &api::Offer) -> planner::Offer {
 
 /// The recorded offer of an endpoint, as far as it selects nodes.
 #[must_use]
-pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> planner::Offer {
+pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> model::Offer {
     let (nodes, resource_name) = (&spec.template.nodes, &spec.accelerator.resource_name);
-    planner::Offer {
+    model::Offer {
         name: spec.offer.clone(),
         instance_type: String::new(),
-        accelerator: planner::Accelerator {
-            kind: spec.accelerator.type_.clone(),
-            count: count(spec.accelerator.count),
-        },
+        accelerator: model::Accelerator { kind: spec.accelerator.type_.clone(), count: count(spec.accelerator.count) },
         capacity_type: planner_capacity_type(spec.capacity_type),
         hourly_price: None,
         max_instances: None,
@@ -171,17 +168,17 @@ pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> planner::Offer {
     }
 }
 
-fn node_selector(labels: &BTreeMap<String, String>) -> planner::LabelSelector {
-    planner::LabelSelector { match_labels: labels.clone(), ..planner::LabelSelector::default() }
+fn node_selector(labels: &BTreeMap<String, String>) -> model::LabelSelector {
+    model::LabelSelector { match_labels: labels.clone(), ..model::LabelSelector::default() }
 }
 
 /// The offer's own, and the customary taint of nodes with accelerators, which every endpoint tolerates.
-fn node_tolerations(resource_name: &str, declared: &[api::Toleration]) -> Vec<planner::Toleration> {
-    let customary = planner::Toleration {
+fn node_tolerations(resource_name: &str, declared: &[api::Toleration]) -> Vec<model::Toleration> {
+    let customary = model::Toleration {
         key: Some(resource_name.to_owned()),
-        operator: planner::TolerationOperator::Exists,
+        operator: model::TolerationOperator::Exists,
         value: String::new(),
-        effect: Some(planner::Effect::NoSchedule),
+        effect: Some(model::Effect::NoSchedule),
     };
     let mut all = tolerations(declared);
     all.push(customary);
@@ -191,7 +188,7 @@ fn node_tolerations(resource_name: &str, declared: &[api::Toleration]) -> Vec<pl
 /// The Kubernetes resource of an offer's accelerators: its own word, or the catalogue's. It is never guessed.
 #[must_use]
 pub fn resource_name(offer: &api::Offer) -> Option<String> {
-    let known = || planner::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
+    let known = || model::catalogue::accelerator(&offer.accelerator.type_).map(|info| info.resource_name.to_owned());
     offer.nodes.resource_name.clone().or_else(known)
 }
 
@@ -202,7 +199,7 @@ const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
 #[must_use]
 pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str) -> Option<String> {
     let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name);
-    let known = || planner::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
+    let known = || model::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
     let simulated = || (target.spec.type_ == api::TargetType::Simulated).then(|| SIMULATED_RESOURCE.to_owned());
     offer.and_then(resource_name).or_else(known).or_else(simulated)
 }

@@ -1,16 +1,15 @@
 //! All candidates of a deployment, judged as newcomers.
 
-use crate::capacity::Room;
+use roadstead_model::{
+    Deployment, Exhausted, Inventory, MicroDollars, Offer, Reason, Shape, Size, Target, TargetState, Timestamp,
+    first_untolerated,
+};
+
 use crate::cost::{Adjusted, cost_on, preference};
-use crate::deployment::{Deployment, Shape};
-use crate::fleet::{Entry, Fleet};
-use crate::money::MicroDollars;
-use crate::report::Reason;
-use crate::resources::Size;
+use crate::entry::Entry;
+use crate::fleet::Fleet;
+use crate::room::Room;
 use crate::rules::{capacity_type_rule, target_rule};
-use crate::taints::first_untolerated;
-use crate::target::{Exhausted, Inventory, Offer, Target, TargetState};
-use crate::time::Timestamp;
 
 /// A place that refused replicas within the plan that is being made.
 #[derive(Debug, Clone, Copy)]

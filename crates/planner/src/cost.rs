@@ -2,23 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::deployment::{Deployment, Objective, Preference, Shape};
-use crate::endpoint::{Endpoint, Found};
-use crate::money::MicroDollars;
-use crate::target::{CapacityType, Offer, Target};
-
-/// What `replicas` of `accelerators` each cost an hour at `price` for an instance of `instance` accelerators.
-pub(crate) fn hourly_cost(price: MicroDollars, instance: u32, accelerators: u32, replicas: u32) -> MicroDollars {
-    price.share(u64::from(replicas) * u64::from(accelerators), u64::from(instance))
-}
-
-/// The price that counts in decisions: a reserved instance without one is paid already, others are unknown.
-pub(crate) fn deciding_price(offer: &Offer) -> Option<MicroDollars> {
-    match offer.hourly_price {
-        None if offer.capacity_type == CapacityType::Reserved => Some(MicroDollars::ZERO),
-        price => price,
-    }
-}
+use roadstead_model::{
+    Deployment, Endpoint, MicroDollars, Objective, Offer, Preference, Shape, Target, deciding_price, hourly_cost,
+};
 
 /// What `replicas` of `shape` cost an hour on `offer`; `None` is unknown.
 pub(crate) fn cost_on(offer: &Offer, shape: &Shape, replicas: u32) -> Option<MicroDollars> {
@@ -32,14 +18,6 @@ pub(crate) fn cost_of(endpoint: &Endpoint, offer: Option<&Offer>, replicas: u32)
         return Some(hourly_cost(price, offer.accelerator.count, endpoint.accelerator.count, replicas));
     }
     endpoint.last_replica_cost.map(|cost| cost.share(u64::from(replicas), 1))
-}
-
-/// What something that was found costs an hour on `offer`; `None` is unknown.
-#[must_use]
-pub fn cost_of_found(found: &Found, offer: &Offer) -> Option<MicroDollars> {
-    let known = found.accelerators > 0 || found.replicas == 0;
-    let price = deciding_price(offer).filter(|_| known)?;
-    Some(hourly_cost(price, offer.accelerator.count, found.accelerators, found.replicas))
 }
 
 /// The preference that counts for a target, with its place in the list: the first that matches.
@@ -125,13 +103,6 @@ mod tests {
 
     fn dollars(text: &str) -> MicroDollars {
         MicroDollars::parse(text).unwrap()
-    }
-
-    #[test]
-    fn cost_is_by_accelerator_and_rounds_up() {
-        assert_eq!(hourly_cost(dollars("88.49"), 8, 2, 2), dollars("44.245"));
-        assert_eq!(hourly_cost(dollars("0.000001"), 8, 1, 1), dollars("0.000001"));
-        assert_eq!(hourly_cost(dollars("10"), 8, 8, 0), dollars("0"));
     }
 
     #[test]

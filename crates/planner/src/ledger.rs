@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::deployment::Deployment;
-use crate::endpoint::{Endpoint, EndpointKey, EndpointState, Found};
+use roadstead_model::{
+    Accelerator, Action, Deployment, Endpoint, EndpointKey, EndpointState, Found, Placement, Plan, PodFields, Wait,
+};
+
 use crate::fleet::Fleet;
-use crate::plan::{Action, Placement, Plan, PodFields, Wait};
-use crate::resources::Accelerator;
 
 impl Fleet {
     /// Puts the actions of a plan in, as if they were carried out; `name` gives the name of the endpoint that a

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use roadstead_model::{
+    Action, Deployment, Endpoint, EndpointKey, Keep, Offer, Placement, Plan, Shape, Size, TargetState,
+    first_untolerated,
+};
+
 use crate::cost::cost_on;
 use crate::decide::MAX_REPLACEMENTS;
-use crate::deployment::{Deployment, Shape};
-use crate::endpoint::{Endpoint, EndpointKey};
-use crate::fleet::{Entry, Fleet};
-use crate::plan::{Action, Keep, Placement, Plan};
-use crate::resources::Size;
+use crate::entry::Entry;
+use crate::fleet::Fleet;
 use crate::rules::{capacity_type_rule, target_rule};
-use crate::taints::first_untolerated;
-use crate::target::{Offer, TargetState};
 
 /// A hard rule that a plan breaks. Such a plan must not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The hard rules: what a deployment allows, and what a target allows.
 
-use crate::deployment::Deployment;
-use crate::fleet::{Entry, Fleet};
-use crate::report::Reason;
-use crate::target::CapacityType;
+use roadstead_model::{CapacityType, Deployment, Reason};
+
+use crate::entry::Entry;
+use crate::fleet::Fleet;
 
 /// Whether the namespace of a deployment may use a target at all.
 pub(crate) fn admits(entry: &Entry, deployment: &Deployment) -> bool {

@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::*;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 const US: &str = "m-eks-us-h100x2-0";

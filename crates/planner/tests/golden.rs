@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use common::*;
+use roadstead_explain::render_text;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 fn check(name: &str, plans: &[Plan]) {

@@ -7,7 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::*;
-use roadstead_planner::*;
+use roadstead_explain::render_text;
+use roadstead_model::*;
 
 #[test]
 fn a_refused_newcomer_goes_and_the_next_place_is_tried_at_once() {

@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::*;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 const PRODUCT: &str = "nvidia.com/gpu.product";
@@ -36,7 +37,10 @@ fn verdict(target: Target) -> (bool, Vec<String>) {
     let plan = planned(&fleet, &wanting(&kind));
     let (offer, members, _) = fleet.members_of("eks").next().unwrap();
     let causes = members.causes();
-    (placed_on(&plan).is_some(), causes.iter().map(|(cause, nodes)| cause.sentence(*nodes, offer)).collect())
+    (
+        placed_on(&plan).is_some(),
+        causes.iter().map(|(cause, nodes)| roadstead_explain::left_out(cause, *nodes, offer)).collect(),
+    )
 }
 
 fn planned(fleet: &Fleet, deployment: &Deployment) -> Plan {
@@ -107,7 +111,7 @@ fn an_unknown_product_counts_and_is_said() {
     let (offer, members, _) = fleet.members_of("eks").next().unwrap();
     let (label, nodes) = members.unknown.first_key_value().unwrap();
     assert_eq!(
-        label.unknown_sentence(*nodes, offer),
+        roadstead_explain::unknown_product(label, *nodes, offer),
         "1 node counts as H100, though label nvidia.com/gpu.product=NVIDIA-Rubin-R100 is unknown: if that is another \
          accelerator, set nodes.selector"
     );

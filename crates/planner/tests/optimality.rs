@@ -7,7 +7,9 @@ mod common;
 use common::random::{any_world, cases, fleet_of};
 use common::*;
 use proptest::prelude::*;
-use roadstead_planner::catalogue::{jurisdictions_of, locate};
+use roadstead_explain::render_text;
+use roadstead_model::catalogue::{jurisdictions_of, locate};
+use roadstead_model::*;
 use roadstead_planner::*;
 
 /// A place that would do, found by trying everything; the smallest is the one to choose.

@@ -7,6 +7,8 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::*;
+use roadstead_explain::render_text;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 /// Three clouds; the cheapest is in the United States.
@@ -471,7 +473,7 @@ fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
     assert_eq!(plan.decision, Decision::NoFeasiblePlacement);
     let held = plan.waits.iter().find(|wait| matches!(wait, Wait::LowerPriority { .. })).expect("told");
     assert_eq!(
-        held.to_string(),
+        roadstead_explain::wait(held),
         "offer a3 on eks-us is held by lower priority, which is never preempted: mine and 1 deployment not named here"
     );
     let equal = Deployment { priority: -2, ..deployment("m") };

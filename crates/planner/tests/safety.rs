@@ -11,6 +11,8 @@ use common::random::cases;
 use common::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use roadstead_explain::render_text;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 const DEPLOYMENTS: usize = 3;

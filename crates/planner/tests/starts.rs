@@ -5,6 +5,8 @@
 mod common;
 
 use common::*;
+use roadstead_explain::render_text;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use super::{Claim, Facts, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::address::Reach;
@@ -80,7 +80,7 @@ impl<P: Provider> Provider for Discreet<P> {
         self.inner.remove(endpoint).await
     }
 
-    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+    async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
         self.inner.remove_found(found).await
     }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use crate::address::Reach;
 pub use error::{ErrorClass, ProviderError};
@@ -111,11 +111,11 @@ pub enum Removal {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
     /// The nodes, where the provider has such a thing.
-    pub nodes: Option<Vec<planner::Node>>,
+    pub nodes: Option<Vec<model::Node>>,
     /// Pods that are bound to nodes, by endpoint and node.
     pub bound: BTreeMap<String, BTreeMap<String, u32>>,
     /// Every endpoint there that carries our install id.
-    pub found: Vec<planner::Found>,
+    pub found: Vec<model::Found>,
 }
 
 /// What a provider reports by itself, so that nobody has to ask.
@@ -215,7 +215,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` where the name belongs to another thing now, else any [`ProviderError`].
-    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError>;
+    async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError>;
 
     /// The API key of an endpoint that exists there already; `None` if there is none.
     ///

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use roadstead_api::v1alpha1::{EndpointAccelerator, Engine, InferenceEndpointSpec, LocalRef, Template};
-use roadstead_planner::{Accelerator, Runs};
+use roadstead_model::{Accelerator, Runs};
 use serde::{Deserialize, Serialize};
 
 /// A longer record is not left: what is left beside an endpoint has its bounds, and adoption does without.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_planner::MicroDollars;
+use roadstead_model::MicroDollars;
 use serde::Serialize;
 
 use crate::api::v1alpha1::conditions::{self, TRUE};

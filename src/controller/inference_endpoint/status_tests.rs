@@ -1,7 +1,7 @@
 //! What an endpoint's status says of what was seen.
 
 use k8s_openapi::jiff::Timestamp;
-use roadstead_planner::{EndpointState, FailureKind};
+use roadstead_model::{EndpointState, FailureKind};
 use serde_json::json;
 
 use super::status::{Seen, can_wait, status};
@@ -315,7 +315,7 @@ fn the_planner_learns_by_when_it_is_to_answer() {
 
 fn pods_refused(class: ErrorClass, since: i64) -> Seen {
     let Seen::Present { mut present, answer } = present(0, None) else { unreachable!() };
-    let since = Some(convert::time(roadstead_planner::Timestamp(since)));
+    let since = Some(convert::time(roadstead_model::Timestamp(since)));
     present.trouble = Some(Trouble { class, reason: reasons::PODS_REFUSED, message: "no".to_owned(), since });
     Seen::Present { present, answer }
 }

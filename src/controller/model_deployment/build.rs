@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::jiff::SignedDuration;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
-use roadstead_planner::{Exhaust, Found, Keep, Placement, PodFields, Resources, Size, Timestamp};
+use roadstead_model::{Exhaust, Found, Keep, Placement, PodFields, Resources, Size, Timestamp};
 
 use super::Planned;
 use crate::api::v1alpha1::{
@@ -25,7 +25,7 @@ const LAST_EXHAUSTION_SECONDS: u32 = 4 * 3600;
 
 /// The name of the endpoint that a placement makes.
 #[must_use]
-pub fn name(install_id: &str, id: &roadstead_planner::DeploymentId, placement: &Placement) -> String {
+pub fn name(install_id: &str, id: &roadstead_model::DeploymentId, placement: &Placement) -> String {
     names::endpoint_name(
         install_id,
         &id.namespace,
@@ -278,7 +278,7 @@ fn signed(number: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use roadstead_planner::DeploymentId;
+    use roadstead_model::DeploymentId;
 
     use super::*;
 

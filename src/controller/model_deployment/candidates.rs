@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use roadstead_planner::{self as planner, Action, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
+use roadstead_model::{self as model, Action, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
+use roadstead_planner as planner;
 
 use crate::api::v1alpha1::{CandidateStatus, InferenceEndpoint, ModelDeploymentStatus, limits, reasons};
 
@@ -77,7 +78,7 @@ pub fn wait(former: &ModelDeploymentStatus, now: Timestamp) -> Option<Duration> 
 /// a taint. Room, refusals and outages do not count: they come and go by themselves, and a fleet would be told of each.
 pub fn outdated(
     fleet: &planner::Fleet,
-    request: &planner::Deployment,
+    request: &model::Deployment,
     plan: &Plan,
     former: &ModelDeploymentStatus,
 ) -> bool {
@@ -130,10 +131,10 @@ fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
 fn is_unusable_by_its_spec(fleet: &planner::Fleet, target: &str) -> bool {
     let state = fleet.target(target).map(|target| &target.state);
     match state {
-        Some(planner::TargetState::Invalid { .. }) => true,
-        Some(planner::TargetState::NotReady { reason, .. }) => {
+        Some(model::TargetState::Invalid { .. }) => true,
+        Some(model::TargetState::NotReady { reason, .. }) => {
             [reasons::DELETING, reasons::INVALID_SPEC].contains(&reason.as_str())
         }
-        Some(planner::TargetState::Ready) | None => false,
+        Some(model::TargetState::Ready) | None => false,
     }
 }

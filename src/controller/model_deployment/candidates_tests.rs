@@ -1,7 +1,7 @@
 //! The candidates that a status tells of: of one decision with all that is told beside them, and told anew when a fact
 //! that they show has changed.
 
-use roadstead_planner::{self as planner, LabelSelector};
+use roadstead_model::{self as model, LabelSelector};
 use serde_json::json;
 
 use super::world::{Change, World, target};
@@ -72,7 +72,7 @@ fn what_runs_is_told_of_candidates_whose_facts_changed() {
             "a target that is being deleted",
             |w| {
                 let (reason, message) = ("Deleting".to_owned(), String::new());
-                let state = planner::TargetState::NotReady { reason, message, since: planner::Timestamp(0) };
+                let state = model::TargetState::NotReady { reason, message, since: model::Timestamp(0) };
                 w.targets.get_mut("west").unwrap().state = state;
             },
             "west",
@@ -105,7 +105,7 @@ fn what_runs_is_told_of_candidates_whose_facts_changed() {
 fn a_target_that_is_new_or_opened_is_told() {
     let mut world = World::serving(&json!({}));
     let north = target("north", "azure", "germanywestcentral", 7);
-    world.targets.insert("north".to_owned(), planner::Target { allowed_namespaces: None, ..north });
+    world.targets.insert("north".to_owned(), model::Target { allowed_namespaces: None, ..north });
     world.now += 60;
     world.reconcile();
     assert_eq!(world.object.status.as_ref().unwrap().omitted_candidates, Some(1));
@@ -182,14 +182,14 @@ fn where_more_places_are_known_than_are_listed_room_does_not_reshuffle_what_is_t
     world.now += 100;
     world.reconcile();
     let before = world.object.status.clone();
-    assert_eq!(before.as_ref().unwrap().candidates.len(), planner::MAX_CANDIDATES);
+    assert_eq!(before.as_ref().unwrap().candidates.len(), model::MAX_CANDIDATES);
     for number in 0..20 {
         world.targets.get_mut(&format!("t{number:02}")).unwrap().nodes = Some(Vec::new());
         world.now += 100;
         world.reconcile();
         assert_eq!(world.object.status, before);
     }
-    world.targets.get_mut("t02").unwrap().offers[0].hourly_price = Some(planner::MicroDollars(44_000_000));
+    world.targets.get_mut("t02").unwrap().offers[0].hourly_price = Some(model::MicroDollars(44_000_000));
     world.now += 100;
     world.reconcile();
     assert_eq!(world.candidate("east").unwrap().reason, "Chosen");

@@ -1,6 +1,6 @@
 //! What an endpoint may be billed for.
 
-use roadstead_planner::MicroDollars;
+use roadstead_model::MicroDollars;
 
 use crate::api::v1alpha1::conditions::{self, READY};
 use crate::api::v1alpha1::{InferenceEndpoint, reasons};

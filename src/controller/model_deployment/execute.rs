@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, PostParams};
-use roadstead_planner::{Action, Exhaust, Keep};
+use roadstead_model::{Action, Exhaust, Keep};
 use serde_json::json;
 
 use super::{Planned, build};

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_planner::{self as planner, Plan};
+use roadstead_model::{self as model, Plan};
 
 use super::allowance::Allowance;
 use super::context::Context;
@@ -87,7 +87,7 @@ pub struct Planned {
     /// As it was planned.
     pub object: Arc<ModelDeployment>,
     /// As the planner saw it.
-    pub request: planner::Deployment,
+    pub request: model::Deployment,
     /// What was decided.
     pub plan: Plan,
     /// The candidates that were told show a fact that has changed since.
@@ -104,7 +104,7 @@ impl DeploymentController {
     }
 
     /// The deployment as the planner sees it, or what is wrong with its spec.
-    fn request(&self, object: &ModelDeployment) -> Result<planner::Deployment, Vec<Problem>> {
+    fn request(&self, object: &ModelDeployment) -> Result<model::Deployment, Vec<Problem>> {
         let mut problems = validate::model_deployment(object);
         // Who runs with this image already brought it past an older release: what is under way goes on.
         if self.runs_with_its_image(object) {
@@ -130,7 +130,7 @@ impl DeploymentController {
             }
         };
         let install_id = &self.context.settings.install_id;
-        let name = |placement: &planner::Placement| build::name(install_id, &request.id, placement);
+        let name = |placement: &model::Placement| build::name(install_id, &request.id, placement);
         let now = convert::now(Timestamp::now());
         // Before the plan is made: what comes in meanwhile is not counted as known.
         let known = self.context.endpoints_of(&object).iter().filter_map(|endpoint| endpoint.uid()).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use roadstead_planner::{Action, Plan, Verdict, Wait};
+use roadstead_model::{Action, Plan, Verdict, Wait};
 
 use crate::api::v1alpha1::conditions;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeploymentStatus, PlacementStatus, ReleasingStatus, reasons};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use roadstead_planner::{Action, Decision, Plan, PodFields, Removal, Report, Timestamp, Wait};
-use roadstead_planner::{DeploymentId, Finding, FindingReason, Keep};
+use roadstead_model::{
+    Action, Decision, DeploymentId, Finding, FindingReason, Keep, Plan, PodFields, Removal, Report, Timestamp, Wait,
+};
 use serde_json::{Value, json};
 
 use super::news::Turn;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_planner::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
+use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
 
 use super::cost::billed;
 use super::{build, candidates};
@@ -188,7 +188,7 @@ fn findings<'a>(plan: &'a Plan, main: &InferenceEndpoint) -> impl Iterator<Item 
 fn message(plan: &Plan) -> String {
     let waits = plan.waits.iter().map(|wait| match wait {
         Wait::Feasible if !plan.report.time_can_help => "edit the rules, the budget or a target".to_owned(),
-        wait => wait.to_string(),
+        wait => roadstead_explain::wait(wait),
     });
     let waits: Vec<String> = waits.filter(|wait| !plan.message.contains(wait.as_str())).collect();
     if waits.is_empty() { plan.message.clone() } else { format!("{}; {}", plan.message, waits.join("; ")) }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use roadstead_planner::{self as planner, Fleet, Plan};
+use roadstead_model::{self as model, Plan};
+use roadstead_planner::{self as planner, Fleet};
 use serde_json::{Value, json};
 
 use super::candidates;
@@ -29,7 +30,7 @@ fn object(spec: &Value) -> ModelDeployment {
     serde_json::from_value(object).unwrap()
 }
 
-fn target() -> planner::Target {
+fn target() -> model::Target {
     let target: ServingTarget = serde_json::from_value(json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
         "spec": {
@@ -39,21 +40,21 @@ fn target() -> planner::Target {
         },
     }))
     .unwrap();
-    planner::Target {
-        state: planner::TargetState::Ready,
+    model::Target {
+        state: model::TargetState::Ready,
         nodes: Some(Vec::new()),
-        inventory: planner::Inventory::Answered,
+        inventory: model::Inventory::Answered,
         ..convert::target(&target, None, None)
     }
 }
 
-fn planned(object: &ModelDeployment, targets: Vec<planner::Target>) -> Plan {
+fn planned(object: &ModelDeployment, targets: Vec<model::Target>) -> Plan {
     let mut fleet = Fleet::new();
     for target in targets {
         fleet.upsert_target(target);
     }
     let request = convert::deployment(object, std::collections::BTreeMap::new()).unwrap();
-    planner::plan(&fleet, &request, planner::Timestamp(1_000))
+    planner::plan(&fleet, &request, model::Timestamp(1_000))
 }
 
 fn told(object: &ModelDeployment, plan: &Plan, endpoints: &[Arc<InferenceEndpoint>]) -> ModelDeploymentStatus {
@@ -125,7 +126,7 @@ fn with(endpoint: &Arc<InferenceEndpoint>, spec: &Value) -> ModelDeploymentStatu
     fleet.upsert_target(target());
     fleet.upsert_endpoint(convert::endpoint(endpoint, Some(&object), std::collections::BTreeMap::new()));
     let request = convert::deployment(&object, std::collections::BTreeMap::new()).unwrap();
-    let plan = planner::plan(&fleet, &request, planner::Timestamp(1_000));
+    let plan = planner::plan(&fleet, &request, model::Timestamp(1_000));
     told(&object, &plan, std::slice::from_ref(endpoint))
 }
 
@@ -248,12 +249,12 @@ fn no_status_is_larger_than_its_schema_allows() {
 #[test]
 fn what_waits_is_told_of_changes_at_most_once_a_minute() {
     let mut object = object(&json!({"replicas": 9}));
-    let full = planner::Target {
-        offers: vec![planner::Offer { max_instances: Some(1), ..target().offers[0].clone() }],
+    let full = model::Target {
+        offers: vec![model::Offer { max_instances: Some(1), ..target().offers[0].clone() }],
         ..target()
     };
-    let roomier = planner::Target {
-        offers: vec![planner::Offer { max_instances: Some(1), ..full.offers[0].clone() }],
+    let roomier = model::Target {
+        offers: vec![model::Offer { max_instances: Some(1), ..full.offers[0].clone() }],
         nodes: None,
         ..full.clone()
     };

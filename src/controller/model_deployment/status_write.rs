@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
-use roadstead_planner::{Action, Plan};
+use roadstead_model::{Action, Plan};
 
 use super::candidates;
 use super::news::{self, Turn};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::jiff;
-use roadstead_planner::{self as planner, Action, Exhaust, Fleet, Keep, Placement, PodFields, Timestamp};
+use roadstead_model::{self as model, Action, Exhaust, Keep, Placement, PodFields, Timestamp};
+use roadstead_planner::{self as planner, Fleet};
 use serde_json::{Value, json};
 
 use super::kstatus::{Kstatus, kstatus};
@@ -22,7 +23,7 @@ pub struct World {
     /// The deployment, with its status.
     pub object: ModelDeployment,
     /// The targets by name.
-    pub targets: BTreeMap<String, planner::Target>,
+    pub targets: BTreeMap<String, model::Target>,
     /// The records of its endpoints.
     pub endpoints: Vec<InferenceEndpoint>,
     /// The time in seconds.
@@ -43,7 +44,7 @@ pub enum Change {
 }
 
 /// A target with two nodes of four H100; an accelerator costs so many dollars.
-pub fn target(name: &str, cloud: &str, region: &str, price: u32) -> planner::Target {
+pub fn target(name: &str, cloud: &str, region: &str, price: u32) -> model::Target {
     let target: ServingTarget = serde_json::from_value(json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
         "spec": {
@@ -53,19 +54,19 @@ pub fn target(name: &str, cloud: &str, region: &str, price: u32) -> planner::Tar
         },
     }))
     .unwrap();
-    let node = |name: &str| planner::Node {
+    let node = |name: &str| model::Node {
         name: name.to_owned(),
         labels: BTreeMap::new(),
         taints: Vec::new(),
         schedulable: true,
         allocatable_accelerators: [("nvidia.com/gpu".to_owned(), 4)].into(),
         free_accelerators: [("nvidia.com/gpu".to_owned(), 4)].into(),
-        free: planner::Resources { cpu_millis: 64_000, memory_bytes: 512 << 30, ephemeral_storage_bytes: 512 << 30 },
+        free: model::Resources { cpu_millis: 64_000, memory_bytes: 512 << 30, ephemeral_storage_bytes: 512 << 30 },
     };
-    planner::Target {
-        state: planner::TargetState::Ready,
+    model::Target {
+        state: model::TargetState::Ready,
         nodes: Some(vec![node("n1"), node("n2")]),
-        inventory: planner::Inventory::Answered,
+        inventory: model::Inventory::Answered,
         ..convert::target(&target, None, None)
     }
 }
@@ -129,7 +130,7 @@ impl World {
     }
 
     /// The deployment as the planner sees it.
-    pub fn request(&self) -> planner::Deployment {
+    pub fn request(&self) -> model::Deployment {
         convert::deployment(&self.object, BTreeMap::new()).unwrap()
     }
 
@@ -204,7 +205,7 @@ impl World {
     fn exhaust(&mut self, refusal: &Exhaust) {
         let until = Timestamp(self.now).plus(300);
         if let Some(target) = self.targets.get_mut(&refusal.target) {
-            target.exhausted.push(planner::Exhausted {
+            target.exhausted.push(model::Exhausted {
                 offer: refusal.offer.clone(),
                 size: refusal.size,
                 only_for: refusal.only_for.clone(),
@@ -222,7 +223,7 @@ impl World {
             assert_eq!(status.candidates, candidates::of(plan), "{status:?}");
         }
         let outdated = candidates::outdated(&self.fleet(), &planned.request, plan, status);
-        assert!(!outdated, "{status:#?}\n{}", planner::render_text(plan));
+        assert!(!outdated, "{status:#?}\n{}", roadstead_explain::render_text(plan));
         let Some(chosen) = status.candidates.iter().find(|candidate| candidate.verdict == "Chosen") else { return };
         let is_there = status.placements.iter().any(|place| {
             (&place.target, &place.shape, &place.hourly_cost) == (&chosen.target, &chosen.shape, &chosen.hourly_cost)
@@ -381,18 +382,18 @@ impl World {
         let (now, fresh) = (Timestamp(self.now), World::new().targets.remove(name).unwrap());
         let target = self.targets.get_mut(name).unwrap();
         match change {
-            Change::Ready(true) => target.state = planner::TargetState::Ready,
+            Change::Ready(true) => target.state = model::TargetState::Ready,
             Change::Ready(false) => {
                 let (reason, message) = ("Unreachable".to_owned(), String::new());
-                target.state = planner::TargetState::NotReady { reason, message, since: now };
+                target.state = model::TargetState::NotReady { reason, message, since: now };
             }
             Change::Price(price) => {
-                let price = price.map(|price| planner::MicroDollars(price * 4_000_000));
+                let price = price.map(|price| model::MicroDollars(price * 4_000_000));
                 target.offers.iter_mut().for_each(|offer| offer.hourly_price = price);
             }
             Change::Taint(tainted) => {
-                let effect = planner::Effect::NoPlacement;
-                let taint = planner::Taint { key: "t".to_owned(), value: String::new(), effect };
+                let effect = model::Effect::NoPlacement;
+                let taint = model::Taint { key: "t".to_owned(), value: String::new(), effect };
                 target.taints = if tainted { vec![taint] } else { Vec::new() };
             }
             Change::Nodes(there) => target.nodes = if there { fresh.nodes } else { Some(Vec::new()) },

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use roadstead_planner::{DeploymentId, EndpointKey, Found, MicroDollars, Offer, Timestamp, cost_of_found};
+use roadstead_model::{DeploymentId, EndpointKey, Found, MicroDollars, Offer, Timestamp, cost_of_found};
 
 /// At most so many orphans are deleted in one cycle.
 pub const PER_CYCLE: usize = 3;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use roadstead_planner::{
+use roadstead_model::{
     Accelerator, CapacityType, DeploymentId, EndpointKey, Found, LabelSelector, MicroDollars, Offer, Timestamp,
 };
 

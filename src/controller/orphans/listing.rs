@@ -3,7 +3,7 @@
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ListParams, PartialObjectMeta};
 use kube::{Client, Resource, ResourceExt};
-use roadstead_planner::{DeploymentId, EndpointKey, Found};
+use roadstead_model::{DeploymentId, EndpointKey, Found};
 
 use super::judge::Known;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};

@@ -27,7 +27,7 @@ use crate::api::v1alpha1::{ServingTarget, reasons};
 use crate::kube_ext::cache::Key;
 use crate::provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
 use kube::ResourceExt;
-use roadstead_planner::Found;
+use roadstead_model::Found;
 
 /// Looks for orphans for ever. What is under way when it is dropped leaves the orphan to be found again.
 pub async fn sweep(context: Arc<Context>) {

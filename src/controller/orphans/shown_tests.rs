@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use roadstead_planner::{self as planner, CapacityType, DeploymentId, Found, MicroDollars};
+use roadstead_model::{self as model, CapacityType, DeploymentId, Found, MicroDollars};
 
 use super::judge::{Fate, Hold, Orphan};
 use super::shown::{Shown, Sweep, cost, put_into, tell_sweep};
@@ -25,7 +25,7 @@ fn orphan(name: &str, fate: Fate) -> Orphan {
             replicas: 2,
             ready_replicas: 1,
             runs: None,
-            created_at: planner::Timestamp(100),
+            created_at: model::Timestamp(100),
         },
         hourly_cost: Some(MicroDollars(21_100_000)),
         fate,
@@ -64,7 +64,7 @@ fn an_orphan_that_stays_as_it_is_changes_nothing() {
 fn a_thing_made_later_under_the_same_name_is_seen_for_the_first_time() {
     let first = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Reported)], 1000);
     let mut later = orphan("llama-a", Fate::Reported);
-    later.found.created_at = planner::Timestamp(4000);
+    later.found.created_at = model::Timestamp(4000);
     assert_eq!(told(&first, &[later], 5000).orphans[0].first_seen.0, at(5000));
 }
 

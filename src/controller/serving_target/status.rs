@@ -220,7 +220,7 @@ fn taints(target: &ServingTarget, former: &ServingTargetStatus, now: Timestamp) 
 
 #[cfg(test)]
 mod tests {
-    use roadstead_planner as planner;
+    use roadstead_model as model;
     use serde_json::json;
 
     use super::*;
@@ -257,7 +257,7 @@ mod tests {
             assert!(condition.message.contains("spec.offers[0].hourlyPrice"), "{}", condition.message);
         }
         let seen = convert::target(&invalid, Some(&connection()), None);
-        assert!(matches!(seen.state, planner::TargetState::Invalid { reason, .. } if reason == reasons::INVALID_SPEC));
+        assert!(matches!(seen.state, model::TargetState::Invalid { reason, .. } if reason == reasons::INVALID_SPEC));
 
         let status = told(&target("40.00"));
         assert!(conditions::is_true(&status.conditions, conditions::READY));

@@ -3,7 +3,7 @@
 //! Names are compared letter by letter, so such a name matches nothing that it means. It may be meant all the same: this
 //! warns, in `roadstead validate` and on a target, and refuses nothing.
 
-use roadstead_planner::catalogue::{accelerator_spelled, cloud_spelled, locate, region_spelled};
+use roadstead_model::catalogue::{accelerator_spelled, cloud_spelled, locate, region_spelled};
 
 use super::validate::Problem;
 use super::{ModelDeployment, PlacementRules, ServingTarget};

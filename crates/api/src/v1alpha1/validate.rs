@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use roadstead_planner::catalogue::{accelerator, accelerator_spelled, locate};
-use roadstead_planner::{MicroDollars, Pattern};
+use roadstead_model::catalogue::{accelerator, accelerator_spelled, locate};
+use roadstead_model::{MicroDollars, Pattern};
 
 use super::common::LabelSelector;
 use super::{ModelDeployment, Offer, ReplicaResources, ServingTarget, TargetType, quantity, syntax};

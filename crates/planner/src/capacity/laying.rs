@@ -4,7 +4,7 @@
 //! of the pods, on any nodes that they may use and where they fit, so that the fewest slots remain. That is
 //! exact while the instance is small; beyond, a bound says at least as much loss.
 
-use crate::resources::{Resources, Size};
+use roadstead_model::{Resources, Size};
 
 /// Steps after which the exact search gives way to the bound.
 const BUDGET: usize = 5_000;
@@ -14,36 +14,36 @@ const MAX_OPTIONS: usize = 256;
 
 /// A node, or several that are alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Bin {
+pub(crate) struct Bin {
     /// Free accelerators.
-    pub(super) accelerators: u32,
+    pub(crate) accelerators: u32,
     /// Other free resources; `None` is no bound (a node that an autoscaler would add).
-    pub(super) free: Option<Resources>,
+    pub(crate) free: Option<Resources>,
     /// Which pods may use it: those that share a bit.
-    pub(super) mask: u64,
+    pub(crate) mask: u64,
     /// How many there are.
-    pub(super) copies: u32,
+    pub(crate) copies: u32,
 }
 
 /// Pods of one size.
 #[derive(Debug, Clone)]
-pub(super) struct Pods {
+pub(crate) struct Pods {
     /// Size of one.
-    pub(super) size: Size,
+    pub(crate) size: Size,
     /// Which bins they may use: those that share a bit.
-    pub(super) mask: u64,
+    pub(crate) mask: u64,
     /// How many there are.
-    pub(super) count: u32,
+    pub(crate) count: u32,
 }
 
 impl Bin {
     /// Replicas of `size` that one of these holds.
-    pub(super) fn slots(&self, size: &Size) -> u32 {
+    pub(crate) fn slots(&self, size: &Size) -> u32 {
         slots(self.accelerators, self.free.as_ref(), size)
     }
 
     /// Whether `other` is the same but for the number of copies.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         (self.accelerators, &self.free, self.mask) == (other.accelerators, &other.free, other.mask)
     }
 
@@ -87,7 +87,7 @@ fn slots(accelerators: u32, free: Option<&Resources>, size: &Size) -> u32 {
 
 /// Replicas of `size` that `bins` still hold, however `assumed` is laid: the exact number (or a lower bound of
 /// it on large instances) if that is less than `enough`, else at least `enough`.
-pub(super) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: u32) -> u32 {
+pub(crate) fn fewest_slots(bins: &[Bin], assumed: &[Pods], size: &Size, enough: u32) -> u32 {
     let narrow = |slots: u64| u32::try_from(slots).unwrap_or(u32::MAX);
     if assumed.is_empty() {
         return narrow(slots_up_to(bins, size, enough));

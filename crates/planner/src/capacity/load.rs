@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use roadstead_model::{Endpoint, Size, Target};
+
 use super::bit;
-use crate::endpoint::Endpoint;
-use crate::resources::Size;
-use crate::target::Target;
 
 /// What endpoints hold on one offer, counted as they come and go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl Load {
 }
 
 /// Accelerators of all replicas of an endpoint, bound or not.
-pub(super) fn accelerators(endpoint: &Endpoint) -> u64 {
+pub(crate) fn accelerators(endpoint: &Endpoint) -> u64 {
     u64::from(endpoint.replicas) * u64::from(endpoint.accelerator.count)
 }
 
@@ -66,15 +65,15 @@ fn narrow(count: u64) -> u32 {
 
 /// Replicas of one size that are decided and not bound yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     /// Place of their offer among those of the target; `None` if that is gone.
-    pub(super) offer: Option<usize>,
+    pub(crate) offer: Option<usize>,
     /// Size of one.
-    pub(super) size: Size,
+    pub(crate) size: Size,
     /// Nodes that they may use: those that share a bit.
-    pub(super) mask: u64,
+    pub(crate) mask: u64,
     /// How many there are.
-    pub(super) count: u32,
+    pub(crate) count: u32,
 }
 
 /// The loads of a target by the place of the offer, for quick use in many plans.
@@ -105,23 +104,23 @@ impl Standing {
         standing
     }
 
-    pub(super) fn held(&self, offer: usize) -> u64 {
+    pub(crate) fn held(&self, offer: usize) -> u64 {
         self.offers.get(offer).map_or(0, |load| load.accelerators)
     }
 
-    pub(super) fn unbound(&self, offer: usize) -> u32 {
+    pub(crate) fn unbound(&self, offer: usize) -> u32 {
         self.offers.get(offer).map_or(0, |load| narrow(load.unbound.values().sum()))
     }
 
-    pub(super) fn lowest_priority(&self, offer: usize) -> Option<i32> {
+    pub(crate) fn lowest_priority(&self, offer: usize) -> Option<i32> {
         self.offers.get(offer)?.priorities.keys().next().copied()
     }
 
-    pub(super) fn refused(&self, offer: usize) -> impl Iterator<Item = &Size> {
+    pub(crate) fn refused(&self, offer: usize) -> impl Iterator<Item = &Size> {
         self.offers.get(offer).into_iter().flat_map(|load| load.refused.keys())
     }
 
-    pub(super) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Waiting> {
         self.waiting.iter()
     }
 }

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use roadstead_explain::{count, per_hour};
+use roadstead_model::{
+    Decision, Deployment, Endpoint, Exhaust, FailureKind, Finding, FindingReason, Keep, MicroDollars, PodFields,
+    Removal, Resources, Size, TargetState, Timestamp, first_untolerated,
+};
+
 use crate::candidates::Question;
-use crate::capacity::{Own, Room};
+use crate::capacity::Own;
 use crate::cost::cost_of;
-use crate::deployment::Deployment;
-use crate::endpoint::{Endpoint, FailureKind};
-use crate::explain::{capacity_type, count, forbidden, limiting, not_ready, over_budget, per_hour};
-use crate::fleet::Entry;
-use crate::money::MicroDollars;
-use crate::plan::{Decision, Exhaust, Finding, FindingReason, Keep, PodFields, Removal};
-use crate::resources::{Resources, Size};
+use crate::entry::Entry;
+use crate::room::Room;
 use crate::rules::{capacity_type_rule, target_rule};
-use crate::taints::first_untolerated;
-use crate::target::TargetState;
-use crate::time::Timestamp;
+use crate::sentences::{capacity_type, forbidden, limiting, not_ready, over_budget};
 
 /// A newcomer stays at a target that cannot be used for so long.
 pub(super) const NOT_READY_GRACE_SECONDS: u32 = 60;

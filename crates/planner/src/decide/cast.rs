@@ -1,9 +1,8 @@
 //! Who is who among the endpoints of a deployment.
 
-use crate::deployment::Deployment;
-use crate::endpoint::{Endpoint, EndpointState};
+use roadstead_model::{Deployment, Endpoint, EndpointState, Timestamp};
+
 use crate::fleet::Fleet;
-use crate::time::Timestamp;
 
 /// The endpoints of a deployment by the part they play.
 #[derive(Debug)]

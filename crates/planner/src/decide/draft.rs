@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use roadstead_model::{Action, Decision, Endpoint, Exhaust, Keep, MicroDollars, Removal, Timestamp, Wait};
+
 use super::cast::Cast;
 use crate::candidates::{Candidates, Question};
 use crate::cost::cost_of;
-use crate::endpoint::Endpoint;
-use crate::money::MicroDollars;
-use crate::plan::{Action, Decision, Exhaust, Keep, Removal, Wait};
 use crate::report::Chosen;
-use crate::time::Timestamp;
 
 /// A plan that is being made.
 #[derive(Debug)]

@@ -10,14 +10,13 @@ use assess::assess;
 use cast::Cast;
 use draft::{Draft, Outcome};
 
+use roadstead_model::{
+    Action, Decision, Deployment, FindingReason, Found, Keep, Plan, PodFields, Timestamp, cost_of_found,
+};
+
 use crate::candidates::{Question, judge_all};
-use crate::cost::cost_of_found;
-use crate::deployment::Deployment;
-use crate::endpoint::Found;
 use crate::fleet::Fleet;
-use crate::plan::{Action, Decision, FindingReason, Keep, Plan, PodFields};
 use crate::report::{Chosen, build, nothing_judged};
-use crate::time::Timestamp;
 
 /// At most so many replacements are under way in the whole fleet.
 pub const MAX_REPLACEMENTS: u32 = 5;

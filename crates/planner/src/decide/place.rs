@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use roadstead_explain::{count, per_hour};
+use roadstead_model::{Action, Decision, Deployment, Endpoint, Inventory, Placement, Reason, Wait};
+
 use super::draft::{Draft, Outcome};
 use crate::candidates::{Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal};
 use crate::cost::cost_on;
-use crate::deployment::Deployment;
-use crate::endpoint::Endpoint;
-use crate::explain::{count, per_hour};
-use crate::fleet::Entry;
-use crate::plan::{Action, Decision, Placement, Wait};
-use crate::report::{Chosen, Reason};
+use crate::entry::Entry;
+use crate::report::Chosen;
 use crate::rules::{admits, capacity_type_rule, target_rule};
-use crate::target::Inventory;
 
 /// A target that has not said what runs there is named after so long.
 const INVENTORY_PATIENCE_SECONDS: u32 = 60;
@@ -161,7 +159,7 @@ fn summary(deployment: &Deployment, candidates: &Candidates) -> String {
     )
 }
 
-fn exhausted_until(question: &Question, judged: &Judged) -> Option<crate::time::Timestamp> {
+fn exhausted_until(question: &Question, judged: &Judged) -> Option<roadstead_model::Timestamp> {
     if judged.judgement != Judgement::Rejected(Reason::Exhausted) {
         return None;
     }
@@ -252,7 +250,7 @@ fn await_inventory(draft: &mut Draft) -> Option<String> {
     overdue.truncate(MAX_NAMES);
     let targets = u32::try_from(pending.len()).unwrap_or(u32::MAX);
     let wait = Wait::Inventory { targets, overdue };
-    let message = wait.to_string();
+    let message = roadstead_explain::wait(&wait);
     draft.waits.push(wait);
     Some(message)
 }

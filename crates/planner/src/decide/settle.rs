@@ -2,15 +2,14 @@
 
 use std::fmt::Write;
 
+use roadstead_explain::{count, per_hour};
+use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal, Wait};
+
 use super::MAX_REPLACEMENTS;
 use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
 use super::draft::{Draft, Outcome};
 use super::place::{anew, create, nothing_feasible};
 use crate::candidates::{Candidates, Question, Refused, judge_all};
-use crate::endpoint::Endpoint;
-use crate::explain::{count, per_hour};
-use crate::money::MicroDollars;
-use crate::plan::{Decision, Keep, PodFields, Removal, Wait};
 use crate::report::Chosen;
 
 /// Keeps the endpoint of a deployment that is scaled to zero, with nothing in it: its place, key and URL stay. Where a

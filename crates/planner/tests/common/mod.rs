@@ -6,6 +6,8 @@ pub mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use roadstead_explain::render_text;
+use roadstead_model::*;
 use roadstead_planner::*;
 
 /// The time of every test: 2026-08-01T12:00:00Z.

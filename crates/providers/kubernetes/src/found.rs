@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
-use roadstead_planner as planner;
+use roadstead_model as model;
 use roadstead_provider::record;
 
 use super::nodes::devices_of;
@@ -13,7 +13,7 @@ use roadstead_api::v1alpha1::{limits, names};
 ///
 /// What a member returns is untrusted: the name is computed from the tags again, and a mismatch is not ours to adopt.
 #[must_use]
-pub fn found(deployment: &Deployment) -> Option<planner::Found> {
+pub fn found(deployment: &Deployment) -> Option<model::Found> {
     if deployment.metadata.deletion_timestamp.is_some() {
         return None;
     }
@@ -36,10 +36,10 @@ pub fn found(deployment: &Deployment) -> Option<planner::Found> {
     }
     let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
-    Some(planner::Found {
+    Some(model::Found {
         name: computed,
         id: deployment.uid().filter(|uid| names::is_uid(uid))?,
-        deployment: planner::DeploymentId { namespace: namespace.clone(), name: name.clone() },
+        deployment: model::DeploymentId { namespace: namespace.clone(), name: name.clone() },
         target: target.clone(),
         offer: offer.clone(),
         shape: shape.clone(),

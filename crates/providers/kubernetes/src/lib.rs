@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use self::admission::Admissions;
 use self::facts::{Watched, Watches};
@@ -129,7 +129,7 @@ impl Provider for Kubernetes {
         removal::remove(&self.site(), endpoint).await
     }
 
-    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+    async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
         removal::remove_found(&self.site(), found).await
     }
 

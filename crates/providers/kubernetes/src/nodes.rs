@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod, PodSpec};
 use kube::ResourceExt;
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use super::pods::is_over;
 use super::requests::{Amounts, add, amounts, requests};
@@ -15,7 +15,7 @@ const COMMON: [&str; 4] = ["cpu", "memory", "ephemeral-storage", "pods"];
 
 /// The member's nodes as the planner sees them: free is what is allocatable less what every bound pod asks for.
 #[must_use]
-pub fn planner_nodes(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<planner::Node> {
+pub fn planner_nodes(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<model::Node> {
     let mut used: BTreeMap<&str, Amounts> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| !is_over(pod)) {
         if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
@@ -26,7 +26,7 @@ pub fn planner_nodes(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<planner::Nod
     nodes.iter().map(|node| planner_node(node, used.get(node.name_any().as_str()).unwrap_or(&nothing))).collect()
 }
 
-fn planner_node(node: &Node, used: &Amounts) -> planner::Node {
+fn planner_node(node: &Node, used: &Amounts) -> model::Node {
     let status = node.status.as_ref();
     let allocatable = amounts(status.and_then(|status| status.allocatable.as_ref()));
     let free = |resource: &str| {
@@ -35,7 +35,7 @@ fn planner_node(node: &Node, used: &Amounts) -> planner::Node {
     };
     let devices = || allocatable.keys().filter(|resource| !is_common(resource));
     let count = |amount: u64| u32::try_from(amount).unwrap_or(u32::MAX);
-    planner::Node {
+    model::Node {
         name: node.name_any(),
         labels: node.labels().clone(),
         taints: taints(node),
@@ -44,7 +44,7 @@ fn planner_node(node: &Node, used: &Amounts) -> planner::Node {
             .map(|device| (device.clone(), count(allocatable.get(device).copied().unwrap_or(0))))
             .collect(),
         free_accelerators: devices().map(|device| (device.clone(), count(free(device)))).collect(),
-        free: planner::Resources {
+        free: model::Resources {
             cpu_millis: free("cpu"),
             memory_bytes: free("memory"),
             ephemeral_storage_bytes: free("ephemeral-storage"),
@@ -72,19 +72,19 @@ fn is_schedulable(node: &Node) -> bool {
     ready && !cordoned
 }
 
-fn taints(node: &Node) -> Vec<planner::Taint> {
+fn taints(node: &Node) -> Vec<model::Taint> {
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
     taints
         .into_iter()
         .flatten()
         .filter_map(|taint| {
             let effect = match taint.effect.as_str() {
-                "NoSchedule" => planner::Effect::NoSchedule,
-                "NoExecute" => planner::Effect::NoExecute,
-                "PreferNoSchedule" => planner::Effect::PreferNoSchedule,
+                "NoSchedule" => model::Effect::NoSchedule,
+                "NoExecute" => model::Effect::NoExecute,
+                "PreferNoSchedule" => model::Effect::PreferNoSchedule,
                 _ => return None,
             };
-            Some(planner::Taint { key: taint.key.clone(), value: taint.value.clone().unwrap_or_default(), effect })
+            Some(model::Taint { key: taint.key.clone(), value: taint.value.clone().unwrap_or_default(), effect })
         })
         .collect()
 }
@@ -117,7 +117,7 @@ mod tests {
         json!({"name": "c", "resources": {"requests": requests}})
     }
 
-    fn only(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> planner::Node {
+    fn only(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> model::Node {
         planner_nodes(nodes, pods).remove(0)
     }
 

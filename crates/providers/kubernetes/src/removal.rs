@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, PropagationPolicy};
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use super::found;
 use super::objects::{self, Mark, Object};
@@ -97,7 +97,7 @@ pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Rem
 /// # Errors
 /// `Conflict` where the name belongs to another Deployment now, or something that may belong to it does not carry our
 /// mark, else any [`ProviderError`].
-pub async fn remove_found(site: &Site<'_>, found: &planner::Found) -> Result<Removal, ProviderError> {
+pub async fn remove_found(site: &Site<'_>, found: &model::Found) -> Result<Removal, ProviderError> {
     let deployments: Api<Deployment> = site.api();
     let mut made = Made::default();
     let live = objects::read(&deployments, &found.name).await?;
@@ -136,7 +136,7 @@ async fn outlived(site: &Site<'_>, name: &str) -> Result<Option<String>, Provide
 }
 
 /// Whether a Deployment is the very one that was found, and still carries our mark and tags.
-fn is_what_was_found(live: &Deployment, mark: Mark<'_>, found: &planner::Found) -> Result<(), ProviderError> {
+fn is_what_was_found(live: &Deployment, mark: Mark<'_>, found: &model::Found) -> Result<(), ProviderError> {
     if !mark.is_on(live) {
         return Err(mark.missing_on(live));
     }

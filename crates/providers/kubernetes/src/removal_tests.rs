@@ -161,21 +161,21 @@ fn known_in_part() -> Value {
     json!({"clusterUID": "c", "namespace": "roadstead", "uid": format!("{NAME}-uid")})
 }
 
-fn found() -> planner::Found {
-    planner::Found {
+fn found() -> model::Found {
+    model::Found {
         name: NAME.into(),
         id: format!("{NAME}-uid"),
-        deployment: planner::DeploymentId { namespace: "team".into(), name: "llama".into() },
+        deployment: model::DeploymentId { namespace: "team".into(), name: "llama".into() },
         target: "t".into(),
         offer: "o".into(),
         shape: "s".into(),
-        capacity_type: planner::CapacityType::OnDemand,
+        capacity_type: model::CapacityType::OnDemand,
         slot: 0,
         accelerators: 1,
         replicas: 1,
         ready_replicas: 1,
         runs: None,
-        created_at: planner::Timestamp::default(),
+        created_at: model::Timestamp::default(),
     }
 }
 

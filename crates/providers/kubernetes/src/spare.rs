@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodTemplateSpec};
 use kube::ResourceExt;
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use super::render::Rollout;
 use roadstead_api::planning;
@@ -25,9 +25,8 @@ pub fn rollout(facts: Option<&Facts>, endpoint: &InferenceEndpoint, template: &P
 /// Whether some node has room for one more replica; unknown counts as no.
 fn has_spare(facts: Option<&Facts>, endpoint: &InferenceEndpoint, places: &Places<'_>) -> bool {
     let resources = planning::resources(&endpoint.spec.template.resources);
-    let fits = |node: &planner::Node| {
-        places.has(&node.free_accelerators) && resources.within(&node.free) && places.takes(node)
-    };
+    let fits =
+        |node: &model::Node| places.has(&node.free_accelerators) && resources.within(&node.free) && places.takes(node);
     facts.and_then(|facts| facts.nodes.as_ref()).is_some_and(|nodes| nodes.iter().any(fits))
 }
 
@@ -35,13 +34,13 @@ fn has_spare(facts: Option<&Facts>, endpoint: &InferenceEndpoint, places: &Place
 fn frees_a_place(facts: Option<&Facts>, name: &str, places: &Places<'_>) -> bool {
     let Some(facts) = facts else { return true };
     let (Some(nodes), Some(bound)) = (&facts.nodes, facts.bound.get(name)) else { return true };
-    let takes = |node: &planner::Node| places.has(&node.allocatable_accelerators) && places.takes(node);
+    let takes = |node: &model::Node| places.has(&node.allocatable_accelerators) && places.takes(node);
     bound.is_empty() || bound.keys().any(|bound| nodes.iter().find(|node| node.name == *bound).is_none_or(takes))
 }
 
 /// The nodes that a member's scheduler gives to pods of a template.
 struct Places<'a> {
-    offer: planner::Offer,
+    offer: model::Offer,
     required: Option<&'a NodeSelector>,
 }
 
@@ -59,10 +58,10 @@ impl<'a> Places<'a> {
         devices.get(&self.offer.resource_name).copied().unwrap_or(0) >= self.offer.accelerator.count
     }
 
-    fn takes(&self, node: &planner::Node) -> bool {
+    fn takes(&self, node: &model::Node) -> bool {
         node.schedulable
             && self.offer.node_selector.matches(&node.labels)
-            && planner::first_untolerated(&node.taints, &self.offer.node_tolerations).is_none()
+            && model::first_untolerated(&node.taints, &self.offer.node_tolerations).is_none()
             && self.required.is_none_or(|required| {
                 let mut terms = required.node_selector_terms.iter().filter_map(label_selector);
                 terms.any(|term| term.matches(&node.labels))
@@ -71,22 +70,22 @@ impl<'a> Places<'a> {
 }
 
 /// A term of an affinity; `None` where it says what no template of Roadstead says.
-fn label_selector(term: &NodeSelectorTerm) -> Option<planner::LabelSelector> {
+fn label_selector(term: &NodeSelectorTerm) -> Option<model::LabelSelector> {
     if term.match_fields.as_ref().is_some_and(|fields| !fields.is_empty()) {
         return None;
     }
     let expressions = term.match_expressions.as_deref().filter(|expressions| !expressions.is_empty())?;
     let requirement = |expression: &NodeSelectorRequirement| {
         let operator = match expression.operator.as_str() {
-            "In" => planner::Operator::In,
-            "NotIn" => planner::Operator::NotIn,
-            "Exists" => planner::Operator::Exists,
-            "DoesNotExist" => planner::Operator::DoesNotExist,
+            "In" => model::Operator::In,
+            "NotIn" => model::Operator::NotIn,
+            "Exists" => model::Operator::Exists,
+            "DoesNotExist" => model::Operator::DoesNotExist,
             _ => return None,
         };
         let values: BTreeSet<String> = expression.values.iter().flatten().cloned().collect();
-        Some(planner::Requirement { key: expression.key.clone(), operator, values })
+        Some(model::Requirement { key: expression.key.clone(), operator, values })
     };
     let match_expressions = expressions.iter().map(requirement).collect::<Option<Vec<_>>>()?;
-    Some(planner::LabelSelector { match_expressions, ..planner::LabelSelector::default() })
+    Some(model::LabelSelector { match_expressions, ..model::LabelSelector::default() })
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use kube::Config;
-use roadstead_planner as planner;
+use roadstead_model as model;
 use serde_json::{Value, json};
 
 use super::*;
@@ -48,14 +48,14 @@ fn desired(deployment: Option<Deployment>, wanted: &Wanted, facts: &Facts) -> De
 /// A full node with these labels; the endpoint's pod is on it.
 fn full_node(labels: &Value) -> Facts {
     let devices = |count: u32| [("nvidia.com/gpu".to_owned(), count)].into();
-    let node = planner::Node {
+    let node = model::Node {
         name: "n".into(),
         labels: serde_json::from_value(labels.clone()).unwrap(),
         taints: Vec::new(),
         schedulable: true,
         allocatable_accelerators: devices(1),
         free_accelerators: devices(0),
-        free: planner::Resources::default(),
+        free: model::Resources::default(),
     };
     let bound = [(NAME.to_owned(), [("n".to_owned(), 1)].into())].into();
     Facts { nodes: Some(vec![node]), bound, found: Vec::new() }
@@ -120,15 +120,14 @@ async fn an_edit_ends_no_pod_whose_node_takes_no_new_one() {
     for labels in [shared(), json!({PRODUCT: "Tesla-T4"})] {
         assert_eq!(edit(&full_node(&labels)), Rollout::Surge, "{labels}");
     }
-    let change = |change: fn(&mut planner::Node)| {
+    let change = |change: fn(&mut model::Node)| {
         let mut facts = full_node(&json!({}));
         change(&mut facts.nodes.as_mut().unwrap()[0]);
         facts
     };
     assert_eq!(edit(&change(|node| node.schedulable = false)), Rollout::Surge, "cordoned");
     assert_eq!(edit(&change(|node| node.allocatable_accelerators.clear())), Rollout::Surge, "no devices any more");
-    let taint =
-        || planner::Taint { key: "dedicated".into(), value: String::new(), effect: planner::Effect::NoSchedule };
+    let taint = || model::Taint { key: "dedicated".into(), value: String::new(), effect: model::Effect::NoSchedule };
     let mut tainted = full_node(&json!({}));
     tainted.nodes.as_mut().unwrap()[0].taints.push(taint());
     assert_eq!(edit(&tainted), Rollout::Surge, "tainted");
@@ -139,7 +138,7 @@ async fn an_edit_ends_no_pod_whose_node_takes_no_new_one() {
         .nodes
         .as_mut()
         .unwrap()
-        .push(planner::Node { name: "m".into(), ..full_node(&json!({})).nodes.unwrap().remove(0) });
+        .push(model::Node { name: "m".into(), ..full_node(&json!({})).nodes.unwrap().remove(0) });
     assert_eq!(edit(&elsewhere), Rollout::InPlace, "one of its nodes takes a new pod");
 }
 

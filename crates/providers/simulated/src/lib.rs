@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use http::Method;
 use kube::ResourceExt;
-use roadstead_planner as planner;
+use roadstead_model as model;
 use serde_json::Value;
 
 use self::client::CloudClient;
@@ -240,7 +240,7 @@ impl Provider for Simulated {
         Ok(removal)
     }
 
-    async fn remove_found(&self, found: &planner::Found) -> Result<Removal, ProviderError> {
+    async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
         let name = &found.name;
         let Some(view) = self.read(name).await? else { return Ok(Removal::Gone) };
         if !self.is_tagged(&view, &found.deployment.namespace) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use roadstead_planner::{self as planner, Timestamp};
+use roadstead_model::{self as model, Timestamp};
 use tokio::task::AbortHandle;
 
 use super::client::CloudClient;
@@ -45,7 +45,7 @@ impl Facts {
     }
 
     /// Takes in a listing; says whether it is news.
-    fn take(&self, found: Vec<planner::Found>) -> bool {
+    fn take(&self, found: Vec<model::Found>) -> bool {
         let facts = roadstead_provider::Facts { nodes: None, bound: BTreeMap::new(), found };
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         let news = newest.as_ref().is_none_or(|known| **known != facts);
@@ -117,7 +117,7 @@ fn changed<'a>(known: &'a EndpointList, newest: &'a EndpointList) -> impl Iterat
 }
 
 /// An endpoint as a rebuilt hub may adopt it; `None` where its tags do not give the name that it has.
-fn found(view: &EndpointView) -> Option<planner::Found> {
+fn found(view: &EndpointView) -> Option<model::Found> {
     let tags = &view.tags;
     let capacity_type = planning::planner_capacity_type(tags.capacity_type);
     let computed = names::endpoint_name(
@@ -135,10 +135,10 @@ fn found(view: &EndpointView) -> Option<planner::Found> {
     if view.deleting || computed != view.name || !ours {
         return None;
     }
-    Some(planner::Found {
+    Some(model::Found {
         id: view.uid.clone(),
         name: computed,
-        deployment: planner::DeploymentId { namespace: tags.namespace.clone(), name: tags.deployment.clone() },
+        deployment: model::DeploymentId { namespace: tags.namespace.clone(), name: tags.deployment.clone() },
         target: tags.target.clone(),
         offer: tags.offer.clone(),
         shape: tags.shape.clone(),

@@ -98,20 +98,20 @@ async fn what_another_installation_made_is_a_conflict_to_every_call_and_gone_to_
     says_both(&staging.api_key(&name).await.unwrap_err());
     says_both(&staging.remove(&recorded(&wanted, &uid)).await.unwrap_err());
     says_both(&staging.remove(&wanted.endpoint).await.unwrap_err());
-    let found = planner::Found {
+    let found = model::Found {
         name: name.clone(),
         id: uid.clone(),
-        deployment: planner::DeploymentId { namespace: "team".into(), name: "llama".into() },
+        deployment: model::DeploymentId { namespace: "team".into(), name: "llama".into() },
         target: "east".into(),
         offer: "o".into(),
         shape: "s".into(),
-        capacity_type: planner::CapacityType::OnDemand,
+        capacity_type: model::CapacityType::OnDemand,
         slot: 0,
         accelerators: 1,
         replicas: 1,
         ready_replicas: 1,
         runs: None,
-        created_at: planner::Timestamp::default(),
+        created_at: model::Timestamp::default(),
     };
     says_both(&staging.remove_found(&found).await.unwrap_err());
     assert!(matches!(prod.observe(&wanted).await.unwrap(), Observation::Present(_)), "it was touched");

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use roadstead_model::{Decision, Deployment};
 use roadstead_perf::{
     Bench, Counting, Counts, Distribution, Measures, Part, Plot, Series, Work, cpu_seconds, peak_memory_mb, run,
 };
 use roadstead_perf_planner::{NOW, deployments, fleet, targets};
-use roadstead_planner::{Decision, Deployment, Fleet, plan};
+use roadstead_planner::{Fleet, plan};
 
 /// The operator's allocator.
 #[global_allocator]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roadstead_planner::{
+use roadstead_model::{
     Accelerator, CapacityType, Deployment, DeploymentId, LabelSelector, MicroDollars, Objective, Pattern, Preference,
     Resources, Rules, Shape, Timestamp,
 };

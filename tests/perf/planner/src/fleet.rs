@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_planner::{Decision, Deployment, Endpoint, Fleet, Found, Node, Placement, Resources, Target, plan};
+use roadstead_model::{Decision, Deployment, Endpoint, Found, Node, Placement, Resources, Target};
+use roadstead_planner::{Fleet, plan};
 
 use crate::NOW;
 use crate::targets::fresh_node;

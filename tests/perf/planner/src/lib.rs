@@ -8,7 +8,7 @@ pub mod fleet;
 pub mod random;
 pub mod targets;
 
-use roadstead_planner::Timestamp;
+use roadstead_model::Timestamp;
 
 /// Time of every plan: 2026-08-01T12:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_785_585_600);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_planner::catalogue::accelerator;
-use roadstead_planner::{
+use roadstead_model::{
     Accelerator, CapacityType, Effect, Exhausted, Inventory, LabelSelector, Labels, MicroDollars, Node, Offer,
-    Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator,
+    Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator, catalogue::accelerator,
 };
 
 use crate::NOW;

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use roadstead_planner as planner;
+use roadstead_model as model;
 
 use super::service::PORT_NAME;
 use super::{Identity, copied_name};
@@ -126,7 +126,7 @@ fn container(identity: &Identity<'_>, linger: i32) -> Container {
 /// Keeps the scheduler from nodes that say they are something else than the offer, for the planner does not count them.
 fn affinity(spec: &InferenceEndpointSpec) -> Option<Affinity> {
     let offer = planning::offer_of_record(spec);
-    let kept_from = planner::Membership::of(&spec.cloud, &offer).keeps_from();
+    let kept_from = model::Membership::of(&spec.cloud, &offer).keeps_from();
     let requirement = |(key, values): (&str, Vec<&str>)| NodeSelectorRequirement {
         key: key.to_owned(),
         operator: if values.is_empty() { "DoesNotExist" } else { "NotIn" }.to_owned(),

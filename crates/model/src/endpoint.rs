@@ -1,32 +1,17 @@
 //! What was decided: endpoints, the ledger's entries; and what was found without one.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Deployment, DeploymentId};
+use crate::deployment::Deployment;
+use crate::identity::{DeploymentId, EndpointKey};
 use crate::money::MicroDollars;
-use crate::plan::Placement;
+use crate::offer::CapacityType;
+use crate::placement::Placement;
 use crate::resources::{Accelerator, Resources, Size};
-use crate::target::CapacityType;
 use crate::time::Timestamp;
-
-/// Namespace and name of an `InferenceEndpoint`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct EndpointKey {
-    /// Namespace, that of its deployment.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-}
-
-impl fmt::Display for EndpointKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// One decided placement, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

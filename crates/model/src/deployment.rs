@@ -1,32 +1,17 @@
 //! What a user asks for: the validated request.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::DeploymentId;
 use crate::labels::{LabelSelector, Labels};
 use crate::money::MicroDollars;
+use crate::offer::CapacityType;
 use crate::pattern::Pattern;
 use crate::resources::{Accelerator, Resources};
 use crate::taints::Toleration;
-use crate::target::CapacityType;
 use crate::time::Timestamp;
-
-/// Namespace and name of a `ModelDeployment`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct DeploymentId {
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-}
-
-impl fmt::Display for DeploymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// A request, validated. A deployment that is being deleted is not planned: its endpoints just go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,10 +7,10 @@ use std::fmt;
 use crate::catalogue::{
     Claim, Kinds, Mark, claims, cloud_spelled, kinds_of, mark_of_resource, marks, values_of, values_of_others,
 };
-use crate::explain::{count, list};
 use crate::labels::{LabelSelector, Labels};
+use crate::offer::{CapacityType, Offer};
 use crate::taints::{Effect, Taint, Toleration, first_untolerated};
-use crate::target::{CapacityType, Node, Offer};
+use crate::target::Node;
 
 /// Characters of a name or a value of a node that a sentence repeats.
 const MAX_CHARS: usize = 80;
@@ -25,16 +25,6 @@ pub struct Label {
 impl Label {
     fn new(key: &str, value: &str) -> Self {
         Self { key: shown(key), value: shown(value) }
-    }
-}
-
-impl Label {
-    /// A sentence about usable nodes with this label of a product that the catalogue does not know.
-    #[must_use]
-    pub fn unknown_sentence(&self, nodes: u32, offer: &Offer) -> String {
-        let nodes = if nodes == 1 { "1 node counts".to_owned() } else { format!("{nodes} nodes count") };
-        let kind = &offer.accelerator.kind;
-        format!("{nodes} as {kind}, though label {self} is unknown: if that is another accelerator, set nodes.selector")
     }
 }
 
@@ -112,39 +102,6 @@ impl LeftOut {
     const fn belongs(&self) -> bool {
         matches!(self, Self::Tainted { .. } | Self::NotSchedulable)
     }
-
-    /// A sentence with the number of nodes, the cause and the cure.
-    #[must_use]
-    pub fn sentence(&self, nodes: u32, offer: &Offer) -> String {
-        let (them, has, is) = if nodes == 1 { ("1 node", "has", "is") } else { ("", "have", "are") };
-        let them = if nodes == 1 { them.to_owned() } else { format!("{nodes} nodes") };
-        let select = "to use it all the same, put this label into nodes.selector";
-        match self {
-            Self::OtherAccelerator { label, kind } => {
-                format!("{them} left out: label {label} names {kind}, not {}; {select}", offer.accelerator.kind)
-            }
-            Self::Slice(label) => format!("{them} left out: by label {label} its devices are slices; {select}"),
-            Self::Shared(label) => format!("{them} left out: by label {label} its devices are shared; {select}"),
-            Self::OtherCapacityType(label) => {
-                format!(
-                    "{them} left out: label {label} is not {}; make an offer of its own for it",
-                    offer.capacity_type
-                )
-            }
-            Self::NoDevices => format!(
-                "{them} {has} the labels and no {}: start its device plugin (devices offered by DRA alone cannot be used)",
-                offer.resource_name
-            ),
-            Self::Tainted { key, value, effect } => {
-                let value = if value.is_empty() { String::new() } else { format!("={value}") };
-                format!(
-                    "{them} {has} taint {key}{value}:{effect:?}: tolerate it in nodes.tolerations of offer {}",
-                    offer.name
-                )
-            }
-            Self::NotSchedulable => format!("{them} {is} cordoned or not ready"),
-        }
-    }
 }
 
 /// Taints that a cluster itself puts on a node that starts, ails or goes.
@@ -171,25 +128,27 @@ enum Standing {
 
 /// What the labels of one node say, read once for all offers of its target.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub struct Said {
     claims: Vec<Claim>,
     marks: Vec<(Mark, &'static str)>,
 }
 
 impl Said {
     /// Reads the labels of a node, or of a selector, in this cloud.
-    pub(crate) fn by(cloud: Cloud<'_>, labels: &Labels) -> Self {
+    #[must_use]
+    pub fn by(cloud: Cloud<'_>, labels: &Labels) -> Self {
         Self { claims: claims(cloud.0, labels), marks: marks(labels) }
     }
 }
 
 /// A cloud by the name that the tables give it, whatever its target calls it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cloud<'a>(&'a str);
+pub struct Cloud<'a>(&'a str);
 
 impl<'a> Cloud<'a> {
     /// Of a target that calls it so.
-    pub(crate) fn called(name: &'a str) -> Self {
+    #[must_use]
+    pub fn called(name: &'a str) -> Self {
         Self(cloud_spelled(name).unwrap_or(name))
     }
 }
@@ -355,19 +314,31 @@ fn tainted(taint: &Taint) -> LeftOut {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
     /// The nodes that take replicas now, as indexes into the target's nodes.
-    pub(crate) usable: Vec<usize>,
+    pub usable: Vec<usize>,
     /// Nodes that belong to it, usable now or not: an autoscaler adds beside them.
-    pub(crate) belonging: u32,
+    pub belonging: u32,
     /// Nodes of the target.
-    pub(crate) seen: u32,
+    pub seen: u32,
     /// Nodes of the target that have the resource at all.
-    having: u32,
+    pub having: u32,
     /// Why nodes are left out, each with their number.
     pub left_out: BTreeMap<LeftOut, u32>,
     /// Usable nodes of a product that the catalogue does not know.
     pub unknown: BTreeMap<Label, u32>,
     /// Usable nodes that have more devices than an instance of the offer, and the most that one of them has.
     pub excess: Option<Excess>,
+}
+
+/// Why an offer has no nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoNodes {
+    /// No node of the target has the offer's resource.
+    NoDevices,
+    /// Nodes have the resource, and none of them has the offer's labels.
+    OtherLabels {
+        /// Nodes that have the resource.
+        having: u32,
+    },
 }
 
 /// Nodes that have more devices than one instance of their offer.
@@ -379,27 +350,10 @@ pub struct Excess {
     pub devices: u32,
 }
 
-impl Excess {
-    /// A sentence with the numbers and the cure.
-    #[must_use]
-    pub fn sentence(&self, offer: &Offer) -> String {
-        let (nodes, have) = if self.nodes == 1 {
-            ("1 node".to_owned(), format!("has {}", self.devices))
-        } else {
-            (format!("{} nodes", self.nodes), format!("have up to {}", self.devices))
-        };
-        let (resource, count) = (&offer.resource_name, offer.accelerator.count);
-        format!(
-            "{nodes} {have} {resource}, an instance of offer {} has {count}: at most {count} of each node are used; if the \
-             devices are shared, offer them as what they are, else give accelerator.count of a new offer the right number",
-            offer.name
-        )
-    }
-}
-
 impl Members {
     /// Sorts the nodes of a target for one of its offers; `said` are the labels of each node, read.
-    pub(crate) fn sort(cloud: Cloud<'_>, offer: &Offer, nodes: &[Node], said: &[Said]) -> Self {
+    #[must_use]
+    pub fn sort(cloud: Cloud<'_>, offer: &Offer, nodes: &[Node], said: &[Said]) -> Self {
         let membership = Membership::within(cloud, offer);
         let mut sorted = Self::default();
         for (index, (node, said)) in nodes.iter().zip(said).enumerate() {
@@ -429,21 +383,14 @@ impl Members {
         sorted
     }
 
-    /// Why the offer has no nodes, in a sentence; `None` where it has some, where each that is left out has its cause, and
-    /// where the target shows no nodes at all.
+    /// Why the offer has no nodes; `None` where it has some, where each that is left out has its cause, and where the
+    /// target shows no nodes at all.
     #[must_use]
-    pub fn no_nodes(&self, offer: &Offer) -> Option<String> {
+    pub fn no_nodes(&self) -> Option<NoNodes> {
         if self.seen == 0 || self.belonging > 0 || !self.left_out.is_empty() {
             return None;
         }
-        let resource = &offer.resource_name;
-        if self.having == 0 {
-            return Some(format!(
-                "no node has {resource}: start its device plugin (devices offered by DRA alone cannot be used)"
-            ));
-        }
-        let labels = offer.node_selector.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
-        Some(format!("none of {} with {resource} has the labels {}", count(self.having, "node"), list(labels)))
+        Some(if self.having == 0 { NoNodes::NoDevices } else { NoNodes::OtherLabels { having: self.having } })
     }
 
     /// The causes by the number of their nodes, the most first.

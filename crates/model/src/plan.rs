@@ -1,15 +1,14 @@
 //! The plan: a value that says what to do, why, and what is waited for.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::{Deployment, DeploymentId};
+use crate::deployment::Deployment;
 use crate::endpoint::{Endpoint, Found};
+use crate::identity::DeploymentId;
 use crate::money::MicroDollars;
+use crate::placement::Placement;
 use crate::report::Report;
-use crate::resources::{Accelerator, Size};
-use crate::target::CapacityType;
+use crate::resources::Size;
 use crate::time::Timestamp;
 
 /// Everything that was decided for one deployment at one time.
@@ -167,29 +166,6 @@ impl FindingReason {
     }
 }
 
-/// A decided place for all replicas.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Placement {
-    /// Target.
-    pub target: String,
-    /// Offer of the target.
-    pub offer: String,
-    /// Shape of the deployment.
-    pub shape: String,
-    /// Accelerators of one replica.
-    pub accelerator: Accelerator,
-    /// How its capacity is bought.
-    pub capacity_type: CapacityType,
-    /// Lowest number that no endpoint of this deployment holds, deleting ones included.
-    pub slot: u32,
-    /// Replicas.
-    pub replicas: u32,
-    /// What one replica costs an hour, rounded up; `None` is unknown. `Reserved` without a price is zero.
-    pub replica_cost: Option<MicroDollars>,
-    /// What all replicas cost an hour; `None` is unknown.
-    pub hourly_cost: Option<MicroDollars>,
-}
-
 /// What a refused endpoint says about its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Exhaust {
@@ -302,7 +278,7 @@ impl Removal {
     }
 }
 
-/// Something that has to happen before more can be done. Its display is a sentence.
+/// Something that has to happen before more can be done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wait {
     /// The inventory of targets has not been received.
@@ -359,57 +335,4 @@ pub enum Wait {
         /// Which.
         target: String,
     },
-}
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inventory { targets, overdue } => fmt_inventory(f, *targets, overdue),
-            Self::Feasible => f.write_str("waits for a feasible place"),
-            Self::ReplacementLimit { under_way, limit } => {
-                write!(
-                    f,
-                    "waits for its turn: {under_way} replacements are under way in the fleet, the limit is {limit}"
-                )
-            }
-            Self::Readiness { endpoint } => write!(f, "waits until {endpoint} is ready"),
-            Self::Publication { endpoint } => {
-                write!(f, "waits until the address of {endpoint} is published")
-            }
-            Self::DrainDeadline { endpoint, .. } => {
-                write!(f, "{endpoint} drains and goes at its deadline")
-            }
-            Self::Successor { endpoint } => {
-                write!(f, "{endpoint} stays until another endpoint serves")
-            }
-            Self::LowerPriority { target, offer, held_by, others } => {
-                write!(f, "offer {offer} on {target} is held by lower priority, which is never preempted: ")?;
-                fmt_holders(f, held_by, *others)
-            }
-            Self::Target { target } => write!(f, "waits until target {target} can be used again"),
-        }
-    }
-}
-
-fn fmt_inventory(f: &mut fmt::Formatter<'_>, targets: u32, overdue: &[String]) -> fmt::Result {
-    let noun = if targets == 1 { "target" } else { "targets" };
-    write!(f, "waiting for the inventory of {targets} {noun}")?;
-    if overdue.is_empty() {
-        return Ok(());
-    }
-    write!(
-        f,
-        "; no answer for more than a minute from {}: mend the connection, or place without it by the annotation roadstead.dev/place-without",
-        overdue.join(", ")
-    )
-}
-
-fn fmt_holders(f: &mut fmt::Formatter<'_>, names: &[String], others: u32) -> fmt::Result {
-    f.write_str(&names.join(", "))?;
-    if others == 0 {
-        return Ok(());
-    }
-    let and = if names.is_empty() { "" } else { " and " };
-    let noun = if others == 1 { "deployment" } else { "deployments" };
-    write!(f, "{and}{others} {noun} not named here")
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Candidate, Reason, Report, Verdict};
-use crate::plan::{Action, Keep, Placement, Plan};
+use roadstead_model::{Action, Candidate, Keep, Placement, Plan, Reason, Report, Verdict};
+
+use crate::waits::wait;
+use crate::words::{count, per_hour};
 
 /// Renders a plan: what is done and why, what is waited for, and a line for each candidate.
 #[must_use]
@@ -12,7 +14,7 @@ pub fn render_text(plan: &Plan) -> String {
     line(&mut text, &format!("{}: {}", plan.deployment, plan.decision.as_str()));
     line(&mut text, &format!("  {}", plan.message));
     section(&mut text, "actions", plan.actions.iter().map(action));
-    section(&mut text, "waits", plan.waits.iter().map(ToString::to_string));
+    section(&mut text, "waits", plan.waits.iter().map(wait));
     if let Some(at) = plan.recheck_at {
         line(&mut text, &format!("\nlooked at again at {at}"));
     }
@@ -61,7 +63,7 @@ fn action(action: &Action) -> String {
 }
 
 fn kept(keep: &Keep) -> String {
-    let cost = crate::explain::per_hour(keep.hourly_cost);
+    let cost = per_hour(keep.hourly_cost);
     let mut text = format!("keep {} with {} for {cost}", keep.endpoint, replicas(keep.replicas));
     for finding in &keep.findings {
         let _ = write!(text, "\n      {}: {}", finding.reason.as_str(), finding.message);
@@ -79,12 +81,12 @@ fn place(placement: &Placement) -> String {
         placement.offer,
         placement.capacity_type,
         placement.slot,
-        crate::explain::per_hour(placement.hourly_cost)
+        per_hour(placement.hourly_cost)
     )
 }
 
-fn replicas(count: u32) -> String {
-    crate::explain::count(count, "replica")
+fn replicas(number: u32) -> String {
+    count(number, "replica")
 }
 
 fn candidates(text: &mut String, report: &Report) {

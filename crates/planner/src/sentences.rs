@@ -2,28 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use roadstead_explain::{self as explain, cores, count, gibibytes, list, no_nodes, per_hour};
+use roadstead_model::{
+    CapacityType, Deployment, LabelSelector, Labels, Members, MicroDollars, Objective, Offer, Reason, Resources, Size,
+    TargetState, deciding_price, first_untolerated, free_devices,
+};
+
 use crate::candidates::{Judged, Judgement, Question, last_refusal};
-use crate::capacity::{Own, Room};
-use crate::cost::{deciding_price, preference};
-use crate::deployment::{Deployment, Objective};
-use crate::fleet::Entry;
-use crate::labels::{LabelSelector, Labels};
-use crate::membership::{Members, free_devices};
-use crate::money::MicroDollars;
-use crate::report::Reason;
-use crate::resources::{Resources, Size};
-use crate::taints::first_untolerated;
-use crate::target::{CapacityType, Offer, TargetState};
-
-/// `$12.50/h`, or that it is unknown.
-pub(crate) fn per_hour(cost: Option<MicroDollars>) -> String {
-    cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
-}
-
-/// `1 replica`, `2 replicas`.
-pub(crate) fn count(number: u32, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
+use crate::capacity::Own;
+use crate::cost::preference;
+use crate::entry::Entry;
+use crate::room::Room;
 
 /// Why a rejected candidate was rejected.
 pub(crate) fn rejection(question: &Question, judged: &Judged) -> String {
@@ -173,18 +162,6 @@ fn per_million_tokens(hourly: MicroDollars, tokens_per_second: u64, replicas: u3
     hourly.share(1_000_000, tokens_per_hour)
 }
 
-/// The first few items between commas, and how many more there are.
-pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    const LIMIT: usize = 8;
-    let mut texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    let more = texts.len().saturating_sub(LIMIT);
-    texts.truncate(LIMIT);
-    if more > 0 {
-        texts.push(format!("and {more} more"));
-    }
-    texts.join(", ")
-}
-
 fn mismatch(selector: &LabelSelector, labels: &Labels) -> String {
     let differs = selector.match_labels.iter().find(|(key, value)| labels.get(*key) != Some(value));
     match differs {
@@ -308,8 +285,8 @@ fn on_nodes(room: &Room, members: &Members) -> String {
     if members.seen == 0 {
         return "the target shows no nodes".to_owned();
     }
-    if let Some(none) = members.no_nodes(offer) {
-        return none;
+    if let Some(none) = members.no_nodes() {
+        return no_nodes(none, offer);
     }
     let nodes = u32::try_from(room.nodes().count()).unwrap_or(u32::MAX);
     let free: u64 = room.nodes().map(|node| u64::from(free_devices(offer, node, 0))).sum();
@@ -322,45 +299,7 @@ fn left_out(offer: &Offer, members: &Members) -> String {
     let causes = members.causes();
     let more = causes.len().saturating_sub(LIMIT);
     let more = (more > 0).then(|| format!("; {} more", count(u32::try_from(more).unwrap_or(u32::MAX), "cause")));
-    let told = causes.iter().take(LIMIT).map(|(cause, nodes)| format!("; {}", cause.sentence(*nodes, offer)));
-    let excess = members.excess.map(|excess| format!("; {}", excess.sentence(offer)));
+    let told = causes.iter().take(LIMIT).map(|(cause, nodes)| format!("; {}", explain::left_out(cause, *nodes, offer)));
+    let excess = members.excess.map(|excess| format!("; {}", explain::excess(&excess, offer)));
     told.chain(more).chain(excess).collect()
-}
-
-/// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.
-fn gibibytes(bytes: u64) -> String {
-    const GIB: u64 = 1 << 30;
-    if bytes < GIB {
-        return format!("{} MiB", bytes >> 20);
-    }
-    let (whole, tenths) = (bytes / GIB, bytes % GIB * 10 / GIB);
-    if tenths == 0 { format!("{whole} GiB") } else { format!("{whole}.{tenths} GiB") }
-}
-
-/// Thousandths of a core as cores: `8`, `7.5`.
-fn cores(millis: u64) -> String {
-    let (whole, rest) = (millis / 1_000, millis % 1_000);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    format!("{whole}.{}", format!("{rest:03}").trim_end_matches('0'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_read_well() {
-        assert_eq!(gibibytes(64 << 30), "64 GiB");
-        assert_eq!(gibibytes(3 << 29), "1.5 GiB");
-        assert_eq!(gibibytes(512 << 20), "512 MiB");
-        assert_eq!(cores(8_000), "8");
-        assert_eq!(cores(7_500), "7.5");
-        assert_eq!(cores(50), "0.05");
-        assert_eq!(count(1, "slot"), "1 slot");
-        assert_eq!(count(0, "slot"), "0 slots");
-        assert_eq!(list([1, 2, 3]), "1, 2, 3");
-        assert_eq!(list(1..=20), "1, 2, 3, 4, 5, 6, 7, 8, and 12 more");
-    }
 }

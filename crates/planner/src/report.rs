@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict};
+use roadstead_explain::per_hour;
+use roadstead_model::{
+    Candidate, Deployment, Inventory, LargestFit, MAX_CANDIDATES, MicroDollars, Reason, Report, Timestamp, Verdict,
+};
+
 use crate::candidates::{Candidates, Judged, Judgement, Question, judge_on};
-use crate::deployment::Deployment;
-use crate::explain::{choice, feasible, per_hour, rejection, remarks};
 use crate::fleet::Fleet;
-use crate::money::MicroDollars;
-use crate::target::Inventory;
-use crate::time::Timestamp;
+use crate::sentences::{choice, feasible, rejection, remarks};
 
 /// The place that a plan chooses or keeps.
 #[derive(Debug, Clone, Copy)]

@@ -1,16 +1,10 @@
 //! The report: a verdict for every candidate, with the number that decided it.
 
-mod build;
-mod text;
-
 use std::collections::BTreeMap;
 
-pub use build::candidates_on;
-pub(crate) use build::{Chosen, build, nothing_judged};
 use serde::{Deserialize, Serialize};
 
 use crate::money::MicroDollars;
-pub use text::render_text;
 
 /// At most so many candidates are listed; the rest is counted by reason.
 pub const MAX_CANDIDATES: usize = 16;

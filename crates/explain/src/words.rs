@@ -1,0 +1,67 @@
+//! Amounts and lists as people read them.
+
+use roadstead_model::MicroDollars;
+
+/// `$12.50/h`, or that it is unknown.
+#[must_use]
+pub fn per_hour(cost: Option<MicroDollars>) -> String {
+    cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
+}
+
+/// `1 replica`, `2 replicas`.
+#[must_use]
+pub fn count(number: u32, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The first few items between commas, and how many more there are.
+pub fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    const LIMIT: usize = 8;
+    let mut texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let more = texts.len().saturating_sub(LIMIT);
+    texts.truncate(LIMIT);
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
+    texts.join(", ")
+}
+
+/// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.
+#[must_use]
+pub fn gibibytes(bytes: u64) -> String {
+    const GIB: u64 = 1 << 30;
+    if bytes < GIB {
+        return format!("{} MiB", bytes >> 20);
+    }
+    let (whole, tenths) = (bytes / GIB, bytes % GIB * 10 / GIB);
+    if tenths == 0 { format!("{whole} GiB") } else { format!("{whole}.{tenths} GiB") }
+}
+
+/// Thousandths of a core as cores: `8`, `7.5`.
+#[must_use]
+pub fn cores(millis: u64) -> String {
+    let (whole, rest) = (millis / 1_000, millis % 1_000);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    format!("{whole}.{}", format!("{rest:03}").trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_read_well() {
+        assert_eq!(gibibytes(64 << 30), "64 GiB");
+        assert_eq!(gibibytes(3 << 29), "1.5 GiB");
+        assert_eq!(gibibytes(512 << 20), "512 MiB");
+        assert_eq!(cores(8_000), "8");
+        assert_eq!(cores(7_500), "7.5");
+        assert_eq!(cores(50), "0.05");
+        assert_eq!(count(1, "slot"), "1 slot");
+        assert_eq!(count(0, "slot"), "0 slots");
+        assert_eq!(list([1, 2, 3]), "1, 2, 3");
+        assert_eq!(list(1..=20), "1, 2, 3, 4, 5, 6, 7, 8, and 12 more");
+    }
+}

@@ -1,0 +1,40 @@
+//! Plain data and arithmetic of Roadstead: what is asked for, what there is, what was decided and why.
+//!
+//! Nothing here decides, acts or makes sentences for people, and nothing reads a clock, a file, a network or a random
+//! source. Prices are integers of micro-dollars; time is an argument. What is known of regions and accelerators without
+//! asking anybody is in [`catalogue`].
+
+pub mod catalogue;
+mod cost;
+mod deployment;
+mod endpoint;
+mod identity;
+mod labels;
+mod membership;
+mod money;
+mod offer;
+mod pattern;
+mod placement;
+mod plan;
+mod report;
+mod resources;
+mod taints;
+mod target;
+mod time;
+
+pub use cost::{cost_of_found, deciding_price, hourly_cost};
+pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
+pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Runs};
+pub use identity::{DeploymentId, EndpointKey};
+pub use labels::{LabelSelector, Labels, Operator, Requirement};
+pub use membership::{Cloud, Excess, Label, LeftOut, Members, Membership, NoNodes, Said, free_devices};
+pub use money::{MicroDollars, MoneyError};
+pub use offer::{CapacityType, Offer};
+pub use pattern::{Pattern, PatternError};
+pub use placement::Placement;
+pub use plan::{Action, Decision, Exhaust, Finding, FindingReason, Keep, Plan, PodFields, Removal, Wait};
+pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict};
+pub use resources::{Accelerator, Resources, Size};
+pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};
+pub use target::{Exhausted, Inventory, Location, Node, Target, TargetState};
+pub use time::Timestamp;

@@ -1,0 +1,64 @@
+//! Offers: the kinds of instances that a target has, and how they are bought.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::labels::LabelSelector;
+use crate::money::MicroDollars;
+use crate::resources::Accelerator;
+use crate::taints::Toleration;
+
+/// How capacity is bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum CapacityType {
+    /// Paid already, whether used or not.
+    Reserved,
+    /// Paid while it is used.
+    OnDemand,
+    /// Cheaper, and can be taken away.
+    Spot,
+}
+
+impl CapacityType {
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reserved => "Reserved",
+            Self::OnDemand => "OnDemand",
+            Self::Spot => "Spot",
+        }
+    }
+}
+
+impl fmt::Display for CapacityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One kind of instance that a target has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Offer {
+    /// Name, unique within its target.
+    pub name: String,
+    /// Instance type, as the cloud names it.
+    pub instance_type: String,
+    /// Accelerators of one whole instance.
+    pub accelerator: Accelerator,
+    /// How it is bought.
+    pub capacity_type: CapacityType,
+    /// Price of one whole instance; `None` is unknown, and for `Reserved` paid already.
+    pub hourly_price: Option<MicroDollars>,
+    /// At most so many instances hold replicas of ours; also what an autoscaler may grow to.
+    pub max_instances: Option<u32>,
+    /// Whether an autoscaler may add nodes up to `max_instances` (`provisionTimeoutSeconds` is set).
+    pub autoscaled: bool,
+    /// Kubernetes resource that a pod asks for, like `nvidia.com/gpu`.
+    pub resource_name: String,
+    /// Nodes that belong to the offer, among those that have the resource.
+    pub node_selector: LabelSelector,
+    /// Taints of its nodes that its pods stand.
+    pub node_tolerations: Vec<Toleration>,
+}
