@@ -44,7 +44,7 @@ pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The name and the text of each file; with `helm_keep` as they stand in the chart.
+/// Name and text of each file; with `helm_keep` in the chart's form.
 ///
 /// # Errors
 /// If a definition cannot be written as YAML, which would be a mistake in this program.

@@ -135,7 +135,7 @@ fn uid(text: &str) -> Result<String, String> {
     }
 }
 
-/// A namespace by its name. An empty one is refused: it must not come to mean all of them.
+/// Name of a namespace. An empty one is refused, because it must not mean all namespaces.
 fn namespace(text: &str) -> Result<String, String> {
     if !syntax::is_dns_label(text) {
         return Err(format!("{text:?} is not the name of a namespace; to watch all namespaces, omit the option"));
@@ -143,7 +143,7 @@ fn namespace(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Runs the operator until it is told to stop or loses the lease.
+/// Runs the operator until it receives a signal to stop or loses the lease.
 ///
 /// # Errors
 /// If the hub cannot be reached at the start, the listener cannot be opened, or the lease is lost.

@@ -16,7 +16,7 @@ use crate::telemetry::logging::{self, LogFormat};
 /// Options of `roadstead simulated-cloud`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]
 pub struct SimulatedCloudArgs {
-    /// Address to listen on; whoever can connect to it can use the cloud.
+    /// Address to listen on; any client that can connect to it can use the cloud.
     #[arg(long, env = "ROADSTEAD_CLOUD_LISTEN", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
     /// File that keeps the state of the cloud between runs; without it, the state is lost at the end.
@@ -30,7 +30,7 @@ pub struct SimulatedCloudArgs {
     pub log: String,
 }
 
-/// Runs the cloud until it is told to stop.
+/// Runs the cloud until it receives a signal to stop.
 ///
 /// # Errors
 /// If the address or the state file cannot be used.

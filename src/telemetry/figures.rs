@@ -1,4 +1,4 @@
-//! Figures of the fleet, read when somebody asks for metrics: a series is gone with its object, and nothing is counted twice.
+//! Values of the fleet, read at each scrape: a series ends with its object, and nothing counts twice.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -72,7 +72,7 @@ struct TargetLabels {
 /// Gives the figures as they are now.
 pub type Source = Arc<dyn Fn() -> Figures + Send + Sync>;
 
-/// Writes the figures out at each scrape. Without a source, as in a process that stands by, there are none.
+/// Writes the values at each scrape. A standby has no source and therefore no values.
 #[derive(Clone, Default)]
 pub struct FleetCollector {
     source: Arc<OnceLock<Source>>,

@@ -33,7 +33,7 @@ fn dependencies(of: &str) -> Vec<String> {
     names.filter(|name| !name.is_empty() && !name.starts_with('#')).map(ToOwned::to_owned).collect()
 }
 
-/// What each crate may name of the others.
+/// Crates that each crate may use.
 const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),

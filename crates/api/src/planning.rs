@@ -20,14 +20,14 @@ pub fn timestamp(time: Option<&Time>) -> Timestamp {
     time.map_or(Timestamp::default(), |time| now(time.0))
 }
 
-/// A planner's time as it stands in an object.
+/// The planner's time in the format of an object.
 #[must_use]
 pub fn time(timestamp: Timestamp) -> Time {
     // No API server takes a year before 0 or after 9999 into a status.
     Time(jiff::Timestamp::from_second(timestamp.0.max(0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
 }
 
-/// A time as it stands in an object: without fractions of seconds, as the server keeps it.
+/// Time in the format of an object: without fractions of seconds, as the server stores it.
 #[must_use]
 pub fn api_time(time: jiff::Timestamp) -> Time {
     self::time(now(time))
@@ -132,7 +132,7 @@ pub fn accelerator(accelerator: &api::Accelerator) -> model::Accelerator {
     model::Accelerator { kind: accelerator.type_.clone(), count: count(accelerator.count) }
 }
 
-/// An offer as the planner sees it. One whose resource nobody names has none: validation refuses its target.
+/// The planner's form of an offer. An offer without a known resource has none: validation refuses its target.
 #[must_use]
 pub fn offer(offer: &api::Offer) -> model::Offer {
     let resource_name = resource_name(offer).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `roadstead orphans`: what runs at targets although nobody on the hub answers for it, and what it costs.
+//! `roadstead orphans`: endpoints at targets without a record or a deployment on the hub, with their cost.
 
 mod report;
 

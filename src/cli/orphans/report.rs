@@ -33,7 +33,7 @@ pub struct Report {
     not_swept: Vec<NotSwept>,
 }
 
-/// A target that no sweep has come to, at all or for a while: what is listed of it is not the truth of now.
+/// Target without a recent sweep: its list of orphans is not current.
 #[derive(Debug, Serialize)]
 struct NotSwept {
     target: String,
@@ -181,7 +181,7 @@ fn counted(count: usize, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
-/// An age as kubectl tells it, in the largest unit that leaves two digits or more where it can.
+/// Age in kubectl's format, in the largest unit with two digits or more if possible.
 fn age(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..120 => format!("{seconds}s"),

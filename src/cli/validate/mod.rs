@@ -16,7 +16,7 @@ use crate::api::check::{Checker, Verdict};
 use documents::Document;
 use report::{Finding, Report, Severity};
 
-/// The endings of files that are looked at in a directory.
+/// File name extensions that a directory is searched for.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Options of `roadstead validate`.
@@ -34,7 +34,7 @@ pub struct ValidateArgs {
     pub output: Output,
 }
 
-/// Checks the files and writes what is wrong to standard output.
+/// Checks the files and writes their problems to standard output.
 ///
 /// # Errors
 /// If standard output cannot be written; a file that cannot be read is told on standard error and in the exit code.

@@ -1,11 +1,11 @@
-//! Makes of an object what the API server makes of it before it looks at anything else.
+//! Prepares an object as the API server does before its other checks.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::Value;
 
 use crate::schema;
 
-/// Fills in the defaults of a schema; a null counts as absent here, and is told of by `nulls`.
+/// Fills in the defaults of a schema; a null counts as absent here, and `nulls` reports it.
 pub fn apply(value: &mut Value, schema: &JSONSchemaProps) {
     match value {
         Value::Object(fields) => {
@@ -30,7 +30,7 @@ pub fn apply(value: &mut Value, schema: &JSONSchemaProps) {
                 }
             }
         }
-        // JSON knows no whole numbers: what is written as 2.0 is read as 2.
+        // JSON has no integers: 2.0 is read as 2.
         Value::Number(number) if is_integer(schema) => {
             let whole = number.as_f64().filter(|float| float.fract() == 0.0).map(|float| format!("{float:.0}"));
             if let Some(whole) = whole.and_then(|text| text.parse::<i64>().ok()) {

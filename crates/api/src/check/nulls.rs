@@ -36,7 +36,7 @@ fn walk(field: &str, value: &Value, schema: &JSONSchemaProps, problems: &mut Vec
                 match (property, schema::values(schema)) {
                     (Some(property), _) => walk(&format!("{field}.{name}"), value, property, problems),
                     (None, Some(values)) => walk(&format!("{field}[{name}]"), value, values, problems),
-                    // An unknown field is told of as that.
+                    // Reported as an unknown field.
                     (None, None) => {}
                 }
             }

@@ -58,7 +58,7 @@ fn root(schema: &mut JSONSchemaProps) {
 fn tidy(schema: &mut JSONSchemaProps, list: &dyn Fn(&mut JSONSchemaProps)) {
     // An explicit null is dropped by the server instead of being kept as a third state beside absent and present.
     schema.nullable = None;
-    // What stands in a struct's default are the defaults of its fields, which apply to the empty one as well.
+    // A struct's default consists of the defaults of its fields, which also apply to an empty struct.
     if schema.properties.is_some() && schema.default.is_some() {
         schema.default = Some(JSON(json!({})));
     }
@@ -124,7 +124,7 @@ fn validation(rule: &Rule) -> ValidationRule {
     }
 }
 
-/// The schema at a path such as `spec.offers[].name`; `[]` stands for the items of a list.
+/// The schema at a path such as `spec.offers[].name`; `[]` means the items of a list.
 pub fn at<'a>(schema: &'a mut JSONSchemaProps, path: &str) -> Option<&'a mut JSONSchemaProps> {
     let mut place = schema;
     for step in path.replace("[]", ".[]").split('.').filter(|step| !step.is_empty()) {

@@ -60,7 +60,8 @@ const NODE_EFFECT_MESSAGE: &str = "node taints have the effects NoSchedule, NoEx
 
 const UNCHANGED: &str = "self == oldSelf";
 
-/// That no argument of vLLM overrides what Roadstead sets; regular expressions would cost too much for so many.
+/// Refuses arguments of vLLM that Roadstead sets. Not a regular expression, which would cost too much for so many
+/// arguments.
 macro_rules! reserved {
     ($before:literal $(, $after:literal)?) => {
         concat!(

@@ -24,12 +24,12 @@ pub const REACHABLE: &str = "Reachable";
 /// The place accepts the credentials.
 pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 
-/// Present only while something about a target should be looked at, though it works.
+/// Present only while a usable target needs attention.
 pub const NEEDS_ATTENTION: &str = "NeedsAttention";
 /// It is known which of the things at the target are orphans.
 pub const SWEPT: &str = "Swept";
 
-/// All types that Roadstead sets. Conditions of other types are somebody else's, and are left as they are.
+/// All types that Roadstead sets. It does not change conditions of other types.
 const OURS: [&str; 12] = [
     READY,
     RECONCILING,
@@ -67,7 +67,7 @@ pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     find(conditions, type_).is_some_and(|condition| condition.status == TRUE)
 }
 
-/// Builds the conditions of one status, anew each time; what did not change keeps its time.
+/// Builds all conditions of a status; an unchanged condition keeps its time.
 pub struct Conditions<'a> {
     former: &'a [Condition],
     generation: Option<i64>,

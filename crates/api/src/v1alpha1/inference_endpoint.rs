@@ -101,7 +101,7 @@ pub struct DeploymentRef {
     pub uid: String,
 }
 
-/// The accelerators of one replica, with the Kubernetes resource that stands for them.
+/// Accelerators of one replica, with their Kubernetes resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointAccelerator {

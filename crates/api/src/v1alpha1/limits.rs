@@ -1,4 +1,4 @@
-//! Bounds of what an object can hold. The schema refuses more, so whoever writes a status must keep to them too.
+//! Bounds of an object's fields. The schema refuses more, so writers of a status must respect them too.
 
 /// Characters of a free text such as an argument or the value of a variable.
 pub const TEXT: u32 = 4096;

@@ -48,7 +48,7 @@ pub const ANNOTATION_RECORD: &str = "roadstead.dev/record";
 pub const ANNOTATION_REQUESTED_AT: &str = "roadstead.dev/requestedAt";
 /// Set by users: targets that a first placement does not wait for, separated by commas.
 pub const ANNOTATION_PLACE_WITHOUT: &str = "roadstead.dev/place-without";
-/// Set by administrators on an endpoint, with its UID: its target is gone for good.
+/// Set by administrators on an endpoint, with its UID: its target is permanently gone.
 pub const ANNOTATION_ABANDON: &str = "roadstead.dev/abandon";
 
 /// Holds a deployment until its endpoints are gone.
@@ -117,7 +117,8 @@ pub fn is_api_key(text: &str) -> bool {
 /// The longest UID, as statuses hold it.
 const UID_CHARS: usize = 64;
 
-/// True if `text` can be the UID of an object or a place: it stands in statuses and addresses, whoever wrote it.
+/// True if `text` can be the UID of an object or a place. Statuses and addresses contain it, so foreign text is
+/// refused.
 #[must_use]
 pub fn is_uid(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

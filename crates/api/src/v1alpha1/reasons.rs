@@ -119,7 +119,7 @@ pub const ACCEPTED: &str = "Accepted";
 pub const UNAUTHORIZED: &str = "Unauthorized";
 /// The Secret with the credentials is not there.
 pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
-/// The operator was not told of a simulated cloud.
+/// The operator has no simulated cloud.
 pub const SIMULATION_DISABLED: &str = "SimulationDisabled";
 /// The kubeconfig cannot be read.
 pub const KUBECONFIG_INVALID: &str = "KubeconfigInvalid";
@@ -145,19 +145,19 @@ pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
 pub const SPELLING_DIFFERS: &str = "SpellingDiffers";
 /// Nodes are left out of an offer.
 pub const NODES_LEFT_OUT: &str = "NodesLeftOut";
-/// Nodes of an offer are not what the offer says, as far as can be told.
+/// Nodes of an offer contradict the offer.
 pub const NODES_DIFFER: &str = "NodesDiffer";
 /// It is known what of ours runs there that no record names.
 pub const SWEPT: &str = "Swept";
-/// The first sweep for orphans has not come to it.
+/// The first sweep for orphans has not included it.
 pub const SWEEP_PENDING: &str = "SweepPending";
-/// No sweep for orphans has come to it for a while.
+/// No sweep for orphans has included it recently.
 pub const SWEEP_STALE: &str = "SweepStale";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
 /// The operator failed on the object, by a defect of its own.
 pub const INTERNAL_ERROR: &str = "InternalError";
-/// It was not looked at yet.
+/// It has not been checked.
 pub const UNKNOWN: &str = "Unknown";
 
 /// Those that pods give, which may have other words every second.

@@ -447,7 +447,7 @@ pub struct OrphanStatus {
 /// Planned treatment of an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum OrphanState {
-    /// It is only reported: the operator was not told to delete orphans.
+    /// It is only reported, because the operator is not configured to delete orphans.
     Reported,
     /// It will be deleted once it was seen for long enough and its turn has come.
     Waiting,

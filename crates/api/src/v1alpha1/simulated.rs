@@ -95,7 +95,7 @@ pub enum SimulatedCall {
     Identify,
     /// Claims the place for a hub.
     Claim,
-    /// Lists what is there.
+    /// Lists the endpoints.
     List,
     /// Reads one endpoint.
     Get,

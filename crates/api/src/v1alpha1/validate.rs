@@ -41,7 +41,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Problems as they stand in a condition.
+/// Problems in the format of a condition's message.
 #[must_use]
 pub fn sentence(problems: &[Problem]) -> String {
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -188,7 +188,7 @@ fn resource(problems: &mut Problems, field: &str, offer: &Offer) {
     problems.add(format!("{field}.nodes.resourceName"), message);
 }
 
-/// The built-in table counts; a location that contradicts it would be believed by nobody but its author.
+/// The built-in table counts, so a location that contradicts it would mislead its author.
 fn location(problems: &mut Problems, target: &ServingTarget) {
     let spec = &target.spec;
     let (Some(declared), Some(known)) = (&spec.location, locate(&spec.cloud, &spec.region)) else { return };

@@ -61,7 +61,7 @@ impl Simulated {
         format!("/places/{}/endpoints/{name}", self.place)
     }
 
-    /// The endpoint of this name, whoever made it.
+    /// The endpoint of this name, of any installation.
     async fn read(&self, name: &str) -> Result<Option<EndpointView>, ProviderError> {
         let view: Option<EndpointView> = self.client.find(&self.endpoint_path(name), name).await?;
         if view.as_ref().is_some_and(|view| view.name != name || !names::is_uid(&view.uid)) {
@@ -192,7 +192,7 @@ impl Provider for Simulated {
         self.facts.newest()
     }
 
-    /// The operator's flag says where the cloud is, and nobody else does.
+    /// Only the operator's flag sets the address of the cloud.
     fn reach(&self, _: Reach) -> Reach {
         address::anywhere
     }
@@ -232,7 +232,7 @@ impl Provider for Simulated {
             Some(view) if self.is_tagged(&view, &endpoint.namespace().unwrap_or_default()) => {
                 self.delete(&view).await?
             }
-            // What was made is still there, or nobody can say that this is not it.
+            // The created object still exists, or cannot be excluded.
             Some(view) if made.is_none_or(|uid| *uid == view.uid) => return Err(self.foreign(&view)),
             Some(_) | None => Removal::Gone,
         };

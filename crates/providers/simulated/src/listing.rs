@@ -1,4 +1,4 @@
-//! Keeps what is known of a place: a listing that waits for news, again and again.
+//! Keeps the listing of a place current, with listings that wait for news.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -62,7 +62,7 @@ impl Facts {
     }
 }
 
-/// A listing that goes on until this is dropped.
+/// Listing that continues until this is dropped.
 pub struct Listing {
     task: AbortHandle,
 }
@@ -74,7 +74,7 @@ impl Drop for Listing {
 }
 
 impl Listing {
-    /// Lists `path` of the cloud again and again, and tells `listener` of news.
+    /// Lists `path` of the cloud repeatedly, and reports news to `listener`.
     pub fn start(client: CloudClient, path: String, facts: Arc<Facts>, listener: Listener) -> Self {
         let task = tokio::spawn(list(client, path, facts, listener));
         Self { task: task.abort_handle() }

@@ -69,7 +69,7 @@ impl Endpoint {
         self.form.replicas as u64 * self.form.accelerators as u64
     }
 
-    /// True if it is gone for good.
+    /// True if it is permanently gone.
     pub fn is_gone(&self, profile: &Profile, now: i64) -> bool {
         self.deleted.is_some_and(|deleted| deleted.saturating_add(profile.deletion_millis) <= now)
     }

@@ -12,7 +12,7 @@ pub enum Hit {
     Refused(Refusal),
     /// It has its effect, and its answer is lost.
     Lost,
-    /// It has its effect, and its answer comes after so many seconds.
+    /// It has its effect, and its answer comes after these seconds.
     Late(u32),
 }
 

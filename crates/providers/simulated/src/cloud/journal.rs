@@ -20,7 +20,7 @@ pub struct JournalError {
 }
 
 impl Journal {
-    /// Reads the world from `path`, if there is one, and goes on from there in as few lines as it takes.
+    /// Reads the world from `path`, if it exists, and rewrites the file with as few lines as possible.
     ///
     /// # Errors
     /// [`JournalError`] where the file cannot be read or written, or holds something else.

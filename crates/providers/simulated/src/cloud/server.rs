@@ -26,19 +26,19 @@ use roadstead_api::v1alpha1::SimulatedCall;
 
 /// The longest that a listing waits for news.
 const MAX_WAIT: Duration = Duration::from_secs(30);
-/// A lost answer keeps its caller waiting for so long before the connection is cut.
+/// Time that the caller of a lost answer waits before the connection is cut.
 const LOST: Duration = Duration::from_secs(1);
 
 /// The cloud behind its interface.
 struct Cloud {
     world: Mutex<(World, Journal)>,
-    /// Counts the changes, so that whoever waits for news wakes up.
+    /// Number of changes, which wakes listings that wait.
     changes: watch::Sender<u64>,
 }
 
 type Shared = State<Arc<Cloud>>;
 
-/// Answers on `listener` until `stop` resolves; what `state` tells of is there from the start.
+/// Answers on `listener` until `stop` resolves, starting with the entries of `state`.
 ///
 /// # Errors
 /// If the state file cannot be read or written, or the listener fails.
@@ -70,7 +70,7 @@ impl Cloud {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One call: hit by the place's faults, or done, written down and told to whoever waits.
+    /// One call: it fails by the place's faults, or takes effect, is recorded, and wakes waiting listings.
     async fn call<T: Serialize>(
         &self,
         place: &str,
@@ -219,7 +219,7 @@ async fn truth(State(cloud): Shared) -> Json<BTreeMap<String, Vec<EndpointView>>
     Json(cloud.lock().0.truth(now()))
 }
 
-/// The model for whoever has the key; else the refusal.
+/// The model for a request with the key; otherwise the refusal.
 fn model(cloud: &Cloud, place: &str, name: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let state = cloud.lock();

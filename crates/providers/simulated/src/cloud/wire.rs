@@ -164,7 +164,7 @@ pub struct EndpointView {
     pub serving: bool,
     /// Message about its progress.
     pub message: String,
-    /// It got no capacity; only the time will tell when there is some.
+    /// It got no capacity; time decides when there is some.
     pub exhausted: bool,
     /// It is being deleted.
     pub deleting: bool,

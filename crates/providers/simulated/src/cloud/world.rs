@@ -1,5 +1,5 @@
-//! The places of the simulated cloud and what stands there. Pure: the time is an argument, and what must survive the
-//! process comes back as [`Entry`]s.
+//! The places of the simulated cloud and their endpoints. Pure: the time is an argument, and the state that must
+//! survive the process is returned as [`Entry`]s.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ use super::wire::{
 };
 use roadstead_api::v1alpha1::{SimulatedCall, SimulatedClass};
 
-/// The newest calls that are kept for whoever wants to see what was done.
+/// Number of calls in the log.
 const LOG_ENTRIES: usize = 100_000;
 /// Places that there can be; more are refused.
 const PLACES: usize = 1_000;
@@ -77,7 +77,7 @@ pub struct World {
 type Answer<T> = Result<T, Refusal>;
 
 impl World {
-    /// The world that these entries tell of.
+    /// The world that these entries describe.
     pub fn restore(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut world = Self::default();
         for entry in entries {
@@ -306,15 +306,15 @@ impl World {
         Ok(view)
     }
 
-    /// The model that an endpoint answers for whoever has `api_key`; `None` where it does not answer at all, an empty
-    /// text where the key is wrong.
+    /// Model of an endpoint for a request with `api_key`; `None` if the endpoint does not answer, an empty text if the
+    /// key is wrong.
     pub fn serves(&self, place: &str, name: &str, api_key: Option<&str>, now: i64) -> Option<&str> {
         let place = self.places.get(place)?;
         let endpoint = place.endpoints.get(name).filter(|endpoint| endpoint.answers(&place.profile, now))?;
         Some(if api_key == Some(endpoint.form.api_key.as_str()) { &endpoint.form.model } else { "" })
     }
 
-    /// Everything that is there, by place and whoever made it: the truth, whatever a listing shows.
+    /// All endpoints by place and installation: the real state, whatever a listing shows.
     pub fn truth(&mut self, now: i64) -> BTreeMap<String, Vec<EndpointView>> {
         let names: Vec<String> = self.places.keys().cloned().collect();
         for name in &names {
