@@ -10,6 +10,7 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::jiff::Timestamp;
 use roadstead::api::check::Checker;
 use roadstead::api::v1alpha1::{ModelDeployment, ServingTarget, names, quantity, syntax, validate};
 use roadstead::cluster::connection::{self, Credentials};
@@ -61,7 +62,7 @@ pub fn manifest(data: &[u8]) {
     if let Ok(target) = serde_json::from_value::<ServingTarget>(object)
         && validate::serving_target(&target).is_empty()
     {
-        let converted = convert::target(&target, None, None);
+        let converted = convert::target(&target, None, None, Timestamp::UNIX_EPOCH);
         let name = converted.name.clone();
         let mut fleet = Fleet::new();
         fleet.upsert_target(converted);

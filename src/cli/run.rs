@@ -16,17 +16,20 @@ use tokio_util::sync::CancellationToken;
 use crate::api::v1alpha1::{ServingTarget, names, syntax};
 use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
 use crate::controller;
-use crate::controller::context::{Context, Settings};
+use crate::controller::context::Context;
 use crate::controller::installation::{self, Conflict};
-use crate::controller::orphans::judge::Policy;
-use crate::controller::watches::Watched;
+use crate::controller::settings::{OrphanPolicy, Settings, Watched};
 use crate::kube_ext::client::{WriteGate, call, client};
+use crate::kube_ext::clock::Clock;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
 use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, Readiness};
+
+/// The clock of the whole operator.
+const CLOCK: Clock = Clock::system();
 
 /// Pause between attempts to reach an unreachable hub.
 const HUB_RETRY: Duration = Duration::from_secs(2);
@@ -98,8 +101,8 @@ impl RunArgs {
         Watched::new(self.watch_namespaces.iter().cloned())
     }
 
-    fn orphans(&self) -> Policy {
-        Policy {
+    fn orphans(&self) -> OrphanPolicy {
+        OrphanPolicy {
             delete: self.delete_orphans,
             interval: Duration::from_secs(self.orphan_interval_seconds.into()),
             min_age: Duration::from_secs(self.orphan_min_age_seconds.into()),
@@ -152,7 +155,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = Config::infer()
         .await
         .context("cannot connect to the hub: there is neither a pod's service account nor a kubeconfig")?;
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new(CLOCK));
     let readiness = Readiness::new(&[HUB, INSTALLATION, ELECTION]);
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
@@ -213,12 +216,12 @@ async fn lead(
         readiness.ready(ELECTION);
         tracing::info!(identity = args.identity, "ready to lead; waiting for the lease");
         tokio::select! {
-            leadership = Elector::new(lease_client, lease).acquire() => leadership,
+            leadership = Elector::new(lease_client, lease, CLOCK).acquire() => leadership,
             () = stop.cancelled() => return Ok(()),
         }
     } else {
         readiness.ready(ELECTION);
-        Leadership::unchallenged()
+        Leadership::unchallenged(CLOCK)
     };
     metrics.leader(LEASE, true);
     tracing::info!(identity = args.identity, install_id = args.install_id, hub_uid, "leading");
@@ -236,7 +239,7 @@ async fn lead(
         leadership.release().await;
         anyhow::bail!("{conflict}");
     }
-    let events = Events::new(client.clone(), args.identity.clone());
+    let events = Events::new(client.clone(), &args.identity, CLOCK);
     let settings = Settings {
         install_id: args.install_id.clone(),
         namespace: args.namespace.clone(),
@@ -248,7 +251,7 @@ async fn lead(
         orphans: args.orphans(),
         metrics_deployments: usize::try_from(args.metrics_deployments).unwrap_or(usize::MAX),
     };
-    let context = Arc::new(Context::new(settings, client, gate, events, Arc::clone(metrics)));
+    let context = Arc::new(Context::new(settings, CLOCK, client, gate, events, Arc::clone(metrics)));
     let ended = tokio::select! {
         () = controller::run(context, usize::from(args.concurrency), stop.clone().cancelled_owned()) => Ok(()),
         () = leadership.lost() => Err(anyhow::anyhow!("lost the lease; another process leads, and this one exits")),

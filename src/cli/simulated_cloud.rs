@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::run::stop_on_signals;
+use crate::kube_ext::clock::Clock;
 use crate::simulated_cloud;
 use crate::telemetry::logging::{self, LogFormat};
 
@@ -42,6 +43,6 @@ pub async fn run(args: SimulatedCloudArgs) -> anyhow::Result<ExitCode> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
     let state = args.state.as_deref();
     tracing::info!(address = %listener.local_addr()?, state = state.map(|path| path.display().to_string()), "simulated cloud started");
-    simulated_cloud::serve(listener, state, stop.cancelled_owned()).await?;
+    simulated_cloud::serve(listener, state, Clock::system(), stop.cancelled_owned()).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,53 +1,32 @@
-//! What all controllers share: the caches, the queues, the planner's view of the fleet and the connections to targets.
+//! The state that all controllers share: the caches, the queues, the planner's view of the fleet, the connections to targets.
+//! A change is taken into it here; `routing` says whom the change concerns.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Client, ResourceExt};
 use roadstead_model::QueueKey;
 
 use super::connections::Connections;
-use super::defect;
 use super::fleet::Fleet;
-use super::hub;
+use super::hub::{Answer, Hub, Object};
 use super::looks::Looks;
 use super::named_secrets::NamedSecrets;
-use super::orphans::judge::Policy;
+use super::newcomers::Newcomers;
 use super::orphans::shown::Shown;
-use super::watches::Watched;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
-use crate::cluster::kubeconfig::AllowedKubeconfig;
+use super::routing::{self, Author, Concerned};
+use super::settings::{Settings, Watched};
+use super::throttle::Subject;
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
 use crate::kube_ext::cache::{Cache, Change, Key};
 use crate::kube_ext::client::WriteGate;
+use crate::kube_ext::clock::Clock;
 use crate::kube_ext::events::Events;
+use crate::kube_ext::kept::Kept;
 use crate::kube_ext::queue::Queue;
-use crate::simulated_cloud::CloudAddress;
+use crate::kube_ext::rate::Spent;
 use crate::telemetry::metrics::Metrics;
-
-/// What the operator was told at its start.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The installation's id: the same for ever, also on a rebuilt hub.
-    pub install_id: String,
-    /// The operator's own namespace, where the Secrets of targets live.
-    pub namespace: String,
-    /// The UID of the hub's `kube-system` namespace.
-    pub hub_uid: String,
-    /// The UID of a former hub that is gone and whose members this hub takes over.
-    pub takeover: Option<String>,
-    /// Which dangerous features kubeconfigs may use.
-    pub allowed_kubeconfig: AllowedKubeconfig,
-    /// Where the simulated cloud is; without it no target of type Simulated is used.
-    pub simulated_cloud: Option<CloudAddress>,
-    /// The namespaces whose deployments are this operator's.
-    pub watched: Watched,
-    /// How orphans are treated.
-    pub orphans: Policy,
-    /// How many deployments have series of their own in metrics.
-    pub metrics_deployments: usize,
-}
 
 /// The local copies of the hub's objects.
 pub struct Caches {
@@ -77,8 +56,46 @@ impl Caches {
     }
 }
 
-/// What waits to be looked at.
-#[derive(Default)]
+/// A kind that the operator watches and writes.
+pub trait Cached: Object {
+    /// The local copies of this kind.
+    fn cache(caches: &Caches) -> &Cache<Self>;
+
+    /// Takes in a change by a write of our own.
+    fn wrote(context: &Context, change: &Change<Self>);
+}
+
+impl Cached for ModelDeployment {
+    fn cache(caches: &Caches) -> &Cache<Self> {
+        &caches.deployments
+    }
+
+    fn wrote(context: &Context, change: &Change<Self>) {
+        context.deployment_changed(change);
+    }
+}
+
+impl Cached for InferenceEndpoint {
+    fn cache(caches: &Caches) -> &Cache<Self> {
+        &caches.endpoints
+    }
+
+    fn wrote(context: &Context, change: &Change<Self>) {
+        context.endpoint_changed(change, Author::ItsController);
+    }
+}
+
+impl Cached for ServingTarget {
+    fn cache(caches: &Caches) -> &Cache<Self> {
+        &caches.targets
+    }
+
+    fn wrote(context: &Context, change: &Change<Self>) {
+        context.target_changed(change);
+    }
+}
+
+/// The work queues.
 pub struct Queues {
     /// Deployments, in the order in which they are planned.
     pub deployments: Arc<Queue<Key, QueueKey>>,
@@ -88,28 +105,28 @@ pub struct Queues {
     pub endpoints: Arc<Queue<Key, ()>>,
 }
 
-/// When its users last asked that the deployment be looked at: any text.
-#[must_use]
-pub fn requested_at(deployment: &ModelDeployment) -> Option<&String> {
-    deployment.annotations().get(names::ANNOTATION_REQUESTED_AT)
-}
-
-/// Whether the deployment tells of endpoints, and nothing holds it until they are gone.
-#[must_use]
-pub fn is_unheld(deployment: &ModelDeployment) -> bool {
-    let told = deployment.status.as_ref();
-    let placed = told.is_some_and(|status| !status.placements.is_empty() || !status.releasing.is_empty());
-    placed
-        && !hub::has_finalizer(deployment, names::FINALIZER_DEPLOYMENT)
-        && deployment.metadata.deletion_timestamp.is_none()
+impl Queues {
+    /// Empty queues.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            deployments: Arc::new(Queue::new(clock)),
+            targets: Arc::new(Queue::new(clock)),
+            endpoints: Arc::new(Queue::new(clock)),
+        }
+    }
 }
 
 /// Shared by all controllers.
 pub struct Context {
     /// What the operator was told at its start.
     pub settings: Settings,
-    /// The client of the hub.
+    /// The time.
+    pub clock: Clock,
+    /// The client of the hub, for reads.
     pub client: Client,
+    /// The hub, for writes.
+    pub hub: Hub,
     /// Whether writes are allowed now; also built into the clients of members.
     pub gate: WriteGate,
     /// Where events go.
@@ -126,35 +143,47 @@ pub struct Context {
     pub connections: Connections,
     /// What runs at targets although nobody answers for it.
     pub orphans: Shown,
+    /// The deployments that have never been planned.
+    pub newcomers: Newcomers,
     /// How often endpoints are looked at.
     pub looks: Looks,
     /// The Secrets that endpoints use.
     pub named_secrets: NamedSecrets,
-    /// When a panic was last reported on each object.
-    pub defects: defect::Reported,
+    /// The reports of panics on each object, by kind.
+    pub panics: Kept<Subject, Spent>,
     /// Where the endpoint of a name (unique in an installation) lives on the hub.
-    endpoint_keys: Mutex<HashMap<String, Key>>,
+    endpoint_keys: Kept<String, Option<Key>>,
 }
 
 impl Context {
     /// A context with empty caches.
     #[must_use]
-    pub fn new(settings: Settings, client: Client, gate: WriteGate, events: Events, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        settings: Settings,
+        clock: Clock,
+        client: Client,
+        gate: WriteGate,
+        events: Events,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             caches: Caches::new(&settings.watched),
             settings,
+            clock,
+            hub: Hub::new(client.clone(), clock),
             client,
             gate,
             events,
             metrics,
-            queues: Queues::default(),
-            fleet: Fleet::default(),
+            queues: Queues::new(clock),
+            fleet: Fleet::new(clock),
             connections: Connections::default(),
-            orphans: Shown::default(),
+            orphans: Shown::new(clock),
+            newcomers: Newcomers::default(),
             looks: Looks::default(),
             named_secrets: NamedSecrets::default(),
-            defects: defect::Reported::default(),
-            endpoint_keys: Mutex::default(),
+            panics: Kept::default(),
+            endpoint_keys: Kept::default(),
         }
     }
 
@@ -174,18 +203,6 @@ impl Context {
         super::convert::queue_key(key, deployment.as_deref())
     }
 
-    /// Has the deployment under `key` looked at now.
-    pub fn enqueue_deployment(&self, key: Key) {
-        let rank = self.rank(&key);
-        self.queues.deployments.add(key, rank);
-    }
-
-    /// Has the deployment under `key` looked at after `delay`.
-    pub fn enqueue_deployment_after(&self, key: Key, delay: Duration) {
-        let rank = self.rank(&key);
-        self.queues.deployments.add_after(key, rank, delay);
-    }
-
     /// Has several deployments looked at, strictly in their planning order.
     pub fn enqueue_deployments(&self, keys: impl IntoIterator<Item = Key>) {
         self.queues.deployments.add_all(keys.into_iter().map(|key| {
@@ -194,53 +211,27 @@ impl Context {
         }));
     }
 
-    /// A deployment changed: it is looked at, and its endpoints take over what its status says of them. They are looked
-    /// at as well if its users ask for that, and if they have to hold it.
+    /// A deployment changed: its endpoints take over what its status says of them.
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
-        let wakes = match change {
-            Change::Upserted { old: Some(old), new } => {
-                requested_at(old) != requested_at(new) || (is_unheld(new) && !is_unheld(old))
-            }
-            Change::Upserted { old: None, new } => is_unheld(new),
-            Change::Deleted(_) => false,
-        };
         for endpoint in self.endpoints_of(object) {
             self.fleet.endpoint_changed(&endpoint, Some(object));
-            if wakes {
-                self.wake_endpoints([Key::of(endpoint.as_ref())]);
-            }
         }
-        self.enqueue_deployment(Key::of(object.as_ref()));
+        if routing::is_newcomer(change) {
+            self.newcomers.came(Key::of(object.as_ref()), self.clock.now());
+        }
+        self.wake(routing::of_deployment(change));
     }
 
-    /// Takes in the answer to a write of a deployment.
-    pub fn took_deployment(&self, written: ModelDeployment) {
-        if let Some(change) = self.caches.deployments.apply_answer(written) {
-            self.deployment_changed(&change);
-        }
-    }
-
-    /// Takes in the answer to a write of an endpoint; returns the newest that is known.
-    pub fn took_endpoint(&self, written: InferenceEndpoint) -> Arc<InferenceEndpoint> {
+    /// Takes in the answer to a write; returns the newest object that is known.
+    pub fn took<K: Cached>(&self, answer: Answer<K>) -> Arc<K> {
+        let written = answer.open();
         let key = Key::of(&written);
         let fallback = Arc::new(written.clone());
-        if let Some(change) = self.caches.endpoints.apply_answer(written) {
-            // What its own controller has just told is no news to it; whoever else tells something changes more.
-            let told = matches!(&change, Change::Upserted { old: Some(old), new } if differ_in_status_alone(old, new));
-            self.endpoint_news(&change, !told);
+        if let Some(change) = K::cache(&self.caches).apply_answer(written) {
+            K::wrote(self, &change);
         }
-        self.caches.endpoints.get(&key).unwrap_or(fallback)
-    }
-
-    /// Takes in the answer to a write of a target; returns the newest that is known.
-    pub fn took_target(&self, written: ServingTarget) -> Arc<ServingTarget> {
-        let key = Key::of(&written);
-        let fallback = Arc::new(written.clone());
-        if let Some(change) = self.caches.targets.apply_answer(written) {
-            self.target_changed(&change);
-        }
-        self.caches.targets.get(&key).unwrap_or(fallback)
+        K::cache(&self.caches).get(&key).unwrap_or(fallback)
     }
 
     /// The endpoints of a deployment, those of a former one of the same name included.
@@ -253,11 +244,17 @@ impl Context {
             .collect()
     }
 
+    /// The endpoints on a target.
+    #[must_use]
+    pub fn known_endpoints_on(&self, target: &str) -> Vec<Arc<InferenceEndpoint>> {
+        let keys = self.fleet.endpoint_keys_on(target);
+        keys.iter().filter_map(|key| self.caches.endpoints.get(key)).collect()
+    }
+
     /// The names of the endpoints on a target, as namespace/name.
     #[must_use]
     pub fn endpoints_on(&self, target: &str) -> Vec<Key> {
-        let keys = self.fleet.endpoint_keys_on(target);
-        keys.into_iter().filter(|key| self.caches.endpoints.get(key).is_some()).collect()
+        self.known_endpoints(self.fleet.endpoint_keys_on(target))
     }
 
     /// Whether an endpoint is on a target, was decided to be and is being written, or may be in a namespace that is not
@@ -273,17 +270,6 @@ impl Context {
         let unknown = self.caches.endpoints.unlisted().into_iter();
         let endpoints = self.endpoints_on(target).into_iter().map(|key| key.to_string());
         endpoints.chain(unknown.map(|part| format!("whatever is in {part}, which may not be listed"))).collect()
-    }
-
-    /// Has the endpoints on a target looked at.
-    pub fn wake_endpoints_on(&self, target: &str) {
-        self.wake_endpoints(self.endpoints_on(target));
-    }
-
-    /// Has endpoints looked at now, and in full.
-    fn wake_endpoints(&self, keys: impl IntoIterator<Item = Key>) {
-        let news = keys.into_iter().inspect(|key| self.looks.news(key));
-        self.queues.endpoints.add_all(news.map(|key| (key, ())));
     }
 
     /// The deployment of an endpoint.
@@ -314,66 +300,41 @@ impl Context {
         self.fleet.restore(key, known.collect::<Vec<_>>(), owner.as_deref());
     }
 
-    /// An endpoint changed: its own controller, its deployment and its target may have something to do.
-    pub fn endpoint_changed(&self, change: &Change<InferenceEndpoint>) {
-        self.endpoint_news(change, true);
-    }
-
-    fn endpoint_news(&self, change: &Change<InferenceEndpoint>, to_its_controller: bool) {
+    /// An endpoint changed, by the word of its own controller or of anybody.
+    pub fn endpoint_changed(&self, change: &Change<InferenceEndpoint>, author: Author) {
         let (Change::Upserted { new: endpoint, .. } | Change::Deleted(endpoint)) = change;
         let key = Key::of(endpoint.as_ref());
-        let mut keys = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner);
         match change {
             Change::Upserted { .. } => {
-                keys.insert(key.name.clone(), key.clone());
+                self.endpoint_keys.change(&key.name, |known| *known = Some(key.clone()));
                 self.fleet.endpoint_changed(endpoint, self.deployment_of(endpoint).as_deref());
             }
             Change::Deleted(_) => {
-                keys.remove(&key.name);
+                self.endpoint_keys.forget(&key.name);
                 self.fleet.endpoint_deleted(&key);
-                self.queues.targets.add(Key::cluster(&endpoint.spec.target), ());
             }
         }
-        drop(keys);
-        self.enqueue_deployment(Key::new(&key.namespace, &endpoint.spec.deployment_ref.name));
-        if to_its_controller {
-            self.wake_endpoints([key.clone()]);
-        }
-        if is_going(change) {
+        if routing::is_going(change) {
             // Its removal is looked at soon at first, however rarely it was looked at before.
             self.looks.paid_off(&key);
-            // Whoever waits for room, or for a turn to be replaced, may have it now.
-            self.enqueue_deployments(self.fleet.unsettled());
         }
+        self.wake(routing::of_endpoint(change, author));
     }
 
     /// The endpoint of this name changed on `target`, which speaks for no other target's endpoints.
     pub fn endpoint_changed_at_provider(&self, target: &str, name: &str) {
-        let key = self.endpoint_keys.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let key = self.endpoint_keys.see(&name.to_owned(), Clone::clone).flatten();
         let endpoint = key.and_then(|key| self.caches.endpoints.get(&key));
         if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.spec.target == target) {
-            self.wake_endpoints([Key::of(endpoint.as_ref())]);
+            self.wake([Concerned::Endpoint(Key::of(endpoint.as_ref()))]);
         }
     }
 
-    /// A target changed: it is looked at, and what its new spec means for everybody is decided again.
+    /// A target changed.
     pub fn target_changed(&self, change: &Change<ServingTarget>) {
         let (Change::Upserted { new: target, .. } | Change::Deleted(target)) = change;
-        self.queues.targets.add(Key::of(target.as_ref()), ());
-        let decided_by_spec = match change {
-            Change::Upserted { old: Some(old), new } => {
-                old.spec != new.spec
-                    || old.labels() != new.labels()
-                    || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
-            }
-            Change::Upserted { old: None, .. } | Change::Deleted(_) => true,
-        };
         self.refresh_target(&target.name_any());
-        if decided_by_spec {
-            self.enqueue_all_deployments();
-            // How it exposes its endpoints may have changed.
-            self.wake_endpoints_on(&target.name_any());
-        }
+        self.wake(routing::of_target(change));
     }
 
     /// Puts what is known of a target (spec, state, facts) into the planner's view. Those who wait for something are
@@ -384,7 +345,7 @@ impl Context {
             return self.fleet.target_deleted(name);
         };
         if self.fleet.target_changed(&target, self.connections.get(name).as_deref()) {
-            self.enqueue_deployments(self.fleet.unsettled());
+            self.wake([Concerned::WaitingDeployments]);
         }
     }
 
@@ -394,63 +355,65 @@ impl Context {
         let connection = self.connections.get(name);
         if connection.is_some_and(|connection| connection.usable().is_none()) {
             // Its first facts may be all that it waited for.
-            self.queues.targets.add(Key::cluster(name), ());
+            self.wake([Concerned::Target(name.to_owned())]);
         }
     }
 
-    /// Whether a target can be used changed: those who wait, those who are there, and its endpoints are looked at.
+    /// A target became usable or unusable.
     pub fn target_state_changed(&self, name: &str) {
         self.refresh_target(name);
-        let mut keys = self.fleet.unsettled();
-        keys.extend(self.fleet.deployments_on(name));
-        self.enqueue_deployments(keys);
-        self.wake_endpoints_on(name);
+        self.wake(routing::of_connection(name));
     }
 
-    /// Has every deployment decided again.
-    pub fn enqueue_all_deployments(&self) {
-        let all = self.caches.deployments.list();
-        self.enqueue_deployments(all.iter().map(|deployment| Key::of(deployment.as_ref())));
-    }
-
-    /// A Secret in the operator's namespace changed: the targets that name it are looked at.
+    /// A Secret in the operator's namespace changed.
     pub fn target_secret_changed(&self, change: &Change<Secret>) {
-        let (Change::Upserted { new: secret, .. } | Change::Deleted(secret)) = change;
-        let name = secret.name_any();
-        for target in self.caches.targets.list() {
-            if target.spec.secret_name() == Some(name.as_str()) {
-                self.queues.targets.add(Key::of(target.as_ref()), ());
+        self.wake(routing::of_secret(change));
+    }
+
+    /// A namespace changed.
+    pub fn namespace_changed(&self, change: &Change<Namespace>) {
+        self.wake(routing::of_namespace(change));
+    }
+
+    /// Has all that are concerned looked at now: deployments strictly in their planning order, endpoints in full.
+    pub fn wake(&self, concerned: impl IntoIterator<Item = Concerned>) {
+        let (mut deployments, mut endpoints, mut targets) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for one in concerned {
+            match one {
+                Concerned::Deployment(key) => deployments.extend([key]),
+                Concerned::AllDeployments => deployments.extend(self.deployment_keys(|_| true)),
+                Concerned::WaitingDeployments => deployments.extend(self.fleet.unsettled()),
+                Concerned::DeploymentsOn(target) => deployments.extend(self.fleet.deployments_on(&target)),
+                Concerned::DeploymentsIn(namespace) => {
+                    deployments.extend(self.deployment_keys(|key| key.namespace == namespace));
+                }
+                Concerned::Endpoint(key) => endpoints.extend([key]),
+                Concerned::EndpointsOf(key) => {
+                    endpoints.extend(self.known_endpoints(self.fleet.endpoint_keys_of(&key)))
+                }
+                Concerned::EndpointsOn(target) => endpoints.extend(self.endpoints_on(&target)),
+                Concerned::Target(name) => targets.extend([Key::cluster(name)]),
+                Concerned::TargetsOfSecret(secret) => targets.extend(self.targets_of_secret(&secret)),
             }
         }
+        self.enqueue_deployments(deployments);
+        endpoints.iter().for_each(|key| self.looks.news(key));
+        self.queues.endpoints.add_all(endpoints.into_iter().map(|key| (key, ())));
+        self.queues.targets.add_all(targets.into_iter().map(|key| (key, ())));
     }
 
-    /// A namespace changed: its labels decide which targets it may use.
-    pub fn namespace_changed(&self, change: &Change<Namespace>) {
-        let namespace = match change {
-            Change::Upserted { old: Some(old), new } if old.labels() == new.labels() => return,
-            Change::Upserted { new: namespace, .. } | Change::Deleted(namespace) => namespace.name_any(),
-        };
+    fn deployment_keys(&self, fits: impl Fn(&Key) -> bool) -> Vec<Key> {
         let all = self.caches.deployments.list();
-        let inside = all.iter().map(|deployment| Key::of(deployment.as_ref())).filter(|key| key.namespace == namespace);
-        self.enqueue_deployments(inside.collect::<Vec<_>>());
+        all.iter().map(|deployment| Key::of(deployment.as_ref())).filter(fits).collect()
     }
-}
 
-/// Whether an endpoint is gone, or its deletion is requested by now.
-fn is_going(change: &Change<InferenceEndpoint>) -> bool {
-    match change {
-        Change::Deleted(_) => true,
-        Change::Upserted { old, new } => {
-            let requested = |endpoint: &InferenceEndpoint| endpoint.metadata.deletion_timestamp.is_some();
-            requested(new) && !old.as_ref().is_some_and(|old| requested(old))
-        }
+    fn known_endpoints(&self, keys: Vec<Key>) -> Vec<Key> {
+        keys.into_iter().filter(|key| self.caches.endpoints.get(key).is_some()).collect()
     }
-}
 
-/// Whether one of our own writes changed the status and nothing else.
-fn differ_in_status_alone(old: &InferenceEndpoint, new: &InferenceEndpoint) -> bool {
-    old.metadata.generation == new.metadata.generation
-        && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
-        && old.metadata.finalizers == new.metadata.finalizers
-        && old.metadata.uid == new.metadata.uid
+    fn targets_of_secret(&self, secret: &str) -> Vec<Key> {
+        let all = self.caches.targets.list();
+        let named = all.iter().filter(|target| target.spec.secret_name() == Some(secret));
+        named.map(|target| Key::of(target.as_ref())).collect()
+    }
 }

@@ -6,7 +6,6 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff;
 use kube::ResourceExt;
 use roadstead_model::{self as model, MicroDollars, Timestamp};
-use roadstead_planner as planner;
 
 use super::connections::{Connection, ConnectionState};
 use super::startup;
@@ -124,9 +123,14 @@ fn rules(placement: &api::PlacementRules) -> Result<model::Rules, Problem> {
     })
 }
 
-/// A target with what its connection and its facts say.
+/// A target with what its connection and its facts say at this time.
 #[must_use]
-pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Option<&Facts>) -> model::Target {
+pub fn target(
+    target: &ServingTarget,
+    connection: Option<&Connection>,
+    facts: Option<&Facts>,
+    at: jiff::Timestamp,
+) -> model::Target {
     let spec = &target.spec;
     let status = target.status.clone().unwrap_or_default();
     model::Target {
@@ -138,7 +142,7 @@ pub fn target(target: &ServingTarget, connection: Option<&Connection>, facts: Op
             jurisdictions: location.jurisdictions.iter().cloned().collect(),
         }),
         labels: target.labels().clone(),
-        state: target_state(target, connection),
+        state: target_state(target, connection, now(at)),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
         taints: spec
             .taints
@@ -167,7 +171,7 @@ fn is_listing(connection: Option<&Connection>) -> bool {
         Some(ConnectionState::NotReady { reason, .. }) if *reason == reasons::LISTING)
 }
 
-fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> model::TargetState {
+fn target_state(target: &ServingTarget, connection: Option<&Connection>, at: Timestamp) -> model::TargetState {
     let not_ready = |reason: &str, message: String, since: Timestamp| model::TargetState::NotReady {
         reason: reason.to_owned(),
         message,
@@ -180,7 +184,7 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> mode
     if !problems.is_empty() {
         let conditions = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let told = conditions::find(conditions, conditions::STALLED).map(|told| told.last_transition_time.0);
-        let since = now(told.unwrap_or_else(jiff::Timestamp::now));
+        let since = told.map_or(at, now);
         let message = validate::sentence(&problems);
         // What starts at a place that does not answer either is not left to wait for an edit.
         return match connection.filter(|_| !is_listing(connection)).and_then(|seen| seen.state.not_ready_since()) {
@@ -189,7 +193,7 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>) -> mode
         };
     }
     match connection.map(|connection| &connection.state) {
-        None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), now(jiff::Timestamp::now())),
+        None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), at),
         Some(ConnectionState::Ready) => model::TargetState::Ready,
         Some(ConnectionState::NotReady { reason, message, since }) => not_ready(reason, message.clone(), now(*since)),
     }
@@ -366,6 +370,7 @@ fn remarks(offer: &model::Offer, members: &model::Members) -> Vec<NodeRemark> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_planner as planner;
     use serde_json::json;
 
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -413,7 +418,7 @@ mod tests {
         ];
         let facts = Facts { nodes: Some(nodes), ..Facts::default() };
         let mut fleet = planner::Fleet::new();
-        fleet.upsert_target(target(&declared, None, Some(&facts)));
+        fleet.upsert_target(target(&declared, None, Some(&facts), jiff::Timestamp::UNIX_EPOCH));
         let (offer, members, usable) = fleet.members_of("east").next().unwrap();
         let told = capacity(offer, members, &usable);
         assert_eq!(told.nodes, [NodeCapacity { free: 8, count: 2 }], "eight of eighty, as an instance has");
@@ -462,11 +467,11 @@ mod tests {
                 Some(reason) => ConnectionState::NotReady { reason, message: String::new(), since: failing },
             };
             let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
-            target(&declared, Some(&connection), None).state
+            target(&declared, Some(&connection), None, jiff::Timestamp::UNIX_EPOCH).state
         };
         let is_invalid = |state| matches!(state, model::TargetState::Invalid { .. });
         assert!(is_invalid(seen(None)) && is_invalid(seen(Some(reasons::LISTING))));
-        assert!(is_invalid(target(&declared, None, None).state), "it was not asked yet");
+        assert!(is_invalid(target(&declared, None, None, jiff::Timestamp::UNIX_EPOCH).state), "it was not asked yet");
         let model::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
             panic!("it would be waited for")
         };
@@ -482,7 +487,8 @@ mod tests {
         .unwrap();
         let seen = |state, facts| {
             let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
-            target(&declared, Some(&connection), facts).inventory == model::Inventory::Answered
+            target(&declared, Some(&connection), facts, jiff::Timestamp::UNIX_EPOCH).inventory
+                == model::Inventory::Answered
         };
         let not_ready =
             |reason| ConnectionState::NotReady { reason, message: String::new(), since: jiff::Timestamp::UNIX_EPOCH };

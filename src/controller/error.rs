@@ -9,6 +9,16 @@ pub enum ActError {
     /// The hub refused or did not answer.
     #[error("hub: {0}")]
     Hub(#[from] CallError),
+    /// The hub did not take a write.
+    #[error("the hub refuses to {verb} {object}: {source}")]
+    Write {
+        /// The write.
+        verb: &'static str,
+        /// Kind and name of the object.
+        object: String,
+        /// The answer, or that there was none.
+        source: CallError,
+    },
     /// The provider refused or did not answer.
     #[error("provider: {0}")]
     Provider(#[from] ProviderError),
@@ -33,13 +43,43 @@ pub enum ActError {
 }
 
 impl ActError {
+    /// The hub's part in it.
+    fn of_hub(&self) -> Option<&CallError> {
+        match self {
+            Self::Hub(error) | Self::Write { source: error, .. } => Some(error),
+            Self::Provider(_) | Self::Stale { .. } | Self::Unsound { .. } | Self::Random(_) | Self::Serialize(_) => {
+                None
+            }
+        }
+    }
+
+    /// True if the hub says that the object does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.of_hub().is_some_and(CallError::is_not_found)
+    }
+
+    /// True if the hub says that the object exists already, or that it changed.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.of_hub().is_some_and(CallError::is_conflict)
+    }
+
+    /// True if the hub refuses for a reason that somebody has to remove.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.of_hub().is_some_and(CallError::is_refusal)
+    }
+
     /// Whether something changed or vanished between a read and a write, or the lease went: the ordinary course of
     /// things, which the next try takes into account.
     #[must_use]
     pub fn is_ordinary(&self) -> bool {
         match self {
             Self::Stale { .. } => true,
-            Self::Hub(error) => error.is_conflict() || error.is_not_found() || error.is_not_leader(),
+            Self::Hub(error) | Self::Write { source: error, .. } => {
+                error.is_conflict() || error.is_not_found() || error.is_not_leader()
+            }
             Self::Provider(_) | Self::Unsound { .. } | Self::Random(_) | Self::Serialize(_) => false,
         }
     }

@@ -14,6 +14,7 @@ use super::convert;
 use super::error::ActError;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
 use crate::kube_ext::cache::Key;
+use crate::kube_ext::clock::Clock;
 
 #[derive(Default)]
 struct Inner {
@@ -23,12 +24,18 @@ struct Inner {
 }
 
 /// The planner's view of the world.
-#[derive(Default)]
 pub struct Fleet {
     inner: Mutex<Inner>,
+    clock: Clock,
 }
 
 impl Fleet {
+    /// An empty fleet.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { inner: Mutex::default(), clock }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +130,7 @@ impl Fleet {
     pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) -> bool {
         let mut inner = self.lock();
         let facts = connection.and_then(Connection::facts);
-        let converted = convert::target(target, connection, facts.as_deref());
+        let converted = convert::target(target, connection, facts.as_deref(), self.clock.wall());
         let name = converted.name.clone();
         let mut matters = inner.fleet.target(&name) != Some(&converted);
         inner.fleet.upsert_target(converted);
@@ -245,7 +252,7 @@ mod tests {
             state: model::TargetState::Ready,
             nodes: None,
             inventory: model::Inventory::Answered,
-            ..convert::target(&target, None, None)
+            ..convert::target(&target, None, None, jiff::Timestamp::UNIX_EPOCH)
         });
         let anywhere = request(&json!({}));
         let plan = planner::plan(&fleet, &anywhere, Timestamp(1_000));

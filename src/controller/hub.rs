@@ -1,180 +1,366 @@
-//! Writes to the hub: each carries the version it was decided on, and its answer goes straight into the cache.
+//! The one way to write to the hub, and the reads that confirm a write.
+//!
+//! A creation is a POST, a change carries the version it was computed from, a deletion the UID and the version too
+//! (ADR 0002); statuses pass the throttle; without the lease the client sends nothing.
+//! An answer belongs into the cache: only `Context::took` can open it.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::PAGE;
 use super::error::ActError;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
-use crate::kube_ext::cache::Part;
-use crate::kube_ext::client::{CallError, call};
+use super::throttle::{Subject, Throttle, Urgency};
+use crate::api::v1alpha1::{
+    InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, ServingTarget,
+    ServingTargetStatus, names,
+};
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::client::{CallError, call, call_opt};
+use crate::kube_ext::clock::Clock;
 use crate::kube_ext::patch::merge_patch;
 
-/// A kind that can be written through `api`.
-pub trait Object: Resource + Clone + Debug + Serialize + DeserializeOwned {}
-impl<K: Resource + Clone + Debug + Serialize + DeserializeOwned> Object for K {}
+/// A kind that the operator writes.
+pub trait Written: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {
+    /// The name of this kind.
+    const KIND: &'static str;
 
-/// The API of a namespaced kind in the namespace of `object`.
-pub fn api_of<K>(client: &Client, object: &impl Resource) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    Api::namespaced(client.clone(), &object.namespace().unwrap_or_default())
+    /// The API of this kind in `namespace`, which a cluster-scoped kind ignores.
+    fn api(client: &Client, namespace: &str) -> Api<Self>;
 }
 
-/// How every write names its author.
-#[must_use]
-pub fn author() -> PatchParams {
+/// A kind of Roadstead's own.
+pub trait Object: Written {
+    /// The status of this kind.
+    type Status: Serialize + PartialEq + Clone + Default;
+
+    /// The status as the hub shows it.
+    fn told(&self) -> Option<&Self::Status>;
+
+    /// The generation that a status is about.
+    fn observed(status: &Self::Status) -> i64;
+}
+
+impl Written for Secret {
+    const KIND: &'static str = "Secret";
+
+    fn api(client: &Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client.clone(), namespace)
+    }
+}
+
+impl Written for ModelDeployment {
+    const KIND: &'static str = "ModelDeployment";
+
+    fn api(client: &Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client.clone(), namespace)
+    }
+}
+
+impl Object for ModelDeployment {
+    type Status = ModelDeploymentStatus;
+
+    fn told(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn observed(status: &Self::Status) -> i64 {
+        status.observed_generation
+    }
+}
+
+impl Written for InferenceEndpoint {
+    const KIND: &'static str = "InferenceEndpoint";
+
+    fn api(client: &Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client.clone(), namespace)
+    }
+}
+
+impl Object for InferenceEndpoint {
+    type Status = InferenceEndpointStatus;
+
+    fn told(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn observed(status: &Self::Status) -> i64 {
+        status.observed_generation
+    }
+}
+
+impl Written for ServingTarget {
+    const KIND: &'static str = "ServingTarget";
+
+    fn api(client: &Client, _: &str) -> Api<Self> {
+        Api::all(client.clone())
+    }
+}
+
+impl Object for ServingTarget {
+    type Status = ServingTargetStatus;
+
+    fn told(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
+
+    fn observed(status: &Self::Status) -> i64 {
+        status.observed_generation
+    }
+}
+
+/// The hub's answer to a write: the object as it is now.
+#[must_use = "it belongs into the cache: Context::took"]
+#[derive(Debug)]
+pub struct Answer<K>(K);
+
+impl<K: Object> Answer<K> {
+    /// The object, for the cache.
+    pub(super) fn open(self) -> K {
+        self.0
+    }
+}
+
+/// The result of writing a status.
+#[derive(Debug)]
+pub enum Told<K> {
+    /// It was written.
+    Written(Answer<K>),
+    /// It says nothing new.
+    Same,
+    /// The throttle holds it back for this long.
+    HeldBack(Duration),
+}
+
+impl<K> Told<K> {
+    /// The answer, if it was written.
+    pub fn written(self) -> Option<Answer<K>> {
+        match self {
+            Self::Written(answer) => Some(answer),
+            Self::Same | Self::HeldBack(_) => None,
+        }
+    }
+}
+
+/// The state that a quorum read must show before something is spent or destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// The object in the generation that is known, not being deleted.
+    Unchanged,
+    /// The object, being deleted.
+    Going,
+}
+
+/// The hub, as far as it is written to.
+pub struct Hub {
+    client: Client,
+    clock: Clock,
+    throttle: Throttle,
+}
+
+impl Hub {
+    /// The hub behind `client`, which stops writes without the lease.
+    #[must_use]
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self { client, clock, throttle: Throttle::default() }
+    }
+
+    fn api<K: Written>(&self, object: &K) -> Api<K> {
+        K::api(&self.client, &object.namespace().unwrap_or_default())
+    }
+
+    /// Creates `object`.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that there is one of this name.
+    pub async fn create<K: Object>(&self, object: &K) -> Result<Answer<K>, ActError> {
+        self.post(object).await.map(Answer)
+    }
+
+    /// Creates a Secret, which no cache keeps.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that there is one of this name.
+    pub async fn create_secret(&self, secret: &Secret) -> Result<Secret, ActError> {
+        self.post(secret).await
+    }
+
+    async fn post<K: Written>(&self, object: &K) -> Result<K, ActError> {
+        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        call("create", self.api(object).create(&params, object)).await.map_err(|error| refused("create", object, error))
+    }
+
+    /// Writes `status` in place of `former`, if it says something new and the throttle lets it through.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that the object changed since it was read.
+    pub async fn tell<K: Object>(
+        &self,
+        object: &K,
+        former: &K::Status,
+        status: &K::Status,
+        urgency: Urgency,
+    ) -> Result<Told<K>, ActError> {
+        let subject = subject(object);
+        // Mostly nothing is new, and this is the cheapest way to see it.
+        if former == status {
+            self.throttle.settled(&subject);
+            return Ok(Told::Same);
+        }
+        if K::observed(former) != K::observed(status) {
+            self.throttle.edited(&subject);
+        }
+        if let Some(wait) = self.throttle.wait(&subject, urgency, self.clock.now()) {
+            return Ok(Told::HeldBack(wait));
+        }
+        let written = self.patch_status(object, former, status).await?;
+        self.throttle.settled(&subject);
+        let Some(written) = written else { return Ok(Told::Same) };
+        self.throttle.wrote(&subject, self.clock.now());
+        Ok(Told::Written(written))
+    }
+
+    /// Writes `status` whatever was written before: what follows must not be done before it is recorded.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that the object changed since it was read.
+    pub async fn record<K: Object>(
+        &self,
+        object: &K,
+        former: &K::Status,
+        status: &K::Status,
+    ) -> Result<Option<Answer<K>>, ActError> {
+        self.patch_status(object, former, status).await
+    }
+
+    async fn patch_status<K: Object>(
+        &self,
+        object: &K,
+        former: &K::Status,
+        status: &K::Status,
+    ) -> Result<Option<Answer<K>>, ActError> {
+        let Some(change) = merge_patch(&serde_json::to_value(former)?, &serde_json::to_value(status)?) else {
+            return Ok(None);
+        };
+        let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": change});
+        let (api, name) = (self.api(object), object.name_any());
+        let written = call("patch status", api.patch_status(&name, &author(), &Patch::Merge(patch))).await;
+        written.map(|written| Some(Answer(written))).map_err(|error| refused("write the status of", object, error))
+    }
+
+    /// Changes `object` (not its status) by a merge patch.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that the object changed since it was read.
+    pub async fn patch<K: Object>(&self, object: &K, mut change: Value) -> Result<Answer<K>, ActError> {
+        if let Some(change) = change.as_object_mut()
+            && let Some(metadata) = change.entry("metadata").or_insert_with(|| json!({})).as_object_mut()
+        {
+            metadata.insert("resourceVersion".to_owned(), json!(object.resource_version()));
+        }
+        let (api, name) = (self.api(object), object.name_any());
+        let written = call("patch", api.patch(&name, &author(), &Patch::Merge(change))).await;
+        written.map(Answer).map_err(|error| refused("change", object, error))
+    }
+
+    /// Adds or removes our finalizer; `None` if it is as wanted already, or the object is gone.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that the object changed since it was read.
+    pub async fn set_finalizer<K: Object>(
+        &self,
+        object: &K,
+        finalizer: &str,
+        wanted: bool,
+    ) -> Result<Option<Answer<K>>, ActError> {
+        if has_finalizer(object, finalizer) == wanted {
+            return Ok(None);
+        }
+        let mut finalizers: Vec<&str> =
+            object.finalizers().iter().map(String::as_str).filter(|held| *held != finalizer).collect();
+        if wanted {
+            finalizers.push(finalizer);
+        }
+        match self.patch(object, json!({"metadata": {"finalizers": finalizers}})).await {
+            Err(error) if error.is_not_found() => Ok(None),
+            written => written.map(Some),
+        }
+    }
+
+    /// Removes our finalizer; what may go with it is no matter of the cache's.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that the object changed since it was read.
+    pub async fn release<K: Object>(&self, object: &K, finalizer: &str) -> Result<(), ActError> {
+        self.set_finalizer(object, finalizer, false).await.map(drop)
+    }
+
+    /// Asks for the deletion of exactly this `object`, in the version in which it was seen; gone already is fine.
+    ///
+    /// Returns the object as it is while it is being deleted, or `None` if it is gone.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that the object changed since it was read.
+    pub async fn delete<K: Object>(&self, object: &K) -> Result<Option<Answer<K>>, ActError> {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: object.uid(), resource_version: object.resource_version() }),
+            ..DeleteParams::default()
+        };
+        match call("delete", self.api(object).delete(&object.name_any(), &params)).await {
+            Ok(answer) => Ok(answer.left().map(Answer)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(refused("delete", object, error)),
+        }
+    }
+
+    /// A quorum read: nothing is spent or destroyed on the word of a cache. Returns whether the object is there, which it
+    /// is as expected.
+    ///
+    /// # Errors
+    /// [`ActError::Stale`] if it is otherwise than expected.
+    pub async fn confirm<K: Object>(&self, object: &K, expect: Expect) -> Result<bool, ActError> {
+        let Some(newest) = call_opt("get", self.api(object).get(&object.name_any())).await? else { return Ok(false) };
+        let going = newest.meta().deletion_timestamp.is_some();
+        let same = newest.uid() == object.uid()
+            && match expect {
+                Expect::Unchanged => !going && newest.meta().generation == object.meta().generation,
+                Expect::Going => going,
+            };
+        if same { Ok(true) } else { Err(stale(object)) }
+    }
+
+    /// The object is gone: nothing of it is remembered.
+    pub fn forget<K: Object>(&self, key: &Key) {
+        self.throttle.forget(&(K::KIND, key.clone()));
+    }
+}
+
+/// The kind and key under which the throttle knows a status.
+fn subject<K: Object>(object: &K) -> Subject {
+    (K::KIND, Key::of(object))
+}
+
+/// The error of a write that did not succeed.
+fn refused<K: Written>(verb: &'static str, object: &K, error: CallError) -> ActError {
+    ActError::Write { verb, object: format!("{} {}", K::KIND, Key::of(object)), source: error }
+}
+
+/// The error that `object` is not as it was when it was decided about.
+pub fn stale<K: Resource<DynamicType = ()>>(object: &K) -> ActError {
+    ActError::Stale { object: Key::of(object).to_string() }
+}
+
+/// The author that every write names.
+fn author() -> PatchParams {
     PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// Patches the status of `object` to `status`; `None` if nothing but times would change.
-///
-/// # Errors
-/// [`ActError`]; a conflict means that the object changed since it was read.
-pub async fn patch_status<K: Object, S: Serialize + PartialEq>(
-    api: &Api<K>,
-    object: &K,
-    from: &S,
-    to: &S,
-) -> Result<Option<K>, ActError> {
-    // Mostly nothing is new, and this is the cheapest way to see it.
-    if from == to {
-        return Ok(None);
-    }
-    let Some(change) = merge_patch(&serde_json::to_value(from)?, &serde_json::to_value(to)?) else {
-        return Ok(None);
-    };
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": change});
-    Ok(Some(call("patch status", api.patch_status(&object.name_any(), &author(), &Patch::Merge(patch))).await?))
-}
-
-/// Patches `object` (not its status) with `change`, a merge patch.
-///
-/// # Errors
-/// [`ActError`]; a conflict means that the object changed since it was read.
-pub async fn patch<K: Object>(api: &Api<K>, object: &K, mut change: Value) -> Result<K, ActError> {
-    if let Some(change) = change.as_object_mut()
-        && let Some(metadata) = change.entry("metadata").or_insert_with(|| json!({})).as_object_mut()
-    {
-        metadata.insert("resourceVersion".to_owned(), json!(object.resource_version()));
-    }
-    Ok(call("patch", api.patch(&object.name_any(), &author(), &Patch::Merge(change))).await?)
-}
-
-/// Whether `object` holds this finalizer.
+/// True if `object` holds this finalizer.
 pub fn has_finalizer(object: &impl ResourceExt, finalizer: &str) -> bool {
     object.finalizers().iter().any(|held| held == finalizer)
-}
-
-/// Adds or removes our finalizer; `None` if it is as wanted already, or the object is gone.
-///
-/// # Errors
-/// [`ActError`]; a conflict means that the object changed since it was read.
-pub async fn set_finalizer<K: Object>(
-    api: &Api<K>,
-    object: &K,
-    finalizer: &str,
-    wanted: bool,
-) -> Result<Option<K>, ActError> {
-    if has_finalizer(object, finalizer) == wanted {
-        return Ok(None);
-    }
-    let mut finalizers: Vec<&str> =
-        object.finalizers().iter().map(String::as_str).filter(|held| *held != finalizer).collect();
-    if wanted {
-        finalizers.push(finalizer);
-    }
-    match patch(api, object, json!({"metadata": {"finalizers": finalizers}})).await {
-        Err(ActError::Hub(error)) if error.is_not_found() => Ok(None),
-        written => written.map(Some),
-    }
-}
-
-/// An endpoint that fits among those of `part` that `params` select, by the hub itself, which may know more than a cache.
-///
-/// No resource version is asked for, so that the answer holds everything that was written before the question; and no
-/// object is too odd to be asked about.
-///
-/// # Errors
-/// [`CallError`] of any page.
-pub async fn find_endpoint(
-    client: &Client,
-    part: &Part,
-    params: &ListParams,
-    fits: impl Fn(&DynamicObject) -> bool,
-) -> Result<Option<DynamicObject>, CallError> {
-    let kind = ApiResource::erase::<InferenceEndpoint>(&());
-    let api: Api<DynamicObject> = match part {
-        Part::Namespace(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
-        Part::Everything | Part::Named(_) => Api::all_with(client.clone(), &kind),
-    };
-    let mut params = params.clone().limit(PAGE);
-    loop {
-        let page = call("list inferenceendpoints", api.list(&params)).await?;
-        if let Some(found) = page.items.into_iter().find(&fits) {
-            return Ok(Some(found));
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params.continue_token = Some(token),
-            None => return Ok(None),
-        }
-    }
-}
-
-/// Whether there is an endpoint that fits in any of `parts`; see [`find_endpoint`].
-///
-/// # Errors
-/// [`ActError`] of any page.
-pub async fn has_endpoint(
-    client: &Client,
-    parts: &[Part],
-    params: &ListParams,
-    fits: impl Fn(&DynamicObject) -> bool,
-) -> Result<bool, ActError> {
-    for part in parts {
-        if find_endpoint(client, part, params, &fits).await?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The same as [`has_endpoint`], among those of `deployment`, or of a former one of its name.
-///
-/// # Errors
-/// [`ActError`] of any page.
-pub async fn has_endpoint_of(
-    client: &Client,
-    deployment: &ModelDeployment,
-    fits: impl Fn(&DynamicObject) -> bool,
-) -> Result<bool, ActError> {
-    let namespace = Part::Namespace(deployment.namespace().unwrap_or_default());
-    let ours = ListParams::default().labels(&format!("{}={}", names::LABEL_DEPLOYMENT, deployment.name_any()));
-    has_endpoint(client, &[namespace], &ours, fits).await
-}
-
-/// Asks for the deletion of exactly this `object`, in the version in which it was seen; gone already is fine.
-///
-/// Returns the object as it is while it is being deleted, or `None` if it is gone.
-///
-/// # Errors
-/// [`ActError`]; a conflict means that the object changed since it was read.
-pub async fn delete<K: Object>(api: &Api<K>, object: &K) -> Result<Option<K>, ActError> {
-    let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: object.uid(), resource_version: object.resource_version() }),
-        ..DeleteParams::default()
-    };
-    match call("delete", api.delete(&object.name_any(), &params)).await {
-        Ok(answer) => Ok(answer.left()),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -7,8 +7,8 @@ use std::fmt;
 use kube::api::{DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 
-use super::hub;
-use super::watches::Watched;
+use super::find;
+use super::settings::Watched;
 use crate::api::v1alpha1::names;
 use crate::kube_ext::cache::{Key, Part};
 use crate::kube_ext::client::CallError;
@@ -58,7 +58,7 @@ pub async fn conflict(client: &Client, install_id: &str, watched: &Watched) -> R
     let others = ListParams::default().labels(&format!("{}!={install_id}", names::LABEL_INSTALL_ID));
     for part in watched.tenants() {
         let stranger = |endpoint: &DynamicObject| maker(endpoint, install_id) != Maker::Ours;
-        let found = match hub::find_endpoint(client, &part, &others, stranger).await {
+        let found = match find::find_endpoint(client, &part, &others, stranger).await {
             Err(error) if error.code() == Some(403) && part != Part::Everything => {
                 tracing::warn!(%error, ?part, "cannot ask which installation made the endpoints there");
                 continue;

@@ -3,13 +3,12 @@
 //! One that does not answer is asked soon at first, then ever more rarely. Between two looks that time alone brings about, what
 //! its provider showed of it is kept: only its address is asked then.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::kube_ext::cache::Key;
+use crate::kube_ext::kept::Kept;
 use crate::provider::Present;
 
 /// The pause after a first look in vain; it doubles with each further one.
@@ -18,7 +17,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What an endpoint was looked at with: its generation, and until when its inputs are good. Another one needs another look.
-pub type Basis = (Option<i64>, std::time::Instant);
+pub type Basis = (Option<i64>, Instant);
 
 /// What a provider showed.
 struct Sight {
@@ -41,67 +40,60 @@ struct Slot {
 /// By endpoint.
 #[derive(Default)]
 pub struct Looks {
-    slots: Mutex<HashMap<Key, Slot>>,
+    slots: Kept<Key, Slot>,
 }
 
 impl Looks {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Something about the endpoint may have changed: the next look is a full one.
     pub fn news(&self, key: &Key) {
-        let mut slots = self.lock();
-        let slot = slots.entry(key.clone()).or_default();
-        slot.news += 1;
-        slot.sight = None;
+        self.slots.change(key, |slot| {
+            slot.news += 1;
+            slot.sight = None;
+        });
     }
 
     /// How much news there was so far, for a look that begins now.
     pub fn begin(&self, key: &Key) -> u64 {
-        self.lock().get(key).map_or(0, |slot| slot.news)
+        self.slots.see(key, |slot| slot.news).unwrap_or(0)
     }
 
     /// Keeps what a look that began after `news` showed, unless there was more since.
-    pub fn keep(&self, key: &Key, news: u64, basis: Basis, present: &Present) {
-        let mut slots = self.lock();
-        let slot = slots.entry(key.clone()).or_default();
-        if slot.news == news {
-            slot.sight = Some(Sight { basis, at: Instant::now(), present: Box::new(present.clone()) });
-        }
+    pub fn keep(&self, key: &Key, news: u64, basis: Basis, present: &Present, now: Instant) {
+        self.slots.change(key, |slot| {
+            if slot.news == news {
+                slot.sight = Some(Sight { basis, at: now, present: Box::new(present.clone()) });
+            }
+        });
     }
 
     /// What the provider showed lately, if it was looked at with the same.
-    pub fn fresh(&self, key: &Key, basis: Basis) -> Option<Box<Present>> {
-        let slots = self.lock();
-        let sight = slots.get(key)?.sight.as_ref()?;
-        (sight.basis == basis && sight.at.elapsed() < LONGEST_PAUSE).then(|| sight.present.clone())
+    pub fn fresh(&self, key: &Key, basis: Basis, now: Instant) -> Option<Box<Present>> {
+        let is_fresh = |sight: &&Sight| sight.basis == basis && now.saturating_duration_since(sight.at) < LONGEST_PAUSE;
+        self.slots.see(key, |slot| slot.sight.as_ref().filter(is_fresh).map(|sight| sight.present.clone()))?
     }
 
     /// A look was in vain, at `address` if there is one; says how soon the next one is due. A new address may answer soon,
     /// however long it was waited for: with it the run begins anew.
     pub fn in_vain(&self, key: &Key, address: Option<&str>) -> Duration {
-        let mut slots = self.lock();
-        let slot = slots.entry(key.clone()).or_default();
-        if slot.address.as_deref() != address {
-            slot.address = address.map(ToOwned::to_owned);
-            slot.in_vain = 0;
-        }
-        let doublings = slot.in_vain.min(16);
-        slot.in_vain = slot.in_vain.saturating_add(1);
-        FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
+        self.slots.change(key, |slot| {
+            if slot.address.as_deref() != address {
+                slot.address = address.map(ToOwned::to_owned);
+                slot.in_vain = 0;
+            }
+            let doublings = slot.in_vain.min(16);
+            slot.in_vain = slot.in_vain.saturating_add(1);
+            FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
+        })
     }
 
     /// A look was not in vain: the next run begins anew.
     pub fn paid_off(&self, key: &Key) {
-        if let Some(slot) = self.lock().get_mut(key) {
-            slot.in_vain = 0;
-        }
+        self.slots.change_known(key, |slot| slot.in_vain = 0);
     }
 
     /// Forgets an endpoint.
     pub fn forget(&self, key: &Key) {
-        self.lock().remove(key);
+        self.slots.forget(key);
     }
 }
 
@@ -109,6 +101,7 @@ impl Looks {
 mod tests {
     use super::*;
     use crate::api::v1alpha1::ExternalId;
+    use crate::kube_ext::clock::Clock;
     use crate::provider::Progress;
 
     fn present() -> Present {
@@ -136,28 +129,27 @@ mod tests {
     }
 
     /// An endpoint that never answers, for so long: how often its address was asked, and how often its provider.
-    async fn asked_for(time: Duration, looks: &Looks) -> (usize, usize) {
-        let basis = (Some(1), std::time::Instant::now());
+    fn asked_for(time: Duration, looks: &Looks, mut now: Instant) -> (usize, usize) {
+        let basis = (Some(1), now);
         let (mut address, mut provider) = (0, 0);
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            if looks.fresh(&key(), basis).is_none() {
+        let end = now + time;
+        while now < end {
+            if looks.fresh(&key(), basis, now).is_none() {
                 provider += 1;
                 let news = looks.begin(&key());
-                looks.keep(&key(), news, basis, &present());
+                looks.keep(&key(), news, basis, &present(), now);
             }
             address += 1;
-            tokio::time::sleep(looks.in_vain(&key(), Some("http://198.18.0.2:30000"))).await;
+            now += looks.in_vain(&key(), Some("http://198.18.0.2:30000"));
         }
         (address, provider)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_never_answers_is_asked_soon_at_first_and_then_every_half_minute() {
-        let looks = Looks::default();
-        let (address, provider) = asked_for(Duration::from_secs(15), &looks).await;
-        assert_eq!((address, provider), (4, 1), "after 0, 1, 3 and 7 s");
-        let (address, provider) = asked_for(Duration::from_mins(10), &looks).await;
+    #[test]
+    fn what_never_answers_is_asked_soon_at_first_and_then_every_half_minute() {
+        let (looks, start) = (Looks::default(), Clock::system().now());
+        assert_eq!(asked_for(Duration::from_secs(15), &looks, start), (4, 1), "after 0, 1, 3 and 7 s");
+        let (address, provider) = asked_for(Duration::from_mins(10), &looks, start + Duration::from_secs(15));
         assert!(address <= 21 && provider <= 21, "{address} and {provider} times in 10 minutes");
         looks.paid_off(&key());
         assert_eq!(looks.in_vain(&key(), None), FIRST_PAUSE);
@@ -173,21 +165,22 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_was_shown_is_good_until_there_is_news_or_another_basis_or_it_is_old() {
-        let (looks, basis) = (Looks::default(), (Some(1), std::time::Instant::now()));
-        let look = |news| looks.keep(&key(), news, basis, &present());
+    #[test]
+    fn what_was_shown_is_good_until_there_is_news_or_another_basis_or_it_is_old() {
+        let (looks, now) = (Looks::default(), Clock::system().now());
+        let basis = (Some(1), now);
+        let look = |news| looks.keep(&key(), news, basis, &present(), now);
+        let is_fresh = |basis, now| looks.fresh(&key(), basis, now).is_some();
         look(looks.begin(&key()));
-        assert!(looks.fresh(&key(), basis).is_some());
-        assert!(looks.fresh(&key(), (Some(2), basis.1)).is_none(), "another generation");
+        assert!(is_fresh(basis, now));
+        assert!(!is_fresh((Some(2), basis.1), now), "another generation");
         looks.news(&key());
-        assert!(looks.fresh(&key(), basis).is_none(), "its provider tells of a change");
+        assert!(!is_fresh(basis, now), "its provider tells of a change");
         let before = looks.begin(&key());
         looks.news(&key());
         look(before);
-        assert!(looks.fresh(&key(), basis).is_none(), "the change came while it was looked at");
+        assert!(!is_fresh(basis, now), "the change came while it was looked at");
         look(looks.begin(&key()));
-        tokio::time::advance(LONGEST_PAUSE).await;
-        assert!(looks.fresh(&key(), basis).is_none(), "it is old");
+        assert!(is_fresh(basis, now) && !is_fresh(basis, now + LONGEST_PAUSE), "it is old");
     }
 }

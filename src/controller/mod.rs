@@ -4,13 +4,12 @@
 //! each kind has its folder. Watches enqueue, [`run`] works the queues off: every decision is taken in queue order, its
 //! effects run side by side.
 
-pub mod allowance;
 mod connections;
 pub mod context;
 pub mod convert;
-pub mod defect;
 pub mod error;
 pub mod figures;
+pub mod find;
 pub mod fleet;
 pub mod hub;
 pub mod inference_endpoint;
@@ -18,27 +17,30 @@ pub mod installation;
 pub mod looks;
 pub mod model_deployment;
 pub mod named_secrets;
+pub mod newcomers;
 pub mod news;
 pub mod orphans;
-pub mod pace;
+pub mod refusals;
+pub mod routing;
+pub mod secret_rounds;
 pub mod serving_target;
+pub mod settings;
 pub mod startup;
+pub mod tell;
 #[cfg(test)]
 pub mod test_context;
+pub mod throttle;
+pub mod trouble;
 pub mod watches;
 
 use std::sync::Arc;
 
-use k8s_openapi::jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use self::context::Context;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::workers::{Concurrency, work};
 use crate::telemetry::figures::Figures;
-
-/// Lists are read in pages.
-pub(crate) const PAGE: u32 = 500;
 
 /// Watches the hub and works until `stop` resolves; then lets what is under way end.
 pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Output = ()>) {
@@ -67,7 +69,7 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
     start_workers(&context, concurrency, &mut workers);
     let mut looks = JoinSet::new();
     looks.spawn(orphans::sweep(Arc::clone(&context)));
-    looks.spawn(named_secrets::follow(Arc::clone(&context)));
+    looks.spawn(secret_rounds::follow(Arc::clone(&context)));
     stop.await;
     looks.abort_all();
     tracing::info!("stopping: nothing new is begun, what is under way ends");
@@ -86,7 +88,7 @@ fn show_figures(context: &Arc<Context>) {
         figures::figures(
             &caches.deployments.list(),
             &caches.targets.list(),
-            context.fleet.replacements_under_way(convert::now(Timestamp::now())),
+            context.fleet.replacements_under_way(convert::now(context.clock.wall())),
             context.settings.metrics_deployments,
         )
     }));

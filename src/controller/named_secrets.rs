@@ -5,29 +5,21 @@
 //! ADR 0019 says why.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use futures::future::join_all;
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Api, GetParams};
+use tokio::time::Instant;
 
-use super::context::Context;
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::call_opt;
 
-/// How often Secrets are looked at.
-const TICK: Duration = Duration::from_millis(200);
-/// How many of them each time: 50 a second.
+/// How many Secrets are looked at each time: 50 a second, which an API server answers from its own cache with a small part
+/// of one processor.
 const BATCH: usize = 10;
 /// How soon a Secret that is there is looked at again, in a fleet that is small enough.
 const ROUND: Duration = Duration::from_secs(10);
 /// How soon a Secret that is missing is looked at again at first; it doubles up to [`ROUND`].
 const MISSING_AGAIN: Duration = Duration::from_secs(1);
-/// Secrets that are there are not looked at while there was a crowd of work so lately: it goes first.
-const LULL: Duration = Duration::from_secs(1);
-
 /// What tells a Secret from an earlier state of it: its UID and its version; `None` if there is none.
 pub type Version = Option<(String, String)>;
 
@@ -138,7 +130,7 @@ impl NamedSecrets {
     }
 
     /// The Secrets to look at now; those that are there only if it is `calm`.
-    fn due(&self, now: Instant, calm: bool) -> Vec<Key> {
+    pub fn due(&self, now: Instant, calm: bool) -> Vec<Key> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let due = |(next, secret): &(Instant, Key)| (*next <= now).then(|| secret.clone());
         let present = state.present.iter().map_while(due).take(if calm { BATCH } else { 0 });
@@ -149,7 +141,7 @@ impl NamedSecrets {
     }
 
     /// Takes down what was seen of a Secret; returns the endpoints that read another version.
-    fn saw(&self, secret: &Key, version: &Version, now: Instant) -> Vec<Key> {
+    pub fn saw(&self, secret: &Key, version: &Version, now: Instant) -> Vec<Key> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(used) = state.secrets.get_mut(secret) else { return Vec::new() };
         let differ = used.by.iter_mut().filter(|(_, read)| *read != version);
@@ -166,47 +158,17 @@ impl NamedSecrets {
     }
 
     /// Looks at a Secret another time, for it could not be asked for.
-    fn postpone(&self, secret: &Key, now: Instant) {
+    pub fn postpone(&self, secret: &Key, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = state.secrets.get(secret).is_some_and(|used| used.missing);
         state.schedule(secret, missing, now);
     }
 }
 
-/// Looks at the Secrets in use, for ever.
-pub async fn follow(context: Arc<Context>) {
-    loop {
-        tokio::time::sleep(TICK).await;
-        let queues = &context.queues;
-        let calm = !queues.deployments.was_crowded(LULL) && !queues.endpoints.was_crowded(LULL);
-        let due = context.named_secrets.due(Instant::now(), calm);
-        join_all(due.iter().map(|secret| look(&context, secret))).await;
-    }
-}
-
-/// Looks at one Secret, and wakes the endpoints that have read another version of it.
-async fn look(context: &Context, secret: &Key) {
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
-    // What the server's cache has is enough: what changed is read anew, and then from the source.
-    let cached = GetParams::any();
-    match call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &cached)).await {
-        Ok(found) => {
-            let version = found.as_ref().and_then(version_of);
-            for endpoint in context.named_secrets.saw(secret, &version, Instant::now()) {
-                tracing::debug!(%secret, %endpoint, "a Secret that the endpoint uses changed");
-                context.queues.endpoints.add(endpoint, ());
-            }
-        }
-        Err(error) => {
-            tracing::debug!(%error, %secret, "cannot look at a Secret; trying again");
-            context.named_secrets.postpone(secret, Instant::now());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube_ext::clock::Clock;
 
     fn endpoint(name: &str) -> Key {
         Key::new("team", name)
@@ -228,7 +190,7 @@ mod tests {
 
     #[test]
     fn whoever_read_another_version_is_told_once() {
-        let (named, now) = (NamedSecrets::default(), Instant::now());
+        let (named, now) = (NamedSecrets::default(), Clock::system().now());
         read(&named, "a", &[("token", version("1"))], now);
         read(&named, "b", &[("token", version("2"))], now);
         assert_eq!(named.saw(&secret("token"), &version("2"), now), [endpoint("a")]);
@@ -242,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_looked_at_every_round_and_what_is_missing_sooner_at_first() {
-        let (named, start) = (NamedSecrets::default(), Instant::now());
+        let (named, start) = (NamedSecrets::default(), Clock::system().now());
         read(&named, "a", &[("there", version("1")), ("gone", None)], start);
         let mut looks: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
         for second in 0..60 {
@@ -259,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_large_fleet_is_looked_at_at_the_same_pace_one_after_another() {
-        let (named, start) = (NamedSecrets::default(), Instant::now());
+        let (named, start) = (NamedSecrets::default(), Clock::system().now());
         let many = 25 * BATCH;
         for number in 0..many {
             read(&named, &format!("e{number}"), &[(&format!("key-{number}"), version("1"))], start);
@@ -280,14 +242,14 @@ mod tests {
 
     #[test]
     fn while_there_is_much_to_do_only_what_somebody_waits_for_is_looked_at() {
-        let (named, start) = (NamedSecrets::default(), Instant::now());
+        let (named, start) = (NamedSecrets::default(), Clock::system().now());
         read(&named, "a", &[("there", version("1")), ("gone", None)], start);
         assert_eq!(named.due(start + ROUND, false), [secret("gone")]);
     }
 
     #[test]
     fn what_nobody_uses_any_more_is_not_looked_at() {
-        let (named, start) = (NamedSecrets::default(), Instant::now());
+        let (named, start) = (NamedSecrets::default(), Clock::system().now());
         read(&named, "a", &[("token", version("1")), ("old", version("1"))], start);
         read(&named, "b", &[("token", version("1"))], start);
         read(&named, "a", &[("token", version("1"))], start);
@@ -301,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_secret_that_cannot_be_asked_for_is_asked_for_again_and_nobody_is_told() {
-        let (named, start) = (NamedSecrets::default(), Instant::now());
+        let (named, start) = (NamedSecrets::default(), Clock::system().now());
         read(&named, "a", &[("token", version("1"))], start);
         let later = start + ROUND;
         named.postpone(&secret("token"), later);

@@ -4,12 +4,9 @@
 //! transition is told once however often it is retried, and a new reason of a condition needs no code here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{Resource, ResourceExt};
 
-use super::context::Context;
 use crate::api::v1alpha1::conditions::{self, FALSE, TRUE};
-use crate::api::v1alpha1::{InferenceEndpoint, reasons};
-use crate::kube_ext::cache::Key;
+use crate::api::v1alpha1::reasons;
 use crate::kube_ext::events::Severity;
 
 /// Reasons that a condition passes through while the operator is at work: no event has them.
@@ -91,48 +88,6 @@ impl News {
     #[must_use]
     pub fn harmless(self) -> Self {
         Self { severity: Severity::Normal, ..self }
-    }
-}
-
-/// Tells `news` of `object`.
-pub fn tell<K>(context: &Context, object: &K, news: &News)
-where
-    K: Resource,
-    K::DynamicType: Default,
-{
-    let kind = K::kind(&K::DynamicType::default()).into_owned();
-    tracing::info!(
-        kind,
-        object = %Key::of(object),
-        reason = news.reason,
-        from = news.from,
-        to = news.to,
-        why = news.why,
-        cost = news.cost,
-        "{}",
-        news.note
-    );
-    context.events.publish(object, news.severity, &news.reason, action(&news.reason), &news.note);
-}
-
-/// Tells `news` of an endpoint as news of its deployment, which users know, while that exists.
-pub fn tell_owner(context: &Context, endpoint: &InferenceEndpoint, news: &News) {
-    let owner = context.deployment_of(endpoint);
-    match owner.filter(|owner| owner.uid().as_ref() == Some(&endpoint.spec.deployment_ref.uid)) {
-        Some(deployment) => tell(context, deployment.as_ref(), news),
-        None => tell(context, endpoint, news),
-    }
-}
-
-/// What the operator was doing, as an event has to say.
-fn action(reason: &str) -> &'static str {
-    match reason {
-        reasons::PLACED | reasons::ADOPTED | reasons::WITHDRAWN | reasons::EXHAUSTED => "Place",
-        reasons::MOVING | reasons::MOVED => "Move",
-        reasons::SCALED => "Scale",
-        reasons::DELETING | reasons::REMOVED | reasons::REMOVAL_DELAYED | reasons::ABANDONED => "Remove",
-        reasons::ORPHANS_FOUND | reasons::ORPHANS_GONE | reasons::ORPHAN_REMOVED => "Sweep",
-        _ => "Observe",
     }
 }
 

@@ -1,31 +1,55 @@
-//! A context for tests, whose hub answers nothing but errors.
+//! Contexts for tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::Client;
 use kube::client::Body;
+use serde_json::Value;
 
-use super::context::{Context, Settings};
-use super::orphans::judge::Policy;
-use super::watches::Watched;
+use super::context::Context;
+use super::routing::Author;
+use super::settings::{OrphanPolicy, Settings, Watched};
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 use crate::cluster::kubeconfig::AllowedKubeconfig;
 use crate::kube_ext::cache::Part;
+use crate::kube_ext::clock::Clock;
 use crate::kube_ext::events::Events;
 use crate::telemetry::metrics::Metrics;
 
 /// The id of the installation.
 pub const INSTALL_ID: &str = "prod";
 
-/// A context that has listed everything.
+/// A context that has listed everything, and whose hub answers nothing but errors.
 #[must_use]
 pub fn context() -> Arc<Context> {
     let hub = tower::service_fn(|_: http::Request<Body>| {
-        let answer = http::Response::builder().status(500).body(Body::empty());
+        let answer = http::Response::builder().status(503).body(Body::empty());
         std::future::ready(answer)
     });
-    let client = Client::new(hub, "roadstead-system");
+    context_at(Client::new(hub, "roadstead-system"))
+}
+
+/// The bodies of all writes that a hub has taken.
+pub type Writes = Arc<Mutex<Vec<Value>>>;
+
+/// A context that has listed everything, and whose hub takes every write and answers it with `object`.
+#[must_use]
+pub fn writing_context(object: Value) -> (Arc<Context>, Writes) {
+    let writes = Writes::default();
+    let taken = Arc::clone(&writes);
+    let hub = tower::service_fn(move |request: http::Request<Body>| {
+        let (taken, object) = (Arc::clone(&taken), object.to_string());
+        async move {
+            let body = request.into_body().collect_bytes().await?;
+            taken.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            Ok::<_, kube::Error>(http::Response::new(Body::from(object.into_bytes())))
+        }
+    });
+    (context_at(Client::new(hub, "roadstead-system")), writes)
+}
+
+fn context_at(client: Client) -> Arc<Context> {
     let settings = Settings {
         install_id: INSTALL_ID.to_owned(),
         namespace: "roadstead-system".to_owned(),
@@ -34,11 +58,12 @@ pub fn context() -> Arc<Context> {
         allowed_kubeconfig: AllowedKubeconfig::new([]),
         simulated_cloud: None,
         watched: Watched::new([]),
-        orphans: Policy { delete: false, interval: Duration::from_mins(5), min_age: Duration::from_mins(5) },
+        orphans: OrphanPolicy { delete: false, interval: Duration::from_mins(5), min_age: Duration::from_mins(5) },
         metrics_deployments: 0,
     };
-    let events = Events::new(client.clone(), "test".to_owned());
-    let context = Context::new(settings, client, Arc::new(|| true), events, Arc::new(Metrics::new()));
+    let clock = Clock::system();
+    let events = Events::new(client.clone(), "test", clock);
+    let context = Context::new(settings, clock, client, Arc::new(|| true), events, Arc::new(Metrics::new(clock)));
     let all = Part::Everything;
     context.caches.deployments.begin_listing(&all);
     context.caches.deployments.end_listing(&all);
@@ -56,7 +81,7 @@ pub fn show(context: &Context, deployment: ModelDeployment, endpoints: impl Into
     }
     for endpoint in endpoints {
         if let Some(change) = context.caches.endpoints.apply(endpoint) {
-            context.endpoint_changed(&change);
+            context.endpoint_changed(&change, Author::Anybody);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! A provider that counts and times every call to the one inside it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use roadstead_model as model;
 
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::cluster::address::Reach;
+use crate::kube_ext::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use roadstead_provider::{
     Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted,
@@ -22,14 +22,15 @@ const SUCCESS: &str = "success";
 pub struct Metered<P> {
     inner: P,
     metrics: Arc<Metrics>,
+    clock: Clock,
 }
 
 impl<P: Provider> Metered<P> {
     /// Counts the calls of `inner` in `metrics`, from zero.
-    pub fn new(inner: P, metrics: Arc<Metrics>) -> Self {
+    pub fn new(inner: P, metrics: Arc<Metrics>, clock: Clock) -> Self {
         let results = [&[SUCCESS], &ErrorClass::NAMES[..]].concat();
         metrics.provider_used(inner.name(), &OPERATIONS, &results);
-        Self { inner, metrics }
+        Self { inner, metrics, clock }
     }
 
     async fn count<T>(
@@ -37,10 +38,10 @@ impl<P: Provider> Metered<P> {
         operation: &'static str,
         call: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let start = Instant::now();
+        let start = self.clock.now();
         let result = call.await;
         let outcome = result.as_ref().map_or_else(|error| error.class.as_str(), |_| SUCCESS);
-        self.metrics.provider_request(self.inner.name(), operation, outcome, start.elapsed());
+        self.metrics.provider_request(self.inner.name(), operation, outcome, self.clock.now() - start);
         result
     }
 }

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 
 use super::figures::{FleetCollector, Source, dollars};
 use super::process::ProcessCollector;
+use crate::kube_ext::clock::Clock;
 use crate::kube_ext::queue::Counts;
 use crate::kube_ext::workers::Meter;
 use roadstead_model::MicroDollars;
@@ -117,16 +118,10 @@ pub struct Metrics {
     fleet: FleetCollector,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Metrics {
-    /// All metrics, at nothing.
+    /// All metrics, at nothing, of a process that starts now.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(clock: Clock) -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
             reconciles: Family::default(),
@@ -150,7 +145,7 @@ impl Metrics {
             orphans_removed: Counter::default(),
             fleet: FleetCollector::default(),
         };
-        metrics.register();
+        metrics.register(clock);
         metrics.begin_at_zero();
         metrics
     }
@@ -174,7 +169,7 @@ impl Metrics {
     }
 
     /// Counters get the suffix `_total` when they are written out.
-    fn register(&mut self) {
+    fn register(&mut self, clock: Clock) {
         let r = &mut self.registry;
         r.register("controller_runtime_reconcile", "Reconciles, by controller and result", self.reconciles.clone());
         r.register("controller_runtime_reconcile_errors", "Failed reconciles", self.errors.clone());
@@ -218,7 +213,7 @@ impl Metrics {
         let build = BuildLabels { version: env!("CARGO_PKG_VERSION") };
         r.register("roadstead_build", "Build of the operator", Info::new(build));
         r.register_collector(Box::new(self.fleet.clone()));
-        r.register_collector(Box::new(ProcessCollector::starting_now()));
+        r.register_collector(Box::new(ProcessCollector::started(clock.wall())));
     }
 
     /// Everything in the text format of `OpenMetrics`.
@@ -346,7 +341,7 @@ mod tests {
 
     #[test]
     fn metrics_have_the_names_that_dashboards_know() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(Clock::system());
         metrics.reconciled("modeldeployment", "error", Duration::from_millis(3));
         metrics.leader("roadstead", true);
         metrics.worker_started("modeldeployment");

@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::TypedMetric;
@@ -17,20 +17,20 @@ const TICKS: f64 = 100.0;
 /// Writes out what the process takes.
 #[derive(Debug)]
 pub struct ProcessCollector {
-    started: SystemTime,
+    started: Timestamp,
 }
 
 impl ProcessCollector {
-    /// Of a process that starts now.
+    /// A collector for a process that started at `started`.
     #[must_use]
-    pub fn starting_now() -> Self {
-        Self { started: SystemTime::now() }
+    pub const fn started(started: Timestamp) -> Self {
+        Self { started }
     }
 }
 
 impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let started = self.started.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64();
         gauge(&mut encoder, "process_start_time_seconds", "Start time of the process since the epoch", Some(started))?;
         if let Some(seconds) = read("stat").as_deref().and_then(processor_seconds) {
             let counter = ConstCounter::new(seconds);

@@ -84,6 +84,7 @@ async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube_ext::clock::Clock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -101,7 +102,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::new(&["hub", "installation id"]);
-        let server = tokio::spawn(serve(listener, Arc::new(Metrics::new()), readiness.clone(), std::future::pending()));
+        let server = tokio::spawn(serve(
+            listener,
+            Arc::new(Metrics::new(Clock::system())),
+            readiness.clone(),
+            std::future::pending(),
+        ));
         let answer = ask(address, "/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("not ready: hub, installation id"), "{answer}");
         readiness.ready("hub");

@@ -4,6 +4,7 @@
 //! Needs the tools of the test ground: those in the folder that `ROADSTEAD_TOOLS` names, else those that it builds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod drift;
 mod helm;

@@ -4,6 +4,7 @@
 //! `cargo test --test e2e -- replaces_before_removing`. `ROADSTEAD_FULL=1` runs the longest in full.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod capacity;
 mod credentials;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
+use roadstead::kube_ext::clock::Clock;
 use roadstead::kube_ext::lease::{Elector, LeaseConfig};
 use serde_json::{Value, json};
 
@@ -112,7 +113,7 @@ pub fn a_thawed_holder_does_not_renew(rig: &Rig) -> anyhow::Result<()> {
         let mut config = LeaseConfig::new("roadstead-system", name, "me");
         (config.duration, config.renew_deadline) = (Duration::from_secs(3), Duration::from_secs(1));
         config.retry = Duration::from_millis(200);
-        anyhow::Ok(Elector::new(rig.server.client().await?, config).acquire().await)
+        anyhow::Ok(Elector::new(rig.server.client().await?, config, Clock::system()).acquire().await)
     })?;
     std::thread::sleep(Duration::from_secs(2));
     let before = version()?;

@@ -6,7 +6,9 @@
 //! `ROADSTEAD_SEED` chooses the sample.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
+mod client;
 mod collector;
 mod crash_sweep;
 mod credentials;
@@ -20,6 +22,7 @@ mod operator;
 mod picture;
 mod provider_faults;
 mod proxy;
+mod refused;
 mod restart;
 mod rig;
 mod secrets;
@@ -43,7 +46,9 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 36] = [
+const TESTS: [(&str, Test); 38] = [
+    ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
+    ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),
     ("reports_metrics_of_the_fleet", metrics::tell_of_the_fleet),
     ("restarts_without_a_write", restart::writes_nothing),
     ("recovers_from_refused_creations", provider_faults::refused_creations),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use super::credentials::kubeconfig;
+use super::credentials::{HUB, declare, kubeconfig};
 use super::objects::deployment;
 use super::rig::{LONG, Rig, TEAM, condition, wait};
 
@@ -24,25 +24,8 @@ fn placed(rig: &Rig) -> anyhow::Result<String> {
         json!({"cpu": "64", "memory": "512Gi", "ephemeral-storage": "1Ti", "pods": "110", "nvidia.com/gpu": "8"});
     let ready = json!([{"type": "Ready", "status": "True", "reason": "Said", "message": ""}]);
     status(rig, "", &["node", "n1"], &json!({"allocatable": room, "capacity": room, "conditions": ready}))?;
-    rig.apply(&json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": "roadstead-system"},
-        "stringData": {"kubeconfig": kubeconfig(rig)?},
-    }))?;
-    rig.apply(&json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "hub"},
-        "spec": {
-            "cloud": "azure", "region": "germanywestcentral", "type": "Kubernetes", "allowedNamespaces": {},
-            "kubernetes": {
-                "connection": {"kubeconfigSecretRef": {"name": "hub", "key": "kubeconfig"}},
-                "expose": {"type": "NodePort", "public": true},
-            },
-            "offers": [{
-                "name": "h100", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
-                "capacityType": "OnDemand", "hourlyPrice": "99.00",
-            }],
-        },
-    }))?;
-    rig.condition(&["servingtarget", "hub"], "Ready", "True")?;
+    declare(rig, &kubeconfig(rig)?)?;
+    rig.condition(&HUB, "Ready", "True")?;
     rig.apply(&deployment())?;
     wait("it is made on the member", LONG, || {
         let all = rig.get(&["deploy", "-n", NAMESPACE])?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use roadstead::kube_ext::clock::Clock;
 use roadstead::kube_ext::workers::Meter;
 use roadstead::telemetry::figures::{DeploymentFigures, Figures, Readiness};
 use roadstead::telemetry::metrics::Metrics;
@@ -18,7 +19,7 @@ fn text(path: &str) -> String {
 
 /// The metrics of an operator that has one of everything.
 pub fn metrics() -> String {
-    let metrics = Metrics::new();
+    let metrics = Metrics::new(Clock::system());
     metrics.provider_used("kubernetes", &["observe"], &["success"]);
     metrics.max_concurrent_reconciles("modeldeployment", 1);
     metrics.orphans("east", 1, MicroDollars(5));

@@ -17,6 +17,9 @@ use crate::text::bounded;
 /// The longest a single call may take, from the first byte sent to the last byte read.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Objects in one page of a list: kubectl's own number. A larger answer would keep the server's memory longer.
+pub const PAGE: u32 = 500;
+
 /// Why a call to an API server did not give its result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -59,6 +62,13 @@ impl CallError {
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)
+    }
+
+    /// The server refuses the call as it is: rights, a quota, a policy or a webhook stand against it, and time alone does
+    /// not help. Conflicts, an object that is gone, a busy server and credentials that are being renewed are none of that.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.code().is_some_and(|code| (400..=500).contains(&code) && ![401, 404, 408, 409, 410, 429].contains(&code))
     }
 
     /// This process does not hold the lease, so the write was not sent.

@@ -1,8 +1,7 @@
 //! Events for people, through `events.k8s.io`, on transitions only.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -12,8 +11,12 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::client::call;
+use super::clock::Clock;
+use super::kept::Kept;
+use super::rate::{Rate, Spent};
 
 /// So many are sent at once. What they tell about goes on meanwhile, and its writes go first.
 const AT_ONCE: usize = 4;
@@ -23,12 +26,18 @@ const WAITING: usize = 8192;
 const MAX_INSTANCE_BYTES: usize = 128;
 /// The API server refuses longer notes.
 const MAX_NOTE_BYTES: usize = 1024;
-/// Events about one object in quick succession: what changes more often than that is told by its status.
-const BURST: u32 = 25;
-/// How long it takes until one more event about the object may be sent.
-const REFILL: Duration = Duration::from_mins(5);
-/// Objects that are remembered at most: with more, all are forgotten.
-const REMEMBERED: usize = 16_384;
+/// The API server refuses longer reasons and actions.
+const MAX_REASON_BYTES: usize = 128;
+/// The API server refuses longer names of objects.
+const MAX_NAME_BYTES: usize = 253;
+/// Characters that tell events about one object apart.
+const SUFFIX: usize = 16;
+/// Events about one object: what changes more often than that is told by its status. client-go keeps to the same.
+const RATE: Rate = Rate { burst: 25, interval: Duration::from_mins(5) };
+/// Objects that are remembered at most, in some ten megabytes: about more of them in five minutes no event is sent.
+const REMEMBERED: usize = 65_536;
+/// Searches among them for those that need not be remembered any more: each looks at all.
+const SEARCHES: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
 
 /// Whether an event reports the ordinary course of things or something to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,20 +67,21 @@ pub struct Events {
     instance: String,
     slots: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    allowances: Arc<Mutex<Allowances>>,
+    sent: Arc<Sent>,
+    clock: Clock,
 }
 
 impl Events {
     /// Events are reported by `roadstead.dev/operator`, instance `instance` (the pod's name).
     #[must_use]
-    pub fn new(client: Client, mut instance: String) -> Self {
-        instance.truncate(instance.floor_char_boundary(MAX_INSTANCE_BYTES));
+    pub fn new(client: Client, instance: &str, clock: Clock) -> Self {
         Self {
             client,
-            instance,
+            instance: bounded(instance, MAX_INSTANCE_BYTES).to_owned(),
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::new(Semaphore::new(WAITING)),
-            allowances: Arc::default(),
+            sent: Arc::default(),
+            clock,
         }
     }
 
@@ -83,7 +93,7 @@ impl Events {
         K::DynamicType: Default,
     {
         let uid = object.uid().unwrap_or_default();
-        let allowed = self.allowances.lock().unwrap_or_else(PoisonError::into_inner).take(&uid, Instant::now());
+        let allowed = self.sent.take(&uid, self.clock.now());
         let Some(place) = Arc::clone(&self.waiting).try_acquire_owned().ok().filter(|_| allowed) else {
             tracing::debug!(reason, "event not sent: too many");
             return;
@@ -110,21 +120,21 @@ impl Events {
         K::DynamicType: Default,
     {
         let dynamic = K::DynamicType::default();
-        let now = jiff::Timestamp::now();
+        let now = self.clock.wall();
         // Events about cluster-scoped objects live in the namespace `default`, as the API server demands.
         let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
         let digest = Sha256::digest(format!("{reason}\0{note}\0{}", now.as_nanosecond()));
-        let suffix: String = HEXLOWER.encode(&digest).chars().take(16).collect();
+        let suffix: String = HEXLOWER.encode(&digest).chars().take(SUFFIX).collect();
         Event {
             metadata: ObjectMeta {
-                name: Some(format!("{}.{suffix}", object.name_any())),
+                name: Some(format!("{}.{suffix}", bounded(&object.name_any(), MAX_NAME_BYTES - SUFFIX - 1))),
                 namespace: Some(namespace),
                 ..ObjectMeta::default()
             },
-            action: Some(action.to_owned()),
+            action: Some(bounded(action, MAX_REASON_BYTES).to_owned()),
             event_time: Some(MicroTime(now)),
-            note: Some(bounded(note)),
-            reason: Some(reason.to_owned()),
+            note: Some(cut(note)),
+            reason: Some(bounded(reason, MAX_REASON_BYTES).to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some(K::api_version(&dynamic).into_owned()),
                 kind: Some(K::kind(&dynamic).into_owned()),
@@ -142,66 +152,96 @@ impl Events {
     }
 }
 
-/// How many more events may be sent about each object.
+/// The events about each object, by its UID.
 #[derive(Default)]
-struct Allowances {
-    /// What was used of the burst, and when that was last counted, by the object's UID.
-    used: HashMap<String, (u32, Instant)>,
+struct Sent {
+    objects: Kept<String, Spent>,
+    searches: Mutex<Spent>,
 }
 
-impl Allowances {
-    /// Whether one more event about the object may be sent at `now`.
-    fn take(&mut self, uid: &str, now: Instant) -> bool {
-        if self.used.len() >= REMEMBERED && !self.used.contains_key(uid) {
-            self.used.clear();
+impl Sent {
+    /// Counts one more event about the object if it may be sent at `now`, and returns whether it may.
+    fn take(&self, uid: &String, now: Instant) -> bool {
+        let has_room = || self.objects.len() < REMEMBERED;
+        let is_known = self.objects.see(uid, |_| ()).is_some();
+        if !is_known && !has_room() {
+            if self.searches.lock().unwrap_or_else(PoisonError::into_inner).take(SEARCHES, now) {
+                self.objects.retain(|_, spent| !spent.is_forgiven(now));
+            }
+            if !has_room() {
+                return false;
+            }
         }
-        let (used, counted) = self.used.entry(uid.to_owned()).or_insert((0, now));
-        let refills = u32::try_from(now.duration_since(*counted).as_secs() / REFILL.as_secs()).unwrap_or(u32::MAX);
-        *used = used.saturating_sub(refills);
-        *counted += REFILL * refills;
-        let allowed = *used < BURST;
-        *used += u32::from(allowed);
-        allowed
+        self.objects.change(uid, |spent| spent.take(RATE, now))
     }
 }
 
-fn bounded(note: &str) -> String {
+/// The beginning of `text`, as many whole characters as fit.
+fn bounded(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}
+
+fn cut(note: &str) -> String {
     if note.len() <= MAX_NOTE_BYTES {
         return note.to_owned();
     }
-    let end = note.floor_char_boundary(MAX_NOTE_BYTES - '…'.len_utf8());
-    format!("{}…", note.get(..end).unwrap_or_default())
+    format!("{}…", bounded(note, MAX_NOTE_BYTES - '…'.len_utf8()))
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::client::Body;
+
     use super::*;
 
     #[test]
     fn an_object_that_changes_without_end_has_a_burst_of_events_and_then_one_every_five_minutes() {
-        let (mut allowances, start) = (Allowances::default(), Instant::now());
-        let sent = |allowances: &mut Allowances, at| (0..100).filter(|_| allowances.take("a", at)).count();
-        assert_eq!(sent(&mut allowances, start), 25);
-        assert_eq!(sent(&mut allowances, start + Duration::from_secs(299)), 0);
-        assert_eq!(sent(&mut allowances, start + Duration::from_mins(11)), 2);
-        assert!(allowances.take("b", start), "another object is not held back");
-        assert_eq!(sent(&mut allowances, start + Duration::from_hours(24)), 25);
+        let (sent, start) = (Sent::default(), Clock::system().now());
+        let count = |at| (0..100).filter(|_| sent.take(&"a".to_owned(), at)).count();
+        assert_eq!(count(start), 25);
+        assert_eq!(count(start + Duration::from_secs(299)), 0);
+        assert_eq!(count(start + Duration::from_mins(11)), 2);
+        assert!(sent.take(&"b".to_owned(), start), "another object is not held back");
+        assert_eq!(count(start + Duration::from_hours(24)), 25);
     }
 
     #[test]
-    fn objects_without_number_are_not_remembered_without_end() {
-        let (mut allowances, now) = (Allowances::default(), Instant::now());
-        for number in 0..2 * REMEMBERED {
-            assert!(allowances.take(&number.to_string(), now));
-        }
-        assert!(allowances.used.len() <= REMEMBERED);
+    fn one_object_stays_bounded_among_any_number_of_others() {
+        let (sent, now) = (Sent::default(), Clock::system().now());
+        assert_eq!((0..100).filter(|_| sent.take(&"storm".to_owned(), now)).count(), 25);
+        let others = (0..2 * REMEMBERED).filter(|number| sent.take(&number.to_string(), now)).count();
+        assert_eq!(others, REMEMBERED - 1, "memory is bounded");
+        assert!(!sent.take(&"storm".to_owned(), now), "it was forgotten, and sends as if it never had");
+        let later = now + RATE.interval;
+        assert!(sent.take(&"new".to_owned(), later), "there is room again");
     }
 
     #[test]
     fn a_long_note_is_cut_at_a_character() {
         let note = "é".repeat(1000);
-        let cut = bounded(&note);
-        assert!(cut.len() <= MAX_NOTE_BYTES && cut.ends_with('…'));
-        assert_eq!(bounded("short"), "short");
+        let short = cut(&note);
+        assert!(short.len() <= MAX_NOTE_BYTES && short.ends_with('…'));
+        assert_eq!(cut("short"), "short");
+    }
+
+    #[tokio::test]
+    async fn an_event_about_an_object_of_the_longest_name_is_one_that_the_server_takes() {
+        let nowhere = tower::service_fn(|_: http::Request<Body>| {
+            std::future::ready(http::Response::builder().status(500).body(Body::empty()))
+        });
+        let events = Events::new(Client::new(nowhere, "default"), &"i".repeat(500), Clock::system());
+        let mut object = ConfigMap::default();
+        object.metadata.name = Some("n".repeat(MAX_NAME_BYTES));
+        let long = "R".repeat(500);
+        let event = events.event(&object, Severity::Normal, &long, &long, "note");
+        let other = events.event(&object, Severity::Normal, "Other", &long, "note");
+        let length = |text: &Option<String>| text.as_ref().map(String::len);
+        assert_eq!(length(&event.metadata.name), Some(MAX_NAME_BYTES));
+        assert_ne!(event.metadata.name, other.metadata.name);
+        for text in [&event.reason, &event.action, &event.reporting_instance] {
+            assert_eq!(length(text), Some(MAX_REASON_BYTES));
+        }
+        assert_eq!(event.regarding.and_then(|object| object.name), object.metadata.name, "it names the whole object");
     }
 }

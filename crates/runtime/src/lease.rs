@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{CallError, call, call_opt};
+use super::clock::Clock;
 
 /// Which lease, held by whom, and how long.
 #[derive(Debug, Clone)]
@@ -55,17 +56,18 @@ impl LeaseConfig {
 #[derive(Clone)]
 pub struct LeaderToken {
     valid_until: Arc<Mutex<Option<Instant>>>,
+    clock: Clock,
 }
 
 impl LeaderToken {
-    fn until(at: Option<Instant>) -> Self {
-        Self { valid_until: Arc::new(Mutex::new(at)) }
+    fn until(at: Option<Instant>, clock: Clock) -> Self {
+        Self { valid_until: Arc::new(Mutex::new(at)), clock }
     }
 
     /// Whether this process may still write. It turns false by itself, without anybody having to run.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        self.get().is_none_or(|until| Instant::now() < until)
+        self.get().is_none_or(|until| self.clock.now() < until)
     }
 
     fn get(&self) -> Option<Instant> {
@@ -89,8 +91,8 @@ pub struct Leadership {
 impl Leadership {
     /// Leadership without an election, for where a single process can ever run.
     #[must_use]
-    pub fn unchallenged() -> Self {
-        Self { token: LeaderToken::until(None), lost: None, stop: CancellationToken::new(), renewal: None }
+    pub fn unchallenged(clock: Clock) -> Self {
+        Self { token: LeaderToken::until(None, clock), lost: None, stop: CancellationToken::new(), renewal: None }
     }
 
     /// What writes ask before they are sent.
@@ -158,21 +160,22 @@ fn decide(holder: Option<&str>, identity: &str, since: Instant, duration: Durati
 pub struct Elector {
     api: Api<Lease>,
     config: LeaseConfig,
+    clock: Clock,
 }
 
 impl Elector {
     /// An elector over `client`, which must not retry by itself.
     #[must_use]
-    pub fn new(client: Client, config: LeaseConfig) -> Self {
+    pub fn new(client: Client, config: LeaseConfig, clock: Clock) -> Self {
         let api = Api::namespaced(client, &config.namespace);
-        Self { api, config }
+        Self { api, config, clock }
     }
 
     /// Waits until the lease is ours, then keeps renewing it in the background.
     pub async fn acquire(self) -> Leadership {
         let mut sighting: Option<Sighting> = None;
         loop {
-            let began = Instant::now();
+            let began = self.clock.now();
             match self.attempt(&mut sighting).await {
                 Ok(Some(lease)) => return self.hold(lease, began),
                 Ok(None) => {}
@@ -189,7 +192,7 @@ impl Elector {
             let lease = self.ours(None);
             return call("create lease", self.api.create(&PostParams::default(), &lease)).await.map(Some);
         };
-        let (seen, decision) = look(&lease, &self.config, sighting.take(), Instant::now());
+        let (seen, decision) = look(&lease, &self.config, sighting.take(), self.clock.now());
         *sighting = Some(seen);
         match decision {
             Move::Wait => Ok(None),
@@ -203,7 +206,7 @@ impl Elector {
 
     /// The lease as held by us, after `former`.
     fn ours(&self, former: Option<&Lease>) -> Lease {
-        let now = MicroTime(k8s_openapi::jiff::Timestamp::now());
+        let now = MicroTime(self.clock.wall());
         let spec = former.and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let renewal = spec.holder_identity.as_deref() == Some(self.config.identity.as_str());
         let transitions = spec.lease_transitions.unwrap_or(0);
@@ -226,7 +229,7 @@ impl Elector {
     }
 
     fn hold(self, lease: Lease, began: Instant) -> Leadership {
-        let token = LeaderToken::until(Some(began + self.config.renew_deadline));
+        let token = LeaderToken::until(Some(began + self.config.renew_deadline), self.clock);
         let (lost_sender, lost) = watch::channel(false);
         let stop = CancellationToken::new();
         let renewal = tokio::spawn(self.renew(lease, token.clone(), lost_sender, stop.clone()));
@@ -239,7 +242,7 @@ impl Elector {
                 () = stop.cancelled() => return self.let_go(lease).await,
                 () = tokio::time::sleep(self.config.retry) => {}
             }
-            let began = Instant::now();
+            let began = self.clock.now();
             let result = match token.get() {
                 Some(until) => tokio::time::timeout_at(until, self.replace(self.ours(Some(&lease)))).await,
                 None => return,
@@ -293,7 +296,7 @@ mod tests {
     const DURATION: Duration = Duration::from_secs(15);
 
     fn decided(holder: Option<&str>, unchanged: u64) -> Move {
-        let since = Instant::now();
+        let since = Clock::system().now();
         decide(holder, "me", since, DURATION, since + Duration::from_secs(unchanged))
     }
 
@@ -314,10 +317,10 @@ mod tests {
     #[test]
     fn a_lease_whose_time_is_hours_off_is_judged_like_any_other() {
         let config = LeaseConfig::new("system", "lease", "me");
-        let start = Instant::now();
+        let start = Clock::system().now();
         for hours in [-48, -3, 0, 3, 48] {
             let lease = |version: &str| {
-                let time = k8s_openapi::jiff::Timestamp::now() + k8s_openapi::jiff::SignedDuration::from_hours(hours);
+                let time = Clock::system().wall() + k8s_openapi::jiff::SignedDuration::from_hours(hours);
                 Lease {
                     metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
                     spec: Some(LeaseSpec {
@@ -339,16 +342,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_token_turns_invalid_by_itself() {
-        let token = LeaderToken::until(Some(Instant::now() + Duration::from_secs(10)));
+        let token = LeaderToken::until(Some(Clock::system().now() + Duration::from_secs(10)), Clock::system());
         assert!(token.is_valid());
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!token.is_valid());
-        assert!(LeaderToken::until(None).is_valid());
+        assert!(LeaderToken::until(None, Clock::system()).is_valid());
     }
 
     #[tokio::test(start_paused = true)]
     async fn leadership_without_an_election_is_never_lost() {
-        let leadership = Leadership::unchallenged();
+        let leadership = Leadership::unchallenged(Clock::system());
         assert!(leadership.token().is_valid());
         let lost = tokio::time::timeout(Duration::from_hours(1), leadership.lost()).await;
         assert!(lost.is_err());

@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::clock::Clock;
+
 /// The wait after a first failure; it doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest wait after failures.
@@ -64,11 +66,15 @@ pub struct Queue<K, R> {
     state: Mutex<State<K, R>>,
     wake: Notify,
     backlog: watch::Sender<bool>,
+    clock: Clock,
 }
 
-impl<K, R> Default for Queue<K, R> {
-    fn default() -> Self {
+impl<K, R> Queue<K, R> {
+    /// An empty queue that tells time by `clock`.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
         Self {
+            clock,
             state: Mutex::new(State {
                 ready: BTreeSet::new(),
                 places: HashMap::new(),
@@ -97,6 +103,11 @@ where
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The clock of this queue.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Whether keys wait to be worked on now; for others who give way to them.
     pub fn backlog(&self) -> watch::Receiver<bool> {
         self.backlog.subscribe()
@@ -104,7 +115,8 @@ where
 
     /// Whether a key was taken out of a crowd within the last `time`.
     pub fn was_crowded(&self, time: Duration) -> bool {
-        self.lock().crowded.is_some_and(|last| last.elapsed() < time)
+        let now = self.clock.now();
+        self.lock().crowded.is_some_and(|last| now.saturating_duration_since(last) < time)
     }
 
     /// Tells of the backlog as it is, before the state is let go of.
@@ -138,7 +150,7 @@ where
         if state.places.contains_key(&key) {
             return;
         }
-        state.delay(key, rank, Instant::now() + delay);
+        state.delay(key, rank, self.clock.now() + delay);
         drop(state);
         self.wake.notify_one();
     }
@@ -153,10 +165,11 @@ where
                     self.wake.notify_one();
                     return None;
                 }
-                state.release_due(Instant::now());
+                let now = self.clock.now();
+                state.release_due(now);
                 let first = state.take_first();
                 if state.ready.len() + state.working.len() >= CROWD {
-                    state.crowded = Some(Instant::now());
+                    state.crowded = Some(now);
                 }
                 self.tell(&state);
                 (first, state.delayed.keys().next().map(|(due, _)| *due))
@@ -205,7 +218,7 @@ where
         {
             state.make_ready(key.clone(), rank);
         } else if let Some(delay) = delay {
-            state.delay(key.clone(), rank, Instant::now() + delay);
+            state.delay(key.clone(), rank, self.clock.now() + delay);
         }
         self.tell(&state);
         drop(state);
@@ -326,7 +339,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_lowest_rank_comes_first_then_the_earliest_arrival() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         queue.add("late", 5);
         queue.add("later", 5);
         queue.add("urgent", 1);
@@ -337,7 +350,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_key_is_queued_once_and_takes_its_newest_rank() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         queue.add("a", 5);
         queue.add("b", 3);
         queue.add("a", 1);
@@ -347,7 +360,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_key_that_is_worked_on_comes_back_only_when_done() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         queue.add("a", 1);
         assert_eq!(popped(&queue).await, "a");
         queue.add("a", 1);
@@ -360,48 +373,48 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failures_wait_twice_as_long_each_time_and_success_forgets_them() {
-        let queue = Ranked::default();
-        let start = Instant::now();
+        let queue = Ranked::new(Clock::system());
+        let (clock, start) = (Clock::system(), Clock::system().now());
         queue.add("a", 1);
         for _ in 0..3 {
             popped(&queue).await;
             queue.done(&"a", 1, Outcome::Failed);
         }
         popped(&queue).await;
-        assert_eq!(start.elapsed(), Duration::from_millis(500 + 1000 + 2000));
+        assert_eq!(clock.now() - start, Duration::from_millis(500 + 1000 + 2000));
         assert_eq!(queue.take_counts(), Counts { adds: 1, retries: 3 });
         queue.done(&"a", 1, Outcome::Again(Duration::from_secs(3)));
         popped(&queue).await;
         queue.done(&"a", 1, Outcome::Failed);
-        let failed = Instant::now();
+        let failed = Clock::system().now();
         popped(&queue).await;
-        assert_eq!(failed.elapsed(), Duration::from_millis(500));
+        assert_eq!(Clock::system().now() - failed, Duration::from_millis(500));
     }
 
     #[tokio::test(start_paused = true)]
     async fn news_does_not_turn_failures_into_a_hot_loop() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         queue.add("a", 1);
         popped(&queue).await;
         queue.add("a", 1);
         queue.done(&"a", 1, Outcome::Failed);
         assert_eq!(queue.depth(), 0);
-        let failed = Instant::now();
+        let failed = Clock::system().now();
         popped(&queue).await;
-        assert_eq!(failed.elapsed(), Duration::from_millis(500));
+        assert_eq!(Clock::system().now() - failed, Duration::from_millis(500));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_held_waits_with_the_news_that_its_own_work_made() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         queue.add("a", 1);
         popped(&queue).await;
         queue.add("a", 1);
         queue.done(&"a", 1, Outcome::Hold(Duration::from_secs(5)));
         assert_eq!(queue.depth(), 0);
-        let held = Instant::now();
+        let held = Clock::system().now();
         popped(&queue).await;
-        assert_eq!(held.elapsed(), Duration::from_secs(5));
+        assert_eq!(Clock::system().now() - held, Duration::from_secs(5));
         queue.done(&"a", 1, Outcome::Hold(Duration::from_secs(5)));
         queue.add("a", 1);
         assert_eq!(queue.depth(), 1, "news from elsewhere does not wait");
@@ -409,22 +422,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_earlier_delay_wins_and_news_beats_a_delay() {
-        let queue = Ranked::default();
-        let start = Instant::now();
+        let queue = Ranked::new(Clock::system());
+        let (clock, start) = (Clock::system(), Clock::system().now());
         queue.add_after("a", 1, Duration::from_mins(1));
         queue.add_after("a", 1, Duration::from_secs(5));
         queue.add_after("a", 1, Duration::from_secs(30));
         popped(&queue).await;
-        assert_eq!(start.elapsed(), Duration::from_secs(5));
+        assert_eq!(clock.now() - start, Duration::from_secs(5));
         queue.done(&"a", 1, Outcome::Again(Duration::from_mins(1)));
         queue.add("a", 1);
         popped(&queue).await;
-        assert_eq!(start.elapsed(), Duration::from_secs(5));
+        assert_eq!(clock.now() - start, Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_crowd_is_remembered_for_a_while_and_a_few_are_none() {
-        let queue: Queue<usize, u8> = Queue::default();
+        let queue: Queue<usize, u8> = Queue::new(Clock::system());
         let lull = Duration::from_millis(500);
         queue.add_all((1..CROWD).map(|key| (key, 0)));
         queue.pop().await;
@@ -438,7 +451,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_backlog_is_told_until_the_last_key_is_taken_or_the_queue_is_closed() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         let backlog = queue.backlog();
         assert!(!*backlog.borrow());
         queue.add("a", 1);
@@ -456,7 +469,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_closed_queue_sends_every_worker_home() {
-        let queue = Ranked::default();
+        let queue = Ranked::new(Clock::system());
         let (first, second, ()) = tokio::join!(queue.pop(), queue.pop(), async { queue.close() });
         assert_eq!((first, second), (None, None));
     }

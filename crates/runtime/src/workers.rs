@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::{Semaphore, watch};
@@ -130,10 +130,11 @@ pub async fn work<K, R, C>(
         meter.queue(C::NAME, queue.depth(), queue.take_counts());
         let (queue, controller, rank, meter) =
             (Arc::clone(&queue), Arc::clone(&controller), Arc::clone(&rank), Arc::clone(&meter));
-        let start = Instant::now();
+        let (clock, start) = (queue.clock(), queue.clock().now());
         let decision = std::panic::catch_unwind(AssertUnwindSafe(|| controller.decide(&key)));
         tasks.spawn(async move {
-            let outcome = attempt(controller.as_ref(), &key, decision, start, meter.as_ref()).await;
+            let (result, outcome) = attempt(controller.as_ref(), &key, decision, meter.as_ref()).await;
+            meter.reconciled(C::NAME, result, clock.now() - start);
             queue.done(&key, rank(&key), outcome);
             drop(slot);
         });
@@ -141,14 +142,13 @@ pub async fn work<K, R, C>(
     while tasks.join_next().await.is_some() {}
 }
 
-/// The rest of one try, with whatever goes wrong turned into an outcome.
+/// The rest of one try: its result for the meter, and its outcome for the queue, whatever goes wrong.
 async fn attempt<K, C>(
     controller: &C,
     key: &K,
     decision: Result<C::Decision, Panic>,
-    start: Instant,
     meter: &dyn Meter,
-) -> Outcome
+) -> (&'static str, Outcome)
 where
     K: Display + Sync,
     C: Reconcile<K>,
@@ -165,7 +165,7 @@ where
         let _ = AssertUnwindSafe(controller.panicked(key)).catch_unwind().instrument(span.clone()).await;
     }
     let _entered = span.enter();
-    let (label, outcome) = match result {
+    match result {
         Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
         Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
         Ok(Err(error)) if C::is_ordinary(&error) => {
@@ -177,9 +177,7 @@ where
             ("error", Outcome::Failed)
         }
         Ok(Ok(Outcome::Failed)) | Err(_) => ("error", Outcome::Failed),
-    };
-    meter.reconciled(C::NAME, label, start.elapsed());
-    outcome
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +187,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
+    use crate::clock::Clock;
 
     /// Counts panics and active workers.
     #[derive(Default)]
@@ -252,7 +251,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_or_a_failure_costs_one_try_and_nothing_else() {
-        let queue: Arc<Queue<&'static str, i32>> = Arc::default();
+        let queue: Arc<Queue<&'static str, i32>> = Arc::new(Queue::new(Clock::system()));
         let actor = Arc::new(Actor::default());
         let tally = Arc::new(Tally::default());
         let workers =

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -17,6 +16,7 @@ use kube::{Client, Config};
 use super::Output;
 use crate::api::v1alpha1::ServingTarget;
 use crate::kube_ext::client::{call, client};
+use crate::kube_ext::clock::Clock;
 use report::Report;
 
 /// Options of `roadstead orphans`.
@@ -46,7 +46,7 @@ pub async fn run(args: OrphansArgs) -> anyhow::Result<ExitCode> {
     let targets = call("list servingtargets", api.list(&ListParams::default())).await?;
     let report = Report::of(&targets.items);
     let text = match args.output {
-        Output::Text => report.text(Timestamp::now()),
+        Output::Text => report.text(Clock::system().wall()),
         Output::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::api::Api;
 
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
-use crate::controller::context::{Context, is_unheld};
+use crate::api::v1alpha1::{InferenceEndpoint, names};
+use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
+use crate::controller::routing::is_unheld;
 use crate::kube_ext::queue::Outcome;
 
-/// A burst is over when there was no crowd of deployments to be planned for so long.
+/// Time without a crowd of newcomers after which a burst is over: clients that create many objects pause for less.
 const LULL: Duration = Duration::from_millis(500);
-/// What was placed so long ago is started, however many are being planned. Not much sooner: on a slow server the starts
-/// would slow down the planning, and so make more of themselves.
+/// Age at which an endpoint is started, however many newcomers there are. Shorter would let starts compete with planning
+/// and prolong the burst.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Puts our finalizer on an endpoint that has lost it: without it the record would go before what it stands for.
@@ -23,9 +23,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn endpoint(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    match hub::set_finalizer(&api, endpoint.as_ref(), names::FINALIZER_ENDPOINT, true).await? {
-        Some(written) => Ok(context.took_endpoint(written)),
+    match context.hub.set_finalizer(endpoint.as_ref(), names::FINALIZER_ENDPOINT, true).await? {
+        Some(written) => Ok(context.took(written)),
         None => Ok(endpoint),
     }
 }
@@ -48,18 +47,81 @@ pub async fn deployment(context: &Context, endpoint: &InferenceEndpoint) -> Resu
     if !is_unheld(&deployment) {
         return Ok(Some(Outcome::Done));
     }
-    if context.queues.deployments.was_crowded(LULL) && age_of(endpoint) < PATIENCE {
+    if context.newcomers.were_a_crowd(LULL, context.clock.now()) && age_of(endpoint, context.clock.wall()) < PATIENCE {
         return Ok(Some(Outcome::Again(LULL)));
     }
-    let api: Api<ModelDeployment> = hub::api_of(&context.client, deployment.as_ref());
-    let Some(written) = hub::set_finalizer(&api, deployment.as_ref(), names::FINALIZER_DEPLOYMENT, true).await? else {
-        return Ok(Some(Outcome::Done));
-    };
-    context.took_deployment(written);
+    let held = context.hub.set_finalizer(deployment.as_ref(), names::FINALIZER_DEPLOYMENT, true).await?;
+    let Some(written) = held else { return Ok(Some(Outcome::Done)) };
+    context.took(written);
     Ok(None)
 }
 
-fn age_of(endpoint: &InferenceEndpoint) -> SignedDuration {
+fn age_of(endpoint: &InferenceEndpoint, now: Timestamp) -> SignedDuration {
     let created = endpoint.metadata.creation_timestamp.as_ref();
-    created.map_or(SignedDuration::MAX, |created| Timestamp::now().duration_since(created.0))
+    created.map_or(SignedDuration::MAX, |created| now.duration_since(created.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::v1alpha1::ModelDeployment;
+    use crate::controller::routing::Concerned;
+    use crate::controller::test_context::{context, show};
+
+    fn deployment(name: &str, status: &Value) -> ModelDeployment {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+            "metadata": {"name": name, "namespace": "team", "uid": name, "generation": 1, "resourceVersion": "1"},
+            "spec": {"serving": {"engine": "custom", "image": "i:1",
+                                 "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}]}},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    /// A deployment that was just placed, and its endpoint.
+    fn placed(created: Timestamp) -> (ModelDeployment, InferenceEndpoint) {
+        let placement = json!({
+            "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",
+            "capacityType": "OnDemand", "replicas": 1, "readyReplicas": 0, "endpoint": "new-x",
+        });
+        let endpoint = json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
+            "metadata": {"name": "new-x", "namespace": "team", "uid": "x", "generation": 1, "resourceVersion": "2",
+                         "creationTimestamp": created.to_string()},
+            "spec": {
+                "deploymentRef": {"name": "new", "uid": "new"}, "target": "east", "cloud": "c", "region": "r",
+                "offer": "o", "shape": "s", "capacityType": "OnDemand", "slot": 0, "replicas": 1,
+                "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
+                "reason": "InitialPlacement",
+                "template": {"engine": "custom", "image": "i:1", "port": 1, "model": {"name": "m"},
+                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+            },
+        });
+        let deployment = deployment("new", &json!({"observedGeneration": 1, "placements": [placement]}));
+        (deployment, serde_json::from_value(endpoint).unwrap())
+    }
+
+    /// True if the placed one is held back among so many others with this status, all of which are being planned.
+    async fn is_held_back(others: usize, status: &Value) -> bool {
+        let context = context();
+        let (new, endpoint) = placed(context.clock.wall());
+        show(&context, new, [endpoint.clone()]);
+        for number in 0..others {
+            show(&context, deployment(&format!("d{number}"), status), []);
+        }
+        context.wake([Concerned::AllDeployments]);
+        context.queues.deployments.pop().await;
+        // Where it is not held back, the hub is asked, which answers with an error.
+        super::deployment(&context, &endpoint).await.is_ok_and(|outcome| outcome == Some(Outcome::Again(LULL)))
+    }
+
+    #[tokio::test]
+    async fn a_start_waits_for_a_crowd_of_newcomers_and_not_for_those_that_are_planned_again() {
+        assert!(is_held_back(16, &json!({"observedGeneration": -1})).await, "they are new");
+        assert!(!is_held_back(15, &json!({"observedGeneration": -1})).await, "they are a few");
+        assert!(!is_held_back(100, &json!({"observedGeneration": 1})).await, "they wait for capacity");
+    }
 }

@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use data_encoding::BASE64URL_NOPAD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret as HubSecret;
-use kube::api::{Api, ObjectMeta, PostParams};
+use kube::api::{Api, ObjectMeta};
 use kube::{Resource, ResourceExt};
 
 use super::memory::{self, Edition, Inputs, Memory};
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
-use crate::controller::context::{Context, requested_at};
+use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::hub;
 use crate::controller::named_secrets::{Version, version_of};
+use crate::controller::routing::requested_at;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::client::{call, call_opt};
 use crate::provider::{Provider, Redacted, Secret};
@@ -50,18 +49,19 @@ pub async fn gather(
     if context.named_secrets.take_stale(&key) {
         memory.outdated(&key);
     }
-    if let Some(inputs) = memory.inputs(&key, &edition) {
+    if let Some(inputs) = memory.inputs(&key, &edition, context.clock.now()) {
         return Ok(Ok(inputs));
     }
     let mut versions = Versions::new();
     let read = read(context, endpoint, provider, &mut versions).await;
     // Also what is missing is looked at from now on, until it is there.
-    context.named_secrets.read(&key, versions, Instant::now());
+    let now = context.clock.now();
+    context.named_secrets.read(&key, versions, now);
     let (secrets, api_key) = match read? {
         Ok((secrets, api_key)) => (Arc::new(secrets), api_key),
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { edition, good_until: Instant::now() + memory::resync_of(&key), api_key, secrets };
+    let inputs = Inputs { edition, good_until: now + memory::resync_of(&key), api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }
@@ -132,7 +132,7 @@ async fn api_key(
     provider: &dyn Provider,
     versions: &mut Versions,
 ) -> Result<Result<Redacted, Missing>, ActError> {
-    let api: Api<HubSecret> = hub::api_of(&context.client, endpoint);
+    let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());
     let name = names::hub_key_secret(endpoint);
     // Before anything was said of the endpoint there is hardly ever a key: whether there is one, its creation tells.
     let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
@@ -144,7 +144,7 @@ async fn api_key(
         Some(known) => known,
         None => generate()?,
     };
-    match call("create secret", api.create(&PostParams::default(), &key_secret(endpoint, &name, &value))).await {
+    match context.hub.create_secret(&key_secret(endpoint, &name, &value)).await {
         Ok(made) => {
             versions.insert(name, version_of(&made));
             Ok(Ok(value))
@@ -154,7 +154,7 @@ async fn api_key(
             versions.insert(name, version_of(&existing));
             Ok(existing_key(endpoint, &existing))
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,15 +1,15 @@
 //! What is kept of an endpoint between two looks at it. Losing it costs a re-read, never an action.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use crate::api::v1alpha1::InferenceEndpoint;
-use crate::controller::allowance::Allowance;
-use crate::controller::pace::Pace;
 use crate::kube_ext::cache::Key;
+use crate::kube_ext::kept::Kept;
 use crate::provider::{Redacted, Secret};
 
 /// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once: a net below
@@ -47,65 +47,55 @@ pub struct Inputs {
 /// By endpoint.
 #[derive(Default)]
 pub struct Memory {
-    inputs: Mutex<HashMap<Key, Inputs>>,
-    /// Since when news of each waits to be written.
-    pub pace: Pace,
-    /// How often each was written lately.
-    pub allowance: Allowance,
-    /// For what each was last said to wait unusually long.
-    overdue: Mutex<HashMap<Key, String>>,
-    /// Until when a provider asked not to be asked about each.
-    throttled: Mutex<HashMap<Key, Instant>>,
+    slots: Kept<Key, Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    inputs: Option<Inputs>,
+    /// For what it was last said to wait unusually long.
+    overdue: Option<String>,
+    /// Until when a provider asked not to be asked about it.
+    throttled: Option<Instant>,
 }
 
 impl Memory {
     /// The inputs of the endpoint, if they were read for this edition, and not too long ago.
-    pub fn inputs(&self, key: &Key, edition: &Edition) -> Option<Inputs> {
-        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()?;
-        (inputs.edition == *edition && Instant::now() < inputs.good_until).then_some(inputs)
+    pub fn inputs(&self, key: &Key, edition: &Edition, now: Instant) -> Option<Inputs> {
+        let are_good = |inputs: &&Inputs| inputs.edition == *edition && now < inputs.good_until;
+        self.slots.see(key, |slot| slot.inputs.as_ref().filter(are_good).cloned())?
     }
 
     /// Keeps the inputs of an endpoint.
     pub fn keep(&self, key: &Key, inputs: Inputs) {
-        self.inputs.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), inputs);
+        self.slots.change(key, |slot| slot.inputs = Some(inputs));
     }
 
-    /// A provider asked not to be asked about an endpoint for so long.
-    pub fn throttle(&self, key: &Key, time: Duration) {
-        self.throttled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Instant::now() + time);
+    /// A provider asked not to be asked about an endpoint until then.
+    pub fn throttle(&self, key: &Key, until: Instant) {
+        self.slots.change(key, |slot| slot.throttled = Some(until));
     }
 
     /// For how long its provider is not to be asked about an endpoint, whatever is new.
-    pub fn throttled(&self, key: &Key) -> Option<Duration> {
-        let mut throttled = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = throttled.get(key)?.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            throttled.remove(key);
-            return None;
-        }
-        Some(left)
+    pub fn throttled(&self, key: &Key, now: Instant) -> Option<Duration> {
+        let until = self.slots.see(key, |slot| slot.throttled)??;
+        until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// Forgets what was read for an endpoint: it is not so any more.
     pub fn outdated(&self, key: &Key) {
-        self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.slots.change_known(key, |slot| slot.inputs = None);
     }
 
     /// Whether it is new that the endpoint waits unusually long for `reason`; `None` is for nothing.
     pub fn is_newly_overdue(&self, key: &Key, reason: Option<&str>) -> bool {
-        let mut overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = overdue.remove(key);
-        overdue.extend(reason.map(|reason| (key.clone(), reason.to_owned())));
+        let told = self.slots.change(key, |slot| std::mem::replace(&mut slot.overdue, reason.map(ToOwned::to_owned)));
         reason.is_some() && told.as_deref() != reason
     }
 
     /// Forgets an endpoint.
     pub fn forget(&self, key: &Key) {
-        self.pace.forget(key);
-        self.allowance.forget(key);
-        self.is_newly_overdue(key, None);
-        self.inputs.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        self.throttled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.slots.forget(key);
     }
 }
 
@@ -118,6 +108,7 @@ pub fn resync_of(key: &Key) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube_ext::clock::Clock;
 
     #[test]
     fn what_was_read_is_good_for_the_same_endpoint_and_spec_and_request_alone() {
@@ -127,6 +118,7 @@ mod tests {
             requested_at: requested_at.map(ToOwned::to_owned),
         };
         let (memory, key) = (Memory::default(), Key::new("team", "llama-a"));
+        let now = Clock::system().now();
         let read = edition("a", 1, None);
         let kept = |good_until| Inputs {
             edition: read.clone(),
@@ -134,23 +126,23 @@ mod tests {
             api_key: Redacted::new("rs-key".to_owned()),
             secrets: Arc::default(),
         };
-        memory.keep(&key, kept(Instant::now()));
-        assert!(memory.inputs(&key, &read).is_none(), "its time is over");
-        memory.keep(&key, kept(Instant::now() + RESYNC));
-        assert!(memory.inputs(&key, &read).is_some());
+        memory.keep(&key, kept(now));
+        assert!(memory.inputs(&key, &read, now).is_none(), "its time is over");
+        memory.keep(&key, kept(now + RESYNC));
+        assert!(memory.inputs(&key, &read, now).is_some());
         for other in [edition("b", 1, None), edition("a", 2, None), edition("a", 1, Some("now"))] {
-            assert!(memory.inputs(&key, &other).is_none(), "{other:?}");
+            assert!(memory.inputs(&key, &other, now).is_none(), "{other:?}");
         }
     }
 
     #[test]
     fn a_provider_is_left_alone_for_as_long_as_it_asked_and_for_that_endpoint_alone() {
         let (memory, key) = (Memory::default(), Key::new("team", "llama-a"));
-        assert_eq!(memory.throttled(&key), None);
-        memory.throttle(&key, Duration::from_mins(1));
-        assert!(memory.throttled(&key).is_some_and(|left| left > Duration::from_secs(59)));
-        assert_eq!(memory.throttled(&Key::new("team", "llama-b")), None);
-        memory.throttle(&key, Duration::ZERO);
-        assert_eq!(memory.throttled(&key), None, "its time is over");
+        let now = Clock::system().now();
+        assert_eq!(memory.throttled(&key, now), None);
+        memory.throttle(&key, now + Duration::from_mins(1));
+        assert_eq!(memory.throttled(&key, now), Some(Duration::from_mins(1)));
+        assert_eq!(memory.throttled(&Key::new("team", "llama-b"), now), None);
+        assert_eq!(memory.throttled(&key, now + Duration::from_mins(1)), None, "its time is over");
     }
 }

@@ -16,8 +16,8 @@ mod status_tests;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::defect;
 use super::error::ActError;
+use super::trouble;
 use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::kube_ext::cache::Key;
@@ -52,9 +52,24 @@ impl Reconcile<Key> for EndpointController {
     }
 
     async fn act(&self, key: &Key, endpoint: Self::Decision) -> Result<Outcome, ActError> {
+        let result = self.look(key, endpoint).await;
+        if let Err(error) = &result {
+            trouble::failed::<InferenceEndpoint>(&self.context, key, error).await;
+        }
+        result
+    }
+
+    async fn panicked(&self, key: &Key) {
+        trouble::panicked::<InferenceEndpoint>(&self.context, key).await;
+    }
+}
+
+impl EndpointController {
+    async fn look(&self, key: &Key, endpoint: Option<Arc<InferenceEndpoint>>) -> Result<Outcome, ActError> {
         match endpoint {
             None => {
                 self.memory.forget(key);
+                self.context.hub.forget::<InferenceEndpoint>(key);
                 self.context.looks.forget(key);
                 self.context.named_secrets.forget(key);
                 Ok(Outcome::Done)
@@ -68,9 +83,5 @@ impl Reconcile<Key> for EndpointController {
                 serve::serve(&self.context, &self.memory, &endpoint).await
             }
         }
-    }
-
-    async fn panicked(&self, key: &Key) {
-        defect::on_endpoint(&self.context, key).await;
     }
 }

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::Api;
 
 use super::news;
 use super::status;
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::hub;
-use crate::controller::news::{News, tell, tell_owner};
+use crate::controller::hub::{self, Expect};
+use crate::controller::news::News;
+use crate::controller::tell::{tell, tell_owner};
+use crate::controller::throttle::Urgency;
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::call_opt;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
 
@@ -38,7 +37,8 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
             return Ok(Outcome::Failed);
         }
     };
-    if !confirm(context, endpoint).await? {
+    // Nothing is destroyed on the word of a cache.
+    if !context.hub.confirm(endpoint.as_ref(), Expect::Going).await? {
         return Ok(Outcome::Done);
     }
     match remove_from(provider.as_ref(), endpoint, &pinned).await {
@@ -93,22 +93,8 @@ fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Place
     Ok(Some(place))
 }
 
-/// A quorum read: nothing is destroyed on the word of a cache. Says whether the record is still there.
-async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<bool, ActError> {
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
-    let Some(newest) = call_opt("get inferenceendpoint", api.get(&endpoint.name_any())).await? else {
-        return Ok(false);
-    };
-    if newest.uid() == endpoint.uid() && newest.metadata.deletion_timestamp.is_some() {
-        Ok(true)
-    } else {
-        Err(ActError::Stale { object: endpoint.name_any() })
-    }
-}
-
 async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
-    hub::set_finalizer(&api, endpoint, names::FINALIZER_ENDPOINT, false).await?;
+    context.hub.release(endpoint, names::FINALIZER_ENDPOINT).await?;
     Ok(Outcome::Done)
 }
 
@@ -141,15 +127,15 @@ async fn report(
     delay: Delay,
 ) -> Result<(), ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
-    let status = status::removing(&former, error, Timestamp::now());
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    if let Some(written) = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await? {
+    let status = status::removing(&former, error, context.clock.wall());
+    let told = context.hub.tell(endpoint.as_ref(), &former, &status, Urgency::Now).await?;
+    if let Some(written) = told.written() {
         if delay == Delay::Failure
             && let Some(news) = news::removal_delayed(endpoint, &former, &status)
         {
             tell_owner(context, endpoint, &news);
         }
-        context.took_endpoint(written);
+        context.took(written);
     }
     Ok(())
 }

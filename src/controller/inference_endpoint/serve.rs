@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::Api;
 
 use super::hold;
 use super::inputs::{self, Missing};
@@ -18,11 +16,10 @@ use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
-use crate::controller::hub;
+use crate::controller::hub::{Expect, Told, stale};
 use crate::controller::looks::LONGEST_PAUSE;
-use crate::controller::news::{tell, tell_owner};
+use crate::controller::tell::{tell, tell_owner};
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::call;
 use crate::kube_ext::queue::Outcome;
 use crate::provider::probe::{self, Answer};
 use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
@@ -43,7 +40,7 @@ pub async fn serve(
 ) -> Result<Outcome, ActError> {
     let target = &endpoint.spec.target;
     if context.caches.targets.get(&Key::cluster(target)).is_none() {
-        return report(context, memory, endpoint, &Seen::TargetGone).await;
+        return report(context, endpoint, &Seen::TargetGone).await;
     }
     let Some(connection) = context.connections.get(target) else {
         // Not tried yet: its first check wakes this endpoint.
@@ -52,12 +49,12 @@ pub async fn serve(
     let provider = match (&connection.state, connection.usable()) {
         (ConnectionState::NotReady { reason, .. }, _) if *reason == reasons::LISTING => return Ok(Outcome::Done),
         (ConnectionState::NotReady { reason, .. }, _) => {
-            return report(context, memory, endpoint, &Seen::TargetNotReady { reason }).await;
+            return report(context, endpoint, &Seen::TargetNotReady { reason }).await;
         }
         (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
         (ConnectionState::Ready, None) => return Ok(Outcome::Done),
     };
-    if let Some(rest) = memory.throttled(&Key::of(endpoint.as_ref())) {
+    if let Some(rest) = memory.throttled(&Key::of(endpoint.as_ref()), context.clock.now()) {
         return Ok(Outcome::Again(rest));
     }
     match look(context, memory, endpoint, provider.as_ref()).await {
@@ -80,7 +77,7 @@ async fn look(
     if !remove::was_asked_for(endpoint)
         && let Some(message) = forbidden(context, endpoint)
     {
-        return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
+        return report(context, endpoint, &Seen::Forbidden { message }).await;
     }
     if let Some(not_yet) = hold::deployment(context, endpoint).await? {
         return Ok(not_yet);
@@ -88,20 +85,20 @@ async fn look(
     let inputs = match inputs::gather(context, memory, endpoint, provider).await? {
         Ok(inputs) => inputs,
         Err(Missing { reason, message }) => {
-            let told = report(context, memory, endpoint, &Seen::InputMissing { reason, message }).await?;
+            let told = report(context, endpoint, &Seen::InputMissing { reason, message }).await?;
             return Ok(again_at(CONFLICT_AGAIN, &told));
         }
     };
     let wanted = Wanted { endpoint: Arc::clone(endpoint), target, api_key: inputs.api_key, secrets: inputs.secrets };
     let key = Key::of(endpoint.as_ref());
     let basis = (endpoint.metadata.generation, inputs.good_until);
-    if let Some(present) = context.looks.fresh(&key, basis) {
+    if let Some(present) = context.looks.fresh(&key, basis, context.clock.now()) {
         return judge(context, memory, endpoint, provider, &wanted, present).await;
     }
     let news = context.looks.begin(&key);
     let present = match provider.observe(&wanted).await? {
         Observation::Foreign { message } => {
-            let told = report(context, memory, endpoint, &Seen::Foreign { message }).await?;
+            let told = report(context, endpoint, &Seen::Foreign { message }).await?;
             return Ok(again_at(CONFLICT_AGAIN, &told));
         }
         Observation::Present(present) if present.in_sync => present,
@@ -115,7 +112,7 @@ async fn look(
         Observation::Absent => return create(context, memory, endpoint, provider, wanted).await,
     };
     if is_to_answer(endpoint, &present) && present.url.is_some() && present.in_sync {
-        context.looks.keep(&key, news, basis, &present);
+        context.looks.keep(&key, news, basis, &present, context.clock.now());
     }
     judge(context, memory, endpoint, provider, &wanted, present).await
 }
@@ -129,7 +126,7 @@ async fn create(
     wanted: Wanted,
 ) -> Result<Outcome, ActError> {
     if let Some(message) = forbidden(context, endpoint) {
-        return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
+        return report(context, endpoint, &Seen::Forbidden { message }).await;
     }
     let endpoint = &intend(context, endpoint).await?;
     let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
@@ -166,12 +163,7 @@ async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>,
 
 /// A quorum read: what spends or destroys is not asked for on the word of a cache.
 async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint);
-    let newest = call("get inferenceendpoint", api.get(&endpoint.name_any())).await?;
-    let same = newest.uid() == endpoint.uid()
-        && newest.metadata.generation == endpoint.metadata.generation
-        && newest.metadata.deletion_timestamp.is_none();
-    if same { Ok(()) } else { Err(ActError::Stale { object: Key::of(endpoint).to_string() }) }
+    if context.hub.confirm(endpoint, Expect::Unchanged).await? { Ok(()) } else { Err(stale(endpoint)) }
 }
 
 /// Writes down that a creation is about to be asked for. The write fails if the endpoint changed: it confirms as well as
@@ -184,14 +176,11 @@ async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<
         return Ok(Arc::clone(endpoint));
     }
     let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
-    let intent = CreateIntent { attempt, time: convert::api_time(Timestamp::now()) };
+    let intent = CreateIntent { attempt, time: convert::api_time(context.clock.wall()) };
     let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
-    let newest = written.map(|written| context.took_endpoint(written));
-    newest
-        .filter(|newest| newest.metadata.deletion_timestamp.is_none())
-        .ok_or_else(|| ActError::Stale { object: Key::of(endpoint.as_ref()).to_string() })
+    let written = context.hub.record(endpoint.as_ref(), &former, &status).await?;
+    let newest = written.map(|written| context.took(written));
+    newest.filter(|newest| newest.metadata.deletion_timestamp.is_none()).ok_or_else(|| stale(endpoint.as_ref()))
 }
 
 /// Before anything is created: is the deployment still there and to stay, may its namespace use the target, and is the
@@ -236,7 +225,7 @@ async fn judge(
     };
     let answers = present.url.is_some() && answer.as_ref().is_none_or(Answer::is_healthy);
     let shown = present.clone();
-    let told = report(context, memory, endpoint, &Seen::Present { present, answer }).await?;
+    let told = report(context, endpoint, &Seen::Present { present, answer }).await?;
     tell_if_overdue(context, memory, endpoint);
     let again = if serving && !answers {
         context.looks.in_vain(&key, shown.url.as_deref())
@@ -246,7 +235,7 @@ async fn judge(
     };
     // With the start as it was just told.
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
-    let limit = status::next_limit(&newest, &shown, Timestamp::now());
+    let limit = status::next_limit(&newest, &shown, context.clock.wall());
     Ok(again_at(limit.map_or(again, |limit| limit.min(again)), &told))
 }
 
@@ -262,7 +251,7 @@ fn again_at(delay: Duration, told: &Outcome) -> Outcome {
 fn tell_if_overdue(context: &Context, memory: &Memory, endpoint: &InferenceEndpoint) {
     let key = Key::of(endpoint);
     let Some(newest) = context.caches.endpoints.get(&key) else { return };
-    let news = newest.status.as_ref().and_then(|status| news::overdue(status, Timestamp::now()));
+    let news = newest.status.as_ref().and_then(|status| news::overdue(status, context.clock.wall()));
     let is_new = memory.is_newly_overdue(&key, news.as_ref().map(|news| news.reason.as_str()));
     if let Some(news) = news.filter(|_| is_new) {
         tell_owner(context, &newest, &news);
@@ -281,10 +270,10 @@ async fn failed(
     let key = Key::of(endpoint.as_ref());
     if let ErrorClass::Throttled { after: Some(after) } = class {
         // Also where the report fails, the spec was edited, or something else is new.
-        memory.throttle(&key, after);
+        memory.throttle(&key, context.clock.now() + after);
     }
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
-    report(context, memory, &newest, &Seen::Failed { error, there }).await?;
+    report(context, &newest, &Seen::Failed { error, there }).await?;
     let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
         // It was asked for something that is not wanted any more.
@@ -296,41 +285,26 @@ async fn failed(
 }
 
 /// Writes what was seen, if it says something new.
-async fn report(
-    context: &Arc<Context>,
-    memory: &Memory,
-    endpoint: &Arc<InferenceEndpoint>,
-    seen: &Seen,
-) -> Result<Outcome, ActError> {
+async fn report(context: &Arc<Context>, endpoint: &Arc<InferenceEndpoint>, seen: &Seen) -> Result<Outcome, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
-    let status = status::status(endpoint, &former, seen, Timestamp::now());
-    let key = Key::of(endpoint.as_ref());
-    if former.observed_generation != status.observed_generation {
-        memory.allowance.forget(&key);
+    let status = status::status(endpoint, &former, seen, context.clock.wall());
+    let urgency = status::urgency(&former, &status, endpoint.spec.replicas);
+    let answer = match context.hub.tell(endpoint.as_ref(), &former, &status, urgency).await? {
+        Told::Written(answer) => answer,
+        Told::Same => return Ok(Outcome::Done),
+        Told::HeldBack(wait) => return Ok(Outcome::Again(wait)),
+    };
+    if let Some(news) = news::changed_by_admission(&former, &status) {
+        tell_owner(context, endpoint, &news);
     }
-    let can_wait = status::can_wait(&former, &status, endpoint.spec.replicas);
-    let held_back = can_wait.and_then(|interval| memory.pace.holds_back(&key, interval));
-    let spent = || memory.allowance.wait(&key).filter(|_| former != status);
-    if let Some(wait) = held_back.or_else(spent) {
-        return Ok(Outcome::Again(wait));
+    if let Some(after) = news::time_to_ready(endpoint, &former, &status) {
+        context.metrics.became_ready(after);
     }
-    let api: Api<InferenceEndpoint> = hub::api_of(&context.client, endpoint.as_ref());
-    let written = hub::patch_status(&api, endpoint.as_ref(), &former, &status).await?;
-    memory.pace.forget(&key);
-    if let Some(written) = written {
-        memory.allowance.spend(&key);
-        if let Some(news) = news::changed_by_admission(&former, &status) {
-            tell_owner(context, endpoint, &news);
-        }
-        if let Some(after) = news::time_to_ready(endpoint, &former, &status) {
-            context.metrics.became_ready(after);
-        }
-        let others = context.deployment_of(endpoint).map(|owner| context.endpoints_of(&owner)).unwrap_or_default();
-        let others = others.iter().map(AsRef::as_ref);
-        if let Some(news) = news::of_predecessor(endpoint, others, &former, &status) {
-            tell(context, endpoint.as_ref(), &news);
-        }
-        context.took_endpoint(written);
+    let others = context.deployment_of(endpoint).map(|owner| context.endpoints_of(&owner)).unwrap_or_default();
+    let others = others.iter().map(AsRef::as_ref);
+    if let Some(news) = news::of_predecessor(endpoint, others, &former, &status) {
+        tell(context, endpoint.as_ref(), &news);
     }
+    context.took(answer);
     Ok(Outcome::Done)
 }

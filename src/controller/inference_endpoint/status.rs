@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
-use crate::controller::pace;
+use crate::controller::throttle::{self, Urgency};
 use crate::controller::{convert, startup};
 use crate::provider::probe::Answer;
 use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
@@ -193,9 +193,9 @@ fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus,
         && matches!(seen, Seen::Present { present, .. } if present.ready_replicas > 0)
 }
 
-/// How long the new status can wait: where it differs from the former in counts and sentences alone, and neither the first
-/// nor the last replica is what became ready. What runs and is billed although its place refuses a part cannot.
-pub fn can_wait(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Option<Duration> {
+/// How soon the new status is told. It can wait where it differs from the former in counts and sentences alone, and neither
+/// the first nor the last replica is what became ready. What runs and is billed although its place refuses a part cannot.
+pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Urgency {
     let telling = status.ready_replicas != former.ready_replicas
         && (former.ready_replicas == 0 || status.ready_replicas == 0 || status.ready_replicas == replicas);
     let refused = conditions::find(&status.conditions, conditions::READY)
@@ -213,11 +213,11 @@ pub fn can_wait(former: &InferenceEndpointStatus, status: &InferenceEndpointStat
         error.message.clone_from(&new.message);
     }
     if telling || former == status || same != *status {
-        return None;
+        return Urgency::Now;
     }
     let of_pods = conditions::find(&status.conditions, conditions::READY)
         .is_some_and(|ready| reasons::OF_PODS.contains(&ready.reason.as_str()));
-    Some(if of_pods { pace::WORDS_OF_PODS } else { pace::COUNTS })
+    Urgency::Within(if of_pods { throttle::WORDS_OF_PODS } else { throttle::COUNTS })
 }
 
 /// The status of an endpoint whose removal is not through.

@@ -4,11 +4,11 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_model::{EndpointState, FailureKind};
 use serde_json::json;
 
-use super::status::{Seen, can_wait, status};
+use super::status::{Seen, status, urgency};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, find};
 use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
 use crate::controller::convert;
-use crate::controller::pace;
+use crate::controller::throttle::{self, Urgency};
 use crate::provider::probe::Answer;
 use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
 
@@ -144,29 +144,32 @@ fn counted(ready: i32, reason: &str, message: &str) -> InferenceEndpointStatus {
 #[test]
 fn only_the_first_and_the_last_replica_are_told_at_once() {
     let starting = |ready, message| counted(ready, reasons::STARTING, message);
-    let at = |from, to| can_wait(&starting(from, "before"), &starting(to, "after"), 4);
-    let soon = Some(pace::COUNTS);
-    assert_eq!(at(0, 1), None, "the first");
+    let at = |from, to| urgency(&starting(from, "before"), &starting(to, "after"), 4);
+    let soon = Urgency::Within(throttle::COUNTS);
+    assert_eq!(at(0, 1), Urgency::Now, "the first");
     assert_eq!((at(1, 2), at(2, 3)), (soon, soon), "those between");
-    assert_eq!(at(3, 4), None, "the last");
-    assert_eq!(at(2, 0), None, "none is left");
+    assert_eq!(at(3, 4), Urgency::Now, "the last");
+    assert_eq!(at(2, 0), Urgency::Now, "none is left");
     assert_eq!(at(2, 2), soon, "a sentence");
-    assert_eq!(can_wait(&starting(2, "same"), &starting(2, "same"), 4), None, "nothing is new");
+    assert_eq!(urgency(&starting(2, "same"), &starting(2, "same"), 4), Urgency::Now, "nothing is new");
 }
 
 #[test]
 fn the_first_replica_that_runs_although_a_part_was_refused_is_told_at_once() {
     let refused =
         |replicas| InferenceEndpointStatus { replicas, ..counted(0, reasons::ADMISSION_REFUSED, "no Services") };
-    assert_eq!(can_wait(&refused(0), &refused(2), 2), None, "it is billed from now on");
-    assert_eq!(can_wait(&refused(1), &refused(2), 2), Some(pace::COUNTS));
+    assert_eq!(urgency(&refused(0), &refused(2), 2), Urgency::Now, "it is billed from now on");
+    assert_eq!(urgency(&refused(1), &refused(2), 2), Urgency::Within(throttle::COUNTS));
 }
 
 #[test]
 fn another_number_of_failed_pods_waits_longer_and_another_reason_not_at_all() {
     let evicted = |message| counted(0, reasons::EVICTED, message);
-    assert_eq!(can_wait(&evicted("2 pods failed"), &evicted("3 pods failed"), 4), Some(pace::WORDS_OF_PODS));
-    assert_eq!(can_wait(&evicted("2 pods failed"), &counted(0, reasons::CRASH_LOOP, "2 restarts"), 4), None);
+    assert_eq!(
+        urgency(&evicted("2 pods failed"), &evicted("3 pods failed"), 4),
+        Urgency::Within(throttle::WORDS_OF_PODS)
+    );
+    assert_eq!(urgency(&evicted("2 pods failed"), &counted(0, reasons::CRASH_LOOP, "2 restarts"), 4), Urgency::Now);
 }
 
 #[test]

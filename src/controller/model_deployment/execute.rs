@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::DynamicObject;
 use roadstead_model::{Action, Exhaust, Keep};
 use serde_json::json;
 
 use super::{Planned, build};
-use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, ModelDeployment, ServingTarget, names};
+use crate::api::v1alpha1::{EndpointState, InferenceEndpoint};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::news::tell;
+use crate::controller::hub::Expect;
 use crate::controller::serving_target::news;
-use crate::controller::{convert, hub};
+use crate::controller::tell::tell;
+use crate::controller::{convert, find, refusals};
 use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::{call, call_opt};
 use crate::kube_ext::patch::merge_patch;
 
 /// Carries out the actions of a plan in their order.
@@ -82,14 +82,8 @@ impl Execution<'_> {
 
     /// Whether the deployment is still what was planned, and has no endpoint that the plan did not know.
     async fn is_current(&self) -> Result<bool, ActError> {
-        let object = self.planned.object.as_ref();
-        let api: Api<ModelDeployment> = hub::api_of(&self.context.client, object);
-        let newest = call_opt("get modeldeployment", api.get(&object.name_any())).await?;
-        let same = newest.is_some_and(|newest| {
-            newest.uid() == object.uid()
-                && newest.metadata.generation == object.metadata.generation
-                && newest.metadata.deletion_timestamp.is_none()
-        });
+        let (hub, object) = (&self.context.hub, self.planned.object.as_ref());
+        let same = hub.confirm(object, Expect::Unchanged).await?;
         // The first endpoint has a name of its own, and what changes one carries its version: neither can be mistaken.
         let (known, actions) = (&self.planned.known, &self.planned.plan.actions);
         let adds = !known.is_empty() && actions.iter().any(|action| matches!(action, Action::Create { .. }));
@@ -97,7 +91,7 @@ impl Execution<'_> {
             return Ok(same);
         }
         let unknown = |endpoint: &DynamicObject| endpoint.uid().is_none_or(|uid| !known.contains(&uid));
-        Ok(!hub::has_endpoint_of(&self.context.client, object, unknown).await?)
+        Ok(!find::has_endpoint_of(&self.context.client, object, unknown).await?)
     }
 
     fn existing(&self, name: &str) -> Option<Arc<InferenceEndpoint>> {
@@ -106,11 +100,9 @@ impl Execution<'_> {
 
     async fn create(&mut self, endpoint: InferenceEndpoint) -> Result<(), ActError> {
         self.confirm().await?;
-        let api = hub::api_of(&self.context.client, self.planned.object.as_ref());
-        let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = call("create inferenceendpoint", api.create(&params, &endpoint)).await?;
+        let created = self.context.hub.create(&endpoint).await?;
         self.context.metrics.placed(self.planned.plan.decision.as_str());
-        self.context.took_endpoint(created);
+        self.context.took(created);
         Ok(())
     }
 
@@ -128,18 +120,16 @@ impl Execution<'_> {
     async fn patch(&mut self, name: &str, change: serde_json::Value) -> Result<(), ActError> {
         let Some(endpoint) = self.existing(name) else { return Ok(()) };
         self.confirm().await?;
-        let api: Api<InferenceEndpoint> = hub::api_of(&self.context.client, endpoint.as_ref());
-        let written = hub::patch(&api, endpoint.as_ref(), change).await?;
-        self.context.took_endpoint(written);
+        let written = self.context.hub.patch(endpoint.as_ref(), change).await?;
+        self.context.took(written);
         Ok(())
     }
 
     async fn delete(&mut self, name: &str) -> Result<(), ActError> {
         let Some(endpoint) = self.existing(name) else { return Ok(()) };
         self.confirm().await?;
-        let api: Api<InferenceEndpoint> = hub::api_of(&self.context.client, endpoint.as_ref());
-        if let Some(deleting) = hub::delete(&api, endpoint.as_ref()).await? {
-            self.context.took_endpoint(deleting);
+        if let Some(deleting) = self.context.hub.delete(endpoint.as_ref()).await? {
+            self.context.took(deleting);
         }
         Ok(())
     }
@@ -150,13 +140,14 @@ async fn exhaust(context: &Context, planned: &Planned, refusal: &Exhaust) -> Res
     let Some(target) = context.caches.targets.get(&Key::cluster(&refusal.target)) else { return Ok(()) };
     let former = target.status.clone().unwrap_or_default();
     let mut status = former.clone();
-    status.exhausted = build::exhausted(&former.exhausted, refusal, planned.plan.decided_at);
-    let api: Api<ServingTarget> = Api::all(context.client.clone());
-    if let Some(written) = hub::patch_status(&api, target.as_ref(), &former, &status).await? {
+    let endpoints = context.known_endpoints_on(&refusal.target);
+    let in_a_row = refusals::in_a_row(&former.exhausted, endpoints.iter().map(AsRef::as_ref));
+    status.exhausted = refusals::with(&in_a_row, refusal, planned.plan.decided_at);
+    if let Some(written) = context.hub.record(target.as_ref(), &former, &status).await? {
         for news in news::news(&former, &status) {
             tell(context, target.as_ref(), &news);
         }
-        context.took_target(written);
+        context.took(written);
     }
     Ok(())
 }

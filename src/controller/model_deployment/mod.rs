@@ -31,16 +31,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use roadstead_model::{self as model, Plan};
 
-use super::allowance::Allowance;
 use super::context::Context;
 use super::convert;
-use super::defect;
 use super::error::ActError;
-use super::pace::Pace;
+use super::trouble;
 use super::watches::LIST_AGAIN;
 use crate::api::v1alpha1::ModelDeployment;
 use crate::api::v1alpha1::validate::{self, Problem};
@@ -54,16 +51,6 @@ const RECHECK_LIMIT: Duration = Duration::from_mins(5);
 /// The controller of `ModelDeployment`s.
 pub struct DeploymentController {
     context: Arc<Context>,
-    pacing: Pacing,
-}
-
-/// What holds writes of statuses back.
-#[derive(Default)]
-pub struct Pacing {
-    /// News that can wait.
-    pub pace: Pace,
-    /// However much there is.
-    pub allowance: Allowance,
 }
 
 /// What is to be done about a deployment.
@@ -100,7 +87,7 @@ impl DeploymentController {
     /// The controller over `context`.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, pacing: Pacing::default() }
+        Self { context }
     }
 
     /// The deployment as the planner sees it, or what is wrong with its spec.
@@ -131,12 +118,12 @@ impl DeploymentController {
         };
         let install_id = &self.context.settings.install_id;
         let name = |placement: &model::Placement| build::name(install_id, &request.id, placement);
-        let now = convert::now(Timestamp::now());
+        let now = convert::now(self.context.clock.wall());
         // Before the plan is made: what comes in meanwhile is not counted as known.
         let known = self.context.endpoints_of(&object).iter().filter_map(|endpoint| endpoint.uid()).collect();
-        let started = std::time::Instant::now();
+        let started = self.context.clock.now();
         let plan = self.context.fleet.plan(&request, now, name);
-        self.context.metrics.planned(started.elapsed());
+        self.context.metrics.planned(self.context.clock.now() - started);
         match plan {
             Ok((plan, again)) => {
                 self.context.enqueue_deployments(again);
@@ -175,11 +162,25 @@ impl Reconcile<Key> for DeploymentController {
     }
 
     async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
+        let result = self.carry_out(key, decision).await;
+        self.context.newcomers.planned(key, self.context.clock.now());
+        if let Err(error) = &result {
+            trouble::failed::<ModelDeployment>(&self.context, key, error).await;
+        }
+        result
+    }
+
+    async fn panicked(&self, key: &Key) {
+        trouble::panicked::<ModelDeployment>(&self.context, key).await;
+    }
+}
+
+impl DeploymentController {
+    async fn carry_out(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
         let context = &self.context;
         match decision {
             Decision::Gone => {
-                self.pacing.pace.forget(key);
-                self.pacing.allowance.forget(key);
+                context.hub.forget::<ModelDeployment>(key);
                 Ok(Outcome::Done)
             }
             Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
@@ -191,14 +192,10 @@ impl Reconcile<Key> for DeploymentController {
                     context.restore_endpoints(key);
                     return Err(error);
                 }
-                let again = status_write::planned(context, &self.pacing, &planned).await?;
+                let again = status_write::planned(context, &planned).await?;
                 Ok(next(&planned.plan, again))
             }
         }
-    }
-
-    async fn panicked(&self, key: &Key) {
-        defect::on_deployment(&self.context, key).await;
     }
 }
 

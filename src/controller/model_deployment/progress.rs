@@ -4,25 +4,16 @@ use std::time::Duration;
 
 use crate::api::v1alpha1::ModelDeploymentStatus;
 use crate::api::v1alpha1::{conditions, reasons};
-use crate::controller::pace;
+use crate::controller::throttle::{self, Urgency};
 
 /// Words of what starts, and of what pods say, are written at most this often; the endpoint's own status has them at once.
 const WORDS: Duration = Duration::from_mins(1);
 
-/// How soon news of a deployment is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// At once: whatever turns a condition or gives it another reason, and when none or all of the wanted replicas are
-    /// ready.
-    Turn,
-    /// That long after it was first seen.
-    Waits(Duration),
-    /// With the candidates, which are told at most once a minute.
-    Candidates,
-}
-
 /// How soon the step from `former` to `status` is told, with so many `replicas` wanted.
-pub fn news(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, replicas: i32) -> News {
+///
+/// At once: whatever turns a condition or gives it another reason, and when none or all of the wanted replicas are ready. In
+/// turn: the candidates, which are told at most once a minute.
+pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, replicas: i32) -> Urgency {
     let mut same = former.clone();
     same.replicas = status.replicas;
     same.ready_replicas = status.ready_replicas;
@@ -40,21 +31,21 @@ pub fn news(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, repl
         }
     }
     if same != *status || former == status {
-        return News::Turn;
+        return Urgency::Now;
     }
     let ready = status.ready_replicas;
     if ready != former.ready_replicas {
         let telling = ready == 0 || ready == replicas;
-        return if telling { News::Turn } else { News::Waits(pace::COUNTS) };
+        return if telling { Urgency::Now } else { Urgency::Within(throttle::COUNTS) };
     }
     if status.decided_at != former.decided_at {
-        return News::Candidates;
+        return Urgency::InTurn;
     }
     // Of anything else the words say what is to be done now.
     let summary = conditions::find(&status.conditions, conditions::READY);
     let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_PODS.contains(&reason);
     let can_wait = summary.is_some_and(|ready| slow(&ready.reason));
-    if can_wait { News::Waits(WORDS) } else { News::Turn }
+    if can_wait { Urgency::Within(WORDS) } else { Urgency::Now }
 }
 
 #[cfg(test)]
@@ -80,19 +71,23 @@ mod tests {
 
     #[test]
     fn words_wait_a_minute_counts_a_few_seconds_and_turns_not_at_all() {
-        let of = |former, status| news(&former, &status, 4);
+        let of = |former, status| urgency(&former, &status, 4);
         let first = || starting(0, "Starting", "pulling its image");
-        assert_eq!(of(first(), starting(0, "Starting", "loading weights")), News::Waits(WORDS));
-        assert_eq!(of(first(), starting(1, "Starting", "1 of 4")), News::Waits(pace::COUNTS));
-        assert_eq!(of(first(), starting(4, "Starting", "4 of 4")), News::Turn);
-        assert_eq!(of(starting(2, "Starting", ""), first()), News::Turn);
-        assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), News::Turn);
-        assert_eq!(of(first(), first()), News::Turn, "nothing is new");
+        assert_eq!(of(first(), starting(0, "Starting", "loading weights")), Urgency::Within(WORDS));
+        assert_eq!(of(first(), starting(1, "Starting", "1 of 4")), Urgency::Within(throttle::COUNTS));
+        assert_eq!(of(first(), starting(4, "Starting", "4 of 4")), Urgency::Now);
+        assert_eq!(of(starting(2, "Starting", ""), first()), Urgency::Now);
+        assert_eq!(of(first(), starting(0, "ImagePullFailed", "no such image")), Urgency::Now);
+        assert_eq!(of(first(), first()), Urgency::Now, "nothing is new");
         let missing = |message| starting(0, "SecretMissing", message);
-        assert_eq!(of(missing("there is no Secret"), missing("it has no such key")), News::Turn, "what is to be done");
+        assert_eq!(
+            of(missing("there is no Secret"), missing("it has no such key")),
+            Urgency::Now,
+            "what is to be done"
+        );
         let evicted = |message| starting(0, "Evicted", message);
         let more = of(evicted("2 pods failed"), evicted("3 pods failed"));
-        assert_eq!(more, News::Waits(WORDS), "a member has others every second");
+        assert_eq!(more, Urgency::Within(WORDS), "a member has others every second");
         let placed = |key: Option<&str>| {
             let placement: PlacementStatus = serde_json::from_value(json!({
                 "target": "east", "cloud": "aws", "region": "us-east-1", "shape": "s", "offer": "o",
@@ -101,15 +96,15 @@ mod tests {
             .unwrap();
             ModelDeploymentStatus { placements: vec![placement], ..first() }
         };
-        assert_eq!(of(placed(None), placed(Some("e-key"))), News::Waits(WORDS), "the name of its key");
+        assert_eq!(of(placed(None), placed(Some("e-key"))), Urgency::Within(WORDS), "the name of its key");
         let newer = ModelDeploymentStatus { observed_generation: 2, ..first() };
-        assert_eq!(of(first(), newer), News::Turn);
+        assert_eq!(of(first(), newer), Urgency::Now);
         let judged = |ready| ModelDeploymentStatus {
             decided_at: Some(convert::api_time(Timestamp::UNIX_EPOCH)),
             ..starting(ready, "OverBudget", "too dear")
         };
-        assert_eq!(of(starting(1, "OverBudget", "dear"), judged(1)), News::Candidates, "with all that speaks of them");
-        assert_eq!(of(starting(0, "OverBudget", "dear"), judged(1)), News::Waits(pace::COUNTS));
-        assert_eq!(of(first(), judged(0)), News::Turn, "whatever turns, all of it is told at once");
+        assert_eq!(of(starting(1, "OverBudget", "dear"), judged(1)), Urgency::InTurn, "with all that speaks of them");
+        assert_eq!(of(starting(0, "OverBudget", "dear"), judged(1)), Urgency::Within(throttle::COUNTS));
+        assert_eq!(of(first(), judged(0)), Urgency::Now, "whatever turns, all of it is told at once");
     }
 }

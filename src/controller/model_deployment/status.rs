@@ -16,8 +16,8 @@ use crate::api::v1alpha1::{
     EndpointState, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
     ReleasingStatus, limits, reasons,
 };
-use crate::controller::context::requested_at;
 use crate::controller::convert;
+use crate::controller::routing::requested_at;
 use crate::provider::ErrorClass;
 
 /// Where a deployment stands, beside what its endpoints say.

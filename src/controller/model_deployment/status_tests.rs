@@ -9,11 +9,12 @@ use roadstead_planner::{self as planner, Fleet};
 use serde_json::{Value, json};
 
 use super::candidates;
-use super::progress::{News, news};
+use super::progress::urgency;
 use super::status::{Stage, status};
 use crate::api::v1alpha1::conditions::{self, find};
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, ServingTarget, limits};
 use crate::controller::convert;
+use crate::controller::throttle::Urgency;
 
 fn object(spec: &Value) -> ModelDeployment {
     let mut object = json!({
@@ -44,7 +45,7 @@ fn target() -> model::Target {
         state: model::TargetState::Ready,
         nodes: Some(Vec::new()),
         inventory: model::Inventory::Answered,
-        ..convert::target(&target, None, None)
+        ..convert::target(&target, None, None, jiff::Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -268,14 +269,14 @@ fn what_waits_is_told_of_changes_at_most_once_a_minute() {
         let condition = find(&soon.conditions, type_).unwrap();
         assert!(condition.message.contains(&after.message), "all speak of the same candidates: {}", condition.message);
     }
-    assert_eq!(news(&first, &soon, 9), News::Candidates, "they are told together");
+    assert_eq!(urgency(&first, &soon, 9), Urgency::InTurn, "they are told together");
     let wait = |second| candidates::wait(&first, Timestamp::from_second(second).unwrap());
     assert_eq!((wait(1_059), wait(1_060)), (Some(Duration::from_secs(1)), None));
     let mut hopeless = after.clone();
     hopeless.report.time_can_help = false;
     let turned = told_at(1_059, &object, &hopeless, &[]);
     assert_eq!(reads(&turned, conditions::STALLED), "True NoFeasiblePlacement");
-    assert_eq!(news(&first, &turned, 9), News::Turn);
+    assert_eq!(urgency(&first, &turned, 9), Urgency::Now);
     assert_eq!(turned.candidates, soon.candidates);
     let again = told_at(1_200, &object, &before, &[]);
     assert_eq!(again, first, "nothing is news");

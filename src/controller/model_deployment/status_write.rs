@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
-use kube::api::Api;
 use roadstead_model::{Action, Plan};
 
+use super::Planned;
 use super::candidates;
 use super::news::{self, Turn};
-use super::progress::{self, News};
+use super::progress;
 use super::status::{self, Stage};
-use super::{Pacing, Planned};
 use crate::api::v1alpha1::ModelDeployment;
 use crate::api::v1alpha1::validate::Problem;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::hub;
-use crate::controller::news::tell;
+use crate::controller::hub::Told;
+use crate::controller::tell::tell;
+use crate::controller::throttle::Urgency;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
 
@@ -28,13 +27,13 @@ const NEXT_PLAN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`ActError`] of the write.
-pub async fn planned(context: &Context, pacing: &Pacing, planned: &Planned) -> Result<Option<Duration>, ActError> {
+pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Duration>, ActError> {
     if is_half_told(&planned.plan) {
         tell_withdrawals(context, planned);
         return Ok(Some(NEXT_PLAN));
     }
     let stage = Stage::Planned { plan: &planned.plan, outdated: planned.outdated };
-    write(context, Some(pacing), &planned.object, &stage).await
+    write(context, &planned.object, &stage).await
 }
 
 /// Whether the next plan, which follows at once, tells more of the same: until when a refused place is left alone is
@@ -60,8 +59,8 @@ pub async fn invalid(
     object: &Arc<ModelDeployment>,
     problems: &[Problem],
 ) -> Result<Outcome, ActError> {
-    write(context, None, object, &Stage::Invalid(problems)).await?;
-    Ok(Outcome::Done)
+    let held_back = write(context, object, &Stage::Invalid(problems)).await?;
+    Ok(held_back.map_or(Outcome::Done, Outcome::Again))
 }
 
 /// Reports the removal of a deployment's endpoints.
@@ -69,14 +68,13 @@ pub async fn invalid(
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
-    write(context, None, object, &Stage::Deleting).await?;
-    Ok(Outcome::Done)
+    let held_back = write(context, object, &Stage::Deleting).await?;
+    Ok(held_back.map_or(Outcome::Done, Outcome::Again))
 }
 
-/// One patch, if anything but times changed; or how long what changed is held back by `pacing`.
+/// One patch, if anything but times changed; or how long what changed is held back.
 async fn write(
     context: &Context,
-    pacing: Option<&Pacing>,
     object: &Arc<ModelDeployment>,
     stage: &Stage<'_>,
 ) -> Result<Option<Duration>, ActError> {
@@ -85,42 +83,31 @@ async fn write(
     let object = decided_about(object, &newest);
     let endpoints = context.endpoints_of(&object);
     let former = object.status.clone().unwrap_or_default();
-    let now = Timestamp::now();
+    let now = context.clock.wall();
     let status = status::status(&object, stage, &endpoints, now);
-    let news = progress::news(&former, &status, object.spec.replicas);
-    if former.observed_generation != status.observed_generation
-        && let Some(pacing) = pacing
+    let urgency = match stage {
+        Stage::Planned { .. } => progress::urgency(&former, &status, object.spec.replicas),
+        Stage::Invalid(_) | Stage::Deleting => Urgency::Now,
+    };
+    if urgency == Urgency::InTurn
+        && let Some(wait) = candidates::wait(&former, now)
     {
-        pacing.allowance.forget(&key);
-    }
-    let held_back = pacing.map(|pacing| &pacing.pace).and_then(|pace| match news {
-        News::Turn => None,
-        News::Waits(interval) => pace.holds_back(&key, interval),
-        News::Candidates => candidates::wait(&former, now).or_else(|| pace.until_turn(&key)),
-    });
-    let spent = || pacing.and_then(|pacing| pacing.allowance.wait(&key)).filter(|_| former != status);
-    if let Some(wait) = held_back.or_else(spent) {
         return Ok(Some(wait));
     }
-    let api: Api<ModelDeployment> = hub::api_of(&context.client, object.as_ref());
-    let written = hub::patch_status(&api, newest.as_ref(), &former, &status).await?;
-    if let Some(pacing) = pacing {
-        pacing.pace.forget(&key);
+    let answer = match context.hub.tell(newest.as_ref(), &former, &status, urgency).await? {
+        Told::Written(answer) => answer,
+        Told::Same => return Ok(None),
+        Told::HeldBack(wait) => return Ok(Some(wait)),
+    };
+    let plan = match stage {
+        Stage::Planned { plan, .. } => Some(*plan),
+        Stage::Invalid(_) | Stage::Deleting => None,
+    };
+    let turn = Turn { former: &former, status: &status, plan, endpoints: &endpoints };
+    for news in turn.news() {
+        tell(context, object.as_ref(), &news);
     }
-    if let Some(written) = written {
-        if let Some(pacing) = pacing {
-            pacing.allowance.spend(&key);
-        }
-        let plan = match stage {
-            Stage::Planned { plan, .. } => Some(*plan),
-            Stage::Invalid(_) | Stage::Deleting => None,
-        };
-        let turn = Turn { former: &former, status: &status, plan, endpoints: &endpoints };
-        for news in turn.news() {
-            tell(context, object.as_ref(), &news);
-        }
-        context.took_deployment(written);
-    }
+    context.took(answer);
     Ok(None)
 }
 

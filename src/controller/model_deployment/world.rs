@@ -9,7 +9,7 @@ use roadstead_planner::{self as planner, Fleet};
 use serde_json::{Value, json};
 
 use super::kstatus::{Kstatus, kstatus};
-use super::progress::{News, news};
+use super::progress::urgency;
 use super::status::{Stage, status};
 use super::{Planned, build, candidates, status_write};
 use crate::api::v1alpha1::conditions::{self, find};
@@ -17,6 +17,7 @@ use crate::api::v1alpha1::{
     EndpointState, InferenceEndpoint, LastError, ModelDeployment, ModelDeploymentStatus, ServingTarget,
 };
 use crate::controller::convert;
+use crate::controller::throttle::Urgency;
 
 /// The world.
 pub struct World {
@@ -67,7 +68,7 @@ pub fn target(name: &str, cloud: &str, region: &str, price: u32) -> model::Targe
         state: model::TargetState::Ready,
         nodes: Some(vec![node("n1"), node("n2")]),
         inventory: model::Inventory::Answered,
-        ..convert::target(&target, None, None)
+        ..convert::target(&target, None, None, jiff::Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -168,7 +169,7 @@ impl World {
         let endpoints: Vec<_> = self.endpoints.iter().cloned().map(Arc::new).collect();
         let now = jiff::Timestamp::from_second(self.now).unwrap();
         let new = status(&self.object, &Stage::Planned { plan: &planned.plan, outdated }, &endpoints, now);
-        let waits = news(&former, &new, self.object.spec.replicas) == News::Candidates
+        let waits = urgency(&former, &new, self.object.spec.replicas) == Urgency::InTurn
             && candidates::wait(&former, now).is_some();
         if !waits && new != former {
             self.writes += 1;

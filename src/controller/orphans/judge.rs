@@ -6,29 +6,14 @@ use std::time::Duration;
 
 use roadstead_model::{DeploymentId, EndpointKey, Found, MicroDollars, Offer, Timestamp, cost_of_found};
 
+use crate::controller::settings::OrphanPolicy;
+
 /// At most so many orphans are deleted in one cycle.
 pub const PER_CYCLE: usize = 3;
 /// An orphan is deleted only after it was seen in so many cycles in a row.
 const CYCLES: u32 = 2;
 /// A number of deployments that fell by more than half is taken for the truth once it has stood for so long.
 const SETTLE: Duration = Duration::from_hours(1);
-
-/// How orphans are treated.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Whether they may be deleted; if not, they are only reported.
-    pub delete: bool,
-    /// The time between two looks.
-    pub interval: Duration,
-    /// How old an orphan must be, by its provider and by our own sightings, and how long this process must have led.
-    pub min_age: Duration,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { delete: false, interval: Duration::from_mins(1), min_age: Duration::from_mins(10) }
-    }
-}
 
 /// When a cycle takes place.
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +181,7 @@ impl Baseline {
 
 /// Judges everything that was found at the targets that can be judged, and moves `memory` on by one cycle.
 #[must_use]
-pub fn judge(policy: &Policy, moment: Moment, known: &Known, places: &[Place], memory: &mut Memory) -> Judgement {
+pub fn judge(policy: &OrphanPolicy, moment: Moment, known: &Known, places: &[Place], memory: &mut Memory) -> Judgement {
     memory.baseline.follow(known.listed, moment.leading);
     let hold = hold(known, places, memory.baseline);
     let mut judgement = Judgement::default();
@@ -263,7 +248,7 @@ fn hold(known: &Known, places: &[Place], baseline: Baseline) -> Option<Hold> {
     (unknown.saturating_mul(2) > all).then_some(Hold::MostlyUnknown)
 }
 
-fn fate(policy: &Policy, hold: Option<Hold>, target: &str, found: &Found) -> Fate {
+fn fate(policy: &OrphanPolicy, hold: Option<Hold>, target: &str, found: &Found) -> Fate {
     match hold {
         _ if found.target != target => Fate::Misplaced,
         _ if !policy.delete => Fate::Reported,
@@ -273,7 +258,7 @@ fn fate(policy: &Policy, hold: Option<Hold>, target: &str, found: &Found) -> Fat
 }
 
 /// Whether an orphan has been one for long enough, by everybody's account.
-fn is_ripe(policy: &Policy, moment: Moment, sighting: Sighting, found: &Found) -> bool {
+fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: Sighting, found: &Found) -> bool {
     // A provider that does not say when it made a thing has not said that it is old.
     let made = found.created_at != Timestamp::default();
     made && moment.now.since(found.created_at) >= policy.min_age.as_secs()

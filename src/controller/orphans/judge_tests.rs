@@ -7,7 +7,8 @@ use roadstead_model::{
     Accelerator, CapacityType, DeploymentId, EndpointKey, Found, LabelSelector, MicroDollars, Offer, Timestamp,
 };
 
-use super::judge::{Due, Fate, Hold, Judgement, Known, Memory, Moment, PER_CYCLE, Place, Policy, judge};
+use super::judge::{Due, Fate, Hold, Judgement, Known, Memory, Moment, PER_CYCLE, Place, judge};
+use crate::controller::settings::OrphanPolicy;
 
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
@@ -66,7 +67,7 @@ fn knows(names: &[&str]) -> Known {
 
 /// A process that may delete, and what it remembers. Cycles come every minute.
 struct World {
-    policy: Policy,
+    policy: OrphanPolicy,
     memory: Memory,
     known: Known,
     found: Vec<Found>,
@@ -78,7 +79,7 @@ impl World {
     fn new() -> Self {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
         Self {
-            policy: Policy { delete: true, ..Policy::default() },
+            policy: OrphanPolicy { delete: true, ..OrphanPolicy::default() },
             memory: Memory::default(),
             known: knows(&names),
             found: names.iter().chain(&["lost"]).map(|name| found(name)).collect(),
@@ -153,7 +154,7 @@ fn what_a_deployment_can_take_over_is_no_orphan() {
 fn orphans_are_only_reported_unless_the_operator_is_told_to_delete() {
     let mut world = World::new();
     world.policy.delete = false;
-    assert!(!Policy::default().delete);
+    assert!(!OrphanPolicy::default().delete);
     assert_eq!(fates(&world.quiet(60)), [("lost", Fate::Reported)]);
 }
 
@@ -378,7 +379,7 @@ proptest! {
     fn nothing_is_due_that_was_not_an_orphan_all_the_time(
         minutes in prop::collection::vec(minute(), 1..40), delete: bool, min_age in 0_u64..8,
     ) {
-        let policy = Policy { delete, min_age: Duration::from_mins(min_age), ..Policy::default() };
+        let policy = OrphanPolicy { delete, min_age: Duration::from_mins(min_age), ..OrphanPolicy::default() };
         let mut memory = Memory::default();
         let mut row = [0_u64; 6];
         for (number, minute) in minutes.iter().enumerate() {

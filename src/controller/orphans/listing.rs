@@ -7,12 +7,12 @@ use roadstead_model::{DeploymentId, EndpointKey, Found};
 
 use super::judge::Known;
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
-use crate::controller::PAGE;
 use crate::controller::context::Context;
 use crate::controller::convert;
-use crate::controller::watches::{Watched, tenants_api};
+use crate::controller::settings::Watched;
+use crate::controller::watches::tenants_api;
 use crate::kube_ext::cache::{Key, Part};
-use crate::kube_ext::client::{CallError, call, call_opt};
+use crate::kube_ext::client::{CallError, PAGE, call, call_opt};
 
 /// What the caches hold: enough to say that nothing is an orphan, not enough to say that something is one.
 pub fn cached(context: &Context) -> Known {

@@ -13,16 +13,17 @@ mod shown_tests;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures::FutureExt;
-use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
 
-use self::judge::{Due, Fate, Memory, Moment, Place, Policy};
+use self::judge::{Due, Fate, Memory, Moment, Place};
 use super::context::Context;
 use super::convert;
 use super::error::ActError;
-use super::news::{self, News};
+use super::news::News;
+use super::settings::OrphanPolicy;
+use super::tell;
 use crate::api::v1alpha1::{ServingTarget, reasons};
 use crate::kube_ext::cache::Key;
 use crate::provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
@@ -32,7 +33,7 @@ use roadstead_model::Found;
 /// Looks for orphans for ever. What is under way when it is dropped leaves the orphan to be found again.
 pub async fn sweep(context: Arc<Context>) {
     let mut sweeper =
-        Sweeper { policy: context.settings.orphans.clone(), started: Instant::now(), memory: Memory::default() };
+        Sweeper { policy: context.settings.orphans.clone(), started: context.clock.now(), memory: Memory::default() };
     loop {
         tokio::time::sleep(sweeper.policy.interval).await;
         if AssertUnwindSafe(sweeper.cycle(&context)).catch_unwind().await.is_err() {
@@ -43,7 +44,7 @@ pub async fn sweep(context: Arc<Context>) {
 }
 
 struct Sweeper {
-    policy: Policy,
+    policy: OrphanPolicy,
     started: Instant,
     memory: Memory,
 }
@@ -65,7 +66,7 @@ impl Sweeper {
                 }
             };
         }
-        let moment = Moment { now: convert::now(Timestamp::now()), leading: self.started.elapsed() };
+        let moment = Moment { now: convert::now(context.clock.wall()), leading: context.clock.now() - self.started };
         let judgement = judge::judge(&self.policy, moment, &known, &places, &mut self.memory);
         let orphans: usize = judgement.orphans.values().map(Vec::len).sum();
         tracing::debug!(targets = places.len(), orphans, due = judgement.due.len(), "looked for orphans");
@@ -169,6 +170,6 @@ fn tell(context: &Context, due: &Due) {
     context.metrics.orphan_removed();
     if let Some(target) = context.caches.targets.get(&Key::cluster(&due.target)) {
         let from = Some(due.target.clone());
-        news::tell(context, target.as_ref(), &News { from, ..News::new(reasons::ORPHAN_REMOVED, note) });
+        tell::tell(context, target.as_ref(), &News { from, ..News::new(reasons::ORPHAN_REMOVED, note) });
     }
 }

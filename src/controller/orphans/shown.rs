@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use roadstead_model::MicroDollars;
+use tokio::time::Instant;
 
 use super::judge::{Fate, Hold, Orphan};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
 use crate::controller::convert;
 use crate::controller::news::News;
+use crate::kube_ext::clock::Clock;
 
 /// Orphans that an event names.
 const MAX_NAMED: usize = 5;
@@ -24,18 +26,13 @@ const MISSED: (u32, Duration) = (3, Duration::from_mins(1));
 pub struct Shown {
     started: Instant,
     by_target: Mutex<BTreeMap<String, Judged>>,
+    clock: Clock,
 }
 
 /// What came out when a target was last judged.
 struct Judged {
     orphans: Arc<Vec<Orphan>>,
     at: Instant,
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        Self { started: Instant::now(), by_target: Mutex::default() }
-    }
 }
 
 /// How current what is shown of a target is.
@@ -50,6 +47,12 @@ pub enum Sweep {
 }
 
 impl Shown {
+    /// Nothing yet, in a process that begins to lead.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { started: clock.now(), by_target: Mutex::default(), clock }
+    }
+
     /// The orphans of a target; `None` if it was not judged since the start.
     #[must_use]
     pub fn get(&self, target: &str) -> Option<Arc<Vec<Orphan>>> {
@@ -62,9 +65,10 @@ impl Shown {
     pub fn sweep(&self, target: &str, interval: Duration) -> Sweep {
         let limit = interval.saturating_mul(MISSED.0).saturating_add(MISSED.1);
         let judged = self.by_target.lock().unwrap_or_else(PoisonError::into_inner).get(target).map(|judged| judged.at);
+        let since = |moment| self.clock.now().saturating_duration_since(moment);
         match judged {
-            Some(at) if at.elapsed() <= limit => Sweep::Current,
-            None if self.started.elapsed() <= limit => Sweep::NotYet,
+            Some(at) if since(at) <= limit => Sweep::Current,
+            None if since(self.started) <= limit => Sweep::NotYet,
             Some(_) | None => Sweep::Missed,
         }
     }
@@ -73,7 +77,7 @@ impl Shown {
     pub fn set(&self, target: &str, orphans: Vec<Orphan>) -> bool {
         let mut by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
         let news = by_target.get(target).is_none_or(|former| *former.orphans != orphans);
-        by_target.insert(target.to_owned(), Judged { orphans: Arc::new(orphans), at: Instant::now() });
+        by_target.insert(target.to_owned(), Judged { orphans: Arc::new(orphans), at: self.clock.now() });
         news
     }
 

@@ -9,6 +9,7 @@ use super::judge::{Fate, Hold, Orphan};
 use super::shown::{Shown, Sweep, cost, put_into, tell_sweep};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::{OrphanState, ServingTargetStatus, limits};
+use crate::kube_ext::clock::Clock;
 
 fn orphan(name: &str, fate: Fate) -> Orphan {
     Orphan {
@@ -114,7 +115,7 @@ fn the_cost_of_all_is_what_is_known_of_it() {
 
 #[test]
 fn what_is_shown_is_news_once() {
-    let shown = Shown::default();
+    let shown = Shown::new(Clock::system());
     assert!(shown.get("east").is_none());
     assert!(shown.set("east", Vec::new()));
     assert!(!shown.set("east", Vec::new()));
@@ -165,7 +166,7 @@ fn a_result_that_no_sweep_confirms_for_a_while_is_stale_and_a_restart_alone_make
 
 #[test]
 fn a_target_is_current_from_the_time_that_it_was_judged() {
-    let shown = Shown::default();
+    let shown = Shown::new(Clock::system());
     let minute = Duration::from_mins(1);
     assert_eq!(shown.sweep("east", minute), Sweep::NotYet);
     shown.set("east", Vec::new());

@@ -47,7 +47,7 @@ pub async fn check(context: &Arc<Context>, target: &ServingTarget) -> Connection
     if let Err(obstacle) = walk(context, target, &mut connection).await {
         connection.state = ConnectionState::NotReady {
             reason: obstacle.reason,
-            since: failing_since(target, former.as_deref()),
+            since: failing_since(target, former.as_deref(), context.clock.wall()),
             message: steady(obstacle, former.as_deref()),
         };
     }
@@ -169,10 +169,10 @@ async fn ours(context: &Context, provider: &dyn Provider) -> Result<(), Obstacle
 }
 
 /// The start of the unbroken run of failures: from the status, so that a restart does not shorten it.
-fn failing_since(target: &ServingTarget, former: Option<&Connection>) -> Timestamp {
+fn failing_since(target: &ServingTarget, former: Option<&Connection>, now: Timestamp) -> Timestamp {
     if let Some(since) = former.and_then(|former| former.state.not_ready_since()) {
         return since;
     }
     let recorded = target.status.as_ref().and_then(|status| status.failing_since.as_ref());
-    recorded.map_or_else(Timestamp::now, |since| since.0)
+    recorded.map_or(now, |since| since.0)
 }

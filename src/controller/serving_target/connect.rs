@@ -134,12 +134,12 @@ pub async fn connect(
             let allowed = &context.settings.allowed_kubeconfig;
             let client = connection::client(credentials, allowed, context.gate.clone()).await?;
             let driver = Kubernetes::new(client, namespace.clone(), install_id);
-            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
+            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics, context.clock)))
         }
         Kind::Simulated { cloud, profile } => {
             let (place, gate) = (target.name_any(), context.gate.clone());
             let driver = Simulated::new(cloud.clone(), place, install_id, profile.clone(), gate);
-            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics)))
+            Ok(Arc::new(Metered::new(Discreet::new(driver), metrics, context.clock)))
         }
     }
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
-use super::defect;
 use super::error::ActError;
 use super::orphans;
+use super::trouble;
 use crate::api::v1alpha1::ServingTarget;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
@@ -30,14 +30,14 @@ const MAX_NAMED: usize = 5;
 /// The controller of `ServingTarget`s.
 pub struct TargetController {
     context: Arc<Context>,
-    capacity: status::CapacityClock,
+    capacity: status::CapacityWrites,
 }
 
 impl TargetController {
     /// The controller over `context`.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, capacity: status::CapacityClock::default() }
+        Self { context, capacity: status::CapacityWrites::default() }
     }
 }
 
@@ -55,11 +55,26 @@ impl Reconcile<Key> for TargetController {
     }
 
     async fn act(&self, key: &Key, target: Self::Decision) -> Result<Outcome, ActError> {
+        let result = self.look(key, target).await;
+        if let Err(error) = &result {
+            trouble::failed::<ServingTarget>(&self.context, key, error).await;
+        }
+        result
+    }
+
+    async fn panicked(&self, key: &Key) {
+        trouble::panicked_on_target(&self.context, key).await;
+    }
+}
+
+impl TargetController {
+    async fn look(&self, key: &Key, target: Option<Arc<ServingTarget>>) -> Result<Outcome, ActError> {
         let Some(target) = target else {
             self.context.connections.remove(&key.name);
             self.context.metrics.target_gone(&key.name);
             self.context.orphans.forget(&key.name);
-            self.capacity.forget(&key.name);
+            self.capacity.forget(key);
+            self.context.hub.forget::<ServingTarget>(key);
             return Ok(Outcome::Done);
         };
         if target.metadata.deletion_timestamp.is_some() && retire::retire(&self.context, &target).await? {
@@ -77,10 +92,6 @@ impl Reconcile<Key> for TargetController {
             self.context.target_state_changed(&key.name);
         }
         Ok(Outcome::Again(CHECK_INTERVAL))
-    }
-
-    async fn panicked(&self, key: &Key) {
-        defect::on_target(&self.context, key).await;
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use kube::api::{Api, DynamicObject, ListParams};
+use kube::api::{DynamicObject, ListParams};
 
 use crate::api::v1alpha1::{ServingTarget, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::hub;
+use crate::controller::find;
+use crate::controller::hub::stale;
 use kube::ResourceExt;
 
 /// Puts our finalizer on a target that does not have it, unless it is being deleted.
@@ -18,9 +19,8 @@ pub async fn protect(context: &Context, target: Arc<ServingTarget>) -> Result<Ar
     if target.metadata.deletion_timestamp.is_some() {
         return Ok(target);
     }
-    let api: Api<ServingTarget> = Api::all(context.client.clone());
-    match hub::set_finalizer(&api, target.as_ref(), names::FINALIZER_TARGET, true).await? {
-        Some(written) => Ok(context.took_target(written)),
+    match context.hub.set_finalizer(target.as_ref(), names::FINALIZER_TARGET, true).await? {
+        Some(written) => Ok(context.took(written)),
         None => Ok(target),
     }
 }
@@ -36,10 +36,9 @@ pub async fn retire(context: &Context, target: &ServingTarget) -> Result<bool, A
     }
     let here = |endpoint: &DynamicObject| endpoint.data["spec"]["target"] == target.name_any().as_str();
     let everywhere = context.settings.watched.tenants();
-    if hub::has_endpoint(&context.client, &everywhere, &ListParams::default(), here).await? {
-        return Err(ActError::Stale { object: target.name_any() });
+    if find::has_endpoint(&context.client, &everywhere, &ListParams::default(), here).await? {
+        return Err(stale(target));
     }
-    let api: Api<ServingTarget> = Api::all(context.client.clone());
-    hub::set_finalizer(&api, target, names::FINALIZER_TARGET, false).await?;
+    context.hub.release(target, names::FINALIZER_TARGET).await?;
     Ok(true)
 }

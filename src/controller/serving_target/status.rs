@@ -1,12 +1,9 @@
 //! What a target's status says: conditions at once, capacity at most once a minute.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::Api;
 
 use super::attention::attention;
 use super::{CHECK_INTERVAL, news};
@@ -17,58 +14,48 @@ use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
-use crate::controller::hub;
-use crate::controller::news::tell;
 use crate::controller::orphans::shown::{self, Sweep};
+use crate::controller::refusals;
+use crate::controller::tell::tell;
+use crate::controller::throttle::Urgency;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::kept::Kept;
+use crate::kube_ext::rate::{Rate, Spent};
 
-/// Capacity is written at most this often; planning uses memory.
-const CAPACITY_INTERVAL: Duration = Duration::from_mins(1);
+/// Writes of a target's capacity: it changes with every pod of a member, and planning uses memory.
+const CAPACITY: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
 
-/// When each target's capacity was last written.
-#[derive(Default)]
-pub struct CapacityClock {
-    written: Mutex<HashMap<String, Instant>>,
-}
-
-impl CapacityClock {
-    fn is_due(&self, target: &str) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(target).is_none_or(|written| written.elapsed() >= CAPACITY_INTERVAL)
-    }
-
-    fn wrote(&self, target: &str) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned(), Instant::now());
-    }
-
-    /// Forgets a target.
-    pub fn forget(&self, target: &str) {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
-    }
-}
+/// The writes of each target's capacity.
+pub type CapacityWrites = Kept<Key, Spent>;
 
 /// Writes the target's status if it says something new.
 ///
 /// # Errors
 /// [`ActError`] of the write.
-pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTarget) -> Result<(), ActError> {
+pub async fn report(context: &Context, writes: &CapacityWrites, target: &ServingTarget) -> Result<(), ActError> {
     let name = target.name_any();
     let Some(connection) = context.connections.get(&name) else { return Ok(()) };
     let former = target.status.clone().unwrap_or_default();
-    if lists_briefly(&connection, &former, Timestamp::now()) {
+    let now = context.clock.wall();
+    if lists_briefly(&connection, &former, now) {
         return Ok(());
     }
+    let key = Key::cluster(&name);
+    let is_due = || writes.see(&key, |spent| spent.wait(CAPACITY, context.clock.now())).flatten().is_none();
     let capacity = context.fleet.capacity(&name);
-    let due = capacity != former.capacity && !capacity.is_empty() && clock.is_due(&name);
+    let due = capacity != former.capacity && !capacity.is_empty() && is_due();
     let capacity = if due { capacity } else { former.capacity.clone() };
-    let now = Timestamp::now();
     let sweep = context.orphans.sweep(&name, context.settings.orphans.interval);
     let mut status = status(target, &former, &connection, capacity, &context.users_of(&name), sweep, now);
     let orphans = context.orphans.get(&name);
     shown::put_into(&mut status, &former, orphans.as_ref().map(|orphans| orphans.as_slice()), now);
-    let api: Api<ServingTarget> = Api::all(context.client.clone());
-    if let Some(written) = hub::patch_status(&api, target, &former, &status).await? {
+    if !former.exhausted.is_empty() {
+        let endpoints = context.known_endpoints_on(&name);
+        status.exhausted = refusals::in_a_row(&former.exhausted, endpoints.iter().map(AsRef::as_ref));
+    }
+    if let Some(written) = context.hub.tell(target, &former, &status, Urgency::Now).await?.written() {
         if due {
-            clock.wrote(&name);
+            writes.change(&key, |spent| spent.spend(CAPACITY, context.clock.now()));
         }
         for news in news::news(&former, &status) {
             tell(context, target, &news);
@@ -76,7 +63,7 @@ pub async fn report(context: &Context, clock: &CapacityClock, target: &ServingTa
         if let Some(news) = shown::news(&former, &status) {
             tell(context, target, &news);
         }
-        context.took_target(written);
+        context.took(written);
     }
     Ok(())
 }
@@ -256,7 +243,7 @@ mod tests {
             assert_eq!(condition.reason, reasons::INVALID_SPEC);
             assert!(condition.message.contains("spec.offers[0].hourlyPrice"), "{}", condition.message);
         }
-        let seen = convert::target(&invalid, Some(&connection()), None);
+        let seen = convert::target(&invalid, Some(&connection()), None, Timestamp::UNIX_EPOCH);
         assert!(matches!(seen.state, model::TargetState::Invalid { reason, .. } if reason == reasons::INVALID_SPEC));
 
         let status = told(&target("40.00"));

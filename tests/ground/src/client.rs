@@ -22,13 +22,15 @@ pub struct Answer {
 /// If the server cannot be reached or does not speak HTTP.
 pub fn chat(url: &str, key: Option<&str>, model: &str, question: &str) -> anyhow::Result<Answer> {
     let body = json!({"model": model, "messages": [{"role": "user", "content": question}]}).to_string();
-    let host = url.strip_prefix("http://").context("not an http:// address")?;
+    let address = url.strip_prefix("http://").context("not an http:// address")?;
+    let (host, base) = address.split_once('/').unwrap_or((address, ""));
+    let base = if base.is_empty() { String::new() } else { format!("/{base}") };
     let mut stream = TcpStream::connect(host).with_context(|| format!("cannot connect to {host}"))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
     write!(
         stream,
-        "POST /v1/chat/completions HTTP/1.0\r\nHost: {host}\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {base}/v1/chat/completions HTTP/1.0\r\nHost: {host}\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();

@@ -12,6 +12,8 @@
 //! is no longer done or the range is stale. Times and memory of noisy machines inform. What is in a range file and
 //! was not measured breaks the build as well: nothing is skipped in silence.
 
+#![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
+
 mod calibration;
 mod callgrind;
 mod measures;

@@ -157,6 +157,8 @@ pub const SWEEP_STALE: &str = "SweepStale";
 pub const IN_USE: &str = "InUse";
 /// The operator failed on the object, by a defect of its own.
 pub const INTERNAL_ERROR: &str = "InternalError";
+/// The hub refuses a write of the operator.
+pub const HUB_REFUSED: &str = "HubRefused";
 /// It has not been checked.
 pub const UNKNOWN: &str = "Unknown";
 

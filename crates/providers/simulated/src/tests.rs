@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::cloud;
 use roadstead_api::v1alpha1::ServingTarget;
+use roadstead_runtime::clock::Clock;
 
 /// A cloud that runs until this is dropped.
 struct Cloud {
@@ -25,7 +26,7 @@ impl Cloud {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = async move { cloud::serve(listener, None, std::future::pending()).await.unwrap() };
+        let serve = async move { cloud::serve(listener, None, Clock::system(), std::future::pending()).await.unwrap() };
         Self { address, server: tokio::spawn(serve) }
     }
 

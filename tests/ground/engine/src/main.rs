@@ -5,6 +5,7 @@
 //! for `--shutdown-timeout` seconds (by default none), and it ends with exit code 0.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod completion;
 mod config;

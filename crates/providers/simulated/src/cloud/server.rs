@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -23,6 +22,7 @@ use super::journal::Journal;
 use super::wire::{ClaimOrder, CreateOrder, EndpointList, EndpointView, LogEntry, Profile, Refusal, UpdateOrder};
 use super::world::World;
 use roadstead_api::v1alpha1::SimulatedCall;
+use roadstead_runtime::clock::Clock;
 
 /// The longest that a listing waits for news.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -34,6 +34,7 @@ struct Cloud {
     world: Mutex<(World, Journal)>,
     /// Number of changes, which wakes listings that wait.
     changes: watch::Sender<u64>,
+    clock: Clock,
 }
 
 type Shared = State<Arc<Cloud>>;
@@ -45,11 +46,12 @@ type Shared = State<Arc<Cloud>>;
 pub async fn serve(
     listener: TcpListener,
     state: Option<&FilePath>,
+    clock: Clock,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let (journal, entries) = Journal::open(state, |known| World::restore(known.iter().cloned()).entries())?;
-    let cloud =
-        Arc::new(Cloud { world: Mutex::new((World::restore(entries), journal)), changes: watch::Sender::new(0) });
+    let world = Mutex::new((World::restore(entries), journal));
+    let cloud = Arc::new(Cloud { world, changes: watch::Sender::new(0), clock });
     let app = Router::new()
         .route("/places/{place}", put(identify))
         .route("/places/{place}/claims/{install_id}", put(claim))
@@ -68,6 +70,11 @@ pub async fn serve(
 impl Cloud {
     fn lock(&self) -> MutexGuard<'_, (World, Journal)> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        self.clock.wall().as_millisecond()
     }
 
     /// One call: it fails by the place's faults, or takes effect, is recorded, and wakes waiting listings.
@@ -101,7 +108,7 @@ impl Cloud {
     fn act<T>(&self, act: impl FnOnce(&mut World, i64) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut state = self.lock();
         let (world, journal) = &mut *state;
-        let result = act(world, now());
+        let result = act(world, self.now());
         let entries = world.take_journal();
         if let Err(error) = journal.append(&entries) {
             tracing::error!(%error, "the state file cannot be written; changes will be lost");
@@ -164,7 +171,8 @@ impl Cloud {
             if listing.after.as_deref() != Some(list.mark.as_str()) {
                 return Ok(list);
             }
-            let until = next.map_or(MAX_WAIT, |at| Duration::from_millis(at.saturating_sub(now()).unsigned_abs() + 1));
+            let until =
+                next.map_or(MAX_WAIT, |at| Duration::from_millis(at.saturating_sub(self.now()).unsigned_abs() + 1));
             // Listing again is dear where many endpoints are: what happens at other places is no reason.
             let news = async { while changes.changed().await.is_ok() && self.lock().0.version(place) == version {} };
             let _ = tokio::time::timeout(until, news).await;
@@ -216,14 +224,14 @@ async fn log(State(cloud): Shared, Query(query): Query<After>) -> Json<Vec<LogEn
 }
 
 async fn truth(State(cloud): Shared) -> Json<BTreeMap<String, Vec<EndpointView>>> {
-    Json(cloud.lock().0.truth(now()))
+    Json(cloud.lock().0.truth(cloud.now()))
 }
 
 /// The model for a request with the key; otherwise the refusal.
 fn model(cloud: &Cloud, place: &str, name: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let state = cloud.lock();
-    match state.0.serves(place, name, bearer.and_then(|value| value.strip_prefix("Bearer ")), now()) {
+    match state.0.serves(place, name, bearer.and_then(|value| value.strip_prefix("Bearer ")), cloud.now()) {
         None => Err(Box::new((StatusCode::SERVICE_UNAVAILABLE, "no endpoint serves here").into_response())),
         Some("") => Err(Box::new(StatusCode::UNAUTHORIZED.into_response())),
         Some(model) => Ok(model.to_owned()),
@@ -266,8 +274,4 @@ fn refused(refusal: &Refusal) -> Response {
 fn lost() -> Response {
     let broken = futures::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("the answer is lost"))]);
     Response::new(Body::from_stream(broken))
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
 }

@@ -1,0 +1,49 @@
+//! The rounds in which the Secrets that endpoints use are looked at: see [`named_secrets`](super::named_secrets).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, GetParams};
+
+use super::context::Context;
+use super::named_secrets::version_of;
+use crate::kube_ext::cache::Key;
+use crate::kube_ext::client::call_opt;
+
+/// Interval between two looks at Secrets.
+const TICK: Duration = Duration::from_millis(200);
+/// Secrets that are there are not looked at while there was a crowd of work so lately: it goes first.
+const LULL: Duration = Duration::from_secs(1);
+
+/// Looks at the Secrets in use, for ever.
+pub async fn follow(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let now = context.clock.now();
+        let calm = !context.newcomers.were_a_crowd(LULL, now) && !context.queues.endpoints.was_crowded(LULL);
+        let due = context.named_secrets.due(now, calm);
+        join_all(due.iter().map(|secret| look(&context, secret))).await;
+    }
+}
+
+/// Looks at one Secret, and wakes the endpoints that have read another version of it.
+async fn look(context: &Context, secret: &Key) {
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
+    // What the server's cache has is enough: what changed is read anew, and then from the source.
+    let cached = GetParams::any();
+    match call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &cached)).await {
+        Ok(found) => {
+            let version = found.as_ref().and_then(version_of);
+            for endpoint in context.named_secrets.saw(secret, &version, context.clock.now()) {
+                tracing::debug!(%secret, %endpoint, "a Secret that the endpoint uses changed");
+                context.queues.endpoints.add(endpoint, ());
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%error, %secret, "cannot look at a Secret; trying again");
+            context.named_secrets.postpone(secret, context.clock.now());
+        }
+    }
+}
