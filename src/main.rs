@@ -1,6 +1,6 @@
 //! The `roadstead` binary.
 
-/// Where thousands of objects are held, glibc's takes two fifths of all processor time (docs/adr/0017-mimalloc.md).
+/// With thousands of objects, glibc's allocator takes two fifths of all CPU time (docs/adr/0017-mimalloc.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! How long an endpoint may take until it answers through its address. Pure.
+//! The time limit of an endpoint's start. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,7 @@ pub fn answer_by(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus)
     after(since?.0, limit_seconds(&endpoint.spec))
 }
 
-/// Since when a start is under way. Operators before this one told only of the creation.
+/// Time of the start in progress. Older operators recorded only the creation.
 #[must_use]
 pub fn starting_since(status: &InferenceEndpointStatus) -> Option<&Time> {
     status.starting_since.as_ref().or_else(|| status.create_intent.as_ref().map(|intent| &intent.time))

@@ -90,10 +90,10 @@ fn what_lost_our_label_on_its_member_is_not_gone_and_not_touched() {
     let mark = |kind: &str, id: Option<&str>| stage.label_on_member(kind, &made, names::LABEL_INSTALL_ID, id);
 
     mark("deploy", Some("staging"));
-    says(&["Deployment", "\"staging\"", "\"prod\"", "not touched"]);
+    says(&["Deployment", "\"staging\"", "\"prod\"", "does not change it"]);
     stage.delete("kept");
     until("its removal was tried", || operator.count("DELETE") > 0 || !error().is_null(), || operator.log());
-    says(&["Deployment", "\"staging\"", "\"prod\"", "not touched"]);
+    says(&["Deployment", "\"staging\"", "\"prod\"", "does not change it"]);
     assert!(!stage.is_leaving(&made) && stage.belongings(&made) == 3, "{}", operator.log());
 
     mark("svc", None);

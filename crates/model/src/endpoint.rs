@@ -1,4 +1,4 @@
-//! What was decided: endpoints, the ledger's entries; and what was found without one.
+//! Decided endpoints, which are the ledger's entries, and found endpoints without one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,17 +32,17 @@ pub struct Endpoint {
     pub accelerator: Accelerator,
     /// Engine.
     pub engine: String,
-    /// How its capacity is bought.
+    /// Capacity type of its offer.
     pub capacity_type: CapacityType,
     /// Slot.
     pub slot: u32,
     /// Replicas it was last told to have.
     pub replicas: u32,
-    /// What each replica asks for beside accelerators.
+    /// Requests of each replica beside accelerators.
     pub resources: Resources,
     /// Its pods that are bound, by node.
     pub bound: BTreeMap<String, u32>,
-    /// What is meant to become of it.
+    /// Intended state.
     pub state: EndpointState,
     /// It once was ready: an incumbent, not a newcomer.
     pub ever_ready: bool,
@@ -56,15 +56,15 @@ pub struct Endpoint {
     pub answer_by: Option<Timestamp>,
     /// It has had pods for a while that cannot be scheduled.
     pub unschedulable: bool,
-    /// What one replica cost an hour when the price of its offer was last known.
+    /// Hourly cost of one replica when the price of its offer was last known.
     pub last_replica_cost: Option<MicroDollars>,
     /// Name of the endpoint of the same deployment that it takes over from.
     pub replaces: Option<String>,
-    /// When it was decided.
+    /// Time of the decision.
     pub created_at: Timestamp,
 }
 
-/// What is meant to become of an endpoint.
+/// Intended state of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum EndpointState {
     /// It serves or will.
@@ -81,7 +81,7 @@ pub enum EndpointState {
 /// Why an endpoint does not come up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Failure {
-    /// What happened.
+    /// The failure.
     pub kind: FailureKind,
     /// Since when.
     pub since: Timestamp,
@@ -115,7 +115,7 @@ impl FailureKind {
         }
     }
 
-    /// Whether the place refused it, so that others of this size are refused too.
+    /// True if the place refused it, so that others of this size are refused too.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
         matches!(self, Self::CapacityExhausted | Self::QuotaExceeded)
@@ -189,26 +189,26 @@ impl Endpoint {
         self.ready && self.published_at.is_some()
     }
 
-    /// Whether it is meant to stay.
+    /// True if it is meant to stay.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.state, EndpointState::Active)
     }
 
-    /// Whether it is to take over from `other`. Names come back once an endpoint is gone, so what is younger than
-    /// this one is not what it replaces, even if it is called the same.
+    /// True if it is to take over from `other`. Names come back once an endpoint is gone, so what is younger than this
+    /// one is not what it replaces, even if it is called the same.
     #[must_use]
     pub fn takes_over_from(&self, other: &Self) -> bool {
         self.replaces.as_ref() == Some(&other.name) && self.name != other.name && other.created_at <= self.created_at
     }
 
-    /// Whether it could not answer for as long as a start may take.
+    /// True if it could not answer for as long as a start may take.
     #[must_use]
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         !self.ready && self.answer_by.is_some_and(|limit| limit <= now)
     }
 
-    /// Whether its place has shown that it has no room for newcomers of this size.
+    /// True if its place has shown that it has no room for newcomers of this size.
     #[must_use]
     pub fn shows_exhaustion(&self) -> bool {
         self.failure.is_some_and(|failure| failure.kind.is_refusal()) || (self.ever_ready && self.unschedulable)
@@ -220,7 +220,7 @@ impl Endpoint {
 pub struct Found {
     /// Its name, equal to the one computed from its tags.
     pub name: String,
-    /// What tells it from a later one of the same name there, such as its UID.
+    /// Identity that distinguishes it from a later one of the same name there, such as its UID.
     pub id: String,
     /// Deployment that its tags name.
     pub deployment: DeploymentId,
@@ -242,7 +242,7 @@ pub struct Found {
     pub replicas: u32,
     /// Replicas that are ready.
     pub ready_replicas: u32,
-    /// When it was created there.
+    /// Creation time there.
     pub created_at: Timestamp,
 }
 

@@ -44,7 +44,7 @@ pub enum Operator {
 }
 
 impl LabelSelector {
-    /// Whether `labels` satisfy every part.
+    /// True if `labels` satisfy every part.
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
         self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))

@@ -92,7 +92,7 @@ impl MicroDollars {
     }
 }
 
-/// What is quoted in an error: enough to recognise the value, never a page of it.
+/// Quotation of a value in an error: enough to recognise it, never a page of it.
 fn shorten(text: &str) -> String {
     const LIMIT: usize = 40;
     if text.chars().count() <= LIMIT {

@@ -9,7 +9,7 @@ use crate::money::MicroDollars;
 use crate::resources::Accelerator;
 use crate::taints::Toleration;
 
-/// How capacity is bought.
+/// The way of buying capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CapacityType {
     /// Paid already, whether used or not.
@@ -47,13 +47,13 @@ pub struct Offer {
     pub instance_type: String,
     /// Accelerators of one whole instance.
     pub accelerator: Accelerator,
-    /// How it is bought.
+    /// Capacity type.
     pub capacity_type: CapacityType,
     /// Price of one whole instance; `None` is unknown, and for `Reserved` paid already.
     pub hourly_price: Option<MicroDollars>,
     /// At most so many instances hold replicas of ours; also what an autoscaler may grow to.
     pub max_instances: Option<u32>,
-    /// Whether an autoscaler may add nodes up to `max_instances` (`provisionTimeoutSeconds` is set).
+    /// True if an autoscaler may add nodes up to `max_instances` (`provisionTimeoutSeconds` is set).
     pub autoscaled: bool,
     /// Kubernetes resource that a pod asks for, like `nvidia.com/gpu`.
     pub resource_name: String,

@@ -29,7 +29,7 @@ impl Pattern {
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether `name` is meant.
+    /// True if `name` is meant.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match self.0.strip_suffix('*') {

@@ -17,14 +17,14 @@ pub struct Placement {
     pub shape: String,
     /// Accelerators of one replica.
     pub accelerator: Accelerator,
-    /// How its capacity is bought.
+    /// Capacity type of its offer.
     pub capacity_type: CapacityType,
     /// Lowest number that no endpoint of this deployment holds, deleting ones included.
     pub slot: u32,
     /// Replicas.
     pub replicas: u32,
-    /// What one replica costs an hour, rounded up; `None` is unknown. `Reserved` without a price is zero.
+    /// Hourly cost of one replica, rounded up; `None` is unknown. `Reserved` without a price is zero.
     pub replica_cost: Option<MicroDollars>,
-    /// What all replicas cost an hour; `None` is unknown.
+    /// Hourly cost of all replicas; `None` is unknown.
     pub hourly_cost: Option<MicroDollars>,
 }

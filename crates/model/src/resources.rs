@@ -1,4 +1,4 @@
-//! What a replica asks for beside accelerators, and how large it is.
+//! The requests of a replica beside accelerators, and its size.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct Resources {
 }
 
 impl Resources {
-    /// Whether every amount is at most that of `other`.
+    /// True if every amount is at most that of `other`.
     #[must_use]
     pub const fn within(&self, other: &Self) -> bool {
         self.cpu_millis <= other.cpu_millis
@@ -45,7 +45,7 @@ impl Resources {
         }
     }
 
-    /// What is left after taking `other`, never below nothing.
+    /// The rest after subtracting `other`, never below zero.
     #[must_use]
     pub const fn minus(&self, other: &Self) -> Self {
         Self {
@@ -62,7 +62,7 @@ pub struct Accelerator {
     /// Catalogue name, like `H100`; matched by equality.
     #[serde(rename = "type")]
     pub kind: String,
-    /// How many, at least 1.
+    /// Number of accelerators, at least 1.
     pub count: u32,
 }
 
@@ -82,7 +82,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// Whether this is at most as large as `other` in every respect.
+    /// True if this is at most as large as `other` in every respect.
     #[must_use]
     pub const fn within(&self, other: &Self) -> bool {
         self.accelerators <= other.accelerators && self.resources.within(&other.resources)

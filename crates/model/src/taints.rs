@@ -10,11 +10,11 @@ pub struct Taint {
     /// Value, often empty.
     #[serde(default)]
     pub value: String,
-    /// What it does.
+    /// Effect of the taint.
     pub effect: Effect,
 }
 
-/// What a taint does.
+/// Effect of a taint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Effect {
     /// On a target: nothing new is placed.
@@ -33,7 +33,7 @@ pub struct Toleration {
     /// Key it is for; `None` with [`TolerationOperator::Exists`] is every key.
     #[serde(default)]
     pub key: Option<String>,
-    /// How the value is compared.
+    /// Comparison of the value.
     #[serde(default)]
     pub operator: TolerationOperator,
     /// Value for `Equal`.
@@ -44,7 +44,7 @@ pub struct Toleration {
     pub effect: Option<Effect>,
 }
 
-/// How a toleration compares the value of a taint.
+/// Comparison of a toleration with the value of a taint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum TolerationOperator {
     /// Key and value are equal.
@@ -55,7 +55,7 @@ pub enum TolerationOperator {
 }
 
 impl Toleration {
-    /// Whether this stands `taint`.
+    /// True if this stands `taint`.
     #[must_use]
     pub fn tolerates(&self, taint: &Taint) -> bool {
         let key = match &self.key {

@@ -1,4 +1,4 @@
-//! What a place costs, and which of two is cheaper in the sense of the objective.
+//! The cost of a place, and the comparison of two costs by the objective.
 
 use std::cmp::Ordering;
 
@@ -6,13 +6,13 @@ use roadstead_model::{
     Deployment, Endpoint, MicroDollars, Objective, Offer, Preference, Shape, Target, deciding_price, hourly_cost,
 };
 
-/// What `replicas` of `shape` cost an hour on `offer`; `None` is unknown.
+/// Hourly cost of `replicas` of `shape` on `offer`; `None` is unknown.
 pub(crate) fn cost_on(offer: &Offer, shape: &Shape, replicas: u32) -> Option<MicroDollars> {
     let price = deciding_price(offer)?;
     Some(hourly_cost(price, offer.accelerator.count, shape.accelerator.count, replicas))
 }
 
-/// What an endpoint costs an hour with `replicas`, at the price of its offer or else at the last one known.
+/// Hourly cost of an endpoint with `replicas`, at the price of its offer or else at the last known one.
 pub(crate) fn cost_of(endpoint: &Endpoint, offer: Option<&Offer>, replicas: u32) -> Option<MicroDollars> {
     if let Some((offer, price)) = offer.and_then(|offer| Some((offer, deciding_price(offer)?))) {
         return Some(hourly_cost(price, offer.accelerator.count, endpoint.accelerator.count, replicas));

@@ -12,9 +12,9 @@ pub(crate) struct Entry {
     pub(crate) target: Target,
     /// For each offer, in the same order, the nodes that it may use.
     pub(crate) offer_nodes: Vec<OfferNodes>,
-    /// What endpoints hold on its offers.
+    /// Accelerators that endpoints hold on its offers.
     pub(crate) standing: Standing,
-    /// Where it is, by the built-in table or by its owner.
+    /// Its location, from the built-in table or from its owner.
     pub(crate) location: Option<Location>,
 }
 

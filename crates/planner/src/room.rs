@@ -27,7 +27,7 @@ pub(crate) struct Room<'a> {
     pub(crate) index: usize,
     /// The offer.
     pub(crate) offer: &'a Offer,
-    /// What was worked out about it.
+    /// Derived data of the offer.
     pub(crate) nodes: &'a OfferNodes,
 }
 
@@ -88,7 +88,7 @@ impl Room<'_> {
         self.entry.standing.lowest_priority(self.index)
     }
 
-    /// Whether an endpoint on the offer shows that it has no room for replicas as large as `size`.
+    /// True if an endpoint on the offer shows that it has no room for replicas as large as `size`.
     pub(crate) fn shows_exhaustion(&self, size: &Size) -> bool {
         self.entry.standing.refused(self.index).any(|refused| refused.within(size))
     }

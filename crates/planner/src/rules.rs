@@ -5,7 +5,7 @@ use roadstead_model::{CapacityType, Deployment, Reason};
 use crate::entry::Entry;
 use crate::fleet::Fleet;
 
-/// Whether the namespace of a deployment may use a target at all.
+/// True if the namespace of a deployment may use a target at all.
 pub(crate) fn admits(entry: &Entry, deployment: &Deployment) -> bool {
     entry.target.allowed_namespaces.as_ref().is_some_and(|namespaces| namespaces.matches(&deployment.namespace_labels))
 }

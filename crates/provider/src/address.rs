@@ -1,7 +1,7 @@
 //! Which addresses the operator lets others send it to: a kubeconfig names a server, a member names where it answers.
 //!
-//! What counts is the address that a connection is made to, after every name is resolved: forms such as `0x7f.1`,
-//! `2130706433` and `::ffff:127.0.0.1` are the same place in other words.
+//! The check applies to the address of the connection, after name resolution: forms such as `0x7f.1`, `2130706433` and
+//! `::ffff:127.0.0.1` mean the same address.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 /// The longest that resolving a name and connecting may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where clouds answer their instances outside the link-local range.
+/// Metadata services of clouds outside the link-local range.
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192)];
 /// The same for IPv6.
@@ -31,7 +31,7 @@ pub fn elsewhere(address: IpAddr) -> bool {
     }
 }
 
-/// Where the operator's flags allow every address.
+/// True for every address: the operator's flags allow all of them.
 #[must_use]
 pub fn anywhere(_: IpAddr) -> bool {
     true
@@ -76,7 +76,7 @@ pub async fn connect(host: &str, port: u16, reach: Reach) -> io::Result<TcpStrea
         let addresses = tokio::net::lookup_host((host, port)).await?;
         let mut failure = io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "its address is loopback, link-local or a metadata service, which is not asked",
+            "its address is loopback, link-local or a metadata service; the operator does not connect to it",
         );
         for address in addresses.filter(|address| reach(address.ip())) {
             match TcpStream::connect(address).await {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use roadstead_runtime::text::bounded;
 
-/// What kind of failure it was.
+/// Class of the failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// Passes by itself: repeated with backoff.
     Transient,
     /// The provider asks to slow down.
     Throttled {
-        /// How long it asks to wait.
+        /// Requested pause.
         after: Option<Duration>,
     },
     /// The place has no room: the deployment is planned elsewhere.
@@ -25,7 +25,7 @@ pub enum ErrorClass {
     Refused,
     /// The credentials are refused.
     Unauthorized,
-    /// The thing, or what it stands in, is not there.
+    /// The object, or its container, does not exist.
     NotFound,
     /// Somebody else's thing has the name.
     Conflict,
@@ -48,7 +48,7 @@ impl ErrorClass {
         "Bug",
     ];
 
-    /// The class in `CamelCase`, as it stands in `status.lastError.class` and in metrics.
+    /// The class in `CamelCase`, as in `status.lastError.class` and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl ErrorClass {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ProviderError {
-    /// What kind of failure it was.
+    /// Class of the failure.
     pub class: ErrorClass,
     /// A sentence for people.
     pub message: String,
@@ -88,7 +88,7 @@ impl ProviderError {
 mod tests {
     use super::*;
 
-    /// The class that is declared after this one: a new one does not compile until it stands here.
+    /// The class that is declared after this one: a new one does not compile until it is added here.
     fn next(class: ErrorClass) -> Option<ErrorClass> {
         match class {
             ErrorClass::Transient => Some(ErrorClass::Throttled { after: None }),

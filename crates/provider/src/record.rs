@@ -6,7 +6,7 @@ use roadstead_api::v1alpha1::{EndpointAccelerator, Engine, InferenceEndpointSpec
 use roadstead_model::{Accelerator, Runs};
 use serde::{Deserialize, Serialize};
 
-/// A longer record is not left: what is left beside an endpoint has its bounds, and adoption does without.
+/// A longer record is not written, because annotations are bounded; adoption works without it.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The form of an endpoint: everything of its spec that replicas are made from.
@@ -25,7 +25,7 @@ pub struct Record {
 /// The record of `spec` as text; `None` where it is too long to be left anywhere.
 ///
 /// # Errors
-/// When the spec cannot be written as JSON, which would be a defect.
+/// If the spec cannot be written as JSON, which would be a defect.
 pub fn record(spec: &InferenceEndpointSpec) -> Result<Option<String>, serde_json::Error> {
     let record = Record {
         accelerator: spec.accelerator.clone(),
@@ -47,7 +47,7 @@ struct DecisiveTemplate {
     engine: Engine,
 }
 
-/// The form that a record tells of; `None` where it is none of ours.
+/// The form in a record; `None` if it is not ours.
 #[must_use]
 pub fn runs(text: &str) -> Option<Runs> {
     if text.len() > MAX_BYTES {

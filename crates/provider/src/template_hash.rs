@@ -1,4 +1,4 @@
-//! When do pods have to change? Only when what they are made from changes, never because Roadstead was upgraded.
+//! The hash that decides when pods change: only if their inputs change, never because Roadstead was upgraded.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use roadstead_api::v1alpha1::InferenceEndpointSpec;
 /// UIDs, pull secrets and the API key do not count.
 ///
 /// # Errors
-/// When the template cannot be written as JSON, which would be a defect.
+/// If the template cannot be written as JSON, which would be a defect.
 pub fn template_hash(
     spec: &InferenceEndpointSpec,
     secrets: &BTreeMap<String, Secret>,

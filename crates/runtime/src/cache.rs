@@ -1,7 +1,7 @@
 //! A local copy of one kind that shows our own writes at once.
 //!
-//! kube's reflector store lags behind every write until the watch delivers it, which is how operators create things
-//! twice. Here the answer to a write is put in directly; whatever is older than what is known is ignored.
+//! kube's reflector store lags behind every write until the watch delivers it, which makes operators create objects
+//! twice. Here the answer to a write is stored directly, and older versions are ignored.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
-/// Of so many deleted objects the UIDs are remembered.
+/// Number of deleted UIDs to remember.
 const REMEMBERED: usize = 1024;
 
 /// Namespace (empty for cluster-scoped kinds) and name of an object.
@@ -52,14 +52,14 @@ impl fmt::Display for Key {
     }
 }
 
-/// What an event or a write did to the cache.
+/// Effect of an event or a write on the cache.
 #[derive(Debug, Clone)]
 pub enum Change<K> {
     /// The object is new or newer than what was known.
     Upserted {
-        /// What was known before.
+        /// Former object.
         old: Option<Arc<K>>,
-        /// What is known now.
+        /// Current object.
         new: Arc<K>,
     },
     /// The object is gone; this was its last known state.
@@ -78,7 +78,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Whether a watch of this part speaks of the object under `key`.
+    /// True if a watch of this part speaks of the object under `key`.
     #[must_use]
     pub fn covers(&self, key: &Key) -> bool {
         match self {
@@ -107,14 +107,14 @@ struct Inner<K> {
     unlisted: BTreeSet<Part>,
     /// Those of them that the server does not let us list.
     refused: BTreeSet<Part>,
-    /// What went lately, the last one first: the answer to a write may come after the news that the object is gone.
+    /// Recent deletions, newest first: the answer to a write may arrive after the event of the deletion.
     buried: VecDeque<Buried>,
 }
 
 /// An object that is gone, as far as is known.
 struct Buried {
     uid: String,
-    /// The version with which it was told to be gone; `None` if a listing did not show it, which may be one of the past.
+    /// Version of the deletion event; `None` if only a listing lacked the object, which may have been stale.
     version: Option<u64>,
 }
 
@@ -128,7 +128,7 @@ impl<K: Resource> Inner<K> {
         Some(Change::Deleted(removed))
     }
 
-    /// How the object was told to be gone, if it was.
+    /// The deletion of the object, if it was reported.
     fn burial(&self, object: &K) -> Option<&Buried> {
         let uid = object.meta().uid.as_ref()?;
         self.buried.iter().find(|buried| buried.uid == *uid)
@@ -158,7 +158,7 @@ impl<K: Resource> Inner<K> {
         }
     }
 
-    /// Whether everything is known that can be.
+    /// True if everything is known that can be.
     fn is_synced(&self) -> bool {
         self.unlisted.is_subset(&self.refused)
     }
@@ -211,19 +211,19 @@ impl<K: Resource> Cache<K> {
         self.read().objects.values().cloned().collect()
     }
 
-    /// How many objects are known.
+    /// Number of known objects.
     #[must_use]
     pub fn len(&self) -> usize {
         self.read().objects.len()
     }
 
-    /// Whether nothing is known (also before the first full listing).
+    /// True if nothing is known (also before the first full listing).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether a full listing has been seen of every part that speaks of the object under `key`.
+    /// True if a full listing has been seen of every part that speaks of the object under `key`.
     #[must_use]
     pub fn has_listed(&self, key: &Key) -> bool {
         !self.read().unlisted.iter().any(|part| part.covers(key))
@@ -235,7 +235,7 @@ impl<K: Resource> Cache<K> {
         self.read().unlisted.iter().cloned().collect()
     }
 
-    /// Whether a full listing has been seen of every part but those that the server refuses.
+    /// True if a full listing has been seen of every part but those that the server refuses.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.read().is_synced()
@@ -251,7 +251,7 @@ impl<K: Resource> Cache<K> {
     /// Takes in an object that a watch shows; `None` if something newer is known, its deletion included. What left the
     /// selection of the watch, or was missing in a listing of the past, may come again.
     ///
-    /// Who wrote which field is not kept: nobody here asks, and it is larger than many an object.
+    /// Drops the managed fields: nothing here needs them, and they can be larger than the rest of the object.
     pub fn apply(&self, object: K) -> Option<Change<K>> {
         let mut inner = self.write();
         let shown = version(object.meta());
@@ -261,8 +261,8 @@ impl<K: Resource> Cache<K> {
         inner.put(object)
     }
 
-    /// Takes in the object with which a write of ours was answered; `None` if something newer is known, or if it may be
-    /// gone: the watch tells.
+    /// Stores the answer to our own write; `None` if a newer version is known, or if the object may be deleted, which
+    /// the watch reports.
     pub fn apply_answer(&self, object: K) -> Option<Change<K>> {
         let mut inner = self.write();
         let written = version(object.meta());
@@ -292,20 +292,20 @@ impl<K: Resource> Cache<K> {
     /// Keeps an object that a listing showed but that could not be read: its last good state stays.
     pub fn keep(&self, key: &Key) {
         let mut inner = self.write();
-        // Of what is not known nothing stays: a listing without end fills no memory by the names in it.
+        // Names of dropped objects are not kept, so that an endless listing fills no memory.
         if inner.objects.contains_key(key) {
             inner.shown(key);
         }
     }
 
-    /// The server does not let us list `part`: nobody waits for it any more. What was known of it stays.
+    /// The server refuses to list `part`: nothing waits for it any more. Its known objects stay.
     pub fn refuse(&self, part: &Part) {
         let mut inner = self.write();
         inner.refused.insert(part.clone());
         self.synced.send_replace(inner.is_synced());
     }
 
-    /// The full listing of `part` is complete; returns what is gone.
+    /// Completes the full listing of `part`; returns the deleted objects.
     pub fn end_listing(&self, part: &Part) -> Vec<Change<K>> {
         let mut inner = self.write();
         inner.unlisted.remove(part);

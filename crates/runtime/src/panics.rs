@@ -1,11 +1,11 @@
-//! Panics, which end neither a worker nor a watch: what is caught is logged, and what comes next goes on.
+//! Panics end neither a worker nor a watch: they are caught and logged, and the next item is processed.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::text::bounded;
 
-/// What a panic leaves behind.
+/// Payload of a panic.
 pub type Panic = Box<dyn Any + Send>;
 
 /// The words of a panic, in one bounded line.
@@ -20,7 +20,7 @@ pub fn caught<T>(what: &str, work: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(work));
     result
         .map_err(|panic| {
-            tracing::error!(what, panic = text(panic.as_ref()), "panicked; it goes on with what comes next");
+            tracing::error!(what, panic = text(panic.as_ref()), "panicked; continuing with the next item");
         })
         .ok()
 }

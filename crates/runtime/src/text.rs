@@ -7,11 +7,11 @@ use regex::Regex;
 /// Texts of others are cut to this many bytes.
 pub const MAX_BYTES: usize = 512;
 
-/// Stands where a credential stood.
+/// Replacement for a credential.
 pub const REDACTED: &str = "[redacted]";
 
-/// What credentials look like, whoever they belong to: API keys, bearer tokens, JWTs, user names and passwords in URLs,
-/// parameters that are named like secrets, tokens of Hugging Face, and private keys.
+/// Recognition of credentials of any kind: API keys, bearer tokens, JWTs, user names and passwords in URLs, parameters
+/// that are named like secrets, tokens of Hugging Face, and private keys.
 static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let forms = [
         r"\brs-[A-Za-z0-9_-]{43}",
@@ -28,7 +28,7 @@ static CREDENTIALS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// One line of at most [`MAX_BYTES`], without control characters and without what looks like a credential.
 #[must_use]
 pub fn bounded(text: &str) -> String {
-    // Cut first: what is far too long is not searched. Twice the bound, so that a credential is not cut in two.
+    // Cut first, so that a very long text is not searched. Twice the bound, so that no credential is cut in two.
     let start = text.get(..text.floor_char_boundary(2 * MAX_BYTES)).unwrap_or_default();
     let line: String = start.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = match CREDENTIALS.as_ref() {

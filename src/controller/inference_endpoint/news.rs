@@ -1,6 +1,6 @@
-//! What people are told of an endpoint itself. Decides nothing and tells nobody.
+//! News about an endpoint itself. A pure function that publishes nothing.
 //!
-//! What its deployment's `Ready` takes from it is told of the deployment alone.
+//! News that the deployment's `Ready` copies is published only about the deployment.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub fn of_predecessor<'a>(
     }
 }
 
-/// What it has waited for unusually long since its replicas were available: its address, or an answer from there.
+/// An unusually long wait since its replicas were available: for its address, or for an answer from there.
 #[must_use]
 pub fn overdue(status: &InferenceEndpointStatus, now: Timestamp) -> Option<News> {
     let ready = find(&status.conditions, conditions::READY).filter(|ready| ready.status == FALSE)?;
@@ -61,8 +61,8 @@ pub fn changed_by_admission(former: &InferenceEndpointStatus, status: &Inference
     (fields(former).as_ref() != Some(&changed)).then(|| News::new(reasons::CHANGED_BY_ADMISSION, changed))
 }
 
-/// How long after its record was made an endpoint has answered for the first time, if it just has. What was adopted
-/// answered before.
+/// Time from the endpoint's record to its first answer, if this is its first answer. An adopted endpoint has answered
+/// before.
 #[must_use]
 pub fn time_to_ready(
     endpoint: &InferenceEndpoint,
@@ -81,7 +81,7 @@ pub fn time_to_ready(
 pub fn removed(endpoint: &InferenceEndpoint) -> News {
     let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
     let cost = price(endpoint.spec.hourly_cost.as_deref());
-    let note = format!("endpoint {name} is confirmed gone from {target}; {cost} is no longer billed");
+    let note = format!("endpoint {name} removed from {target}; {cost} is no longer billed");
     let why = Some(endpoint.spec.reason.clone());
     News { from: Some(target.clone()), why, ..News::new(reasons::REMOVED, note) }
 }

@@ -1,4 +1,4 @@
-//! What an endpoint may be billed for.
+//! The parts of an endpoint that may be billed.
 
 use roadstead_model::MicroDollars;
 
@@ -19,7 +19,7 @@ pub fn billed(endpoint: &InferenceEndpoint) -> Option<MicroDollars> {
     Some(decided.share(existing, wanted))
 }
 
-/// Whether its place refuses what is missing of it, or nothing of it was ever asked for.
+/// True if its place refuses the missing parts, or nothing of it was requested.
 fn is_refused(endpoint: &InferenceEndpoint) -> bool {
     let Some(status) = &endpoint.status else { return false };
     let ready = conditions::find(&status.conditions, READY).map(|ready| ready.reason.as_str());

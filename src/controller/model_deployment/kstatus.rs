@@ -1,24 +1,24 @@
-//! What pipelines make of an object: the rules of kstatus (`sigs.k8s.io/cli-utils/pkg/kstatus/status`), for tests.
+//! The rules of kstatus (`sigs.k8s.io/cli-utils/pkg/kstatus/status`), for tests.
 
 use kube::Resource;
 use serde::Serialize;
 
 use crate::api::v1alpha1::conditions;
 
-/// What kstatus says of an object of a kind that it does not know.
+/// Result of kstatus for an object of an unknown kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kstatus {
     /// It is as its spec wants it.
     Current,
     /// It is on its way.
     InProgress,
-    /// It cannot go on by itself.
+    /// It needs an edit.
     Failed,
     /// It is being deleted.
     Terminating,
 }
 
-/// What kstatus says of `object`.
+/// Result of kstatus for `object`.
 pub fn kstatus<K: Resource + Serialize>(object: &K) -> Kstatus {
     if object.meta().deletion_timestamp.is_some() {
         return Kstatus::Terminating;

@@ -1,4 +1,4 @@
-//! What people are told when a target's status turns. Decides nothing and tells nobody.
+//! News about a target from the transition of its status. A pure function that publishes nothing.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -10,7 +10,7 @@ use crate::controller::news::{News, of_condition, of_ready};
 const SUMMED_UP: [&str; 5] =
     [conditions::READY, conditions::RECONCILING, conditions::STALLED, conditions::NEEDS_ATTENTION, conditions::SWEPT];
 
-/// The news of a target: its summary, then whatever else turned and is not told by that, then refusals.
+/// The news of a target: its summary, then other changed conditions, then refusals.
 #[must_use]
 pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Vec<News> {
     let (before, after) = (&former.conditions, &status.conditions);
@@ -20,7 +20,7 @@ pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Vec<N
     let mut news: Vec<News> = of_ready(before, after, listing).into_iter().collect();
     let turned = !news.is_empty();
     let others = after.iter().filter(|condition| !SUMMED_UP.contains(&condition.type_.as_str()));
-    // A part that turned with the whole, or for the same reason, is told with it.
+    // A part that changed with the summary, or for the same reason, is reported with it.
     let apart = |told: &News| !turned && summary.is_none_or(|ready| ready.reason != told.reason);
     news.extend(others.filter_map(|other| of_condition(before, after, &other.type_)).filter(apart));
     news.extend(attention(before, after));
@@ -28,7 +28,7 @@ pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Vec<N
     news
 }
 
-/// Something to look at that keeps nothing from working, or something else of the kind; there is none when it is over.
+/// A remark that does not prevent work; absent once it is resolved.
 fn attention(former: &[Condition], new: &[Condition]) -> Option<News> {
     let is = find(new, conditions::NEEDS_ATTENTION).filter(|is| is.status == TRUE)?;
     let was = find(former, conditions::NEEDS_ATTENTION);

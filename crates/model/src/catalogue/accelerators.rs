@@ -95,7 +95,7 @@ pub(super) fn of_value(value: &str) -> Kinds {
     VALUES.values().filter_map(|values| values.get(value)).flatten().copied().collect()
 }
 
-/// What one label of a node says of its accelerators.
+/// Statement of one node label about the accelerators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The label's key.
@@ -132,7 +132,7 @@ fn is_code(key: &str) -> bool {
 }
 
 impl Claim {
-    /// Whether it may stand for an accelerator that an offer calls `kind`; `None` where that cannot be told.
+    /// True if it may stand for an accelerator that an offer calls `kind`; `None` where that cannot be told.
     pub(crate) fn is_of(&self, kind: &str) -> Option<bool> {
         let same = squashed(&self.value).contains(&squashed(kind));
         if self.kinds.is_empty() {
@@ -179,7 +179,7 @@ fn kinds_of_words(found: &BTreeSet<String>) -> Kinds {
 }
 
 impl AcceleratorInfo {
-    /// Whether its name says more than `name`, by an amount of memory.
+    /// True if its name says more than `name`, by an amount of memory.
     fn extends(&self, name: &str) -> bool {
         let plain: BTreeSet<String> = self.words.iter().filter(|word| !is_memory(word)).cloned().collect();
         plain == words(name)

@@ -8,7 +8,7 @@ use crate::labels::Labels;
 
 const MARKS: &str = include_str!("../../data/node_marks.csv");
 
-/// What a label says of a node.
+/// Meaning of a node label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mark {
     /// Each device is a part of one.
@@ -21,7 +21,7 @@ pub(crate) enum Mark {
     NotSpot,
 }
 
-/// How the value of a label is compared.
+/// Comparison of a label's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
     In(BTreeSet<&'static str>),

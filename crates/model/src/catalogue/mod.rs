@@ -44,7 +44,7 @@ fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     table.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| line.split(',').collect())
 }
 
-/// Where a region is, if the built-in table knows it.
+/// Location of a region, if the built-in table has it.
 #[must_use]
 pub fn locate(cloud: &str, region: &str) -> Option<Location> {
     let country = REGION_TABLE.get(&(cloud, region))?;
@@ -58,7 +58,7 @@ pub fn jurisdictions_of(country: &str) -> BTreeSet<String> {
     unions.map(|(name, _)| (*name).to_owned()).chain([country.to_owned()]).collect()
 }
 
-/// Whether a text of a table can be the value of a label.
+/// True if a text of a table can be the value of a label.
 #[cfg(test)]
 fn is_label_value(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

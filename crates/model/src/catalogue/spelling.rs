@@ -1,4 +1,4 @@
-//! What a cloud, a region or an accelerator is called in the tables, where somebody writes it otherwise.
+//! The table's spelling of a cloud, a region or an accelerator that somebody writes differently.
 //!
 //! Names are compared letter by letter everywhere else; this warns of a slip and changes nothing.
 
@@ -55,7 +55,7 @@ pub fn region_spelled(cloud: &str, region: &str) -> Option<(&'static str, &'stat
     same.or_else(of_zone).or_else(elsewhere)
 }
 
-/// Whether `zone` is a zone of `region`, as clouds name them: `eu-central-1a`, `europe-west4-b`, `westeurope-1`.
+/// True if `zone` is a zone of `region`, as clouds name them: `eu-central-1a`, `europe-west4-b`, `westeurope-1`.
 fn is_zone(zone: &str, region: &str) -> bool {
     let Some(rest) = zone.to_ascii_lowercase().strip_prefix(&region.to_ascii_lowercase()).map(ToOwned::to_owned) else {
         return false;

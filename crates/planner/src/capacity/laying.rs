@@ -21,7 +21,7 @@ pub(crate) struct Bin {
     pub(crate) free: Option<Resources>,
     /// Which pods may use it: those that share a bit.
     pub(crate) mask: u64,
-    /// How many there are.
+    /// Number of them.
     pub(crate) copies: u32,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Pods {
     pub(crate) size: Size,
     /// Which bins they may use: those that share a bit.
     pub(crate) mask: u64,
-    /// How many there are.
+    /// Number of them.
     pub(crate) count: u32,
 }
 
@@ -42,7 +42,7 @@ impl Bin {
         slots(self.accelerators, self.free.as_ref(), size)
     }
 
-    /// Whether `other` is the same but for the number of copies.
+    /// True if `other` is the same but for the number of copies.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         (self.accelerators, &self.free, self.mask) == (other.accelerators, &other.free, other.mask)
     }
@@ -55,7 +55,7 @@ impl Bin {
         self.mask & pods.mask != 0 && self.slots(&pods.size) > 0
     }
 
-    /// What is left after `count` pods of `size`, if they fit.
+    /// The rest after `count` pods of `size`, if they fit.
     fn less(&self, size: &Size, count: u32) -> Option<Self> {
         let accelerators = self.accelerators.checked_sub(size.accelerators.checked_mul(count)?)?;
         let asked = size.resources.times(count);
@@ -196,14 +196,14 @@ const fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// One way to load a bin.
+/// One way to fill a bin.
 #[derive(Debug)]
-struct Load {
+struct Filling {
     /// Pods of each kind.
     counts: Vec<u32>,
     /// Slots that it costs.
     loss: u32,
-    /// How far before a state the state without it lies.
+    /// Distance to the state without it.
     offset: usize,
 }
 
@@ -231,7 +231,7 @@ fn greatest_loss(bins: &[&Bin], pods: &[&Pods], size: &Size) -> Option<u64> {
 }
 
 /// All ways to load a bin that cost a slot, without those that cost no more than a lighter one.
-fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size, space: &Space) -> Option<Vec<Load>> {
+fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size, space: &Space) -> Option<Vec<Filling>> {
     let full = bin.slots(size);
     let mut open = vec![(Vec::with_capacity(pods.len()), bin.clone())];
     for kind in pods {
@@ -253,13 +253,13 @@ fn ways_to_load(bin: &Bin, pods: &[&Pods], size: &Size, space: &Space) -> Option
         }
         open = next;
     }
-    let mut loads: Vec<Load> = Vec::new();
+    let mut loads: Vec<Filling> = Vec::new();
     for (counts, rest) in open {
         let loss = full - rest.slots(size);
-        let lighter = |load: &Load| load.loss >= loss && load.counts.iter().zip(&counts).all(|(a, b)| a <= b);
+        let lighter = |load: &Filling| load.loss >= loss && load.counts.iter().zip(&counts).all(|(a, b)| a <= b);
         if loss > 0 && !loads.iter().any(lighter) {
             let offset = space.offset(&counts)?;
-            loads.push(Load { counts, loss, offset });
+            loads.push(Filling { counts, loss, offset });
         }
     }
     Some(loads)
@@ -293,7 +293,7 @@ impl Space {
         Some(space)
     }
 
-    /// How far apart states are that differ by so many pods of each kind.
+    /// Distance between states that differ by `counts` pods of each kind.
     fn offset(&self, counts: &[u32]) -> Option<usize> {
         self.strides.iter().zip(counts).try_fold(0usize, |offset, (stride, count)| {
             offset.checked_add(stride.checked_mul(usize::try_from(*count).ok()?)?)
@@ -301,7 +301,7 @@ impl Space {
     }
 
     /// Improves `best` (the greatest loss by state) by what one more bin can cost.
-    fn load_one_bin(&self, best: &mut [u64], loads: &[Load]) {
+    fn load_one_bin(&self, best: &mut [u64], loads: &[Filling]) {
         // The last state: everything is laid.
         let mut laid = self.counts.clone();
         for state in (0..self.states).rev() {

@@ -1,4 +1,4 @@
-//! What endpoints hold on the offers of a target.
+//! Accelerators that endpoints hold on the offers of a target.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use roadstead_model::{Endpoint, Size, Target};
 
 use super::bit;
 
-/// What endpoints hold on one offer, counted as they come and go.
+/// Accelerators that endpoints hold on one offer, updated with each endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     accelerators: u64,
@@ -39,7 +39,7 @@ impl Load {
         take(&mut self.refused, &endpoint.size(), u64::from(endpoint.shows_exhaustion()));
     }
 
-    /// Whether nothing is counted.
+    /// True if nothing is counted.
     pub(crate) const fn is_empty(&self) -> bool {
         self.endpoints == 0
     }
@@ -72,7 +72,7 @@ pub(crate) struct Waiting {
     pub(crate) size: Size,
     /// Nodes that they may use: those that share a bit.
     pub(crate) mask: u64,
-    /// How many there are.
+    /// Number of them.
     pub(crate) count: u32,
 }
 

@@ -1,4 +1,4 @@
-//! How many replicas an offer still holds.
+//! The number of replicas that an offer can still hold.
 
 mod laying;
 mod load;
@@ -7,14 +7,14 @@ pub(crate) use laying::{Bin, Pods, fewest_slots};
 pub(crate) use load::{Load, Standing, accelerators};
 use roadstead_model::{Cloud, Endpoint, Members, Node, Offer, Resources, Said, Size, free_devices};
 
-/// What is worked out about an offer when its target is put in.
+/// Derived data of an offer, computed when its target is inserted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct OfferNodes {
     /// The nodes that it may use and those that it leaves out; `None` where there is no node information.
     pub(crate) members: Option<Members>,
     /// The first offer of the target that has the same resource.
     pub(crate) resource: usize,
-    /// What is free on its nodes and on those that may be added.
+    /// Free resources of its nodes and of those that may be added.
     pub(crate) bins: Vec<Bin>,
     /// The offers whose pods may get in its way, as bits.
     pub(crate) reach: u64,
@@ -52,7 +52,7 @@ impl OfferNodes {
         self.members.iter().flat_map(|members| &members.usable)
     }
 
-    /// What is free on each usable node, without what `own` has there, and on the nodes that may be added.
+    /// Free resources of each usable node, without those of `own`, and of the nodes that may be added.
     pub(crate) fn all_bins(
         &self,
         offer: &Offer,
@@ -107,7 +107,7 @@ fn bit(offer: usize) -> u64 {
 pub(crate) struct Own<'a> {
     /// The endpoint.
     pub(crate) endpoint: &'a Endpoint,
-    /// What each of its bound pods asks for, as far as that is certain.
+    /// Requests of each of its bound pods, as far as they are certain.
     pub(crate) bound: Resources,
 }
 

@@ -1,4 +1,4 @@
-//! What a member's admission makes of our writes: told apart from what somebody changed by hand, and kept.
+//! Changes by a member's admission to our writes: distinguished from manual changes, and kept.
 //!
 //! A mutating policy or webhook puts other values in the place of ours: an image of a mirror, larger requests, more
 //! tolerations. To write ours again would be answered alike for ever, or, where the policy looks at creations alone,
@@ -20,13 +20,13 @@ use super::ownership::Owned;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{ProviderError, Redacted};
 
-/// What was wanted of an object when we wrote it last, without the pod template, which has an annotation of its own.
+/// Wanted state of an object at our last write, without the pod template, which has its own annotation.
 pub const ANNOTATION_APPLIED: &str = "roadstead.dev/applied";
 
-/// Of so many objects it is remembered what admission made of them; those that are gone are among them.
+/// Maximum number of remembered objects, including deleted ones.
 const MAX_OBJECTS: usize = 10_000;
 
-/// How a live object differs from what is wanted.
+/// Differences between a live object and the wanted one.
 #[derive(Debug, Default)]
 pub struct Judged {
     /// Somebody changed it, or something else is wanted now: it is written.
@@ -37,8 +37,8 @@ pub struct Judged {
     pub only_values: bool,
 }
 
-/// What admission made of our writes, by the UID of each object. The member's own account of it does not survive an edit
-/// by hand; losing this too costs the value that admission gave, for ours comes back then.
+/// Changes by admission to our writes, by the UID of each object. The record on the member does not survive a manual
+/// edit; if this is lost too, our values return.
 #[derive(Default)]
 pub struct Admissions(Mutex<HashMap<String, Vec<Difference>>>);
 
@@ -62,7 +62,7 @@ impl Admissions {
         live.uid().and_then(|uid| known.get(&uid).cloned()).unwrap_or_default()
     }
 
-    /// Tells what admission made of our writes from everything else that differs; `key` is the endpoint's API key.
+    /// Separates changes by admission from all other differences; `key` is the endpoint's API key.
     ///
     /// # Errors
     /// `Bug` if one of them cannot be written as JSON.
@@ -85,8 +85,8 @@ impl Admissions {
         Ok(judged)
     }
 
-    /// What to put in the place of values of ours that admission has changed before: as they are, and as they were
-    /// before somebody changed them by hand.
+    /// Values to send instead of those of ours that admission has changed before: the live ones, and those before a
+    /// manual edit.
     #[must_use]
     pub fn kept<K: Object>(&self, live: &K, judged: &Judged) -> Vec<Difference> {
         let again =
@@ -96,8 +96,8 @@ impl Admissions {
     }
 }
 
-/// What is recorded of a wanted object: all but its template and its record, which stand beside it, with digests in the
-/// place of a Secret's values.
+/// Record of a wanted object: without its template and its record, which are separate annotations, and with digests
+/// instead of a Secret's values.
 #[must_use]
 pub fn record(wanted: &Value, key: &Redacted) -> Value {
     let mut record = wanted.clone();
@@ -116,7 +116,7 @@ pub fn record(wanted: &Value, key: &Redacted) -> Value {
     record
 }
 
-/// What the live object says was wanted when we wrote it last.
+/// Wanted state at our last write, from the live object.
 fn recorded<K: Object>(live: &K) -> Value {
     let text = |annotation: &str| live.annotations().get(annotation).map(String::as_str).unwrap_or_default();
     let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
@@ -127,7 +127,7 @@ fn recorded<K: Object>(live: &K) -> Value {
     Value::Object(recorded)
 }
 
-/// Whether what is wanted differs from what was recorded in plain values alone, outside of lists and of the template.
+/// True if the wanted state differs from the recorded one only in plain values, outside of lists and of the template.
 fn only_values(before: &Value, now: &Value, wanted: &Value) -> bool {
     let plain = |difference: &Difference| {
         let value = |value: &Value| !value.is_object() && !value.is_array();

@@ -9,7 +9,7 @@ use roadstead_api::v1alpha1::names;
 use roadstead_provider::{Claim, ErrorClass, ProviderError};
 use roadstead_runtime::client::{call, call_opt};
 
-/// The key of the `ConfigMap` under which the hub's UID stands.
+/// Key of the hub's UID in the `ConfigMap`.
 const HUB_UID: &str = "hubUID";
 
 /// The identity of a cluster: the UID of its `kube-system` namespace.
@@ -46,7 +46,7 @@ pub async fn claim(
     match existing.data.as_ref().and_then(|data| data.get(HUB_UID)) {
         Some(holder) if holder == hub_uid => Ok(Claim::Ours),
         Some(holder) if Some(holder.as_str()) != takeover => Ok(Claim::Other { hub_uid: holder.clone() }),
-        // Ours to take over, or a ConfigMap that somebody emptied by hand.
+        // A claim that this hub may take over, or an emptied ConfigMap.
         _ => {
             let patch = serde_json::json!({
                 "metadata": {"resourceVersion": existing.resource_version()},
@@ -55,7 +55,7 @@ pub async fn claim(
             call("take over claim", api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)))
                 .await
                 .map_err(provider_error)?;
-            tracing::info!(install_id, hub_uid, "took over the member from the hub that the operator was told is gone");
+            tracing::info!(install_id, hub_uid, "took over the member from the former hub");
             Ok(Claim::Ours)
         }
     }

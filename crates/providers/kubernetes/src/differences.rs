@@ -1,4 +1,5 @@
-//! Where does a live object not say what we want? The server adds defaults, others add fields: neither is a difference.
+//! Comparison of a live object with the wanted one. The server adds defaults, others add fields: neither is a
+//! difference.
 
 use std::fmt;
 
@@ -82,14 +83,14 @@ impl fmt::Display for Path {
     }
 }
 
-/// A place where a live object does not say what is wanted.
+/// A field of a live object that differs from the wanted one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Where.
+    /// Path of the field.
     pub path: Path,
-    /// What is wanted there.
+    /// Wanted value.
     pub wanted: Value,
-    /// What is there.
+    /// Live value.
     pub live: Option<Value>,
 }
 
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// Where `live` differs, as people read it.
+    /// Differing paths of `live`, for people.
     fn told(live: &Value, wanted: &Value) -> Vec<String> {
         differences(live, wanted).into_iter().map(|difference| difference.path.to_string()).collect()
     }

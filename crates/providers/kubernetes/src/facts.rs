@@ -1,4 +1,4 @@
-//! What a member shows by itself: its nodes, the pods on them, and our endpoints, kept current by three watches.
+//! A member's own reports: its nodes, their pods, and our endpoints, kept current by three watches.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ use roadstead_runtime::panics::caught;
 use roadstead_runtime::text::bounded;
 use roadstead_runtime::watch::watch_within;
 
-/// Changes are gathered for this long before the facts are computed anew: pods come and go in bursts.
+/// Time that changes are collected before the facts are computed again, because pods change in bursts.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// All nodes together, or all Deployments, are kept up to this size as JSON: some 10,000 nodes.
@@ -49,7 +49,7 @@ pub struct Watched {
     exceeded: Exceeded,
 }
 
-/// Whether the member lists more than is kept.
+/// The member lists more than the operator keeps.
 #[derive(Default)]
 struct Exceeded {
     nodes: Arc<AtomicBool>,
@@ -170,14 +170,15 @@ impl Watched {
         }
     }
 
-    /// What is known where the facts cannot be computed: what was found, and no node, so that nothing is placed.
+    /// Facts that cannot be computed: the found endpoints, and no nodes, so that nothing is placed.
     fn unknown(&self) -> Facts {
         let known = self.facts().map(|known| (*known).clone()).unwrap_or_default();
         Facts { nodes: Some(Vec::new()), ..known }
     }
 
     fn compute(&self) -> Facts {
-        // What is free cannot be told from a part: nothing is placed where more is listed than is kept.
+        // Free capacity cannot be computed from a part of the listing: a target that lists more than is kept gets no
+        // placements.
         let nodes = if self.exceeded.any() { Vec::new() } else { self.nodes.list() };
         let pods = self.pods.list();
         let mut bound: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();

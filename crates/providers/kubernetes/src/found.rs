@@ -11,7 +11,8 @@ use roadstead_api::v1alpha1::{limits, names};
 
 /// The endpoint that `deployment` serves; `None` where our tags are incomplete or do not give the name that it has.
 ///
-/// What a member returns is untrusted: the name is computed from the tags again, and a mismatch is not ours to adopt.
+/// A member's answers are untrusted: the name is computed from the tags again, and an object with a different name is
+/// not adopted.
 #[must_use]
 pub fn found(deployment: &Deployment) -> Option<model::Found> {
     if deployment.metadata.deletion_timestamp.is_some() {
@@ -59,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    /// An endpoint's Deployment as it stands on a member, with some of it changed.
+    /// An endpoint's Deployment on a member, with changes.
     fn deployment(change: &Value) -> Deployment {
         let name = names::endpoint_name("prod", "team", "llama", "east", "one", "OnDemand", 3);
         let mut object = json!({

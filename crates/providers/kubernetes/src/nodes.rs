@@ -1,4 +1,4 @@
-//! From a member's nodes and pods to what is free on each node.
+//! Free resources of each node, from a member's nodes and pods.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::requests::{Amounts, add, amounts, requests};
 /// Resources that every node has and that are no accelerators.
 const COMMON: [&str; 4] = ["cpu", "memory", "ephemeral-storage", "pods"];
 
-/// The member's nodes as the planner sees them: free is what is allocatable less what every bound pod asks for.
+/// The planner's form of the member's nodes: free resources are allocatable ones less the requests of every bound pod.
 #[must_use]
 pub fn planner_nodes(nodes: &[Arc<Node>], pods: &[Arc<Pod>]) -> Vec<model::Node> {
     let mut used: BTreeMap<&str, Amounts> = BTreeMap::new();

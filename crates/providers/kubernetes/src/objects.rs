@@ -1,4 +1,4 @@
-//! Makes one object on a member what it should be, and takes one away, without ever touching what is not ours.
+//! Applies one object on a member, and deletes one, without ever changing a foreign object.
 
 use std::fmt::Debug;
 
@@ -32,7 +32,7 @@ pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Prov
     }
 }
 
-/// Whether the member says that this very object is not there. Any other 404 (of a proxy in between, or of a server
+/// True if the member says that this very object is not there. Any other 404 (of a proxy in between, or of a server
 /// that does not know the kind now) says nothing of it: taken for an answer, it would leave something running.
 fn is_gone<K: Object>(error: &CallError, name: &str) -> bool {
     let status = error.status().filter(|status| status.code == 404);
@@ -50,7 +50,7 @@ pub struct Mark<'a> {
 }
 
 impl Mark<'_> {
-    /// Whether `live` carries the mark.
+    /// True if `live` carries the mark.
     pub fn is_on<K: Object>(&self, live: &K) -> bool {
         label(live, names::LABEL_INSTALL_ID) == Some(self.install_id)
             && label(live, names::LABEL_ENDPOINT) == Some(self.endpoint)
@@ -67,7 +67,7 @@ impl Mark<'_> {
             (_, None) => format!("has no label {name}"),
         };
         let message = format!(
-            "{} {}/{} on the member {whose}; this operator is {install_id:?}. It is not touched: rename or delete it, \
+            "{} {}/{} on the member {whose}; this operator is {install_id:?}. The operator does not change it: rename or delete it, \
              or, if it is this endpoint's, label it {installation}={install_id} and {name}={endpoint}",
             K::kind(&()),
             live.namespace().unwrap_or_default(),
@@ -89,13 +89,13 @@ pub fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
     serde_json::to_value(object).map_err(|error| ProviderError::new(ErrorClass::Bug, error))
 }
 
-/// What writes of an endpoint's objects have in common.
+/// Common parts of all writes of an endpoint's objects.
 pub struct Writer<'a> {
-    /// What admission made of former writes.
+    /// Changes by admission to former writes.
     pub admissions: &'a Admissions,
     /// The endpoint's API key.
     pub key: &'a Redacted,
-    /// What marks the endpoint's objects.
+    /// Mark of the endpoint's objects.
     pub mark: Mark<'a>,
 }
 
@@ -140,7 +140,7 @@ impl Writer<'_> {
         self.learn(made, wanted)
     }
 
-    /// What `wanted` is, with the record of it.
+    /// The object `wanted`, with its record.
     fn recorded<K: Object>(&self, wanted: &K) -> Result<K, ProviderError> {
         let record = record(&to_value(wanted)?, self.key).to_string();
         let mut wanted = wanted.clone();
@@ -148,14 +148,14 @@ impl Writer<'_> {
         Ok(wanted)
     }
 
-    /// What still differs right after our own write is what admission made of it.
+    /// Remembers a difference right after our own write: admission caused it.
     fn learn<K: Object>(&self, made: K, wanted: &K) -> Result<K, ProviderError> {
         self.admissions.learn(&made, differences(&to_value(&made)?, &to_value(wanted)?));
         Ok(made)
     }
 }
 
-/// Whether admission makes the same of `body` as it made before: then ours is sent, for what a policy does to its own
+/// True if admission makes the same of `body` as it made before: then ours is sent, for what a policy does to its own
 /// result is not known. Asked without a change being made; a server that cannot be asked so says no.
 async fn keeps_by_itself<K: Object>(api: &Api<K>, body: &Value, name: &str, kept: &[Difference]) -> bool {
     let params = PatchParams::apply(names::FIELD_MANAGER).force().dry_run();
@@ -272,7 +272,7 @@ mod tests {
             assert_eq!(
                 message,
                 format!(
-                    "Deployment roadstead/llama-a on the member {whose}; this operator is \"prod\". It is not touched: \
+                    "Deployment roadstead/llama-a on the member {whose}; this operator is \"prod\". The operator does not change it: \
                      rename or delete it, or, if it is this endpoint's, label it roadstead.dev/install-id=prod and \
                      roadstead.dev/endpoint=llama-a"
                 )

@@ -1,7 +1,7 @@
 //! Which fields of an object on a member did our own writes set? The server keeps account of it.
 //!
-//! A value that admission puts in the place of ours, in our own request, is counted as set by us; what anybody writes
-//! afterwards is counted as theirs. That tells the one from the other, on a member that keeps no other record.
+//! The server attributes a value that admission substitutes in our own request to us, and a later write to its writer.
+//! This distinguishes the two on a member without another record.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use roadstead_api::v1alpha1::names;
 pub struct Owned(Vec<Value>);
 
 impl Owned {
-    /// What `entries` say of our writes to the object itself.
+    /// Our ownership of the object itself according to `entries`.
     #[must_use]
     pub fn of(entries: &[ManagedFieldsEntry]) -> Self {
         let ours = |entry: &&ManagedFieldsEntry| {
@@ -23,7 +23,7 @@ impl Owned {
         Self(entries.iter().filter(ours).filter_map(|entry| Some(entry.fields_v1.as_ref()?.0.clone())).collect())
     }
 
-    /// Whether the value at `path` was set by us; `wanted` is the object in which the path leads there.
+    /// True if the value at `path` was set by us; `wanted` is the object in which the path leads there.
     #[must_use]
     pub fn includes(&self, path: &Path, wanted: &Value) -> bool {
         self.0.iter().any(|fields| includes(fields, path, wanted))
@@ -51,7 +51,7 @@ fn child<'a>(fields: &'a Value, step: &Step, wanted: Option<&Value>) -> Option<&
     }
 }
 
-/// Whether `key` is what the server calls the list's element `wanted`: some of its fields with their values.
+/// True if `key` is what the server calls the list's element `wanted`: some of its fields with their values.
 fn is_key_of(key: &str, wanted: Option<&Value>) -> bool {
     let Some(Ok(Value::Object(key))) = key.strip_prefix("k:").map(serde_json::from_str) else { return false };
     wanted.is_some_and(|wanted| key.iter().all(|(name, value)| wanted.get(name) == Some(value)))

@@ -1,4 +1,5 @@
-//! What a cluster's admission refuses: read from its words, for a code alone says too little; and what can be done.
+//! Refusals by a cluster's admission, classified by their message because a code alone is insufficient; and their
+//! cures.
 
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ fn is_forbidden_to_everybody(said: &str) -> bool {
     said.contains(" is forbidden: ") && !(said.contains("User ") && said.contains("cannot "))
 }
 
-/// Whether the same pods may be let in a little later, with nothing edited.
+/// True if the same pods may be let in a little later, with nothing edited.
 fn may_pass(said: &str) -> bool {
     !says_no(said) && !said.contains("is invalid") && (does_not_answer(said) || !said.contains("forbidden"))
         || said.contains("error looking up service account")
@@ -87,14 +88,14 @@ fn does_not_answer(said: &str) -> bool {
         .any(|sign| said.contains(sign))
 }
 
-/// What to do about a refusal, for whoever reads its words.
+/// Cure for a refusal, from its message.
 #[must_use]
 pub fn cure(said: &str) -> &'static str {
     let says = |signs: &[&str]| signs.iter().any(|sign| said.contains(sign));
     if is_quota(said) {
-        "raise the ResourceQuota of the target's namespace, or ask for less"
+        "raise the ResourceQuota of the target's namespace, or request less"
     } else if says(&["must specify"]) {
-        "set what it asks for in spec.serving.resources, requests and limits, or change the ResourceQuota"
+        "set the requests and limits that it requires in spec.serving.resources, or change the ResourceQuota"
     } else if says(&["usage per", "limit to request ratio", "must be less than or equal to"]) {
         "change spec.serving.resources to fit the LimitRange of the target's namespace, or the LimitRange"
     } else if says(&["violates PodSecurity"]) {
@@ -102,11 +103,11 @@ pub fn cure(said: &str) -> &'static str {
     } else if does_not_answer(said) {
         "restore the webhook on the target's cluster, or exempt the target's namespace from it"
     } else if says(&["is being terminated"]) {
-        "the target's namespace is being deleted: create it again by the member manifest"
+        "the target's namespace is being deleted: create it again with the member manifest"
     } else if says_no(said) {
-        "change the deployment as the policy asks, or exempt the target's namespace from it"
+        "change the deployment as the policy requires, or exempt the target's namespace from it"
     } else {
-        "change the deployment as it asks, or the policy of the target's cluster"
+        "change the deployment as it requires, or the policy of the target's cluster"
     }
 }
 

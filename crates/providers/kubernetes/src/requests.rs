@@ -1,4 +1,5 @@
-//! What a pod asks of its node, by the formula of the Kubernetes scheduler (`PodRequests` of k8s.io/component-helpers).
+//! A pod's requests to its node, by the formula of the Kubernetes scheduler (`PodRequests` of
+//! k8s.io/component-helpers).
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use roadstead_api::v1alpha1::quantity;
 /// Amounts by resource name: thousandths of a core for `cpu`, whole units for everything else.
 pub type Amounts = BTreeMap<String, u64>;
 
-/// What a pod asks for: its containers (the largest of what is wanted, allocated and in force while it is resized), or
-/// its own requests on pod level where it has some, and its overhead.
+/// Requests of a pod: those of its containers (the largest of wanted, allocated and actual during a resize), or its own
+/// requests on pod level, if it has any, and its overhead.
 ///
 /// Requests on pod level count as the spec has them: the types of the oldest supported Kubernetes do not hold the
 /// resize of those.
@@ -55,7 +56,7 @@ fn greater(total: &mut Amounts, other: Amounts) {
     }
 }
 
-/// Whether a request on pod level replaces those of the containers.
+/// True if a request on pod level replaces those of the containers.
 fn has_pod_level(resource: &str) -> bool {
     matches!(resource, "cpu" | "memory") || resource.starts_with("hugepages-")
 }
@@ -89,10 +90,10 @@ fn wanted(container: &Container) -> Amounts {
     amounts(container.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
 }
 
-/// What the kubelet says of a pod's containers.
+/// The kubelet's report of a pod's containers.
 struct Statuses<'a> {
     containers: Vec<&'a ContainerStatus>,
-    /// The node can never hold what a resize wants: only what is there counts.
+    /// The node can never satisfy the resize: only the current resources count.
     infeasible: bool,
 }
 
@@ -112,7 +113,7 @@ impl<'a> Statuses<'a> {
         self.containers.iter().find(|status| status.name == container.name).copied()
     }
 
-    /// What the kubelet has set aside for the container.
+    /// Resources that the kubelet has allocated to the container.
     fn allocated(&self, container: &Container) -> Amounts {
         match self.find(container).and_then(|status| status.allocated_resources.as_ref()) {
             Some(allocated) => amounts(Some(allocated)),
@@ -121,7 +122,7 @@ impl<'a> Statuses<'a> {
         }
     }
 
-    /// What is in force for the container.
+    /// Resources in force for the container.
     fn actual(&self, container: &Container) -> Amounts {
         let status = self.find(container);
         match status.and_then(|status| status.resources.as_ref()?.requests.as_ref()) {

@@ -57,7 +57,7 @@ fn is_watch<T>(request: &Request<T>) -> bool {
     query.split('&').any(|parameter| matches!(parameter, "watch=true" | "watch=1"))
 }
 
-/// What is bounded.
+/// Limited quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bound {
     /// All that is answered.
@@ -77,7 +77,7 @@ impl Bound {
 
 /// The answer of a member is longer than any honest one.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is longer than {} MiB and is not read further", limit / 1024 / 1024)]
+#[error("the answer exceeds {} MiB", limit / 1024 / 1024)]
 struct TooLong {
     limit: usize,
 }

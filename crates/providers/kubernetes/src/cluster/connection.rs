@@ -22,11 +22,11 @@ use roadstead_runtime::client::{self, GateLayer, WriteGate};
 /// The longest that making a client may take: a kubeconfig may name a command to be run for credentials.
 const BUILD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the operator proves itself to a member.
+/// Credentials of the operator for a member.
 pub enum Credentials {
     /// As the pod that it is: the hub serves models itself.
     InCluster,
-    /// With a kubeconfig, as it stands in a Secret.
+    /// With a kubeconfig from a Secret.
     Kubeconfig(Vec<u8>),
 }
 
@@ -57,15 +57,15 @@ pub async fn client(
 async fn build(config: Config, reach: Reach, gate: WriteGate) -> Result<Client, KubeconfigError> {
     let without_authority = config.root_cert.is_none() && !config.accept_invalid_certs;
     let building = tokio::task::spawn_blocking(move || guarded(&config, reach, gate));
-    // The client's own message may quote what stands in the kubeconfig.
+    // The client's own message may quote the kubeconfig.
     let message = match tokio::time::timeout(BUILD_TIMEOUT, building).await {
         Ok(Ok(Ok(client))) => return Ok(client),
-        Err(_) => format!("what it names for credentials did not end within {} s", BUILD_TIMEOUT.as_secs()),
+        Err(_) => format!("its credential plugin did not end within {} s", BUILD_TIMEOUT.as_secs()),
         Ok(Ok(Err(_))) if without_authority => "clusters[].cluster.certificate-authority-data is missing, and the \
              operator's container has no other authorities; put the cluster's CA certificate there"
             .to_owned(),
-        Ok(Ok(Err(_))) => "the files or commands that it names for certificates, keys or credentials failed".to_owned(),
-        Ok(Err(_)) => "what it names for credentials returned a token that no header can hold".to_owned(),
+        Ok(Ok(Err(_))) => "its files or commands for certificates, keys or credentials failed".to_owned(),
+        Ok(Err(_)) => "its credential plugin returned a token that is invalid in a header".to_owned(),
     };
     Err(KubeconfigError::Unusable { message })
 }

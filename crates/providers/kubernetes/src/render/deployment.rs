@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::Identity;
 use roadstead_api::v1alpha1::names;
 
-/// How a changed template is rolled out.
+/// Rollout of a changed template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rollout {
     /// A new pod first: needs one spare set of accelerators.

@@ -1,4 +1,4 @@
-//! What should stand on a member for an endpoint. Pure: the same endpoint gives the same objects.
+//! The wanted objects of an endpoint on a member. Pure: the same endpoint gives the same objects.
 //!
 //! One file a kind; `hash` says when the pods have to change.
 
@@ -24,7 +24,7 @@ pub use roadstead_provider::template_hash::{digest, template_hash};
 pub use secrets::{copied_name, copied_secret, is_copied_name, key_secret};
 pub use service::{PORT_NAME, service};
 
-/// What every object of an endpoint carries.
+/// Labels and annotations of every object of an endpoint.
 pub struct Identity<'a> {
     /// The record of the decision.
     pub endpoint: &'a InferenceEndpoint,

@@ -23,18 +23,18 @@ use roadstead_api::v1alpha1::{InferenceEndpointSpec, ReplicaResources, Template,
 
 /// The name of the engine's container.
 pub const CONTAINER: &str = "engine";
-/// At most so long does a pod that ends still take requests, until every load balancer has noticed.
+/// Longest time that a terminating pod still accepts requests, until every load balancer has noticed.
 const LINGER_SECONDS: i32 = 15;
-/// What an engine needs to end once its last request is answered.
+/// Time that an engine needs to end after its last answer.
 const TEARDOWN_SECONDS: i32 = 15;
-/// How often the start-up probe asks: a failover waits for the answer.
+/// Period of the start-up probe: a failover waits for its answer.
 const STARTUP_PERIOD_SECONDS: i32 = 2;
 
 /// Characters of the hash that pods carry.
 const HASH_CHARS: usize = 16;
 
-/// The template of the endpoint's pods, made from what has this hash. Pods carry it, to be told from those of a former
-/// template.
+/// Hash of the template of the endpoint's pods. Pods carry it as a label, which distinguishes them from those of an
+/// older template.
 #[must_use]
 pub fn pod_template(identity: &Identity<'_>, hash: &str) -> PodTemplateSpec {
     let spec = &identity.endpoint.spec;

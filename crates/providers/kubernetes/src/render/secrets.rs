@@ -35,7 +35,7 @@ pub fn copied_name(endpoint: &str, name: &str) -> String {
     format!("{endpoint}-{digest}")
 }
 
-/// Whether `name` is one that [`copied_name`] gives to copies for `endpoint`.
+/// True if `name` is one that [`copied_name`] gives to copies for `endpoint`.
 #[must_use]
 pub fn is_copied_name(endpoint: &str, name: &str) -> bool {
     let digest = name.strip_prefix(endpoint).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Golden files of what stands on a member, and what makes pods change. `UPDATE_GOLDEN=1` writes the files anew.
+//! Golden files of an endpoint's objects on a member, and the changes that restart pods. `UPDATE_GOLDEN=1` writes the
+//! files again.
 
 use std::collections::BTreeMap;
 use std::path::Path;

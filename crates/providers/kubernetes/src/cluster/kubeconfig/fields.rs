@@ -37,7 +37,7 @@ pub fn cluster(given: &Cluster, allowed: &AllowedKubeconfig) -> Result<Cluster, 
     refuse(&used, allowed)?;
     refuse_always(&[
         (cluster.proxy_url.is_some(), "clusters[].cluster.proxy-url", "it would see the traffic"),
-        (!cluster.other.is_empty(), "a field of clusters[].cluster that Roadstead does not know", UNKNOWN),
+        (!cluster.other.is_empty(), "an unknown field of clusters[].cluster", UNKNOWN),
     ])?;
     let server = server(cluster.server.as_deref(), allowed)?;
     if let Some(name) = &cluster.tls_server_name {
@@ -93,7 +93,7 @@ fn server(server: Option<&str>, allowed: &AllowedKubeconfig) -> Result<Uri, Kube
     let unusable = |what: &str| KubeconfigError::unusable(format!("{FIELD} {what}"));
     let text = server.map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| unusable("is missing"))?;
     if text.len() > MAX_SERVER_BYTES {
-        return Err(unusable(&format!("has {} bytes; at most {MAX_SERVER_BYTES} are possible", text.len())));
+        return Err(unusable(&format!("has {} bytes; at most {MAX_SERVER_BYTES} are allowed", text.len())));
     }
     let uri: Uri = text.parse().map_err(|_| unusable("is not a URL such as https://10.0.0.1:6443"))?;
     if uri.scheme_str() != Some("https") {
@@ -101,7 +101,7 @@ fn server(server: Option<&str>, allowed: &AllowedKubeconfig) -> Result<Uri, Kube
     }
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     if authority.contains('@') {
-        return Err(unusable("holds a user name or password; put them into users[].user"));
+        return Err(unusable("contains a user name or password; put them into users[].user"));
     }
     let host = uri.host().unwrap_or_default();
     let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')).unwrap_or_default();
@@ -126,15 +126,15 @@ fn check_name(field: &str, name: &str) -> Result<(), KubeconfigError> {
     match ServerName::try_from(name) {
         Ok(_) => Ok(()),
         Err(_) => Err(KubeconfigError::unusable(format!(
-            "{field} must name a host by a DNS name or an IP address, as its certificate does"
+            "{field} must be a DNS name or an IP address of the server's certificate"
         ))),
     }
 }
 
-/// Why a field that is not known is refused: it may mean more than what is known.
-const UNKNOWN: &str = "what it means is not known";
+/// Reason for refusing an unknown field: its meaning is unknown.
+const UNKNOWN: &str = "its meaning is unknown";
 /// Impersonation would silently not happen, and the operator would act with the rights of the account itself.
-const IMPERSONATION: &str = "impersonation is not supported; use an account that has just the rights it needs";
+const IMPERSONATION: &str = "impersonation is not supported; use an account with only the required rights";
 
 fn check_features(user: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), KubeconfigError> {
     let features = [
@@ -150,18 +150,18 @@ fn check_features(user: &AuthInfo, allowed: &AllowedKubeconfig) -> Result<(), Ku
         (user.impersonate_uid.is_some(), "users[].user.as-uid", IMPERSONATION),
         (user.impersonate_groups.is_some(), "users[].user.as-groups", IMPERSONATION),
         (user.impersonate_user_extra.is_some(), "users[].user.as-user-extra", IMPERSONATION),
-        (!user.other.is_empty(), "a field of users[].user that Roadstead does not know", UNKNOWN),
+        (!user.other.is_empty(), "an unknown field of users[].user", UNKNOWN),
     ])
 }
 
 /// The header that proves the user: a token, or a name and a password.
 fn credentials(user: &mut AuthInfo) -> Result<(), KubeconfigError> {
     if let Some(token) = &user.token {
-        // A block of YAML ends with a line break that nobody means to be part of a token.
+        // A block of YAML ends with a line break, which is not part of the token.
         let token = token.expose_secret().trim_end_matches(['\r', '\n']).to_owned();
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(KubeconfigError::unusable(
-                "users[].user.token holds a line break, a space or another character that no token has; write the \
+                "users[].user.token contains a line break, a space or another invalid character; write the \
                  token alone, on one line",
             ));
         }
@@ -173,12 +173,12 @@ fn credentials(user: &mut AuthInfo) -> Result<(), KubeconfigError> {
     }
     if user.token.is_some() || user.token_file.is_some() {
         return Err(KubeconfigError::unusable(
-            "users[].user holds both a token and a username; remove the one that the cluster does not use",
+            "users[].user contains both a token and a username; remove the one that the cluster does not use",
         ));
     }
     if user.username.as_ref().is_some_and(|name| name.contains(':')) {
         return Err(KubeconfigError::unusable(
-            "users[].user.username holds a colon, which ends a user name; remove it",
+            "users[].user.username contains a colon, which is invalid in a user name; remove it",
         ));
     }
     user.password.get_or_insert_with(|| SecretString::from(String::new()));

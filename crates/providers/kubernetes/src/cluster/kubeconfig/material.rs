@@ -1,6 +1,6 @@
 //! Certificates and keys in a kubeconfig: base64 of PEM, judged before they are used, so that a fault has its name.
 //!
-//! What comes out is written anew, with nothing in it but what was judged.
+//! The result is rewritten, and contains only checked values.
 
 use std::io::Cursor;
 
@@ -36,20 +36,20 @@ pub fn authority(data: &str) -> Result<String, KubeconfigError> {
     let read: Vec<_> =
         certificates.into_iter().filter(|certificate| anchor_from_trusted_cert(certificate).is_ok()).collect();
     if read.is_empty() {
-        return Err(fault(AUTHORITY, "holds no X.509 certificate that can be read; copy it anew from the cluster"));
+        return Err(fault(AUTHORITY, "contains no readable X.509 certificate; copy it from the cluster again"));
     }
     let roles: Vec<Role> = read.iter().map(role).collect();
     if !roles.contains(&Role::Authority) {
         return Err(match roles.into_iter().find(|role| *role != Role::Server) {
             Some(Role::Expired { at }) => {
-                fault(AUTHORITY, &format!("expired at {}; put the cluster's present CA certificate there", time(at)))
+                fault(AUTHORITY, &format!("expired at {}; use the cluster's current CA certificate", time(at)))
             }
             Some(Role::Early { at }) => {
                 fault(AUTHORITY, &format!("is not valid before {}; check it and the operator's clock", time(at)))
             }
             _ => fault(
                 AUTHORITY,
-                "holds the certificate of a server, not of an authority; put the CA certificate there that issued it",
+                "contains the certificate of a server, not of an authority; use the CA certificate that issued it",
             ),
         });
     }
@@ -72,7 +72,7 @@ pub fn client(certificate: &str, key: &str) -> Result<(String, String), Kubeconf
     Ok((BASE64.encode(chain.as_bytes()), BASE64.encode(key.as_bytes())))
 }
 
-/// What a certificate in an authority's place is.
+/// Role of a certificate that is given as an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// Others can have been issued by it.
@@ -98,7 +98,7 @@ fn role(certificate: &CertificateDer<'_>) -> Role {
     }
 }
 
-/// What there is to say of a certificate by itself: its time, whether it is an authority's, and its use, in this order.
+/// Errors of a certificate alone: its validity, its use as an authority, and its use for clients, in this order.
 fn verdict(certificate: &EndEntityCert<'_>) -> Option<webpki::Error> {
     certificate.verify_for_usage(&[], &[], &[], UnixTime::now(), KeyUsage::client_auth(), None, None).err()
 }
@@ -107,9 +107,9 @@ fn check_leaf(leaf: &CertificateDer<'_>) -> Result<(), KubeconfigError> {
     let read = EndEntityCert::try_from(leaf).map_err(|error| match error {
         webpki::Error::UnsupportedCertVersion => fault(
             CERTIFICATE,
-            "holds an X.509 certificate of version 1, which is not supported; issue one of version 3 (with extensions)",
+            "contains an X.509 certificate of version 1, which is not supported; issue one of version 3 (with extensions)",
         ),
-        _ => fault(CERTIFICATE, "holds no X.509 certificate that can be read; issue it anew"),
+        _ => fault(CERTIFICATE, "contains no readable X.509 certificate; issue it again"),
     })?;
     match verdict(&read) {
         Some(webpki::Error::CertExpired { not_after, .. }) => {
@@ -129,10 +129,7 @@ fn check_leaf(leaf: &CertificateDer<'_>) -> Result<(), KubeconfigError> {
 
 fn check_pair(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'_>) -> Result<(), KubeconfigError> {
     let signer = any_supported_type(key).map_err(|_| {
-        fault(
-            KEY,
-            "is damaged or of a kind that is not supported; use RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519",
-        )
+        fault(KEY, "is damaged or of an unsupported type; use RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519")
     })?;
     let fits = |certificate: &CertificateDer<'static>| {
         let pair = CertifiedKey::new(vec![certificate.clone()], std::sync::Arc::clone(&signer));
@@ -144,7 +141,7 @@ fn check_pair(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'_>) -> Res
             CERTIFICATE,
             "does not begin with the certificate of client-key-data; put that one first, then those of its issuers",
         )),
-        None => Err(fault(KEY, "does not belong to client-certificate-data; put the key there that it was issued for")),
+        None => Err(fault(KEY, "does not belong to client-certificate-data; use the key of that certificate")),
     }
 }
 
@@ -158,7 +155,7 @@ fn certificates(field: &'static str, data: &str) -> Result<Vec<CertificateDer<'s
 fn private_key(data: &str) -> Result<(&'static str, PrivateKeyDer<'static>), KubeconfigError> {
     let bytes = decoded(KEY, data)?;
     if contains(&bytes, b"ENCRYPTED") {
-        return Err(fault(KEY, "is encrypted with a passphrase; put the key there without one (openssl pkey)"));
+        return Err(fault(KEY, "is encrypted; remove its passphrase (openssl pkey)"));
     }
     let key = sections(KEY, &bytes)?.into_iter().find_map(|(kind, der)| match kind {
         SectionKind::PrivateKey => Some(("PRIVATE KEY", PrivateKeyDer::Pkcs8(der.into()))),
@@ -174,16 +171,16 @@ fn decoded(field: &str, data: &str) -> Result<Vec<u8>, KubeconfigError> {
     let compact: Vec<u8> = data.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     BASE64.decode(&compact).map_err(|_| {
         if data.contains("-----BEGIN") {
-            fault(field, "holds PEM as it is; put its base64 form there (base64 -w0)")
+            fault(field, "contains plain PEM; encode it with base64 (base64 -w0)")
         } else {
-            fault(field, "is not base64, or not all of it; put the base64 form of the PEM file there (base64 -w0)")
+            fault(field, "is not valid base64; encode the PEM file with base64 (base64 -w0)")
         }
     })
 }
 
 fn sections(field: &str, bytes: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, KubeconfigError> {
     // The reader's own errors quote what they could not read.
-    let damaged = |_| fault(field, "holds PEM that cannot be read; copy the whole of it, with its BEGIN and END lines");
+    let damaged = |_| fault(field, "contains unreadable PEM; copy all of it, with its BEGIN and END lines");
     let mut reader = Cursor::new(bytes);
     let mut sections = Vec::new();
     while let Some(section) = pem::from_buf(&mut reader).map_err(damaged)? {
@@ -192,17 +189,17 @@ fn sections(field: &str, bytes: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, Ku
     Ok(sections)
 }
 
-/// Says what is there in the place of PEM with a section of this name.
+/// Describes the content that is not PEM with a section of this name.
 fn nothing(field: &str, label: &str, bytes: &[u8]) -> KubeconfigError {
     // All of DER that is meant here begins with a long sequence.
     if bytes.starts_with(&[0x30, 0x82]) || bytes.starts_with(&[0x30, 0x81]) {
-        return fault(field, "holds DER; convert it to PEM (openssl with -inform der)");
+        return fault(field, "contains DER; convert it to PEM (openssl with -inform der)");
     }
     let compact: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if BASE64.decode(&compact).is_ok_and(|inner| contains(&inner, b"-----BEGIN")) {
         return fault(field, "is base64 of base64; encode the PEM file once");
     }
-    fault(field, &format!("holds no PEM section {label}; put the base64 form of such a file there"))
+    fault(field, &format!("contains no PEM section {label}; use the base64 form of such a file"))
 }
 
 fn contains(bytes: &[u8], part: &[u8]) -> bool {

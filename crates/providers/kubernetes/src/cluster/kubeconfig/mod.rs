@@ -3,8 +3,8 @@
 //! The lesson is CVE-2022-24817 (Flux): a kubeconfig with `exec` ran commands in the controller. What is not known to be
 //! harmless is refused, and the loader gets nothing but the one cluster and the one user that were checked.
 //!
-//! What kubectl reads is read: `fields` takes empty texts as absent and checks the rest, `material` judges certificates
-//! and keys, so that each fault names its field and its cure.
+//! Everything that kubectl accepts is accepted: `fields` treats empty texts as absent and checks the rest, `material`
+//! checks certificates and keys, so that each error names its field and its cure.
 
 mod fields;
 mod material;
@@ -23,7 +23,7 @@ use roadstead_provider::address::{self, Reach};
 /// Larger kubeconfigs are refused unread.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// What a kubeconfig can do beside saying where a cluster is and what proves us to it.
+/// Feature of a kubeconfig beyond the cluster's address and credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Feature {
     /// Run a command for credentials.
@@ -82,15 +82,15 @@ pub enum KubeconfigError {
         .feature.as_str()
     )]
     Refused {
-        /// The field, as it stands in the kubeconfig.
+        /// The field of the kubeconfig.
         field: &'static str,
-        /// What would have to be allowed.
+        /// The feature that would have to be allowed.
         feature: Feature,
     },
     /// It does something that no flag allows.
     #[error("the kubeconfig uses {field}, which is never used: {why}; remove it")]
     Unsupported {
-        /// The field, as it stands in the kubeconfig.
+        /// The field of the kubeconfig.
         field: &'static str,
         /// Why not.
         why: &'static str,
@@ -104,13 +104,13 @@ pub enum KubeconfigError {
     /// It is not a kubeconfig, or something in it is missing.
     #[error("the kubeconfig cannot be used: {message}")]
     Unusable {
-        /// What is missing or wrong.
+        /// The missing or invalid field.
         message: String,
     },
 }
 
 impl KubeconfigError {
-    /// Whether it was refused for what it does, rather than for how it is written.
+    /// True if it was refused for what it does, rather than for how it is written.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Unsupported { .. })
@@ -133,7 +133,7 @@ pub async fn parse(bytes: &[u8], allowed: &AllowedKubeconfig) -> Result<Config, 
     let kubeconfig = read(text.trim_start_matches('\u{feff}'))?;
     let (cluster, user) = current(&kubeconfig)?;
     let checked = only(fields::cluster(cluster, allowed)?, fields::user(user, allowed)?);
-    // What is left to fail are files that the operator was told to read.
+    // Only files that the operator is allowed to read can still fail.
     let mut config = Config::from_custom_kubeconfig(checked, &KubeConfigOptions::default())
         .await
         .map_err(|_| KubeconfigError::unusable("a file that it names for a certificate or a key cannot be read"))?;
@@ -142,7 +142,7 @@ pub async fn parse(bytes: &[u8], allowed: &AllowedKubeconfig) -> Result<Config, 
     Ok(config)
 }
 
-/// Reads YAML or JSON. The parsers' own messages may quote the text, and with it a token; the line is told.
+/// Reads YAML or JSON. The parsers' own messages may quote the text, and with it a token; only the line is reported.
 fn read(text: &str) -> Result<Kubeconfig, KubeconfigError> {
     let not_valid = |line: Option<u64>| {
         let at = line.map_or_else(String::new, |line| format!(" (line {line})"));

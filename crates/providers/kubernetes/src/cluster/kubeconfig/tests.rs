@@ -1,4 +1,4 @@
-//! What is read of a kubeconfig, what is refused, and what the refusal says.
+//! Accepted and refused fields of a kubeconfig, and the messages of refusals.
 
 use std::fmt::Write;
 use std::path::Path;
