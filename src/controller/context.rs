@@ -11,6 +11,7 @@ use roadstead_model::QueueKey;
 use super::connections::Connections;
 use super::fleet::Fleet;
 use super::hub::{Answer, Hub, Object};
+use super::installation::is_foreign;
 use super::looks::Looks;
 use super::named_secrets::NamedSecrets;
 use super::newcomers::Newcomers;
@@ -242,6 +243,12 @@ impl Context {
             .iter()
             .filter_map(|key| self.caches.endpoints.get(key))
             .collect()
+    }
+
+    /// Whether another installation made an endpoint.
+    #[must_use]
+    pub fn is_foreign(&self, endpoint: &InferenceEndpoint) -> bool {
+        is_foreign(endpoint, &self.settings.install_id)
     }
 
     /// The endpoints on a target.

@@ -9,7 +9,7 @@ use kube::{Client, ResourceExt};
 
 use super::find;
 use super::settings::Watched;
-use crate::api::v1alpha1::names;
+use crate::api::v1alpha1::{InferenceEndpoint, names};
 use crate::kube_ext::cache::{Key, Part};
 use crate::kube_ext::client::CallError;
 
@@ -75,6 +75,13 @@ pub async fn conflict(client: &Client, install_id: &str, watched: &Watched) -> R
         }
     }
     Ok(None)
+}
+
+/// Whether another installation than `install_id` made an endpoint, by its label. It is left alone, wherever it comes from:
+/// two operators that start on an empty hub see no conflict.
+#[must_use]
+pub fn is_foreign(endpoint: &InferenceEndpoint, install_id: &str) -> bool {
+    endpoint.labels().get(names::LABEL_INSTALL_ID).is_some_and(|maker| maker != install_id)
 }
 
 /// Who made an endpoint.

@@ -3,6 +3,8 @@
 //! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says
 //! what came out, `remove` takes the endpoint away. `memory` holds what is only worth keeping while the process lives.
 
+#[cfg(test)]
+mod foreign_tests;
 mod hold;
 mod inputs;
 mod memory;
@@ -36,6 +38,15 @@ impl EndpointController {
     pub fn new(context: Arc<Context>) -> Self {
         Self { context, memory: memory::Memory::default() }
     }
+
+    /// The endpoint under `key` is none of ours.
+    fn forget(&self, key: &Key) -> Outcome {
+        self.memory.forget(key);
+        self.context.hub.forget::<InferenceEndpoint>(key);
+        self.context.looks.forget(key);
+        self.context.named_secrets.forget(key);
+        Outcome::Done
+    }
 }
 
 impl Reconcile<Key> for EndpointController {
@@ -67,13 +78,8 @@ impl Reconcile<Key> for EndpointController {
 impl EndpointController {
     async fn look(&self, key: &Key, endpoint: Option<Arc<InferenceEndpoint>>) -> Result<Outcome, ActError> {
         match endpoint {
-            None => {
-                self.memory.forget(key);
-                self.context.hub.forget::<InferenceEndpoint>(key);
-                self.context.looks.forget(key);
-                self.context.named_secrets.forget(key);
-                Ok(Outcome::Done)
-            }
+            None => Ok(self.forget(key)),
+            Some(endpoint) if self.context.is_foreign(&endpoint) => Ok(self.forget(key)),
             Some(_) if !self.context.knows(&key.namespace) => Ok(Outcome::Again(LIST_AGAIN)),
             Some(endpoint) if endpoint.metadata.deletion_timestamp.is_some() => {
                 remove::remove(&self.context, &endpoint).await

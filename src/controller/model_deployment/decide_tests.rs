@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
 use super::{Decision, DeploymentController};
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
-use crate::controller::test_context::{context, show};
+use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use crate::controller::test_context::{INSTALL_ID, context, show};
 use crate::kube_ext::cache::Key;
+use crate::kube_ext::queue::Outcome;
 use crate::kube_ext::workers::Reconcile;
 
 fn deployment(image: &str) -> ModelDeployment {
@@ -60,4 +64,34 @@ async fn an_image_without_a_tag_stops_nothing_where_it_runs_already() {
         panic!("it was planned")
     };
     assert_eq!(problems.len(), 1, "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_deployment_with_endpoints_of_another_installation_is_neither_planned_nor_told_about() {
+    let made_by = |id: &str| json!({names::LABEL_INSTALL_ID: id});
+    let ours = endpoint("llama-a", "a:1", &made_by(INSTALL_ID));
+    assert!(matches!(decide(deployment("a:1"), [ours.clone()]), Decision::Planned(_)));
+    let theirs = endpoint("llama-b", "a:1", &made_by("staging"));
+    assert!(matches!(decide(deployment("a:1"), [ours, theirs]), Decision::Foreign));
+    // Whatever is asked or written fails.
+    let context = context();
+    let key = Key::of(&deployment("a:1"));
+    show(&context, deployment("a:1"), []);
+    let acted = DeploymentController::new(context).act(&key, Decision::Foreign).await;
+    assert_eq!(acted.unwrap(), Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_deletion_leaves_the_endpoints_of_another_installation() {
+    for (maker, asks) in [(INSTALL_ID, true), ("staging", false)] {
+        let context = context();
+        let mut going = deployment("a:1");
+        going.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        let key = Key::of(&going);
+        show(&context, going, [endpoint("llama-a", "a:1", &json!({names::LABEL_INSTALL_ID: maker}))]);
+        let controller = DeploymentController::new(context);
+        let decision = controller.decide(&key);
+        assert!(matches!(decision, Decision::Retire(_)));
+        assert_eq!(controller.act(&key, decision).await.is_err(), asks, "{maker}");
+    }
 }

@@ -59,6 +59,8 @@ pub enum Decision {
     Gone,
     /// Not everything in its namespace is known yet: nothing is decided.
     Unknown,
+    /// Another installation has endpoints of it: it is that installation's to plan.
+    Foreign,
     /// It is being deleted.
     Retire(Arc<ModelDeployment>),
     /// Its spec says something that cannot be.
@@ -158,6 +160,10 @@ impl Reconcile<Key> for DeploymentController {
             self.context.fleet.forget_deployment(key);
             return Decision::Retire(object);
         }
+        if self.context.endpoints_of(&object).iter().any(|endpoint| self.context.is_foreign(endpoint)) {
+            self.context.fleet.forget_deployment(key);
+            return Decision::Foreign;
+        }
         self.plan(object)
     }
 
@@ -184,6 +190,14 @@ impl DeploymentController {
                 Ok(Outcome::Done)
             }
             Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
+            Decision::Foreign => {
+                tracing::warn!(
+                    deployment = %key,
+                    "another installation has InferenceEndpoints of this deployment; it is not planned here. Run one \
+                     operator for a hub: see installId in the chart's values"
+                );
+                Ok(Outcome::Done)
+            }
             Decision::Retire(object) => retire::retire(context, &object).await,
             Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
             Decision::Refused(error) => Err(error),

@@ -10,13 +10,15 @@ use crate::controller::find;
 use crate::controller::hub::{Expect, stale};
 use crate::kube_ext::queue::Outcome;
 
-/// Asks for the deletion of every endpoint, and lets the deployment go when the hub itself lists none any more.
+/// Asks for the deletion of every endpoint that this installation made, and lets the deployment go when the hub itself
+/// lists none any more.
 ///
 /// # Errors
 /// [`ActError`] of a write.
 pub async fn retire(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
     let endpoints = context.endpoints_of(object);
-    let left: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none()).collect();
+    let (foreign, ours): (Vec<_>, Vec<_>) = endpoints.iter().partition(|endpoint| context.is_foreign(endpoint));
+    let left: Vec<_> = ours.iter().filter(|endpoint| endpoint.metadata.deletion_timestamp.is_none()).collect();
     // The cache may lag behind, and an endpoint that it shows may be that of another deployment that has the name by now.
     if !left.is_empty() && !context.hub.confirm(object.as_ref(), Expect::Going).await? {
         return Err(stale(object.as_ref()));
@@ -34,5 +36,8 @@ pub async fn retire(context: &Context, object: &Arc<ModelDeployment>) -> Result<
         return Ok(Outcome::Done);
     }
     // Each endpoint that goes brings the deployment back.
+    if !foreign.is_empty() {
+        return Ok(Outcome::Done);
+    }
     status_write::deleting(context, object).await
 }
