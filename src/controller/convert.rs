@@ -67,6 +67,8 @@ pub fn deployment(
     Ok(model::Deployment {
         id: deployment_id(&Key::of(deployment)),
         uid: deployment.uid().unwrap_or_default(),
+        generation: deployment.metadata.generation.unwrap_or(0),
+        decided: deployment.status.as_ref().map(decided).unwrap_or_default(),
         priority: spec.priority,
         created_at: timestamp(deployment.metadata.creation_timestamp.as_ref()),
         namespace_labels,
@@ -97,6 +99,28 @@ pub fn deployment(
             .collect(),
         suspended: spec.suspend,
     })
+}
+
+const _: () = assert!(limits::PLACEMENTS == model::MAX_PUBLISHED, "what is cut off would be news for ever");
+
+/// The decision that a deployment's status publishes.
+fn decided(status: &api::ModelDeploymentStatus) -> model::Decided {
+    let published = |placement: &api::PlacementStatus| model::Published {
+        role: match placement.role {
+            api::PlacementRole::Serving => model::Role::Serving,
+            api::PlacementRole::Standby => model::Role::Standby,
+        },
+        replicas: count(placement.replicas),
+    };
+    model::Decided {
+        revision: u64::try_from(status.revision).unwrap_or(0),
+        generation: status.observed_generation.max(0),
+        allocations: status
+            .placements
+            .iter()
+            .map(|placement| (placement.endpoint.clone(), published(placement)))
+            .collect(),
+    }
 }
 
 fn rules(placement: &api::PlacementRules) -> Result<model::Rules, Problem> {
@@ -218,6 +242,7 @@ pub fn exhausted(entry: &ExhaustedStatus) -> model::Exhausted {
             },
         },
         only_for,
+        generation: entry.generation.unwrap_or(0),
         until: now(entry.until.0),
         attempts: count(entry.attempts),
         reason: entry.reason.clone(),
@@ -235,6 +260,7 @@ pub fn exhausted_status(refusal: &model::Exhaust, until: Timestamp, attempts: i3
         memory: Quantity(resources.memory_bytes.to_string()),
         ephemeral_storage: Quantity(resources.ephemeral_storage_bytes.to_string()),
         only_for: refusal.only_for.as_ref().map(ToString::to_string),
+        generation: Some(refusal.generation).filter(|generation| *generation > 0),
         until: time(until),
         attempts,
         reason: refusal.reason.clone(),
@@ -417,7 +443,7 @@ mod tests {
             node("d", 8, &[("nvidia.com/gpu.product", "Tesla-T4\nReady=True")]),
         ];
         let facts = Facts { nodes: Some(nodes), ..Facts::default() };
-        let mut fleet = planner::Fleet::new();
+        let mut fleet = roadstead_planner::Fleet::new();
         fleet.upsert_target(target(&declared, None, Some(&facts), jiff::Timestamp::UNIX_EPOCH));
         let (offer, members, usable) = fleet.members_of("east").next().unwrap();
         let told = capacity(offer, members, &usable);

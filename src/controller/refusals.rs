@@ -60,7 +60,9 @@ pub fn with(former: &[ExhaustedStatus], refusal: &Exhaust, now: Timestamp) -> Ve
     let goes_in = |entry: &ExhaustedStatus| same(entry) || (is_full && holds(entry) && entry.offer == new.offer);
     let (within, mut all): (Vec<_>, Vec<_>) = former.iter().cloned().partition(goes_in);
     let refusal = if is_full { for_all(refusal, &within) } else { refusal.clone() };
-    let attempts = within.iter().map(|entry| entry.attempts).max().unwrap_or(0).saturating_add(1);
+    // An edited spec has not been refused yet.
+    let in_a_row = within.iter().filter(|entry| !same(entry) || entry.generation == new.generation);
+    let attempts = in_a_row.map(|entry| entry.attempts).max().unwrap_or(0).saturating_add(1);
     let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(16);
     let seconds = FIRST_SECONDS.saturating_mul(2_u32.pow(doublings)).min(LAST_SECONDS);
     let keep_until = now.0 - KEPT.as_secs();
@@ -84,7 +86,7 @@ fn for_all(refusal: &Exhaust, within: &[ExhaustedStatus]) -> Exhaust {
             ephemeral_storage_bytes: one.resources.ephemeral_storage_bytes.min(other.resources.ephemeral_storage_bytes),
         },
     });
-    Exhaust { size, only_for: None, ..refusal.clone() }
+    Exhaust { size, only_for: None, generation: 0, ..refusal.clone() }
 }
 
 #[cfg(test)]
@@ -102,6 +104,7 @@ mod tests {
             offer: offer.to_owned(),
             size: Size { accelerators, resources: Resources { cpu_millis: 1_000, ..Resources::default() } },
             only_for: Some(DeploymentId { namespace: "team".to_owned(), name: format!("d{deployment}") }),
+            generation: 1,
             reason: "AdmissionRefused".to_owned(),
         }
     }
@@ -119,6 +122,17 @@ mod tests {
                 && entry.until.0.as_second() > now.0
                 && entry.only_for.as_ref().is_none_or(|only_for| *only_for == id)
         })
+    }
+
+    #[test]
+    fn an_edited_spec_has_not_been_refused_in_a_row() {
+        let edited = Exhaust { generation: 2, ..refusal("o", 1, 1) };
+        let often = former("o", 1..2, 3_600);
+        let now = with(&often, &edited, NOW);
+        assert_eq!((now.len(), now[0].attempts, now[0].generation), (1, 1, Some(2)));
+        assert_eq!(now[0].until.0.as_second(), NOW.plus(300).0);
+        let again = with(&now, &edited, NOW);
+        assert_eq!(again[0].attempts, 2);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod operator;
 mod picture;
 mod provider_faults;
 mod proxy;
+mod rebuilt;
 mod refused;
 mod restart;
 mod rig;
@@ -46,7 +47,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 38] = [
+const TESTS: [(&str, Test); 39] = [
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),
     ("reports_metrics_of_the_fleet", metrics::tell_of_the_fleet),
@@ -68,6 +69,7 @@ const TESTS: [(&str, Test); 38] = [
     ("schema_sweep_reports_every_change_and_recovers_when_reverted", sequences),
     ("crash_sweep_converges_after_every_interruption", crash_sweep),
     ("crash_sweep_leaves_nothing_of_a_withdrawn_deployment", crash_sweep::withdrawn),
+    ("adopts_endpoints_as_they_run", rebuilt::an_edited_file_ends_no_replica_before_another_serves),
     ("converges_in_any_network_weather", views::any_weather_ends_like_calm),
     ("backs_off_during_an_outage", views::an_outage_is_met_with_patience),
     ("is_not_ready_while_a_wanted_change_is_not_served", told::what_is_wanted_and_not_served_is_not_ready),

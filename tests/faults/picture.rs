@@ -24,7 +24,7 @@ const MASKED: [&str; 16] = [
     "time",
 ];
 /// Fields that say by which way a state was reached; a simulated target shows a capacity if it was seen unlisted.
-const DROPPED: [&str; 4] = ["managedFields", "attempt", "version", "capacity"];
+const DROPPED: [&str; 5] = ["managedFields", "attempt", "version", "capacity", "revision"];
 
 /// Everything that users and clouds see, as JSON.
 pub fn picture(rig: &Rig) -> anyhow::Result<Value> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocation::Decided;
 use crate::identity::DeploymentId;
 use crate::labels::{LabelSelector, Labels};
 use crate::money::MicroDollars;
@@ -20,6 +21,10 @@ pub struct Deployment {
     pub id: DeploymentId,
     /// UID of the object.
     pub uid: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// The decision that was published last.
+    pub decided: Decided,
     /// Orders planning, higher first; never preempts.
     pub priority: i32,
     /// When the object was created.

@@ -4,6 +4,7 @@
 //! source. Prices are integers of micro-dollars; time is an argument. What is known of regions and accelerators without
 //! asking anybody is in [`catalogue`].
 
+mod allocation;
 pub mod catalogue;
 mod cost;
 mod deployment;
@@ -22,6 +23,7 @@ mod taints;
 mod target;
 mod time;
 
+pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role};
 pub use cost::{cost_of_found, deciding_price, hourly_cost};
 pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Runs};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocation::Allocation;
 use crate::deployment::Deployment;
 use crate::endpoint::{Endpoint, Found};
 use crate::identity::DeploymentId;
@@ -11,7 +12,7 @@ use crate::report::Report;
 use crate::resources::Size;
 use crate::time::Timestamp;
 
-/// Everything that was decided for one deployment at one time.
+/// Everything that was decided for one deployment at one time: what is wanted, and the steps from what exists to it.
 ///
 /// Endpoints that no action names are left as they are (draining before their deadline, or being deleted).
 /// Actions are in the order in which they are to be carried out.
@@ -19,8 +20,12 @@ use crate::time::Timestamp;
 pub struct Plan {
     /// Whose plan it is.
     pub deployment: DeploymentId,
+    /// Revision of the decision: one more than the last that was published, if what serves or stands by is not the same.
+    pub revision: u64,
     /// The time it was made for.
     pub decided_at: Timestamp,
+    /// What is wanted, with every endpoint that exists: first what serves, then what stands by, then what drains.
+    pub allocations: Vec<Allocation>,
     /// What to do.
     pub actions: Vec<Action>,
     /// The sum of it, for conditions and events.
@@ -177,6 +182,8 @@ pub struct Exhaust {
     pub size: Size,
     /// The only deployment it holds for; `None` is everyone.
     pub only_for: Option<DeploymentId>,
+    /// Generation of that deployment's spec; another generation may be tried. 0 holds for every generation.
+    pub generation: i64,
     /// CamelCase reason.
     pub reason: String,
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::deployment::Deployment;
 use crate::identity::DeploymentId;
 use crate::labels::{LabelSelector, Labels};
 use crate::offer::Offer;
@@ -118,10 +119,21 @@ pub struct Exhausted {
     /// The only deployment it holds for; `None` is everyone. A start that took too long says
     /// something about that deployment, a lack of capacity about the offer.
     pub only_for: Option<DeploymentId>,
+    /// Generation of that deployment's spec that was refused; another one may be tried. 0 holds for every generation.
+    pub generation: i64,
     /// When it may be tried again.
     pub until: Timestamp,
     /// How often in a row it was refused.
     pub attempts: u32,
     /// CamelCase reason, like `CapacityExhausted`.
     pub reason: String,
+}
+
+impl Exhausted {
+    /// Whether it keeps `deployment` away.
+    #[must_use]
+    pub fn holds_for(&self, deployment: &Deployment) -> bool {
+        self.only_for.as_ref().is_none_or(|id| *id == deployment.id)
+            && (self.generation == 0 || self.generation == deployment.generation)
+    }
 }

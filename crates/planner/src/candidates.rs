@@ -259,7 +259,7 @@ pub(crate) fn last_refusal<'a>(
         exhausted.offer == offer.name
             && exhausted.size.within(size)
             && exhausted.until > question.now
-            && exhausted.only_for.as_ref().is_none_or(|id| *id == question.deployment.id)
+            && exhausted.holds_for(question.deployment)
     };
     entry.target.exhausted.iter().filter(holds).max_by_key(|exhausted| exhausted.until)
 }

@@ -65,9 +65,11 @@ impl Fleet {
     /// What was found as an endpoint, with what its tags do not say taken from the spec until facts say better.
     fn adopted(&self, deployment: &Deployment, found: &Found, state: EndpointState) -> Endpoint {
         let offer = self.entry(&found.target).and_then(|entry| entry.offer(&found.offer));
-        let accelerator = deployment
-            .shape(&found.shape)
-            .map(|shape| shape.accelerator.clone())
+        let runs = found.runs.as_ref();
+        let by_spec = || deployment.shape(&found.shape).map(|shape| shape.accelerator.clone());
+        let accelerator = runs
+            .map(|runs| runs.accelerator.clone())
+            .or_else(by_spec)
             .or_else(|| offer.map(|offer| offer.accelerator.clone()))
             .unwrap_or_else(|| Accelerator { kind: String::new(), count: 1 });
         Endpoint {
@@ -78,7 +80,7 @@ impl Fleet {
             offer: found.offer.clone(),
             shape: found.shape.clone(),
             accelerator,
-            engine: deployment.engine.clone(),
+            engine: runs.map_or_else(|| deployment.engine.clone(), |runs| runs.engine.clone()),
             capacity_type: found.capacity_type,
             slot: found.slot,
             replicas: found.replicas,

@@ -188,7 +188,7 @@ impl<'a> Check<'a> {
             exhausted.offer == offer.name
                 && exhausted.size.within(&size)
                 && exhausted.until > self.plan.decided_at
-                && exhausted.only_for.as_ref().is_none_or(|id| *id == self.deployment.id)
+                && exhausted.holds_for(self.deployment)
         });
         self.require(!refused, subject, "the offer refused this size lately");
     }

@@ -80,6 +80,7 @@ fn finds_places_that_became_impossible() {
                 offer: "a3".into(),
                 size: Size::default(),
                 only_for: None,
+                generation: 0,
                 until: NOW.plus(1),
                 attempts: 1,
                 reason: "CapacityExhausted".into(),

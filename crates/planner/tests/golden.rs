@@ -103,6 +103,7 @@ fn refused_and_tried_elsewhere() {
             offer: "a3".into(),
             size: Size { accelerators: 2, resources: deployment("llama-70b").resources },
             only_for: None,
+            generation: 0,
             until: NOW.plus(90),
             attempts: 1,
             reason: "CapacityExhausted".into(),

@@ -172,6 +172,7 @@ fn exhausted(only_for: Option<DeploymentId>, until: Timestamp) -> Exhausted {
         offer: "a3".into(),
         size: Size { accelerators: 2, resources: deployment("m").resources },
         only_for,
+        generation: 0,
         until,
         attempts: 3,
         reason: "CapacityExhausted".into(),

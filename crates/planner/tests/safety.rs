@@ -339,6 +339,7 @@ impl World {
             offer: exhaust.offer.clone(),
             size: exhaust.size,
             only_for: exhaust.only_for.clone(),
+            generation: exhaust.generation,
             until: self.now.plus(60),
             attempts: 1,
             reason: exhaust.reason.clone(),

@@ -1,15 +1,16 @@
 //! From a decision to the record of it: the spec of an `InferenceEndpoint`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
-use roadstead_model::{Found, Keep, Placement, PodFields, Timestamp};
+use roadstead_model::{Keep, Placement, PodFields, Timestamp};
 
 use super::Planned;
 use crate::api::v1alpha1::{
     self as api, DeploymentRef, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
-    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, limits, names, reasons,
+    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, limits, names,
 };
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -74,38 +75,6 @@ pub fn new(
     Ok(record(planned, &context.settings.install_id, name, spec))
 }
 
-/// The record of an endpoint that was found running.
-///
-/// # Errors
-/// [`ActError::Stale`] where the target vanished since the decision.
-pub fn adopted(
-    context: &Context,
-    planned: &Planned,
-    found: &Found,
-    drain_until: Option<Timestamp>,
-) -> Result<InferenceEndpoint, ActError> {
-    let shape = planned.request.shape(&found.shape).or_else(|| planned.request.shapes.first());
-    let Some(shape) = shape else { return Err(ActError::Stale { object: planned.request.id.to_string() }) };
-    let placement = Placement {
-        target: found.target.clone(),
-        offer: found.offer.clone(),
-        shape: found.shape.clone(),
-        accelerator: shape.accelerator.clone(),
-        capacity_type: found.capacity_type,
-        slot: found.slot,
-        // More than a record can hold were made by hand there.
-        replicas: found.replicas.min(limits::REPLICAS),
-        replica_cost: None,
-        hourly_cost: None,
-    };
-    let mut endpoint = new(context, planned, &placement, None, reasons::ADOPTED)?;
-    if let Some(deadline) = drain_until {
-        endpoint.spec.state = EndpointState::Draining;
-        endpoint.spec.deadline = Some(convert::time(deadline));
-    }
-    Ok(endpoint)
-}
-
 /// The spec of an endpoint that stays, as the plan wants it.
 pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> InferenceEndpointSpec {
     let mut spec = endpoint.spec.clone();
@@ -122,13 +91,23 @@ pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> Inf
     spec
 }
 
-/// What the deployment asks for and the record of its endpoint does not have, field by field; empty if it has all of it.
-pub fn missing(deployment: &ModelDeployment, endpoint: &InferenceEndpoint) -> Vec<String> {
-    let (wanted, kept) = (deployment.spec.replicas, &endpoint.spec);
-    let mut missing = Vec::new();
-    if wanted != kept.replicas {
-        missing.push(format!("replicas ({wanted} wanted, {} kept)", kept.replicas));
+/// What the deployment asks for and the records of what serves do not have, field by field; empty if they have all of it.
+pub fn missing(deployment: &ModelDeployment, serving: &[&Arc<InferenceEndpoint>]) -> Vec<String> {
+    let kept = serving.iter().fold(0, |sum: i32, endpoint| sum.saturating_add(endpoint.spec.replicas));
+    let wanted = deployment.spec.replicas;
+    let replicas = (wanted != kept).then(|| format!("replicas ({wanted} wanted, {kept} kept)"));
+    let mut missing: Vec<String> = replicas.into_iter().collect();
+    for field in serving.iter().flat_map(|endpoint| missing_in_pods(deployment, &endpoint.spec)) {
+        if !missing.contains(&field) {
+            missing.push(field);
+        }
     }
+    missing
+}
+
+/// What the deployment asks of each replica and the record does not have.
+fn missing_in_pods(deployment: &ModelDeployment, kept: &InferenceEndpointSpec) -> Vec<String> {
+    let mut missing = Vec::new();
     let serving = &deployment.spec.serving;
     let Some(shape) = serving.shapes.iter().find(|shape| shape.name == kept.shape) else {
         missing.push(format!("shape {}", kept.shape));
@@ -156,7 +135,8 @@ fn differing(one: &Template, other: &Template) -> Vec<String> {
     names.into_iter().cloned().collect()
 }
 
-fn record(planned: &Planned, install_id: &str, name: String, spec: InferenceEndpointSpec) -> InferenceEndpoint {
+/// The object that records a placement.
+pub fn record(planned: &Planned, install_id: &str, name: String, spec: InferenceEndpointSpec) -> InferenceEndpoint {
     let mut endpoint = InferenceEndpoint::new(&name, spec);
     let labels = [
         (names::LABEL_DEPLOYMENT.to_owned(), planned.request.id.name.clone()),
@@ -173,16 +153,22 @@ fn record(planned: &Planned, install_id: &str, name: String, spec: InferenceEndp
     endpoint
 }
 
-fn reference(deployment: &ModelDeployment) -> DeploymentRef {
+/// How a record names its deployment.
+pub fn reference(deployment: &ModelDeployment) -> DeploymentRef {
     DeploymentRef { name: deployment.name_any(), uid: deployment.uid().unwrap_or_default() }
 }
 
-fn target(context: &Context, name: &str) -> Result<std::sync::Arc<ServingTarget>, ActError> {
+/// The target of this name.
+///
+/// # Errors
+/// [`ActError::Stale`] where it vanished since the decision.
+pub fn target(context: &Context, name: &str) -> Result<Arc<ServingTarget>, ActError> {
     let stale = || ActError::Stale { object: format!("servingtarget {name}") };
     context.caches.targets.get(&Key::cluster(name)).ok_or_else(stale)
 }
 
-fn offer<'a>(target: &'a ServingTarget, name: &str) -> Option<&'a api::Offer> {
+/// The offer of this name.
+pub fn offer<'a>(target: &'a ServingTarget, name: &str) -> Option<&'a api::Offer> {
     target.spec.offers.iter().find(|offer| offer.name == name)
 }
 
@@ -218,6 +204,7 @@ fn template(deployment: &ModelDeployment, shape: &str, nodes: TemplateNodes) -> 
     }
 }
 
-fn signed(number: u32) -> i32 {
+/// A number as the API has it.
+pub fn signed(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use roadstead_model::{self as model, Action, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
+use roadstead_model::{self as model, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
 use roadstead_planner as planner;
 
-use crate::api::v1alpha1::{CandidateStatus, InferenceEndpoint, ModelDeploymentStatus, limits, reasons};
+use crate::api::v1alpha1::{CandidateStatus, ModelDeploymentStatus, limits, reasons};
 
 /// A change of the candidates alone is told at most this often, in seconds.
 const REFRESH_SECONDS: i64 = 60;
@@ -46,25 +46,6 @@ pub fn omitted(plan: &Plan) -> Option<i32> {
 /// Whether a plan looks for a place and found none yet: all that is said of the deployment then speaks of its candidates.
 pub fn seeks(plan: &Plan) -> bool {
     plan.waits.iter().any(|wait| matches!(wait, Wait::Feasible | Wait::Inventory { .. }))
-}
-
-/// Whether the candidates of `plan` are those of another decision than the ones in `former`.
-pub fn are_of_another_decision(former: &ModelDeploymentStatus, plan: &Plan, main: Option<&InferenceEndpoint>) -> bool {
-    let decides = |action: &Action| matches!(action, Action::Create { .. } | Action::Adopt { .. });
-    let created = main.and_then(|main| main.metadata.creation_timestamp.as_ref());
-    plan.actions.iter().any(decides)
-        || created.is_some_and(|created| former.decided_at.as_ref().is_some_and(|decided| decided.0 < created.0))
-        || main.is_some_and(|main| chosen_elsewhere(former, main))
-}
-
-/// Whether another place than that of the endpoint was told as chosen. What follows within a second of a decision looks
-/// as old as the decision.
-fn chosen_elsewhere(former: &ModelDeploymentStatus, main: &InferenceEndpoint) -> bool {
-    let spec = &main.spec;
-    let chosen = former.candidates.iter().find(|candidate| candidate.verdict == CHOSEN);
-    chosen.is_some_and(|chosen| {
-        (&chosen.target, chosen.offer.as_ref(), &chosen.shape) != (&spec.target, Some(&spec.offer), &spec.shape)
-    })
 }
 
 /// How long a change of the candidates alone has to wait still.

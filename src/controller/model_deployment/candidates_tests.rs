@@ -54,6 +54,21 @@ fn a_refusal_with_another_place_is_told_whole() {
 }
 
 #[test]
+fn a_decision_that_was_carried_out_and_not_told_is_told_with_its_candidates() {
+    let mut world = World::new();
+    world.reconcile();
+    let first = world.object.status.clone().unwrap();
+    assert_eq!((world.candidate("east").unwrap().reason.as_str(), first.revision), ("Chosen", 1));
+    world.refuse();
+    world.reconcile_untold();
+    assert_eq!(world.object.status.as_ref(), Some(&first), "the operator ended before it told");
+    world.reconcile();
+    let status = world.object.status.clone().unwrap();
+    assert_eq!((status.placements[0].target.as_str(), status.revision), ("west", 2));
+    assert_eq!(world.candidate("west").unwrap().reason, "Chosen", "{:?}", status.candidates);
+}
+
+#[test]
 fn what_runs_is_told_of_candidates_whose_facts_changed() {
     type Case = (&'static str, fn(&mut World), &'static str, &'static str);
     let cases: [Case; 8] = [

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::kstatus::{Kstatus, kstatus};
 use super::world::{Change, World, budget, with};
-use crate::api::v1alpha1::conditions;
+use crate::api::v1alpha1::{PlacementRole, conditions};
 
 #[test]
 fn a_scale_up_past_the_budget_is_not_ready_and_says_what_is_wanted_its_cost_and_the_budget() {
@@ -124,6 +124,40 @@ fn the_reason_of_a_place_is_placed_however_it_was_chosen() {
     assert!(world.reads(conditions::PLACED).starts_with("True Placed: 1 x 1 H100 on west"));
 }
 
+#[test]
+fn what_serves_is_counted_until_another_endpoint_has_taken_over() {
+    let mut world = World::serving(&json!({"replicas": 2}));
+    let counts = |world: &World| {
+        let status = world.object.status.clone().unwrap();
+        let placements: Vec<_> = status.placements.iter().map(|one| (one.target.clone(), one.role)).collect();
+        (status.replicas, status.ready_replicas, placements)
+    };
+    let (east, west) = ("east".to_owned(), "west".to_owned());
+    world.edit(&json!({"placement": {"jurisdictions": ["EU"]}}));
+    world.reconcile();
+    let moving = vec![(east, PlacementRole::Serving), (west.clone(), PlacementRole::Standby)];
+    assert_eq!(counts(&world), (2, 2, moving), "it goes on serving");
+    let ready = world.reads(conditions::READY);
+    assert!(ready.starts_with("False PolicyViolated: JurisdictionNotAllowed"), "what serves may not: {ready}");
+    assert!(world.reads(conditions::PLACED).contains("on east") && world.reads(conditions::PLACED).contains("on west"));
+    world.endpoints_say(conditions::TRUE);
+    world.reconcile();
+    world.reconcile();
+    assert_eq!(counts(&world), (2, 2, vec![(west, PlacementRole::Serving)]), "the other drains");
+    assert_eq!(kstatus(&world.object), Kstatus::Current, "{}", world.reads(conditions::READY));
+}
+
+#[test]
+fn what_keeps_a_replacement_from_coming_up_is_told_of_the_deployment() {
+    let mut world = World::serving(&json!({"replicas": 2}));
+    world.edit(&json!({"placement": {"jurisdictions": ["EU"]}}));
+    world.reconcile();
+    world.endpoints_say(conditions::UNKNOWN);
+    world.reconcile();
+    let ready = world.reads(conditions::READY);
+    assert!(ready.starts_with("False PolicyViolated") && ready.contains("llama-west-1: TargetNotReady: m"), "{ready}");
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     Edit(Value),
@@ -191,6 +225,7 @@ proptest! {
             world.happen(event);
             world.reconcile();
             world.reconcile();
+            world.adds_up();
         }
     }
 }

@@ -7,7 +7,7 @@ use kube::api::DynamicObject;
 use roadstead_model::{Action, Exhaust, Keep};
 use serde_json::json;
 
-use super::{Planned, build};
+use super::{Planned, adoption, build};
 use crate::api::v1alpha1::{EndpointState, InferenceEndpoint};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
@@ -46,7 +46,7 @@ impl Execution<'_> {
                 self.create(build::new(context, planned, placement, replaces.as_deref(), reason.as_str())?).await
             }
             Action::Adopt { found, drain_until } => {
-                self.create(build::adopted(context, planned, found, *drain_until)?).await
+                self.create(adoption::record(context, planned, found, *drain_until)?).await
             }
             Action::Keep(keep) => self.keep_as(keep).await,
             Action::Drain { endpoint, deadline, reason } => {

@@ -3,6 +3,9 @@
 //! `decide` (in queue order, without a call to anybody) goes through `validate` and the planner; `act` goes through
 //! `execute` and `status`. `retire` is the way of a deployment that is being deleted, and is looked at first.
 
+mod adoption;
+#[cfg(test)]
+mod adoption_tests;
 mod build;
 mod candidates;
 #[cfg(test)]
@@ -20,6 +23,7 @@ mod news;
 mod news_tests;
 mod progress;
 mod retire;
+mod roles;
 mod status;
 #[cfg(test)]
 mod status_tests;

@@ -6,7 +6,9 @@ use kube::ResourceExt;
 use roadstead_model::{Action, Plan, Verdict, Wait};
 
 use crate::api::v1alpha1::conditions;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeploymentStatus, PlacementStatus, ReleasingStatus, reasons};
+use crate::api::v1alpha1::{
+    InferenceEndpoint, ModelDeploymentStatus, PlacementRole, PlacementStatus, ReleasingStatus, reasons,
+};
 use crate::controller::news::{News, of_condition, of_ready, price};
 
 /// A deployment before and after one look at it.
@@ -48,7 +50,7 @@ impl Turn<'_> {
 
     /// Whether another endpoint is to take over.
     fn is_moving(&self) -> bool {
-        self.status.placements.len() > 1
+        self.status.placements.iter().any(|placement| placement.role == PlacementRole::Standby)
     }
 
     fn newcomers(&self) -> impl Iterator<Item = &PlacementStatus> {

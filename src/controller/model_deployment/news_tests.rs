@@ -19,12 +19,13 @@ const T0: &str = "2026-08-01T12:00:00Z";
 fn status(ready: &str, placements: &[&str]) -> ModelDeploymentStatus {
     let placements: Vec<Value> = placements
         .iter()
-        .map(|placement| {
+        .enumerate()
+        .map(|(index, placement)| {
             let [endpoint, target, replicas, cost] = placement.split(' ').collect::<Vec<_>>()[..] else { panic!() };
             json!({
                 "endpoint": endpoint, "target": target, "cloud": "aws", "region": "r", "shape": "s", "offer": "o",
                 "capacityType": "OnDemand", "replicas": replicas.parse::<i32>().unwrap(), "readyReplicas": 0,
-                "hourlyCost": cost,
+                "hourlyCost": cost, "role": if index == 0 { "Serving" } else { "Standby" },
             })
         })
         .collect();
@@ -86,7 +87,9 @@ fn plan(actions: Vec<Action>, waits: Vec<Wait>) -> Plan {
     };
     Plan {
         deployment: DeploymentId { namespace: "team".to_owned(), name: "llama".to_owned() },
+        revision: 1,
         decided_at: Timestamp(0),
+        allocations: Vec::new(),
         actions,
         decision: Decision::Unchanged,
         message: "the plan's sentence".to_owned(),

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::v1alpha1::ModelDeploymentStatus;
-use crate::api::v1alpha1::{conditions, reasons};
+use crate::api::v1alpha1::{ModelDeploymentStatus, PlacementRole, PlacementStatus, conditions, reasons};
 use crate::controller::throttle::{self, Urgency};
 
 /// Words of what starts, and of what pods say, are written at most this often; the endpoint's own status has them at once.
@@ -44,14 +43,14 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
     // Of anything else the words say what is to be done now.
     let summary = conditions::find(&status.conditions, conditions::READY);
     let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_PODS.contains(&reason);
-    let can_wait = summary.is_some_and(|ready| slow(&ready.reason));
+    let takes_over = |placement: &PlacementStatus| placement.role == PlacementRole::Standby;
+    let can_wait = summary.is_some_and(|ready| slow(&ready.reason)) || status.placements.iter().any(takes_over);
     if can_wait { Urgency::Within(WORDS) } else { Urgency::Now }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1alpha1::PlacementStatus;
     use crate::api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
     use crate::controller::convert;
     use k8s_openapi::jiff::Timestamp;

@@ -9,12 +9,13 @@ use kube::ResourceExt;
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
 
 use super::cost::billed;
+use super::roles::Roles;
 use super::{build, candidates};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use crate::api::v1alpha1::validate::{self, Problem};
 use crate::api::v1alpha1::{
-    EndpointState, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, PlacementStatus,
-    ReleasingStatus, limits, reasons,
+    InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus,
+    PlacementRole, PlacementStatus, ReleasingStatus, limits, reasons,
 };
 use crate::controller::convert;
 use crate::controller::routing::requested_at;
@@ -43,22 +44,29 @@ pub fn status(
     now: Timestamp,
 ) -> ModelDeploymentStatus {
     let former = object.status.clone().unwrap_or_default();
-    let (releasing, mut live): (Vec<_>, Vec<_>) = endpoints.iter().partition(|endpoint| is_going(endpoint));
-    // Those that clients are told of first, of these the newest: the first is what people and scripts read.
-    live.sort_by_key(|endpoint| std::cmp::Reverse((is_told(endpoint), age(endpoint))));
-    let main = main_endpoint(&live);
+    let plan = match stage {
+        Stage::Planned { plan, .. } => Some(*plan),
+        Stage::Invalid(_) | Stage::Deleting => None,
+    };
+    let roles = Roles::of(endpoints, plan, &former);
+    let sum = |of: fn(&InferenceEndpointStatus) -> i32| {
+        let statuses = roles.serving.iter().filter_map(|endpoint| endpoint.status.as_ref());
+        statuses.map(of).fold(0, i32::saturating_add)
+    };
     let mut status = ModelDeploymentStatus {
         observed_generation: object.metadata.generation.unwrap_or(-1),
-        conditions: conditions_of(object, stage, main, &live, now),
-        replicas: main.and_then(|main| main.status.as_ref()).map_or(0, |status| status.replicas),
-        ready_replicas: main.and_then(|main| main.status.as_ref()).map_or(0, |status| status.ready_replicas),
+        conditions: conditions_of(object, stage, &roles, now),
+        revision: plan.map_or(former.revision, |plan| i64::try_from(plan.revision).unwrap_or(i64::MAX)),
+        replicas: sum(|status| status.replicas),
+        ready_replicas: sum(|status| status.ready_replicas),
         selector: Some(format!("roadstead.dev/deployment-uid={}", object.uid().unwrap_or_default())),
         hourly_cost: hourly_cost(endpoints),
-        placements: placements(&former, &live, now),
+        placements: placements(&former, &roles, now),
         candidates: former.candidates.clone(),
         omitted_candidates: former.omitted_candidates,
         decided_at: former.decided_at.clone(),
-        releasing: releasing
+        releasing: roles
+            .draining
             .iter()
             .take(limits::RELEASING)
             .map(|endpoint| releasing_status(&former, endpoint, now))
@@ -66,7 +74,7 @@ pub fn status(
         last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
     if let Stage::Planned { plan, outdated } = stage
-        && (*outdated || candidates_are_due(object, &former, &status, plan, main))
+        && (*outdated || candidates_are_due(object, &former, &status, plan))
     {
         status.candidates = candidates::of(plan);
         status.omitted_candidates = candidates::omitted(plan);
@@ -82,7 +90,6 @@ fn candidates_are_due(
     former: &ModelDeploymentStatus,
     status: &ModelDeploymentStatus,
     plan: &Plan,
-    main: Option<&Arc<InferenceEndpoint>>,
 ) -> bool {
     let new_spec = Some(former.observed_generation) != object.metadata.generation;
     let news = || {
@@ -91,29 +98,12 @@ fn candidates_are_due(
             || omitted != former.omitted_candidates
             || candidates::of(plan) != former.candidates
     };
-    new_spec
-        || candidates::are_of_another_decision(former, plan, main.map(AsRef::as_ref))
-        || (candidates::seeks(plan) && news())
-}
-
-/// Whether an endpoint is on its way out. It may be billed until it is confirmed gone.
-fn is_going(endpoint: &InferenceEndpoint) -> bool {
-    endpoint.metadata.deletion_timestamp.is_some() || endpoint.spec.state == EndpointState::Draining
+    new_spec || status.revision != former.revision || (candidates::seeks(plan) && news())
 }
 
 /// Whether clients are told of an endpoint: once its address has answered, and for as long as it lives.
 fn is_told(endpoint: &InferenceEndpoint) -> bool {
     endpoint.status.as_ref().is_some_and(|status| status.url.is_some() && status.first_ready_time.is_some())
-}
-
-/// Greater for what is younger.
-fn age(endpoint: &InferenceEndpoint) -> (Option<Timestamp>, i32) {
-    (endpoint.metadata.creation_timestamp.as_ref().map(|time| time.0), endpoint.spec.slot)
-}
-
-/// The endpoint that stands for the deployment: the newest that is meant to stay.
-fn main_endpoint<'a>(live: &[&'a Arc<InferenceEndpoint>]) -> Option<&'a Arc<InferenceEndpoint>> {
-    live.iter().copied().max_by_key(|endpoint| age(endpoint))
 }
 
 /// Everything that may be billed; unknown as soon as one price is.
@@ -123,25 +113,23 @@ fn hourly_cost(endpoints: &[Arc<InferenceEndpoint>]) -> Option<String> {
     sum.map(|sum| sum.to_string())
 }
 
-fn placements(
-    former: &ModelDeploymentStatus,
-    live: &[&Arc<InferenceEndpoint>],
-    now: Timestamp,
-) -> Vec<PlacementStatus> {
+fn placements(former: &ModelDeploymentStatus, roles: &Roles<'_>, now: Timestamp) -> Vec<PlacementStatus> {
     let since: BTreeMap<&str, _> = former
         .placements
         .iter()
         .filter_map(|placement| Some((placement.endpoint.as_str(), (placement.url.clone()?, placement.since.clone()?))))
         .collect();
-    live.iter()
+    roles
+        .live()
         .take(limits::PLACEMENTS)
-        .map(|endpoint| {
+        .map(|(endpoint, role)| {
             let name = endpoint.name_any();
             let spec = &endpoint.spec;
             let status = endpoint.status.clone().unwrap_or_default();
             let url = status.url.filter(|_| is_told(endpoint));
             let published = since.get(name.as_str()).map(|(_, since)| since.clone());
             PlacementStatus {
+                role,
                 since: url.as_ref().map(|_| published.unwrap_or_else(|| convert::api_time(now))),
                 target: spec.target.clone(),
                 cloud: spec.cloud.clone(),
@@ -175,8 +163,8 @@ fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint
 }
 
 /// What the plan says of the endpoint that stays, most important first.
-fn findings<'a>(plan: &'a Plan, main: &InferenceEndpoint) -> impl Iterator<Item = &'a Finding> {
-    let name = main.name_any();
+fn findings<'a>(plan: &'a Plan, endpoint: &InferenceEndpoint) -> impl Iterator<Item = &'a Finding> {
+    let name = endpoint.name_any();
     let keep = plan.actions.iter().find_map(|action| match action {
         Action::Keep(keep) if keep.endpoint == name => Some(keep),
         _ => None,
@@ -217,18 +205,22 @@ impl Summary {
     fn stalled(reason: &str, message: impl Into<String>) -> Self {
         Self { stalled: true, ..Self::new(FALSE, reason, message) }
     }
+
+    /// Greater for what is worse.
+    fn rank(&self) -> (bool, u8) {
+        let status = match self.status {
+            TRUE => 0,
+            UNKNOWN => 1,
+            _ => 2,
+        };
+        (self.stalled, status)
+    }
 }
 
-fn conditions_of(
-    object: &ModelDeployment,
-    stage: &Stage<'_>,
-    main: Option<&Arc<InferenceEndpoint>>,
-    live: &[&Arc<InferenceEndpoint>],
-    now: Timestamp,
-) -> Vec<Condition> {
+fn conditions_of(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>, now: Timestamp) -> Vec<Condition> {
     let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut set = Conditions::new(former, object.metadata.generation, now);
-    let summary = summary(object, stage, main);
+    let summary = summary(object, stage, roles);
     set.set(conditions::READY, summary.status, &summary.reason, &summary.message);
     if summary.reconciling {
         set.set(conditions::RECONCILING, TRUE, &summary.reason, &summary.message);
@@ -236,41 +228,47 @@ fn conditions_of(
     if summary.stalled {
         set.set(conditions::STALLED, TRUE, &summary.reason, &summary.message);
     }
-    placed(&mut set, stage, main);
-    budget(&mut set, object, live);
+    placed(&mut set, stage, roles);
+    budget(&mut set, object, roles);
     set.finish()
 }
 
-fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, main: Option<&Arc<InferenceEndpoint>>) {
-    match (main, stage) {
-        (Some(main), _) => {
-            let spec = &main.spec;
-            let cost = spec.hourly_cost.as_ref().map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
-            let text = format!(
-                "{} x {} {} on {} ({} {}) at {cost}",
-                spec.replicas, spec.accelerator.count, spec.accelerator.type_, spec.target, spec.cloud, spec.region
-            );
-            set.set(conditions::PLACED, TRUE, reasons::PLACED, text);
+fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, roles: &Roles<'_>) {
+    let places: Vec<String> = roles
+        .live()
+        .map(|(endpoint, role)| match role {
+            PlacementRole::Serving => place(&endpoint.spec),
+            PlacementRole::Standby => format!("{} to take over", place(&endpoint.spec)),
+        })
+        .collect();
+    match stage {
+        _ if !places.is_empty() => {
+            set.set(conditions::PLACED, TRUE, reasons::PLACED, places.join("; "));
         }
-        (None, Stage::Planned { plan, .. }) => {
+        Stage::Planned { plan, .. } => {
             set.set(conditions::PLACED, FALSE, plan.decision.as_str(), message(plan));
         }
-        (None, _) => {}
+        Stage::Invalid(_) | Stage::Deleting => {}
     }
 }
 
-fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<InferenceEndpoint>]) {
+fn place(spec: &InferenceEndpointSpec) -> String {
+    let cost = spec.hourly_cost.as_ref().map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
+    format!(
+        "{} x {} {} on {} ({} {}) at {cost}",
+        spec.replicas, spec.accelerator.count, spec.accelerator.type_, spec.target, spec.cloud, spec.region
+    )
+}
+
+fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>) {
     let Some(limit) = object.spec.placement.cost.max_hourly_cost.as_deref() else { return };
     let Ok(allowed) = MicroDollars::parse(limit) else { return };
-    if live.is_empty() {
+    if roles.live().next().is_none() {
         return;
     }
-    // Overlap during a replacement does not count: the dearest single endpoint does.
-    let costs: Option<Vec<MicroDollars>> = live
-        .iter()
-        .map(|endpoint| endpoint.spec.hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok()))
-        .collect();
-    match costs.map(|costs| costs.into_iter().max().unwrap_or(MicroDollars::ZERO)) {
+    // Overlap during a replacement does not count: the dearer of what serves and what is to take over does.
+    let costs = decided_cost(&roles.serving).zip(decided_cost(&roles.standby));
+    match costs.map(|(serving, standby)| serving.max(standby)) {
         None => set.set(conditions::WITHIN_BUDGET, UNKNOWN, reasons::PRICE_UNKNOWN, "a price is unknown"),
         Some(cost) if cost <= allowed => {
             set.set(conditions::WITHIN_BUDGET, TRUE, reasons::WITHIN_BUDGET, format!("${cost}/h of ${allowed}/h"))
@@ -281,15 +279,45 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, live: &[&Arc<Infer
     };
 }
 
-fn summary(object: &ModelDeployment, stage: &Stage<'_>, main: Option<&Arc<InferenceEndpoint>>) -> Summary {
+/// What endpoints cost together as they were decided; unknown as soon as one price is.
+fn decided_cost(endpoints: &[&Arc<InferenceEndpoint>]) -> Option<MicroDollars> {
+    let mut costs = endpoints.iter().map(|endpoint| MicroDollars::parse(endpoint.spec.hourly_cost.as_deref()?).ok());
+    costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)))
+}
+
+fn summary(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>) -> Summary {
     match stage {
         Stage::Deleting => Summary::reconciling(reasons::DELETING, "its endpoints are being removed"),
         Stage::Invalid(problems) => Summary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
-        Stage::Planned { plan, .. } => match main {
-            Some(main) => of_endpoint(object, plan, main),
-            None => of_plan(object, plan),
-        },
+        Stage::Planned { plan, .. } => of_all(object, plan, roles).unwrap_or_else(|| of_plan(object, plan)),
     }
+}
+
+/// All that serves is ready, or the worst of it; nothing where nothing serves.
+fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<Summary> {
+    let missing = build::missing(object, &roles.serving);
+    let summaries = roles.serving.iter().map(|serving| of_endpoint(object, plan, serving, &missing));
+    let summary = summaries.reduce(|worst, next| if next.rank() > worst.rank() { next } else { worst })?;
+    Some(beside_standby(summary, roles))
+}
+
+/// What is to take over says how far it is. Where it is refused for good, only an edit helps.
+fn beside_standby(mut summary: Summary, roles: &Roles<'_>) -> Summary {
+    if summary.status == TRUE {
+        return summary;
+    }
+    for endpoint in &roles.standby {
+        let Some(status) = &endpoint.status else { continue };
+        let Some(ready) = conditions::find(&status.conditions, conditions::READY) else { continue };
+        if ready.status != TRUE {
+            summary.message =
+                format!("{}; {}: {}: {}", summary.message, endpoint.name_any(), ready.reason, ready.message);
+        }
+        if summary.reconciling && is_refused_for_good(status) {
+            (summary.reconciling, summary.stalled) = (false, true);
+        }
+    }
+    summary
 }
 
 /// Nothing runs.
@@ -312,16 +340,15 @@ fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
 }
 
 /// Something runs or starts. It is as it should be only if it is all that this generation wants.
-fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) -> Summary {
-    let status = main.status.clone().unwrap_or_default();
-    let current = Some(status.observed_generation) == main.metadata.generation;
+fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoint, missing: &[String]) -> Summary {
+    let status = serving.status.clone().unwrap_or_default();
+    let current = Some(status.observed_generation) == serving.metadata.generation;
     let ready = conditions::find(&status.conditions, conditions::READY);
     let is_ready = current && ready.is_some_and(|ready| ready.status == TRUE);
-    let missing = build::missing(object, main);
     if object.spec.suspend {
-        return suspended(plan, main, ready.filter(|_| current), &missing);
+        return suspended(plan, serving, ready.filter(|_| current), missing);
     }
-    if let Some(finding) = findings(plan, main).find(|finding| matters(finding.reason, !missing.is_empty())) {
+    if let Some(finding) = findings(plan, serving).find(|finding| matters(finding.reason, !missing.is_empty())) {
         let text = beside(&finding.message, message(plan));
         return if plan.report.time_can_help {
             Summary::reconciling(finding.reason.as_str(), text)
@@ -329,12 +356,11 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
             Summary::stalled(finding.reason.as_str(), text)
         };
     }
-    let at_zero = object.spec.replicas == 0 && main.spec.replicas == 0;
+    let at_zero = object.spec.replicas == 0 && serving.spec.replicas == 0;
     match ready {
         Some(ready) if is_ready => {
-            let published = main.spec.replicas == 0 || status.url.is_some();
-            let replaced = plan.waits.iter().any(|wait| matches!(wait, Wait::Publication { .. }));
-            if published && !replaced && (missing.is_empty() || at_zero) {
+            let published = serving.spec.replicas == 0 || status.url.is_some();
+            if published && (missing.is_empty() || at_zero) {
                 Summary::new(TRUE, &ready.reason, &ready.message)
             } else {
                 Summary::reconciling(reasons::REPLACING, message(plan))
@@ -353,8 +379,8 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, main: &InferenceEndpoint) 
 }
 
 /// A suspended deployment is as its endpoint is, unless an edit waits.
-fn suspended(plan: &Plan, main: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> Summary {
-    let found = findings(plan, main).filter(|finding| matters(finding.reason, true)).map(|one| one.message.clone());
+fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> Summary {
+    let found = findings(plan, serving).filter(|finding| matters(finding.reason, true)).map(|one| one.message.clone());
     let waiting: Vec<String> = missing.iter().cloned().chain(found).collect();
     if !waiting.is_empty() {
         let waiting = waiting.join(", ");

@@ -12,7 +12,9 @@ use super::candidates;
 use super::progress::urgency;
 use super::status::{Stage, status};
 use crate::api::v1alpha1::conditions::{self, find};
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, ServingTarget, limits};
+use crate::api::v1alpha1::{
+    InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget, limits,
+};
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
 
@@ -121,13 +123,20 @@ fn endpoint(ready: &str, reason: &str) -> Arc<InferenceEndpoint> {
     )
 }
 
-fn with(endpoint: &Arc<InferenceEndpoint>, spec: &Value) -> ModelDeploymentStatus {
-    let object = object(spec);
+/// The plan for a deployment that has these endpoints.
+fn plan_for(object: &ModelDeployment, endpoints: &[Arc<InferenceEndpoint>]) -> Plan {
     let mut fleet = Fleet::new();
     fleet.upsert_target(target());
-    fleet.upsert_endpoint(convert::endpoint(endpoint, Some(&object), std::collections::BTreeMap::new()));
-    let request = convert::deployment(&object, std::collections::BTreeMap::new()).unwrap();
-    let plan = planner::plan(&fleet, &request, model::Timestamp(1_000));
+    for endpoint in endpoints {
+        fleet.upsert_endpoint(convert::endpoint(endpoint, Some(object), std::collections::BTreeMap::new()));
+    }
+    let request = convert::deployment(object, std::collections::BTreeMap::new()).unwrap();
+    planner::plan(&fleet, &request, model::Timestamp(1_000))
+}
+
+fn with(endpoint: &Arc<InferenceEndpoint>, spec: &Value) -> ModelDeploymentStatus {
+    let object = object(spec);
+    let plan = plan_for(&object, std::slice::from_ref(endpoint));
     told(&object, &plan, std::slice::from_ref(endpoint))
 }
 
@@ -149,22 +158,6 @@ fn a_place_that_the_rules_forbid_is_not_ready_and_says_so() {
     let status = with(&endpoint("True", "Ready"), &json!({"placement": {"cost": {"maxHourlyCost": "4"}}}));
     assert_eq!(reads(&status, conditions::READY), "True Ready");
     assert_eq!(reads(&status, conditions::WITHIN_BUDGET), "False OverBudget");
-}
-
-#[test]
-fn a_place_that_took_over_within_the_second_of_the_decision_is_told_as_chosen() {
-    let mut object = object(&json!({}));
-    let second = Timestamp::from_second(1_000).unwrap();
-    let mut status = with(&endpoint("True", "Ready"), &json!({}));
-    status.candidates[0].target = "west".to_owned();
-    status.decided_at = Some(convert::api_time(second));
-    object.status = Some(status);
-    let mut endpoint = endpoint("True", "Ready").as_ref().clone();
-    endpoint.metadata.creation_timestamp = Some(convert::api_time(second));
-    let plan = planned(&object, vec![target()]);
-    let plan = Plan { actions: Vec::new(), ..plan };
-    let status = told(&object, &plan, &[Arc::new(endpoint)]);
-    assert_eq!(status.candidates[0].target, "east");
 }
 
 #[test]
@@ -203,33 +196,62 @@ fn names(status: &ModelDeploymentStatus) -> Vec<&str> {
     status.placements.iter().map(|placement| placement.endpoint.as_str()).collect()
 }
 
+/// The serving part of a spec that asks for larger replicas.
+fn larger() -> Value {
+    json!({"engine": "vllm", "image": "i", "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 2}}]})
+}
+
+/// What an endpoint of larger replicas has instead, which is to take over.
+fn replacement() -> Value {
+    let accelerator = json!({"type": "H100", "count": 2, "resourceName": "nvidia.com/gpu"});
+    json!({"replaces": "z-old", "slot": 1, "accelerator": accelerator})
+}
+
 #[test]
-fn the_first_placement_is_the_newest_that_clients_are_told_of() {
-    let object = object(&json!({}));
-    let plan = planned(&object, vec![target()]);
+fn what_serves_is_told_first_and_then_what_is_to_take_over() {
+    let object = object(&json!({"serving": larger()}));
     let old = another("z-old", 10, &json!({}));
-    let mut starting = another("a-new", 20, &json!({})).as_ref().clone();
+    let mut starting = another("a-new", 20, &replacement()).as_ref().clone();
     starting.status.as_mut().unwrap().first_ready_time = None;
-    let status = told(&object, &plan, &[Arc::new(starting), Arc::clone(&old)]);
+    let endpoints = [Arc::new(starting), old];
+    let status = told(&object, &plan_for(&object, &endpoints), &endpoints);
     assert_eq!(names(&status), ["z-old", "a-new"]);
+    assert_eq!(status.placements[1].role, PlacementRole::Standby);
     assert_eq!(status.placements[1].url, None, "it did not answer yet");
-    let status = told(&object, &plan, &[another("m-new", 20, &json!({})), old]);
-    assert_eq!(names(&status), ["m-new", "z-old"]);
 }
 
 #[test]
 fn what_drains_is_releasing_since_it_began_to() {
     let mut object = object(&json!({}));
-    let plan = planned(&object, vec![target()]);
     let draining = another("old", 10, &json!({"state": "Draining", "deadline": "1970-01-01T01:00:00Z"}));
-    let status = told(&object, &plan, &[another("new", 20, &json!({})), Arc::clone(&draining)]);
+    let endpoints = [another("new", 20, &json!({"slot": 1})), Arc::clone(&draining)];
+    let status = told(&object, &plan_for(&object, &endpoints), &endpoints);
     assert_eq!(names(&status), ["new"]);
     assert_eq!(status.releasing[0].endpoint, "old");
     assert_eq!(status.hourly_cost.as_deref(), Some("10.00"), "it is billed until it is gone");
     let since = status.releasing[0].since.clone();
     object.status = Some(status);
-    let later = told_at(2_000, &object, &plan, &[draining]);
+    let later = told_at(2_000, &object, &plan_for(&object, std::slice::from_ref(&draining)), &[draining]);
     assert_eq!(later.releasing[0].since, since);
+}
+
+#[test]
+fn without_a_plan_every_endpoint_keeps_the_role_that_was_told() {
+    let mut object = object(&json!({"serving": larger()}));
+    let old = another("z-old", 10, &json!({}));
+    let new = another("a-new", 20, &replacement());
+    let endpoints = [Arc::clone(&new), old];
+    let now = Timestamp::from_second(1_000).unwrap();
+    object.status = Some(told(&object, &plan_for(&object, &endpoints), &endpoints));
+    let invalid = status(&object, &Stage::Invalid(&[]), &endpoints, now);
+    assert_eq!(invalid.placements, object.status.as_ref().unwrap().placements);
+    // Nothing was told of it yet, or by a release that told of no roles.
+    object.status = None;
+    let told = status(&object, &Stage::Invalid(&[]), &endpoints, now);
+    let roles: Vec<_> = told.placements.iter().map(|one| (one.endpoint.as_str(), one.role)).collect();
+    assert_eq!(roles, [("z-old", PlacementRole::Serving), ("a-new", PlacementRole::Standby)]);
+    let told = status(&object, &Stage::Invalid(&[]), &[new], now);
+    assert_eq!((names(&told), told.replicas), (vec!["a-new"], 1), "what it replaced is gone");
 }
 
 #[test]
@@ -237,14 +259,13 @@ fn no_status_is_larger_than_its_schema_allows() {
     let mut object = object(&json!({}));
     let annotation = [(crate::api::v1alpha1::names::ANNOTATION_REQUESTED_AT.to_owned(), "x".repeat(1_000))];
     object.metadata.annotations = Some(annotation.into());
-    let plan = planned(&object, vec![target()]);
-    let many: Vec<_> = (0..100).map(|number| another(&format!("e{number}"), number, &json!({}))).collect();
-    let status = told(&object, &plan, &many);
+    let one = |number: i64, state| another(&format!("e{number}"), number, &json!({"state": state, "slot": number}));
+    let many: Vec<_> = (0..100).map(|number| one(number, "Active")).collect();
+    let status = told(&object, &plan_for(&object, &many), &many);
     assert_eq!(status.placements.len(), limits::PLACEMENTS);
     assert_eq!(status.last_handled_reconcile_at.map(|at| at.len()), Some(limits::ECHO));
-    let many: Vec<_> =
-        (0..100).map(|number| another(&format!("e{number}"), number, &json!({"state": "Draining"}))).collect();
-    assert_eq!(told(&object, &plan, &many).releasing.len(), limits::RELEASING);
+    let many: Vec<_> = (0..100).map(|number| one(number, "Draining")).collect();
+    assert_eq!(told(&object, &plan_for(&object, &many), &many).releasing.len(), limits::RELEASING);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::status::{Stage, status};
 use super::{Planned, build, candidates, status_write};
 use crate::api::v1alpha1::conditions::{self, find};
 use crate::api::v1alpha1::{
-    EndpointState, InferenceEndpoint, LastError, ModelDeployment, ModelDeploymentStatus, ServingTarget,
+    EndpointState, InferenceEndpoint, LastError, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget,
 };
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
@@ -154,6 +154,15 @@ impl World {
         self.is_told_truly();
     }
 
+    /// Plans and carries the plan out, and ends before anything of it is told.
+    pub fn reconcile_untold(&mut self) {
+        self.now += 1;
+        let request = self.request();
+        let plan = planner::plan(&self.fleet(), &request, Timestamp(self.now));
+        let object = Arc::new(self.object.clone());
+        self.carry_out(&Planned { object, request, plan, outdated: false, known: BTreeSet::new() });
+    }
+
     fn plan_and_tell(&mut self) -> bool {
         let request = self.request();
         let fleet = self.fleet();
@@ -210,6 +219,7 @@ impl World {
                 offer: refusal.offer.clone(),
                 size: refusal.size,
                 only_for: refusal.only_for.clone(),
+                generation: refusal.generation,
                 until,
                 attempts: 1,
                 reason: refusal.reason.clone(),
@@ -298,6 +308,27 @@ impl World {
         condition.map(|one| format!("{} {}: {}", one.status, one.reason, one.message)).unwrap_or_default()
     }
 
+    /// The records of the endpoints that serve, as the status says.
+    pub fn relied_on(&self) -> Vec<&InferenceEndpoint> {
+        let status = self.object.status.as_ref().unwrap();
+        let serving = status.placements.iter().filter(|placement| placement.role == PlacementRole::Serving);
+        let record = |name: &str| self.endpoints.iter().find(|one| one.metadata.name.as_deref() == Some(name)).unwrap();
+        serving.map(|placement| record(&placement.endpoint)).collect()
+    }
+
+    /// Every number is a sum over the records.
+    pub fn adds_up(&self) {
+        let status = self.object.status.as_ref().unwrap();
+        let (mut replicas, mut ready) = (0, 0);
+        for endpoint in self.relied_on() {
+            let seen = endpoint.status.clone().unwrap_or_default();
+            (replicas, ready) = (replicas + seen.replicas, ready + seen.ready_replicas);
+        }
+        assert_eq!((status.replicas, status.ready_replicas), (replicas, ready), "{status:?}");
+        let told = status.placements.len() + status.releasing.len();
+        assert_eq!(told, self.endpoints.len(), "every endpoint has its role: {status:?}");
+    }
+
     fn is_told_truly(&self) {
         let status = self.object.status.as_ref().unwrap();
         let says =
@@ -313,9 +344,9 @@ impl World {
         if kstatus(&self.object) != Kstatus::Current {
             return;
         }
-        let live = self.endpoints.iter().filter(|endpoint| endpoint.spec.state == EndpointState::Active);
-        let Some(newest) = live.max_by_key(|endpoint| endpoint.metadata.creation_timestamp.clone().map(|time| time.0))
-        else {
+        let serving = self.relied_on();
+        assert!(serving.len() <= 1, "what serves is not divided yet: {ready:?}");
+        let Some(newest) = serving.first() else {
             assert_eq!(self.object.spec.replicas, 0, "nothing runs: {ready:?}");
             return;
         };

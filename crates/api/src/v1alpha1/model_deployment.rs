@@ -297,10 +297,14 @@ pub struct ModelDeploymentStatus {
     /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// Replicas of the newest endpoint.
+    /// Number of decisions so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0))]
+    pub revision: i64,
+    /// Replicas of the endpoints that serve.
     #[serde(default)]
     pub replicas: i32,
-    /// Ready replicas of the newest endpoint.
+    /// Ready replicas of the endpoints that serve.
     #[serde(default)]
     pub ready_replicas: i32,
     /// Label selector for autoscalers; the pods are on other clusters.
@@ -312,7 +316,7 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_cost: Option<String>,
-    /// Places of the deployment's endpoints.
+    /// Endpoints that serve, then those that are to take over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::PLACEMENTS))]
     pub placements: Vec<PlacementStatus>,
@@ -341,6 +345,7 @@ impl Default for ModelDeploymentStatus {
         Self {
             observed_generation: not_observed(),
             conditions: Vec::new(),
+            revision: 0,
             replicas: 0,
             ready_replicas: 0,
             selector: None,
@@ -359,13 +364,38 @@ pub(super) const fn not_observed() -> i64 {
     -1
 }
 
-/// One place where the deployment is served.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Role of an endpoint among those of its deployment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum PlacementRole {
+    /// The deployment relies on it.
+    #[default]
+    Serving,
+    /// It takes over from a serving endpoint once its address answers and is published here.
+    Standby,
+}
+
+impl PlacementRole {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_serving(&self) -> bool {
+        *self == Self::Serving
+    }
+}
+
+/// One endpoint that serves or is to take over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacementStatus {
     /// `InferenceEndpoint` with the record of the decision.
     #[schemars(length(max = 63))]
     pub endpoint: String,
+    /// Standby: it is to take over; absent: it serves.
+    #[serde(default, skip_serializing_if = "PlacementRole::is_serving")]
+    pub role: PlacementRole,
     /// The target.
     #[schemars(length(max = 63))]
     pub target: String,

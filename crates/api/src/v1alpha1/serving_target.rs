@@ -401,6 +401,9 @@ pub struct ExhaustedStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub only_for: Option<String>,
+    /// Refused generation of that deployment's spec; absent: every generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// End of the back-off.
     pub until: Time,
     /// Number of consecutive refusals.

@@ -165,6 +165,7 @@ fn exhaust(endpoint: &Endpoint, kind: FailureKind, only_for_this: bool) -> Exhau
         offer: endpoint.offer.clone(),
         size: endpoint.size(),
         only_for: only_for_this.then(|| endpoint.deployment.clone()),
+        generation: 0,
         reason: kind.as_str().to_owned(),
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use roadstead_model::{Action, Decision, Endpoint, Exhaust, Keep, MicroDollars, Removal, Timestamp, Wait};
+use roadstead_model::{
+    Action, Allocation, Decision, Endpoint, Exhaust, Found, Keep, MicroDollars, Phase, Placement, Removal, Role,
+    Timestamp, Wait,
+};
 
-use super::cast::Cast;
+use super::existing::Existing;
 use crate::candidates::{Candidates, Question};
 use crate::cost::cost_of;
 use crate::report::Chosen;
@@ -14,10 +17,12 @@ use crate::report::Chosen;
 pub(super) struct Draft<'a> {
     /// What is asked.
     pub(super) question: Question<'a>,
-    /// Who is who.
-    pub(super) cast: Cast<'a>,
+    /// What exists.
+    pub(super) existing: Existing<'a>,
     /// What to do so far.
     pub(super) actions: Vec<Action>,
+    /// What is wanted so far: every action stands for an allocation.
+    allocations: Vec<Allocation>,
     /// What is waited for so far.
     pub(super) waits: Vec<Wait>,
     /// When time changes the plan, as far as is known.
@@ -40,8 +45,28 @@ pub(super) struct Outcome<'a> {
 
 impl<'a> Draft<'a> {
     /// Nothing is decided yet.
-    pub(super) const fn new(question: Question<'a>, cast: Cast<'a>) -> Self {
-        Self { question, cast, actions: Vec::new(), waits: Vec::new(), recheck_at: None, removed: BTreeSet::new() }
+    pub(super) const fn new(question: Question<'a>, existing: Existing<'a>) -> Self {
+        Self {
+            question,
+            existing,
+            actions: Vec::new(),
+            allocations: Vec::new(),
+            waits: Vec::new(),
+            recheck_at: None,
+            removed: BTreeSet::new(),
+        }
+    }
+
+    /// What is wanted: endpoints that no action names stay as they are.
+    pub(super) fn allocations(&self) -> Vec<Allocation> {
+        let mut all = self.allocations.clone();
+        for (endpoint, role) in self.existing.roles() {
+            if !all.iter().any(|allocation| allocation.is_of(&endpoint.name, endpoint.slot)) {
+                all.push(Allocation::of(endpoint, role, endpoint.replicas));
+            }
+        }
+        all.sort_by_key(|allocation| (allocation.role, allocation.slot));
+        all
     }
 
     /// Time changes the plan at `at`, unless that is past.
@@ -56,7 +81,7 @@ impl<'a> Draft<'a> {
     pub(super) fn may_go(&self, endpoint: &Endpoint) -> bool {
         !endpoint.ever_ready
             || self.question.deployment.replicas == 0
-            || self.cast.all.iter().any(|other| {
+            || self.existing.all().any(|other| {
                 other.name != endpoint.name
                     && other.is_active()
                     && other.serves()
@@ -67,6 +92,14 @@ impl<'a> Draft<'a> {
     /// Requests the deletion of an endpoint that may go.
     pub(super) fn delete(&mut self, endpoint: &'a Endpoint, reason: Removal, exhaust: Option<Exhaust>) {
         self.removed.insert(&endpoint.name);
+        // What failed was made for the generation that was decided about last: an edit since may be the cure.
+        let generation = self.question.deployment.decided.generation;
+        let exhaust = exhaust.map(|refusal| match refusal.only_for {
+            Some(_) => Exhaust { generation, ..refusal },
+            None => refusal,
+        });
+        let allocation = Allocation::of(endpoint, Role::Draining, endpoint.replicas);
+        self.allocations.push(Allocation { phase: Phase::Ending, ..allocation });
         self.actions.push(Action::Delete { endpoint: endpoint.name.clone(), reason, exhaust });
     }
 
@@ -77,6 +110,7 @@ impl<'a> Draft<'a> {
             return;
         }
         self.removed.insert(&endpoint.name);
+        self.allocations.push(Allocation::of(endpoint, Role::Draining, endpoint.replicas));
         self.actions.push(Action::Drain { endpoint: endpoint.name.clone(), deadline, reason });
         self.await_deadline(endpoint, deadline);
     }
@@ -87,9 +121,26 @@ impl<'a> Draft<'a> {
         self.look_again(deadline);
     }
 
-    /// Keeps an endpoint.
-    pub(super) fn keep(&mut self, keep: Keep) {
+    /// Keeps an endpoint in its role.
+    pub(super) fn keep(&mut self, endpoint: &Endpoint, keep: Keep) {
+        let role = self.existing.role_of(endpoint);
+        self.allocations.push(Allocation::of(endpoint, role, keep.replicas));
         self.actions.push(Action::Keep(keep));
+    }
+
+    /// Creates an endpoint, which serves or is to take over from `replaces`.
+    pub(super) fn create(&mut self, placement: Placement, replaces: Option<&Endpoint>, reason: Decision) {
+        let role = if replaces.is_some() { Role::Standby } else { Role::Serving };
+        self.allocations.push(Allocation::planned(&placement, role));
+        let replaces = replaces.map(|endpoint| endpoint.name.clone());
+        self.actions.push(Action::Create { placement, replaces, reason });
+    }
+
+    /// Records what was found, to serve or to drain.
+    pub(super) fn adopt(&mut self, found: &Found, drain_until: Option<Timestamp>) {
+        let role = if drain_until.is_some() { Role::Draining } else { Role::Serving };
+        self.allocations.push(Allocation::adopted(found, role));
+        self.actions.push(Action::Adopt { found: found.clone(), drain_until });
     }
 
     /// What an endpoint costs an hour with `replicas`.

@@ -1,17 +1,17 @@
 //! Decides for one deployment, step by step.
 
 mod assess;
-mod cast;
 mod draft;
+mod existing;
 mod place;
 mod settle;
 
 use assess::assess;
-use cast::Cast;
 use draft::{Draft, Outcome};
+use existing::Existing;
 
 use roadstead_model::{
-    Action, Decision, Deployment, FindingReason, Found, Keep, Plan, PodFields, Timestamp, cost_of_found,
+    Action, Decision, Deployment, Endpoint, FindingReason, Found, Keep, Plan, PodFields, Timestamp, cost_of_found,
 };
 
 use crate::candidates::{Question, judge_all};
@@ -27,7 +27,7 @@ pub const MAX_REPLACEMENTS: u32 = 5;
 #[must_use]
 pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     let question = Question { fleet, deployment, now, refused: None };
-    let mut draft = Draft::new(question, Cast::of(fleet, deployment));
+    let mut draft = Draft::new(question, Existing::of(fleet, deployment));
     let outcome = decide(&mut draft);
     let mut report = match &outcome.candidates {
         Some(candidates) => build(&draft.question, candidates, outcome.chosen),
@@ -35,9 +35,12 @@ pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     };
     let lacks_only_room = |action: &Action| matches!(action, Action::Keep(keep) if keep.lacks_only_room());
     report.time_can_help |= draft.actions.iter().any(lacks_only_room);
+    let allocations = draft.allocations();
     Plan {
         deployment: deployment.id.clone(),
+        revision: deployment.decided.revision_of(&allocations),
         decided_at: now,
+        allocations,
         actions: draft.actions,
         decision: outcome.decision,
         message: outcome.message,
@@ -62,13 +65,13 @@ fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     if suspended {
         return suspend(draft);
     }
-    let outcome = match draft.cast.main {
+    let outcome = match draft.existing.serving() {
         None => place::first(draft),
-        Some(main) if draft.question.deployment.replicas == 0 => settle::at_zero(draft, main),
-        Some(main) if main.ever_ready => settle::incumbent(draft, main),
-        Some(main) => settle::newcomer(draft, main),
+        Some(serving) if draft.question.deployment.replicas == 0 => settle::at_zero(draft, serving),
+        Some(serving) if serving.ever_ready => settle::incumbent(draft, serving),
+        Some(serving) => settle::newcomer(draft, serving),
     };
-    settle::retire_others(draft);
+    settle::retire_spare(draft);
     settle::let_drained_go(draft);
     outcome
 }
@@ -79,15 +82,15 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Opt
     let deployment = draft.question.deployment;
     let until = draft.question.now.plus(deployment.drain_timeout_seconds);
     let (first, rest) = match found.split_first() {
-        Some((first, rest)) if draft.cast.main.is_none() => (Some(*first), rest),
+        Some((first, rest)) if draft.existing.serving().is_none() => (Some(*first), rest),
         _ => (None, found),
     };
     if let Some(first) = first {
-        draft.actions.push(Action::Adopt { found: first.clone(), drain_until: None });
+        draft.adopt(first, None);
     }
     if !suspended {
         for one in rest {
-            draft.actions.push(Action::Adopt { found: (*one).clone(), drain_until: Some(until) });
+            draft.adopt(one, Some(until));
         }
     }
     let first = first?;
@@ -106,21 +109,19 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Opt
 
 /// Keeps everything as it is, and says what of it the spec no longer asks for.
 fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
-    let active = draft.cast.all.iter().filter(|endpoint| endpoint.is_active());
-    let kept: Vec<Keep> = active
-        .map(|endpoint| {
-            let mut findings = assess(&draft.question, endpoint).keep.findings;
-            findings.retain(|one| matches!(one.reason, FindingReason::PolicyViolated | FindingReason::SpecChanged));
-            Keep {
-                endpoint: endpoint.name.clone(),
-                replicas: endpoint.replicas,
-                pods: PodFields::StayAsPlaced,
-                hourly_cost: draft.cost_of(endpoint, endpoint.replicas),
-                findings,
-            }
-        })
-        .collect();
-    draft.actions.extend(kept.into_iter().map(Action::Keep));
+    let active: Vec<&Endpoint> = draft.existing.all().filter(|endpoint| endpoint.is_active()).collect();
+    for endpoint in active {
+        let mut findings = assess(&draft.question, endpoint).keep.findings;
+        findings.retain(|one| matches!(one.reason, FindingReason::PolicyViolated | FindingReason::SpecChanged));
+        let keep = Keep {
+            endpoint: endpoint.name.clone(),
+            replicas: endpoint.replicas,
+            pods: PodFields::StayAsPlaced,
+            hourly_cost: draft.cost_of(endpoint, endpoint.replicas),
+            findings,
+        };
+        draft.keep(endpoint, keep);
+    }
     Outcome {
         decision: Decision::Suspended,
         message: "spec.suspend is set: nothing is decided, and what runs is kept".to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use roadstead_explain::{count, per_hour};
-use roadstead_model::{Action, Decision, Deployment, Endpoint, Inventory, Placement, Reason, Wait};
+use roadstead_model::{Decision, Deployment, Endpoint, Inventory, Placement, Reason, Wait};
 
 use super::draft::{Draft, Outcome};
 use crate::candidates::{Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal};
@@ -89,7 +89,7 @@ pub(super) fn create<'a>(
         placement.capacity_type,
         per_hour(placement.hourly_cost),
     );
-    draft.actions.push(Action::Create { placement, replaces: replaces.map(|endpoint| endpoint.name.clone()), reason });
+    draft.create(placement, replaces, reason);
     let chosen = Chosen {
         target: &best.entry.target.name,
         offer: &offer.name,
@@ -108,7 +108,7 @@ fn number_of(count: usize) -> u32 {
 fn free_slot(draft: &Draft) -> u32 {
     let found = draft.question.fleet.found_of(&draft.question.deployment.id);
     let held: BTreeSet<u32> =
-        draft.cast.all.iter().map(|endpoint| endpoint.slot).chain(found.iter().map(|found| found.slot)).collect();
+        draft.existing.all().map(|endpoint| endpoint.slot).chain(found.iter().map(|found| found.slot)).collect();
     (0..=u32::MAX).find(|slot| !held.contains(slot)).unwrap_or(u32::MAX)
 }
 

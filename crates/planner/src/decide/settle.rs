@@ -14,141 +14,143 @@ use crate::report::Chosen;
 
 /// Keeps the endpoint of a deployment that is scaled to zero, with nothing in it: its place, key and URL stay. Where a
 /// rule forbids it, it goes: scaled up, the deployment could not stay there anyway.
-pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
-    if let Some(successor) = draft.cast.successor {
-        draft.delete(successor, Removal::MoveAbandoned, None);
+pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
+    if let Some(replacement) = draft.existing.replacement() {
+        draft.delete(replacement, Removal::MoveAbandoned, None);
     }
-    let assessment = assess(&draft.question, main);
+    let assessment = assess(&draft.question, serving);
     if assessment.is_forbidden() {
-        draft.delete(main, Removal::PolicyViolated, None);
+        draft.delete(serving, Removal::PolicyViolated, None);
         return Outcome {
             decision: Decision::ScaledToZero,
-            message: format!("no replicas are wanted, and {} may not stay on {}", main.name, main.target),
+            message: format!("no replicas are wanted, and {} may not stay on {}", serving.name, serving.target),
             chosen: None,
             candidates: None,
         };
     }
     let pods = assessment.keep.pods;
-    let hourly_cost = draft.cost_of(main, 0);
-    let keep = Keep { endpoint: main.name.clone(), replicas: 0, pods, hourly_cost, findings: Vec::new() };
-    draft.keep(keep);
+    let hourly_cost = draft.cost_of(serving, 0);
+    let keep = Keep { endpoint: serving.name.clone(), replicas: 0, pods, hourly_cost, findings: Vec::new() };
+    draft.keep(serving, keep);
     Outcome {
         decision: Decision::ScaledToZero,
-        message: format!("no replicas are wanted; {} keeps its place on {}", main.name, main.target),
+        message: format!("no replicas are wanted; {} keeps its place on {}", serving.name, serving.target),
         chosen: None,
         candidates: None,
     }
 }
 
-/// Decides about the main endpoint while it never was ready: it has no claim to its place yet.
-pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
-    if let Some(successor) = draft.cast.successor {
-        draft.delete(successor, Removal::Superfluous, None);
+/// Decides about the serving endpoint while it never was ready: it has no claim to its place yet.
+pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
+    if let Some(replacement) = draft.existing.replacement() {
+        draft.delete(replacement, Removal::Superfluous, None);
     }
-    let assessment = assess(&draft.question, main);
-    if let Some(fault) = assessment.fault(main, false, draft.question.now) {
-        let refused = fault.exhaust.is_some().then(|| place_of(main));
-        draft.delete(main, fault.reason, fault.exhaust);
+    let assessment = assess(&draft.question, serving);
+    if let Some(fault) = assessment.fault(serving, false, draft.question.now) {
+        let refused = fault.exhaust.is_some().then(|| place_of(serving));
+        draft.delete(serving, fault.reason, fault.exhaust);
         return anew(draft, refused);
     }
-    if let Some(fault) = failed_unless_alone(main) {
-        let refused = Some(place_of(main));
+    if let Some(fault) = failed_unless_alone(serving) {
+        let refused = Some(place_of(serving));
         let elsewhere = judge_all(&Question { refused, ..draft.question });
         if elsewhere.best().is_some() {
-            draft.delete(main, fault.reason, fault.exhaust);
+            draft.delete(serving, fault.reason, fault.exhaust);
             return anew(draft, refused);
         }
         let _ = nothing_feasible(draft, &elsewhere);
     }
     let candidates = judge_all(&draft.question);
     if assessment.lacks_room() && candidates.best().is_some() {
-        draft.delete(main, Removal::SpecChanged, None);
+        draft.delete(serving, Removal::SpecChanged, None);
         return anew(draft, None);
     }
-    look_again_at(draft, main, &assessment);
+    look_again_at(draft, serving, &assessment);
     if assessment.is_undecided() {
-        draft.waits.push(Wait::Readiness { endpoint: main.name.clone() });
+        draft.waits.push(Wait::Readiness { endpoint: serving.name.clone() });
     }
     if assessment.lacks_room() {
         let _ = nothing_feasible(draft, &candidates);
     }
-    stay(draft, main, assessment.keep, candidates)
+    stay(draft, serving, assessment.keep, candidates)
 }
 
-/// Decides about the main endpoint once it was ready: it stays unless it must go, and then something else is
+/// Decides about the serving endpoint once it was ready: it stays unless it must go, and then something else is
 /// ready first.
-pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, main: &'a Endpoint) -> Outcome<'a> {
-    let assessment = assess(&draft.question, main);
+pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
+    let assessment = assess(&draft.question, serving);
     if assessment.is_undecided() {
-        draft.waits.push(Wait::Readiness { endpoint: main.name.clone() });
+        draft.waits.push(Wait::Readiness { endpoint: serving.name.clone() });
     }
     if assessment.usable != Usable::Yes {
-        draft.waits.push(Wait::Target { target: main.target.clone() });
+        draft.waits.push(Wait::Target { target: serving.target.clone() });
     }
-    match (assessment.cause(), draft.cast.successor) {
+    match (assessment.cause(), draft.existing.replacement()) {
         (None, None) => {
             let candidates = judge_all(&draft.question);
-            stay(draft, main, assessment.keep, candidates)
+            stay(draft, serving, assessment.keep, candidates)
         }
-        (None, Some(successor)) => end_move(draft, main, assessment, successor),
-        (Some(cause), None) => seek(draft, main, assessment, cause, None),
-        (Some(cause), Some(successor)) => pursue(draft, main, assessment, cause, successor),
+        (None, Some(replacement)) => end_move(draft, serving, assessment, replacement),
+        (Some(cause), None) => seek(draft, serving, assessment, cause, None),
+        (Some(cause), Some(replacement)) => pursue(draft, serving, assessment, cause, replacement),
     }
 }
 
-/// The main endpoint can stay after all: its successor goes, unless it is ready already, as it is to be.
+/// The serving endpoint can stay after all: its replacement goes, unless it is ready already, as it is to be.
 fn end_move<'a>(
     draft: &mut Draft<'a>,
-    main: &'a Endpoint,
+    serving: &'a Endpoint,
     assessment: Assessment,
-    successor: &'a Endpoint,
+    replacement: &'a Endpoint,
 ) -> Outcome<'a> {
-    let beside = assess(&draft.question, successor).keep;
-    let ready = successor.ready && !beside.tells_anew(successor, draft.question.deployment);
-    if !ready && draft.may_go(successor) {
-        draft.delete(successor, Removal::MoveAbandoned, None);
+    let beside = assess(&draft.question, replacement).keep;
+    let ready = replacement.ready && !beside.tells_anew(replacement, draft.question.deployment);
+    if !ready && draft.may_go(replacement) {
+        draft.delete(replacement, Removal::MoveAbandoned, None);
     } else {
-        draft.keep(beside);
-        await_take_over(draft, successor);
+        draft.keep(replacement, beside);
+        await_take_over(draft, replacement);
     }
     let candidates = judge_all(&draft.question);
-    stay(draft, main, assessment.keep, candidates)
+    stay(draft, serving, assessment.keep, candidates)
 }
 
-/// A successor is on its way: it goes on, or another place is tried.
+/// A replacement is on its way: it goes on, or another place is tried.
 fn pursue<'a>(
     draft: &mut Draft<'a>,
-    main: &'a Endpoint,
+    serving: &'a Endpoint,
     assessment: Assessment,
     cause: Decision,
-    successor: &'a Endpoint,
+    replacement: &'a Endpoint,
 ) -> Outcome<'a> {
-    let beside = assess(&draft.question, successor);
-    let may_go = draft.may_go(successor);
-    if let Some(fault) = beside.fault(successor, true, draft.question.now).filter(|_| may_go) {
-        let refused = fault.exhaust.is_some().then(|| place_of(successor));
-        draft.delete(successor, fault.reason, fault.exhaust);
-        return seek(draft, main, assessment, cause, refused);
+    let beside = assess(&draft.question, replacement);
+    let may_go = draft.may_go(replacement);
+    if let Some(fault) = beside.fault(replacement, true, draft.question.now).filter(|_| may_go) {
+        let refused = fault.exhaust.is_some().then(|| place_of(replacement));
+        draft.delete(replacement, fault.reason, fault.exhaust);
+        return seek(draft, serving, assessment, cause, refused);
     }
     let candidates = judge_all(&draft.question);
     if beside.lacks_room() && may_go && candidates.best().is_some() {
-        draft.delete(successor, Removal::SpecChanged, None);
-        return seek(draft, main, assessment, cause, None);
+        draft.delete(replacement, Removal::SpecChanged, None);
+        return seek(draft, serving, assessment, cause, None);
     }
-    look_again_at(draft, successor, &beside);
-    let message =
-        format!("{} on {} is to take over from {} on {}", successor.name, successor.target, main.name, main.target);
-    let chosen = kept_at(successor, beside.keep.hourly_cost);
-    draft.keep(Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
-    draft.keep(beside.keep);
-    await_take_over(draft, successor);
+    look_again_at(draft, replacement, &beside);
+    let message = format!(
+        "{} on {} is to take over from {} on {}",
+        replacement.name, replacement.target, serving.name, serving.target
+    );
+    let chosen = kept_at(replacement, beside.keep.hourly_cost);
+    draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
+    draft.keep(replacement, beside.keep);
+    await_take_over(draft, replacement);
     Outcome { decision: cause, message, chosen: Some(chosen), candidates: Some(candidates) }
 }
 
-/// Looks for a place that can take over from the main endpoint, which stays meanwhile.
+/// Looks for a place that can take over from the serving endpoint, which stays meanwhile.
 fn seek<'a>(
     draft: &mut Draft<'a>,
-    main: &'a Endpoint,
+    serving: &'a Endpoint,
     assessment: Assessment,
     cause: Decision,
     refused: Option<Refused<'a>>,
@@ -156,65 +158,65 @@ fn seek<'a>(
     let why = assessment.keep.findings.first().map_or_else(String::new, |finding| finding.message.clone());
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
-    let place = kept_at(main, assessment.keep.hourly_cost);
+    let place = kept_at(serving, assessment.keep.hourly_cost);
     let under_way = under_way(draft);
     let before = draft.question.fleet.before_in_turn(draft.question.deployment, draft.question.now);
     if under_way.saturating_add(before) >= MAX_REPLACEMENTS && candidates.best().is_some() {
-        draft.keep(assessment.keep);
+        draft.keep(serving, assessment.keep);
         draft.waits.push(Wait::ReplacementLimit { under_way, limit: MAX_REPLACEMENTS });
         if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
             draft.look_again(at);
         }
-        let message = format!("{why}; {} stays on {} until it is its turn to be replaced", main.name, main.target);
+        let message =
+            format!("{why}; {} stays on {} until it is its turn to be replaced", serving.name, serving.target);
         return Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) };
     }
     if candidates.best().is_some() {
-        draft.keep(Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
+        draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
     } else {
-        draft.keep(assessment.keep);
+        draft.keep(serving, assessment.keep);
     }
-    if let Some((chosen, created)) = create(draft, &candidates, Some(main), cause) {
-        let message = format!("{why}; to take over from {} on {}: {created}", main.name, main.target);
+    if let Some((chosen, created)) = create(draft, &candidates, Some(serving), cause) {
+        let message = format!("{why}; to take over from {} on {}: {created}", serving.name, serving.target);
         return Outcome { decision: cause, message, chosen: Some(chosen), candidates: Some(candidates) };
     }
     let nowhere = nothing_feasible(draft, &candidates);
-    let message = format!("{why}; {} stays on {}: {nowhere}", main.name, main.target);
+    let message = format!("{why}; {} stays on {}: {nowhere}", serving.name, serving.target);
     Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) }
 }
 
 /// Replacements of the fleet beside the one that this deployment may have had so far.
 fn under_way(draft: &Draft) -> u32 {
     let all = draft.question.fleet.replacements_under_way(draft.question.now);
-    all.saturating_sub(u32::from(draft.cast.successor.is_some()))
+    all.saturating_sub(u32::from(draft.existing.replacement().is_some()))
 }
 
-/// The main endpoint stays.
-fn stay<'a>(draft: &mut Draft<'a>, main: &'a Endpoint, keep: Keep, candidates: Candidates<'a>) -> Outcome<'a> {
-    let decision = if keep.replicas == main.replicas { Decision::Unchanged } else { Decision::Scaled };
+/// The serving endpoint stays.
+fn stay<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint, keep: Keep, candidates: Candidates<'a>) -> Outcome<'a> {
+    let decision = if keep.replicas == serving.replicas { Decision::Unchanged } else { Decision::Scaled };
     let mut message = format!(
         "{} of {} on {}, offer {}, for {}",
         count(keep.replicas, "replica"),
-        main.shape,
-        main.target,
-        main.offer,
+        serving.shape,
+        serving.target,
+        serving.offer,
         per_hour(keep.hourly_cost)
     );
     for finding in &keep.findings {
         // Writing to a string cannot fail.
         let _ = write!(message, "; {}: {}", finding.reason.as_str(), finding.message);
     }
-    let chosen = kept_at(main, keep.hourly_cost);
-    draft.keep(keep);
+    let chosen = kept_at(serving, keep.hourly_cost);
+    draft.keep(serving, keep);
     Outcome { decision, message, chosen: Some(chosen), candidates: Some(candidates) }
 }
 
-/// Retires every further active endpoint once the main one serves; what never was ready goes at once.
-pub(super) fn retire_others(draft: &mut Draft) {
-    let others = std::mem::take(&mut draft.cast.others);
-    let main = draft.cast.main;
-    let published = main.filter(|main| main.serves()).and_then(|main| main.published_at);
-    for other in others {
-        let replaced = main.is_some_and(|main| main.takes_over_from(other));
+/// Retires every further active endpoint once the serving one serves; what never was ready goes at once.
+pub(super) fn retire_spare(draft: &mut Draft) {
+    let serving = draft.existing.serving();
+    let published = serving.filter(|serving| serving.serves()).and_then(|serving| serving.published_at);
+    for other in draft.existing.spare() {
+        let replaced = serving.is_some_and(|serving| serving.takes_over_from(other));
         let reason = if replaced { Removal::Replaced } else { Removal::Superfluous };
         let drain = draft.question.deployment.drain_timeout_seconds;
         match published.filter(|_| draft.may_go(other)) {
@@ -228,8 +230,8 @@ pub(super) fn retire_others(draft: &mut Draft) {
 
 /// Deletes what has drained long enough, if something else serves.
 pub(super) fn let_drained_go(draft: &mut Draft) {
-    for (endpoint, deadline) in std::mem::take(&mut draft.cast.draining) {
-        let replaced = draft.cast.all.iter().any(|other| other.takes_over_from(endpoint));
+    for (endpoint, deadline) in draft.existing.draining() {
+        let replaced = draft.existing.all().any(|other| other.takes_over_from(endpoint));
         let reason = if replaced { Removal::Replaced } else { Removal::Superfluous };
         if deadline > draft.question.now {
             draft.await_deadline(endpoint, deadline);
@@ -263,7 +265,7 @@ fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment
     }
 }
 
-fn await_take_over(draft: &mut Draft, successor: &Endpoint) {
-    let endpoint = successor.name.clone();
-    draft.waits.push(if successor.ready { Wait::Publication { endpoint } } else { Wait::Readiness { endpoint } });
+fn await_take_over(draft: &mut Draft, replacement: &Endpoint) {
+    let endpoint = replacement.name.clone();
+    draft.waits.push(if replacement.ready { Wait::Publication { endpoint } } else { Wait::Readiness { endpoint } });
 }

@@ -104,6 +104,8 @@ pub fn deployment(name: &str) -> Deployment {
     Deployment {
         id: id(name),
         uid: format!("uid-{name}"),
+        generation: 1,
+        decided: Decided::default(),
         priority: 0,
         created_at: Timestamp(NOW.0 - 3_600),
         namespace_labels: labels(&[("kubernetes.io/metadata.name", "team-a")]),
@@ -146,7 +148,35 @@ pub fn checked(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     let plan = plan(fleet, deployment, now);
     let violations = lint(fleet, deployment, &plan);
     assert!(violations.is_empty(), "{violations:?}\n{}", render_text(&plan));
+    wants_every_endpoint_once(fleet, &plan);
     plan
+}
+
+/// What a plan wants names every endpoint once, has one that serves at most, and is what its steps lead to.
+fn wants_every_endpoint_once(fleet: &Fleet, plan: &Plan) {
+    let text = || format!("{:?}\n{}", plan.allocations, render_text(plan));
+    let wanted = |name: &str| plan.allocations.iter().filter(|one| one.endpoint.as_deref() == Some(name)).count();
+    for endpoint in fleet.endpoints_of(&plan.deployment) {
+        assert_eq!(wanted(&endpoint.name), 1, "{}: {}", endpoint.name, text());
+    }
+    let is = |name: &str, role| {
+        plan.allocations.iter().any(|one| one.endpoint.as_deref() == Some(name) && (one.role == Role::Draining) == role)
+    };
+    for action in &plan.actions {
+        match action {
+            Action::Keep(keep) => assert!(is(&keep.endpoint, false), "{}", text()),
+            Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => {
+                assert!(is(endpoint, true), "{}", text())
+            }
+            Action::Adopt { found, drain_until } => assert!(is(&found.name, drain_until.is_some()), "{}", text()),
+            Action::Create { placement, .. } => {
+                let new = plan.allocations.iter().filter(|one| one.endpoint.is_none());
+                assert!(new.map(|one| one.slot).eq([placement.slot]), "{}", text());
+            }
+        }
+    }
+    let serving = plan.allocations.iter().filter(|one| one.role == Role::Serving);
+    assert!(serving.count() <= 1, "{}", text());
 }
 
 pub fn key(name: &str) -> EndpointKey {

@@ -81,6 +81,7 @@ fn any_exhausted() -> impl Strategy<Value = Exhausted> {
             offer: offer.into(),
             size: Size { accelerators, resources: Resources { memory_bytes: memory * GIB, ..Resources::default() } },
             only_for,
+            generation: 0,
             until: Timestamp(NOW.0 + until),
             attempts: 1,
             reason: "CapacityExhausted".into(),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{
-    Accelerator, CapacityType, Deployment, DeploymentId, LabelSelector, MicroDollars, Objective, Pattern, Preference,
-    Resources, Rules, Shape, Timestamp,
+    Accelerator, CapacityType, Decided, Deployment, DeploymentId, LabelSelector, MicroDollars, Objective, Pattern,
+    Preference, Resources, Rules, Shape, Timestamp,
 };
 
 use crate::NOW;
@@ -51,6 +51,8 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         ]),
         id: DeploymentId { namespace, name: format!("model-{index}") },
         uid: format!("00000000-0000-4000-8000-{index:012}"),
+        generation: 1,
+        decided: Decided::default(),
         priority: if random.chance(10) { 100 } else { 0 },
         created_at: Timestamp(NOW.0 - i64::from(random.below(86_400))),
         engine: "vllm".to_owned(),

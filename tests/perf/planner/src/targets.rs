@@ -196,6 +196,7 @@ fn exhausted(offers: &[Offer], random: &mut Random) -> Vec<Exhausted> {
         offer: offer.name.clone(),
         size: Size { accelerators: offer.accelerator.count, resources: Resources::default() },
         only_for: None,
+        generation: 0,
         until: NOW.plus(600),
         attempts: 2,
         reason: "CapacityExhausted".to_owned(),

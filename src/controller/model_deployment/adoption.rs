@@ -1,0 +1,124 @@
+//! From what was found running to the record of it: as it runs, not as the spec wants it now.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use roadstead_model::{Accelerator, Found, Placement, Runs, Timestamp, cost_of_found};
+
+use super::{Planned, build};
+use crate::api::check::{Checker, Verdict};
+use crate::api::v1alpha1::{
+    EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits, reasons,
+};
+use crate::controller::context::Context;
+use crate::controller::convert;
+use crate::controller::error::ActError;
+use crate::provider::record::Record;
+
+/// Compiles the rules of records once: a rebuilt hub adopts many endpoints.
+static CHECKER: LazyLock<Checker> = LazyLock::new(Checker::new);
+
+/// The record of an endpoint that was found running.
+///
+/// # Errors
+/// [`ActError::Stale`] where the target vanished since the decision, or the found endpoint cannot be described.
+pub fn record(
+    context: &Context,
+    planned: &Planned,
+    found: &Found,
+    drain_until: Option<Timestamp>,
+) -> Result<InferenceEndpoint, ActError> {
+    let target = build::target(context, &found.target)?;
+    let by_spec = || as_the_spec_has_it(context, planned, &target, found);
+    let spec = found.runs.as_ref().and_then(|runs| as_it_runs(planned, &target, found, runs));
+    let mut spec = spec.map_or_else(by_spec, Ok)?;
+    if let Some(deadline) = drain_until {
+        spec.state = EndpointState::Draining;
+        spec.deadline = Some(convert::time(deadline));
+    }
+    Ok(build::record(planned, &context.settings.install_id, found.name.clone(), spec))
+}
+
+/// What runs, as its tags describe it; `None` where they say something that no record can hold.
+fn as_it_runs(planned: &Planned, target: &ServingTarget, found: &Found, runs: &Runs) -> Option<InferenceEndpointSpec> {
+    let form: Record = serde_json::from_str(&runs.record).ok()?;
+    let spec = spec(planned, target, found, with_named_secrets(form, &planned.object));
+    is_valid(&found.name, &spec).then_some(spec)
+}
+
+/// What a release that left no description made: as the spec has it now. Its pods restart if the spec was edited since.
+fn as_the_spec_has_it(
+    context: &Context,
+    planned: &Planned,
+    target: &ServingTarget,
+    found: &Found,
+) -> Result<InferenceEndpointSpec, ActError> {
+    let shape = planned.request.shape(&found.shape).or_else(|| planned.request.shapes.first());
+    let Some(shape) = shape else { return Err(ActError::Stale { object: planned.request.id.to_string() }) };
+    let placement = Placement {
+        target: found.target.clone(),
+        offer: found.offer.clone(),
+        shape: found.shape.clone(),
+        accelerator: Accelerator {
+            kind: shape.accelerator.kind.clone(),
+            count: Some(found.accelerators).filter(|count| *count > 0).unwrap_or(shape.accelerator.count),
+        },
+        capacity_type: found.capacity_type,
+        slot: found.slot,
+        replicas: found.replicas,
+        replica_cost: None,
+        hourly_cost: None,
+    };
+    let new = build::new(context, planned, &placement, None, reasons::ADOPTED)?.spec;
+    let InferenceEndpointSpec { accelerator, template, image_pull_secrets, .. } = new;
+    Ok(spec(planned, target, found, Record { accelerator, template, image_pull_secrets }))
+}
+
+fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) -> InferenceEndpointSpec {
+    let offer = build::offer(target, &found.offer);
+    let cost = offer.and_then(|offer| cost_of_found(found, &convert::offer(offer)));
+    InferenceEndpointSpec {
+        deployment_ref: build::reference(&planned.object),
+        target: found.target.clone(),
+        cloud: target.spec.cloud.clone(),
+        region: target.spec.region.clone(),
+        offer: found.offer.clone(),
+        shape: found.shape.clone(),
+        accelerator: form.accelerator,
+        capacity_type: convert::api_capacity_type(found.capacity_type),
+        slot: build::signed(found.slot),
+        // More than a record can hold were made by hand there.
+        replicas: build::signed(found.replicas.min(limits::REPLICAS)),
+        replica_hourly_cost: None,
+        hourly_cost: cost.map(|cost| cost.to_string()),
+        template: form.template,
+        image_pull_secrets: form.image_pull_secrets,
+        provision_timeout_seconds: offer.and_then(|offer| offer.provision_timeout_seconds),
+        state: EndpointState::Active,
+        replaces: None,
+        reason: reasons::ADOPTED.to_owned(),
+        deadline: None,
+    }
+}
+
+/// The form without the Secrets that the deployment does not name: a place may not choose which Secrets of the namespace
+/// are copied to it.
+fn with_named_secrets(mut form: Record, deployment: &ModelDeployment) -> Record {
+    let template = &mut form.template;
+    let named =
+        |variable: &EnvVar| variable.secret_key_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone()));
+    let allowed: BTreeSet<_> = deployment.spec.serving.env.iter().filter_map(named).collect();
+    template.env.retain(|variable| named(variable).is_none_or(|secret| allowed.contains(&secret)));
+    let credentials = &deployment.spec.model.credentials_secret_ref;
+    if template.model.credentials_secret_ref != *credentials {
+        template.model.credentials_secret_ref = None;
+    }
+    form.image_pull_secrets.retain(|secret| deployment.spec.serving.image_pull_secrets.contains(secret));
+    form
+}
+
+/// Whether the hub takes such a record: what a place returns may be anything.
+fn is_valid(name: &str, spec: &InferenceEndpointSpec) -> bool {
+    let Ok(object) = serde_json::to_value(InferenceEndpoint::new(name, spec.clone())) else { return false };
+    matches!(CHECKER.check(&object), Verdict::Checked { problems, .. } if problems.is_empty())
+}
