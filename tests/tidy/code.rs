@@ -37,7 +37,7 @@ fn dependencies(of: &str) -> Vec<String> {
 const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
-    ("crates/planner", &["explain", "model"]),
+    ("crates/planner", &["model"]),
     ("crates/api", &["model"]),
     ("crates/runtime", &[]),
     ("crates/provider", &["api", "model", "runtime"]),

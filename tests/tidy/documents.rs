@@ -151,8 +151,9 @@ fn reasons() -> BTreeSet<String> {
     let mut reasons: BTreeSet<String> = constants("crates/api/src/v1alpha1/reasons.rs").into_iter().collect();
     assert!(reasons.len() > 30, "reasons.rs is not read as it is written");
     for (path, type_) in [
-        ("crates/model/src/report.rs", std::any::type_name::<Reason>()),
-        ("crates/model/src/plan.rs", std::any::type_name::<(Decision, FindingReason, Removal)>()),
+        ("crates/model/src/verdict.rs", std::any::type_name::<Reason>()),
+        ("crates/model/src/finding.rs", std::any::type_name::<FindingReason>()),
+        ("crates/model/src/plan.rs", std::any::type_name::<(Decision, Removal)>()),
     ] {
         let source = text(path);
         let named = source

@@ -2,12 +2,17 @@
 //!
 //! Everything that the planner says comes as data; this is the only place where a sentence is made of it.
 
+mod findings;
 mod nodes;
+mod summary;
 mod text;
+mod verdicts;
 mod waits;
 mod words;
 
+pub use findings::finding;
 pub use nodes::{excess, left_out, no_nodes, unknown_product};
+pub use summary::{account, summary};
 pub use text::render_text;
+pub use verdicts::{rejection, verdict};
 pub use waits::wait;
-pub use words::{cores, count, gibibytes, list, per_hour};

@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use roadstead_model::{Action, Candidate, Keep, Placement, Plan, Reason, Report, Verdict};
 
+use crate::findings::finding;
+use crate::summary::summary;
+use crate::verdicts::verdict;
 use crate::waits::wait;
 use crate::words::{count, per_hour};
 
@@ -12,7 +15,7 @@ use crate::words::{count, per_hour};
 pub fn render_text(plan: &Plan) -> String {
     let mut text = String::new();
     line(&mut text, &format!("{}: {}", plan.deployment, plan.decision.as_str()));
-    line(&mut text, &format!("  {}", plan.message));
+    line(&mut text, &format!("  {}", summary(&plan.summary)));
     section(&mut text, "actions", plan.actions.iter().map(action));
     section(&mut text, "waits", plan.waits.iter().map(wait));
     if let Some(at) = plan.recheck_at {
@@ -65,8 +68,8 @@ fn action(action: &Action) -> String {
 fn kept(keep: &Keep) -> String {
     let cost = per_hour(keep.hourly_cost);
     let mut text = format!("keep {} with {} for {cost}", keep.endpoint, replicas(keep.replicas));
-    for finding in &keep.findings {
-        let _ = write!(text, "\n      {}: {}", finding.reason.as_str(), finding.message);
+    for found in &keep.findings {
+        let _ = write!(text, "\n      {}: {}", found.reason().as_str(), finding(found));
     }
     text
 }
@@ -97,20 +100,20 @@ fn candidates(text: &mut String, report: &Report) {
     let costs: Vec<String> = report.candidates.iter().map(cost).collect();
     let wide = |column: &[String]| column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
     let (place_width, cost_width) = (wide(&places), wide(&costs));
-    let reasons = report.candidates.iter().map(|candidate| candidate.reason.as_str().len());
+    let reasons = report.candidates.iter().map(|candidate| candidate.reason().as_str().len());
     let reason_width = reasons.max().unwrap_or(0);
     for ((candidate, place), cost) in report.candidates.iter().zip(&places).zip(&costs) {
         let mark = match candidate.verdict {
-            Verdict::Chosen => '*',
-            Verdict::Feasible => '+',
-            Verdict::Rejected => '-',
+            Verdict::Chosen(_) => '*',
+            Verdict::Feasible(_) => '+',
+            Verdict::Rejected(_) => '-',
         };
-        let reason = candidate.reason.as_str();
+        let reason = candidate.reason().as_str();
         line(
             text,
             &format!(
                 "  {mark} {place:place_width$}  {cost:>cost_width$}  {reason:reason_width$}  {}",
-                candidate.message
+                verdict(candidate)
             ),
         );
     }

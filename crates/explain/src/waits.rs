@@ -25,7 +25,8 @@ pub fn wait(wait: &Wait) -> String {
     }
 }
 
-fn inventory(targets: u32, overdue: &[String]) -> String {
+/// Targets whose inventory has not been received.
+pub(crate) fn inventory(targets: u32, overdue: &[String]) -> String {
     let waiting = format!("waiting for the inventory of {}", count(targets, "target"));
     if overdue.is_empty() {
         return waiting;

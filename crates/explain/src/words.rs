@@ -3,19 +3,17 @@
 use roadstead_model::MicroDollars;
 
 /// `$12.50/h`, or that it is unknown.
-#[must_use]
-pub fn per_hour(cost: Option<MicroDollars>) -> String {
+pub(crate) fn per_hour(cost: Option<MicroDollars>) -> String {
     cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
 }
 
 /// `1 replica`, `2 replicas`.
-#[must_use]
-pub fn count(number: u32, noun: &str) -> String {
+pub(crate) fn count(number: u32, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// The first few items between commas, and how many more there are.
-pub fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     const LIMIT: usize = 8;
     let mut texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     let more = texts.len().saturating_sub(LIMIT);
@@ -27,8 +25,7 @@ pub fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 /// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.
-#[must_use]
-pub fn gibibytes(bytes: u64) -> String {
+pub(crate) fn gibibytes(bytes: u64) -> String {
     const GIB: u64 = 1 << 30;
     if bytes < GIB {
         return format!("{} MiB", bytes >> 20);
@@ -38,8 +35,7 @@ pub fn gibibytes(bytes: u64) -> String {
 }
 
 /// Thousandths of a core as cores: `8`, `7.5`.
-#[must_use]
-pub fn cores(millis: u64) -> String {
+pub(crate) fn cores(millis: u64) -> String {
     let (whole, rest) = (millis / 1_000, millis % 1_000);
     if rest == 0 {
         return whole.to_string();

@@ -9,6 +9,7 @@ pub mod catalogue;
 mod cost;
 mod deployment;
 mod endpoint;
+mod finding;
 mod identity;
 mod labels;
 mod membership;
@@ -19,14 +20,19 @@ mod placement;
 mod plan;
 mod report;
 mod resources;
+mod summary;
 mod taints;
 mod target;
 mod time;
+mod verdict;
 
 pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role};
 pub use cost::{cost_of_found, deciding_price, hourly_cost};
 pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Runs};
+pub use finding::{
+    Finding, FindingReason, LackOfRoom, OfferTrouble, OverBudget, SpecChange, TargetTrouble, Unaffordable,
+};
 pub use identity::{DeploymentId, EndpointKey};
 pub use labels::{LabelSelector, Labels, Operator, Requirement};
 pub use membership::{Cloud, Excess, Label, LeftOut, Members, Membership, NoNodes, Said, free_devices};
@@ -34,9 +40,14 @@ pub use money::{MicroDollars, MoneyError};
 pub use offer::{CapacityType, Offer};
 pub use pattern::{Pattern, PatternError};
 pub use placement::Placement;
-pub use plan::{Action, Decision, Exhaust, Finding, FindingReason, Keep, Plan, PodFields, Removal, Wait};
-pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Reason, Report, Verdict};
+pub use plan::{Action, Decision, Exhaust, Keep, Plan, PodFields, Removal, Wait};
+pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Report};
 pub use resources::{Accelerator, Resources, Size};
+pub use summary::{Nowhere, Placed, Summary};
 pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};
 pub use target::{Exhausted, Inventory, Location, Node, Target, TargetState};
 pub use time::Timestamp;
+pub use verdict::{
+    Amount, Choice, Comparison, FreeAccelerators, Instances, Limit, Mismatch, MissingAccelerator, Preferred, Reason,
+    Refusal, RegionRule, Rejection, Remarks, Shortage, Throughput, Unusable, Verdict,
+};

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalogue::{
     Claim, Kinds, Mark, claims, cloud_spelled, kinds_of, mark_of_resource, marks, values_of, values_of_others,
 };
@@ -16,7 +18,7 @@ use crate::target::Node;
 const MAX_CHARS: usize = 80;
 
 /// A label of a node, as a sentence shows it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Label {
     key: String,
     value: String,
@@ -40,14 +42,14 @@ fn shown(text: &str) -> String {
 }
 
 /// Why a node takes no replicas of an offer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LeftOut {
     /// Its labels name another accelerator.
     OtherAccelerator {
         /// The label that says so.
         label: Label,
         /// The accelerator that it names.
-        kind: &'static str,
+        kind: String,
     },
     /// Its devices are parts of one.
     Slice(Label),
@@ -231,7 +233,7 @@ impl<'a> Membership<'a> {
         let marked = |mark: Mark| said.marks.iter().find(|(found, _)| *found == mark).map(|(_, key)| label(key));
         let other = said.claims.iter().find(|claim| self.accepts(claim) == Some(false));
         if let Some(claim) = other {
-            let kind = claim.kinds.first().copied().unwrap_or_default();
+            let kind = claim.kinds.first().copied().unwrap_or_default().to_owned();
             return Some(LeftOut::OtherAccelerator { label: Label::new(&claim.key, &claim.value), kind });
         }
         if let Some(label) = marked(Mark::Slice).filter(|_| !self.asked_marks.contains(&Mark::Slice)) {
@@ -330,7 +332,7 @@ pub struct Members {
 }
 
 /// Why an offer has no nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoNodes {
     /// No node of the target has the offer's resource.
     NoDevices,
@@ -342,7 +344,7 @@ pub enum NoNodes {
 }
 
 /// Nodes that have more devices than one instance of their offer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excess {
     /// How many nodes.
     pub nodes: u32,

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::allocation::Allocation;
 use crate::deployment::Deployment;
 use crate::endpoint::{Endpoint, Found};
+use crate::finding::{Finding, FindingReason};
 use crate::identity::DeploymentId;
 use crate::money::MicroDollars;
 use crate::placement::Placement;
 use crate::report::Report;
 use crate::resources::Size;
+use crate::summary::Summary;
 use crate::time::Timestamp;
 
 /// Everything that was decided for one deployment at one time: what is wanted, and the steps from what exists to it.
@@ -30,8 +32,8 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// The sum of it, for conditions and events.
     pub decision: Decision,
-    /// A sentence with names and numbers.
-    pub message: String,
+    /// The sum of it with names and numbers.
+    pub summary: Summary,
     /// What has to happen before more can be done.
     pub waits: Vec<Wait>,
     /// Why each candidate was chosen or not.
@@ -101,7 +103,7 @@ impl Keep {
     /// there.
     #[must_use]
     pub fn lacks_only_room(&self) -> bool {
-        let of = |reason| self.findings.iter().any(|finding| finding.reason == reason);
+        let of = |reason| self.findings.iter().any(|finding| finding.reason() == reason);
         let final_here = [FindingReason::PolicyViolated, FindingReason::SpecChanged, FindingReason::OverBudget];
         of(FindingReason::InsufficientCapacity) && !final_here.into_iter().any(of)
     }
@@ -122,53 +124,6 @@ pub enum PodFields {
     /// They stay as they are, for the spec does not fit there (engine, shape or resources changed), a
     /// replacement is under way, or the deployment is suspended.
     StayAsPlaced,
-}
-
-/// Something about the place of an endpoint that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What it is.
-    pub reason: FindingReason,
-    /// A sentence with names and numbers.
-    pub message: String,
-}
-
-/// What can be wrong with a place that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum FindingReason {
-    /// A rule forbids it. It stays until a replacement is ready.
-    PolicyViolated,
-    /// The spec asks for another engine, shape or resources than it can have there.
-    SpecChanged,
-    /// Its target cannot be used now.
-    TargetNotReady,
-    /// It costs more than the budget, or what is wanted there would.
-    OverBudget,
-    /// More replicas are wanted there, their price is unknown, and there is a budget.
-    PriceUnknown,
-    /// The wanted replicas do not fit there, or its own pods cannot be scheduled.
-    InsufficientCapacity,
-    /// Its offer is gone or smaller than what is used; it stays at its last known price.
-    OfferGone,
-    /// It did not answer within its start-up timeout.
-    StartupTimeout,
-}
-
-impl FindingReason {
-    /// The reason's name in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PolicyViolated => "PolicyViolated",
-            Self::SpecChanged => "SpecChanged",
-            Self::TargetNotReady => "TargetNotReady",
-            Self::OverBudget => "OverBudget",
-            Self::PriceUnknown => "PriceUnknown",
-            Self::InsufficientCapacity => "InsufficientCapacity",
-            Self::OfferGone => "OfferGone",
-            Self::StartupTimeout => "StartupTimeout",
-        }
-    }
 }
 
 /// What a refused endpoint says about its place.

@@ -1,10 +1,11 @@
-//! The report: a verdict for every candidate, with the number that decided it.
+//! The report: a verdict for every candidate, with the numbers that decided it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::money::MicroDollars;
+use crate::verdict::{Reason, Verdict};
 
 /// At most so many candidates are listed; the rest is counted by reason.
 pub const MAX_CANDIDATES: usize = 16;
@@ -43,21 +44,14 @@ pub struct Candidate {
     pub hourly_cost: Option<MicroDollars>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Its reason.
-    pub reason: Reason,
-    /// A sentence with the numbers that decided it.
-    pub message: String,
 }
 
-/// What became of a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Verdict {
-    /// This is the place: newly chosen, or kept.
-    Chosen,
-    /// It would do.
-    Feasible,
-    /// It would not.
-    Rejected,
+impl Candidate {
+    /// The reason of its verdict.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.verdict.reason()
+    }
 }
 
 /// The place that would hold the most replicas.
@@ -71,89 +65,4 @@ pub struct LargestFit {
     pub shape: String,
     /// Replicas that fit there.
     pub replicas: u32,
-}
-
-/// Reasons of verdicts. The order is that in which a candidate is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Reason {
-    /// The cheapest feasible candidate, or what is kept.
-    Chosen,
-    /// Feasible, and not the cheapest.
-    Feasible,
-    /// The target does not let the namespace in.
-    NamespaceNotAllowed,
-    /// The target's labels do not match.
-    SelectorMismatch,
-    /// The cloud is not in the list.
-    CloudNotAllowed,
-    /// The region is denied or not allowed.
-    RegionDenied,
-    /// Nobody knows in which jurisdiction the region is.
-    JurisdictionUnknown,
-    /// The region is in none of the jurisdictions.
-    JurisdictionNotAllowed,
-    /// No offer has the accelerator, or not as many on one instance.
-    AcceleratorMissing,
-    /// The offer's capacity type is not in the list.
-    CapacityTypeNotAllowed,
-    /// The target's driver cannot run this engine.
-    ProviderUnsupported,
-    /// A taint of the target is not tolerated.
-    TaintNotTolerated,
-    /// It would cost more than the budget.
-    OverBudget,
-    /// Its price is unknown and there is a budget.
-    PriceUnknown,
-    /// The target cannot be used now.
-    TargetNotReady,
-    /// The offer refused this size lately.
-    Exhausted,
-    /// It does not hold all replicas.
-    InsufficientCapacity,
-}
-
-impl Reason {
-    /// The reason's name in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Chosen => "Chosen",
-            Self::Feasible => "Feasible",
-            Self::NamespaceNotAllowed => "NamespaceNotAllowed",
-            Self::SelectorMismatch => "SelectorMismatch",
-            Self::CloudNotAllowed => "CloudNotAllowed",
-            Self::RegionDenied => "RegionDenied",
-            Self::JurisdictionUnknown => "JurisdictionUnknown",
-            Self::JurisdictionNotAllowed => "JurisdictionNotAllowed",
-            Self::AcceleratorMissing => "AcceleratorMissing",
-            Self::CapacityTypeNotAllowed => "CapacityTypeNotAllowed",
-            Self::ProviderUnsupported => "ProviderUnsupported",
-            Self::TaintNotTolerated => "TaintNotTolerated",
-            Self::OverBudget => "OverBudget",
-            Self::PriceUnknown => "PriceUnknown",
-            Self::TargetNotReady => "TargetNotReady",
-            Self::Exhausted => "Exhausted",
-            Self::InsufficientCapacity => "InsufficientCapacity",
-        }
-    }
-
-    /// Whether the verdict can come and go with every pod, refusal or outage, while nobody edits anything.
-    #[must_use]
-    pub const fn comes_and_goes(self) -> bool {
-        matches!(self, Self::Feasible | Self::TargetNotReady | Self::Exhausted | Self::InsufficientCapacity)
-    }
-
-    /// Whether the verdict can change without an edit of the deployment or of a target.
-    #[must_use]
-    pub const fn time_can_change(self) -> bool {
-        matches!(
-            self,
-            Self::Chosen
-                | Self::Feasible
-                | Self::PriceUnknown
-                | Self::TargetNotReady
-                | Self::Exhausted
-                | Self::InsufficientCapacity
-        )
-    }
 }

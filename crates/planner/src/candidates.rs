@@ -1,8 +1,8 @@
 //! All candidates of a deployment, judged as newcomers.
 
 use roadstead_model::{
-    Deployment, Exhausted, Inventory, MicroDollars, Offer, Reason, Shape, Size, Target, TargetState, Timestamp,
-    first_untolerated,
+    Deployment, Exhausted, Inventory, LargestFit, MicroDollars, Offer, Reason, Shape, Size, Target, TargetState,
+    Timestamp, first_untolerated,
 };
 
 use crate::cost::{Adjusted, cost_on, preference};
@@ -124,6 +124,16 @@ impl<'a> Judged<'a> {
     /// The offer's name, or nothing where there is none.
     pub(crate) fn offer_name(&self) -> &'a str {
         self.offer.map_or("", |offer| &offer.name)
+    }
+
+    /// It, as a place that would hold so many replicas.
+    pub(crate) fn largest_fit(&self, replicas: u32) -> LargestFit {
+        LargestFit {
+            target: self.entry.target.name.clone(),
+            offer: self.offer_name().to_owned(),
+            shape: self.shape.name.clone(),
+            replicas,
+        }
     }
 
     /// The size of one replica.

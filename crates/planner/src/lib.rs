@@ -28,10 +28,10 @@ mod entry;
 mod fleet;
 mod ledger;
 mod lint;
+mod reasons;
 mod report;
 mod room;
 mod rules;
-mod sentences;
 
 pub use decide::{MAX_REPLACEMENTS, plan};
 pub use fleet::Fleet;

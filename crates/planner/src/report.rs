@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roadstead_explain::per_hour;
 use roadstead_model::{
-    Candidate, Deployment, Inventory, LargestFit, MAX_CANDIDATES, MicroDollars, Reason, Report, Timestamp, Verdict,
+    Candidate, Choice, Deployment, Inventory, LargestFit, MAX_CANDIDATES, MicroDollars, Reason, Report, Timestamp,
+    Verdict,
 };
 
 use crate::candidates::{Candidates, Judged, Judgement, Question, judge_on};
 use crate::fleet::Fleet;
-use crate::sentences::{choice, feasible, rejection, remarks};
+use crate::reasons::{choice, comparison, rejection, remarks};
 
 /// The place that a plan chooses or keeps.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option
     let mut listed = Vec::with_capacity(MAX_CANDIDATES);
     listed.extend(first.iter().map(|judged| chosen_entry(question, candidates, judged, chosen)));
     listed.extend(feasible.iter().map(|judged| feasible_entry(question, judged, chosen)));
-    listed.extend(rejected.iter().map(|judged| rejected_entry(question, judged)));
+    listed.extend(rejected.iter().filter_map(|judged| rejected_entry(question, judged)));
     let mut omitted = BTreeMap::new();
     for judged in more_feasible.iter().chain(more_rejected) {
         *omitted.entry(judged.judgement.reason()).or_default() += 1;
@@ -86,8 +86,8 @@ pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option
 pub fn candidates_on(fleet: &Fleet, deployment: &Deployment, now: Timestamp, target: &str) -> Vec<Candidate> {
     let question = Question { fleet, deployment, now, refused: None };
     let judged = judge_on(&question, target);
-    let entries = judged.iter().map(|judged| match judged.judgement {
-        Judgement::Feasible => feasible_entry(&question, judged, None),
+    let entries = judged.iter().filter_map(|judged| match judged.judgement {
+        Judgement::Feasible => Some(feasible_entry(&question, judged, None)),
         _ => rejected_entry(&question, judged),
     });
     entries.collect()
@@ -112,7 +112,7 @@ fn most_telling<'a, 'j>(rejected: Vec<&'j Judged<'a>>, chosen: Option<Chosen>) -
     first.into_iter().chain(repeated).collect()
 }
 
-fn entry(judged: &Judged, verdict: Verdict, reason: Reason, message: String) -> Candidate {
+fn entry(judged: &Judged, verdict: Verdict) -> Candidate {
     let target = &judged.entry.target;
     Candidate {
         target: target.name.clone(),
@@ -122,41 +122,36 @@ fn entry(judged: &Judged, verdict: Verdict, reason: Reason, message: String) -> 
         shape: judged.shape.name.clone(),
         hourly_cost: judged.cost,
         verdict,
-        reason,
-        message,
     }
 }
 
 fn chosen_entry(question: &Question, candidates: &Candidates, judged: &Judged, chosen: Option<Chosen>) -> Candidate {
-    let message = match chosen {
-        Some(chosen) if chosen.kept => {
-            format!("is kept for {}{}", per_hour(chosen.cost), remarks(question, judged))
-        }
-        _ => choice(question, judged, candidates.feasible()),
+    let choice = match chosen {
+        Some(chosen) if chosen.kept => Choice { cost: chosen.cost, best_of: None, remarks: remarks(question, judged) },
+        _ => choice(question, judged, number_of(candidates.feasible())),
     };
     let hourly_cost = chosen.and_then(|chosen| chosen.cost).or(judged.cost);
-    Candidate { hourly_cost, ..entry(judged, Verdict::Chosen, Reason::Chosen, message) }
+    Candidate { hourly_cost, ..entry(judged, Verdict::Chosen(choice)) }
 }
 
 fn feasible_entry(question: &Question, judged: &Judged, chosen: Option<Chosen>) -> Candidate {
-    let message = feasible(question, judged, chosen.and_then(|chosen| chosen.cost));
-    entry(judged, Verdict::Feasible, Reason::Feasible, message)
+    let chosen = chosen.and_then(|chosen| chosen.cost);
+    entry(judged, Verdict::Feasible(comparison(question, judged, chosen)))
 }
 
-fn rejected_entry(question: &Question, judged: &Judged) -> Candidate {
-    entry(judged, Verdict::Rejected, judged.judgement.reason(), rejection(question, judged))
+fn rejected_entry(question: &Question, judged: &Judged) -> Option<Candidate> {
+    rejection(question, judged).map(|rejection| entry(judged, Verdict::Rejected(rejection)))
 }
 
 fn largest_fit(candidates: &Candidates) -> Option<LargestFit> {
     if candidates.best().is_some() {
         return None;
     }
-    candidates.largest_fit().map(|(judged, replicas)| LargestFit {
-        target: judged.entry.target.name.clone(),
-        offer: judged.offer_name().to_owned(),
-        shape: judged.shape.name.clone(),
-        replicas,
-    })
+    candidates.largest_fit().map(|(judged, replicas)| judged.largest_fit(replicas))
+}
+
+fn number_of(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn time_can_help(question: &Question, candidates: &Candidates) -> bool {

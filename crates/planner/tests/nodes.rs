@@ -162,7 +162,7 @@ fn no_node_holds_more_than_one_instance_of_the_offer() {
     assert!(!fits(80, 2), "two replicas of eight are two instances");
     assert!(!fits(72, 1), "eight of one instance's eight are taken");
     let plan = planned(&fleet([with_nodes("H100", vec![shown(80)])]), &Deployment { replicas: 3, ..wanting("H100") });
-    let said = &plan.report.candidates[0].message;
+    let said = &in_words(&plan.report.candidates[0]);
     assert!(said.contains("largest fit is 1") && said.contains("1 node has 80 nvidia.com/gpu"), "{said}");
 }
 
@@ -188,7 +188,7 @@ fn what_keeps_nodes_away_is_named_with_its_cure() {
     let said = |nodes: Vec<Node>, selector: &[(&str, &str)]| {
         let mut target = with_nodes("H100", nodes);
         target.offers[0].node_selector.match_labels = labels(selector);
-        planned(&fleet([target]), &wanting("H100")).report.candidates[0].message.clone()
+        in_words(&planned(&fleet([target]), &wanting("H100")).report.candidates[0])
     };
     let tainted = Node {
         taints: vec![Taint { key: "dedicated".into(), value: "ml".into(), effect: Effect::NoSchedule }],

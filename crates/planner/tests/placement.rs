@@ -28,9 +28,9 @@ fn the_cheapest_place_is_chosen() {
     assert_eq!(placement.hourly_cost, Some(dollars("40")), "4 of 8 accelerators");
     assert_eq!(placement.replica_cost, Some(dollars("20")));
     assert_eq!((plan.decision, placement.slot, placement.replicas), (Decision::InitialPlacement, 0, 2));
-    assert_eq!(plan.report.candidates[0].verdict, Verdict::Chosen);
-    assert_eq!(verdict(&plan, "gke-eu").reason, Reason::Feasible);
-    assert!(verdict(&plan, "gke-eu").message.contains("$4.00/h more"), "{}", verdict(&plan, "gke-eu").message);
+    assert!(plan.report.candidates[0].verdict.is_chosen());
+    assert_eq!(verdict(&plan, "gke-eu").reason(), Reason::Feasible);
+    assert!(in_words(verdict(&plan, "gke-eu")).contains("$4.00/h more"), "{}", in_words(verdict(&plan, "gke-eu")));
 }
 
 /// One rule of a deployment, and what each of three targets is told.
@@ -96,10 +96,10 @@ fn rules_exclude_and_tell_what_it_would_have_cost() {
         let plan = checked(&fleet(three()), &deployment, NOW);
         assert_eq!(placed_on(&plan), chosen, "{name}");
         let verdict = verdict(&plan, excluded);
-        assert_eq!(verdict.reason, reason, "{name}");
-        assert_eq!(verdict.verdict, Verdict::Rejected, "{name}");
+        assert_eq!(verdict.reason(), reason, "{name}");
+        assert!(is_rejected(verdict), "{name}");
         assert!(verdict.hourly_cost.is_some(), "{name}: would have cost");
-        assert!(verdict.message.contains('$'), "{name}: {}", verdict.message);
+        assert!(in_words(verdict).contains('$'), "{name}: {}", in_words(verdict));
     }
 }
 
@@ -162,8 +162,8 @@ fn targets_exclude_themselves() {
         let plan = checked(&fleet(targets), &deployment("m"), NOW);
         assert_eq!(placed_on(&plan), Some("aks-uk"), "{name}");
         let verdict = verdict(&plan, "eks-us");
-        assert_eq!(verdict.reason, reason, "{name}");
-        assert!(verdict.message.contains(told), "{name}: {}", verdict.message);
+        assert_eq!(verdict.reason(), reason, "{name}");
+        assert!(in_words(verdict).contains(told), "{name}: {}", in_words(verdict));
     }
 }
 
@@ -218,17 +218,17 @@ fn fragments_do_not_add_up() {
     scattered.nodes = Some((0..8).map(|index| node(&format!("n{index}"), 1)).collect());
     let four = Deployment { replicas: 4, ..deployment("m") };
     let plan = checked(&fleet([scattered.clone()]), &four, NOW);
-    let told = &verdict(&plan, "eks-us").message;
+    let told = &in_words(verdict(&plan, "eks-us"));
     assert_eq!(told, "wanted 4 slots of 2 H100, largest fit is 0 (8 free accelerators on 8 nodes)");
     scattered.nodes.as_mut().unwrap().push(node("whole", 2));
     let plan = checked(&fleet([scattered]), &four, NOW);
     assert_eq!(
-        verdict(&plan, "eks-us").message,
+        in_words(verdict(&plan, "eks-us")),
         "wanted 4 slots of 2 H100, largest fit is 1 (10 free accelerators on 9 nodes)"
     );
     let fit = plan.report.largest_fit.as_ref().expect("one fits");
     assert_eq!((fit.target.as_str(), fit.replicas), ("eks-us", 1));
-    assert!(plan.message.contains("the largest fit is 1 replica of h100x2 on eks-us"), "{}", plan.message);
+    assert!(summed(&plan).contains("the largest fit is 1 replica of h100x2 on eks-us"), "{}", summed(&plan));
     assert!(plan.report.time_can_help);
 }
 
@@ -247,7 +247,7 @@ fn memory_cpu_and_disk_bound_too() {
         let mut small = target("eks-us", "aws", "us-east-1", "80");
         small.nodes.iter_mut().flatten().for_each(|node| edit(&mut node.free));
         let plan = checked(&fleet([small]), &deployment("m"), NOW);
-        let message = &verdict(&plan, "eks-us").message;
+        let message = &in_words(verdict(&plan, "eks-us"));
         assert!(message.contains(told), "{message}");
     }
 }
@@ -289,7 +289,7 @@ fn max_instances_limits_what_is_held() {
     serve(&mut fleet, "first-eks-us-h100x2-0", NOW);
     let plan = checked(&fleet, &deployment("second"), NOW);
     assert_eq!(
-        verdict(&plan, "eks-us").message,
+        in_words(verdict(&plan, "eks-us")),
         "wanted 2 slots of 2 H100, largest fit is 1 (maxInstances 1: 8 H100, 6 of them held)"
     );
 }
@@ -301,7 +301,7 @@ fn what_is_decided_counts_before_it_is_bound() {
     assert_eq!(placed_on(&settle(&mut fleet, &eight, NOW)), Some("eks-us"));
     let plan = settle(&mut fleet, &deployment("second"), NOW);
     assert_eq!(placed_on(&plan), Some("aks-uk"));
-    assert!(verdict(&plan, "eks-us").message.contains("8 replicas decided and not bound yet"));
+    assert!(in_words(verdict(&plan, "eks-us")).contains("8 replicas decided and not bound yet"));
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn a_preference_is_money() {
     }
     let plan = checked(&fleet(three()), &preferring(11), NOW);
     assert_eq!(created(&plan).unwrap().hourly_cost, Some(dollars("44")), "the raw cost is told");
-    assert!(verdict(&plan, "eks-us").message.contains("$4.00/h less"), "{}", verdict(&plan, "eks-us").message);
+    assert!(in_words(verdict(&plan, "eks-us")).contains("$4.00/h less"), "{}", in_words(verdict(&plan, "eks-us")));
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn unknown_prices_rank_last_and_never_where_a_budget_is_set() {
     assert_eq!(created(&plan).unwrap().hourly_cost, None, "better than nothing");
     let budgeted = Deployment { max_hourly_cost: Some(dollars("1000")), ..deployment("m") };
     let plan = checked(&alone, &budgeted, NOW);
-    assert_eq!(verdict(&plan, "eks-us").reason, Reason::PriceUnknown);
+    assert_eq!(verdict(&plan, "eks-us").reason(), Reason::PriceUnknown);
     assert!(plan.report.time_can_help);
 }
 
@@ -393,7 +393,7 @@ fn reserved_capacity_without_a_price_counts_as_paid() {
     let plan = checked(&fleet(targets), &budgeted, NOW);
     assert_eq!(placed_on(&plan), Some("gke-eu"));
     assert_eq!(created(&plan).unwrap().hourly_cost, Some(MicroDollars::ZERO));
-    assert!(verdict(&plan, "gke-eu").message.contains("reserved without a price"));
+    assert!(in_words(verdict(&plan, "gke-eu")).contains("reserved without a price"));
 }
 
 #[test]
@@ -403,13 +403,13 @@ fn unknown_regions_are_outside_every_jurisdiction_unless_their_owner_says_where_
     assert_eq!(placed_on(&checked(&fleet([odd.clone()]), &deployment, NOW)), Some("onprem"));
     deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
     let plan = checked(&fleet([odd.clone()]), &deployment, NOW);
-    assert_eq!(verdict(&plan, "onprem").reason, Reason::JurisdictionUnknown);
+    assert_eq!(verdict(&plan, "onprem").reason(), Reason::JurisdictionUnknown);
     odd.location = Some(Location { country: "NL".into(), jurisdictions: BTreeSet::new() });
     assert_eq!(placed_on(&checked(&fleet([odd]), &deployment, NOW)), Some("onprem"));
     let mut london = target("london", "aws", "eu-west-2", "1");
     london.location = Some(Location { country: "DE".into(), jurisdictions: BTreeSet::from(["EU".into()]) });
     let plan = checked(&fleet([london]), &deployment, NOW);
-    assert_eq!(verdict(&plan, "london").reason, Reason::JurisdictionNotAllowed, "what is known is known");
+    assert_eq!(verdict(&plan, "london").reason(), Reason::JurisdictionNotAllowed, "what is known is known");
 }
 
 #[test]
@@ -425,7 +425,7 @@ fn namespaces_that_are_not_let_in_learn_only_a_number() {
     let text = render_text(&plan);
     assert!(!["eks-us", "gke-eu", "aks-uk"].iter().any(|name| text.contains(name)), "{text}");
     assert!(!plan.report.time_can_help);
-    assert_eq!(plan.message, "all 3 targets do not let namespace team-a in");
+    assert_eq!(summed(&plan), "all 3 targets do not let namespace team-a in");
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn only_what_time_cannot_change_is_final() {
     down[1].state = not_ready(NOW);
     assert!(!checked(&fleet(down), &final_rule, NOW).report.time_can_help, "the budget decides first");
     assert!(checked(&Fleet::new(), &final_rule, NOW).report.time_can_help, "there is no target");
-    assert_eq!(checked(&Fleet::new(), &final_rule, NOW).message, "there is no target");
+    assert_eq!(summed(&checked(&Fleet::new(), &final_rule, NOW)), "there is no target");
 }
 
 #[test]
@@ -453,11 +453,12 @@ fn the_report_is_bounded_and_shows_every_kind() {
     deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
     let report = checked(&fleet(targets), &deployment, NOW).report;
     assert_eq!(report.candidates.len(), MAX_CANDIDATES);
-    let count = |wanted| report.candidates.iter().filter(|candidate| candidate.verdict == wanted).count();
-    assert_eq!((count(Verdict::Chosen), count(Verdict::Feasible), count(Verdict::Rejected)), (1, 8, 7));
+    let count = |wanted: fn(&Candidate) -> bool| report.candidates.iter().filter(|candidate| wanted(candidate)).count();
+    let (chosen, rejected) = (count(|candidate| candidate.verdict.is_chosen()), count(is_rejected));
+    assert_eq!((chosen, count(|candidate| candidate.reason() == Reason::Feasible), rejected), (1, 8, 7));
     let listed = u32::try_from(report.candidates.len()).unwrap();
     assert_eq!(report.omitted.values().sum::<u32>() + listed, 60);
-    let told = report.candidates.iter().find(|candidate| candidate.verdict == Verdict::Rejected).unwrap();
+    let told = report.candidates.iter().find(|candidate| is_rejected(candidate)).unwrap();
     assert_eq!(told.hourly_cost, Some(dollars("5")), "the cheapest that was not allowed");
 }
 
@@ -480,4 +481,8 @@ fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
     let equal = Deployment { priority: -2, ..deployment("m") };
     let plan = checked(&fleet, &equal, NOW);
     assert!(!plan.waits.iter().any(|wait| matches!(wait, Wait::LowerPriority { .. })));
+}
+
+fn is_rejected(candidate: &Candidate) -> bool {
+    matches!(candidate.verdict, Verdict::Rejected(_))
 }

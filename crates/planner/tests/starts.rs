@@ -75,7 +75,7 @@ fn a_slow_replacement_is_rolled_back_and_left_alone_for_this_deployment() {
     let plan = checked(&fleet, &eu_only(), NOW);
     assert_eq!(deleted(&plan, EU_REPLACEMENT), Some(Removal::StartupTimeout));
     assert_eq!(created(&plan), None, "{}", render_text(&plan));
-    assert_eq!(verdict(&plan, "gke-eu").reason, Reason::Exhausted);
+    assert_eq!(verdict(&plan, "gke-eu").reason(), Reason::Exhausted);
     let Some(Action::Delete { exhaust: Some(exhaust), .. }) =
         plan.actions.iter().find(|action| matches!(action, Action::Delete { .. }))
     else {

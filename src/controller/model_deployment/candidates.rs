@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use roadstead_explain as explain;
 use roadstead_model::{self as model, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
 use roadstead_planner as planner;
 
@@ -17,10 +18,10 @@ const CHOSEN: &str = "Chosen";
 
 /// The candidates of a plan.
 pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
-    let verdict = |verdict| match verdict {
-        Verdict::Chosen => CHOSEN,
-        Verdict::Feasible => "Feasible",
-        Verdict::Rejected => "Rejected",
+    let verdict = |verdict: &Verdict| match verdict {
+        Verdict::Chosen(_) => CHOSEN,
+        Verdict::Feasible(_) => "Feasible",
+        Verdict::Rejected(_) => "Rejected",
     };
     plan.report
         .candidates
@@ -30,9 +31,9 @@ pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
             offer: candidate.offer.clone(),
             shape: candidate.shape.clone(),
             hourly_cost: candidate.hourly_cost.map(|cost| cost.to_string()),
-            verdict: verdict(candidate.verdict).to_owned(),
-            reason: candidate.reason.as_str().to_owned(),
-            message: limits::message(&candidate.message),
+            verdict: verdict(&candidate.verdict).to_owned(),
+            reason: candidate.reason().as_str().to_owned(),
+            message: limits::message(&explain::verdict(candidate)),
         })
         .collect()
 }
@@ -74,7 +75,7 @@ pub fn outdated(
     let judge = |target| (target, planner::candidates_on(fleet, request, plan.decided_at, target));
     let now: BTreeMap<&str, Vec<Candidate>> = targets.into_iter().map(judge).collect();
     former.candidates.iter().any(|told| {
-        let chosen = plan.report.candidates.iter().find(|new| new.verdict == Verdict::Chosen && is(told, new));
+        let chosen = plan.report.candidates.iter().find(|new| new.verdict.is_chosen() && is(told, new));
         let judged = now.get(told.target.as_str()).into_iter().flatten().find(|new| is(told, new));
         match (chosen, judged) {
             (_, None) => true,
@@ -98,12 +99,12 @@ fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
     if !costs(told, judged.hourly_cost) {
         return true;
     }
-    if !judged.reason.comes_and_goes() {
-        return !reads(judged.reason) || told.message != limits::message(&judged.message);
+    if !judged.reason().comes_and_goes() {
+        return !reads(judged.reason()) || told.message != limits::message(&explain::verdict(judged));
     }
     if unusable || reads(Reason::TargetNotReady) {
         // It is told of an outage only by the way, and then of its end.
-        return !(reads(Reason::TargetNotReady) && judged.reason == Reason::TargetNotReady);
+        return !(reads(Reason::TargetNotReady) && judged.reason() == Reason::TargetNotReady);
     }
     ![Reason::Feasible, Reason::Exhausted, Reason::InsufficientCapacity].into_iter().any(reads)
 }

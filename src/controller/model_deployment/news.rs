@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use roadstead_model::{Action, Plan, Verdict, Wait};
+use roadstead_explain as explain;
+use roadstead_model::{Action, Plan, Wait};
 
 use crate::api::v1alpha1::conditions;
 use crate::api::v1alpha1::{
@@ -100,22 +101,17 @@ impl Turn<'_> {
     }
 
     /// What speaks for the place that was chosen, in the words of the plan that chose it.
-    fn choice(&self) -> Option<&str> {
+    fn choice(&self) -> Option<String> {
         let creates = |plan: &&Plan| plan.actions.iter().any(|action| matches!(action, Action::Create { .. }));
-        let chosen = self
-            .plan
-            .filter(creates)?
-            .report
-            .candidates
-            .iter()
-            .find(|candidate| candidate.verdict == Verdict::Chosen)?;
-        Some(&chosen.message)
+        let chosen =
+            self.plan.filter(creates)?.report.candidates.iter().find(|candidate| candidate.verdict.is_chosen())?;
+        Some(explain::verdict(chosen))
     }
 
     /// What is wrong with the place of an endpoint that stays for now.
-    fn fault(&self, endpoint: &str) -> Option<&str> {
+    fn fault(&self, endpoint: &str) -> Option<String> {
         self.plan?.actions.iter().find_map(|action| match action {
-            Action::Keep(keep) if keep.endpoint == endpoint => Some(keep.findings.first()?.message.as_str()),
+            Action::Keep(keep) if keep.endpoint == endpoint => keep.findings.first().map(explain::finding),
             _ => None,
         })
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roadstead_model::{
-    Action, Decision, DeploymentId, Finding, FindingReason, Keep, Plan, PodFields, Removal, Report, Timestamp, Wait,
+    Action, Decision, DeploymentId, Finding, Keep, Pattern, Plan, PodFields, RegionRule, Rejection, Removal, Report,
+    Summary, Timestamp, Wait,
 };
 use serde_json::{Value, json};
 
@@ -92,11 +93,17 @@ fn plan(actions: Vec<Action>, waits: Vec<Wait>) -> Plan {
         allocations: Vec::new(),
         actions,
         decision: Decision::Unchanged,
-        message: "the plan's sentence".to_owned(),
+        summary: Summary::Suspended,
         waits,
         report,
         recheck_at: None,
     }
+}
+
+/// A finding that a rule forbids region `r`.
+fn denied() -> Finding {
+    let by = RegionRule::Denied(Pattern::parse("r").unwrap());
+    Finding::PolicyViolated(Rejection::RegionDenied { region: "r".to_owned(), by })
 }
 
 /// The news as `N reason: note` or `W reason: note`.
@@ -143,7 +150,7 @@ fn a_healthy_move_says_from_where_to_where_and_why_and_warns_of_nothing() {
         replicas: 1,
         pods: PodFields::StayAsPlaced,
         hourly_cost: None,
-        findings: vec![Finding { reason: FindingReason::PolicyViolated, message: "region r is denied".to_owned() }],
+        findings: vec![denied()],
     };
     let plan = plan(vec![Action::Keep(keep)], Vec::new());
     let record = json!({"target": "west", "replaces": "a", "reason": "PolicyViolated"});
@@ -154,7 +161,7 @@ fn a_healthy_move_says_from_where_to_where_and_why_and_warns_of_nothing() {
         told(&serving, &moving, Some(&plan), &[Arc::clone(&old), new(json!({}))]),
         [
             "N Moving: moving from east ($5.00/h) to 1 replica of shape s on west (aws r), offer o, OnDemand, for $6.00/h; \
-          PolicyViolated: region r is denied"
+          PolicyViolated: RegionDenied: region r is denied by r"
         ]
     );
     let violated = status("False PolicyViolated", &["a east 1 5.00", "b west 1 6.00"]);

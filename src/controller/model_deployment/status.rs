@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use roadstead_explain::{self as explain, account};
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
 
 use super::cost::billed;
@@ -172,16 +173,6 @@ fn findings<'a>(plan: &'a Plan, endpoint: &InferenceEndpoint) -> impl Iterator<I
     keep.into_iter().flat_map(|keep| &keep.findings)
 }
 
-/// A plan's own sentence, and what it waits for; or what to do, where waiting does not help.
-fn message(plan: &Plan) -> String {
-    let waits = plan.waits.iter().map(|wait| match wait {
-        Wait::Feasible if !plan.report.time_can_help => "edit the rules, the budget or a target".to_owned(),
-        wait => roadstead_explain::wait(wait),
-    });
-    let waits: Vec<String> = waits.filter(|wait| !plan.message.contains(wait.as_str())).collect();
-    if waits.is_empty() { plan.message.clone() } else { format!("{}; {}", plan.message, waits.join("; ")) }
-}
-
 /// How the summary condition reads.
 struct Summary {
     status: &'static str,
@@ -246,7 +237,7 @@ fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, roles: &Roles<'_>) {
             set.set(conditions::PLACED, TRUE, reasons::PLACED, places.join("; "));
         }
         Stage::Planned { plan, .. } => {
-            set.set(conditions::PLACED, FALSE, plan.decision.as_str(), message(plan));
+            set.set(conditions::PLACED, FALSE, plan.decision.as_str(), account(plan));
         }
         Stage::Invalid(_) | Stage::Deleting => {}
     }
@@ -333,9 +324,9 @@ fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
             format!("suspended: replicas wanted: {wanted}, nothing runs; set spec.suspend to false to place them"),
         ),
         Decision::NoFeasiblePlacement if !plan.report.time_can_help => {
-            Summary::stalled(plan.decision.as_str(), message(plan))
+            Summary::stalled(plan.decision.as_str(), account(plan))
         }
-        decision => Summary::reconciling(decision.as_str(), message(plan)),
+        decision => Summary::reconciling(decision.as_str(), account(plan)),
     }
 }
 
@@ -348,12 +339,12 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
     if object.spec.suspend {
         return suspended(plan, serving, ready.filter(|_| current), missing);
     }
-    if let Some(finding) = findings(plan, serving).find(|finding| matters(finding.reason, !missing.is_empty())) {
-        let text = beside(&finding.message, message(plan));
+    if let Some(finding) = findings(plan, serving).find(|finding| matters(finding.reason(), !missing.is_empty())) {
+        let text = beside(&explain::finding(finding), account(plan));
         return if plan.report.time_can_help {
-            Summary::reconciling(finding.reason.as_str(), text)
+            Summary::reconciling(finding.reason().as_str(), text)
         } else {
-            Summary::stalled(finding.reason.as_str(), text)
+            Summary::stalled(finding.reason().as_str(), text)
         };
     }
     let at_zero = object.spec.replicas == 0 && serving.spec.replicas == 0;
@@ -363,7 +354,7 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
             if published && (missing.is_empty() || at_zero) {
                 Summary::new(TRUE, &ready.reason, &ready.message)
             } else {
-                Summary::reconciling(reasons::REPLACING, message(plan))
+                Summary::reconciling(reasons::REPLACING, account(plan))
             }
         }
         Some(ready) if ready.status == UNKNOWN => {
@@ -380,7 +371,7 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
 
 /// A suspended deployment is as its endpoint is, unless an edit waits.
 fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> Summary {
-    let found = findings(plan, serving).filter(|finding| matters(finding.reason, true)).map(|one| one.message.clone());
+    let found = findings(plan, serving).filter(|finding| matters(finding.reason(), true)).map(explain::finding);
     let waiting: Vec<String> = missing.iter().cloned().chain(found).collect();
     if !waiting.is_empty() {
         let waiting = waiting.join(", ");

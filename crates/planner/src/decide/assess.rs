@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use roadstead_explain::{count, per_hour};
 use roadstead_model::{
-    Decision, Deployment, Endpoint, Exhaust, FailureKind, Finding, FindingReason, Keep, MicroDollars, PodFields,
-    Removal, Resources, Size, TargetState, Timestamp, first_untolerated,
+    Decision, Deployment, Endpoint, Exhaust, FailureKind, Finding, Keep, LackOfRoom, MicroDollars, OfferTrouble,
+    OverBudget, PodFields, Removal, Resources, Size, SpecChange, TargetState, TargetTrouble, Timestamp, Unaffordable,
+    first_untolerated,
 };
 
 use crate::candidates::Question;
 use crate::capacity::Own;
 use crate::cost::cost_of;
 use crate::entry::Entry;
+use crate::reasons::{capacity_type, forbidden, limit, unusable};
 use crate::room::Room;
 use crate::rules::{capacity_type_rule, target_rule};
-use crate::sentences::{capacity_type, forbidden, limiting, not_ready, over_budget};
 
 /// A newcomer stays at a target that cannot be used for so long.
 pub(super) const NOT_READY_GRACE_SECONDS: u32 = 60;
@@ -128,8 +128,8 @@ impl Assessment {
         self.problems.contains(&problem)
     }
 
-    fn find(&mut self, reason: FindingReason, message: String) {
-        self.keep.findings.push(Finding { reason, message });
+    fn find(&mut self, finding: Finding) {
+        self.keep.findings.push(finding);
     }
 }
 
@@ -195,48 +195,47 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
     look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
     look_at_money(&mut assessment, deployment, endpoint, room.as_ref());
     look_at_health(&mut assessment, endpoint);
-    assessment.keep.findings.sort_by_key(|finding| finding.reason);
+    assessment.keep.findings.sort_by_key(Finding::reason);
     assessment
 }
 
 fn look_at_rules(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
-    let rule = entry.and_then(|entry| {
-        let reason = target_rule(entry, deployment)?;
-        Some((reason, forbidden(deployment, entry, reason)))
-    });
-    let rule = rule.or_else(|| {
-        let reason = capacity_type_rule(deployment, endpoint.capacity_type)?;
-        Some((reason, capacity_type(deployment, endpoint.capacity_type)))
-    });
-    if let Some((reason, message)) = rule {
-        assessment.problems.insert(Problem::Forbidden);
-        assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
-        assessment.find(FindingReason::PolicyViolated, format!("{}: {message}", reason.as_str()));
-    }
+    let of_target = entry.and_then(|entry| Some((entry, target_rule(entry, deployment)?)));
+    let rule = match of_target {
+        Some((entry, reason)) => forbidden(deployment, entry, reason),
+        None if capacity_type_rule(deployment, endpoint.capacity_type).is_some() => {
+            Some(capacity_type(deployment, endpoint.capacity_type))
+        }
+        None => return,
+    };
+    assessment.problems.insert(Problem::Forbidden);
+    assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
+    assessment.keep.findings.extend(rule.map(Finding::PolicyViolated));
 }
 
 fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint) {
-    let shape = deployment.shape(&endpoint.shape);
-    let message = match shape {
-        None => format!("shape {} is gone", endpoint.shape),
-        Some(shape) if shape.accelerator != endpoint.accelerator => {
-            format!("shape {} now wants {}, it has {}", endpoint.shape, shape.accelerator, endpoint.accelerator)
-        }
+    let change = match deployment.shape(&endpoint.shape) {
+        None => SpecChange::ShapeGone { shape: endpoint.shape.clone() },
+        Some(shape) if shape.accelerator != endpoint.accelerator => SpecChange::Accelerator {
+            shape: endpoint.shape.clone(),
+            wanted: shape.accelerator.clone(),
+            found: endpoint.accelerator.clone(),
+        },
         Some(_) if deployment.engine != endpoint.engine => {
-            format!("engine {} is wanted now, it runs {}", deployment.engine, endpoint.engine)
+            SpecChange::Engine { wanted: deployment.engine.clone(), found: endpoint.engine.clone() }
         }
         Some(_) => return,
     };
     assessment.problems.insert(Problem::SpecChanged);
     assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
     assessment.keep.pods = PodFields::StayAsPlaced;
-    assessment.find(FindingReason::SpecChanged, message);
+    assessment.find(Finding::SpecChanged(change));
 }
 
 fn look_at_target(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
     let Some(entry) = entry else {
         assessment.usable = Usable::Gone;
-        assessment.find(FindingReason::TargetNotReady, format!("target {} is gone", endpoint.target));
+        assessment.find(Finding::TargetNotReady(TargetTrouble::Gone { target: endpoint.target.clone() }));
         return;
     };
     assessment.usable = match &entry.target.state {
@@ -245,7 +244,7 @@ fn look_at_target(assessment: &mut Assessment, deployment: &Deployment, endpoint
         TargetState::Invalid { .. } => Usable::NotForNew,
     };
     if assessment.usable != Usable::Yes {
-        assessment.find(FindingReason::TargetNotReady, not_ready(&entry.target.state));
+        assessment.find(Finding::TargetNotReady(TargetTrouble::Unusable(unusable(&entry.target.state))));
     }
     let engines = entry.target.engines.as_ref();
     let untolerated = first_untolerated(&entry.target.taints, &deployment.rules.target_tolerations);
@@ -258,10 +257,8 @@ fn look_at_offer(assessment: &mut Assessment, endpoint: &Endpoint, entry: Option
     let Some(room) = room else {
         if entry.is_some() {
             assessment.problems.insert(Problem::OfferGone);
-            assessment.find(
-                FindingReason::OfferGone,
-                format!("target {} no longer has offer {}", endpoint.target, endpoint.offer),
-            );
+            let (target, offer) = (endpoint.target.clone(), endpoint.offer.clone());
+            assessment.find(Finding::OfferGone(OfferTrouble::Gone { target, offer }));
         }
         return;
     };
@@ -271,13 +268,13 @@ fn look_at_offer(assessment: &mut Assessment, endpoint: &Endpoint, entry: Option
     let allowed = u64::from(instances) * u64::from(room.offer.accelerator.count);
     let held = room.held();
     if held > allowed {
-        assessment.find(
-            FindingReason::OfferGone,
-            format!(
-                "offer {} on {} has maxInstances {instances} ({allowed} accelerators), {held} are used",
-                endpoint.offer, endpoint.target
-            ),
-        );
+        assessment.find(Finding::OfferGone(OfferTrouble::Smaller {
+            target: endpoint.target.clone(),
+            offer: endpoint.offer.clone(),
+            instances,
+            allowed,
+            held,
+        }));
     }
 }
 
@@ -303,23 +300,17 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
         assessment.undecided = true;
         return;
     }
-    let (cause, what) = match part {
-        Fit::Yes => (Decision::Scaled, count(wanted, "replica")),
-        _ => (Decision::SpecChanged, "the wanted resources".to_owned()),
-    };
-    assessment.lacking = Some(cause);
+    let grows = part == Fit::Yes;
+    assessment.lacking = Some(if grows { Decision::Scaled } else { Decision::SpecChanged });
     let size = Size { accelerators: endpoint.accelerator.count, resources: asked };
     let own = Some(Own::as_told(endpoint));
-    let why = room.map_or_else(String::new, |room| format!(" ({})", limiting(room, &size, own, wanted)));
-    assessment.find(
-        FindingReason::InsufficientCapacity,
-        format!(
-            "{what} do not fit on {}, offer {}{why}, so {} stay as they are until there is a place for all",
-            endpoint.target,
-            endpoint.offer,
-            count(held, "replica")
-        ),
-    );
+    assessment.find(Finding::InsufficientCapacity(LackOfRoom::Growth {
+        replicas: grows.then_some(wanted),
+        target: endpoint.target.clone(),
+        offer: endpoint.offer.clone(),
+        limit: room.map(|room| limit(room, &size, own, wanted)),
+        held,
+    }));
 }
 
 /// Whether something fits where an endpoint is.
@@ -373,42 +364,29 @@ fn look_at_money(assessment: &mut Assessment, deployment: &Deployment, endpoint:
         if wanted > held && then.is_none_or(|then| then > budget) {
             assessment.lacking = assessment.lacking.or(Some(Decision::Scaled));
             assessment.keep.replicas = held;
-            let reason = if then.is_some() { FindingReason::OverBudget } else { FindingReason::PriceUnknown };
-            assessment.find(reason, unaffordable(deployment, wanted, then, held));
+            let growth = Unaffordable { wanted, cost: then, budget: deployment.max_hourly_cost, held };
+            assessment.find(match then {
+                Some(_) => Finding::OverBudget(OverBudget::Grown(growth)),
+                None => Finding::PriceUnknown(growth),
+            });
         } else if is_over {
-            assessment.find(FindingReason::OverBudget, over_budget(deployment, now));
+            let budget = deployment.max_hourly_cost;
+            assessment.find(Finding::OverBudget(OverBudget::AsItIs { cost: now, budget }));
         }
     }
     assessment.keep.hourly_cost = cost(assessment.keep.replicas);
 }
 
-/// That more replicas are wanted than the budget allows.
-fn unaffordable(deployment: &Deployment, wanted: u32, cost: Option<MicroDollars>, held: u32) -> String {
-    format!(
-        "{} would cost {}, the budget is {}; it stays at {held}",
-        count(wanted, "replica"),
-        per_hour(cost),
-        per_hour(deployment.max_hourly_cost),
-    )
-}
-
 fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {
     if endpoint.ever_ready && endpoint.unschedulable {
-        assessment.find(
-            FindingReason::InsufficientCapacity,
-            format!(
-                "{} of {} replicas are bound on {}, the others cannot be scheduled",
-                endpoint.bound_pods(),
-                endpoint.replicas,
-                endpoint.target
-            ),
-        );
+        assessment.find(Finding::InsufficientCapacity(LackOfRoom::Unschedulable {
+            target: endpoint.target.clone(),
+            bound: endpoint.bound_pods(),
+            replicas: endpoint.replicas,
+        }));
     }
     let failure = endpoint.failure.filter(|failure| failure.kind == FailureKind::StartupTimeout);
     if let Some(failure) = failure.filter(|_| !endpoint.ever_ready) {
-        assessment.find(
-            FindingReason::StartupTimeout,
-            format!("it did not answer within its start-up timeout, which ended at {}", failure.since),
-        );
+        assessment.find(Finding::StartupTimeout { ended: failure.since });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use roadstead_model::{
     Action, Allocation, Decision, Endpoint, Exhaust, Found, Keep, MicroDollars, Phase, Placement, Removal, Role,
-    Timestamp, Wait,
+    Summary, Timestamp, Wait,
 };
 
 use super::existing::Existing;
@@ -35,8 +35,8 @@ pub(super) struct Draft<'a> {
 pub(super) struct Outcome<'a> {
     /// The sum.
     pub(super) decision: Decision,
-    /// The sum as a sentence.
-    pub(super) message: String,
+    /// The sum with names and numbers.
+    pub(super) summary: Summary,
     /// The place chosen or kept.
     pub(super) chosen: Option<Chosen<'a>>,
     /// The candidates, as they were judged, if a place was looked for.

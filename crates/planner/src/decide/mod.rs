@@ -11,7 +11,8 @@ use draft::{Draft, Outcome};
 use existing::Existing;
 
 use roadstead_model::{
-    Action, Decision, Deployment, Endpoint, FindingReason, Found, Keep, Plan, PodFields, Timestamp, cost_of_found,
+    Action, Decision, Deployment, Endpoint, FindingReason, Found, Keep, Plan, PodFields, Summary, Timestamp,
+    cost_of_found,
 };
 
 use crate::candidates::{Question, judge_all};
@@ -43,7 +44,7 @@ pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
         allocations,
         actions: draft.actions,
         decision: outcome.decision,
-        message: outcome.message,
+        summary: outcome.summary,
         waits: draft.waits,
         report,
         recheck_at: draft.recheck_at,
@@ -98,10 +99,12 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Opt
     let cost = offer.and_then(|offer| cost_of_found(first, offer));
     Some(Outcome {
         decision: Decision::Adopted,
-        message: format!(
-            "{} was found on {} with {} of {} replicas ready, and is taken over",
-            first.name, first.target, first.ready_replicas, first.replicas
-        ),
+        summary: Summary::Adopts {
+            endpoint: first.name.clone(),
+            target: first.target.clone(),
+            ready_replicas: first.ready_replicas,
+            replicas: first.replicas,
+        },
         chosen: Some(Chosen { target: &first.target, offer: &first.offer, shape: &first.shape, cost, kept: true }),
         candidates: Some(judge_all(&draft.question)),
     })
@@ -112,7 +115,7 @@ fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     let active: Vec<&Endpoint> = draft.existing.all().filter(|endpoint| endpoint.is_active()).collect();
     for endpoint in active {
         let mut findings = assess(&draft.question, endpoint).keep.findings;
-        findings.retain(|one| matches!(one.reason, FindingReason::PolicyViolated | FindingReason::SpecChanged));
+        findings.retain(|one| matches!(one.reason(), FindingReason::PolicyViolated | FindingReason::SpecChanged));
         let keep = Keep {
             endpoint: endpoint.name.clone(),
             replicas: endpoint.replicas,
@@ -122,10 +125,5 @@ fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
         };
         draft.keep(endpoint, keep);
     }
-    Outcome {
-        decision: Decision::Suspended,
-        message: "spec.suspend is set: nothing is decided, and what runs is kept".to_owned(),
-        chosen: None,
-        candidates: None,
-    }
+    Outcome { decision: Decision::Suspended, summary: Summary::Suspended, chosen: None, candidates: None }
 }

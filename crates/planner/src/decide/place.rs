@@ -1,9 +1,8 @@
 //! Finds a place: for a deployment that has none, or for what takes over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use roadstead_explain::{count, per_hour};
-use roadstead_model::{Decision, Deployment, Endpoint, Inventory, Placement, Reason, Wait};
+use roadstead_model::{Decision, Deployment, Endpoint, Inventory, Nowhere, Placed, Placement, Reason, Summary, Wait};
 
 use super::draft::{Draft, Outcome};
 use crate::candidates::{Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal};
@@ -26,14 +25,14 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     if draft.question.deployment.replicas == 0 {
         return Outcome {
             decision: Decision::ScaledToZero,
-            message: "no replicas are wanted".to_owned(),
+            summary: Summary::ScaledToZero,
             chosen: None,
             candidates: None,
         };
     }
-    if let Some(message) = await_inventory(draft) {
+    if let Some(summary) = await_inventory(draft) {
         let candidates = judge_all(&draft.question);
-        return Outcome { decision: Decision::AwaitingInventory, message, chosen: None, candidates: Some(candidates) };
+        return Outcome { decision: Decision::AwaitingInventory, summary, chosen: None, candidates: Some(candidates) };
     }
     anew(draft, None)
 }
@@ -42,16 +41,16 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
 pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> Outcome<'a> {
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
-    if let Some((chosen, message)) = create(draft, &candidates, None, Decision::InitialPlacement) {
+    if let Some((chosen, placed)) = create(draft, &candidates, None, Decision::InitialPlacement) {
         return Outcome {
             decision: Decision::InitialPlacement,
-            message,
+            summary: Summary::Placed(placed),
             chosen: Some(chosen),
             candidates: Some(candidates),
         };
     }
-    let message = nothing_feasible(draft, &candidates);
-    Outcome { decision: Decision::NoFeasiblePlacement, message, chosen: None, candidates: Some(candidates) }
+    let summary = Summary::Nowhere(nothing_feasible(draft, &candidates));
+    Outcome { decision: Decision::NoFeasiblePlacement, summary, chosen: None, candidates: Some(candidates) }
 }
 
 /// Creates an endpoint at the best candidate, if there is one.
@@ -60,7 +59,7 @@ pub(super) fn create<'a>(
     candidates: &Candidates<'a>,
     replaces: Option<&Endpoint>,
     reason: Decision,
-) -> Option<(Chosen<'a>, String)> {
+) -> Option<(Chosen<'a>, Placed)> {
     let best = candidates.best()?;
     let offer = best.offer?;
     let deployment = draft.question.deployment;
@@ -75,20 +74,11 @@ pub(super) fn create<'a>(
         replica_cost: cost_on(offer, best.shape, 1),
         hourly_cost: best.cost,
     };
-    let of_all = count(number_of(candidates.all.len()), "candidate");
-    let rank = match candidates.feasible() {
-        0 | 1 => format!("the only feasible of {of_all}"),
-        feasible => format!("the best of {feasible} feasible among {of_all}"),
+    let placed = Placed {
+        placement: placement.clone(),
+        feasible: number_of(candidates.feasible()),
+        candidates: number_of(candidates.all.len()),
     };
-    let message = format!(
-        "{} of {} on {}, offer {} ({}), for {}, {rank}",
-        count(placement.replicas, "replica"),
-        placement.shape,
-        placement.target,
-        placement.offer,
-        placement.capacity_type,
-        per_hour(placement.hourly_cost),
-    );
     draft.create(placement, replaces, reason);
     let chosen = Chosen {
         target: &best.entry.target.name,
@@ -97,7 +87,7 @@ pub(super) fn create<'a>(
         cost: best.cost,
         kept: false,
     };
-    Some((chosen, message))
+    Some((chosen, placed))
 }
 
 fn number_of(count: usize) -> u32 {
@@ -113,7 +103,7 @@ fn free_slot(draft: &Draft) -> u32 {
 }
 
 /// What is waited for while no candidate would do, and the sum of why none does.
-pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> String {
+pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> Nowhere {
     draft.waits.push(Wait::Feasible);
     tell_holders(draft, candidates);
     for judged in &candidates.all {
@@ -123,40 +113,26 @@ pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> St
     }
     if candidates.all.is_empty() {
         return match candidates.namespace_not_allowed {
-            0 => "there is no target".to_owned(),
-            targets => format!(
-                "{} not let namespace {} in",
-                if targets == 1 { "the only target does".to_owned() } else { format!("all {targets} targets do") },
-                draft.question.deployment.id.namespace
-            ),
+            0 => Nowhere::NoTarget,
+            targets => Nowhere::NoneForNamespace { namespace: draft.question.deployment.id.namespace.clone(), targets },
         };
     }
-    summary(draft.question.deployment, candidates)
+    all_rejected(draft.question.deployment, candidates)
 }
 
-fn summary(deployment: &Deployment, candidates: &Candidates) -> String {
-    let mut reasons = std::collections::BTreeMap::<Reason, u32>::new();
+fn all_rejected(deployment: &Deployment, candidates: &Candidates) -> Nowhere {
+    let mut reasons = BTreeMap::<Reason, u32>::new();
     for judged in &candidates.all {
         *reasons.entry(judged.judgement.reason()).or_default() += 1;
     }
     let mut reasons: Vec<(Reason, u32)> = reasons.into_iter().collect();
     reasons.sort_by_key(|(reason, number)| (std::cmp::Reverse(*number), *reason));
-    let reasons: Vec<String> = reasons.iter().map(|(reason, number)| format!("{number} {}", reason.as_str())).collect();
-    let largest = candidates.largest_fit().map_or_else(String::new, |(judged, fits)| {
-        format!(
-            "; the largest fit is {} of {} on {}, offer {}",
-            count(fits, "replica"),
-            judged.shape.name,
-            judged.entry.target.name,
-            judged.offer_name()
-        )
-    });
-    format!(
-        "no place for {} among {}: {}{largest}",
-        count(deployment.replicas, "replica"),
-        count(number_of(candidates.all.len()), "candidate"),
-        reasons.join(", ")
-    )
+    Nowhere::AllRejected {
+        replicas: deployment.replicas,
+        candidates: number_of(candidates.all.len()),
+        reasons,
+        largest_fit: candidates.largest_fit().map(|(judged, replicas)| judged.largest_fit(replicas)),
+    }
 }
 
 fn exhausted_until(question: &Question, judged: &Judged) -> Option<roadstead_model::Timestamp> {
@@ -221,7 +197,7 @@ fn held_by_lower(question: &Question, target: &str, offer: &str) -> Option<Wait>
 
 /// Waits, before a first placement, until every target that could hold an endpoint of this deployment has said
 /// what runs there.
-fn await_inventory(draft: &mut Draft) -> Option<String> {
+fn await_inventory(draft: &mut Draft) -> Option<Summary> {
     let question = draft.question;
     let pending: Vec<_> = question
         .fleet
@@ -249,10 +225,8 @@ fn await_inventory(draft: &mut Draft) -> Option<String> {
     }
     overdue.truncate(MAX_NAMES);
     let targets = u32::try_from(pending.len()).unwrap_or(u32::MAX);
-    let wait = Wait::Inventory { targets, overdue };
-    let message = roadstead_explain::wait(&wait);
-    draft.waits.push(wait);
-    Some(message)
+    draft.waits.push(Wait::Inventory { targets, overdue: overdue.clone() });
+    Some(Summary::AwaitsInventory { targets, overdue })
 }
 
 /// Whether an endpoint of the deployment could be on the target without breaking a hard rule.

@@ -1,9 +1,6 @@
 //! Decides about what is there: newcomers, incumbents, and those that take over.
 
-use std::fmt::Write;
-
-use roadstead_explain::{count, per_hour};
-use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal, Wait};
+use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal, Summary, Wait};
 
 use super::MAX_REPLACEMENTS;
 use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
@@ -23,7 +20,7 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outco
         draft.delete(serving, Removal::PolicyViolated, None);
         return Outcome {
             decision: Decision::ScaledToZero,
-            message: format!("no replicas are wanted, and {} may not stay on {}", serving.name, serving.target),
+            summary: Summary::GivesUpItsPlace { endpoint: serving.name.clone(), target: serving.target.clone() },
             chosen: None,
             candidates: None,
         };
@@ -34,7 +31,7 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outco
     draft.keep(serving, keep);
     Outcome {
         decision: Decision::ScaledToZero,
-        message: format!("no replicas are wanted; {} keeps its place on {}", serving.name, serving.target),
+        summary: Summary::KeepsItsPlace { endpoint: serving.name.clone(), target: serving.target.clone() },
         chosen: None,
         candidates: None,
     }
@@ -136,15 +133,17 @@ fn pursue<'a>(
         return seek(draft, serving, assessment, cause, None);
     }
     look_again_at(draft, replacement, &beside);
-    let message = format!(
-        "{} on {} is to take over from {} on {}",
-        replacement.name, replacement.target, serving.name, serving.target
-    );
+    let summary = Summary::IsReplaced {
+        endpoint: serving.name.clone(),
+        target: serving.target.clone(),
+        by: replacement.name.clone(),
+        to: replacement.target.clone(),
+    };
     let chosen = kept_at(replacement, beside.keep.hourly_cost);
     draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
     draft.keep(replacement, beside.keep);
     await_take_over(draft, replacement);
-    Outcome { decision: cause, message, chosen: Some(chosen), candidates: Some(candidates) }
+    Outcome { decision: cause, summary, chosen: Some(chosen), candidates: Some(candidates) }
 }
 
 /// Looks for a place that can take over from the serving endpoint, which stays meanwhile.
@@ -155,7 +154,8 @@ fn seek<'a>(
     cause: Decision,
     refused: Option<Refused<'a>>,
 ) -> Outcome<'a> {
-    let why = assessment.keep.findings.first().map_or_else(String::new, |finding| finding.message.clone());
+    let (endpoint, target) = (serving.name.clone(), serving.target.clone());
+    let why = assessment.keep.findings.first().cloned();
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
     let place = kept_at(serving, assessment.keep.hourly_cost);
@@ -167,22 +167,21 @@ fn seek<'a>(
         if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
             draft.look_again(at);
         }
-        let message =
-            format!("{why}; {} stays on {} until it is its turn to be replaced", serving.name, serving.target);
-        return Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) };
+        let summary = Summary::AwaitsItsTurn { endpoint, target, why };
+        return Outcome { decision: cause, summary, chosen: Some(place), candidates: Some(candidates) };
     }
     if candidates.best().is_some() {
         draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
     } else {
         draft.keep(serving, assessment.keep);
     }
-    if let Some((chosen, created)) = create(draft, &candidates, Some(serving), cause) {
-        let message = format!("{why}; to take over from {} on {}: {created}", serving.name, serving.target);
-        return Outcome { decision: cause, message, chosen: Some(chosen), candidates: Some(candidates) };
+    if let Some((chosen, placed)) = create(draft, &candidates, Some(serving), cause) {
+        let summary = Summary::Replaces { endpoint, target, why, placed };
+        return Outcome { decision: cause, summary, chosen: Some(chosen), candidates: Some(candidates) };
     }
     let nowhere = nothing_feasible(draft, &candidates);
-    let message = format!("{why}; {} stays on {}: {nowhere}", serving.name, serving.target);
-    Outcome { decision: cause, message, chosen: Some(place), candidates: Some(candidates) }
+    let summary = Summary::HasNoReplacement { endpoint, target, why, nowhere };
+    Outcome { decision: cause, summary, chosen: Some(place), candidates: Some(candidates) }
 }
 
 /// Replacements of the fleet beside the one that this deployment may have had so far.
@@ -194,21 +193,17 @@ fn under_way(draft: &Draft) -> u32 {
 /// The serving endpoint stays.
 fn stay<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint, keep: Keep, candidates: Candidates<'a>) -> Outcome<'a> {
     let decision = if keep.replicas == serving.replicas { Decision::Unchanged } else { Decision::Scaled };
-    let mut message = format!(
-        "{} of {} on {}, offer {}, for {}",
-        count(keep.replicas, "replica"),
-        serving.shape,
-        serving.target,
-        serving.offer,
-        per_hour(keep.hourly_cost)
-    );
-    for finding in &keep.findings {
-        // Writing to a string cannot fail.
-        let _ = write!(message, "; {}: {}", finding.reason.as_str(), finding.message);
-    }
+    let summary = Summary::Stays {
+        replicas: keep.replicas,
+        shape: serving.shape.clone(),
+        target: serving.target.clone(),
+        offer: serving.offer.clone(),
+        hourly_cost: keep.hourly_cost,
+        findings: keep.findings.clone(),
+    };
     let chosen = kept_at(serving, keep.hourly_cost);
     draft.keep(serving, keep);
-    Outcome { decision, message, chosen: Some(chosen), candidates: Some(candidates) }
+    Outcome { decision, summary, chosen: Some(chosen), candidates: Some(candidates) }
 }
 
 /// Retires every further active endpoint once the serving one serves; what never was ready goes at once.

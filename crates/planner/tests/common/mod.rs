@@ -293,9 +293,19 @@ pub fn verdict<'p>(plan: &'p Plan, target: &str) -> &'p Candidate {
     candidate.unwrap_or_else(|| panic!("no verdict on {target}\n{}", render_text(plan)))
 }
 
+/// The verdict as people read it.
+pub fn in_words(candidate: &Candidate) -> String {
+    roadstead_explain::verdict(candidate)
+}
+
+/// The sum of a plan as people read it.
+pub fn summed(plan: &Plan) -> String {
+    roadstead_explain::summary(&plan.summary)
+}
+
 /// The findings about an endpoint that stays.
 pub fn findings(plan: &Plan, name: &str) -> Vec<FindingReason> {
-    kept(plan, name).findings.iter().map(|finding| finding.reason).collect()
+    kept(plan, name).findings.iter().map(|finding| finding.reason()).collect()
 }
 
 /// The first endpoint of `m`.

@@ -1,0 +1,64 @@
+//! Sentences about the place of an endpoint that stays.
+
+use roadstead_model::{Finding, LackOfRoom, OfferTrouble, OverBudget, SpecChange, TargetTrouble, Unaffordable};
+
+use crate::verdicts::{limit, over_budget, rejection, unusable};
+use crate::words::{count, per_hour};
+
+/// A finding about the place of an endpoint that stays.
+#[must_use]
+pub fn finding(finding: &Finding) -> String {
+    match finding {
+        Finding::PolicyViolated(rule) => format!("{}: {}", rule.reason().as_str(), rejection(rule)),
+        Finding::SpecChanged(change) => spec_change(change),
+        Finding::TargetNotReady(TargetTrouble::Gone { target }) => format!("target {target} is gone"),
+        Finding::TargetNotReady(TargetTrouble::Unusable(why)) => unusable(why),
+        Finding::OverBudget(OverBudget::AsItIs { cost, budget }) => over_budget(*cost, *budget),
+        Finding::OverBudget(OverBudget::Grown(growth)) | Finding::PriceUnknown(growth) => unaffordable(growth),
+        Finding::InsufficientCapacity(lack) => lack_of_room(lack),
+        Finding::OfferGone(OfferTrouble::Gone { target, offer }) => {
+            format!("target {target} no longer has offer {offer}")
+        }
+        Finding::OfferGone(OfferTrouble::Smaller { target, offer, instances, allowed, held }) => {
+            format!("offer {offer} on {target} has maxInstances {instances} ({allowed} accelerators), {held} are used")
+        }
+        Finding::StartupTimeout { ended } => {
+            format!("it did not answer within its start-up timeout, which ended at {ended}")
+        }
+    }
+}
+
+fn spec_change(change: &SpecChange) -> String {
+    match change {
+        SpecChange::ShapeGone { shape } => format!("shape {shape} is gone"),
+        SpecChange::Accelerator { shape, wanted, found } => format!("shape {shape} now wants {wanted}, it has {found}"),
+        SpecChange::Engine { wanted, found } => format!("engine {wanted} is wanted now, it runs {found}"),
+    }
+}
+
+/// More replicas are wanted than the budget allows.
+fn unaffordable(growth: &Unaffordable) -> String {
+    format!(
+        "{} would cost {}, the budget is {}; it stays at {}",
+        count(growth.wanted, "replica"),
+        per_hour(growth.cost),
+        per_hour(growth.budget),
+        growth.held,
+    )
+}
+
+fn lack_of_room(lack: &LackOfRoom) -> String {
+    match lack {
+        LackOfRoom::Growth { replicas, target, offer, limit: scarce, held } => {
+            let what = replicas.map_or_else(|| "the wanted resources".to_owned(), |wanted| count(wanted, "replica"));
+            let why = scarce.as_ref().map_or_else(String::new, |scarce| format!(" ({})", limit(scarce)));
+            let held = count(*held, "replica");
+            format!(
+                "{what} do not fit on {target}, offer {offer}{why}, so {held} stay as they are until there is a place for all"
+            )
+        }
+        LackOfRoom::Unschedulable { target, bound, replicas } => {
+            format!("{bound} of {replicas} replicas are bound on {target}, the others cannot be scheduled")
+        }
+    }
+}

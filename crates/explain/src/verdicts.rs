@@ -1,0 +1,208 @@
+//! Sentences about candidates.
+
+use roadstead_model::{
+    Amount, Candidate, Choice, Comparison, FreeAccelerators, Instances, Limit, MicroDollars, Mismatch,
+    MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unusable, Verdict,
+};
+
+use crate::nodes::{excess, left_out, no_nodes};
+use crate::words::{cores, count, gibibytes, list, per_hour};
+
+/// The verdict on a candidate.
+#[must_use]
+pub fn verdict(candidate: &Candidate) -> String {
+    match &candidate.verdict {
+        Verdict::Chosen(choice) => self::choice(choice),
+        Verdict::Feasible(comparison) => self::comparison(comparison),
+        Verdict::Rejected(rejection) => match candidate.hourly_cost {
+            Some(cost) if would_cost(rejection.reason()) => {
+                format!("{}; it would cost ${cost}/h", self::rejection(rejection))
+            }
+            _ => self::rejection(rejection),
+        },
+    }
+}
+
+/// Reasons after which the cost is still worth a word: rules that exclude a place whatever it costs.
+const fn would_cost(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SelectorMismatch
+            | Reason::CloudNotAllowed
+            | Reason::RegionDenied
+            | Reason::JurisdictionUnknown
+            | Reason::JurisdictionNotAllowed
+            | Reason::CapacityTypeNotAllowed
+            | Reason::ProviderUnsupported
+            | Reason::TaintNotTolerated
+    )
+}
+
+fn choice(choice: &Choice) -> String {
+    let cost = per_hour(choice.cost);
+    let cheapest = match (choice.best_of, choice.cost) {
+        (None, _) => format!("is kept for {cost}"),
+        (Some(0 | 1), _) => format!("costs {cost}, the only feasible place"),
+        (Some(feasible), None) => format!("its price is unknown, like that of all {feasible} feasible places"),
+        (Some(feasible), Some(_)) => format!("costs {cost}, the best of {feasible} feasible places"),
+    };
+    format!("{cheapest}{}", remarks(&choice.remarks))
+}
+
+fn comparison(comparison: &Comparison) -> String {
+    let compared = match (comparison.cost, comparison.chosen) {
+        (Some(cost), Some(chosen)) if cost > chosen => {
+            format!("costs ${cost}/h, ${}/h more than the chosen place", cost.saturating_sub(chosen))
+        }
+        (Some(cost), Some(chosen)) if cost < chosen => {
+            format!("costs ${cost}/h, ${}/h less than the chosen place", chosen.saturating_sub(cost))
+        }
+        (Some(cost), Some(_)) => format!("costs ${cost}/h, the same as the chosen place"),
+        (Some(cost), None) => format!("costs ${cost}/h"),
+        (None, _) => "its price is unknown, so it comes last".to_owned(),
+    };
+    format!("{compared}{}", remarks(&comparison.remarks))
+}
+
+/// Further facts that count in the comparison of costs.
+fn remarks(remarks: &Remarks) -> String {
+    let preferred = remarks
+        .preferred
+        .as_ref()
+        .map(|preferred| format!("; preferred by {} for up to {} % more", preferred.name, preferred.premium_percent));
+    let throughput = remarks.throughput.map(|throughput| {
+        let per_million = throughput.per_million.map(|cost| format!(", ${cost} per million")).unwrap_or_default();
+        format!("; {} tokens/s from each replica{per_million}", throughput.tokens_per_second)
+    });
+    let unpriced = remarks.reserved_without_price.then(|| "; reserved without a price, counted as $0.00/h".to_owned());
+    [preferred, throughput, unpriced].into_iter().flatten().collect()
+}
+
+/// The rule that a candidate breaks, or what it lacks.
+#[must_use]
+pub fn rejection(rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::NamespaceNotAllowed { target, namespace } => {
+            format!("target {target} does not let namespace {namespace} in")
+        }
+        Rejection::SelectorMismatch(mismatch) => self::mismatch(mismatch),
+        Rejection::CloudNotAllowed { cloud, allowed } => format!("cloud {cloud} is not among {}", list(allowed)),
+        Rejection::RegionDenied { region, by: RegionRule::Denied(pattern) } => {
+            format!("region {region} is denied by {pattern}")
+        }
+        Rejection::RegionDenied { region, by: RegionRule::NotAllowed(patterns) } => {
+            format!("region {region} matches none of {}", list(patterns))
+        }
+        Rejection::JurisdictionUnknown { region, cloud } => format!(
+            "nobody knows in which jurisdiction region {region} of cloud {cloud} is: the target needs spec.location"
+        ),
+        Rejection::JurisdictionNotAllowed { region, found, wanted } => {
+            format!("region {region} is in {}, wanted {}", list(found), list(wanted))
+        }
+        Rejection::AcceleratorMissing(missing) => missing_accelerator(missing),
+        Rejection::CapacityTypeNotAllowed { found, allowed } => {
+            format!("capacity type {found} is not among {}", list(allowed))
+        }
+        Rejection::ProviderUnsupported { engine, engines } => {
+            format!("the target cannot run engine {engine}, only {}", list(engines))
+        }
+        Rejection::TaintNotTolerated(Taint { key, value, effect }) => {
+            format!("taint {key}={value}:{effect:?} is not tolerated")
+        }
+        Rejection::OverBudget { cost, budget } => over_budget(*cost, *budget),
+        Rejection::PriceUnknown { budget } => {
+            format!("its price is unknown, and there is a budget of {}", per_hour(*budget))
+        }
+        Rejection::TargetNotReady(unusable) => self::unusable(unusable),
+        Rejection::Exhausted(refusal) => self::refusal(refusal),
+        Rejection::InsufficientCapacity(shortage) => self::shortage(shortage),
+    }
+}
+
+/// The amount by which a cost is over the budget.
+pub(crate) fn over_budget(cost: Option<MicroDollars>, budget: Option<MicroDollars>) -> String {
+    format!("costs {}, over the budget of {}", per_hour(cost), per_hour(budget))
+}
+
+/// The reason that a target cannot be used.
+pub(crate) fn unusable(unusable: &Unusable) -> String {
+    match unusable {
+        Unusable::WithoutInventory => {
+            "inventory not received; skipped because of roadstead.dev/place-without".to_owned()
+        }
+        Unusable::Since { since, reason } => format!("the target cannot be used since {since} ({reason})"),
+    }
+}
+
+fn mismatch(mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::Label { key, wanted, found: Some(found) } => format!("label {key} is {found}, wanted {wanted}"),
+        Mismatch::Label { key, wanted, found: None } => format!("there is no label {key}, wanted {wanted}"),
+        Mismatch::Expression => "the labels do not match the expressions of the target selector".to_owned(),
+    }
+}
+
+fn missing_accelerator(missing: &MissingAccelerator) -> String {
+    match missing {
+        MissingAccelerator::TooFew { instance, wanted } => {
+            format!("an instance has {instance}, a replica wants {wanted}")
+        }
+        MissingAccelerator::NoOffer { kind, offered } if offered.is_empty() => {
+            format!("no offer has {kind}, for there is none")
+        }
+        MissingAccelerator::NoOffer { kind, offered } => format!("no offer has {kind}, only {}", list(offered)),
+    }
+}
+
+fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Recorded { accelerators, kind, reason, attempts, until } => {
+            format!("refused {accelerators} {kind} ({reason}, {}), left alone until {until}", count(*attempts, "time"))
+        }
+        Refusal::InThisPlan => "an endpoint of this deployment was refused there just now".to_owned(),
+        Refusal::Unschedulable => "an endpoint there has pods as large that cannot be scheduled".to_owned(),
+    }
+}
+
+fn shortage(shortage: &Shortage) -> String {
+    let wanted = count(shortage.wanted, "slot");
+    let headline = format!("wanted {wanted} of {}, largest fit is {}", shortage.accelerator, shortage.fits);
+    match &shortage.limit {
+        Some(limit) => format!("{headline} ({})", self::limit(limit)),
+        None => headline,
+    }
+}
+
+/// The first thing of a place that alone would not do.
+pub(crate) fn limit(limit: &Limit) -> String {
+    let scarce = |what: &str, amount: &Amount, read: fn(u64) -> String| {
+        format!("{what}: {} wanted per replica, {} free on the best node", read(amount.wanted), read(amount.free))
+    };
+    match limit {
+        Limit::MaxInstances { instances, accelerators, kind, held } => {
+            format!("maxInstances {instances}: {accelerators} {kind}, {held} of them held")
+        }
+        Limit::Accelerators(free) => accelerators(free),
+        Limit::Memory(amount) => scarce("memory", amount, gibibytes),
+        Limit::Cpu(amount) => scarce("CPU", amount, cores),
+        Limit::EphemeralStorage(amount) => scarce("ephemeral storage", amount, gibibytes),
+        Limit::Together => "no nodes have enough of everything at once".to_owned(),
+    }
+}
+
+fn accelerators(free: &FreeAccelerators) -> String {
+    let offer = &free.offer;
+    let here = match &free.instances {
+        Instances::MayBeMade(instances) => format!("{} of {} each", count(*instances, "instance"), offer.accelerator),
+        Instances::NoneShown => "the target shows no nodes".to_owned(),
+        Instances::None(why) => no_nodes(*why, offer),
+        Instances::Nodes { free, nodes } => format!("{free} free accelerators on {}", count(*nodes, "node")),
+    };
+    let own = free.besides_own.then(|| " besides its own".to_owned());
+    let added = (free.addable > 0).then(|| format!(", {} may be added", count(free.addable, "node")));
+    let unbound = (free.unbound > 0).then(|| format!(", {} decided and not bound yet", count(free.unbound, "replica")));
+    let causes = free.left_out.iter().map(|(cause, nodes)| format!("; {}", left_out(cause, *nodes, offer)));
+    let more = (free.more_causes > 0).then(|| format!("; {} more", count(free.more_causes, "cause")));
+    let excess = free.excess.map(|found| format!("; {}", excess(&found, offer)));
+    [Some(here), own, added, unbound].into_iter().flatten().chain(causes).chain(more).chain(excess).collect()
+}

@@ -1,0 +1,147 @@
+//! The sum of a plan with the names and numbers that it consists of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Finding;
+use crate::money::MicroDollars;
+use crate::placement::Placement;
+use crate::report::LargestFit;
+use crate::verdict::Reason;
+
+/// The sum of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Summary {
+    /// No replicas are wanted, and nothing is there.
+    ScaledToZero,
+    /// No replicas are wanted, and an endpoint may not stay where it is.
+    GivesUpItsPlace {
+        /// The endpoint.
+        endpoint: String,
+        /// Its target.
+        target: String,
+    },
+    /// No replicas are wanted, and an endpoint keeps its place.
+    KeepsItsPlace {
+        /// The endpoint.
+        endpoint: String,
+        /// Its target.
+        target: String,
+    },
+    /// The inventory of targets has not been received.
+    AwaitsInventory {
+        /// Number of targets.
+        targets: u32,
+        /// Those that are asked for more than a minute, at most 8.
+        overdue: Vec<String>,
+    },
+    /// A place was chosen.
+    Placed(Placed),
+    /// No place would do.
+    Nowhere(Nowhere),
+    /// An endpoint that was found running is taken over.
+    Adopts {
+        /// Its name.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// Replicas that are ready.
+        ready_replicas: u32,
+        /// Replicas that it is told to have.
+        replicas: u32,
+    },
+    /// Nothing is decided.
+    Suspended,
+    /// An endpoint stays.
+    Stays {
+        /// Replicas that it is to have.
+        replicas: u32,
+        /// Its shape.
+        shape: String,
+        /// Its target.
+        target: String,
+        /// Its offer.
+        offer: String,
+        /// Cost an hour; `None` is unknown.
+        hourly_cost: Option<MicroDollars>,
+        /// Findings about its place, most important first.
+        findings: Vec<Finding>,
+    },
+    /// A replacement is under way.
+    IsReplaced {
+        /// The endpoint that stays meanwhile.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The endpoint that takes over.
+        by: String,
+        /// Its target.
+        to: String,
+    },
+    /// A replacement would do, and waits for its turn.
+    AwaitsItsTurn {
+        /// The endpoint that stays meanwhile.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The most important finding about its place.
+        why: Option<Finding>,
+    },
+    /// A place for a replacement was chosen.
+    Replaces {
+        /// The endpoint that stays meanwhile.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The most important finding about its place.
+        why: Option<Finding>,
+        /// The place.
+        placed: Placed,
+    },
+    /// No place for a replacement would do.
+    HasNoReplacement {
+        /// The endpoint that stays.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The most important finding about its place.
+        why: Option<Finding>,
+        /// The reasons.
+        nowhere: Nowhere,
+    },
+}
+
+/// A chosen place among the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// The place.
+    pub placement: Placement,
+    /// Number of feasible candidates, this one included.
+    pub feasible: u32,
+    /// Number of candidates.
+    pub candidates: u32,
+}
+
+/// The reasons that no place would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Nowhere {
+    /// There is no target.
+    NoTarget,
+    /// No target lets the namespace in.
+    NoneForNamespace {
+        /// The namespace.
+        namespace: String,
+        /// Number of targets.
+        targets: u32,
+    },
+    /// All candidates are rejected.
+    AllRejected {
+        /// Replicas that are wanted.
+        replicas: u32,
+        /// Number of candidates.
+        candidates: u32,
+        /// Number of candidates by reason, the most first.
+        reasons: Vec<(Reason, u32)>,
+        /// The place that would hold the most replicas.
+        largest_fit: Option<LargestFit>,
+    },
+}
