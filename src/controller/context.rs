@@ -300,13 +300,6 @@ impl Context {
         self.caches.targets.get(&Key::cluster(target))?.status.as_ref()?.cluster_uid.clone()
     }
 
-    /// Puts what the cache knows of a deployment's endpoints back into the planner's view.
-    pub fn restore_endpoints(&self, key: &Key) {
-        let owner = self.caches.deployments.get(key);
-        let known = self.fleet.endpoint_keys_of(key).into_iter().filter_map(|key| self.caches.endpoints.get(&key));
-        self.fleet.restore(key, known.collect::<Vec<_>>(), owner.as_deref());
-    }
-
     /// An endpoint changed, by the word of its own controller or of anybody.
     pub fn endpoint_changed(&self, change: &Change<InferenceEndpoint>, author: Author) {
         let (Change::Upserted { new: endpoint, .. } | Change::Deleted(endpoint)) = change;

@@ -53,6 +53,12 @@ impl ActError {
         }
     }
 
+    /// True if nobody knows whether what was asked of the hub happened.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.of_hub().is_some_and(|error| error.code().is_none() && !error.is_not_leader())
+    }
+
     /// True if the hub says that the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -7,6 +7,7 @@ mod nodes;
 mod summary;
 mod text;
 mod verdicts;
+mod violations;
 mod waits;
 mod words;
 
@@ -15,4 +16,5 @@ pub use nodes::{excess, left_out, no_nodes, unknown_product};
 pub use summary::{account, summary};
 pub use text::render_text;
 pub use verdicts::{rejection, verdict};
+pub use violations::violation;
 pub use waits::wait;

@@ -9,6 +9,7 @@ pub mod catalogue;
 mod cost;
 mod deployment;
 mod endpoint;
+mod facts;
 mod finding;
 mod identity;
 mod labels;
@@ -25,11 +26,13 @@ mod taints;
 mod target;
 mod time;
 mod verdict;
+mod violation;
 
 pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role};
 pub use cost::{cost_of_found, deciding_price, hourly_cost};
 pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Runs};
+pub use facts::Facts;
 pub use finding::{
     Finding, FindingReason, LackOfRoom, OfferTrouble, OverBudget, SpecChange, TargetTrouble, Unaffordable,
 };
@@ -51,3 +54,4 @@ pub use verdict::{
     Amount, Choice, Comparison, FreeAccelerators, Instances, Limit, Mismatch, MissingAccelerator, Preferred, Reason,
     Refusal, RegionRule, Rejection, Remarks, Shortage, Throughput, Unusable, Verdict,
 };
+pub use violation::{Numbers, Rule, Severity, Violation};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{
-    Deployment, DeploymentId, Endpoint, EndpointKey, EndpointState, Found, Members, Node, Offer, QueueKey, Target,
-    Timestamp,
+    Deployment, DeploymentId, Endpoint, EndpointKey, EndpointState, Facts, Found, Members, Node, Offer, QueueKey,
+    Target, Timestamp,
 };
 
 use crate::capacity::{Load, Standing};
@@ -299,5 +299,35 @@ impl Fleet {
             EndpointState::Active => endpoint.answer_by,
         };
         Some(until.unwrap_or(OPEN))
+    }
+}
+
+impl Facts for Fleet {
+    fn target(&self, name: &str) -> Option<&Target> {
+        self.target(name)
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets()
+    }
+
+    fn endpoint(&self, key: &EndpointKey) -> Option<&Endpoint> {
+        self.endpoint(key)
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints()
+    }
+
+    fn endpoints_of(&self, deployment: &DeploymentId) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints_of(deployment)
+    }
+
+    fn endpoints_on(&self, target: &str) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints_on(target)
+    }
+
+    fn found_of(&self, deployment: &DeploymentId) -> Vec<&Found> {
+        self.found_of(deployment)
     }
 }

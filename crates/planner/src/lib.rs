@@ -6,7 +6,7 @@
 //! ```text
 //! Fleet   (targets, endpoints, what was found)  --+
 //! Deployment (the validated request)            --+--> plan(&fleet, &deployment, now) -> Plan
-//! Timestamp (the time it is)                    --+        lint(&fleet, &deployment, &plan) -> Vec<Violation>
+//! Timestamp (the time it is)                    --+
 //! ```
 //!
 //! How it is used, one deployment after another in the order of [`roadstead_model::QueueKey`]:
@@ -18,7 +18,7 @@
 //!    left alone ([`roadstead_model::Exhaust`]) is for the caller to say, as a [`roadstead_model::Exhausted`] on its target;
 //! 4. it is carried out elsewhere, and the outcome comes back as facts.
 //!
-//! [`lint()`] checks a plan against the hard rules before it is carried out.
+//! `roadstead-lint` checks a plan against the hard rules before it is carried out.
 
 mod candidates;
 mod capacity;
@@ -27,7 +27,6 @@ mod decide;
 mod entry;
 mod fleet;
 mod ledger;
-mod lint;
 mod reasons;
 mod report;
 mod room;
@@ -35,5 +34,4 @@ mod rules;
 
 pub use decide::{MAX_REPLACEMENTS, plan};
 pub use fleet::Fleet;
-pub use lint::{Violation, lint};
 pub use report::candidates_on;

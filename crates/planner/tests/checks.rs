@@ -1,4 +1,7 @@
-//! The check of plans finds what is wrong with one; the fleet keeps its books.
+//! The check of finished plans finds whatever a planner without one of its rules would do; the fleet keeps its books.
+//!
+//! Each rule of the check is broken in turn: either the planner is not shown the fact that the rule is about, so that it
+//! plans as if it had no such rule, or its finished plan is changed. A rule without its mutation does not compile.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -6,29 +9,54 @@ mod common;
 
 use std::collections::BTreeSet;
 
+use common::random::{any_world, cases, fleet_of};
 use common::*;
+use proptest::prelude::*;
+use roadstead_lint::check;
 use roadstead_model::*;
 use roadstead_planner::*;
 
-const US: &str = "m-eks-us-h100x2-0";
+/// A planner that lacks one rule.
+struct Mutation {
+    /// The facts and the request as they are.
+    truth: (Fleet, Deployment),
+    /// As the planner sees them.
+    seen: (Fleet, Deployment),
+    /// Change of its finished plan.
+    spoil: Box<dyn Fn(&mut Plan)>,
+}
+
+impl Mutation {
+    /// The rules that its plan breaks.
+    fn found(&self) -> Vec<Rule> {
+        let mut mutated = plan(&self.seen.0, &self.seen.1, NOW);
+        (self.spoil)(&mut mutated);
+        check(&self.truth.0, &self.truth.1, &mutated).iter().map(|violation| violation.rule).collect()
+    }
+
+    /// A planner that sees everything and whose plan is changed.
+    fn spoils(fleet: Fleet, deployment: Deployment, spoil: impl Fn(&mut Plan) + 'static) -> Self {
+        let truth = (fleet, deployment);
+        Self { seen: truth.clone(), truth, spoil: Box::new(spoil) }
+    }
+
+    /// A planner that does not see a fact about the first target.
+    fn hides_fact(fleet: &Fleet, deployment: Deployment, fact: impl Fn(&mut Target)) -> Self {
+        let mut truth = fleet.clone();
+        change_target(&mut truth, "eks-us", fact);
+        Self { truth: (truth, deployment.clone()), seen: (fleet.clone(), deployment), spoil: Box::new(|_| {}) }
+    }
+
+    /// A planner that does not see a part of the request.
+    fn hides_wish(fleet: &Fleet, deployment: Deployment, wish: impl Fn(&mut Deployment)) -> Self {
+        let mut truth = deployment.clone();
+        wish(&mut truth);
+        Self { truth: (fleet.clone(), truth), seen: (fleet.clone(), deployment), spoil: Box::new(|_| {}) }
+    }
+}
 
 fn world() -> Fleet {
-    fleet([target("eks-us", "aws", "us-east-1", "80"), target("gke-eu", "gcp", "europe-west4", "88")])
-}
-
-fn serving() -> Fleet {
-    let mut fleet = world();
-    settle(&mut fleet, &deployment("m"), NOW);
-    serve(&mut fleet, US, NOW);
-    fleet
-}
-
-/// Spoils a plan, and expects the check to say so.
-fn finds(fleet: &Fleet, deployment: &Deployment, spoil: impl FnOnce(&mut Plan), told: &str) {
-    let mut plan = plan(fleet, deployment, NOW);
-    spoil(&mut plan);
-    let found: Vec<String> = lint(fleet, deployment, &plan).iter().map(ToString::to_string).collect();
-    assert!(found.iter().any(|violation| violation.contains(told)), "{told:?} is not among {found:?}");
+    fleet(two())
 }
 
 fn placement(plan: &mut Plan) -> &mut Placement {
@@ -39,84 +67,255 @@ fn placement(plan: &mut Plan) -> &mut Placement {
     found.expect("something is created")
 }
 
-#[test]
-fn finds_places_that_are_not_allowed() {
-    let eu = {
-        let mut deployment = deployment("m");
-        deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
-        deployment
-    };
-    finds(&world(), &eu, |plan| placement(plan).target = "eks-us".into(), "a rule of the deployment");
-    let m = deployment("m");
-    finds(&world(), &m, |plan| placement(plan).offer = "b4".into(), "does not exist");
-    finds(&world(), &m, |plan| placement(plan).replicas = 1, "not all replicas are placed");
-    finds(&world(), &m, |plan| placement(plan).hourly_cost = None, "the cost is not that of the offer");
-    finds(&world(), &m, |plan| placement(plan).capacity_type = CapacityType::Spot, "do not match");
-    finds(&world(), &m, |plan| plan.actions.extend(plan.actions.clone()), "more than one endpoint");
+fn keep(plan: &mut Plan) -> &mut Keep {
+    let found = plan.actions.iter_mut().find_map(|action| match action {
+        Action::Keep(keep) => Some(keep),
+        _ => None,
+    });
+    found.expect("something is kept")
 }
 
-#[test]
-fn finds_places_that_became_impossible() {
-    let m = deployment("m");
-    let late = plan(&world(), &m, NOW);
-    let told = |edit: fn(&mut Target)| {
-        let mut fleet = world();
-        change_target(&mut fleet, "eks-us", edit);
-        lint(&fleet, &m, &late).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    };
-    assert!(told(|target| target.state = not_ready(NOW)).contains("cannot be used"));
-    assert!(told(|target| target.engines = Some(BTreeSet::new())).contains("cannot run the engine"));
-    assert!(told(|target| target.nodes = Some(vec![])).contains("does not hold so many replicas"));
-    assert!(told(|target| target.offers[0].hourly_price = Some(dollars("81"))).contains("the cost is not"));
-    assert!(
-        told(|target| {
-            target.taints = vec![Taint { key: "k".into(), value: String::new(), effect: Effect::NoPlacement }];
-        })
-        .contains("a taint is not tolerated")
-    );
-    assert!(
-        told(|target| {
-            target.exhausted = vec![Exhausted {
-                offer: "a3".into(),
-                size: Size::default(),
-                only_for: None,
-                generation: 0,
-                until: NOW.plus(1),
-                attempts: 1,
-                reason: "CapacityExhausted".into(),
-            }];
-        })
-        .contains("refused this size lately")
-    );
+fn delete(name: &str) -> Action {
+    Action::Delete { endpoint: name.into(), reason: Removal::Superfluous, exhaust: None }
 }
 
-#[test]
-fn finds_what_would_go_first() {
-    let m = deployment("m");
-    let delete = |name: &str| Action::Delete { endpoint: name.into(), reason: Removal::Superfluous, exhaust: None };
-    finds(&serving(), &m, |plan| plan.actions = vec![delete(US)], "before another endpoint is ready");
-    finds(&serving(), &m, |plan| plan.actions.push(delete(US)), "more than one action");
-    finds(&serving(), &m, |plan| plan.actions = vec![delete("other")], "no such endpoint");
-    let drain = Action::Drain { endpoint: US.into(), deadline: NOW, reason: Removal::Replaced };
-    finds(&serving(), &m, |plan| plan.actions = vec![drain], "before another endpoint is ready");
+fn drain(name: &str, deadline: Timestamp) -> Action {
+    Action::Drain { endpoint: name.into(), deadline, reason: Removal::Replaced }
 }
 
-#[test]
-fn finds_replicas_that_nobody_asked_for() {
-    let keep = |plan: &mut Plan, replicas| {
-        for action in &mut plan.actions {
-            if let Action::Keep(keep) = action {
-                keep.replicas = replicas;
+fn exhausted() -> Exhausted {
+    Exhausted {
+        offer: "a3".into(),
+        size: Size::default(),
+        only_for: None,
+        until: NOW.plus(1),
+        generation: 0,
+        attempts: 1,
+        reason: "CapacityExhausted".into(),
+    }
+}
+
+/// A fleet in which as many replacements are under way as may be.
+fn crowded() -> Fleet {
+    let mut fleet = serving();
+    for index in 0..MAX_REPLACEMENTS {
+        let of = |name: String| Endpoint { name, ..fleet.endpoint(&key(US)).unwrap().clone() };
+        let other = id(&format!("other-{index}"));
+        let (old, new) = (of(format!("old-{index}")), of(format!("new-{index}")));
+        let old = Endpoint { deployment: other.clone(), replicas: 0, bound: [].into(), ..old };
+        let new = Endpoint {
+            ready: false,
+            replaces: Some(old.name.clone()),
+            deployment: other,
+            replicas: 0,
+            bound: [].into(),
+            ..new
+        };
+        fleet.upsert_endpoint(old);
+        fleet.upsert_endpoint(new);
+    }
+    fleet
+}
+
+/// A mutation that breaks the rule. What holds for growth in place as well is in [`grown`].
+fn mutation(rule: Rule) -> Mutation {
+    let m = || deployment("m");
+    match rule {
+        Rule::KnownEndpoint => Mutation::spoils(serving(), m(), |plan| plan.actions = vec![delete("other")]),
+        Rule::OneAction => Mutation::spoils(serving(), m(), |plan| plan.actions.push(delete(US))),
+        Rule::ReplaceBeforeRemove => Mutation::spoils(serving(), m(), |plan| plan.actions = vec![delete(US)]),
+        Rule::OneCreation => Mutation::spoils(world(), m(), |plan| plan.actions.extend(plan.actions.clone())),
+        Rule::ReplacesActive => Mutation::spoils(world(), m(), |plan| {
+            if let Some(Action::Create { replaces, .. }) = plan.actions.first_mut() {
+                *replaces = Some("gone".into());
             }
+        }),
+        Rule::Pace => Mutation { seen: (serving(), eu_only()), ..Mutation::spoils(crowded(), eu_only(), |_| {}) },
+        Rule::Suspended => Mutation::hides_wish(&world(), m(), |wish| wish.suspended = true),
+        Rule::InventoryFirst => {
+            Mutation::hides_fact(&world(), m(), |fact| fact.inventory = Inventory::Pending { since: NOW })
         }
+        Rule::AdoptsFound => Mutation::spoils(serving(), m(), |plan| {
+            plan.actions.push(Action::Adopt { found: found("eks-us"), drain_until: Some(NOW.plus(120)) });
+        }),
+        Rule::DrainTime => Mutation::spoils(serving(), m(), |plan| plan.actions = vec![drain(US, NOW.plus(3_600))]),
+        Rule::RefusalWhereItWas => {
+            let mut fleet = placed();
+            fail(&mut fleet, US, FailureKind::CapacityExhausted);
+            Mutation::spoils(fleet, m(), |plan| {
+                if let Some(Action::Delete { exhaust: Some(exhaust), .. }) = plan.actions.first_mut() {
+                    exhaust.target = "gke-eu".into();
+                }
+            })
+        }
+        Rule::PlaceExists => Mutation::spoils(world(), m(), |plan| placement(plan).offer = "b4".into()),
+        Rule::EngineSupported => {
+            Mutation::hides_fact(&world(), m(), |fact| fact.engines = Some(BTreeSet::from(["custom".to_owned()])))
+        }
+        Rule::TaintsTolerated => Mutation::hides_fact(&world(), m(), |fact| {
+            fact.taints = vec![Taint { key: "k".into(), value: String::new(), effect: Effect::NoPlacement }];
+        }),
+        Rule::TargetUsable => Mutation::hides_fact(&world(), m(), |fact| fact.state = not_ready(NOW)),
+        Rule::ShapeFits => Mutation::spoils(world(), m(), |plan| placement(plan).capacity_type = CapacityType::Spot),
+        Rule::AllReplicas => Mutation::spoils(world(), m(), |plan| placement(plan).replicas = 1),
+        Rule::OwnSlot => Mutation::spoils(serving(), eu_only(), |plan| placement(plan).slot = 0),
+        Rule::NotRefused => Mutation::hides_fact(&world(), m(), |fact| fact.exhausted = vec![exhausted()]),
+        Rule::CostOfOffer => {
+            Mutation::hides_fact(&world(), m(), |fact| fact.offers[0].hourly_price = Some(dollars("81")))
+        }
+        Rule::KeepsActive => {
+            let mut truth = serving();
+            change(&mut truth, US, |endpoint| endpoint.state = EndpointState::Draining { deadline: NOW.plus(9) });
+            Mutation { seen: (serving(), m()), ..Mutation::spoils(truth, m(), |_| {}) }
+        }
+        Rule::NoMoreThanWanted => Mutation::spoils(serving(), m(), |plan| keep(plan).replicas = 3),
+        Rule::PodsFollowSpec => Mutation::hides_wish(&serving(), m(), |wish| wish.engine = "custom".into()),
+        Rule::CostOfKept => Mutation::spoils(serving(), m(), |plan| keep(plan).hourly_cost = None),
+        Rule::NamespaceAllowed
+        | Rule::SelectorMatches
+        | Rule::CloudAllowed
+        | Rule::RegionAllowed
+        | Rule::JurisdictionAllowed
+        | Rule::CapacityTypeAllowed
+        | Rule::Room
+        | Rule::MaxInstances
+        | Rule::WithinBudget => grown(rule, &world(), m()).expect("the rule holds for newcomers"),
+    }
+}
+
+/// A mutation that breaks a rule which holds for what grows in place as well as for newcomers.
+fn grown(rule: Rule, fleet: &Fleet, deployment: Deployment) -> Option<Mutation> {
+    let elsewhere = || BTreeSet::from(["azure".to_owned()]);
+    Some(match rule {
+        Rule::NamespaceAllowed => Mutation::hides_fact(fleet, deployment, |fact| fact.allowed_namespaces = None),
+        Rule::SelectorMatches => {
+            Mutation::hides_wish(fleet, deployment, |wish| wish.rules.target_selector = selector(&[("env", "prod")]))
+        }
+        Rule::CloudAllowed => Mutation::hides_wish(fleet, deployment, |wish| wish.rules.clouds = Some(elsewhere())),
+        Rule::RegionAllowed => {
+            Mutation::hides_wish(fleet, deployment, |wish| wish.rules.deny_regions = vec![pattern("us-*")])
+        }
+        Rule::JurisdictionAllowed => Mutation::hides_wish(fleet, deployment, |wish| {
+            wish.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
+        }),
+        Rule::CapacityTypeAllowed => Mutation::hides_wish(fleet, deployment, |wish| {
+            wish.rules.capacity_types = BTreeSet::from([CapacityType::Reserved]);
+        }),
+        Rule::Room => Mutation::hides_fact(fleet, deployment, |fact| fact.nodes = Some(vec![])),
+        Rule::MaxInstances => Mutation::hides_fact(fleet, deployment, |fact| fact.offers[0].max_instances = Some(0)),
+        Rule::WithinBudget => Mutation::hides_wish(fleet, deployment, |wish| wish.max_hourly_cost = Some(dollars("1"))),
+        _ => return None,
+    })
+}
+
+fn found(target: &str) -> Found {
+    Found {
+        name: "m-found".into(),
+        id: "uid".into(),
+        deployment: id("m"),
+        target: target.into(),
+        offer: "a3".into(),
+        shape: "h100x2".into(),
+        capacity_type: CapacityType::OnDemand,
+        slot: 0,
+        accelerators: 2,
+        replicas: 2,
+        ready_replicas: 2,
+        runs: None,
+        created_at: NOW,
+    }
+}
+
+#[test]
+fn every_rule_that_a_planner_lacks_is_found() {
+    for rule in Rule::ALL {
+        let mutation = mutation(*rule);
+        let found = mutation.found();
+        assert!(found.contains(rule), "{rule:?} is not among {found:?}");
+        let honest = plan(&mutation.truth.0, &mutation.truth.1, NOW);
+        let false_alarms = check(&mutation.truth.0, &mutation.truth.1, &honest);
+        assert!(false_alarms.is_empty(), "{rule:?}: {false_alarms:?}");
+    }
+}
+
+#[test]
+fn growth_in_place_is_checked_as_newcomers_are() {
+    let more = || Deployment { replicas: 4, ..deployment("m") };
+    let checked: Vec<Rule> =
+        Rule::ALL.iter().copied().filter(|rule| grown(*rule, &serving(), more()).is_some()).collect();
+    assert_eq!(checked.len(), 9);
+    for rule in checked {
+        let mutation = grown(rule, &serving(), more()).unwrap();
+        let plan = plan(&mutation.seen.0, &mutation.seen.1, NOW);
+        assert_eq!(kept(&plan, US).replicas, 4);
+        assert!(mutation.found().contains(&rule), "{rule:?} is not among {:?}", mutation.found());
+    }
+    let larger = |wish: &mut Deployment| wish.resources.memory_bytes = 3_000 * GIB;
+    let mut seen = serving();
+    change_target(&mut seen, "eks-us", |fact| {
+        fact.nodes.iter_mut().flatten().for_each(|node| node.free.memory_bytes = 9_000 * GIB);
+    });
+    let mut wanted = deployment("m");
+    larger(&mut wanted);
+    let mutation = Mutation { seen: (seen, wanted.clone()), ..Mutation::spoils(serving(), wanted, |_| {}) };
+    assert!(mutation.found().contains(&Rule::Room), "{:?}", mutation.found());
+}
+
+/// The rule of the check that answers to a verdict of the planner.
+fn answers_to(reason: Reason) -> Option<Rule> {
+    Some(match reason {
+        Reason::Chosen | Reason::Feasible => return None,
+        Reason::NamespaceNotAllowed => Rule::NamespaceAllowed,
+        Reason::SelectorMismatch => Rule::SelectorMatches,
+        Reason::CloudNotAllowed => Rule::CloudAllowed,
+        Reason::RegionDenied => Rule::RegionAllowed,
+        Reason::JurisdictionUnknown | Reason::JurisdictionNotAllowed => Rule::JurisdictionAllowed,
+        Reason::AcceleratorMissing => Rule::ShapeFits,
+        Reason::CapacityTypeNotAllowed => Rule::CapacityTypeAllowed,
+        Reason::ProviderUnsupported => Rule::EngineSupported,
+        Reason::TaintNotTolerated => Rule::TaintsTolerated,
+        Reason::OverBudget | Reason::PriceUnknown => Rule::WithinBudget,
+        Reason::TargetNotReady => Rule::TargetUsable,
+        Reason::Exhausted => Rule::NotRefused,
+        Reason::InsufficientCapacity => Rule::Room,
+    })
+}
+
+/// A plan that puts a deployment where its report says that it must not go.
+fn at_rejected(deployment: &Deployment, candidate: &Candidate, plan: &Plan) -> Option<Plan> {
+    let shape = deployment.shape(&candidate.shape)?;
+    let placement = Placement {
+        target: candidate.target.clone(),
+        offer: candidate.offer.clone()?,
+        shape: candidate.shape.clone(),
+        accelerator: shape.accelerator.clone(),
+        capacity_type: CapacityType::OnDemand,
+        slot: 0,
+        replicas: deployment.replicas,
+        replica_cost: None,
+        hourly_cost: candidate.hourly_cost,
     };
-    finds(&serving(), &deployment("m"), |plan| keep(plan, 3), "more replicas than are wanted");
-    let mut forbidden = Deployment { replicas: 4, ..deployment("m") };
-    forbidden.rules.clouds = Some(BTreeSet::from(["azure".to_owned()]));
-    finds(&serving(), &forbidden, |plan| keep(plan, 4), "where a rule forbids it");
-    let suspended = Deployment { suspended: true, ..deployment("m") };
-    let drain = Action::Drain { endpoint: US.into(), deadline: NOW, reason: Removal::Replaced };
-    finds(&serving(), &suspended, |plan| plan.actions = vec![drain], "suspended");
+    let create = Action::Create { placement, replaces: None, reason: Decision::InitialPlacement };
+    Some(Plan { actions: vec![create], ..plan.clone() })
+}
+
+proptest! {
+    #![proptest_config(cases(2_000))]
+
+    #[test]
+    fn no_place_that_the_planner_rejects_passes_the_check((targets, others, deployment) in any_world()) {
+        let fleet = fleet_of(&targets, &others);
+        let plan = plan(&fleet, &deployment, NOW);
+        prop_assert!(check(&fleet, &deployment, &plan).is_empty());
+        for candidate in &plan.report.candidates {
+            let (Some(rule), Some(bad)) = (answers_to(candidate.reason()), at_rejected(&deployment, candidate, &plan)) else {
+                continue;
+            };
+            let found: Vec<Rule> = check(&fleet, &deployment, &bad).iter().map(|violation| violation.rule).collect();
+            let rules = if rule == Rule::Room { vec![rule, Rule::MaxInstances] } else { vec![rule] };
+            prop_assert!(rules.iter().any(|rule| found.contains(rule)), "{candidate:?}: {found:?}");
+        }
+    }
 }
 
 #[test]
@@ -145,21 +344,7 @@ fn an_endpoint_that_moves_is_counted_once() {
 #[test]
 fn what_was_found_goes_with_its_target() {
     let mut fleet = world();
-    let found = Found {
-        name: "m-found".into(),
-        id: "uid".into(),
-        deployment: id("m"),
-        target: "eks-us".into(),
-        offer: "a3".into(),
-        shape: "h100x2".into(),
-        capacity_type: CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 2,
-        replicas: 2,
-        ready_replicas: 2,
-        runs: None,
-        created_at: NOW,
-    };
+    let found = found("eks-us");
     fleet.set_found("eks-us", vec![found.clone()]);
     assert_eq!(fleet.found_of(&id("m")), [&found]);
     assert!(fleet.found_of(&id("other")).is_empty());
@@ -170,21 +355,7 @@ fn what_was_found_goes_with_its_target() {
 #[test]
 fn what_names_another_target_is_taken_over_by_nobody() {
     let mut fleet = world();
-    let found = Found {
-        name: "m-found".into(),
-        id: "uid".into(),
-        deployment: id("m"),
-        target: "gke-eu".into(),
-        offer: "a3".into(),
-        shape: "h100x2".into(),
-        capacity_type: CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 2,
-        replicas: 2,
-        ready_replicas: 2,
-        runs: None,
-        created_at: NOW,
-    };
+    let found = found("gke-eu");
     fleet.set_found("eks-us", vec![found]);
     assert!(fleet.found_of(&id("m")).is_empty(), "a place cannot have something made at another one");
 }

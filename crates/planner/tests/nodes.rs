@@ -45,7 +45,7 @@ fn verdict(target: Target) -> (bool, Vec<String>) {
 
 fn planned(fleet: &Fleet, deployment: &Deployment) -> Plan {
     let plan = plan(fleet, deployment, NOW);
-    assert_eq!(lint(fleet, deployment, &plan), []);
+    assert_eq!(roadstead_lint::check(fleet, deployment, &plan), []);
     plan
 }
 

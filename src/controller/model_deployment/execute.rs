@@ -11,7 +11,7 @@ use super::{Planned, adoption, build};
 use crate::api::v1alpha1::{EndpointState, InferenceEndpoint};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::hub::Expect;
+use crate::controller::hub::{Answer, Expect};
 use crate::controller::serving_target::news;
 use crate::controller::tell::tell;
 use crate::controller::{convert, find, refusals};
@@ -98,11 +98,17 @@ impl Execution<'_> {
         self.context.caches.endpoints.get(&Key::new(&self.planned.request.id.namespace, name))
     }
 
+    /// Takes in the answer to a write: from now on what is observed of the endpoint counts.
+    fn took(&self, answer: Answer<InferenceEndpoint>) {
+        let newest = self.context.took(answer);
+        self.context.fleet.answered(&Key::of(newest.as_ref()));
+    }
+
     async fn create(&mut self, endpoint: InferenceEndpoint) -> Result<(), ActError> {
         self.confirm().await?;
         let created = self.context.hub.create(&endpoint).await?;
         self.context.metrics.placed(self.planned.plan.decision.as_str());
-        self.context.took(created);
+        self.took(created);
         Ok(())
     }
 
@@ -121,7 +127,7 @@ impl Execution<'_> {
         let Some(endpoint) = self.existing(name) else { return Ok(()) };
         self.confirm().await?;
         let written = self.context.hub.patch(endpoint.as_ref(), change).await?;
-        self.context.took(written);
+        self.took(written);
         Ok(())
     }
 
@@ -129,7 +135,7 @@ impl Execution<'_> {
         let Some(endpoint) = self.existing(name) else { return Ok(()) };
         self.confirm().await?;
         if let Some(deleting) = self.context.hub.delete(endpoint.as_ref()).await? {
-            self.context.took(deleting);
+            self.took(deleting);
         }
         Ok(())
     }

@@ -206,10 +206,12 @@ impl DeploymentController {
             Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
             Decision::Refused(error) => Err(error),
             Decision::Planned(planned) => {
-                if let Err(error) = execute::execute(context, &planned).await {
-                    context.restore_endpoints(key);
-                    return Err(error);
+                let executed = execute::execute(context, &planned).await;
+                // What is not answered may have happened: its room stays promised until this is decided again.
+                if !executed.as_ref().is_err_and(ActError::is_unanswered) {
+                    context.fleet.ended(key);
                 }
+                executed?;
                 let again = status_write::planned(context, &planned).await?;
                 Ok(next(&planned.plan, again))
             }

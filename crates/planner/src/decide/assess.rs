@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use roadstead_model::{
-    Decision, Deployment, Endpoint, Exhaust, FailureKind, Finding, Keep, LackOfRoom, MicroDollars, OfferTrouble,
-    OverBudget, PodFields, Removal, Resources, Size, SpecChange, TargetState, TargetTrouble, Timestamp, Unaffordable,
+    Decision, Deployment, Endpoint, Exhaust, FailureKind, Finding, Keep, LackOfRoom, OfferTrouble, OverBudget,
+    PodFields, Removal, Resources, Size, SpecChange, TargetState, TargetTrouble, Timestamp, Unaffordable,
     first_untolerated,
 };
 

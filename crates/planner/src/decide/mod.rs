@@ -60,7 +60,9 @@ fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     let suspended = draft.question.deployment.suspended;
     let adopted = adopt(draft, &found, suspended);
     if let Some(adopted) = adopted {
-        settle::let_drained_go(draft);
+        if !suspended {
+            settle::let_drained_go(draft);
+        }
         return adopted;
     }
     if suspended {

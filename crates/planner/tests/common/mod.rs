@@ -146,7 +146,7 @@ pub fn settle(fleet: &mut Fleet, deployment: &Deployment, now: Timestamp) -> Pla
 /// Plans, and checks the plan against the hard rules.
 pub fn checked(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     let plan = plan(fleet, deployment, now);
-    let violations = lint(fleet, deployment, &plan);
+    let violations = roadstead_lint::check(fleet, deployment, &plan);
     assert!(violations.is_empty(), "{violations:?}\n{}", render_text(&plan));
     wants_every_endpoint_once(fleet, &plan);
     plan

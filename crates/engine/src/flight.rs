@@ -1,0 +1,64 @@
+//! Writes in flight: what was assumed about one endpoint, beside what is observed of it.
+
+use roadstead_model::{Endpoint, EndpointState, Resources};
+
+/// An endpoint with a write in flight.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight {
+    /// The endpoint as it was last observed; `None` where nothing was observed of it yet.
+    pub(crate) seen: Option<Endpoint>,
+    /// The endpoint as it was when it was decided about, with what was decided.
+    assumed: Endpoint,
+    change: Change,
+}
+
+/// The fields that a decision changes.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    replicas: Option<u32>,
+    resources: Option<Resources>,
+    state: Option<EndpointState>,
+    /// It is told something new, so that what serves is not yet what is wanted.
+    told_anew: bool,
+}
+
+impl Flight {
+    /// From what was known before a decision and what is assumed after it; `None` where the decision changes nothing.
+    pub(crate) fn between(before: Option<Endpoint>, after: Endpoint) -> Option<Self> {
+        let change = before.as_ref().map_or(Change::NONE, |before| Change::between(before, &after));
+        let changes = before.as_ref() != Some(&after);
+        changes.then_some(Self { seen: before, assumed: after, change })
+    }
+
+    /// The endpoint that others have to reckon with. What shrinks counts in full until that is answered.
+    pub(crate) fn laid(&self) -> Endpoint {
+        let Some(seen) = &self.seen else { return self.assumed.clone() };
+        let replicas = self.change.replicas.map_or(seen.replicas, |replicas| replicas.max(seen.replicas));
+        Endpoint {
+            replicas,
+            resources: self.change.resources.unwrap_or(seen.resources),
+            state: self.change.state.unwrap_or(seen.state),
+            ready: seen.ready && !self.change.told_anew,
+            priority: self.assumed.priority,
+            ..seen.clone()
+        }
+    }
+
+    /// The endpoint as it would be observed once the write has landed.
+    pub(crate) fn observe(&mut self, seen: Endpoint) {
+        self.seen = Some(seen);
+    }
+}
+
+impl Change {
+    const NONE: Self = Self { replicas: None, resources: None, state: None, told_anew: false };
+
+    fn between(before: &Endpoint, after: &Endpoint) -> Self {
+        Self {
+            replicas: (before.replicas != after.replicas).then_some(after.replicas),
+            resources: (before.resources != after.resources).then_some(after.resources),
+            state: (before.state != after.state).then_some(after.state),
+            told_anew: before.ready && !after.ready,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Sentences about rules that a finished plan breaks.
+
+use roadstead_model::{Numbers, Rule, Violation};
+
+use crate::words::per_hour;
+
+/// A rule that a finished plan breaks.
+#[must_use]
+pub fn violation(violation: &Violation) -> String {
+    let numbers = match violation.numbers {
+        None => String::new(),
+        Some(Numbers::Count { found, allowed }) => format!(" ({found}, the limit is {allowed})"),
+        Some(Numbers::Cost { found, allowed }) => format!(" ({}, expected {})", per_hour(found), per_hour(allowed)),
+    };
+    format!("{}: {} [{}]{numbers}", violation.subject, fault(violation.rule), violation.rule.as_str())
+}
+
+const fn fault(rule: Rule) -> &'static str {
+    match rule {
+        Rule::KnownEndpoint => "the deployment has no such endpoint",
+        Rule::OneAction => "the endpoint stands in more than one action",
+        Rule::ReplaceBeforeRemove => "the endpoint goes before another one is ready and published",
+        Rule::OneCreation => "the plan creates more than one endpoint",
+        Rule::ReplacesActive => "the endpoint to replace is not active",
+        Rule::Pace => "the fleet replaces too many endpoints at once",
+        Rule::Suspended => "the deployment is suspended, and the plan changes something",
+        Rule::InventoryFirst => "a target that could hold an endpoint has not sent its inventory",
+        Rule::AdoptsFound => "the adopted endpoint was not found there, or has a record",
+        Rule::DrainTime => "the drain deadline is not within the drain timeout",
+        Rule::RefusalWhereItWas => "the recorded refusal is about another place or size",
+        Rule::PlaceExists => "the target, offer or shape does not exist",
+        Rule::NamespaceAllowed => "the target does not let the namespace in",
+        Rule::SelectorMatches => "the target's labels do not match the target selector",
+        Rule::CloudAllowed => "the cloud is not allowed",
+        Rule::RegionAllowed => "the region is denied or not allowed",
+        Rule::JurisdictionAllowed => "the region is in none of the jurisdictions",
+        Rule::CapacityTypeAllowed => "the capacity type is not allowed",
+        Rule::EngineSupported => "the target cannot run the engine",
+        Rule::TaintsTolerated => "a taint of the target is not tolerated",
+        Rule::TargetUsable => "the target cannot be used",
+        Rule::ShapeFits => "placement, offer and shape do not match",
+        Rule::AllReplicas => "the placement does not have all replicas",
+        Rule::OwnSlot => "another endpoint of the deployment has the slot",
+        Rule::NotRefused => "the offer refused this size",
+        Rule::Room => "the offer has no room for so many replicas",
+        Rule::MaxInstances => "the offer's maxInstances does not allow so many accelerators",
+        Rule::CostOfOffer => "the cost is not that of the offer",
+        Rule::WithinBudget => "the cost is over the budget, or unknown",
+        Rule::KeepsActive => "an endpoint that drains or is deleted is kept",
+        Rule::NoMoreThanWanted => "the endpoint gets more replicas than are wanted",
+        Rule::PodsFollowSpec => "the pods follow a spec that does not fit the endpoint",
+        Rule::CostOfKept => "the cost of the endpoint is not that of its offer",
+    }
+}

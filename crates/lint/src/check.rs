@@ -1,0 +1,79 @@
+//! The check: what it looks at, and what it found so far.
+
+use std::collections::BTreeSet;
+
+use roadstead_model::{Action, Deployment, Endpoint, EndpointKey, Facts, Numbers, Plan, Rule, Violation};
+
+use crate::{places, steps};
+
+/// Checks `plan`, made for `deployment` from `facts`; empty if it keeps every rule.
+///
+/// The facts must be those that the plan was made from: before anything of it is assumed.
+#[must_use]
+pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<Violation> {
+    let mut check = Check { facts, deployment, plan, violations: Vec::new() };
+    steps::subjects(&mut check);
+    steps::removals(&mut check);
+    steps::creations(&mut check);
+    steps::suspension(&mut check);
+    for action in &plan.actions {
+        match action {
+            Action::Create { placement, replaces, .. } => {
+                steps::inventory(&mut check, placement, replaces.as_deref());
+                places::new(&mut check, placement);
+            }
+            Action::Keep(keep) => places::kept(&mut check, keep),
+            Action::Adopt { found, .. } => steps::adoption(&mut check, found),
+            Action::Drain { endpoint, deadline, .. } => steps::drain(&mut check, endpoint, *deadline),
+            Action::Delete { endpoint, exhaust, .. } => steps::refusal(&mut check, endpoint, exhaust.as_ref()),
+        }
+    }
+    check.violations
+}
+
+/// A plan that is being checked.
+pub(crate) struct Check<'a, F> {
+    /// The facts that it was made from.
+    pub(crate) facts: &'a F,
+    /// The deployment that it is about.
+    pub(crate) deployment: &'a Deployment,
+    /// The plan.
+    pub(crate) plan: &'a Plan,
+    violations: Vec<Violation>,
+}
+
+impl<'a, F: Facts> Check<'a, F> {
+    /// Notes a violation unless the rule holds.
+    pub(crate) fn require(&mut self, rule: Rule, subject: &str, holds: bool) {
+        if !holds {
+            self.violations.push(Violation { rule, subject: subject.to_owned(), numbers: None });
+        }
+    }
+
+    /// Notes a violation with numbers unless the rule holds.
+    pub(crate) fn require_numbers(&mut self, rule: Rule, subject: &str, holds: bool, numbers: Numbers) {
+        if !holds {
+            self.violations.push(Violation { rule, subject: subject.to_owned(), numbers: Some(numbers) });
+        }
+    }
+
+    /// The endpoint of this name, if it is the deployment's.
+    pub(crate) fn endpoint(&self, name: &str) -> Option<&'a Endpoint> {
+        let key = EndpointKey { namespace: self.deployment.id.namespace.clone(), name: name.to_owned() };
+        self.facts.endpoint(&key).filter(|endpoint| endpoint.deployment == self.deployment.id)
+    }
+
+    /// The endpoints of the deployment.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &'a Endpoint> {
+        self.facts.endpoints_of(&self.deployment.id)
+    }
+
+    /// Names of the endpoints that the plan drains or deletes.
+    pub(crate) fn removed(&self) -> BTreeSet<&'a str> {
+        let removed = self.plan.actions.iter().filter_map(|action| match action {
+            Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => Some(endpoint.as_str()),
+            _ => None,
+        });
+        removed.collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! Rules about room: replicas that are added fit, wherever pods that are not bound yet end up.
+//!
+//! Those pods are laid one after the other where each costs most. That is one of the ways in which they may end up, so
+//! what does not fit then may not fit at all; the planner considers all ways and allows less.
+
+use std::collections::BTreeMap;
+
+use roadstead_model::{
+    Cloud, Endpoint, Facts, Members, Membership, Node, Numbers, Offer, Resources, Rule, Said, Size, Target,
+    free_devices,
+};
+
+use crate::check::Check;
+
+/// Pods are laid in at most so many steps: beyond, a fleet is so large that the check would cost more than the plan.
+const MOST_STEPS: u32 = 2_000;
+
+/// Replicas that are to be at an offer.
+pub(crate) struct Asked<'a> {
+    /// The target.
+    pub(crate) target: &'a Target,
+    /// The offer.
+    pub(crate) offer: &'a Offer,
+    /// Size of one.
+    pub(crate) size: Size,
+    /// Their number.
+    pub(crate) replicas: u32,
+    /// The endpoint whose they are, if it is there already.
+    pub(crate) own: Option<&'a Endpoint>,
+}
+
+/// A node, or several that are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Space {
+    accelerators: u32,
+    /// `None` is a node that may be added: nothing but its accelerators is known.
+    free: Option<Resources>,
+    /// Offers whose pods may use it, as bits.
+    offers: u64,
+}
+
+/// Pods that are not bound yet.
+struct Loose {
+    size: Size,
+    /// Offers that they may be of, as bits.
+    offers: u64,
+    count: u32,
+}
+
+/// Requires that the replicas fit.
+pub(crate) fn check<F: Facts>(check: &mut Check<'_, F>, subject: &str, asked: &Asked<'_>) {
+    let others: Vec<&Endpoint> = check
+        .facts
+        .endpoints_on(&asked.target.name)
+        .filter(|one| asked.own.is_none_or(|own| own.key() != one.key()))
+        .collect();
+    let Some(needed) = needed(asked) else { return };
+    limit(check, subject, asked, &others, needed);
+    let found = room(asked, &others, needed);
+    let numbers = Numbers::Count { found: needed.into(), allowed: found.into() };
+    check.require_numbers(Rule::Room, subject, found >= needed, numbers);
+}
+
+/// The accelerators of all endpoints on the offer stay within its `maxInstances`.
+fn limit<F: Facts>(check: &mut Check<'_, F>, subject: &str, asked: &Asked<'_>, others: &[&Endpoint], needed: u32) {
+    let Some(instances) = asked.offer.max_instances else { return };
+    let here = others.iter().filter(|one| one.offer == asked.offer.name);
+    let held: u64 = here.map(|one| u64::from(one.replicas) * u64::from(one.accelerator.count)).sum();
+    let found = held.saturating_add(u64::from(needed) * u64::from(asked.size.accelerators));
+    let allowed = u64::from(instances) * u64::from(asked.offer.accelerator.count);
+    check.require_numbers(Rule::MaxInstances, subject, found <= allowed, Numbers::Count { found, allowed });
+}
+
+/// Replicas that need room on the offer's nodes; those of the endpoint that are bound elsewhere stay there.
+fn needed(asked: &Asked<'_>) -> Option<u32> {
+    let own = asked.own.filter(|own| own.resources == asked.size.resources);
+    let elsewhere = own.map_or(0, |own| {
+        let here = |node: &str| usable(asked.target, asked.offer).any(|usable| usable.name == node);
+        own.bound.iter().filter(|(node, _)| !here(node)).map(|(_, pods)| *pods).sum()
+    });
+    Some(asked.replicas.saturating_sub(elsewhere)).filter(|needed| *needed > 0)
+}
+
+/// The nodes that take replicas of an offer.
+fn usable<'a>(target: &'a Target, offer: &'a Offer) -> impl Iterator<Item = &'a Node> {
+    let membership = Membership::of(&target.cloud, offer);
+    target.nodes.iter().flatten().filter(move |node| membership.takes(node))
+}
+
+/// Replicas that fit in one way of laying the pods that are not bound yet; no more than `enough` are counted.
+fn room(asked: &Asked<'_>, others: &[&Endpoint], enough: u32) -> u32 {
+    let mut spaces = spaces(asked);
+    let mut steps = 0;
+    for one in others.iter().filter(|one| one.unbound() > 0) {
+        let mut pods = loose(asked, one);
+        while pods.count > 0 && steps < MOST_STEPS && lay(&mut spaces, &pods, &asked.size) {
+            pods.count -= 1;
+            steps += 1;
+        }
+    }
+    let slots = spaces.iter().map(|(space, copies)| u64::from(space.slots(&asked.size)) * u64::from(*copies));
+    u32::try_from(slots.fold(0, u64::saturating_add).min(enough.into())).unwrap_or(enough)
+}
+
+/// The bit of an offer; beyond 64 offers it has none, and its pods are in nobody's way.
+fn bit(index: usize) -> u64 {
+    u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
+}
+
+/// The pods of another endpoint as they count here: accelerators of another resource do not, and pods of an offer that is
+/// gone may be on any node.
+fn loose(asked: &Asked<'_>, one: &Endpoint) -> Loose {
+    let offer = asked.target.offers.iter().enumerate().find(|(_, offer)| offer.name == one.offer);
+    let competes = offer.is_none_or(|(_, offer)| offer.resource_name == asked.offer.resource_name);
+    Loose {
+        size: Size { accelerators: if competes { one.accelerator.count } else { 0 }, resources: one.resources },
+        offers: offer.map_or(if asked.target.nodes.is_some() { u64::MAX } else { 0 }, |(index, _)| bit(index)),
+        count: one.unbound(),
+    }
+}
+
+/// The nodes of the offer and those that may be added, each with its number.
+fn spaces(asked: &Asked<'_>) -> BTreeMap<Space, u32> {
+    let (target, offer) = (asked.target, asked.offer);
+    let memberships: Vec<Membership<'_>> =
+        target.offers.iter().map(|offer| Membership::of(&target.cloud, offer)).collect();
+    let open = |node: &Node| {
+        let open = memberships.iter().enumerate().filter(|(_, membership)| membership.takes(node));
+        open.fold(0, |bits, (index, _)| bits | bit(index))
+    };
+    let mut spaces = BTreeMap::new();
+    for node in usable(target, offer) {
+        let returned = asked.own.and_then(|own| Some((own, own.bound.get(&node.name)?)));
+        let (devices, resources) = returned.map_or((0, Resources::default()), |(own, pods)| {
+            (own.accelerator.count.saturating_mul(*pods), own.resources.times(*pods))
+        });
+        let accelerators = free_devices(offer, node, devices);
+        let space = Space { accelerators, free: Some(node.free.plus(&resources)), offers: open(node) };
+        *spaces.entry(space).or_insert(0) += 1;
+    }
+    let added = addable(target, offer);
+    if added > 0 {
+        let own = target.offers.iter().position(|one| one.name == offer.name).map_or(0, bit);
+        let space = Space { accelerators: offer.accelerator.count, free: None, offers: own };
+        let copies = spaces.entry(space).or_insert(0_u32);
+        *copies = copies.saturating_add(added);
+    }
+    spaces
+}
+
+/// Instances that may still be added.
+fn addable(target: &Target, offer: &Offer) -> u32 {
+    let Some(nodes) = &target.nodes else { return offer.max_instances.unwrap_or(u32::MAX) };
+    if !offer.autoscaled {
+        return 0;
+    }
+    let Some(most) = offer.max_instances else { return u32::MAX };
+    let cloud = Cloud::called(&target.cloud);
+    let said: Vec<Said> = nodes.iter().map(|node| Said::by(cloud, &node.labels)).collect();
+    most.saturating_sub(Members::sort(cloud, offer, nodes, &said).belonging)
+}
+
+impl Space {
+    fn slots(&self, size: &Size) -> u32 {
+        let mut most = self.accelerators.checked_div(size.accelerators).unwrap_or(u32::MAX);
+        let Some(free) = &self.free else { return most };
+        let asked = &size.resources;
+        for (free, asked) in [
+            (free.cpu_millis, asked.cpu_millis),
+            (free.memory_bytes, asked.memory_bytes),
+            (free.ephemeral_storage_bytes, asked.ephemeral_storage_bytes),
+        ] {
+            let bound = free.checked_div(asked).map(|bound| u32::try_from(bound).unwrap_or(u32::MAX));
+            most = most.min(bound.unwrap_or(u32::MAX));
+        }
+        most
+    }
+
+    fn less(&self, pod: &Size) -> Option<Self> {
+        let accelerators = self.accelerators.checked_sub(pod.accelerators)?;
+        let free = match &self.free {
+            Some(free) if !pod.resources.within(free) => return None,
+            Some(free) => Some(free.minus(&pod.resources)),
+            None => None,
+        };
+        Some(Self { accelerators, free, offers: self.offers })
+    }
+}
+
+/// Lays one pod where it costs most slots of `size`, and among such places where least is left; `false` if none takes it.
+fn lay(spaces: &mut BTreeMap<Space, u32>, pods: &Loose, size: &Size) -> bool {
+    let open = spaces.keys().filter(|space| space.offers & pods.offers != 0 && space.slots(size) > 0);
+    let laid = open.filter_map(|space| Some((*space, space.less(&pods.size)?)));
+    let costs = |before: &Space, after: &Space| before.slots(size).saturating_sub(after.slots(size));
+    let best = laid.max_by_key(|(before, after)| (costs(before, after), std::cmp::Reverse(after.accelerators)));
+    let Some((before, after)) = best else { return false };
+    if let Some(copies) = spaces.get_mut(&before) {
+        *copies = copies.saturating_sub(1);
+        if *copies == 0 {
+            spaces.remove(&before);
+        }
+    }
+    let copies = spaces.entry(after).or_insert(0);
+    *copies = copies.saturating_add(1);
+    true
+}

@@ -1,0 +1,146 @@
+//! Rules about the steps of a plan: what goes, what comes, and in which order.
+
+use std::collections::BTreeMap;
+
+use roadstead_model::{
+    Action, Deployment, Endpoint, EndpointKey, EndpointState, Exhaust, Facts, Found, Inventory, Keep, Numbers,
+    Placement, Rule, Target, Timestamp,
+};
+
+use crate::check::Check;
+use crate::places;
+
+/// So many replacements may be under way in the fleet.
+const MOST_REPLACEMENTS: u64 = 5;
+
+/// A replacement that serves counts for so long after it is published.
+const TAKEN_OVER_SECONDS: u32 = 60;
+
+/// Every endpoint that is named is the deployment's, and is named once.
+pub(crate) fn subjects<F: Facts>(check: &mut Check<'_, F>) {
+    let mut named = BTreeMap::<&str, u32>::new();
+    for action in &check.plan.actions {
+        match action {
+            Action::Keep(Keep { endpoint, .. }) | Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => {
+                *named.entry(endpoint).or_default() += 1;
+            }
+            Action::Adopt { .. } | Action::Create { .. } => {}
+        }
+    }
+    for (name, times) in named {
+        let known = check.endpoint(name).is_some();
+        check.require(Rule::KnownEndpoint, name, known);
+        check.require(Rule::OneAction, name, times == 1);
+    }
+}
+
+/// Nothing that served goes unless something else serves.
+pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
+    let removed = check.removed();
+    let serves = |endpoint: &&Endpoint| endpoint.is_active() && endpoint.ready && endpoint.published_at.is_some();
+    let another = check.own().filter(serves).any(|endpoint| !removed.contains(endpoint.name.as_str()));
+    for name in removed {
+        let served = check.endpoint(name).is_some_and(|endpoint| endpoint.ever_ready);
+        let may_go = !served || another || check.deployment.replicas == 0;
+        check.require(Rule::ReplaceBeforeRemove, name, may_go);
+    }
+}
+
+/// One new endpoint at most; a replacement has something to replace, and the pace is kept.
+pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
+    let removed = check.removed();
+    let created = check.plan.actions.iter().filter_map(|action| match action {
+        Action::Create { placement, replaces, .. } => Some((placement, replaces)),
+        _ => None,
+    });
+    for (index, (placement, replaces)) in created.enumerate() {
+        check.require(Rule::OneCreation, &placement.target, index == 0);
+        let Some(replaced) = replaces else { continue };
+        let stays = check.endpoint(replaced).is_some_and(Endpoint::is_active) && !removed.contains(replaced.as_str());
+        check.require(Rule::ReplacesActive, replaced, stays);
+        let given_up = |one: &Endpoint| {
+            one.deployment == check.deployment.id && one.replaces.is_some() && removed.contains(one.name.as_str())
+        };
+        let now = check.plan.decided_at;
+        let under_way = check.facts.endpoints().filter(|one| !given_up(one) && is_under_way(check.facts, one, now));
+        let found = u64::try_from(under_way.count()).unwrap_or(u64::MAX).saturating_add(1);
+        let numbers = Numbers::Count { found, allowed: MOST_REPLACEMENTS };
+        check.require_numbers(Rule::Pace, replaced, found <= MOST_REPLACEMENTS, numbers);
+    }
+}
+
+/// A replacement is under way while what it replaces is there, serves or drains, and neither is out of its time.
+fn is_under_way<F: Facts>(facts: &F, endpoint: &Endpoint, now: Timestamp) -> bool {
+    let Some(name) = endpoint.replaces.as_ref().filter(|_| endpoint.is_active()) else { return false };
+    let key = EndpointKey { namespace: endpoint.deployment.namespace.clone(), name: name.clone() };
+    let Some(replaced) = facts.endpoint(&key).filter(|other| endpoint.takes_over_from(other)) else { return false };
+    let ends = match replaced.state {
+        EndpointState::Deleting => return false,
+        EndpointState::Draining { deadline } => Some(deadline),
+        EndpointState::Active if endpoint.ready => endpoint.published_at.map(|at| at.plus(TAKEN_OVER_SECONDS)),
+        EndpointState::Active => endpoint.answer_by,
+    };
+    ends.is_none_or(|end| end > now)
+}
+
+/// A suspended deployment keeps what it has.
+pub(crate) fn suspension<F: Facts>(check: &mut Check<'_, F>) {
+    if !check.deployment.suspended {
+        return;
+    }
+    let changes = |action: &Action| match action {
+        Action::Create { .. } | Action::Drain { .. } | Action::Delete { .. } => true,
+        Action::Keep(keep) => check.endpoint(&keep.endpoint).is_some_and(|one| one.replicas != keep.replicas),
+        Action::Adopt { .. } => false,
+    };
+    let keeps = !check.plan.actions.iter().any(changes);
+    check.require(Rule::Suspended, &check.deployment.id.to_string(), keeps);
+}
+
+/// Nothing is placed for the first time before every target that could hold an endpoint of it has answered.
+pub(crate) fn inventory<F: Facts>(check: &mut Check<'_, F>, placement: &Placement, replaces: Option<&str>) {
+    if replaces.is_some() || check.own().any(Endpoint::is_active) {
+        return;
+    }
+    let deployment = check.deployment;
+    let silent = |target: &&Target| {
+        matches!(target.inventory, Inventory::Pending { .. }) && !deployment.place_without.contains(&target.name)
+    };
+    let awaited = check.facts.targets().filter(silent).find(|target| could_hold(deployment, target));
+    let subject = awaited.map_or_else(|| placement.target.clone(), |target| target.name.clone());
+    check.require(Rule::InventoryFirst, &subject, awaited.is_none());
+}
+
+fn could_hold(deployment: &Deployment, target: &Target) -> bool {
+    places::broken_by_target(deployment, target).next().is_none()
+        && target.offers.iter().any(|offer| {
+            deployment.rules.capacity_types.contains(&offer.capacity_type)
+                && deployment.shapes.iter().any(|shape| {
+                    shape.accelerator.kind == offer.accelerator.kind
+                        && shape.accelerator.count <= offer.accelerator.count
+                })
+        })
+}
+
+/// Only what was found and has no record is adopted.
+pub(crate) fn adoption<F: Facts>(check: &mut Check<'_, F>, found: &Found) {
+    let is_there = check.facts.found_of(&check.deployment.id).contains(&found);
+    check.require(Rule::AdoptsFound, &found.name, is_there && check.endpoint(&found.name).is_none());
+}
+
+/// A drained endpoint stays until later, and no longer than the deployment says.
+pub(crate) fn drain<F: Facts>(check: &mut Check<'_, F>, endpoint: &str, deadline: Timestamp) {
+    let now = check.plan.decided_at;
+    let latest = now.plus(check.deployment.drain_timeout_seconds);
+    // An address may have been published by a clock that is a little ahead.
+    let published = check.own().filter_map(|one| one.published_at).max().unwrap_or(now);
+    let latest = latest.max(published.plus(check.deployment.drain_timeout_seconds));
+    check.require(Rule::DrainTime, endpoint, deadline > now && deadline <= latest);
+}
+
+/// A refusal is recorded for the place and size of the endpoint that was refused.
+pub(crate) fn refusal<F: Facts>(check: &mut Check<'_, F>, endpoint: &str, exhaust: Option<&Exhaust>) {
+    let (Some(exhaust), Some(one)) = (exhaust, check.endpoint(endpoint)) else { return };
+    let same = (&exhaust.target, &exhaust.offer, exhaust.size) == (&one.target, &one.offer, one.size());
+    check.require(Rule::RefusalWhereItWas, endpoint, same);
+}
