@@ -1,6 +1,6 @@
-//! Which installation made the endpoints on the hub. The records themselves tell: by a label, and by their names, which
-//! are computed from the installation's id. An operator with another id would take what they stand for to be nobody's,
-//! so it does not work beside them.
+//! The installation of the endpoints on the hub, from the records' labels and from their names, which are computed from
+//! the installation's id. To an operator with another id their endpoints would look like nobody's, so it does no work
+//! while they exist.
 
 use std::fmt;
 
@@ -60,7 +60,7 @@ pub async fn conflict(client: &Client, install_id: &str, watched: &Watched) -> R
         let stranger = |endpoint: &DynamicObject| maker(endpoint, install_id) != Maker::Ours;
         let found = match find::find_endpoint(client, &part, &others, stranger).await {
             Err(error) if error.code() == Some(403) && part != Part::Everything => {
-                tracing::warn!(%error, ?part, "cannot ask which installation made the endpoints there");
+                tracing::warn!(%error, ?part, "cannot read the installation of the endpoints there");
                 continue;
             }
             found => found?,
@@ -77,14 +77,14 @@ pub async fn conflict(client: &Client, install_id: &str, watched: &Watched) -> R
     Ok(None)
 }
 
-/// Whether another installation than `install_id` made an endpoint, by its label. It is left alone, wherever it comes from:
-/// two operators that start on an empty hub see no conflict.
+/// True if another installation than `install_id` made an endpoint, by its label. It is left alone, wherever it comes
+/// from: two operators that start on an empty hub see no conflict.
 #[must_use]
 pub fn is_foreign(endpoint: &InferenceEndpoint, install_id: &str) -> bool {
     endpoint.labels().get(names::LABEL_INSTALL_ID).is_some_and(|maker| maker != install_id)
 }
 
-/// Who made an endpoint.
+/// Installation of an endpoint.
 #[derive(Debug, PartialEq, Eq)]
 enum Maker {
     Ours,
@@ -94,8 +94,8 @@ enum Maker {
     Unnamed,
 }
 
-/// Who made an endpoint: the label says it. Records of older releases have none, and their names tell whether they are
-/// ours. One that cannot be read is left to the watch, which passes it over.
+/// Installation of an endpoint, from its label. Records of older releases have none, but their names prove whether they
+/// are ours. An unreadable record is left to the watch, which skips it.
 fn maker(endpoint: &DynamicObject, install_id: &str) -> Maker {
     match endpoint.labels().get(names::LABEL_INSTALL_ID) {
         Some(label) if label == install_id => Maker::Ours,

@@ -1,8 +1,8 @@
 //! Notices that a Secret which an endpoint uses was made, changed or deleted, without the right to list or watch Secrets.
 //!
-//! Each Secret in use is looked at by its name, in turn: its metadata alone, out of the API server's own cache, and not
-//! more than so many a second, however large the fleet. What is missing is looked at first, for somebody waits for it.
-//! ADR 0019 says why.
+//! Each Secret in use is polled by its name: only its metadata, from the API server's own cache, and with a limit of
+//! polls a second for any size of fleet. Missing Secrets come first, because an endpoint waits for them. ADR 0019 gives
+//! the reasons.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -16,11 +16,11 @@ use crate::kube_ext::cache::Key;
 /// How many Secrets are looked at each time: 50 a second, which an API server answers from its own cache with a small part
 /// of one processor.
 const BATCH: usize = 10;
-/// How soon a Secret that is there is looked at again, in a fleet that is small enough.
+/// Interval of polls of an existing Secret in a fleet that is small enough.
 const ROUND: Duration = Duration::from_secs(10);
-/// How soon a Secret that is missing is looked at again at first; it doubles up to [`ROUND`].
+/// First interval of polls of a missing Secret; it doubles up to [`ROUND`].
 const MISSING_AGAIN: Duration = Duration::from_secs(1);
-/// What tells a Secret from an earlier state of it: its UID and its version; `None` if there is none.
+/// Identity and version of a Secret: UID and resource version; `None` if it does not exist.
 pub type Version = Option<(String, String)>;
 
 /// The version of a Secret, whichever part of it was read.
@@ -39,9 +39,9 @@ struct State {
     secrets: HashMap<Key, Used>,
     /// The Secrets that each endpoint uses.
     of: HashMap<Key, BTreeSet<Key>>,
-    /// When to look at what is missing.
+    /// Due times of missing Secrets.
     missing: BTreeSet<(Instant, Key)>,
-    /// When to look at what is there.
+    /// Due times of existing Secrets.
     present: BTreeSet<(Instant, Key)>,
     /// Endpoints of which something changed since they read it.
     stale: HashSet<Key>,
@@ -52,7 +52,7 @@ struct Used {
     /// The version that each endpoint read.
     by: BTreeMap<Key, Version>,
     missing: bool,
-    /// How often in a row it was found missing.
+    /// Number of consecutive polls without the Secret.
     misses: u32,
     next: Instant,
 }
@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// Decides when to look at a Secret again that was just seen to be there or not.
+    /// Computes the next poll of a Secret after an observation.
     fn schedule(&mut self, secret: &Key, missing: bool, now: Instant) {
         self.unschedule(secret);
         let Some(used) = self.secrets.get_mut(secret) else { return };
@@ -124,12 +124,12 @@ impl NamedSecrets {
         }
     }
 
-    /// Whether something changed since the endpoint read it; it is taken to read it anew.
+    /// True if something changed since the endpoint read it; resets the mark.
     pub fn take_stale(&self, endpoint: &Key) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stale.remove(endpoint)
     }
 
-    /// The Secrets to look at now; those that are there only if it is `calm`.
+    /// The Secrets to poll now; existing ones only if it is `calm`.
     pub fn due(&self, now: Instant, calm: bool) -> Vec<Key> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let due = |(next, secret): &(Instant, Key)| (*next <= now).then(|| secret.clone());

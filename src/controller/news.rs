@@ -1,7 +1,7 @@
-//! News: what people are told of when a status turns, by an event and a line of the log.
+//! News: the event and the log line of a status transition.
 //!
 //! Each kind has a pure function from its former and its new status to its news (`news.rs` in its folder), so that a
-//! transition is told once however often it is retried, and a new reason of a condition needs no code here.
+//! transition is published once however often it is retried, and a new reason of a condition needs no code here.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -23,7 +23,7 @@ pub const SILENT: [&str; 10] = [
     "Unchanged",
 ];
 
-/// Reasons of events that need nobody to act. Every other one is a warning.
+/// Reasons of events that need no action. Every other one is a warning.
 pub const NORMAL: [&str; 20] = [
     reasons::PLACED,
     reasons::ADOPTED,
@@ -57,10 +57,10 @@ pub const WARNINGS: [&str; 6] = [
     reasons::ORPHANS_FOUND,
 ];
 
-/// One thing that people are told.
+/// One event with its log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
-    /// Whether somebody should act.
+    /// Severity of the event.
     pub severity: Severity,
     /// A `CamelCase` reason.
     pub reason: String,
@@ -72,7 +72,7 @@ pub struct News {
     pub to: Option<String>,
     /// Why it was decided.
     pub why: Option<String>,
-    /// What it costs from now on, as `$1.00/h`.
+    /// New hourly cost, such as `$1.00/h`.
     pub cost: Option<String>,
 }
 
@@ -84,7 +84,7 @@ impl News {
         Self { severity, reason: reason.to_owned(), note: note.into(), from, to, why, cost }
     }
 
-    /// The same, but nobody needs to act.
+    /// The same, without a need to act.
     #[must_use]
     pub fn harmless(self) -> Self {
         Self { severity: Severity::Normal, ..self }
@@ -100,7 +100,7 @@ pub fn of_ready(former: &[Condition], new: &[Condition], planned: bool) -> Optio
     let stalled = |set: &[Condition]| conditions::is_true(set, conditions::STALLED);
     let edited = was.is_some_and(|was| was.observed_generation != is.observed_generation);
     let turned = was.is_none_or(|was| (&was.status, &was.reason) != (&is.status, &is.reason));
-    // An edit that leaves the spec wrong is told of again: it is wrong in another way.
+    // An edit that leaves the spec invalid is reported again, because it is invalid in another way.
     let still_wrong = edited && stalled(new) && was.is_some_and(|was| was.message != is.message);
     if !turned && stalled(former) == stalled(new) && !still_wrong {
         return None;

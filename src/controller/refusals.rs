@@ -42,8 +42,8 @@ fn succeeded(refusal: &ExhaustedStatus, endpoint: &InferenceEndpoint) -> bool {
 
 /// The target's refusals with one more; the time doubles with every refusal in a row.
 ///
-/// The newest is always kept. Where no more can be recorded one by one, all that hold at its offer become one for all
-/// deployments: what is forgotten would be tried at once, and refused, for ever.
+/// The newest is always kept. At the limit, all refusals of its offer are merged into one for all deployments: a
+/// forgotten refusal would be retried at once, and refused, for ever.
 #[must_use]
 pub fn with(former: &[ExhaustedStatus], refusal: &Exhaust, now: Timestamp) -> Vec<ExhaustedStatus> {
     let new = convert::exhausted_status(refusal, now, 0);

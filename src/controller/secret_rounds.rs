@@ -14,7 +14,7 @@ use crate::kube_ext::client::call_opt;
 
 /// Interval between two looks at Secrets.
 const TICK: Duration = Duration::from_millis(200);
-/// Secrets that are there are not looked at while there was a crowd of work so lately: it goes first.
+/// Time after a crowd of work during which existing Secrets are not polled.
 const LULL: Duration = Duration::from_secs(1);
 
 /// Looks at the Secrets in use, for ever.
@@ -31,7 +31,7 @@ pub async fn follow(context: Arc<Context>) {
 /// Looks at one Secret, and wakes the endpoints that have read another version of it.
 async fn look(context: &Context, secret: &Key) {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
-    // What the server's cache has is enough: what changed is read anew, and then from the source.
+    // The server's cache is sufficient: a changed Secret is read again, with a quorum read.
     let cached = GetParams::any();
     match call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &cached)).await {
         Ok(found) => {
@@ -42,7 +42,7 @@ async fn look(context: &Context, secret: &Key) {
             }
         }
         Err(error) => {
-            tracing::debug!(%error, %secret, "cannot look at a Secret; trying again");
+            tracing::debug!(%error, %secret, "cannot read a Secret; retrying");
             context.named_secrets.postpone(secret, context.clock.now());
         }
     }

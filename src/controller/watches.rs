@@ -1,4 +1,4 @@
-//! What the operator watches on the hub: everything, or what it needs of the namespaces that it was told to watch.
+//! The operator's watches on the hub: all namespaces, or the selected ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::kube_ext::cache::Part;
 use crate::kube_ext::client::PAGE;
 use crate::kube_ext::watch::watch;
 
-/// When to look again at an object in a namespace that has not been listed yet.
+/// Pause before the next reconcile of an object in a namespace that has not been listed.
 pub const LIST_AGAIN: Duration = Duration::from_secs(30);
 
 /// Starts all watches of the hub; they end with `watches`.

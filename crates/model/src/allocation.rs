@@ -97,7 +97,7 @@ impl Allocation {
         }
     }
 
-    /// Whether this is the allocation of the endpoint with this name and slot.
+    /// True if this is the allocation of the endpoint with this name and slot.
     #[must_use]
     pub fn is_of(&self, endpoint: &str, slot: u32) -> bool {
         self.endpoint.as_ref().map_or(self.slot == slot, |name| name == endpoint)

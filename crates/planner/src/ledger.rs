@@ -62,7 +62,7 @@ impl Fleet {
         }
     }
 
-    /// What was found as an endpoint, with what its tags do not say taken from the spec until facts say better.
+    /// A found endpoint as a record; fields that its tags lack come from the spec until facts replace them.
     fn adopted(&self, deployment: &Deployment, found: &Found, state: EndpointState) -> Endpoint {
         let offer = self.entry(&found.target).and_then(|entry| entry.offer(&found.offer));
         let runs = found.runs.as_ref();

@@ -423,7 +423,7 @@ impl World {
     }
 }
 
-/// Whether a plan does more than keep.
+/// True if a plan does more than keep.
 fn changes(plan: &Plan) -> bool {
     plan.actions.iter().any(|action| !matches!(action, Action::Keep(_)))
 }

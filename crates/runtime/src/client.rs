@@ -1,4 +1,4 @@
-//! How Roadstead talks to an API server: no hidden retries, a time limit on every call, and no write without leadership.
+//! The client for API servers: no hidden retries, a time limit on every call, and no write without leadership.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,13 +26,13 @@ pub enum CallError {
     /// Nothing came back in time; the call may or may not have had its effect.
     #[error("{call}: no answer within {} s", CALL_TIMEOUT.as_secs())]
     Timeout {
-        /// What was asked, such as `create inferenceendpoint`.
+        /// The call, such as `create inferenceendpoint`.
         call: &'static str,
     },
     /// The server refused, or could not be reached.
     #[error("{call}: {}", describe(.source))]
     Kube {
-        /// What was asked.
+        /// The call.
         call: &'static str,
         /// The client's own error.
         source: Box<kube::Error>,
@@ -98,19 +98,17 @@ impl CallError {
 
 /// One sentence for people: the server's own message where it sent one, else what the transport said.
 ///
-/// What a credential plugin printed, and what stands where an object was expected, may be a secret: neither is quoted.
+/// The output of a credential plugin, and an answer that is not an object, may contain a secret: neither is quoted.
 pub(super) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => bounded(&format!("{} ({} {})", status.message, status.code, status.reason)),
-        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-            "the answer is not what an API server answers".to_owned()
-        }
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "the answer is not valid for an API server".to_owned(),
         other => {
             let mut text = other.to_string();
             let mut source = std::error::Error::source(other);
             while let Some(inner) = source {
                 if inner.is::<AuthError>() {
-                    return "no credentials: what the kubeconfig names to get them failed".to_owned();
+                    return "no credentials: the kubeconfig's credential plugin failed".to_owned();
                 }
                 if let Some(trouble) = tls_error(inner).and_then(certificate_trouble) {
                     return trouble.to_owned();
@@ -134,12 +132,12 @@ fn tls_error<'a>(mut error: &'a (dyn std::error::Error + 'static)) -> Option<&'a
     error.downcast_ref()
 }
 
-/// What is wrong with a certificate of either side, which field of the kubeconfig it concerns, and the cure.
+/// Problem of a certificate of either side, the field of the kubeconfig, and the cure.
 fn certificate_trouble(error: &rustls::Error) -> Option<&'static str> {
     use rustls::{AlertDescription, CertificateError, Error};
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(
-            "the server's certificate was issued by an authority that certificate-authority-data does not hold; put the \
+            "the server's certificate was issued by an authority that certificate-authority-data does not contain; put the \
              CA certificate of this cluster there",
         ),
         Error::InvalidCertificate(CertificateError::BadSignature) => Some(
@@ -160,7 +158,7 @@ fn certificate_trouble(error: &rustls::Error) -> Option<&'static str> {
         }
         Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref()? {
             webpki::Error::CaUsedAsEndEntity => Some(
-                "the server proves itself by the certificate of an authority (CA:TRUE); give it a certificate of its own, \
+                "the server uses the certificate of an authority (CA:TRUE); give it its own certificate, \
                  issued by that authority",
             ),
             webpki::Error::UnsupportedCertVersion => Some(
@@ -220,15 +218,15 @@ pub struct NotLeader;
 
 /// Builds a client for `config` that never retries by itself and refuses every writing request while `gate` says no.
 ///
-/// kube's default client repeats any request, creates included, up to fifteen times. Here the work queue repeats,
-/// after the world has been looked at again.
+/// kube's default client repeats any request, creates included, up to fifteen times. Here the work queue retries, after
+/// reading the current state.
 ///
 /// # Errors
-/// When the TLS or credential settings of `config` cannot be used.
+/// If the TLS or credential settings of `config` cannot be used.
 pub fn client(mut config: Config, gate: WriteGate) -> kube::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    // kube panics where a token cannot stand in a header.
+    // kube panics if a token is invalid in a header.
     if let Some(token) = &config.auth_info.token {
         HeaderValue::from_str(token.expose_secret())
             .map_err(|error| kube::Error::Auth(AuthError::InvalidBearerToken(error)))?;
@@ -238,7 +236,7 @@ pub fn client(mut config: Config, gate: WriteGate) -> kube::Result<Client> {
 
 /// Stops writes while the gate is closed.
 pub struct GateLayer {
-    /// Whether writes are let through.
+    /// Gate for writes.
     pub gate: WriteGate,
 }
 
@@ -287,7 +285,7 @@ mod tests {
         let error = serde_json::from_str::<u32>("\"canary\"").unwrap_err();
         assert!(error.to_string().contains("canary"));
         let error = CallError::Kube { call: "get secret", source: Box::new(kube::Error::SerdeError(error)) };
-        assert_eq!(error.to_string(), "get secret: the answer is not what an API server answers");
+        assert_eq!(error.to_string(), "get secret: the answer is not valid for an API server");
         let error = String::from_utf8(b"canary\xff".to_vec()).unwrap_err();
         let error = CallError::Kube { call: "get secret", source: Box::new(kube::Error::FromUtf8(error)) };
         assert!(!error.to_string().contains("canary"), "{error}");

@@ -18,7 +18,7 @@ use super::clock::Clock;
 use super::kept::Kept;
 use super::rate::{Rate, Spent};
 
-/// So many are sent at once. What they tell about goes on meanwhile, and its writes go first.
+/// Number of events that are sent at once. The work that they report continues meanwhile, and its writes come first.
 const AT_ONCE: usize = 4;
 /// So many wait to be sent at most; what comes while that many wait is lost.
 const WAITING: usize = 8192;
@@ -39,7 +39,7 @@ const REMEMBERED: usize = 65_536;
 /// Searches among them for those that need not be remembered any more: each looks at all.
 const SEARCHES: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
 
-/// Whether an event reports the ordinary course of things or something to look at.
+/// Severity of an event: normal, or a warning that somebody should act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// The ordinary course of things.
@@ -57,7 +57,7 @@ impl Severity {
     }
 }
 
-/// Publishes events without holding up or failing what they tell about.
+/// Publishes events without delaying or failing the work that they report.
 ///
 /// kube's `Recorder` folds events by everything but their note and repeats the first note for ever; here each transition
 /// is an event of its own.
@@ -104,7 +104,7 @@ impl Events {
         let reason = reason.to_owned();
         let slots = Arc::clone(&self.slots);
         tokio::spawn(async move {
-            // An error means that nobody gives slots out any more, which cannot be while one is waited for.
+            // An error means that the semaphore is closed, which is impossible while a task waits for a slot.
             let (_place, _slot) = (place, slots.acquire().await);
             if let Err(error) = call("create event", api.create(&PostParams::default(), &event)).await
                 && !error.is_conflict()

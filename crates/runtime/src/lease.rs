@@ -29,11 +29,11 @@ pub struct LeaseConfig {
     pub name: String,
     /// Under which name this process holds it.
     pub identity: String,
-    /// How long others leave an unchanged lease alone.
+    /// Time that others wait for an unchanged lease.
     pub duration: Duration,
-    /// How long the holder works on after it began its last successful renewal; less than `duration`.
+    /// Time that the holder works after the start of its last successful renewal; less than `duration`.
     pub renew_deadline: Duration,
-    /// How often the lease is looked at or renewed.
+    /// Interval of reads and renewals of the lease.
     pub retry: Duration,
 }
 
@@ -64,7 +64,7 @@ impl LeaderToken {
         Self { valid_until: Arc::new(Mutex::new(at)), clock }
     }
 
-    /// Whether this process may still write. It turns false by itself, without anybody having to run.
+    /// True if this process may still write. It turns false by itself, without anybody having to run.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.get().is_none_or(|until| self.clock.now() < until)
@@ -82,7 +82,7 @@ impl LeaderToken {
 /// Leadership that was acquired and is being renewed.
 pub struct Leadership {
     token: LeaderToken,
-    /// `None` where nobody can take it away.
+    /// `None` if it cannot be lost.
     lost: Option<watch::Receiver<bool>>,
     stop: CancellationToken,
     renewal: Option<tokio::task::JoinHandle<()>>,
@@ -95,7 +95,7 @@ impl Leadership {
         Self { token: LeaderToken::until(None, clock), lost: None, stop: CancellationToken::new(), renewal: None }
     }
 
-    /// What writes ask before they are sent.
+    /// Token that writes check before they are sent.
     #[must_use]
     pub fn token(&self) -> LeaderToken {
         self.token.clone()
@@ -110,7 +110,7 @@ impl Leadership {
         }
     }
 
-    /// Ends the renewal and lets go of the lease, so that the next leader need not wait.
+    /// Ends the renewal and releases the lease, so that the next leader need not wait.
     pub async fn release(mut self) {
         self.stop.cancel();
         if let Some(renewal) = self.renewal.take() {
@@ -119,7 +119,7 @@ impl Leadership {
     }
 }
 
-/// What to do about a lease.
+/// Next step of an election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
     /// Nobody holds it, or its holder has let it run out.
@@ -180,7 +180,7 @@ impl Elector {
                 Ok(Some(lease)) => return self.hold(lease, began),
                 Ok(None) => {}
                 Err(error) if error.is_conflict() => {}
-                Err(error) => tracing::warn!(%error, "cannot take part in the leader election; trying again"),
+                Err(error) => tracing::warn!(%error, "cannot take part in the leader election; retrying"),
             }
             tokio::time::sleep(self.config.retry).await;
         }
@@ -261,7 +261,7 @@ impl Elector {
                         return;
                     }
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "the lease was not renewed; trying again until the deadline"),
+                Ok(Err(error)) => tracing::warn!(%error, "lease not renewed; retrying until the deadline"),
                 Err(_) => {}
             }
             if !token.is_valid() {
@@ -284,7 +284,7 @@ impl Elector {
             spec.lease_duration_seconds = Some(1);
         }
         if let Err(error) = self.replace(lease).await {
-            tracing::warn!(%error, "the lease was not let go; the next leader waits for it to run out");
+            tracing::warn!(%error, "lease not released; the next leader waits until it expires");
         }
     }
 }

@@ -22,7 +22,7 @@ const LAST_BACKOFF: Duration = Duration::from_mins(1);
 /// So many keys, that wait or are worked on, are a crowd.
 const CROWD: usize = 16;
 
-/// How the work on a key ended.
+/// Result of the work on a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing more to do until something changes.
@@ -37,7 +37,7 @@ pub enum Outcome {
 
 struct State<K, R> {
     ready: BTreeSet<(R, u64, K)>,
-    /// Where each ready key stands in `ready`.
+    /// Position of each ready key in `ready`.
     places: HashMap<K, (R, u64)>,
     delayed: BTreeMap<(Instant, u64), K>,
     due: HashMap<K, (Instant, u64, R)>,
@@ -47,12 +47,12 @@ struct State<K, R> {
     failures: HashMap<K, u32>,
     sequence: u64,
     counts: Counts,
-    /// When a key was last taken out of a crowd.
+    /// Time when a key was last taken while many others waited.
     crowded: Option<Instant>,
     closed: bool,
 }
 
-/// What happened to a queue since it was last asked.
+/// Counts since the last read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Keys that were put in.
@@ -108,18 +108,18 @@ where
         self.clock
     }
 
-    /// Whether keys wait to be worked on now; for others who give way to them.
+    /// True if keys wait to be worked on now; for others who give way to them.
     pub fn backlog(&self) -> watch::Receiver<bool> {
         self.backlog.subscribe()
     }
 
-    /// Whether a key was taken out of a crowd within the last `time`.
+    /// True if a key was taken out of a crowd within the last `time`.
     pub fn was_crowded(&self, time: Duration) -> bool {
         let now = self.clock.now();
         self.lock().crowded.is_some_and(|last| now.saturating_duration_since(last) < time)
     }
 
-    /// Tells of the backlog as it is, before the state is let go of.
+    /// Publishes the backlog before the lock is released.
     fn tell(&self, state: &State<K, R>) {
         let waiting = !state.closed && !state.ready.is_empty();
         self.backlog.send_if_modified(|told| std::mem::replace(told, waiting) != waiting);
@@ -211,7 +211,7 @@ where
                 None
             }
         };
-        // News is looked at at once, but not by a key that keeps failing: that would be a hot loop.
+        // News is processed at once, except for a key that fails repeatedly, which would be a hot loop.
         let rests = matches!(outcome, Outcome::Failed | Outcome::Hold(_));
         if let Some(rank) = state.dirty.remove(key)
             && !rests
@@ -225,12 +225,12 @@ where
         self.wake.notify_one();
     }
 
-    /// What happened since this was last asked.
+    /// Returns and resets the counts.
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.lock().counts)
     }
 
-    /// How many keys wait to be worked on now (delayed ones are not counted).
+    /// Number of keys that are ready and wait for a worker (without delayed ones).
     pub fn depth(&self) -> usize {
         self.lock().ready.len()
     }

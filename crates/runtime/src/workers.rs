@@ -15,16 +15,16 @@ use tracing::Instrument;
 use super::panics::{self, Panic};
 use super::queue::{Counts, Outcome, Queue};
 
-/// What one controller does with one key.
+/// Work of one controller on one key.
 pub trait Reconcile<K>: Send + Sync + 'static {
     /// The controller's name, for logs and meter.
     const NAME: &'static str;
-    /// What is to be done, as plain data.
+    /// Decision as plain data.
     type Decision: Send;
     /// The error that a try can end with.
     type Error: Display + Send;
 
-    /// Looks at what is known of `key` and decides. Never called twice at once, and in the order of the queue.
+    /// Decides about `key` from known facts. Called for one key at a time, in the order of the queue.
     fn decide(&self, key: &K) -> Self::Decision;
 
     /// Does what was decided. Runs beside the work on other keys.
@@ -35,7 +35,8 @@ pub trait Reconcile<K>: Send + Sync + 'static {
         async {}
     }
 
-    /// Whether `error` is the ordinary course of things, such as an object that changed meanwhile: it is no warning then.
+    /// True if `error` is the ordinary course of things, such as an object that changed meanwhile: it is no warning
+    /// then.
     fn is_ordinary(_error: &Self::Error) -> bool {
         false
     }
@@ -76,29 +77,29 @@ impl Drop for ActiveWorker<'_> {
     }
 }
 
-/// How many keys are worked on at once.
+/// Maximum number of concurrent reconciles.
 #[derive(Clone)]
 pub struct Concurrency {
-    /// At most so many.
+    /// Maximum number.
     pub most: usize,
-    /// While others have a backlog, a sixteenth of that: what is shared is the API server, and their writes go first.
+    /// A sixteenth of it while others have a backlog, because they share the API server and their writes come first.
     pub after: Option<watch::Receiver<bool>>,
 }
 
 impl Concurrency {
-    /// At most so many, whatever else waits.
+    /// A fixed maximum, whatever else waits.
     #[must_use]
     pub const fn of(most: usize) -> Self {
         Self { most, after: None }
     }
 
-    /// Waits until nobody who goes first has a backlog, or so few of `tasks` are left that one more may begin.
+    /// Waits until the preferred queue has no backlog, or so few of `tasks` are left that one more may start.
     async fn give_way(&mut self, tasks: &mut JoinSet<()>) {
         let few = (self.most / 16).max(1);
         let Some(after) = &mut self.after else { return };
         while tasks.len() >= few {
             tokio::select! {
-                // An error means that nobody is left to give way to.
+                // An error means that the other queue is closed.
                 () = after.wait_for(|waiting| !waiting).map(drop) => return,
                 _ = tasks.join_next() => {}
             }
@@ -106,7 +107,7 @@ impl Concurrency {
     }
 }
 
-/// Works off `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for what is under way.
+/// Processes `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for running tasks.
 pub async fn work<K, R, C>(
     queue: Arc<Queue<K, R>>,
     controller: Arc<C>,
@@ -160,7 +161,7 @@ where
         Err(panic) => Err(panic),
     };
     if let Err(panic) = &result {
-        span.in_scope(|| tracing::error!(panic = panics::text(panic.as_ref()), "panicked; will be tried again"));
+        span.in_scope(|| tracing::error!(panic = panics::text(panic.as_ref()), "panicked; will be retried"));
         meter.reconcile_panicked(C::NAME);
         let _ = AssertUnwindSafe(controller.panicked(key)).catch_unwind().instrument(span.clone()).await;
     }
@@ -173,7 +174,7 @@ where
             ("error", Outcome::Failed)
         }
         Ok(Err(error)) => {
-            tracing::warn!(%error, "failed; will be tried again");
+            tracing::warn!(%error, "failed; will be retried");
             ("error", Outcome::Failed)
         }
         Ok(Ok(Outcome::Failed)) | Err(_) => ("error", Outcome::Failed),

@@ -18,7 +18,8 @@ const LULL: Duration = Duration::from_millis(500);
 /// and prolong the burst.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 
-/// Puts our finalizer on an endpoint that has lost it: without it the record would go before what it stands for.
+/// Adds our finalizer to an endpoint that has lost it: without it the record would be deleted before the endpoint's
+/// objects.
 ///
 /// # Errors
 /// [`ActError`] of the write.
@@ -32,9 +33,8 @@ pub async fn endpoint(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Re
 /// Puts our finalizer on the deployment of an endpoint, for nothing is made for a deployment that could go first; `None`
 /// once it is there, or when to look again.
 ///
-/// It is put on when the deployment's status tells of the placement, which is what users wait for; that wakes the
-/// endpoint. Where many deployments come at once, all are placed before the first of them is started, within limits. A
-/// deployment that is gone or going is not held.
+/// It is added once the deployment's status contains the placement, which wakes the endpoint. In a burst, all
+/// deployments are placed before the first of them is started, within limits. A deleted deployment gets no finalizer.
 ///
 /// # Errors
 /// [`ActError`] of the write.

@@ -1,4 +1,4 @@
-//! What an endpoint is made from: its API key, and the Secrets that its deployment names.
+//! Inputs of an endpoint: its API key, and the Secrets that its deployment names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub async fn gather(
     }
     let mut versions = Versions::new();
     let read = read(context, endpoint, provider, &mut versions).await;
-    // Also what is missing is looked at from now on, until it is there.
+    // Missing Secrets are also polled from now on, until they exist.
     let now = context.clock.now();
     context.named_secrets.read(&key, versions, now);
     let (secrets, api_key) = match read? {
@@ -98,7 +98,7 @@ async fn read_secrets(
         let found = call_opt("get secret", api.get(&name)).await?;
         versions.insert(name.clone(), found.as_ref().and_then(version_of));
         let Some(secret) = found else {
-            let message = format!("Secret {namespace}/{name}, which the deployment names, does not exist; create it");
+            let message = format!("Secret {namespace}/{name} of the deployment does not exist; create it");
             return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
         };
         let data = secret.data.unwrap_or_default();
@@ -119,13 +119,13 @@ async fn read_secrets(
         .secret_keys()
         .find(|(name, key)| secrets.get(*name).is_some_and(|secret: &Secret| !secret.data.contains_key(*key)))
     {
-        let message = format!("Secret {namespace}/{name} has no key {key:?}, which the deployment names; add it");
+        let message = format!("Secret {namespace}/{name} has no key {key:?}, which the deployment needs; add it");
         return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
     }
     Ok(Ok(secrets))
 }
 
-/// The endpoint's key: as it stands beside the deployment, else as the member has it, else a new one.
+/// The endpoint's key: from the Secret beside the deployment, otherwise from the member, otherwise a new one.
 async fn api_key(
     context: &Context,
     endpoint: &InferenceEndpoint,
@@ -134,7 +134,7 @@ async fn api_key(
 ) -> Result<Result<Redacted, Missing>, ActError> {
     let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());
     let name = names::hub_key_secret(endpoint);
-    // Before anything was said of the endpoint there is hardly ever a key: whether there is one, its creation tells.
+    // Before the first status of the endpoint there is rarely a key, and the creation reports an existing one.
     let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
     if !is_new && let Some(existing) = call_opt("get secret", api.get(&name)).await? {
         versions.insert(name, version_of(&existing));
@@ -161,8 +161,7 @@ async fn api_key(
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
     let name = secret.name_any();
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
-        let message =
-            format!("Secret {name} stands where the endpoint's API key belongs, and is not Roadstead's; rename it");
+        let message = format!("Secret {name} has the name of the endpoint's API key and is not Roadstead's; rename it");
         return Err(Missing { reason: reasons::NAME_CONFLICT, message });
     }
     let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
@@ -173,7 +172,7 @@ fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Reda
         .ok_or_else(|| Missing {
             reason: reasons::SECRET_MISSING,
             message: format!(
-                "Secret {name} has no usable value under {:?}; delete it to have it made anew",
+                "Secret {name} has no usable value under {:?}; delete it, and the operator recreates it",
                 names::API_KEY
             ),
         })

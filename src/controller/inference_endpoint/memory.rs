@@ -1,4 +1,4 @@
-//! What is kept of an endpoint between two looks at it. Losing it costs a re-read, never an action.
+//! Memory between two reconciles of an endpoint. Its loss costs a read, never an action.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,12 +31,12 @@ impl Edition {
     }
 }
 
-/// What an endpoint is made from, as last read.
+/// Inputs of an endpoint, as last read.
 #[derive(Clone)]
 pub struct Inputs {
-    /// What they were read for.
+    /// Edition of the endpoint for which they were read.
     pub edition: Edition,
-    /// When they are to be read again.
+    /// Time of the next read.
     pub good_until: Instant,
     /// The endpoint's own API key.
     pub api_key: Redacted,
@@ -87,7 +87,7 @@ impl Memory {
         self.slots.change_known(key, |slot| slot.inputs = None);
     }
 
-    /// Whether it is new that the endpoint waits unusually long for `reason`; `None` is for nothing.
+    /// True if it is new that the endpoint waits unusually long for `reason`; `None` is for nothing.
     pub fn is_newly_overdue(&self, key: &Key, reason: Option<&str>) -> bool {
         let told = self.slots.change(key, |slot| std::mem::replace(&mut slot.overdue, reason.map(ToOwned::to_owned)));
         reason.is_some() && told.as_deref() != reason
@@ -99,7 +99,7 @@ impl Memory {
     }
 }
 
-/// How long what was read for an endpoint is good for: [`RESYNC`] and up to a fifth more, spread by the endpoint's name.
+/// Validity of an endpoint's inputs: [`RESYNC`] and up to a fifth more, spread by the endpoint's name.
 pub fn resync_of(key: &Key) -> Duration {
     let spread = key.name.bytes().fold(0_u64, |sum, byte| (sum * 31 + u64::from(byte)) % 60);
     RESYNC + Duration::from_secs(spread)

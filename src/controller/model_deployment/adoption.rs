@@ -117,7 +117,7 @@ fn with_named_secrets(mut form: Record, deployment: &ModelDeployment) -> Record 
     form
 }
 
-/// Whether the hub takes such a record: what a place returns may be anything.
+/// True if the hub takes such a record: what a place returns may be anything.
 fn is_valid(name: &str, spec: &InferenceEndpointSpec) -> bool {
     let Ok(object) = serde_json::to_value(InferenceEndpoint::new(name, spec.clone())) else { return false };
     matches!(CHECKER.check(&object), Verdict::Checked { problems, .. } if problems.is_empty())

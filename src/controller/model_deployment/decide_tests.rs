@@ -1,4 +1,4 @@
-//! What is decided about a deployment before and instead of a plan.
+//! Decisions about a deployment before or instead of a plan.
 
 use serde_json::{Value, json};
 

@@ -75,7 +75,7 @@ fn recorded(endpoint: &InferenceEndpoint, all: &[Arc<InferenceEndpoint>]) -> Rol
     }
 }
 
-/// Whether an endpoint is on its way out. It may be billed until it is confirmed gone.
+/// True if an endpoint is on its way out. It may be billed until it is confirmed gone.
 fn is_going(endpoint: &InferenceEndpoint) -> bool {
     endpoint.metadata.deletion_timestamp.is_some() || endpoint.spec.state == EndpointState::Draining
 }

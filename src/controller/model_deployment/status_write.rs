@@ -1,4 +1,4 @@
-//! Writes a deployment's status, and tells of transitions by events.
+//! Writes a deployment's status, and publishes transitions as events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::kube_ext::queue::Outcome;
 /// The longest until the next plan, which what was just carried out brings about by itself.
 const NEXT_PLAN: Duration = Duration::from_secs(1);
 
-/// Reports a plan that was carried out; says when what is held back is due.
+/// Reports an executed plan; returns the time at which a delayed status is due.
 ///
 /// # Errors
 /// [`ActError`] of the write.
@@ -36,8 +36,8 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
     write(context, &planned.object, &stage).await
 }
 
-/// Whether the next plan, which follows at once, tells more of the same: until when a refused place is left alone is
-/// known once the refusal is recorded at its target.
+/// True if the next plan, which follows at once, knows more: the end of a back-off is known once the refusal is
+/// recorded at its target.
 pub(super) fn is_half_told(plan: &Plan) -> bool {
     plan.actions.iter().any(|action| matches!(action, Action::Delete { exhaust: Some(_), .. }))
 }

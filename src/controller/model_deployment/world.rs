@@ -29,11 +29,11 @@ pub struct World {
     pub endpoints: Vec<InferenceEndpoint>,
     /// The time in seconds.
     pub now: i64,
-    /// How often the status was written.
+    /// Number of status writes.
     pub writes: usize,
 }
 
-/// What can happen to a target.
+/// Possible change of a target.
 #[derive(Debug, Clone, Copy)]
 pub enum Change {
     Ready(bool),
@@ -44,7 +44,7 @@ pub enum Change {
     Label(bool),
 }
 
-/// A target with two nodes of four H100; an accelerator costs so many dollars.
+/// A target with two nodes of four H100, with a price for each accelerator.
 pub fn target(name: &str, cloud: &str, region: &str, price: u32) -> model::Target {
     let target: ServingTarget = serde_json::from_value(json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
@@ -147,7 +147,7 @@ impl World {
         fleet
     }
 
-    /// Plans, carries the plan out, and tells of it; again at once where only the next plan tells.
+    /// Plans, carries the plan out, and reports it; plans again at once if only the next plan is reported.
     pub fn reconcile(&mut self) {
         self.now += 1;
         while self.plan_and_tell() {}
@@ -252,7 +252,7 @@ impl World {
         }
     }
 
-    /// What every endpoint's controller says: it serves its newest spec, or it cannot be asked.
+    /// Sets the condition of every endpoint: it serves its newest spec, or it is unreachable.
     pub fn endpoints_say(&mut self, ready: &str) {
         let now = jiff::Timestamp::from_second(self.now).unwrap();
         for endpoint in &mut self.endpoints {
@@ -397,7 +397,7 @@ fn created(planned: &Planned, placement: &Placement, replaces: Option<&str>, now
     InferenceEndpoint { spec, ..endpoint }
 }
 
-/// A budget of so many dollars an hour.
+/// A budget in dollars an hour.
 pub fn budget(dollars: u32) -> Value {
     json!({"placement": {"cost": {"maxHourlyCost": format!("{dollars}.00")}}})
 }

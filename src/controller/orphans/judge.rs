@@ -1,5 +1,5 @@
-//! Which things at targets are orphans, and which of them may be deleted now. Pure: what was found, what is known and
-//! what was seen before go in, a verdict for each comes out.
+//! The orphans at targets, and those that may be deleted now. Pure: from found endpoints, known objects and former
+//! observations to a verdict for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,26 +8,26 @@ use roadstead_model::{DeploymentId, EndpointKey, Found, MicroDollars, Offer, Tim
 
 use crate::controller::settings::OrphanPolicy;
 
-/// At most so many orphans are deleted in one cycle.
+/// Maximum number of orphans deleted in one cycle.
 pub const PER_CYCLE: usize = 3;
-/// An orphan is deleted only after it was seen in so many cycles in a row.
+/// Number of consecutive cycles in which an orphan must be seen before its deletion.
 const CYCLES: u32 = 2;
-/// A number of deployments that fell by more than half is taken for the truth once it has stood for so long.
+/// Time after which a number of deployments that fell by more than half is accepted.
 const SETTLE: Duration = Duration::from_hours(1);
 
-/// When a cycle takes place.
+/// Time of a cycle.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     /// By the wall clock, which the times of providers are compared with.
     pub now: Timestamp,
-    /// How long this process has led, by a clock that nobody sets.
+    /// Time of this process' leadership by a monotonic clock.
     pub leading: Duration,
 }
 
-/// What the hub knows: what is in it is no orphan.
+/// Deployments and endpoints of the hub: they are no orphans.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    /// How many deployments the newest listing held.
+    /// Number of deployments in the newest listing.
     pub listed: usize,
     /// All deployments, those that are being deleted included.
     pub deployments: BTreeSet<DeploymentId>,
@@ -36,7 +36,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether a record or a deployment answers for what was found at `target`.
+    /// True if a record or a deployment answers for what was found at `target`.
     ///
     /// A deployment takes over what it finds (or drains it) by itself.
     #[must_use]
@@ -68,7 +68,7 @@ pub enum Hold {
     MostlyUnknown,
 }
 
-/// What becomes of an orphan.
+/// Planned treatment of an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is only reported.
@@ -77,20 +77,20 @@ pub enum Fate {
     Waiting,
     /// Nothing is deleted now.
     Held(Hold),
-    /// Its tags name another target, so nobody can say whose it is.
+    /// Its tags name another target, so its owner is unknown.
     Misplaced,
     /// It was asked to go, and is not confirmed gone.
     Removing,
 }
 
-/// Something at a target that nobody answers for.
+/// An endpoint at a target without a record or a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// What was found.
+    /// The found endpoint.
     pub found: Found,
-    /// What it costs an hour, if its offer and price are known.
+    /// Hourly cost, if its offer and price are known.
     pub hourly_cost: Option<MicroDollars>,
-    /// What becomes of it.
+    /// Planned treatment.
     pub fate: Fate,
     /// Why it could not be deleted when that was last tried.
     pub refusal: Option<String>,
@@ -99,22 +99,22 @@ pub struct Orphan {
 /// Something that is to be deleted now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// Where it is.
+    /// Its target.
     pub target: String,
     /// The orphan.
     pub orphan: Orphan,
 }
 
-/// What one cycle comes to.
+/// Result of a cycle.
 #[derive(Debug, Clone, Default)]
 pub struct Judgement {
     /// The orphans of every target that could be judged, by name.
     pub orphans: BTreeMap<String, Vec<Orphan>>,
-    /// What is to be asked to go, and what was asked before and is to be confirmed.
+    /// Orphans to delete, and deletions to confirm.
     pub due: Vec<Due>,
 }
 
-/// One thing at one target: target, name, and what tells it from a later one of that name.
+/// One found endpoint: target, name, and the identity that distinguishes it from a later one of that name.
 type Id = (String, String, String);
 
 fn id(target: &str, found: &Found) -> Id {
@@ -128,7 +128,7 @@ struct Sighting {
     cycles: u32,
 }
 
-/// What is remembered from cycle to cycle. A process that starts remembers nothing, and waits anew.
+/// Memory between cycles. A new process has none, and waits again.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     sightings: BTreeMap<Id, Sighting>,
@@ -161,7 +161,7 @@ impl Memory {
     }
 }
 
-/// How many deployments are to be expected.
+/// Expected number of deployments.
 #[derive(Debug, Clone, Copy, Default)]
 struct Baseline {
     count: usize,
@@ -220,7 +220,7 @@ pub fn judge(policy: &OrphanPolicy, moment: Moment, known: &Known, places: &[Pla
     judgement
 }
 
-/// What was asked to go and is not found any more is shown, and asked for again, until it is confirmed gone.
+/// Reports a requested deletion that is no longer listed, and requests it again, until it is confirmed.
 fn follow_up(hold: Option<Hold>, known: &Known, memory: &mut Memory, judgement: &mut Judgement) {
     memory.removing.retain(|(target, _, _), orphan| !known.covers(target, &orphan.found));
     for ((target, _, _), orphan) in &memory.removing {
@@ -257,7 +257,7 @@ fn fate(policy: &OrphanPolicy, hold: Option<Hold>, target: &str, found: &Found) 
     }
 }
 
-/// Whether an orphan has been one for long enough, by everybody's account.
+/// True if an orphan has been one for long enough, by everybody's account.
 fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: Sighting, found: &Found) -> bool {
     // A provider that does not say when it made a thing has not said that it is old.
     let made = found.created_at != Timestamp::default();

@@ -75,7 +75,7 @@ struct World {
 }
 
 impl World {
-    /// Ten endpoints on record, and one that nobody knows.
+    /// Ten recorded endpoints and an unknown one.
     fn new() -> Self {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
         Self {
@@ -339,7 +339,8 @@ fn what_was_asked_to_go_and_has_a_record_now_is_let_alone() {
     assert!(fates(&world.quiet(1)).is_empty());
 }
 
-/// One minute of a fleet: which of six deployments and records the hub lists, what is found, whether the cycle fails.
+/// One minute of a fleet: the listed deployments and records out of six, the found endpoints, and the failure of the
+/// cycle.
 #[derive(Debug, Clone)]
 struct Minute {
     deployments: Vec<bool>,

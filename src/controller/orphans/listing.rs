@@ -1,4 +1,4 @@
-//! What the hub knows: by the caches, and by a fresh and full listing.
+//! The hub's objects, from the caches and from a fresh and complete listing.
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ListParams, PartialObjectMeta};
@@ -14,7 +14,7 @@ use crate::controller::watches::tenants_api;
 use crate::kube_ext::cache::{Key, Part};
 use crate::kube_ext::client::{CallError, PAGE, call, call_opt};
 
-/// What the caches hold: enough to say that nothing is an orphan, not enough to say that something is one.
+/// Objects in the caches: sufficient to show that an endpoint is no orphan, but not that it is one.
 pub fn cached(context: &Context) -> Known {
     let deployments = context.caches.deployments.list();
     let endpoints = context.caches.endpoints.list();
@@ -25,7 +25,7 @@ pub fn cached(context: &Context) -> Known {
     }
 }
 
-/// Whether the caches hold a record or a deployment that answers for what was found at `target`.
+/// True if the caches hold a record or a deployment that answers for what was found at `target`.
 pub fn accounts_for(context: &Context, target: &str, found: &Found) -> bool {
     let namespace = &found.deployment.namespace;
     let record = || context.caches.endpoints.get(&Key::new(namespace, &found.name)).is_some();
@@ -75,7 +75,7 @@ where
     }
 }
 
-/// Whether the API server knows neither the record nor the deployment of this name, at this very moment.
+/// True if the API server knows neither the record nor the deployment of this name, at this very moment.
 ///
 /// # Errors
 /// [`CallError`] of a read.
@@ -128,7 +128,7 @@ mod tests {
         .into_response()
     }
 
-    /// What a listing of such a hub comes to, and what the hub was asked.
+    /// Result of a listing of such a hub, and the hub's requests.
     async fn listed(broken: &'static str, known: Known) -> (Result<Known, CallError>, Vec<String>) {
         let hub = Hub { broken, asked: Asked::default() };
         let asked = Arc::clone(&hub.asked);

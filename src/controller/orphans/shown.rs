@@ -1,4 +1,4 @@
-//! What is told of orphans: the target's status, its events, the metrics.
+//! Reports of orphans: the target's status, its events, the metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use crate::kube_ext::clock::Clock;
 /// Orphans that an event names.
 const MAX_NAMED: usize = 5;
 
-/// A target that no sweep has come to for so many intervals and this long has a stale result.
+/// Intervals and time without a sweep after which a target's result is stale.
 const MISSED: (u32, Duration) = (3, Duration::from_mins(1));
 
 /// The orphans of each target, as of the last time that it could be judged.
@@ -29,13 +29,13 @@ pub struct Shown {
     clock: Clock,
 }
 
-/// What came out when a target was last judged.
+/// Result of the last judgement of a target.
 struct Judged {
     orphans: Arc<Vec<Orphan>>,
     at: Instant,
 }
 
-/// How current what is shown of a target is.
+/// Age of a target's list of orphans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sweep {
     /// It was judged a short while ago.
@@ -60,7 +60,7 @@ impl Shown {
         by_target.get(target).map(|judged| Arc::clone(&judged.orphans))
     }
 
-    /// How current what is shown of a target is, where sweeps come every `interval`.
+    /// Age of a target's list of orphans, with a sweep every `interval`.
     #[must_use]
     pub fn sweep(&self, target: &str, interval: Duration) -> Sweep {
         let limit = interval.saturating_mul(MISSED.0).saturating_add(MISSED.1);
@@ -73,7 +73,7 @@ impl Shown {
         }
     }
 
-    /// Replaces what is shown of a target; says whether that is news.
+    /// Replaces the shown orphans of a target; returns true if they changed.
     pub fn set(&self, target: &str, orphans: Vec<Orphan>) -> bool {
         let mut by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
         let news = by_target.get(target).is_none_or(|former| *former.orphans != orphans);
@@ -89,8 +89,8 @@ impl Shown {
 
 /// Tells how current a target's orphans are: no orphans in a status mean something only once a sweep has come there.
 ///
-/// What a former process told holds until this one has had the time for a sweep. `obstacle` is why the target is not
-/// ready, if it is not.
+/// A former process' report is kept until this one has had time for a sweep. `obstacle` is the reason why the target is
+/// not ready, if it is not.
 pub fn tell_sweep(set: &mut Conditions<'_>, former: &[Condition], sweep: Sweep, obstacle: Option<&str>) {
     let told = conditions::find(former, conditions::SWEPT).map(|told| told.status.as_str());
     match (sweep, told) {
@@ -98,10 +98,8 @@ pub fn tell_sweep(set: &mut Conditions<'_>, former: &[Condition], sweep: Sweep, 
         (Sweep::NotYet, Some(TRUE | UNKNOWN)) => set.keep(conditions::SWEPT),
         (_, None | Some(FALSE)) => {
             let message = match obstacle {
-                Some(reason) => format!("the target is not Ready ({reason}); whether it holds orphans is unknown"),
-                None => {
-                    "the first sweep for orphans has not run; whether the target holds orphans is unknown".to_owned()
-                }
+                Some(reason) => format!("the target is not Ready ({reason}); its orphans are unknown"),
+                None => "the first sweep for orphans has not run; its orphans are unknown".to_owned(),
             };
             set.set(conditions::SWEPT, FALSE, reasons::SWEEP_PENDING, message)
         }
@@ -116,13 +114,13 @@ pub fn tell_sweep(set: &mut Conditions<'_>, former: &[Condition], sweep: Sweep, 
     };
 }
 
-/// What all orphans cost an hour together, as far as it is known.
+/// Hourly cost of all orphans, as far as prices are known.
 #[must_use]
 pub fn cost(orphans: &[Orphan]) -> MicroDollars {
     orphans.iter().filter_map(|orphan| orphan.hourly_cost).fold(MicroDollars::ZERO, MicroDollars::saturating_add)
 }
 
-/// Puts what is known of a target's orphans into its status; before the first look, what it said before stays.
+/// Writes a target's orphans into its status; before the first sweep, the former list stays.
 pub fn put_into(
     status: &mut ServingTargetStatus,
     former: &ServingTargetStatus,
@@ -159,8 +157,7 @@ fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatu
 }
 
 fn words(orphan: &Orphan) -> (OrphanState, Option<String>) {
-    let refused =
-        || orphan.refusal.as_ref().map(|reason| format!("its deletion is tried again, for it failed: {reason}"));
+    let refused = || orphan.refusal.as_ref().map(|reason| format!("its deletion failed and is retried: {reason}"));
     match orphan.fate {
         Fate::Reported => (OrphanState::Reported, None),
         Fate::Waiting => (OrphanState::Waiting, refused()),
@@ -168,7 +165,7 @@ fn words(orphan: &Orphan) -> (OrphanState, Option<String>) {
         Fate::Held(hold) => (OrphanState::Held, Some(why(hold).to_owned())),
         Fate::Misplaced => {
             let message = format!(
-                "its tags name target {:?}, which alone could answer for it; if that target is gone, delete it by hand",
+                "its tags name target {:?}, which must adopt it; if that target no longer exists, delete it manually",
                 orphan.found.target
             );
             (OrphanState::Misplaced, Some(message))
@@ -182,17 +179,17 @@ const fn why(hold: Hold) -> &'static str {
             "the hub lists no ModelDeployment at all, as after a restore from an empty backup: nothing is deleted"
         }
         Hold::FewDeployments => {
-            "the hub lists less than half as many ModelDeployments as before: nothing is deleted until that has stood \
+            "the hub lists less than half as many ModelDeployments as before: nothing is deleted until that has lasted \
              for an hour"
         }
         Hold::MostlyUnknown => {
-            "less than half of what runs under this installation's id is known to this hub, as after a restore from an \
-             old backup: nothing is deleted; if it can go, delete it by hand"
+            "fewer than half of this installation's endpoints are known to this hub, as after a restore from an \
+             old backup: nothing is deleted; delete orphans manually"
         }
     }
 }
 
-/// What is new in a target's status: orphans that appeared, or that the last one is gone.
+/// News in a target's status: new orphans, or the end of the last one.
 #[must_use]
 pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Option<News> {
     let before: BTreeSet<&str> = former.orphans.iter().map(|orphan| orphan.name.as_str()).collect();
@@ -214,7 +211,7 @@ fn appeared(new: &[&OrphanStatus]) -> String {
     let more = new.len().saturating_sub(MAX_NAMED);
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "this runs under our installation id, and this hub has neither a record nor a deployment of it: {}{tail}; \
+        "endpoints of this installation run here without a record or a deployment: {}{tail}; \
          `roadstead orphans` lists all",
         named.join(", ")
     )

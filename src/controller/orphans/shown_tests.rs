@@ -1,4 +1,4 @@
-//! What a target's status says of orphans, and that it says nothing twice.
+//! A target's report of orphans, without repetition.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ fn what_is_shown_is_news_once() {
     assert!(shown.get("east").is_none());
 }
 
-/// What the condition Swept says after the sweeps so far, beginning with what a former process told.
+/// The condition Swept after the sweeps so far, starting from a former process' report.
 fn swept(former: Option<&str>, sweep: Sweep, obstacle: Option<&str>) -> (String, String, String) {
     let mut set = Conditions::new(&[], Some(1), at(1));
     if let Some(status) = former {

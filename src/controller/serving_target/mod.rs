@@ -22,9 +22,9 @@ use crate::kube_ext::cache::Key;
 use crate::kube_ext::queue::Outcome;
 use crate::kube_ext::workers::Reconcile;
 
-/// How often a target is asked whether it is still there and still the same.
+/// Interval of the check of a target's reachability and identity.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// How many of a target's users a message names.
+/// Maximum number of a target's users in a message.
 const MAX_NAMED: usize = 5;
 
 /// The controller of `ServingTarget`s.
