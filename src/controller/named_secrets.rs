@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::kube_ext::cache::Key;
 
-/// How many Secrets are looked at each time: 50 a second, which an API server answers from its own cache with a small part
+/// Number of Secrets in a batch: 50 a second, which an API server answers from its own cache with a small part
 /// of one processor.
 const BATCH: usize = 10;
 /// Interval of polls of an existing Secret in a fleet that is small enough.

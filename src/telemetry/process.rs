@@ -1,5 +1,5 @@
 //! Resource usage of the process under the names of all Prometheus clients, read from `/proc` at each scrape.
-//! Where there is no `/proc`, there is only the time of the start.
+//! Without `/proc`, there is only the time of the start.
 
 use std::fmt;
 use std::fs;

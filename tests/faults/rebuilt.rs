@@ -10,7 +10,7 @@ use super::rig::{LONG, Rig, TEAM, condition, wait};
 
 const LLAMA: [&str; 4] = ["mdep", "llama", "-n", TEAM];
 
-/// How an edit of the file takes effect.
+/// Ways in which an edit of the file takes effect.
 #[derive(Clone, Copy, PartialEq)]
 enum Effect {
     /// Another endpoint takes over.

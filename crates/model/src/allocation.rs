@@ -1,4 +1,4 @@
-//! What is wanted for a deployment: a set of allocations, each with its role.
+//! The wanted set of allocations of a deployment, each with its role.
 
 use std::collections::BTreeMap;
 
@@ -130,7 +130,7 @@ pub struct Decided {
     pub revision: u64,
     /// Generation of the spec that it was made for; 0 before the first one.
     pub generation: i64,
-    /// What serves and what stands by, by the name of its endpoint.
+    /// Serving and standby allocations, by the name of their endpoint.
     pub allocations: BTreeMap<String, Published>,
 }
 

@@ -39,14 +39,14 @@ pub fn record(
     Ok(build::record(planned, &context.settings.install_id, found.name.clone(), spec))
 }
 
-/// What runs, as its tags describe it; `None` where they say something that no record can hold.
+/// The running endpoint from its tags; `None` if they contain a value that a record cannot hold.
 fn as_it_runs(planned: &Planned, target: &ServingTarget, found: &Found, runs: &Runs) -> Option<InferenceEndpointSpec> {
     let form: Record = serde_json::from_str(&runs.record).ok()?;
     let spec = spec(planned, target, found, with_named_secrets(form, &planned.object));
     is_valid(&found.name, &spec).then_some(spec)
 }
 
-/// What a release that left no description made: as the spec has it now. Its pods restart if the spec was edited since.
+/// Endpoint of a release without a description: with the current spec. Its pods restart if the spec was edited since.
 fn as_the_spec_has_it(
     context: &Context,
     planned: &Planned,

@@ -1,4 +1,4 @@
-//! What was found running is recorded as it runs, whatever the file says by now.
+//! A found endpoint is recorded as it runs, whatever the file contains now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

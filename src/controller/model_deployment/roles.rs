@@ -38,7 +38,7 @@ impl<'a> Roles<'a> {
         roles
     }
 
-    /// What serves, then what is to take over.
+    /// Serving endpoints, then replacements.
     pub fn live(&self) -> impl Iterator<Item = (&'a Arc<InferenceEndpoint>, PlacementRole)> {
         let serving = self.serving.iter().map(|endpoint| (*endpoint, PlacementRole::Serving));
         serving.chain(self.standby.iter().map(|endpoint| (*endpoint, PlacementRole::Standby)))

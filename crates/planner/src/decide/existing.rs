@@ -88,7 +88,7 @@ fn taken_over<'a>(active: &[&'a Endpoint]) -> Option<&'a Endpoint> {
         .max_by_key(|endpoint| (endpoint.created_at, &endpoint.name))
 }
 
-/// What serves before what once did, that before newcomers, what replaces nothing before a replacement, and the newest
+/// Order: serving endpoints, former ones, new ones; endpoints that replace nothing before replacements; and the newest
 /// of those that are equal.
 fn most_reliable<'a>(active: &[&'a Endpoint]) -> Option<&'a Endpoint> {
     active.iter().copied().max_by_key(|endpoint| {
