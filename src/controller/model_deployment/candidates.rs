@@ -16,6 +16,10 @@ const REFRESH_SECONDS: i64 = 60;
 /// The verdict on the place that was chosen or kept.
 const CHOSEN: &str = "Chosen";
 
+/// Candidates listed once there is a place: it, the next best ones, and the most telling rejections. All others are counted.
+/// Each of them would be decoded, validated and sent once more with every later write of the deployment.
+pub(super) const LISTED_WITH_A_PLACE: usize = 8;
+
 /// The candidates of a plan.
 pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
     let verdict = |verdict: &Verdict| match verdict {
@@ -23,9 +27,8 @@ pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
         Verdict::Feasible(_) => "Feasible",
         Verdict::Rejected(_) => "Rejected",
     };
-    plan.report
-        .candidates
-        .iter()
+    listed(plan)
+        .into_iter()
         .map(|candidate| CandidateStatus {
             target: candidate.target.clone(),
             offer: candidate.offer.clone(),
@@ -38,10 +41,28 @@ pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
         .collect()
 }
 
-/// How many candidates of a plan are not listed.
+/// The candidates of a plan that are listed, in the order of its report: all of them while a place is sought, for then they
+/// are what is to be done.
+fn listed(plan: &Plan) -> Vec<&Candidate> {
+    let all = &plan.report.candidates;
+    let chosen = || all.iter().filter(|candidate| matches!(candidate.verdict, Verdict::Chosen(_)));
+    let feasible = || all.iter().filter(|candidate| matches!(candidate.verdict, Verdict::Feasible(_)));
+    let rejected = || all.iter().filter(|candidate| matches!(candidate.verdict, Verdict::Rejected(_)));
+    if seeks(plan) || chosen().next().is_none() {
+        return all.iter().collect();
+    }
+    let room = LISTED_WITH_A_PLACE - 1;
+    // As in the report: neither kind crowds the other out.
+    let places = feasible().count().min(room - rejected().count().min(room / 2));
+    chosen().chain(feasible().take(places)).chain(rejected().take(room - places)).collect()
+}
+
+/// Number of candidates of a plan that are not listed.
 pub fn omitted(plan: &Plan) -> Option<i32> {
-    let omitted: u32 = plan.report.omitted.values().sum::<u32>() + plan.report.namespace_not_allowed;
-    i32::try_from(omitted).ok().filter(|omitted| *omitted > 0)
+    let report = &plan.report;
+    let beyond: u32 = report.omitted.values().sum::<u32>() + report.namespace_not_allowed;
+    let cut = report.candidates.len() - listed(plan).len();
+    i32::try_from(beyond).ok().zip(i32::try_from(cut).ok()).map(|(beyond, cut)| beyond + cut).filter(|all| *all > 0)
 }
 
 /// Whether a plan looks for a place and found none yet: all that is said of the deployment then speaks of its candidates.
@@ -68,7 +89,7 @@ pub fn outdated(
         return false;
     }
     let told = (former.candidates.len(), former.omitted_candidates);
-    if told != (plan.report.candidates.len(), omitted(plan)) {
+    if told != (listed(plan).len(), omitted(plan)) {
         return true;
     }
     let targets: BTreeSet<&str> = former.candidates.iter().map(|candidate| candidate.target.as_str()).collect();

@@ -4,6 +4,7 @@
 use roadstead_model::{self as model, LabelSelector};
 use serde_json::json;
 
+use super::candidates;
 use super::world::{Change, World, target};
 use crate::api::v1alpha1::CandidateStatus;
 use crate::api::v1alpha1::conditions;
@@ -197,7 +198,7 @@ fn where_more_places_are_known_than_are_listed_room_does_not_reshuffle_what_is_t
     world.now += 100;
     world.reconcile();
     let before = world.object.status.clone();
-    assert_eq!(before.as_ref().unwrap().candidates.len(), model::MAX_CANDIDATES);
+    assert_eq!(before.as_ref().unwrap().candidates.len(), candidates::LISTED_WITH_A_PLACE);
     for number in 0..20 {
         world.targets.get_mut(&format!("t{number:02}")).unwrap().nodes = Some(Vec::new());
         world.now += 100;
