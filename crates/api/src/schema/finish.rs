@@ -17,11 +17,17 @@ pub fn finish(
     mut definition: CustomResourceDefinition,
     rules: &[Rule],
     columns: &[Column],
+    whole: &[&str],
 ) -> CustomResourceDefinition {
     for version in &mut definition.spec.versions {
         version.additional_printer_columns = Some(columns.iter().map(Column::definition).collect());
         if let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) {
             root(schema);
+            for path in whole {
+                if let Some(place) = at(schema, path) {
+                    own_whole(place);
+                }
+            }
             for rule in rules {
                 if let Some(place) = at(schema, rule.at) {
                     place.x_kubernetes_validations.get_or_insert_default().push(validation(rule));
@@ -42,6 +48,9 @@ fn root(schema: &mut JSONSchemaProps) {
         status.default = Some(JSON(json!({"observedGeneration": -1})));
         if let Some(conditions) = at(status, "conditions") {
             bound_conditions(conditions);
+        }
+        if let Some(condition) = at(status, "conditions[]") {
+            own_whole(condition);
         }
     }
     let name =
@@ -98,6 +107,12 @@ fn list_in_status(schema: &mut JSONSchemaProps) {
     } else {
         schema.x_kubernetes_list_type = Some("atomic".to_owned());
     }
+}
+
+/// Makes a struct the possession of one writer. The API server keeps, for every write of an object, who owns each field; of
+/// such a struct it keeps one entry.
+fn own_whole(schema: &mut JSONSchemaProps) {
+    schema.x_kubernetes_map_type = Some("atomic".to_owned());
 }
 
 fn list_map(schema: &mut JSONSchemaProps, key: &str) {

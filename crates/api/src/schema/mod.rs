@@ -18,13 +18,19 @@ use serde_json::Value;
 use super::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
 pub use rules::Rule;
 
+/// Structs of a `ModelDeployment` whose fields make sense only together.
+const INDIVISIBLE: &[&str] = &["spec.serving.env[]", "spec.serving.shapes[].accelerator"];
+
+/// Structs of an `InferenceEndpoint` that the operator alone writes.
+const OPERATORS_OWN: &[&str] = &["spec", "status.externalID", "status.lastError", "status.createIntent"];
+
 /// The definitions of all kinds.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     vec![
-        finish::finish(ModelDeployment::crd(), rules::MODEL_DEPLOYMENT, columns::MODEL_DEPLOYMENT),
-        finish::finish(ServingTarget::crd(), rules::SERVING_TARGET, columns::SERVING_TARGET),
-        finish::finish(InferenceEndpoint::crd(), rules::INFERENCE_ENDPOINT, columns::INFERENCE_ENDPOINT),
+        finish::finish(ModelDeployment::crd(), rules::MODEL_DEPLOYMENT, columns::MODEL_DEPLOYMENT, INDIVISIBLE),
+        finish::finish(ServingTarget::crd(), rules::SERVING_TARGET, columns::SERVING_TARGET, &[]),
+        finish::finish(InferenceEndpoint::crd(), rules::INFERENCE_ENDPOINT, columns::INFERENCE_ENDPOINT, OPERATORS_OWN),
     ]
 }
 

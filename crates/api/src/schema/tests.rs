@@ -102,6 +102,28 @@ fn every_list_has_its_type() {
 }
 
 #[test]
+fn what_one_writer_owns_is_owned_whole() {
+    let mut whole = Vec::new();
+    every_schema(&mut |path, schema| {
+        whole.extend(schema.x_kubernetes_map_type.as_ref().map(|map_type| format!("{path}: {map_type}")));
+    });
+    let expected = [
+        "InferenceEndpoint.spec",
+        "InferenceEndpoint.status.conditions[]",
+        "InferenceEndpoint.status.createIntent",
+        "InferenceEndpoint.status.externalID",
+        "InferenceEndpoint.status.lastError",
+        "ModelDeployment.spec.serving.env[]",
+        "ModelDeployment.spec.serving.shapes[].accelerator",
+        "ModelDeployment.status.conditions[]",
+        "ServingTarget.status.conditions[]",
+    ]
+    .map(|path| format!("{path}: atomic"));
+    whole.sort();
+    assert_eq!(whole, expected);
+}
+
+#[test]
 fn nothing_is_nullable_unsigned_or_open() {
     let found = complaints(|_, schema| {
         let unsigned = schema.format.as_deref().is_some_and(|format| format.starts_with("uint"));
