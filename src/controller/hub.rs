@@ -324,7 +324,9 @@ impl Hub {
     /// # Errors
     /// [`ActError::Stale`] if it is otherwise than expected.
     pub async fn confirm<K: Object>(&self, object: &K, expect: Expect) -> Result<bool, ActError> {
-        let Some(newest) = call_opt("get", self.api(object).get(&object.name_any())).await? else { return Ok(false) };
+        let Some(newest) = call_opt("get", self.api(object).get_metadata(&object.name_any())).await? else {
+            return Ok(false);
+        };
         let going = newest.meta().deletion_timestamp.is_some();
         let same = newest.uid() == object.uid()
             && match expect {

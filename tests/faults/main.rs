@@ -36,6 +36,7 @@ mod told;
 mod unseen;
 mod views;
 mod weather;
+mod writes;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,11 +48,12 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 39] = [
+const TESTS: [(&str, Test); 40] = [
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),
     ("reports_metrics_of_the_fleet", metrics::tell_of_the_fleet),
     ("restarts_without_a_write", restart::writes_nothing),
+    ("reaches_ready_in_six_writes_and_three_kilobytes", writes::are_few_at_any_replica_count),
     ("recovers_from_refused_creations", provider_faults::refused_creations),
     ("waits_as_long_as_a_provider_asks", provider_faults::throttled_creations),
     ("tries_the_next_place_without_room", provider_faults::no_room),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::intent::FirstCreation;
+use super::memory::Memory;
 use crate::api::v1alpha1::{InferenceEndpoint, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
@@ -38,7 +40,11 @@ pub async fn endpoint(context: &Context, endpoint: Arc<InferenceEndpoint>) -> Re
 ///
 /// # Errors
 /// [`ActError`] of the write.
-pub async fn deployment(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Outcome>, ActError> {
+pub async fn deployment(
+    context: &Context,
+    memory: &Memory,
+    endpoint: &InferenceEndpoint,
+) -> Result<Option<Outcome>, ActError> {
     let Some(deployment) = context.deployment_of(endpoint) else { return Ok(None) };
     let held = hub::has_finalizer(deployment.as_ref(), names::FINALIZER_DEPLOYMENT);
     if held || deployment.metadata.deletion_timestamp.is_some() {
@@ -52,6 +58,7 @@ pub async fn deployment(context: &Context, endpoint: &InferenceEndpoint) -> Resu
     }
     let held = context.hub.set_finalizer(deployment.as_ref(), names::FINALIZER_DEPLOYMENT, true).await?;
     let Some(written) = held else { return Ok(Some(Outcome::Done)) };
+    memory.first_creation(endpoint, FirstCreation::announce);
     context.took(written);
     Ok(None)
 }
@@ -115,7 +122,9 @@ mod tests {
         context.wake([Concerned::AllDeployments]);
         context.queues.deployments.pop().await;
         // Where it is not held back, the hub is asked, which answers with an error.
-        super::deployment(&context, &endpoint).await.is_ok_and(|outcome| outcome == Some(Outcome::Again(LULL)))
+        super::deployment(&context, &Memory::default(), &endpoint)
+            .await
+            .is_ok_and(|outcome| outcome == Some(Outcome::Again(LULL)))
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use super::intent::FirstCreation;
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::kept::Kept;
@@ -53,6 +54,8 @@ pub struct Memory {
 #[derive(Default)]
 struct Slot {
     inputs: Option<Inputs>,
+    /// How far its first creation is.
+    first: FirstCreation,
     /// For what it was last said to wait unusually long.
     overdue: Option<String>,
     /// Until when a provider asked not to be asked about it.
@@ -91,6 +94,15 @@ impl Memory {
     pub fn is_newly_overdue(&self, key: &Key, reason: Option<&str>) -> bool {
         let told = self.slots.change(key, |slot| std::mem::replace(&mut slot.overdue, reason.map(ToOwned::to_owned)));
         reason.is_some() && told.as_deref() != reason
+    }
+
+    /// The result of `change` on how far the first creation of an endpoint is.
+    pub fn first_creation<T>(
+        &self,
+        endpoint: &InferenceEndpoint,
+        change: impl FnOnce(&mut FirstCreation, &InferenceEndpoint) -> T,
+    ) -> T {
+        self.slots.change(&Key::of(endpoint), |slot| change(&mut slot.first, endpoint))
     }
 
     /// Forgets an endpoint.

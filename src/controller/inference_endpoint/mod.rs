@@ -1,12 +1,14 @@
 //! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
 //!
-//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `serve` drives the provider, `status` says
-//! what came out, `remove` takes the endpoint away. `memory` holds what is only worth keeping while the process lives.
+//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `intent` writes down what is about to be asked,
+//! `serve` drives the provider, `status` says what came out, `remove` takes the endpoint away. `memory` holds what is only
+//! worth keeping while the process lives.
 
 #[cfg(test)]
 mod foreign_tests;
 mod hold;
 mod inputs;
+mod intent;
 mod memory;
 mod news;
 mod remove;
@@ -82,7 +84,7 @@ impl EndpointController {
             Some(endpoint) if self.context.is_foreign(&endpoint) => Ok(self.forget(key)),
             Some(_) if !self.context.knows(&key.namespace) => Ok(Outcome::Again(LIST_AGAIN)),
             Some(endpoint) if endpoint.metadata.deletion_timestamp.is_some() => {
-                remove::remove(&self.context, &endpoint).await
+                remove::remove(&self.context, &self.memory, &endpoint).await
             }
             Some(endpoint) => {
                 let endpoint = hold::endpoint(&self.context, endpoint).await?;

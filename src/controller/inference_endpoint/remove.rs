@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::intent;
+use super::memory::Memory;
 use super::news;
 use super::status;
 use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
@@ -21,17 +23,23 @@ use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from}
 ///
 /// # Errors
 /// [`ActError`] where the hub fails; a provider's failure is recorded in the endpoint's status first.
-pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Outcome, ActError> {
+pub async fn remove(
+    context: &Context,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+) -> Result<Outcome, ActError> {
     if !hub::has_finalizer(endpoint.as_ref(), names::FINALIZER_ENDPOINT) {
         return Ok(Outcome::Done);
     }
     if endpoint.annotations().get(names::ANNOTATION_ABANDON) == endpoint.uid().as_ref() {
         return abandon(context, endpoint).await;
     }
+    // Where nothing was ever asked of a provider there is nothing to remove.
+    if !intent::may_be_asked(context, memory, endpoint).await? {
+        return release(context, endpoint).await;
+    }
     let (provider, pinned) = match place(context, endpoint) {
-        Ok(Some(place)) => place,
-        // Nothing was ever asked of a provider: there is nothing to remove.
-        Ok(None) => return release(context, endpoint).await,
+        Ok(place) => place,
         Err(error) => {
             report(context, endpoint, &error, Delay::Failure).await?;
             return Ok(Outcome::Failed);
@@ -63,21 +71,11 @@ pub async fn remove(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Res
     }
 }
 
-/// Whether a provider may have something for the endpoint: what was adopted is there without an intent of ours.
-pub fn was_asked_for(endpoint: &InferenceEndpoint) -> bool {
-    let told = endpoint.status.as_ref();
-    told.is_some_and(|status| status.create_intent.is_some() || status.external_id.is_some())
-        || endpoint.spec.reason == reasons::ADOPTED
-}
-
 /// A driver, and the identity of the place where the endpoint was made.
 type Place = (Arc<dyn Provider>, String);
 
-/// The place to ask; `None` if the endpoint was never created anywhere.
-fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Place>, ProviderError> {
-    if !was_asked_for(endpoint) {
-        return Ok(None);
-    }
+/// The place to ask.
+fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Place, ProviderError> {
     let status = endpoint.status.clone().unwrap_or_default();
     let target = &endpoint.spec.target;
     let connection = context.connections.get(target);
@@ -86,11 +84,10 @@ fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Option<Place
         None => context.pinned_identity(target),
     };
     let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));
-    let Some(place) = place else {
+    place.ok_or_else(|| {
         let message = format!("target {target} is not connected as the place where this endpoint was made");
-        return Err(ProviderError::new(ErrorClass::Transient, message));
-    };
-    Ok(Some(place))
+        ProviderError::new(ErrorClass::Transient, message)
+    })
 }
 
 async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {

@@ -7,16 +7,16 @@ use kube::ResourceExt;
 
 use super::hold;
 use super::inputs::{self, Missing};
+use super::intent;
 use super::memory::{self, Memory};
 use super::news;
-use super::remove;
 use super::status::{self, Seen};
-use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
-use crate::controller::hub::{Expect, Told, stale};
+use crate::controller::hub::Told;
 use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::tell::{tell, tell_owner};
 use crate::kube_ext::cache::Key;
@@ -40,7 +40,7 @@ pub async fn serve(
 ) -> Result<Outcome, ActError> {
     let target = &endpoint.spec.target;
     if context.caches.targets.get(&Key::cluster(target)).is_none() {
-        return report(context, endpoint, &Seen::TargetGone).await;
+        return report(context, memory, endpoint, &Seen::TargetGone).await;
     }
     let Some(connection) = context.connections.get(target) else {
         // Not tried yet: its first check wakes this endpoint.
@@ -49,7 +49,7 @@ pub async fn serve(
     let provider = match (&connection.state, connection.usable()) {
         (ConnectionState::NotReady { reason, .. }, _) if *reason == reasons::LISTING => return Ok(Outcome::Done),
         (ConnectionState::NotReady { reason, .. }, _) => {
-            return report(context, endpoint, &Seen::TargetNotReady { reason }).await;
+            return report(context, memory, endpoint, &Seen::TargetNotReady { reason }).await;
         }
         (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
         (ConnectionState::Ready, None) => return Ok(Outcome::Done),
@@ -74,18 +74,18 @@ async fn look(
         return Ok(Outcome::Done);
     };
     // Of what may not be made not even the key is.
-    if !remove::was_asked_for(endpoint)
+    if !intent::is_told(endpoint)
         && let Some(message) = forbidden(context, endpoint)
     {
-        return report(context, endpoint, &Seen::Forbidden { message }).await;
+        return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
     }
-    if let Some(not_yet) = hold::deployment(context, endpoint).await? {
+    if let Some(not_yet) = hold::deployment(context, memory, endpoint).await? {
         return Ok(not_yet);
     }
     let inputs = match inputs::gather(context, memory, endpoint, provider).await? {
         Ok(inputs) => inputs,
         Err(Missing { reason, message }) => {
-            let told = report(context, endpoint, &Seen::InputMissing { reason, message }).await?;
+            let told = report(context, memory, endpoint, &Seen::InputMissing { reason, message }).await?;
             return Ok(again_at(CONFLICT_AGAIN, &told));
         }
     };
@@ -98,12 +98,12 @@ async fn look(
     let news = context.looks.begin(&key);
     let present = match provider.observe(&wanted).await? {
         Observation::Foreign { message } => {
-            let told = report(context, endpoint, &Seen::Foreign { message }).await?;
+            let told = report(context, memory, endpoint, &Seen::Foreign { message }).await?;
             return Ok(again_at(CONFLICT_AGAIN, &told));
         }
         Observation::Present(present) if present.in_sync => present,
         Observation::Present(there) => {
-            confirm(context, endpoint).await?;
+            intent::confirm(context, endpoint).await?;
             match apply(provider, &wanted).await {
                 Ok(present) => present,
                 Err(error) => return failed(context, memory, endpoint, error, Some(there)).await,
@@ -126,9 +126,9 @@ async fn create(
     wanted: Wanted,
 ) -> Result<Outcome, ActError> {
     if let Some(message) = forbidden(context, endpoint) {
-        return report(context, endpoint, &Seen::Forbidden { message }).await;
+        return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
     }
-    let endpoint = &intend(context, endpoint).await?;
+    let endpoint = &intent::announce(context, memory, endpoint).await?;
     let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
     match apply(provider, &wanted).await {
         Ok(present) => judge(context, memory, endpoint, provider, &wanted, present).await,
@@ -159,28 +159,6 @@ async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>,
             Err(ProviderError::new(ErrorClass::Transient, "what was just created does not show yet"))
         }
     }
-}
-
-/// A quorum read: what spends or destroys is not asked for on the word of a cache.
-async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
-    if context.hub.confirm(endpoint, Expect::Unchanged).await? { Ok(()) } else { Err(stale(endpoint)) }
-}
-
-/// Writes down that a creation is about to be asked for. The write fails if the endpoint changed: it confirms as well as
-/// a quorum read would that the endpoint is still wanted in this form. The intent of a creation that failed still stands:
-/// a place that refuses for hours is not worth a write each time.
-async fn intend(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Result<Arc<InferenceEndpoint>, ActError> {
-    let former = endpoint.status.clone().unwrap_or_default();
-    if former.create_intent.is_some() && former.last_error.is_some() {
-        confirm(context, endpoint).await?;
-        return Ok(Arc::clone(endpoint));
-    }
-    let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
-    let intent = CreateIntent { attempt, time: convert::api_time(context.clock.wall()) };
-    let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
-    let written = context.hub.record(endpoint.as_ref(), &former, &status).await?;
-    let newest = written.map(|written| context.took(written));
-    newest.filter(|newest| newest.metadata.deletion_timestamp.is_none()).ok_or_else(|| stale(endpoint.as_ref()))
 }
 
 /// Before anything is created: is the deployment still there and to stay, may its namespace use the target, and is the
@@ -225,7 +203,7 @@ async fn judge(
     };
     let answers = present.url.is_some() && answer.as_ref().is_none_or(Answer::is_healthy);
     let shown = present.clone();
-    let told = report(context, endpoint, &Seen::Present { present, answer }).await?;
+    let told = report(context, memory, endpoint, &Seen::Present { present, answer }).await?;
     tell_if_overdue(context, memory, endpoint);
     let again = if serving && !answers {
         context.looks.in_vain(&key, shown.url.as_deref())
@@ -273,7 +251,7 @@ async fn failed(
         memory.throttle(&key, context.clock.now() + after);
     }
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
-    report(context, &newest, &Seen::Failed { error, there }).await?;
+    report(context, memory, &newest, &Seen::Failed { error, there }).await?;
     let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
         // It was asked for something that is not wanted any more.
@@ -285,9 +263,17 @@ async fn failed(
 }
 
 /// Writes what was seen, if it says something new.
-async fn report(context: &Arc<Context>, endpoint: &Arc<InferenceEndpoint>, seen: &Seen) -> Result<Outcome, ActError> {
+async fn report(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    seen: &Seen,
+) -> Result<Outcome, ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
-    let status = status::status(endpoint, &former, seen, context.clock.wall());
+    let create_intent = former.create_intent.clone().or_else(|| intent::untold(memory, endpoint));
+    let known = InferenceEndpointStatus { create_intent, ..former.clone() };
+    let mut status = status::status(endpoint, &known, seen, context.clock.wall());
+    intent::tell(context, memory, endpoint, &mut status).await?;
     let urgency = status::urgency(&former, &status, endpoint.spec.replicas);
     let answer = match context.hub.tell(endpoint.as_ref(), &former, &status, urgency).await? {
         Told::Written(answer) => answer,

@@ -196,6 +196,9 @@ fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus,
 /// How soon the new status is told. It can wait where it differs from the former in counts and sentences alone, and neither
 /// the first nor the last replica is what became ready. What runs and is billed although its place refuses a part cannot.
 pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Urgency {
+    if former.observed_generation < 0 && is_plain_start(status) {
+        return Urgency::Within(throttle::COUNTS);
+    }
     let telling = status.ready_replicas != former.ready_replicas
         && (former.ready_replicas == 0 || status.ready_replicas == 0 || status.ready_replicas == replicas);
     let refused = conditions::find(&status.conditions, conditions::READY)
@@ -218,6 +221,13 @@ pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatu
     let of_pods = conditions::find(&status.conditions, conditions::READY)
         .is_some_and(|ready| reasons::OF_PODS.contains(&ready.reason.as_str()));
     Urgency::Within(if of_pods { throttle::WORDS_OF_PODS } else { throttle::COUNTS })
+}
+
+/// Whether nothing is told but that the endpoint starts: mostly more is to be told soon, and what is told at once is written
+/// twice.
+fn is_plain_start(status: &InferenceEndpointStatus) -> bool {
+    let ready = conditions::find(&status.conditions, conditions::READY).map(|ready| ready.reason.as_str());
+    matches!(ready, Some(reasons::STARTING | reasons::AWAITING_ADDRESS)) && status.last_error.is_none()
 }
 
 /// The status of an endpoint whose removal is not through.

@@ -1,0 +1,231 @@
+//! Intent before effect: that a provider is about to be asked to create an endpoint is on the hub before it is asked.
+//!
+//! The creation of a deployment's first endpoint is announced by the finalizer that is put on the deployment for it, which
+//! saves a write to the endpoint; every other creation is announced in the endpoint's status. So a record of which nothing
+//! was told yet may have been asked for as soon as its deployment is held, and the first status that is told of it says so.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::api::Api;
+
+use super::memory::Memory;
+use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, names, reasons};
+use crate::controller::context::Context;
+use crate::controller::convert;
+use crate::controller::error::ActError;
+use crate::controller::hub::{self, Expect};
+use crate::kube_ext::client::call_opt;
+
+/// How far the first creation for a deployment is, in this process, by UID of the record. Losing it costs a write, and a
+/// question to a provider that has nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum FirstCreation {
+    /// Nothing of it is known.
+    #[default]
+    Unknown,
+    /// The deployment was not held before, so nobody can have been asked; now it is.
+    Announced(Option<String>),
+    /// The provider was asked, or is about to be.
+    Asked(Option<String>, CreateIntent),
+}
+
+impl FirstCreation {
+    /// The finalizer was just put on the deployment for this endpoint.
+    pub fn announce(&mut self, endpoint: &InferenceEndpoint) {
+        if endpoint.spec.replaces.is_none() && !was_told(endpoint) {
+            *self = Self::Announced(endpoint.uid());
+        }
+    }
+
+    fn is_announced(&self, endpoint: &InferenceEndpoint) -> bool {
+        matches!(self, Self::Announced(uid) if *uid == endpoint.uid())
+    }
+
+    /// A provider is about to be asked for an endpoint; returns whether that was announced by the finalizer.
+    fn ask(&mut self, endpoint: &InferenceEndpoint, now: Timestamp) -> bool {
+        let announced = self.is_announced(endpoint);
+        if announced {
+            *self = Self::Asked(endpoint.uid(), CreateIntent { attempt: 1, time: convert::api_time(now) });
+        }
+        announced
+    }
+
+    /// The intent, if the provider was asked.
+    fn intent(&self, endpoint: &InferenceEndpoint) -> Option<CreateIntent> {
+        match self {
+            Self::Asked(uid, intent) if *uid == endpoint.uid() => Some(intent.clone()),
+            Self::Unknown | Self::Announced(_) | Self::Asked(..) => None,
+        }
+    }
+}
+
+/// The intent that no status tells yet, if the provider was asked.
+pub fn untold(memory: &Memory, endpoint: &InferenceEndpoint) -> Option<CreateIntent> {
+    if was_told(endpoint) {
+        return None;
+    }
+    memory.first_creation(endpoint, |first, endpoint| first.intent(endpoint))
+}
+
+/// Whether the status says that a provider may have something for the endpoint. What was adopted is there without an intent
+/// of ours.
+pub fn is_told(endpoint: &InferenceEndpoint) -> bool {
+    let told = endpoint.status.as_ref();
+    told.is_some_and(|status| status.create_intent.is_some() || status.external_id.is_some())
+        || endpoint.spec.reason == reasons::ADOPTED
+}
+
+/// Whether a status was ever told of the endpoint.
+fn was_told(endpoint: &InferenceEndpoint) -> bool {
+    endpoint.status.as_ref().is_some_and(|status| status.observed_generation >= 0)
+}
+
+/// Whether a provider may have been asked for the endpoint, by this process or a former one.
+///
+/// # Errors
+/// [`ActError`] of a quorum read: nothing is forgotten on the word of a cache.
+pub async fn may_be_asked(context: &Context, memory: &Memory, endpoint: &InferenceEndpoint) -> Result<bool, ActError> {
+    if is_told(endpoint) {
+        return Ok(true);
+    }
+    if was_told(endpoint) || endpoint.spec.replaces.is_some() {
+        return Ok(false);
+    }
+    if memory.first_creation(endpoint, |first, endpoint| first.is_announced(endpoint)) {
+        return Ok(false);
+    }
+    if untold(memory, endpoint).is_some() {
+        return Ok(true);
+    }
+    is_held(context, endpoint).await
+}
+
+/// Whether the endpoint's deployment is held, or was: it may be gone by now.
+async fn is_held(context: &Context, endpoint: &InferenceEndpoint) -> Result<bool, ActError> {
+    let reference = &endpoint.spec.deployment_ref;
+    let api: Api<ModelDeployment> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());
+    let deployment = call_opt("get modeldeployment", api.get_metadata(&reference.name)).await?;
+    Ok(deployment.is_none_or(|found| {
+        found.metadata.uid.as_ref() != Some(&reference.uid) || hub::has_finalizer(&found, names::FINALIZER_DEPLOYMENT)
+    }))
+}
+
+/// The first status of an endpoint tells what was asked: one without an intent says that nothing was.
+///
+/// # Errors
+/// [`ActError`] of a quorum read.
+pub async fn tell(
+    context: &Context,
+    memory: &Memory,
+    endpoint: &InferenceEndpoint,
+    status: &mut InferenceEndpointStatus,
+) -> Result<(), ActError> {
+    let is_first = !was_told(endpoint) && status.observed_generation >= 0;
+    let says_nothing = status.create_intent.is_none() && status.external_id.is_none();
+    if is_first && says_nothing && may_be_asked(context, memory, endpoint).await? {
+        status.create_intent = Some(CreateIntent { attempt: 1, time: convert::api_time(context.clock.wall()) });
+    }
+    Ok(())
+}
+
+/// Sees to it that the hub knows of a creation before it is asked for, and that the endpoint is still wanted in this form.
+///
+/// Either the deployment was just held for it, or the intent is written to the endpoint's status: that write fails if the
+/// endpoint changed, and so confirms as much as a quorum read. The intent of a creation that failed still stands: a place
+/// that refuses for hours is not worth a write each time.
+///
+/// # Errors
+/// [`ActError`] of the write or the read; [`ActError::Stale`] where the endpoint is not wanted in this form any more.
+pub async fn announce(
+    context: &Context,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+) -> Result<Arc<InferenceEndpoint>, ActError> {
+    let former = endpoint.status.clone().unwrap_or_default();
+    let stands = former.create_intent.is_some() && former.last_error.is_some();
+    if stands || memory.first_creation(endpoint, |first, endpoint| first.is_announced(endpoint)) {
+        confirm(context, endpoint).await?;
+        let now = context.clock.wall();
+        if stands || memory.first_creation(endpoint, |first, endpoint| first.ask(endpoint, now)) {
+            return Ok(Arc::clone(endpoint));
+        }
+    }
+    write(context, endpoint, former).await
+}
+
+async fn write(
+    context: &Context,
+    endpoint: &Arc<InferenceEndpoint>,
+    former: InferenceEndpointStatus,
+) -> Result<Arc<InferenceEndpoint>, ActError> {
+    let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
+    let intent = CreateIntent { attempt, time: convert::api_time(context.clock.wall()) };
+    let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
+    let written = context.hub.record(endpoint.as_ref(), &former, &status).await?;
+    let newest = written.map(|written| context.took(written));
+    newest.filter(|newest| newest.metadata.deletion_timestamp.is_none()).ok_or_else(|| hub::stale(endpoint.as_ref()))
+}
+
+/// A quorum read: what spends or destroys is not asked for on the word of a cache.
+///
+/// # Errors
+/// [`ActError`] of the read; [`ActError::Stale`] where the endpoint is not wanted in this form any more.
+pub async fn confirm(context: &Context, endpoint: &InferenceEndpoint) -> Result<(), ActError> {
+    if context.hub.confirm(endpoint, Expect::Unchanged).await? { Ok(()) } else { Err(hub::stale(endpoint)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(uid: &str, replaces: Option<&str>, status: &serde_json::Value) -> InferenceEndpoint {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
+            "metadata": {"name": "llama-x", "namespace": "team", "uid": uid},
+            "spec": {
+                "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "aws", "region": "us-east-1",
+                "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
+                "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement", "replaces": replaces,
+                "template": {"engine": "vllm", "image": "i", "port": 8000, "model": {"name": "llama"},
+                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_first_creation_is_announced_once_and_for_one_record_alone() {
+        let (mut first, now) = (FirstCreation::default(), Timestamp::from_second(100).unwrap());
+        let (mine, another) = (record("a", None, &json!({})), record("b", None, &json!({})));
+        assert!(!first.ask(&mine, now), "nobody held its deployment for it");
+        first.announce(&mine);
+        assert_eq!(first.intent(&mine), None, "nobody was asked yet");
+        assert!(!first.ask(&another, now), "another record of that name");
+        assert!(first.ask(&mine, now));
+        assert_eq!(first.intent(&mine).map(|intent| intent.time.0), Some(now));
+        assert_eq!(first.intent(&another), None);
+        assert!(!first.ask(&mine, now), "the next try writes its intent");
+    }
+
+    #[test]
+    fn what_replaces_another_or_was_told_of_writes_its_intent() {
+        let mut first = FirstCreation::default();
+        for other in [record("a", Some("llama-y"), &json!({})), record("a", None, &json!({"observedGeneration": 1}))] {
+            first.announce(&other);
+            assert!(!first.ask(&other, Timestamp::UNIX_EPOCH));
+        }
+    }
+
+    #[test]
+    fn a_status_says_what_was_asked() {
+        let told = |status: serde_json::Value| is_told(&record("a", None, &status));
+        assert!(!told(json!({})) && !told(json!({"observedGeneration": 1})));
+        assert!(told(json!({"createIntent": {"attempt": 1, "time": "1970-01-01T00:00:10Z"}})));
+        assert!(told(json!({"externalID": {"clusterUID": "c", "namespace": "n", "uid": "u"}})));
+    }
+}
