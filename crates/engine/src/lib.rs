@@ -6,7 +6,7 @@
 //!                        └──── answered, ended ◀──── its writes ──┘
 //! ```
 //!
-//! What a plan does to an endpoint is assumed from the decision on, laid over whatever is observed of the endpoint
+//! The effect of a plan on an endpoint is assumed from the decision on, laid over whatever is observed of the endpoint
 //! meanwhile, and ends with the answer to that write: the room that one deployment was promised is not promised to
 //! another one because a watch still shows the past.
 

@@ -34,7 +34,7 @@ impl Verdict {
         }
     }
 
-    /// Whether this is the place.
+    /// True if this is the place.
     #[must_use]
     pub const fn is_chosen(&self) -> bool {
         matches!(self, Self::Chosen(_))
@@ -428,13 +428,13 @@ impl Reason {
         }
     }
 
-    /// Whether the verdict can come and go with every pod, refusal or outage, while nobody edits anything.
+    /// True if the verdict can come and go with every pod, refusal or outage, while nobody edits anything.
     #[must_use]
     pub const fn comes_and_goes(self) -> bool {
         matches!(self, Self::Feasible | Self::TargetNotReady | Self::Exhausted | Self::InsufficientCapacity)
     }
 
-    /// Whether the verdict can change without an edit of the deployment or of a target.
+    /// True if the verdict can change without an edit of the deployment or of a target.
     #[must_use]
     pub const fn time_can_change(self) -> bool {
         matches!(

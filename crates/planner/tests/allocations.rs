@@ -7,7 +7,6 @@ mod common;
 use common::*;
 use roadstead_explain::render_text;
 use roadstead_model::*;
-use roadstead_planner::*;
 
 /// The allocations of a plan as endpoint, role, replicas and phase; what is yet to be made has no name.
 fn wanted(plan: &Plan) -> Vec<(&str, Role, u32, Phase)> {
