@@ -22,10 +22,10 @@ pub enum ActError {
     /// The provider refused or did not answer.
     #[error("provider: {0}")]
     Provider(#[from] ProviderError),
-    /// What was decided upon is not as it was: decided again.
-    #[error("{object} changed since it was looked at; looking again")]
+    /// The facts behind the decision have changed: it must be decided again.
+    #[error("{object} has changed since it was read; retrying")]
     Stale {
-        /// What changed.
+        /// The changed object.
         object: String,
     },
     /// A plan breaks a hard rule: a defect of Roadstead, of which nothing is carried out.
@@ -77,7 +77,7 @@ impl ActError {
         self.of_hub().is_some_and(CallError::is_refusal)
     }
 
-    /// Whether something changed or vanished between a read and a write, or the lease went: the ordinary course of
+    /// True if something changed or vanished between a read and a write, or the lease went: the ordinary course of
     /// things, which the next try takes into account.
     #[must_use]
     pub fn is_ordinary(&self) -> bool {

@@ -150,7 +150,7 @@ impl Engine {
             self.fleet.set_found(&name, Vec::new());
             return matters;
         };
-        // What has a record is known; what has none may be somebody's who waits.
+        // An endpoint with a record is known; one without may belong to a waiting deployment.
         let is_known = |found: &Found| {
             let key = EndpointKey { namespace: found.deployment.namespace.clone(), name: found.name.clone() };
             self.fleet.endpoint(&key).is_some()

@@ -11,7 +11,7 @@ pub fn finding(finding: &Finding) -> String {
     match finding {
         Finding::PolicyViolated(rule) => format!("{}: {}", rule.reason().as_str(), rejection(rule)),
         Finding::SpecChanged(change) => spec_change(change),
-        Finding::TargetNotReady(TargetTrouble::Gone { target }) => format!("target {target} is gone"),
+        Finding::TargetNotReady(TargetTrouble::Gone { target }) => format!("target {target} no longer exists"),
         Finding::TargetNotReady(TargetTrouble::Unusable(why)) => unusable(why),
         Finding::OverBudget(OverBudget::AsItIs { cost, budget }) => over_budget(*cost, *budget),
         Finding::OverBudget(OverBudget::Grown(growth)) | Finding::PriceUnknown(growth) => unaffordable(growth),
@@ -30,9 +30,11 @@ pub fn finding(finding: &Finding) -> String {
 
 fn spec_change(change: &SpecChange) -> String {
     match change {
-        SpecChange::ShapeGone { shape } => format!("shape {shape} is gone"),
-        SpecChange::Accelerator { shape, wanted, found } => format!("shape {shape} now wants {wanted}, it has {found}"),
-        SpecChange::Engine { wanted, found } => format!("engine {wanted} is wanted now, it runs {found}"),
+        SpecChange::ShapeGone { shape } => format!("shape {shape} was removed"),
+        SpecChange::Accelerator { shape, wanted, found } => {
+            format!("shape {shape} now needs {wanted}; the endpoint has {found}")
+        }
+        SpecChange::Engine { wanted, found } => format!("the spec asks for engine {wanted}; the endpoint runs {found}"),
     }
 }
 
@@ -54,7 +56,7 @@ fn lack_of_room(lack: &LackOfRoom) -> String {
             let why = scarce.as_ref().map_or_else(String::new, |scarce| format!(" ({})", limit(scarce)));
             let held = count(*held, "replica");
             format!(
-                "{what} do not fit on {target}, offer {offer}{why}, so {held} stay as they are until there is a place for all"
+                "{what} do not fit on {target}, offer {offer}{why}, so it stays at {held} until a place has room for all"
             )
         }
         LackOfRoom::Unschedulable { target, bound, replicas } => {

@@ -24,7 +24,7 @@ pub fn summary(summary: &Summary) -> String {
     match summary {
         Summary::ScaledToZero => "no replicas are wanted".to_owned(),
         Summary::GivesUpItsPlace { endpoint, target } => {
-            format!("no replicas are wanted, and {endpoint} may not stay on {target}")
+            format!("no replicas are wanted, and the rules forbid {endpoint} on {target}")
         }
         Summary::KeepsItsPlace { endpoint, target } => {
             format!("no replicas are wanted; {endpoint} keeps its place on {target}")
@@ -34,23 +34,23 @@ pub fn summary(summary: &Summary) -> String {
         Summary::Nowhere(nowhere) => self::nowhere(nowhere),
         Summary::Adopts { endpoint, target, ready_replicas, replicas } => {
             format!(
-                "{endpoint} was found on {target} with {ready_replicas} of {replicas} replicas ready, and is taken over"
+                "{endpoint} was found on {target} with {ready_replicas} of {replicas} replicas ready, and is adopted"
             )
         }
-        Summary::Suspended => "spec.suspend is set: nothing is decided, and what runs is kept".to_owned(),
+        Summary::Suspended => "spec.suspend is true: no decisions; the running endpoint stays".to_owned(),
         Summary::Stays { replicas, shape, target, offer, hourly_cost, findings } => {
             let (replicas, cost) = (count(*replicas, "replica"), per_hour(*hourly_cost));
             let found = findings.iter().map(|one| format!("; {}: {}", one.reason().as_str(), finding(one)));
             format!("{replicas} of {shape} on {target}, offer {offer}, for {cost}{}", found.collect::<String>())
         }
         Summary::IsReplaced { endpoint, target, by, to } => {
-            format!("{by} on {to} is to take over from {endpoint} on {target}")
+            format!("{by} on {to} replaces {endpoint} on {target}")
         }
         Summary::AwaitsItsTurn { endpoint, target, why } => {
-            format!("{}; {endpoint} stays on {target} until it is its turn to be replaced", because(why.as_ref()))
+            format!("{}; {endpoint} stays on {target} until its turn to be replaced comes", because(why.as_ref()))
         }
         Summary::Replaces { endpoint, target, why, placed } => {
-            format!("{}; to take over from {endpoint} on {target}: {}", because(why.as_ref()), self::placed(placed))
+            format!("{}; replaces {endpoint} on {target}: {}", because(why.as_ref()), self::placed(placed))
         }
         Summary::HasNoReplacement { endpoint, target, why, nowhere } => {
             format!("{}; {endpoint} stays on {target}: {}", because(why.as_ref()), self::nowhere(nowhere))
@@ -82,12 +82,12 @@ fn placed(placed: &Placed) -> String {
 
 fn nowhere(nowhere: &Nowhere) -> String {
     match nowhere {
-        Nowhere::NoTarget => "there is no target".to_owned(),
+        Nowhere::NoTarget => "no targets exist".to_owned(),
         Nowhere::NoneForNamespace { namespace, targets: 1 } => {
-            format!("the only target does not let namespace {namespace} in")
+            format!("the only target does not allow namespace {namespace}")
         }
         Nowhere::NoneForNamespace { namespace, targets } => {
-            format!("all {targets} targets do not let namespace {namespace} in")
+            format!("none of the {targets} targets allows namespace {namespace}")
         }
         Nowhere::AllRejected { replicas, candidates, reasons, largest_fit } => {
             let reasons: Vec<String> =

@@ -58,7 +58,7 @@ fn action(action: &Action) -> String {
         Action::Delete { endpoint, reason, exhaust } => {
             let left = exhaust.as_ref().map_or_else(String::new, |refused| {
                 let for_whom = if refused.only_for.is_some() { ", for this deployment only" } else { "" };
-                format!("; {} on {} is left alone for a while{for_whom}", refused.offer, refused.target)
+                format!("; {} on {} backs off{for_whom}", refused.offer, refused.target)
             });
             format!("delete {endpoint} ({}){left}", reason.as_str())
         }

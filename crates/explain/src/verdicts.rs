@@ -41,7 +41,7 @@ const fn would_cost(reason: Reason) -> bool {
 fn choice(choice: &Choice) -> String {
     let cost = per_hour(choice.cost);
     let cheapest = match (choice.best_of, choice.cost) {
-        (None, _) => format!("is kept for {cost}"),
+        (None, _) => format!("stays at {cost}; a lower price elsewhere does not move a running endpoint"),
         (Some(0 | 1), _) => format!("costs {cost}, the only feasible place"),
         (Some(feasible), None) => format!("its price is unknown, like that of all {feasible} feasible places"),
         (Some(feasible), Some(_)) => format!("costs {cost}, the best of {feasible} feasible places"),
@@ -83,7 +83,7 @@ fn remarks(remarks: &Remarks) -> String {
 pub fn rejection(rejection: &Rejection) -> String {
     match rejection {
         Rejection::NamespaceNotAllowed { target, namespace } => {
-            format!("target {target} does not let namespace {namespace} in")
+            format!("target {target} does not allow namespace {namespace}")
         }
         Rejection::SelectorMismatch(mismatch) => self::mismatch(mismatch),
         Rejection::CloudNotAllowed { cloud, allowed } => format!("cloud {cloud} is not among {}", list(allowed)),
@@ -93,9 +93,9 @@ pub fn rejection(rejection: &Rejection) -> String {
         Rejection::RegionDenied { region, by: RegionRule::NotAllowed(patterns) } => {
             format!("region {region} matches none of {}", list(patterns))
         }
-        Rejection::JurisdictionUnknown { region, cloud } => format!(
-            "nobody knows in which jurisdiction region {region} of cloud {cloud} is: the target needs spec.location"
-        ),
+        Rejection::JurisdictionUnknown { region, cloud } => {
+            format!("jurisdiction of {region} ({cloud}) is unknown; set spec.location")
+        }
         Rejection::JurisdictionNotAllowed { region, found, wanted } => {
             format!("region {region} is in {}, wanted {}", list(found), list(wanted))
         }
@@ -121,7 +121,7 @@ pub fn rejection(rejection: &Rejection) -> String {
 
 /// The amount by which a cost is over the budget.
 pub(crate) fn over_budget(cost: Option<MicroDollars>, budget: Option<MicroDollars>) -> String {
-    format!("costs {}, over the budget of {}", per_hour(cost), per_hour(budget))
+    format!("costs {}, budget {}", per_hour(cost), per_hour(budget))
 }
 
 /// The reason that a target cannot be used.
@@ -130,7 +130,7 @@ pub(crate) fn unusable(unusable: &Unusable) -> String {
         Unusable::WithoutInventory => {
             "inventory not received; skipped because of roadstead.dev/place-without".to_owned()
         }
-        Unusable::Since { since, reason } => format!("the target cannot be used since {since} ({reason})"),
+        Unusable::Since { since, reason } => format!("target unusable since {since} ({reason})"),
     }
 }
 
@@ -145,10 +145,10 @@ fn mismatch(mismatch: &Mismatch) -> String {
 fn missing_accelerator(missing: &MissingAccelerator) -> String {
     match missing {
         MissingAccelerator::TooFew { instance, wanted } => {
-            format!("an instance has {instance}, a replica wants {wanted}")
+            format!("an instance has {instance}, a replica needs {wanted}")
         }
         MissingAccelerator::NoOffer { kind, offered } if offered.is_empty() => {
-            format!("no offer has {kind}, for there is none")
+            format!("no offer has {kind}: the target has no offers")
         }
         MissingAccelerator::NoOffer { kind, offered } => format!("no offer has {kind}, only {}", list(offered)),
     }
@@ -157,10 +157,10 @@ fn missing_accelerator(missing: &MissingAccelerator) -> String {
 fn refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Recorded { accelerators, kind, reason, attempts, until } => {
-            format!("refused {accelerators} {kind} ({reason}, {}), left alone until {until}", count(*attempts, "time"))
+            format!("refused {accelerators} {kind} ({reason}, {}); backs off until {until}", count(*attempts, "time"))
         }
-        Refusal::InThisPlan => "an endpoint of this deployment was refused there just now".to_owned(),
-        Refusal::Unschedulable => "an endpoint there has pods as large that cannot be scheduled".to_owned(),
+        Refusal::InThisPlan => "an endpoint of this deployment has just been refused there".to_owned(),
+        Refusal::Unschedulable => "pods of the same size cannot be scheduled there".to_owned(),
     }
 }
 
@@ -176,7 +176,7 @@ fn shortage(shortage: &Shortage) -> String {
 /// The first thing of a place that alone would not do.
 pub(crate) fn limit(limit: &Limit) -> String {
     let scarce = |what: &str, amount: &Amount, read: fn(u64) -> String| {
-        format!("{what}: {} wanted per replica, {} free on the best node", read(amount.wanted), read(amount.free))
+        format!("{what}: a replica requests {}, the best node has {} free", read(amount.wanted), read(amount.free))
     };
     match limit {
         Limit::MaxInstances { instances, accelerators, kind, held } => {
@@ -194,7 +194,7 @@ fn accelerators(free: &FreeAccelerators) -> String {
     let offer = &free.offer;
     let here = match &free.instances {
         Instances::MayBeMade(instances) => format!("{} of {} each", count(*instances, "instance"), offer.accelerator),
-        Instances::NoneShown => "the target shows no nodes".to_owned(),
+        Instances::NoneShown => "the target reports no nodes".to_owned(),
         Instances::None(why) => no_nodes(*why, offer),
         Instances::Nodes { free, nodes } => format!("{free} free accelerators on {}", count(*nodes, "node")),
     };

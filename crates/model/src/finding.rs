@@ -165,7 +165,7 @@ pub enum OfferTrouble {
     },
 }
 
-/// What can be wrong with a place that is kept.
+/// Problem of a place that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FindingReason {
     /// A rule forbids it. It stays until a replacement is ready.

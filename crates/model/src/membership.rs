@@ -88,7 +88,7 @@ impl LeftOut {
         }
     }
 
-    /// Whether it passes by itself: somebody drains, upgrades or starts the node.
+    /// True if it passes by itself: somebody drains, upgrades or starts the node.
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl LeftOut {
         }
     }
 
-    /// Whether the node belongs to the offer all the same.
+    /// True if the node belongs to the offer all the same.
     const fn belongs(&self) -> bool {
         matches!(self, Self::Tainted { .. } | Self::NotSchedulable)
     }
@@ -117,7 +117,7 @@ const PASSING: [&str; 7] = [
     "DeletionCandidateOfClusterAutoscaler",
 ];
 
-/// What a node is to an offer.
+/// Relation of a node to an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     /// It takes replicas; with the label of a product that the catalogue does not know, if it has one.
@@ -128,7 +128,7 @@ enum Standing {
     Elsewhere,
 }
 
-/// What the labels of one node say, read once for all offers of its target.
+/// Statements of a node's labels, read once for all offers of its target.
 #[derive(Debug)]
 pub struct Said {
     claims: Vec<Claim>,
@@ -192,7 +192,7 @@ impl<'a> Membership<'a> {
         }
     }
 
-    /// Whether the node takes replicas now.
+    /// True if the node takes replicas now.
     #[must_use]
     pub fn takes(&self, node: &Node) -> bool {
         matches!(self.standing(node, &Said::by(self.cloud, &node.labels)), Standing::Usable(_))
@@ -227,7 +227,7 @@ impl<'a> Membership<'a> {
         Standing::Usable(unknown.filter(|_| !told).map(|claim| Label::new(&claim.key, &claim.value)))
     }
 
-    /// What the labels of a node say that it is instead.
+    /// Contradiction between the node's labels and the offer.
     fn otherwise(&self, node: &Node, said: &Said) -> Option<LeftOut> {
         let label = |key: &str| Label::new(key, node.labels.get(key).map_or("", String::as_str));
         let marked = |mark: Mark| said.marks.iter().find(|(found, _)| *found == mark).map(|(_, key)| label(key));
@@ -246,7 +246,7 @@ impl<'a> Membership<'a> {
         marked(wrong).filter(|_| !self.asked_marks.contains(&wrong)).map(LeftOut::OtherCapacityType)
     }
 
-    /// Whether a label names what the offer has, or what its selector asks for; `None` where that cannot be told.
+    /// True if a label names what the offer has, or what its selector asks for; `None` where that cannot be told.
     fn accepts(&self, claim: &Claim) -> Option<bool> {
         if self.asked.iter().any(|kind| claim.kinds.contains(kind)) {
             return Some(true);
@@ -255,7 +255,7 @@ impl<'a> Membership<'a> {
         if selected { Some(true) } else { claim.is_of(self.kind) }
     }
 
-    /// What the scheduler of a member must be told, so that it does not bind pods where the planner counts nothing: labels
+    /// Node affinity for the member's scheduler, so that it does not bind pods where the planner counts nothing: labels
     /// whose values, or whose presence (no values), keep a node out.
     #[must_use]
     pub fn keeps_from(&self) -> Vec<(&'static str, Vec<&'static str>)> {
@@ -287,8 +287,8 @@ fn is_of_maker(key: &str, resource_name: &str) -> bool {
     ["nvidia.com/", "amd.com/"].iter().all(|maker| !key.starts_with(maker) || resource_name.starts_with(maker))
 }
 
-/// Whether pods may name the label in their affinity. GKE Autopilot refuses pods that name labels of others than GKE, and
-/// autoscalers of EKS and AKS make no node for pods that name these two.
+/// True if pods may name the label in their affinity. GKE Autopilot refuses pods that name labels of others than GKE,
+/// and autoscalers of EKS and AKS make no node for pods that name these two.
 fn is_for_pods(key: &str, cloud: &str) -> bool {
     let refused = ["eks.amazonaws.com/capacityType", "kubernetes.azure.com/scalesetpriority"];
     !refused.contains(&key) && (cloud != "gcp" || key.starts_with("cloud.google.com/"))
@@ -346,7 +346,7 @@ pub enum NoNodes {
 /// Nodes that have more devices than one instance of their offer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excess {
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: u32,
     /// The most devices that one of them has.
     pub devices: u32,

@@ -15,15 +15,15 @@ pub const MAX_CANDIDATES: usize = 16;
 pub struct Report {
     /// The most telling ones: chosen, feasible by cost, then rejected.
     pub candidates: Vec<Candidate>,
-    /// How many more there are, by reason.
+    /// Number of unlisted candidates, by reason.
     pub omitted: BTreeMap<Reason, u32>,
     /// Targets that the namespace may not use; they are never named.
     pub namespace_not_allowed: u32,
     /// The place that would hold the most replicas, where none holds all.
     pub largest_fit: Option<LargestFit>,
-    /// Whether time, capacity or somebody else's doing can make a candidate feasible, or room where an endpoint
-    /// is kept. `false` only if there is a target, all have answered, and every verdict is one that only an edit
-    /// of the deployment or of a target can change.
+    /// True if time, capacity or somebody else's doing can make a candidate feasible, or room where an endpoint is
+    /// kept. `false` only if there is a target, all have answered, and every verdict is one that only an edit of the
+    /// deployment or of a target can change.
     pub time_can_help: bool,
 }
 
@@ -40,7 +40,7 @@ pub struct Candidate {
     pub offer: Option<String>,
     /// Shape.
     pub shape: String,
-    /// What all replicas cost an hour there, or would; `None` is unknown.
+    /// Hourly cost of all replicas there, actual or hypothetical; `None` is unknown.
     pub hourly_cost: Option<MicroDollars>,
     /// The verdict.
     pub verdict: Verdict,

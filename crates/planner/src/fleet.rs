@@ -25,13 +25,13 @@ pub struct Fleet {
     moving: BTreeMap<DeploymentId, Vec<Timestamp>>,
     /// Deployments that wait until they may be replaced, and since when.
     waiting: BTreeMap<DeploymentId, Turn>,
-    /// What was found, by target.
+    /// Found endpoints, by target.
     found: BTreeMap<String, Vec<Found>>,
     /// The targets where something of a deployment was found.
     found_on: BTreeMap<DeploymentId, BTreeSet<String>>,
 }
 
-/// Where a deployment stands among those that wait to be replaced.
+/// Position of a deployment among those that wait to be replaced.
 type Turn = (Timestamp, QueueKey);
 
 /// Replacements that serve and whose predecessor still does count for so long: a suspended deployment keeps both.
@@ -91,7 +91,7 @@ impl Fleet {
         }
     }
 
-    /// What was found under this name at a target is gone: it is not taken over any more.
+    /// Removes a found endpoint of this name at a target: it is no longer adopted.
     pub fn remove_found(&mut self, target: &str, name: &str) {
         let Some(here) = self.found.get_mut(target) else { return };
         let Some(at) = here.iter().position(|one| one.name == name) else { return };
@@ -118,7 +118,7 @@ impl Fleet {
         }
     }
 
-    /// What was found of a deployment and has no endpoint, in a fixed order.
+    /// Found endpoints of a deployment without a record, in a fixed order.
     #[must_use]
     pub fn found_of(&self, deployment: &DeploymentId) -> Vec<&Found> {
         let recorded = self.by_deployment.get(deployment);
@@ -207,7 +207,7 @@ impl Fleet {
         self.by_target.get(target).into_iter().flatten().filter_map(|key| self.endpoints.get(key))
     }
 
-    /// How many replacements are under way: active endpoints that take over from one that still serves or drains.
+    /// Number of replacements in progress: active endpoints whose predecessor still serves or drains.
     ///
     /// None counts for ever: not one whose deletion is requested, for a lost cluster may never confirm it, not one that
     /// is past the time in which it was to answer, and not one whose predecessor was to be gone by now.
@@ -217,12 +217,12 @@ impl Fleet {
         u32::try_from(under_way.count()).unwrap_or(u32::MAX)
     }
 
-    /// When the next of the replacements that count now counts no more, if time alone brings that about.
+    /// Time when the next replacement stops counting, if time alone causes that.
     pub(crate) fn next_turn_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.moving.values().flatten().copied().filter(|until| *until > now && *until < OPEN).min()
     }
 
-    /// How many deployments have waited for their replacement for longer than this one: they come first.
+    /// Number of deployments that have waited longer for their replacement than this one: they come first.
     pub(crate) fn before_in_turn(&self, deployment: &Deployment, now: Timestamp) -> u32 {
         let own = self.waiting.get(&deployment.id).cloned().unwrap_or_else(|| (now, deployment.queue_key()));
         let before = self.waiting.iter().filter(|(id, turn)| **id != deployment.id && **turn < own);
@@ -234,7 +234,7 @@ impl Fleet {
         self.waiting.entry(deployment.id.clone()).or_insert_with(|| (now, deployment.queue_key()));
     }
 
-    /// Whether a deployment waits until it may be replaced.
+    /// True if a deployment waits until it may be replaced.
     #[must_use]
     pub fn waits_for_turn(&self, deployment: &DeploymentId) -> bool {
         self.waiting.contains_key(deployment)

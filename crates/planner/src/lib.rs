@@ -9,7 +9,7 @@
 //! Timestamp (the time it is)                    --+
 //! ```
 //!
-//! How it is used, one deployment after another in the order of [`roadstead_model::QueueKey`]:
+//! Use, for one deployment after another in the order of [`roadstead_model::QueueKey`]:
 //!
 //! 1. facts are put into the [`Fleet`] as they arrive: [`Fleet::upsert_target`], [`Fleet::upsert_endpoint`],
 //!    [`Fleet::set_found`] and their counterparts;

@@ -20,7 +20,7 @@ pub(crate) struct Chosen<'a> {
     pub(crate) offer: &'a str,
     /// Shape.
     pub(crate) shape: &'a str,
-    /// What it costs an hour; `None` is unknown.
+    /// Hourly cost; `None` is unknown.
     pub(crate) cost: Option<MicroDollars>,
     /// An endpoint is there already.
     pub(crate) kept: bool,
@@ -32,8 +32,8 @@ impl Chosen<'_> {
             == (judged.entry.target.name.as_str(), judged.offer_name(), judged.shape.name.as_str())
     }
 
-    /// Whether the candidate is the place, as the report shows it: a kept one that a rule now forbids is shown
-    /// as rejected.
+    /// True if the candidate is the place, as the report shows it: a kept one that a rule now forbids is shown as
+    /// rejected.
     fn stands_for(&self, judged: &Judged) -> bool {
         self.is(judged) && (!self.kept || judged.judgement.reason().time_can_change())
     }

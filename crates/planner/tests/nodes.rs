@@ -30,7 +30,7 @@ fn wanting(kind: &str) -> Deployment {
     Deployment { replicas: 1, shapes: vec![shape("s", kind, 8)], ..deployment("llama") }
 }
 
-/// Whether the only node of a target takes the replica, and what the target says about it.
+/// True if the only node of a target takes the replica, and what the target says about it.
 fn verdict(target: Target) -> (bool, Vec<String>) {
     let kind = target.offers[0].accelerator.kind.clone();
     let fleet = fleet([target]);

@@ -153,7 +153,7 @@ fn targets_exclude_themselves() {
             "refused lately",
             |t| t.exhausted = vec![exhausted(None, NOW.plus(1))],
             Reason::Exhausted,
-            "left alone until 2026-08-01T12:00:01Z",
+            "backs off until 2026-08-01T12:00:01Z",
         ),
     ];
     for (name, edit, reason, told) in cases {
@@ -236,11 +236,11 @@ fn fragments_do_not_add_up() {
 fn memory_cpu_and_disk_bound_too() {
     type Case = (fn(&mut Resources), &'static str);
     let cases: [Case; 3] = [
-        (|free| free.memory_bytes = 16 * GIB, "memory: 64 GiB wanted per replica, 16 GiB free on the best node"),
-        (|free| free.cpu_millis = 7_500, "CPU: 8 wanted per replica, 7.5 free on the best node"),
+        (|free| free.memory_bytes = 16 * GIB, "memory: a replica requests 64 GiB, the best node has 16 GiB free"),
+        (|free| free.cpu_millis = 7_500, "CPU: a replica requests 8, the best node has 7.5 free"),
         (
             |free| free.ephemeral_storage_bytes = 100 * GIB,
-            "ephemeral storage: 200 GiB wanted per replica, 100 GiB free on the best node",
+            "ephemeral storage: a replica requests 200 GiB, the best node has 100 GiB free",
         ),
     ];
     for (edit, told) in cases {
@@ -425,7 +425,7 @@ fn namespaces_that_are_not_let_in_learn_only_a_number() {
     let text = render_text(&plan);
     assert!(!["eks-us", "gke-eu", "aks-uk"].iter().any(|name| text.contains(name)), "{text}");
     assert!(!plan.report.time_can_help);
-    assert_eq!(summed(&plan), "all 3 targets do not let namespace team-a in");
+    assert_eq!(summed(&plan), "none of the 3 targets allows namespace team-a");
 }
 
 #[test]
@@ -438,8 +438,8 @@ fn only_what_time_cannot_change_is_final() {
     let mut down = three();
     down[1].state = not_ready(NOW);
     assert!(!checked(&fleet(down), &final_rule, NOW).report.time_can_help, "the budget decides first");
-    assert!(checked(&Fleet::new(), &final_rule, NOW).report.time_can_help, "there is no target");
-    assert_eq!(summed(&checked(&Fleet::new(), &final_rule, NOW)), "there is no target");
+    assert!(checked(&Fleet::new(), &final_rule, NOW).report.time_can_help, "no targets exist");
+    assert_eq!(summed(&checked(&Fleet::new(), &final_rule, NOW)), "no targets exist");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_refusal_is_told_whole() {
         "{}",
         world.verdict("east")
     );
-    assert!(world.verdict("east").contains("left alone until"), "{}", world.verdict("east"));
+    assert!(world.verdict("east").contains("backs off until"), "{}", world.verdict("east"));
     for type_ in [conditions::READY, conditions::PLACED] {
         let reads = world.reads(type_);
         assert!(reads.starts_with("False NoFeasiblePlacement: ") && reads.contains("1 Exhausted"), "{reads}");

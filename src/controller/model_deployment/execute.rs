@@ -1,4 +1,5 @@
-//! Carries a plan out, action by action. It has no choices left; the first failure ends it, and all is planned anew.
+//! Carries a plan out, action by action. It chooses nothing; the first failure ends it, and the deployment is planned
+//! again.
 
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ impl Execution<'_> {
         }
     }
 
-    /// Whether the deployment is still what was planned, and has no endpoint that the plan did not know.
+    /// True if the deployment is still what was planned, and has no endpoint that the plan did not know.
     async fn is_current(&self) -> Result<bool, ActError> {
         let (hub, object) = (&self.context.hub, self.planned.object.as_ref());
         let same = hub.confirm(object, Expect::Unchanged).await?;
@@ -141,7 +142,7 @@ impl Execution<'_> {
     }
 }
 
-/// Records at the target that an offer refused a size, to be left alone for a growing while.
+/// Records at the target that an offer refused a size, with a growing back-off.
 async fn exhaust(context: &Context, planned: &Planned, refusal: &Exhaust) -> Result<(), ActError> {
     let Some(target) = context.caches.targets.get(&Key::cluster(&refusal.target)) else { return Ok(()) };
     let former = target.status.clone().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Deployments: observed, validated, planned, carried out, reported.
 //!
-//! `decide` (in queue order, without a call to anybody) goes through `validate` and the planner; `act` goes through
-//! `execute` and `status`. `retire` is the way of a deployment that is being deleted, and is looked at first.
+//! `decide` (in queue order, without any call) uses `validate` and the planner; `act` uses `execute` and `status`.
+//! `retire` handles a deployment that is being deleted, and comes first.
 
 mod adoption;
 #[cfg(test)]
@@ -57,7 +57,7 @@ pub struct DeploymentController {
     context: Arc<Context>,
 }
 
-/// What is to be done about a deployment.
+/// Decision about a deployment.
 pub enum Decision {
     /// It is not there: nothing.
     Gone,
@@ -81,9 +81,9 @@ pub struct Planned {
     pub object: Arc<ModelDeployment>,
     /// As the planner saw it.
     pub request: model::Deployment,
-    /// What was decided.
+    /// The plan.
     pub plan: Plan,
-    /// The candidates that were told show a fact that has changed since.
+    /// A fact in the written candidates has changed.
     pub outdated: bool,
     /// The UIDs of its endpoints that were known then.
     pub known: BTreeSet<String>,
@@ -96,10 +96,10 @@ impl DeploymentController {
         Self { context }
     }
 
-    /// The deployment as the planner sees it, or what is wrong with its spec.
+    /// The planner's form of the deployment, or the problems of its spec.
     fn request(&self, object: &ModelDeployment) -> Result<model::Deployment, Vec<Problem>> {
         let mut problems = validate::model_deployment(object);
-        // Who runs with this image already brought it past an older release: what is under way goes on.
+        // Deployments that already use this image were accepted by an older release: their moves and drains continue.
         if self.runs_with_its_image(object) {
             problems.retain(|problem| !problem.is_of_image());
         }
@@ -219,7 +219,7 @@ impl DeploymentController {
     }
 }
 
-/// When to look again: at the plan's own time, or when the status wants it.
+/// Time of the next reconcile: that of the plan, or that of the status.
 fn next(plan: &Plan, status: Option<Duration>) -> Outcome {
     let by_plan = plan.recheck_at.map(|at| Duration::from_secs(at.since(plan.decided_at).max(1)));
     let wait = if plan.waits.is_empty() { None } else { Some(RECHECK_LIMIT) };

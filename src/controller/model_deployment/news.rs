@@ -1,4 +1,4 @@
-//! What people are told when a deployment's status turns. Decides nothing and tells nobody.
+//! News about a deployment from the transition of its status. A pure function that publishes nothing.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::api::v1alpha1::{
 };
 use crate::controller::news::{News, of_condition, of_ready, price};
 
-/// A deployment before and after one look at it.
+/// A deployment before and after one reconcile.
 pub struct Turn<'a> {
     /// Its former status.
     pub former: &'a ModelDeploymentStatus,
@@ -49,7 +49,7 @@ impl Turn<'_> {
         self.endpoints.iter().find(|endpoint| endpoint.name_any() == name).map(AsRef::as_ref)
     }
 
-    /// Whether another endpoint is to take over.
+    /// True if another endpoint is to take over.
     fn is_moving(&self) -> bool {
         self.status.placements.iter().any(|placement| placement.role == PlacementRole::Standby)
     }
@@ -100,7 +100,7 @@ impl Turn<'_> {
         }
     }
 
-    /// What speaks for the place that was chosen, in the words of the plan that chose it.
+    /// Reason for the chosen place, from the plan that chose it.
     fn choice(&self) -> Option<String> {
         let creates = |plan: &&Plan| plan.actions.iter().any(|action| matches!(action, Action::Create { .. }));
         let chosen =
@@ -108,7 +108,7 @@ impl Turn<'_> {
         Some(explain::verdict(chosen))
     }
 
-    /// What is wrong with the place of an endpoint that stays for now.
+    /// Problem of the place of an endpoint that stays for now.
     fn fault(&self, endpoint: &str) -> Option<String> {
         self.plan?.actions.iter().find_map(|action| match action {
             Action::Keep(keep) if keep.endpoint == endpoint => keep.findings.first().map(explain::finding),
@@ -150,9 +150,9 @@ impl Turn<'_> {
         withdrawn.find(|(endpoint, _)| *endpoint == former.endpoint).map(|(_, news)| news)
     }
 
-    /// The summary as it is told beside everything else.
+    /// The summary beside the other conditions.
     fn in_context(&self, turn: News) -> Option<News> {
-        // What forces a move was told with it; while it goes on, nobody needs to act.
+        // The reason of a move was reported with it; nobody needs to act while it continues.
         let forces_a_move = ["PolicyViolated", "SpecChanged", reasons::OVER_BUDGET, reasons::INSUFFICIENT_CAPACITY];
         if self.is_moving() && forces_a_move.contains(&turn.reason.as_str()) {
             return None;

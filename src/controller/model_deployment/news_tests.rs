@@ -1,4 +1,4 @@
-//! What users are told by events: each turn once, with names and numbers, as a warning only where somebody should act.
+//! Events of a deployment: one for each transition, with names and numbers, and a warning only if somebody should act.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

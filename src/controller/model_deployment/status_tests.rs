@@ -1,4 +1,4 @@
-//! What a status says, for pipelines (kstatus) and for people.
+//! The status for pipelines (kstatus) and for people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,7 +201,7 @@ fn larger() -> Value {
     json!({"engine": "vllm", "image": "i", "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 2}}]})
 }
 
-/// What an endpoint of larger replicas has instead, which is to take over.
+/// The replacement with larger replicas.
 fn replacement() -> Value {
     let accelerator = json!({"type": "H100", "count": 2, "resourceName": "nvidia.com/gpu"});
     json!({"replaces": "z-old", "slot": 1, "accelerator": accelerator})

@@ -15,22 +15,22 @@ use crate::report::Chosen;
 /// A plan that is being made.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
-    /// What is asked.
+    /// Input of the judgement.
     pub(super) question: Question<'a>,
-    /// What exists.
+    /// Existing endpoints.
     pub(super) existing: Existing<'a>,
-    /// What to do so far.
+    /// Actions so far.
     pub(super) actions: Vec<Action>,
-    /// What is wanted so far: every action stands for an allocation.
+    /// Wanted allocations so far, one for each action.
     allocations: Vec<Allocation>,
-    /// What is waited for so far.
+    /// Waits so far.
     pub(super) waits: Vec<Wait>,
-    /// When time changes the plan, as far as is known.
+    /// Earliest time that changes the plan, if known.
     pub(super) recheck_at: Option<Timestamp>,
     removed: BTreeSet<&'a str>,
 }
 
-/// What came out of it.
+/// Result of a step.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
     /// The sum.
@@ -57,7 +57,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What is wanted: endpoints that no action names stay as they are.
+    /// The wanted allocations: endpoints that no action names stay as they are.
     pub(super) fn allocations(&self) -> Vec<Allocation> {
         let mut all = self.allocations.clone();
         for (endpoint, role) in self.existing.roles() {
@@ -76,8 +76,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether an endpoint may go without a loss: it never was ready, or another one serves in its stead, or
-    /// nothing is to be served.
+    /// True if an endpoint may go without a loss: it never was ready, or another one serves in its stead, or nothing is
+    /// to be served.
     pub(super) fn may_go(&self, endpoint: &Endpoint) -> bool {
         !endpoint.ever_ready
             || self.question.deployment.replicas == 0
@@ -143,7 +143,7 @@ impl<'a> Draft<'a> {
         self.actions.push(Action::Adopt { found: found.clone(), drain_until });
     }
 
-    /// What an endpoint costs an hour with `replicas`.
+    /// Hourly cost of an endpoint with `replicas`.
     pub(super) fn cost_of(&self, endpoint: &Endpoint, replicas: u32) -> Option<MicroDollars> {
         let entry = self.question.fleet.entry(&endpoint.target);
         let offer = entry.and_then(|entry| entry.offer(&endpoint.offer));

@@ -102,7 +102,7 @@ fn free_slot(draft: &Draft) -> u32 {
     (0..=u32::MAX).find(|slot| !held.contains(slot)).unwrap_or(u32::MAX)
 }
 
-/// What is waited for while no candidate would do, and the sum of why none does.
+/// Waits while no candidate is feasible, and a summary of the reasons.
 pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> Nowhere {
     draft.waits.push(Wait::Feasible);
     tell_holders(draft, candidates);
@@ -229,7 +229,7 @@ fn await_inventory(draft: &mut Draft) -> Option<Summary> {
     Some(Summary::AwaitsInventory { targets, overdue })
 }
 
-/// Whether an endpoint of the deployment could be on the target without breaking a hard rule.
+/// True if an endpoint of the deployment could be on the target without breaking a hard rule.
 fn could_hold(entry: &Entry, deployment: &Deployment) -> bool {
     admits(entry, deployment)
         && target_rule(entry, deployment).is_none()
