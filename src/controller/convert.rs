@@ -396,7 +396,6 @@ fn remarks(offer: &model::Offer, members: &model::Members) -> Vec<NodeRemark> {
 
 #[cfg(test)]
 mod tests {
-    use roadstead_planner as planner;
     use serde_json::json;
 
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -27,7 +27,8 @@ fn modules_import_in_one_direction() {
 
 #[test]
 fn a_circle_is_found_through_several_modules_and_braces() {
-    let paths = paths("use super::{b::{self, C}, d};\nuse std::fmt;\npub(crate) use self::inner::E;\nlet x = crate::f::g();");
+    let paths =
+        paths("use super::{b::{self, C}, d};\nuse std::fmt;\npub(crate) use self::inner::E;\nlet x = crate::f::g();");
     assert_eq!(paths, ["super::b::self", "super::b::C", "super::d", "std::fmt", "self::inner::E", "crate::f::g"]);
     let module = |name: &str| vec![name.to_owned()];
     let edge = |from: &str, to: &str| (module(from), BTreeSet::from([module(to)]));

@@ -162,7 +162,7 @@ struct Sent {
 impl Sent {
     /// Counts one more event about the object if it may be sent at `now`, and returns whether it may.
     fn take(&self, uid: &String, now: Instant) -> bool {
-        let has_room = || self.objects.len() < REMEMBERED;
+        let has_room = || self.objects.count() < REMEMBERED;
         let is_known = self.objects.see(uid, |_| ()).is_some();
         if !is_known && !has_room() {
             if self.searches.lock().unwrap_or_else(PoisonError::into_inner).take(SEARCHES, now) {

@@ -49,7 +49,7 @@ impl<K: Eq + Hash + Clone, V> Kept<K, V> {
     }
 
     /// Number of keys with a value.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.lock().len()
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
-use roadstead_model::{Keep, Placement, PodFields, Timestamp};
+use roadstead_model::{Keep, Placement, PodFields};
 
 use super::Planned;
 use crate::api::v1alpha1::{
     self as api, DeploymentRef, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
-    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, limits, names,
+    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
 };
 use crate::controller::context::Context;
 use crate::controller::convert;
