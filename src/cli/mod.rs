@@ -3,6 +3,7 @@
 pub mod crd;
 pub mod orphans;
 pub mod run;
+#[cfg(feature = "simulated")]
 pub mod simulated_cloud;
 pub mod validate;
 
@@ -29,6 +30,7 @@ pub enum Command {
     /// Check files of Roadstead's objects without a cluster.
     Validate(validate::ValidateArgs),
     /// Run the simulated cloud that targets of type Simulated use; it spends nothing.
+    #[cfg(feature = "simulated")]
     SimulatedCloud(simulated_cloud::SimulatedCloudArgs),
     /// List orphans: endpoints of this installation without a record on the hub, with their cost and age.
     Orphans(orphans::OrphansArgs),
@@ -39,6 +41,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => block_on(run::run(args)),
+        #[cfg(feature = "simulated")]
         Command::SimulatedCloud(args) => block_on(simulated_cloud::run(args)),
         Command::Crd(args) => crd::run(&args),
         Command::Validate(args) => validate::run(&args),

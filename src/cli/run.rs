@@ -14,16 +14,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::v1alpha1::{ServingTarget, names, syntax};
-use crate::cluster::kubeconfig::{AllowedKubeconfig, Feature};
 use crate::controller;
 use crate::controller::context::Context;
+use crate::controller::drivers::DriverSettings;
 use crate::controller::installation::{self, Conflict};
 use crate::controller::settings::{OrphanPolicy, Settings, Watched};
 use crate::kube_ext::client::{WriteGate, call, client};
 use crate::kube_ext::clock::Clock;
 use crate::kube_ext::events::Events;
 use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
-use crate::simulated_cloud::CloudAddress;
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, Readiness};
@@ -77,12 +76,9 @@ pub struct RunArgs {
     /// Wait for the Lease before reconciling; set it to false only where no second process can run.
     #[arg(long, env = "ROADSTEAD_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
-    /// Dangerous kubeconfig features to allow for the kubeconfigs of targets.
-    #[arg(long, env = "ROADSTEAD_ALLOW_KUBECONFIG", value_delimiter = ',')]
-    pub allow_kubeconfig: Vec<Feature>,
-    /// Address of the simulated cloud, as http://HOST:PORT; without it, targets of type Simulated are not Ready.
-    #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
-    pub simulated_cloud: Option<CloudAddress>,
+    /// Flags of the drivers.
+    #[command(flatten)]
+    pub drivers: DriverSettings,
     /// Delete orphans: endpoints of this installation that run without a record and without a deployment on the hub.
     /// If false, the operator only reports them.
     #[arg(long, env = "ROADSTEAD_DELETE_ORPHANS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
@@ -245,8 +241,7 @@ async fn lead(
         namespace: args.namespace.clone(),
         hub_uid,
         takeover: args.takeover.clone(),
-        allowed_kubeconfig: AllowedKubeconfig::new(args.allow_kubeconfig.iter().copied()),
-        simulated_cloud: args.simulated_cloud.clone(),
+        drivers: args.drivers.clone(),
         watched: args.watched(),
         orphans: args.orphans(),
         metrics_deployments: usize::try_from(args.metrics_deployments).unwrap_or(usize::MAX),

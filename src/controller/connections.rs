@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::v1alpha1::reasons;
-use crate::provider::{Facts, Provider};
+use crate::provider::{Inventory, Provider};
 
 /// The connection to one target, as of its last check.
 #[derive(Clone)]
@@ -51,11 +51,11 @@ impl ConnectionState {
 impl Connection {
     /// What the place shows, unless it is not the place that it should be, or not ours.
     #[must_use]
-    pub fn facts(&self) -> Option<Arc<Facts>> {
+    pub fn inventory(&self) -> Option<Arc<Inventory>> {
         let disowned = [reasons::INSTALLATION_CONFLICT, reasons::IDENTITY_CHANGED, reasons::DUPLICATE_TARGET];
         match &self.state {
             ConnectionState::NotReady { reason, .. } if disowned.contains(reason) => None,
-            _ => self.provider.as_ref().and_then(|provider| provider.facts()),
+            _ => self.provider.as_ref().and_then(|provider| provider.inventory()),
         }
     }
 

@@ -337,8 +337,8 @@ impl Context {
         self.wake(routing::of_target(change));
     }
 
-    /// Puts what is known of a target (spec, state, facts) into the planner's view. Those who wait for something are
-    /// looked at if that can matter to them, and not otherwise: facts come several times a second while endpoints start,
+    /// Puts what is known of a target (spec, state, inventory) into the planner's view. Those who wait for something are
+    /// looked at if that can matter to them, and not otherwise: inventories come several times a second while endpoints start,
     /// and thousands may wait.
     pub fn refresh_target(&self, name: &str) {
         let Some(target) = self.caches.targets.get(&Key::cluster(name)) else {
@@ -349,12 +349,12 @@ impl Context {
         }
     }
 
-    /// The facts of a target changed.
-    pub fn target_facts_changed(&self, name: &str) {
+    /// The inventory of a target changed.
+    pub fn target_inventory_changed(&self, name: &str) {
         self.refresh_target(name);
         let connection = self.connections.get(name);
         if connection.is_some_and(|connection| connection.usable().is_none()) {
-            // Its first facts may be all that it waited for.
+            // Its first inventory may be all that it waited for.
             self.wake([Concerned::Target(name.to_owned())]);
         }
     }

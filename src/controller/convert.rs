@@ -19,7 +19,7 @@ use crate::api::v1alpha1::{
     OfferCapacity, ServingTarget, conditions, limits, names, quantity, reasons,
 };
 use crate::kube_ext::cache::Key;
-use crate::provider::{ErrorClass, Facts};
+use crate::provider::{ErrorClass, Inventory};
 use crate::text::bounded;
 
 /// The planner's name of a deployment.
@@ -73,6 +73,7 @@ pub fn deployment(
         created_at: timestamp(deployment.metadata.creation_timestamp.as_ref()),
         namespace_labels,
         engine: spec.serving.engine.as_str().to_owned(),
+        source: spec.model.source.as_deref().and_then(scheme).map(ToOwned::to_owned),
         replicas: count(spec.replicas),
         resources: resources(&spec.serving.resources),
         shapes: spec
@@ -147,12 +148,17 @@ fn rules(placement: &api::PlacementRules) -> Result<model::Rules, Problem> {
     })
 }
 
-/// A target with what its connection and its facts say at this time.
+/// The scheme of a model's source.
+fn scheme(source: &str) -> Option<&str> {
+    source.split_once("://").map(|(scheme, _)| scheme)
+}
+
+/// A target with what its connection and its inventory say at this time.
 #[must_use]
 pub fn target(
     target: &ServingTarget,
     connection: Option<&Connection>,
-    facts: Option<&Facts>,
+    inventory: Option<&Inventory>,
     at: jiff::Timestamp,
 ) -> model::Target {
     let spec = &target.spec;
@@ -178,17 +184,19 @@ pub fn target(
             })
             .collect(),
         offers: spec.offers.iter().map(offer).collect(),
-        nodes: facts.map_or_else(|| Some(Vec::new()), |facts| facts.nodes.clone()),
+        nodes: inventory.map_or_else(|| Some(Vec::new()), |inventory| inventory.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
-        inventory: match facts {
-            Some(_) if !is_listing(connection) => model::Inventory::Answered,
+        inventory: match inventory {
+            Some(known) if known.cut.is_none() && !is_listing(connection) => model::Inventory::Answered,
             _ => model::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
         },
-        engines: None,
+        capabilities: connection
+            .and_then(|connection| connection.provider.as_ref())
+            .map_or_else(model::Capabilities::default, |provider| provider.capabilities()),
     }
 }
 
-/// Facts come a moment before the check that finds the target usable; until then it would count as a place that has
+/// An inventory comes a moment before the check that finds the target usable; until then it would count as a place that has
 /// answered and cannot be used, and a dearer one would be chosen.
 fn is_listing(connection: Option<&Connection>) -> bool {
     matches!(connection.map(|connection| &connection.state),
@@ -441,9 +449,9 @@ mod tests {
             node("c", 8, &[("nvidia.com/gpu.product", "Tesla-T4")]),
             node("d", 8, &[("nvidia.com/gpu.product", "Tesla-T4\nReady=True")]),
         ];
-        let facts = Facts { nodes: Some(nodes), ..Facts::default() };
+        let inventory = Inventory { nodes: Some(nodes), ..Inventory::default() };
         let mut fleet = roadstead_planner::Fleet::new();
-        fleet.upsert_target(target(&declared, None, Some(&facts), jiff::Timestamp::UNIX_EPOCH));
+        fleet.upsert_target(target(&declared, None, Some(&inventory), jiff::Timestamp::UNIX_EPOCH));
         let (offer, members, usable) = fleet.members_of("east").next().unwrap();
         let told = capacity(offer, members, &usable);
         assert_eq!(told.nodes, [NodeCapacity { free: 8, count: 2 }], "eight of eighty, as an instance has");
@@ -510,17 +518,19 @@ mod tests {
             "spec": {"cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "offers": []},
         }))
         .unwrap();
-        let seen = |state, facts| {
+        let seen = |state, inventory| {
             let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
-            target(&declared, Some(&connection), facts, jiff::Timestamp::UNIX_EPOCH).inventory
+            target(&declared, Some(&connection), inventory, jiff::Timestamp::UNIX_EPOCH).inventory
                 == model::Inventory::Answered
         };
         let not_ready =
             |reason| ConnectionState::NotReady { reason, message: String::new(), since: jiff::Timestamp::UNIX_EPOCH };
-        let facts = Facts::default();
+        let inventory = Inventory::default();
         assert!(!seen(not_ready(reasons::LISTING), None));
-        assert!(!seen(not_ready(reasons::LISTING), Some(&facts)), "its next check finds it usable");
-        assert!(seen(ConnectionState::Ready, Some(&facts)));
-        assert!(seen(not_ready(reasons::UNREACHABLE), Some(&facts)), "what ran there was said before");
+        assert!(!seen(not_ready(reasons::LISTING), Some(&inventory)), "its next check finds it usable");
+        assert!(seen(ConnectionState::Ready, Some(&inventory)));
+        assert!(seen(not_ready(reasons::UNREACHABLE), Some(&inventory)), "what ran there was said before");
+        let cut = Inventory { cut: Some("too much".to_owned()), ..Inventory::default() };
+        assert!(!seen(ConnectionState::Ready, Some(&cut)), "what was left out may be anything");
     }
 }

@@ -91,11 +91,12 @@ impl Fleet {
         self.lock().observe_endpoint_gone(&key_in_model(key));
     }
 
-    /// A target, its connection or its facts may have changed; says whether that can matter to those who wait.
+    /// A target, its connection or its inventory may have changed; says whether that can matter to those who wait.
     pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) -> bool {
-        let facts = connection.and_then(Connection::facts);
-        let converted = convert::target(target, connection, facts.as_deref(), self.clock.wall());
-        let listing = facts.map(|facts| Listing { found: facts.found.clone(), bound: facts.bound.clone() });
+        let inventory = connection.and_then(Connection::inventory);
+        let converted = convert::target(target, connection, inventory.as_deref(), self.clock.wall());
+        let listing =
+            inventory.map(|inventory| Listing { found: inventory.found.clone(), bound: inventory.bound.clone() });
         self.lock().observe_target(converted, listing)
     }
 
@@ -109,7 +110,7 @@ impl Fleet {
         self.lock().observe_target_gone(name);
     }
 
-    /// The deployments that wait for something that a target's facts can change.
+    /// The deployments that wait for something that a target's inventory can change.
     pub fn unsettled(&self) -> BTreeSet<Key> {
         self.lock().unsettled().iter().map(key_of_deployment).collect()
     }

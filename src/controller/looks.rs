@@ -108,17 +108,13 @@ mod tests {
         Present {
             in_sync: true,
             changed_by_admission: Vec::new(),
-            external_id: ExternalId {
-                cluster_uid: String::new(),
-                namespace: String::new(),
-                uid: String::new(),
-                owner_uid: None,
-            },
+            external_id: ExternalId::default(),
             template_hash: String::new(),
             template_digest: String::new(),
             replicas: 1,
             ready_replicas: 1,
             url: Some("http://198.18.0.2:30000".to_owned()),
+            probe: None,
             progress: Progress::Serving,
             trouble: None,
         }

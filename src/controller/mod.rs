@@ -7,6 +7,7 @@
 mod connections;
 pub mod context;
 pub mod convert;
+pub mod drivers;
 pub mod error;
 pub mod figures;
 pub mod find;

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::cluster::kubeconfig::AllowedKubeconfig;
+use super::drivers::DriverSettings;
 use crate::kube_ext::cache::Part;
-use crate::simulated_cloud::CloudAddress;
 
 /// Settings given at the start.
 #[derive(Debug, Clone)]
@@ -18,10 +17,8 @@ pub struct Settings {
     pub hub_uid: String,
     /// The UID of a former hub that is gone and whose members this hub takes over.
     pub takeover: Option<String>,
-    /// Which dangerous features kubeconfigs may use.
-    pub allowed_kubeconfig: AllowedKubeconfig,
-    /// Address of the simulated cloud; without it no target of type Simulated is used.
-    pub simulated_cloud: Option<CloudAddress>,
+    /// Settings of the drivers.
+    pub drivers: DriverSettings,
     /// The namespaces whose deployments are this operator's.
     pub watched: Watched,
     /// Treatment of orphans.

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::routing::Author;
 use super::settings::{OrphanPolicy, Settings, Watched};
 use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
-use crate::cluster::kubeconfig::AllowedKubeconfig;
+use crate::controller::drivers::DriverSettings;
 use crate::kube_ext::cache::Part;
 use crate::kube_ext::clock::Clock;
 use crate::kube_ext::events::Events;
@@ -55,8 +55,7 @@ fn context_at(client: Client) -> Arc<Context> {
         namespace: "roadstead-system".to_owned(),
         hub_uid: "hub".to_owned(),
         takeover: None,
-        allowed_kubeconfig: AllowedKubeconfig::new([]),
-        simulated_cloud: None,
+        drivers: DriverSettings::default(),
         watched: Watched::new([]),
         orphans: OrphanPolicy { delete: false, interval: Duration::from_mins(5), min_age: Duration::from_mins(5) },
         metrics_deployments: 0,

@@ -11,7 +11,7 @@ use crate::kube_ext::kept::Kept;
 use crate::kube_ext::rate::{Rate, Spent};
 
 /// Words about pods that fail are written at most this often: a member can have other ones every second.
-pub const WORDS_OF_PODS: Duration = Duration::from_secs(15);
+pub const WORDS_OF_REPLICAS: Duration = Duration::from_secs(15);
 
 /// Counts of ready replicas, neither none nor all of them, are written at most this often: a start of 128 replicas would
 /// else be as many writes, and nobody decides anything by them.

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roadstead_model as model;
 
-use crate::api::v1alpha1::InferenceEndpoint;
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint};
 use crate::cluster::address::Reach;
 use crate::kube_ext::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use roadstead_provider::{
-    Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted,
+    Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Provider, ProviderError, Redacted, Removal,
+    Site, Wanted, Workload,
 };
 
 /// The calls that are counted.
-const OPERATIONS: [&str; 7] = ["identity", "claim", "observe", "apply", "remove", "remove_found", "api_key"];
+const OPERATIONS: [&str; 7] = ["identity", "claim", "observe", "ensure", "remove", "remove_found", "api_key"];
 /// How a call ends that does not fail.
 const SUCCESS: &str = "success";
 
@@ -47,9 +48,13 @@ impl<P: Provider> Metered<P> {
 }
 
 #[async_trait]
-impl<P: Provider> Provider for Metered<P> {
+impl<P: Provider> Site for Metered<P> {
     fn name(&self) -> &'static str {
         self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 
     async fn identity(&self) -> Result<String, ProviderError> {
@@ -64,20 +69,23 @@ impl<P: Provider> Provider for Metered<P> {
         self.inner.watch(listener);
     }
 
-    fn facts(&self) -> Option<Arc<Facts>> {
-        self.inner.facts()
+    fn inventory(&self) -> Option<Arc<Inventory>> {
+        self.inner.inventory()
     }
 
-    fn reach(&self, usual: Reach) -> Reach {
-        self.inner.reach(usual)
+    fn reach(&self) -> Reach {
+        self.inner.reach()
     }
+}
 
+#[async_trait]
+impl<P: Provider> Workload for Metered<P> {
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
         self.count("observe", self.inner.observe(wanted)).await
     }
 
-    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
-        self.count("apply", self.inner.apply(wanted)).await
+    async fn ensure(&self, wanted: &Wanted) -> Result<ExternalId, ProviderError> {
+        self.count("ensure", self.inner.ensure(wanted)).await
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {

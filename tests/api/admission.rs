@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, Patch, PatchParams};
-use roadstead::provider::{Observation, Provider, Wanted};
+use roadstead::provider::{Observation, Wanted, Workload};
 use serde_json::{Value, json};
 
 use crate::member::{Member, NAME, wanted};
@@ -75,7 +75,7 @@ impl Place {
         let member = Member::new(namespace).await;
         install(namespace, policy);
         let wanted = wanted();
-        member.driver.apply(&wanted).await.unwrap();
+        member.driver.ensure(&wanted).await.unwrap();
         Self { namespace, member, wanted }
     }
 
@@ -100,7 +100,7 @@ impl Place {
             panic!("it is there");
         };
         assert!(present.in_sync, "something is left to be written");
-        self.member.driver.apply(&self.wanted).await.unwrap();
+        self.member.driver.ensure(&self.wanted).await.unwrap();
         assert_eq!(self.member.versions(), before, "asked again, it wrote again");
         present.changed_by_admission
     }
@@ -115,7 +115,7 @@ impl Place {
         change(&mut endpoint.spec);
         self.wanted.endpoint = Arc::new(endpoint);
         assert!(!self.member.in_sync(&self.wanted).await, "the edit is not seen");
-        self.member.driver.apply(&self.wanted).await.unwrap();
+        self.member.driver.ensure(&self.wanted).await.unwrap();
     }
 
     async fn by_hand(&self, change: &Value) {
@@ -127,7 +127,7 @@ impl Place {
         let container = json!({"name": "engine", "image": "localhost/other:v1"});
         self.by_hand(&json!({"spec": {"template": {"spec": {"containers": [container]}}}})).await;
         assert!(!self.member.in_sync(&self.wanted).await, "the edit by hand is not seen");
-        self.member.driver.apply(&self.wanted).await.unwrap();
+        self.member.driver.ensure(&self.wanted).await.unwrap();
     }
 }
 
@@ -258,7 +258,7 @@ async fn a_policy_that_takes_our_record_away_makes_no_loop() {
     let mut place = Place::under("no-record", &policy).await;
     assert_eq!(place.settled().await, ["Deployment spec.progressDeadlineSeconds"]);
     place = place.restart().await;
-    place.member.driver.apply(&place.wanted).await.unwrap();
+    place.member.driver.ensure(&place.wanted).await.unwrap();
     assert_eq!(place.settled().await, ["Deployment spec.progressDeadlineSeconds"]);
     assert_eq!(place.generation().await, 1);
 }

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use roadstead::api::v1alpha1::InferenceEndpoint;
 use roadstead::provider::kubernetes::Kubernetes;
-use roadstead::provider::{ErrorClass, Observation, Provider, Redacted, Removal, Wanted, remove_from};
+use roadstead::provider::{ErrorClass, Observation, Redacted, Removal, Site, Wanted, Workload, remove_from};
 use serde_json::json;
 
 use crate::server::{kubectl, server, text};
@@ -35,7 +35,7 @@ impl Member {
         let driver = Kubernetes::new(client.clone(), namespace.to_owned(), "test".to_owned());
         driver.identity().await.unwrap();
         driver.watch(Arc::new(|_| {}));
-        while driver.facts().is_none() {
+        while driver.inventory().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Self { driver, client, namespace }
@@ -86,13 +86,13 @@ async fn an_endpoint_is_made_once_and_its_key_owns_the_rest() {
     let member = Member::new("made-once").await;
     let wanted = wanted();
     assert_eq!(member.driver.observe(&wanted).await.unwrap(), Observation::Absent);
-    member.driver.apply(&wanted).await.unwrap();
+    member.driver.ensure(&wanted).await.unwrap();
     assert!(member.in_sync(&wanted).await);
     let key = member.api::<KubeSecret>().get(&format!("{NAME}-key")).await.unwrap();
     let service = member.api::<Service>().get(NAME).await.unwrap();
     assert_eq!(service.owner_references()[0].uid, key.uid().unwrap());
     let before = member.versions();
-    member.driver.apply(&wanted).await.unwrap();
+    member.driver.ensure(&wanted).await.unwrap();
     assert_eq!(member.versions(), before, "asked again, it wrote again");
     assert_eq!(member.driver.api_key(NAME).await.unwrap(), Some(wanted.api_key));
 }
@@ -101,12 +101,12 @@ async fn an_endpoint_is_made_once_and_its_key_owns_the_rest() {
 async fn what_somebody_changed_is_put_right_and_what_somebody_added_stays() {
     let member = Member::new("drift").await;
     let wanted = wanted();
-    member.driver.apply(&wanted).await.unwrap();
+    member.driver.ensure(&wanted).await.unwrap();
     let deployments = member.api::<Deployment>();
     let patch = json!({"metadata": {"labels": {"theirs": "yes"}}, "spec": {"replicas": 7}});
     deployments.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     assert!(!member.in_sync(&wanted).await);
-    member.driver.apply(&wanted).await.unwrap();
+    member.driver.ensure(&wanted).await.unwrap();
     assert!(member.in_sync(&wanted).await);
     let deployment = deployments.get(NAME).await.unwrap();
     assert_eq!(deployment.spec.as_ref().and_then(|spec| spec.replicas), Some(2));
@@ -132,7 +132,7 @@ async fn gone_is_what_the_cluster_where_it_was_made_says_of_everything() {
     let member = Member::new("removed").await;
     let wanted = wanted();
     let pinned = member.driver.identity().await.unwrap();
-    member.driver.apply(&wanted).await.unwrap();
+    member.driver.ensure(&wanted).await.unwrap();
     let step = || remove_from(&member.driver, &wanted.endpoint, &pinned);
     let Removal::InProgress { message } = step().await.unwrap() else { panic!("its Deployment is there") };
     assert!(message.contains("pods are ending"), "{message}");
@@ -154,7 +154,7 @@ async fn gone_is_what_the_cluster_where_it_was_made_says_of_everything() {
 async fn pods_that_somebody_let_outlive_their_deployment_are_not_gone() {
     let member = Member::new("outlived").await;
     let wanted = wanted();
-    member.driver.apply(&wanted).await.unwrap();
+    member.driver.ensure(&wanted).await.unwrap();
     // As its ReplicaSet would make them.
     let pod = |name: &str| -> Pod {
         serde_json::from_value(json!({

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use roadstead::api::v1alpha1::names;
 use roadstead::provider::kubernetes::Kubernetes;
-use roadstead::provider::{ErrorClass, Provider, ProviderError, Removal};
+use roadstead::provider::{ErrorClass, ProviderError, Removal, Site, Workload};
 use roadstead_model::Found;
 
 use crate::stage::{Stage, stage, text, until};
@@ -19,8 +19,8 @@ async fn found(driver: &Kubernetes, name: &str) -> Found {
     driver.watch(Arc::new(|_| {}));
     let start = std::time::Instant::now();
     loop {
-        let facts = driver.facts();
-        if let Some(found) = facts.iter().flat_map(|facts| &facts.found).find(|found| found.name == name) {
+        let inventory = driver.inventory();
+        if let Some(found) = inventory.iter().flat_map(|inventory| &inventory.found).find(|found| found.name == name) {
             return found.clone();
         }
         assert!(start.elapsed().as_secs() < 30, "{name} is not found");

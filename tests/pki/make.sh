@@ -26,6 +26,10 @@ extendedKeyUsage = clientAuth
 basicConstraints = critical,CA:FALSE
 extendedKeyUsage = serverAuth
 subjectAltName = IP:10.0.0.1
+[loopback]
+basicConstraints = critical,CA:FALSE
+extendedKeyUsage = serverAuth
+subjectAltName = IP:127.0.0.1
 CONF
 key() { openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out "$1.key"; }
 # issue NAME SECTION FROM TO KEY ISSUER
@@ -43,6 +47,7 @@ issue client client 20200101000000Z 21200101000000Z client authority
 issue client-expired client 20200101000000Z 20210101000000Z client authority
 issue client-future client 21100101000000Z 21200101000000Z client authority
 issue server server 20200101000000Z 21200101000000Z other authority
+issue loopback loopback 20200101000000Z 21200101000000Z other authority
 issue server-selfsigned server 20200101000000Z 21200101000000Z other self
 # Without extensions a certificate is of version 1.
 openssl req -new -key client.key -subj /CN=client-v1 -out "$scratch/v1.csr" 2>/dev/null

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 10] = [
+const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -43,8 +43,10 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("crates/api", &["model"]),
     ("crates/runtime", &[]),
     ("crates/provider", &["api", "model", "runtime"]),
-    ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
-    ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
+    ("crates/conformance", &["api", "model", "provider"]),
+    // The cases are for their tests.
+    ("crates/providers/kubernetes", &["api", "model", "provider", "runtime", "conformance"]),
+    ("crates/providers/simulated", &["api", "model", "provider", "runtime", "conformance"]),
 ];
 
 #[test]
@@ -85,10 +87,49 @@ fn no_source_file_is_too_long() {
 #[test]
 fn the_core_knows_no_provider_by_name() {
     let core = files("src/controller", ".rs");
-    let core: Vec<PathBuf> = core.into_iter().filter(|file| !file.ends_with("serving_target/connect.rs")).collect();
-    hold(&core, "only serving_target/connect.rs chooses a driver", |line| {
+    let chooses =
+        |file: &PathBuf| shown(file).contains("serving_target/connect/") || file.ends_with("controller/drivers.rs");
+    let core: Vec<PathBuf> = core.into_iter().filter(|file| !chooses(file)).collect();
+    hold(&core, "only serving_target/connect chooses a driver", |line| {
         ["provider::kubernetes", "provider::simulated"].iter().any(|driver| line.contains(driver))
     });
+}
+
+/// The words of a cluster for what a member is made of.
+const WORDS_OF_CLUSTERS: [&str; 10] =
+    ["pod", "pods", "Pod", "Pods", "node", "nodes", "Service", "Services", "cluster", "kubeconfig"];
+
+#[test]
+fn the_core_and_the_seam_speak_of_endpoints_replicas_and_addresses() {
+    let sources = [files("src/controller", ".rs"), files("crates/provider/src", ".rs")].concat();
+    let is_test = |file: &PathBuf| {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        name == "tests" || name.ends_with("_tests") || name.starts_with("test_")
+    };
+    let mut faults = Vec::new();
+    for file in sources.iter().filter(|file| !is_test(file) && !shown(file).contains("serving_target/connect/")) {
+        let text = fs::read_to_string(file).unwrap();
+        for literal in literals(text.split("#[cfg(test)]\nmod ").next().unwrap()) {
+            let mut words = literal.split(|c: char| !c.is_alphanumeric());
+            if words.any(|word| WORDS_OF_CLUSTERS.contains(&word)) {
+                faults.push(format!("{}: {literal:?}", shown(file)));
+            }
+        }
+    }
+    none("only drivers use the words of their places", &faults);
+}
+
+/// The texts in a source, without those in comments.
+fn literals(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in source.replace("'\"'", "").replace("\\\n", "").lines() {
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
+        let line = line.replace("\\\"", "");
+        found.extend(line.split('"').skip(1).step_by(2).map(ToOwned::to_owned));
+    }
+    found
 }
 
 #[test]

@@ -22,6 +22,10 @@ pub fn finding(finding: &Finding) -> String {
         Finding::OfferGone(OfferTrouble::Smaller { target, offer, instances, allowed, held }) => {
             format!("offer {offer} on {target} has maxInstances {instances} ({allowed} accelerators), {held} are used")
         }
+        Finding::ProviderUnsupported { target, wanted, most, held } => format!(
+            "{target} runs at most {} of one endpoint, {wanted} are wanted; it stays at {held} until there is a place for all",
+            count(*most, "replica")
+        ),
         Finding::StartupTimeout { ended } => {
             format!("it did not answer within its start-up timeout, which ended at {ended}")
         }

@@ -23,6 +23,9 @@ pub fn account(plan: &Plan) -> String {
 pub fn summary(summary: &Summary) -> String {
     match summary {
         Summary::ScaledToZero => "no replicas are wanted".to_owned(),
+        Summary::CannotStayEmpty { endpoint, target } => {
+            format!("no replicas are wanted, and {target} cannot keep {endpoint} without any: it is deleted")
+        }
         Summary::GivesUpItsPlace { endpoint, target } => {
             format!("no replicas are wanted, and the rules forbid {endpoint} on {target}")
         }

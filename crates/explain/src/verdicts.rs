@@ -2,7 +2,8 @@
 
 use roadstead_model::{
     Amount, Candidate, Choice, Comparison, FreeAccelerators, Instances, Limit, MicroDollars, Mismatch,
-    MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unusable, Verdict,
+    MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unsupported, Unusable,
+    Verdict,
 };
 
 use crate::nodes::{excess, left_out, no_nodes};
@@ -103,9 +104,7 @@ pub fn rejection(rejection: &Rejection) -> String {
         Rejection::CapacityTypeNotAllowed { found, allowed } => {
             format!("capacity type {found} is not among {}", list(allowed))
         }
-        Rejection::ProviderUnsupported { engine, engines } => {
-            format!("the target cannot run engine {engine}, only {}", list(engines))
-        }
+        Rejection::ProviderUnsupported(unsupported) => self::unsupported(unsupported),
         Rejection::TaintNotTolerated(Taint { key, value, effect }) => {
             format!("taint {key}={value}:{effect:?} is not tolerated")
         }
@@ -205,4 +204,20 @@ fn accelerators(free: &FreeAccelerators) -> String {
     let more = (free.more_causes > 0).then(|| format!("; {} more", count(free.more_causes, "cause")));
     let excess = free.excess.map(|found| format!("; {}", excess(&found, offer)));
     [Some(here), own, added, unbound].into_iter().flatten().chain(causes).chain(more).chain(excess).collect()
+}
+
+fn unsupported(unsupported: &Unsupported) -> String {
+    match unsupported {
+        Unsupported::Engine { engine, engines } => {
+            format!("the target cannot run engine {engine}, only {}", list(engines))
+        }
+        Unsupported::Source { source, sources } => {
+            format!("the target cannot load a model from {source}://, only from {}", list(sources))
+        }
+        Unsupported::Replicas { wanted, most } => {
+            format!("the target runs at most {} of one endpoint, {wanted} are wanted", count(*most, "replica"))
+        }
+        Unsupported::ScaleToZero => "the target cannot keep an endpoint without replicas".to_owned(),
+        Unsupported::UpdateInPlace => "the target cannot update an endpoint in place".to_owned(),
+    }
 }

@@ -75,8 +75,11 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer) 
     let (deployment, subject) = (check.deployment, target.name.as_str());
     let bought = deployment.rules.capacity_types.contains(&offer.capacity_type);
     check.require(Rule::CapacityTypeAllowed, subject, bought);
-    let runs = target.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine));
-    check.require(Rule::EngineSupported, subject, runs);
+    let can = &target.capabilities;
+    let runs = can.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine));
+    let loads = |source| can.sources.as_ref().is_none_or(|sources| sources.contains(source));
+    let holds = can.max_replicas.is_none_or(|most| deployment.replicas <= most);
+    check.require(Rule::EngineSupported, subject, runs && deployment.source.as_ref().is_none_or(loads) && holds);
     let tolerated = first_untolerated(&target.taints, &deployment.rules.target_tolerations).is_none();
     check.require(Rule::TaintsTolerated, subject, tolerated);
     let silent = matches!(target.inventory, Inventory::Pending { .. }) && deployment.place_without.contains(subject);

@@ -33,6 +33,8 @@ pub struct Deployment {
     pub namespace_labels: Labels,
     /// Engine, like `vllm`.
     pub engine: String,
+    /// Scheme of the model's source, like `hf`; `None` where it has none.
+    pub source: Option<String>,
     /// Replicas wanted, all in one placement; 0 is scaled to zero.
     pub replicas: u32,
     /// What each replica asks for beside accelerators.

@@ -22,6 +22,17 @@ pub enum Finding {
     PriceUnknown(Unaffordable),
     /// The wanted replicas do not fit there, or its own pods cannot be scheduled.
     InsufficientCapacity(LackOfRoom),
+    /// More replicas are wanted there than its target runs of one endpoint.
+    ProviderUnsupported {
+        /// The target.
+        target: String,
+        /// Replicas that are wanted.
+        wanted: u32,
+        /// Maximum of one endpoint.
+        most: u32,
+        /// Replicas that stay.
+        held: u32,
+    },
     /// Its offer is gone or smaller than what is used; it stays at its last known price.
     OfferGone(OfferTrouble),
     /// It did not answer within its start-up timeout.
@@ -42,6 +53,7 @@ impl Finding {
             Self::OverBudget(_) => FindingReason::OverBudget,
             Self::PriceUnknown(_) => FindingReason::PriceUnknown,
             Self::InsufficientCapacity(_) => FindingReason::InsufficientCapacity,
+            Self::ProviderUnsupported { .. } => FindingReason::ProviderUnsupported,
             Self::OfferGone(_) => FindingReason::OfferGone,
             Self::StartupTimeout { .. } => FindingReason::StartupTimeout,
         }
@@ -180,6 +192,8 @@ pub enum FindingReason {
     PriceUnknown,
     /// The wanted replicas do not fit there, or its own pods cannot be scheduled.
     InsufficientCapacity,
+    /// More replicas are wanted there than its target runs of one endpoint.
+    ProviderUnsupported,
     /// Its offer is gone or smaller than what is used; it stays at its last known price.
     OfferGone,
     /// It did not answer within its start-up timeout.
@@ -197,6 +211,7 @@ impl FindingReason {
             Self::OverBudget => "OverBudget",
             Self::PriceUnknown => "PriceUnknown",
             Self::InsufficientCapacity => "InsufficientCapacity",
+            Self::ProviderUnsupported => "ProviderUnsupported",
             Self::OfferGone => "OfferGone",
             Self::StartupTimeout => "StartupTimeout",
         }

@@ -5,6 +5,7 @@
 //! asking anybody is in [`catalogue`].
 
 mod allocation;
+mod capabilities;
 pub mod catalogue;
 mod cost;
 mod deployment;
@@ -29,6 +30,7 @@ mod verdict;
 mod violation;
 
 pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role};
+pub use capabilities::{Capabilities, Demand, Lack};
 pub use cost::{cost_of_found, deciding_price, hourly_cost};
 pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Runs};
@@ -52,6 +54,6 @@ pub use target::{Exhausted, Inventory, Location, Node, Target, TargetState};
 pub use time::Timestamp;
 pub use verdict::{
     Amount, Choice, Comparison, FreeAccelerators, Instances, Limit, Mismatch, MissingAccelerator, Preferred, Reason,
-    Refusal, RegionRule, Rejection, Remarks, Shortage, Throughput, Unusable, Verdict,
+    Refusal, RegionRule, Rejection, Remarks, Shortage, Throughput, Unsupported, Unusable, Verdict,
 };
 pub use violation::{Numbers, Rule, Severity, Violation};

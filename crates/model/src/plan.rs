@@ -217,6 +217,8 @@ pub enum Removal {
     OfferGone,
     /// It never was ready, and what it was to replace can stay after all.
     MoveAbandoned,
+    /// No replicas are wanted, and its target keeps no endpoint without any.
+    ScaledToZero,
 }
 
 impl Removal {
@@ -236,6 +238,7 @@ impl Removal {
             Self::OverBudget => "OverBudget",
             Self::OfferGone => "OfferGone",
             Self::MoveAbandoned => "MoveAbandoned",
+            Self::ScaledToZero => "ScaledToZero",
         }
     }
 }

@@ -13,6 +13,13 @@ use crate::verdict::Reason;
 pub enum Summary {
     /// No replicas are wanted, and nothing is there.
     ScaledToZero,
+    /// No replicas are wanted, and the target keeps no endpoint without any.
+    CannotStayEmpty {
+        /// The endpoint.
+        endpoint: String,
+        /// Its target.
+        target: String,
+    },
     /// No replicas are wanted, and an endpoint may not stay where it is.
     GivesUpItsPlace {
         /// The endpoint.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::capabilities::Capabilities;
 use crate::deployment::Deployment;
 use crate::identity::DeploymentId;
 use crate::labels::{LabelSelector, Labels};
@@ -39,8 +40,8 @@ pub struct Target {
     pub exhausted: Vec<Exhausted>,
     /// Whether the listing of what runs there under our installation id has been answered.
     pub inventory: Inventory,
-    /// Engines that its driver can run; `None` is every engine.
-    pub engines: Option<BTreeSet<String>>,
+    /// Abilities beside having room.
+    pub capabilities: Capabilities,
 }
 
 /// Where a target is, in the words of law.

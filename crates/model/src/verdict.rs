@@ -144,13 +144,8 @@ pub enum Rejection {
         /// The list.
         allowed: BTreeSet<CapacityType>,
     },
-    /// The target's driver cannot run this engine.
-    ProviderUnsupported {
-        /// The engine that is wanted.
-        engine: String,
-        /// Those that it can run.
-        engines: BTreeSet<String>,
-    },
+    /// The target's driver cannot do what is wanted.
+    ProviderUnsupported(Unsupported),
     /// A taint of the target is not tolerated.
     TaintNotTolerated(Taint),
     /// It would cost more than the budget.
@@ -186,7 +181,7 @@ impl Rejection {
             Self::JurisdictionNotAllowed { .. } => Reason::JurisdictionNotAllowed,
             Self::AcceleratorMissing(_) => Reason::AcceleratorMissing,
             Self::CapacityTypeNotAllowed { .. } => Reason::CapacityTypeNotAllowed,
-            Self::ProviderUnsupported { .. } => Reason::ProviderUnsupported,
+            Self::ProviderUnsupported(_) => Reason::ProviderUnsupported,
             Self::TaintNotTolerated(_) => Reason::TaintNotTolerated,
             Self::OverBudget { .. } => Reason::OverBudget,
             Self::PriceUnknown { .. } => Reason::PriceUnknown,
@@ -195,6 +190,36 @@ impl Rejection {
             Self::InsufficientCapacity(_) => Reason::InsufficientCapacity,
         }
     }
+}
+
+/// The part of a request that the driver of a target cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unsupported {
+    /// The engine.
+    Engine {
+        /// The engine that is wanted.
+        engine: String,
+        /// Those that it can run.
+        engines: BTreeSet<String>,
+    },
+    /// The model's source.
+    Source {
+        /// The scheme of the source.
+        source: String,
+        /// Those from which it can load.
+        sources: BTreeSet<String>,
+    },
+    /// The number of replicas.
+    Replicas {
+        /// The replicas that are wanted.
+        wanted: u32,
+        /// Maximum of one endpoint.
+        most: u32,
+    },
+    /// An endpoint without replicas.
+    ScaleToZero,
+    /// An update in place.
+    UpdateInPlace,
 }
 
 /// The part of a selector that labels do not match.

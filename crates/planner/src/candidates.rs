@@ -1,8 +1,8 @@
 //! All candidates of a deployment, judged as newcomers.
 
 use roadstead_model::{
-    Deployment, Exhausted, Inventory, LargestFit, MicroDollars, Offer, Reason, Shape, Size, Target, TargetState,
-    Timestamp, first_untolerated,
+    Demand, Deployment, Exhausted, Inventory, LargestFit, MicroDollars, Offer, Reason, Shape, Size, Target,
+    TargetState, Timestamp, first_untolerated,
 };
 
 use crate::cost::{Adjusted, cost_on, preference};
@@ -234,7 +234,7 @@ fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Rea
     if let Some(reason) = capacity_type_rule(deployment, room.offer.capacity_type) {
         return Some(reason);
     }
-    if target.engines.as_ref().is_some_and(|engines| !engines.contains(&deployment.engine)) {
+    if target.capabilities.lacks(&Demand::of(deployment)).is_some() {
         return Some(Reason::ProviderUnsupported);
     }
     let taint = first_untolerated(&target.taints, &deployment.rules.target_tolerations);

@@ -1,9 +1,10 @@
 //! Reasons as data: the names and numbers that decided, gathered for the few candidates that are reported.
 
 use roadstead_model::{
-    Amount, Choice, Comparison, Deployment, FreeAccelerators, Instances, Limit, Members, MicroDollars, Mismatch,
-    MissingAccelerator, Objective, Preferred, Reason, Refusal, RegionRule, Rejection, Remarks, Resources, Shortage,
-    Size, TargetState, Throughput, Unusable, deciding_price, first_untolerated, free_devices,
+    Amount, Choice, Comparison, Demand, Deployment, FreeAccelerators, Instances, Lack, Limit, Members, MicroDollars,
+    Mismatch, MissingAccelerator, Objective, Preferred, Reason, Refusal, RegionRule, Rejection, Remarks, Resources,
+    Shortage, Size, Target, TargetState, Throughput, Unsupported, Unusable, deciding_price, first_untolerated,
+    free_devices,
 };
 
 use crate::candidates::{Judged, Judgement, Question, last_refusal};
@@ -14,6 +15,23 @@ use crate::room::Room;
 
 /// So many causes that leave nodes out are named.
 const MAX_CAUSES: usize = 3;
+
+/// The first part of a request that the target cannot do.
+fn unsupported(deployment: &Deployment, target: &Target) -> Option<Unsupported> {
+    let can = &target.capabilities;
+    Some(match can.lacks(&Demand::of(deployment))? {
+        Lack::Engine => {
+            Unsupported::Engine { engine: deployment.engine.clone(), engines: can.engines.clone().unwrap_or_default() }
+        }
+        Lack::Source => Unsupported::Source {
+            source: deployment.source.clone().unwrap_or_default(),
+            sources: can.sources.clone().unwrap_or_default(),
+        },
+        Lack::Replicas { most } => Unsupported::Replicas { wanted: deployment.replicas, most },
+        Lack::ScaleToZero => Unsupported::ScaleToZero,
+        Lack::UpdateInPlace => Unsupported::UpdateInPlace,
+    })
+}
 
 /// The reason that a rejected candidate was rejected.
 pub(crate) fn rejection(question: &Question, judged: &Judged) -> Option<Rejection> {
@@ -59,10 +77,7 @@ pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) 
             found: entry.location.as_ref().map(|location| location.jurisdictions.clone()).unwrap_or_default(),
             wanted: rules.jurisdictions.clone().unwrap_or_default(),
         },
-        Reason::ProviderUnsupported => Rejection::ProviderUnsupported {
-            engine: deployment.engine.clone(),
-            engines: target.engines.clone().unwrap_or_default(),
-        },
+        Reason::ProviderUnsupported => Rejection::ProviderUnsupported(unsupported(deployment, target)?),
         Reason::TaintNotTolerated => {
             Rejection::TaintNotTolerated(first_untolerated(&target.taints, &rules.target_tolerations)?.clone())
         }

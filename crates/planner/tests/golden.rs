@@ -135,7 +135,7 @@ fn awaiting_inventory() {
 fn final_rejections() {
     let mut targets = clouds();
     targets[1].taints = vec![Taint { key: "frozen".into(), value: "yes".into(), effect: Effect::NoPlacement }];
-    targets[3].engines = Some(BTreeSet::from(["custom".to_owned()]));
+    targets[3].capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]));
     let mut deployment = Deployment { max_hourly_cost: Some(dollars("20")), ..in_the_union() };
     deployment.rules.deny_regions = vec![pattern("us-*")];
     deployment.rules.target_selector = LabelSelector::default();

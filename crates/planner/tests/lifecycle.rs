@@ -134,7 +134,7 @@ fn a_newcomer_goes_on_at_a_target_whose_spec_has_become_invalid_and_nothing_new_
 #[test]
 fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
     type Case = (&'static str, fn(&mut Target), &'static [FindingReason]);
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         (
             "taint",
             |t| {
@@ -143,7 +143,8 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
             &[],
         ),
         ("not ready", |t| t.state = not_ready(Timestamp(0)), &[FindingReason::TargetNotReady]),
-        ("engine", |t| t.engines = Some(BTreeSet::new()), &[]),
+        ("engine", |t| t.capabilities.engines = Some(BTreeSet::new()), &[]),
+        ("fewer replicas", |t| t.capabilities.max_replicas = Some(1), &[]),
         ("offer is gone", |t| t.offers.clear(), &[FindingReason::OfferGone]),
         ("max instances", |t| t.offers[0].max_instances = Some(0), &[FindingReason::OfferGone]),
         ("price unknown", |t| t.offers[0].hourly_price = None, &[]),
@@ -686,4 +687,34 @@ fn more_memory_is_given_to_what_is_not_ready_for_lack_of_it() {
     larger.resources.memory_bytes = 110 * GIB;
     let plan = settle(&mut fleet, &larger, NOW);
     assert_eq!((plan.decision, kept(&plan, US).pods), (Decision::Unchanged, PodFields::FollowSpec));
+}
+
+#[test]
+fn a_target_that_keeps_no_endpoint_without_replicas_loses_it_at_zero() {
+    let mut fleet = serving();
+    change_target(&mut fleet, "eks-us", |target| target.capabilities.scale_to_zero = false);
+    let zero = Deployment { replicas: 0, ..deployment("m") };
+    let plan = settle(&mut fleet, &zero, NOW);
+    assert_eq!((plan.decision, deleted(&plan, US)), (Decision::ScaledToZero, Some(Removal::ScaledToZero)));
+    assert!(render_text(&plan).contains("eks-us cannot keep"), "{}", render_text(&plan));
+    let plan = settle(&mut fleet, &zero, NOW);
+    assert_eq!((plan.decision, plan.actions.len()), (Decision::ScaledToZero, 0));
+}
+
+#[test]
+fn more_replicas_than_a_target_runs_are_looked_for_elsewhere() {
+    let mut fleet = serving();
+    change_target(&mut fleet, "eks-us", |target| target.capabilities.max_replicas = Some(2));
+    let three = Deployment { replicas: 3, ..deployment("m") };
+    let plan = settle(&mut fleet, &three, NOW);
+    assert_eq!(findings(&plan, US), [FindingReason::ProviderUnsupported]);
+    assert_eq!((kept(&plan, US).replicas, placed_on(&plan)), (2, Some("gke-eu")), "{}", render_text(&plan));
+
+    let mut fleet = serving();
+    for target in ["eks-us", "gke-eu"] {
+        change_target(&mut fleet, target, |target| target.capabilities.max_replicas = Some(2));
+    }
+    let plan = settle(&mut fleet, &three, NOW);
+    assert_eq!((kept(&plan, US).replicas, placed_on(&plan)), (2, None), "{}", render_text(&plan));
+    assert!(!plan.report.time_can_help, "only an edit can help: {}", render_text(&plan));
 }

@@ -53,7 +53,7 @@ fn allowed(target: &Target, deployment: &Deployment) -> bool {
         && !region(&rules.deny_regions)
         && rules.jurisdictions.as_ref().is_none_or(inside)
         && target.taints.iter().all(tolerated)
-        && target.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine))
+        && target.capabilities.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine))
 }
 
 /// A node as brute force sees it: free accelerators, free memory (`None` is without bound).

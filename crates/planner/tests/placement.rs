@@ -108,7 +108,7 @@ type TargetCase = (&'static str, fn(&mut Target), Reason, &'static str);
 
 #[test]
 fn targets_exclude_themselves() {
-    let cases: [TargetCase; 9] = [
+    let cases: [TargetCase; 11] = [
         ("not ready", |t| t.state = not_ready(NOW), Reason::TargetNotReady, "CredentialsMissing"),
         (
             "taint",
@@ -118,7 +118,24 @@ fn targets_exclude_themselves() {
             Reason::TaintNotTolerated,
             "taint maintenance=yes:NoPlacement",
         ),
-        ("no such engine", |t| t.engines = Some(BTreeSet::from(["tgi".into()])), Reason::ProviderUnsupported, "tgi"),
+        (
+            "no such engine",
+            |t| t.capabilities.engines = Some(BTreeSet::from(["tgi".into()])),
+            Reason::ProviderUnsupported,
+            "cannot run engine vllm, only tgi",
+        ),
+        (
+            "no such source",
+            |t| t.capabilities.sources = Some(BTreeSet::from(["s3".into()])),
+            Reason::ProviderUnsupported,
+            "cannot load a model from hf://, only from s3",
+        ),
+        (
+            "too many replicas",
+            |t| t.capabilities.max_replicas = Some(1),
+            Reason::ProviderUnsupported,
+            "at most 1 replica of one endpoint, 2 are wanted",
+        ),
         (
             "other accelerator",
             |t| t.offers[0].accelerator = accelerator("L4", 8),

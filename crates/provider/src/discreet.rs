@@ -5,9 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roadstead_model as model;
 
-use super::{Claim, Facts, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Wanted};
 use crate::address::Reach;
-use roadstead_api::v1alpha1::InferenceEndpoint;
+use crate::{
+    Capabilities, Claim, Inventory, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Site,
+    Wanted, Workload,
+};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
 
 /// Decorates a [`Provider`]: the secrets of an endpoint are taken out of every text about it.
 pub struct Discreet<P> {
@@ -42,9 +45,13 @@ fn conceal(wanted: &Wanted, observation: Observation) -> Observation {
 }
 
 #[async_trait]
-impl<P: Provider> Provider for Discreet<P> {
+impl<P: Provider> Site for Discreet<P> {
     fn name(&self) -> &'static str {
         self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
     }
 
     async fn identity(&self) -> Result<String, ProviderError> {
@@ -59,21 +66,24 @@ impl<P: Provider> Provider for Discreet<P> {
         self.inner.watch(listener);
     }
 
-    fn facts(&self) -> Option<Arc<Facts>> {
-        self.inner.facts()
+    fn inventory(&self) -> Option<Arc<Inventory>> {
+        self.inner.inventory()
     }
 
-    fn reach(&self, usual: Reach) -> Reach {
-        self.inner.reach(usual)
+    fn reach(&self) -> Reach {
+        self.inner.reach()
     }
+}
 
+#[async_trait]
+impl<P: Provider> Workload for Discreet<P> {
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
         let observation = self.inner.observe(wanted).await.map_err(|error| conceal_error(wanted, &error))?;
         Ok(conceal(wanted, observation))
     }
 
-    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
-        self.inner.apply(wanted).await.map_err(|error| conceal_error(wanted, &error))
+    async fn ensure(&self, wanted: &Wanted) -> Result<ExternalId, ProviderError> {
+        self.inner.ensure(wanted).await.map_err(|error| conceal_error(wanted, &error))
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {

@@ -1,19 +1,22 @@
-//! Asks an endpoint the way a client does: does it list the model to who has the key, and refuse who has not?
+//! Asks an endpoint the way a client does: does it answer who has the key, and refuse who has not?
 //!
-//! Some engines guard what costs, and list their models to everybody: these are asked for a completion without the key.
+//! A driver describes how its endpoints are asked; nobody but this module asks. Some engines guard what costs, and list
+//! their models to everybody: these are asked for a completion without the key.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{Method, Request, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{ErrorClass, ProviderError, Redacted};
-use crate::address::{Reach, connect};
+use crate::address::Reach;
+use crate::stream::open;
+use crate::{ErrorClass, ProviderError, Redacted};
 use roadstead_runtime::text::bounded;
 
 /// The longest that one question may take.
@@ -25,10 +28,86 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Models that a message names.
 const MAX_NAMED: usize = 5;
 
+/// The way to ask one endpoint whether it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Scheme, host and port with the path that stands before `/models`, such as `http://10.0.0.7:8000/v1`.
+    pub base: String,
+    /// Headers of every request beside the credential.
+    pub headers: Vec<(String, String)>,
+    /// The credential of whoever may ask.
+    pub credential: Credential,
+    /// The value of `model` in requests.
+    pub model: String,
+    /// The question that shows whether it answers.
+    pub question: Question,
+    /// Expected answer to a request without the credential.
+    pub without_key: WithoutKey,
+    /// Certificates, in PEM, of the authorities that vouch for an https address; empty: those of the system.
+    pub authorities: String,
+}
+
+impl Probe {
+    /// The probe of an engine that answers under `/v1` at `url`, guarded by its own key.
+    #[must_use]
+    pub fn of_engine(url: &str, key: Redacted, model: &str) -> Self {
+        Self {
+            base: format!("{url}/v1"),
+            headers: Vec::new(),
+            credential: Credential::bearer(key),
+            model: model.to_owned(),
+            question: Question::Models,
+            without_key: WithoutKey::IsRefused,
+            authorities: String::new(),
+        }
+    }
+}
+
+/// A credential and the header that bears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The header's name, such as `authorization` or `api-key`.
+    pub header: &'static str,
+    /// The word before the key, such as `Bearer`; empty where there is none.
+    pub word: &'static str,
+    /// The key.
+    pub key: Redacted,
+}
+
+impl Credential {
+    /// A key that is borne as most services want it.
+    #[must_use]
+    pub const fn bearer(key: Redacted) -> Self {
+        Self { header: "authorization", word: "Bearer", key }
+    }
+
+    fn value(&self) -> String {
+        if self.word.is_empty() { self.key.expose().to_owned() } else { format!("{} {}", self.word, self.key.expose()) }
+    }
+}
+
+/// A question that shows whether an endpoint answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// It lists its models, and the model is among them.
+    Models,
+    /// It completes one token; for services that list nothing.
+    Completion,
+}
+
+/// Expected answer to a request without a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutKey {
+    /// It is refused; anything else means that the endpoint is not protected.
+    IsRefused,
+    /// It is not tried: the service guards its endpoints itself.
+    IsNotTried,
+}
+
 /// What an endpoint answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It lists the model with the key and refuses without.
+    /// It answers with the key and refuses without.
     Healthy,
     /// It answers, but does not list the model.
     ModelNotListed {
@@ -62,82 +141,101 @@ struct ModelEntry {
     id: String,
 }
 
-/// Asks the endpoint at `url`, if `reach` lets it, for `model`: once with its key and once without.
-pub async fn ask(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Answer {
-    ask_within(TIMEOUT, url, api_key, model, reach).await
+/// Asks an endpoint, if `reach` lets it: once with its key and, where that is to be refused, once without.
+pub async fn ask(probe: &Probe, reach: Reach) -> Answer {
+    ask_within(TIMEOUT, probe, reach).await
 }
 
-async fn ask_within(limit: Duration, url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Answer {
-    match tokio::time::timeout(limit, question(url, api_key, model, reach)).await {
+async fn ask_within(limit: Duration, probe: &Probe, reach: Reach) -> Answer {
+    match tokio::time::timeout(limit, question(probe, reach)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => Answer::Unreachable { message: error.message },
-        Err(_) => Answer::Unreachable { message: format!("{url} did not answer within {} s", limit.as_secs()) },
-    }
-}
-
-async fn question(url: &str, api_key: &Redacted, model: &str, reach: Reach) -> Result<Answer, ProviderError> {
-    let (status, body) = ask_for(&MODELS, url, Some(api_key), reach).await?;
-    if status != StatusCode::OK {
-        let message = format!("{url}/v1/models answered {} with the key", status.as_u16());
-        return Ok(Answer::Unreachable { message });
-    }
-    if let Err(message) = listed(&body, url, model) {
-        return Ok(Answer::ModelNotListed { message: bounded(&api_key.conceal(&message)) });
-    }
-    let (status, _) = ask_for(&MODELS, url, None, reach).await?;
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-        status if status.is_success() => match ask_for(&COMPLETION, url, None, reach).await?.0 {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-            _ => Ok(Answer::NotProtected),
-        },
-        status => {
-            let message = format!("{url}/v1/models answered {} without the key, not 401", status.as_u16());
-            Ok(Answer::Unreachable { message })
+        Err(_) => {
+            Answer::Unreachable { message: format!("{} did not answer within {} s", probe.base, limit.as_secs()) }
         }
     }
 }
 
-/// Whether `body`, the answer of the endpoint at `url`, lists `model`.
+async fn question(probe: &Probe, reach: Reach) -> Result<Answer, ProviderError> {
+    let asked = match probe.question {
+        Question::Models => Asked::models(),
+        Question::Completion => Asked::token_of(&probe.model),
+    };
+    let (status, body) = ask_for(&asked, probe, true, reach).await?;
+    let told = |status: StatusCode, how: &str| Answer::Unreachable {
+        message: format!("{}{} answered {} {how}", probe.base, asked.path, status.as_u16()),
+    };
+    if status != StatusCode::OK {
+        return Ok(told(status, "with the key"));
+    }
+    if probe.question == Question::Models
+        && let Err(message) = listed(&body, &probe.base, &probe.model)
+    {
+        return Ok(Answer::ModelNotListed { message: bounded(&probe.credential.key.conceal(&message)) });
+    }
+    if probe.without_key == WithoutKey::IsNotTried {
+        return Ok(Answer::Healthy);
+    }
+    match ask_for(&asked, probe, false, reach).await?.0 {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
+        status if status.is_success() => match ask_for(&Asked::nothing(), probe, false, reach).await?.0 {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
+            _ => Ok(Answer::NotProtected),
+        },
+        status => Ok(told(status, "without the key, not 401")),
+    }
+}
+
+/// Checks that `body`, the answer of the endpoint with this base address, lists `model`.
 ///
 /// # Errors
 /// What it lists instead, in a sentence.
-pub fn listed(body: &[u8], url: &str, model: &str) -> Result<(), String> {
-    let list: ModelList =
-        serde_json::from_slice(body).map_err(|_| format!("{url}/v1/models is not a list of models"))?;
+pub fn listed(body: &[u8], base: &str, model: &str) -> Result<(), String> {
+    let list: ModelList = serde_json::from_slice(body).map_err(|_| format!("{base}/models is not a list of models"))?;
     if list.data.iter().any(|entry| entry.id == model) {
         return Ok(());
     }
     let named: Vec<&str> = list.data.iter().map(|entry| entry.id.as_str()).take(MAX_NAMED).collect();
-    Err(format!("{url}/v1/models lists {:?}, not {model:?}", named.join(", ")))
+    Err(format!("{base}/models lists {:?}, not {model:?}", named.join(", ")))
 }
 
-/// What is asked of an endpoint.
-struct Question {
+/// One request.
+struct Asked {
     method: Method,
     path: &'static str,
-    body: &'static str,
+    body: String,
 }
 
-/// Which models are served.
-const MODELS: Question = Question { method: Method::GET, path: "/v1/models", body: "" };
-/// A completion of nothing: who has no key is refused before the body is looked at, and nobody is answered.
-const COMPLETION: Question = Question { method: Method::POST, path: "/v1/chat/completions", body: "{}" };
+impl Asked {
+    /// For the models that are served.
+    fn models() -> Self {
+        Self { method: Method::GET, path: "/models", body: String::new() }
+    }
 
-/// Asks one question. Redirects are not followed.
+    /// For one token of `model`.
+    fn token_of(model: &str) -> Self {
+        let body = json!({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "ping"}]});
+        Self { method: Method::POST, path: "/chat/completions", body: body.to_string() }
+    }
+
+    /// For a completion of nothing: who has no key is refused before the body is looked at, and nobody is answered.
+    fn nothing() -> Self {
+        Self { method: Method::POST, path: "/chat/completions", body: "{}".to_owned() }
+    }
+}
+
+/// Sends one request. Redirects are not followed.
 async fn ask_for(
-    question: &Question,
-    url: &str,
-    api_key: Option<&Redacted>,
+    asked: &Asked,
+    probe: &Probe,
+    with_key: bool,
     reach: Reach,
 ) -> Result<(StatusCode, Bytes), ProviderError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        ProviderError::new(ErrorClass::Transient, format!("{url}: {what}: {error}"))
+        ProviderError::new(ErrorClass::Transient, format!("{}: {what}: {error}", probe.base))
     };
-    let uri: Uri = format!("{url}{}", question.path).parse().map_err(|error| failed("not a URL", &error))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = uri.port_u16().unwrap_or(80);
-    let stream = connect(&host, port, reach).await.map_err(|error| failed("cannot connect", &error))?;
+    let uri: Uri = format!("{}{}", probe.base, asked.path).parse().map_err(|error| failed("not a URL", &error))?;
+    let stream = open(&uri, &probe.authorities, reach).await.map_err(|error| failed("cannot connect", &error))?;
     let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_buf_size(MAX_HEADER_BYTES)
         .handshake(TokioIo::new(stream))
@@ -146,19 +244,28 @@ async fn ask_for(
     // Ends with this question, also where it is given up half-way.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let mut request = Request::builder()
-        .method(&question.method)
-        .uri(uri.path())
-        .header(HOST, uri.authority().map_or_else(|| format!("{host}:{port}"), ToString::to_string))
-        .header(CONTENT_TYPE, "application/json");
-    if let Some(key) = api_key {
-        request = request.header(AUTHORIZATION, format!("Bearer {}", key.expose()));
-    }
-    let request = request.body(Full::<Bytes>::from(question.body)).map_err(|error| failed("cannot ask", &error))?;
+    let request = request(asked, probe, &uri, with_key).map_err(|error| failed("cannot ask", &error))?;
     let response = sender.send_request(request).await.map_err(|error| failed("no answer", &error))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
     body.map(|body| (status, body.to_bytes())).map_err(|error| failed("cannot read the answer", &error))
+}
+
+fn request(asked: &Asked, probe: &Probe, uri: &Uri, with_key: bool) -> Result<Request<Full<Bytes>>, http::Error> {
+    let mut request = Request::builder()
+        .method(&asked.method)
+        .uri(uri.path())
+        .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        .header(CONTENT_TYPE, "application/json");
+    for (name, value) in &probe.headers {
+        request = request.header(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);
+    }
+    if with_key {
+        let mut value = HeaderValue::try_from(probe.credential.value())?;
+        value.set_sensitive(true);
+        request = request.header(HeaderName::try_from(probe.credential.header)?, value);
+    }
+    request.body(Full::from(asked.body.clone()))
 }
 
 #[cfg(test)]
@@ -170,6 +277,10 @@ mod tests {
     use axum::routing::{get as on_get, post as on_post};
 
     type Answering = fn(HeaderMap) -> (StatusCode, String);
+
+    fn probe(url: &str) -> Probe {
+        Probe::of_engine(url, Redacted::new("rs-key".to_owned()), "llama")
+    }
 
     async fn serve(answer: fn(HeaderMap) -> (StatusCode, String)) -> String {
         serve_with(answer, |_| (StatusCode::OK, String::new())).await
@@ -186,8 +297,7 @@ mod tests {
     }
 
     async fn asked(answer: fn(HeaderMap) -> (StatusCode, String)) -> Answer {
-        let url = serve(answer).await;
-        question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap()
+        question(&probe(&serve(answer).await), address::anywhere).await.unwrap()
     }
 
     fn list(model: &str) -> String {
@@ -206,7 +316,6 @@ mod tests {
 
     #[tokio::test]
     async fn who_lists_models_to_everybody_must_refuse_completions_without_the_key() {
-        let key = Redacted::new("rs-key".to_owned());
         let models: Answering = |_| (StatusCode::OK, list("llama"));
         let guarding: Answering = |headers| guarded(&headers, String::new());
         let open: Answering = |_| (StatusCode::BAD_REQUEST, "messages are missing".to_owned());
@@ -215,7 +324,7 @@ mod tests {
             [(guarding, Answer::Healthy), (open, Answer::NotProtected), (absent, Answer::NotProtected)]
         {
             let url = serve_with(models, completions).await;
-            assert_eq!(question(&url, &key, "llama", address::anywhere).await.unwrap(), expected);
+            assert_eq!(question(&probe(&url), address::anywhere).await.unwrap(), expected);
         }
     }
 
@@ -237,7 +346,7 @@ mod tests {
         let answer = asked(busy).await;
         assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("503")), "{answer:?}");
         let url = serve(|headers| guarded(&headers, "x".repeat(2 * MAX_BODY_BYTES))).await;
-        let error = question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap_err();
+        let error = question(&probe(&url), address::anywhere).await.unwrap_err();
         assert!(error.message.contains("cannot read the answer"), "{error}");
     }
 
@@ -256,14 +365,14 @@ mod tests {
     }
 
     async fn failure(url: &str) -> String {
-        question(url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap_err().message
+        question(&probe(url), address::anywhere).await.unwrap_err().message
     }
 
     #[tokio::test]
     async fn the_operator_itself_and_metadata_services_are_not_asked() {
         let url = serve(|_| (StatusCode::OK, String::new())).await;
         for url in [url.clone(), url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), url.replace("127.0.0.1", "0x7f.1")] {
-            let answer = ask(&url, &Redacted::new("rs-key".to_owned()), "llama", address::elsewhere).await;
+            let answer = ask(&probe(&url), address::elsewhere).await;
             assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("loopback")), "{answer:?}");
         }
     }
@@ -272,7 +381,7 @@ mod tests {
     async fn redirects_are_not_followed() {
         let url =
             say(b"HTTP/1.1 307 x\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
-        let answer = question(&url, &Redacted::new("rs-key".to_owned()), "llama", address::anywhere).await.unwrap();
+        let answer = question(&probe(&url), address::anywhere).await.unwrap();
         assert_eq!(answer, Answer::Unreachable { message: format!("{url}/v1/models answered 307 with the key") });
     }
 
@@ -286,10 +395,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_never_ends_is_given_up() {
-        let key = Redacted::new("rs-key".to_owned());
         for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"] {
             let url = say(begun.as_bytes().to_vec()).await;
-            let answer = ask_within(Duration::from_millis(50), &url, &key, "llama", address::anywhere).await;
+            let answer = ask_within(Duration::from_millis(50), &probe(&url), address::anywhere).await;
             assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("within")), "{answer:?}");
         }
     }
@@ -303,5 +411,54 @@ mod tests {
         .await;
         let Answer::ModelNotListed { message } = answer else { panic!("{answer:?}") };
         assert!(message.len() <= roadstead_runtime::text::MAX_BYTES && !message.contains('\n'), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_service_is_asked_by_its_own_header_and_path_and_for_a_token_where_it_lists_nothing() {
+        let completions: Answering = |headers| {
+            let right = headers.get("api-key").is_some_and(|value| value == "secret");
+            let routed = headers.get("x-deployment").is_some_and(|value| value == "blue");
+            (if right && routed { StatusCode::OK } else { StatusCode::UNAUTHORIZED }, String::new())
+        };
+        let url = serve_with(|_| (StatusCode::NOT_FOUND, String::new()), completions).await;
+        let service = Probe {
+            headers: vec![("x-deployment".to_owned(), "blue".to_owned())],
+            credential: Credential { header: "api-key", word: "", key: Redacted::new("secret".to_owned()) },
+            question: Question::Completion,
+            ..probe(&url)
+        };
+        assert_eq!(question(&service, address::anywhere).await.unwrap(), Answer::Healthy);
+        let elsewhere = Probe { headers: Vec::new(), ..service.clone() };
+        let answer = question(&elsewhere, address::anywhere).await.unwrap();
+        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("401")), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_guards_itself_is_not_asked_without_the_key() {
+        let open = serve(|_| (StatusCode::OK, list("llama"))).await;
+        let trusted = Probe { without_key: WithoutKey::IsNotTried, ..probe(&open) };
+        assert_eq!(question(&trusted, address::anywhere).await.unwrap(), Answer::Healthy);
+    }
+
+    #[tokio::test]
+    async fn an_https_endpoint_is_believed_only_with_a_certificate_of_its_authority() {
+        let url = crate::stream::tests::serve_by_tls(list("llama")).await;
+        let trusted = Probe {
+            without_key: WithoutKey::IsNotTried,
+            authorities: crate::stream::tests::AUTHORITY.to_owned(),
+            ..probe(&url)
+        };
+        assert_eq!(question(&trusted, address::anywhere).await.unwrap(), Answer::Healthy);
+        let of_the_system = Probe { authorities: String::new(), ..trusted.clone() };
+        let error = question(&of_the_system, address::anywhere).await.unwrap_err();
+        assert!(error.message.contains("cannot connect"), "{error}");
+        let plain = Probe { base: trusted.base.replace("https", "http"), ..trusted };
+        assert!(question(&plain, address::anywhere).await.is_err(), "https is not spoken to as http");
+    }
+
+    #[tokio::test]
+    async fn no_other_scheme_is_asked() {
+        let error = question(&probe("ftp://127.0.0.1"), address::anywhere).await.unwrap_err();
+        assert!(error.message.contains("scheme ftp is neither http nor https"), "{error}");
     }
 }

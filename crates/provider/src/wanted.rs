@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, ServingTarget};
 use roadstead_runtime::text::{REDACTED, bounded};
 
 /// Shorter values are words rather than secrets; taking them out would make messages unreadable.
@@ -69,6 +69,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The same, with what identifies the endpoint at its place on record.
+    #[must_use]
+    pub fn made_as(&self, id: &ExternalId) -> Self {
+        let mut endpoint = self.endpoint.as_ref().clone();
+        endpoint.status.get_or_insert_default().external_id = Some(id.clone());
+        Self { endpoint: Arc::new(endpoint), ..self.clone() }
+    }
+
     /// Takes the endpoint's key and the values of its Secrets out of a text, and bounds it.
     #[must_use]
     pub fn conceal(&self, text: &str) -> String {

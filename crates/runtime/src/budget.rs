@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::cache::Key;
 
@@ -20,6 +20,29 @@ pub enum Admission {
     Refused,
 }
 
+/// True while more is listed than is kept; shared with whoever must know.
+#[derive(Clone, Default)]
+pub struct Excess(Arc<watch::Sender<bool>>);
+
+impl Excess {
+    /// True while more is listed than is kept.
+    #[must_use]
+    pub fn is(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// The present value and every change of it.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<bool> {
+        self.0.subscribe()
+    }
+
+    /// Sets the present value.
+    pub fn set(&self, exceeded: bool) {
+        self.0.send_if_modified(|known| std::mem::replace(known, exceeded) != exceeded);
+    }
+}
+
 /// A bound on the size of all objects of one kind that are kept.
 pub struct Budget {
     /// `None` where nothing is counted.
@@ -27,20 +50,20 @@ pub struct Budget {
     kept: BTreeMap<Key, usize>,
     total: usize,
     refused: bool,
-    exceeded: Arc<AtomicBool>,
+    exceeded: Excess,
 }
 
 impl Budget {
     /// Keeps at most `limit` bytes, counted as JSON. `exceeded` says whether more than that is listed.
     #[must_use]
-    pub fn new(limit: usize, exceeded: Arc<AtomicBool>) -> Self {
+    pub fn new(limit: usize, exceeded: Excess) -> Self {
         Self { limit: Some(limit), exceeded, ..Self::endless() }
     }
 
     /// Keeps everything.
     #[must_use]
     pub fn endless() -> Self {
-        Self { limit: None, kept: BTreeMap::new(), total: 0, refused: false, exceeded: Arc::default() }
+        Self { limit: None, kept: BTreeMap::new(), total: 0, refused: false, exceeded: Excess::default() }
     }
 
     /// Whether `object` may be kept under `key`, beside all that is kept already.
@@ -51,7 +74,7 @@ impl Budget {
         let total = (self.total - former).saturating_add(size);
         if total > limit {
             let first = !std::mem::replace(&mut self.refused, true);
-            self.exceeded.store(true, Ordering::Relaxed);
+            self.exceeded.set(true);
             return if first { Admission::FirstRefused } else { Admission::Refused };
         }
         self.kept.insert(key.clone(), size);
@@ -71,7 +94,7 @@ impl Budget {
 
     /// A full listing is complete: it was too much, or not.
     pub fn end_listing(&mut self) {
-        self.exceeded.store(self.refused, Ordering::Relaxed);
+        self.exceeded.set(self.refused);
     }
 }
 
@@ -100,13 +123,13 @@ mod tests {
 
     #[test]
     fn what_is_kept_stays_within_the_limit_and_what_goes_makes_room() {
-        let exceeded = Arc::new(AtomicBool::new(false));
-        let mut budget = Budget::new(10, Arc::clone(&exceeded));
+        let exceeded = Excess::default();
+        let mut budget = Budget::new(10, exceeded.clone());
         let (a, b) = (Key::cluster("a"), Key::cluster("b"));
         assert_eq!(budget.admit(&a, &"123456"), Admission::Kept, "eight bytes with their quotes");
         assert_eq!(budget.admit(&b, &"1"), Admission::FirstRefused, "three more");
         assert_eq!(budget.admit(&b, &"1"), Admission::Refused);
-        assert!(exceeded.load(Ordering::Relaxed));
+        assert!(exceeded.is());
         assert_eq!(budget.admit(&a, &"1"), Admission::Kept, "a smaller one in its place");
         assert_eq!(budget.admit(&b, &"1"), Admission::Kept);
         budget.forget(&a);
@@ -115,15 +138,15 @@ mod tests {
 
     #[test]
     fn a_listing_that_fits_ends_the_excess() {
-        let exceeded = Arc::new(AtomicBool::new(false));
-        let mut budget = Budget::new(4, Arc::clone(&exceeded));
+        let exceeded = Excess::default();
+        let mut budget = Budget::new(4, exceeded.clone());
         budget.begin_listing();
         assert_eq!(budget.admit(&Key::cluster("a"), &"123"), Admission::FirstRefused);
         budget.end_listing();
-        assert!(exceeded.load(Ordering::Relaxed));
+        assert!(exceeded.is());
         budget.begin_listing();
         assert_eq!(budget.admit(&Key::cluster("a"), &"12"), Admission::Kept);
         budget.end_listing();
-        assert!(!exceeded.load(Ordering::Relaxed));
+        assert!(!exceeded.is());
     }
 }

@@ -57,7 +57,10 @@ pub async fn watch_within<K>(
     pin_mut!(stream);
     while let Some(event) = stream.next().await {
         match event {
-            Ok(event) => take_in(&kind, event, &mut budget, &part, &cache, prune, &on_change),
+            // A panic costs this event and does not end the watch, which would blind the operator without a word.
+            Ok(event) => {
+                caught(&kind, || take_in(&kind, event, &mut budget, &part, &cache, prune, &on_change));
+            }
             Err(error) => {
                 if part != Part::Everything && is_forbidden(&error) {
                     cache.refuse(&part);
@@ -90,22 +93,8 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     }
 }
 
-/// Handles an event; a panic costs this one and does not end the watch, which would blind the operator without a word.
+/// Takes an event into the cache, and tells of every change that is news.
 fn take_in<K>(
-    kind: &str,
-    event: Event<DeserializeGuard<K>>,
-    budget: &mut Budget,
-    part: &Part,
-    cache: &Cache<K>,
-    prune: fn(&mut K),
-    on_change: &impl Fn(Change<K>),
-) where
-    K: Resource + Clone + Serialize,
-{
-    caught(kind, || handle(kind, event, budget, part, cache, prune, on_change));
-}
-
-fn handle<K>(
     kind: &str,
     event: Event<DeserializeGuard<K>>,
     budget: &mut Budget,
@@ -207,7 +196,10 @@ mod tests {
         for version in ["10", "11"] {
             let object = ConfigMap { metadata: metadata(version), ..ConfigMap::default() };
             let event = Event::Apply(DeserializeGuard(Ok(object)));
-            take_in("ConfigMap", event, &mut Budget::endless(), &Part::Everything, &cache, |_| {}, &on_change);
+            let mut budget = Budget::endless();
+            caught("ConfigMap", || {
+                take_in("ConfigMap", event, &mut budget, &Part::Everything, &cache, |_| {}, &on_change);
+            });
         }
         assert_eq!((heard.get(), cache.len()), (2, 1));
     }
@@ -218,7 +210,7 @@ mod tests {
         let readable = ConfigMap { metadata: metadata("10"), ..ConfigMap::default() };
         let heard = std::cell::RefCell::new(Vec::new());
         let on_change = |change: Change<ConfigMap>| heard.borrow_mut().push(matches!(change, Change::Deleted(_)));
-        handle(
+        take_in(
             "ConfigMap",
             Event::Apply(DeserializeGuard(Ok(readable))),
             &mut Budget::endless(),
@@ -227,7 +219,7 @@ mod tests {
             |_| {},
             &on_change,
         );
-        handle(
+        take_in(
             "ConfigMap",
             Event::Apply(unreadable("11")),
             &mut Budget::endless(),
@@ -237,7 +229,7 @@ mod tests {
             &on_change,
         );
         assert_eq!(cache.len(), 1);
-        handle(
+        take_in(
             "ConfigMap",
             Event::Delete(unreadable("12")),
             &mut Budget::endless(),

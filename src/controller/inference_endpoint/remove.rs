@@ -80,7 +80,7 @@ fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Place, Provi
     let target = &endpoint.spec.target;
     let connection = context.connections.get(target);
     let pinned = match &status.external_id {
-        Some(id) => Some(id.cluster_uid.clone()),
+        Some(id) => Some(id.site().to_owned()),
         None => context.pinned_identity(target),
     };
     let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));

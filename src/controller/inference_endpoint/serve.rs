@@ -11,7 +11,7 @@ use super::intent;
 use super::memory::{self, Memory};
 use super::news;
 use super::status::{self, Seen};
-use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, reasons};
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -59,7 +59,7 @@ pub async fn serve(
     }
     match look(context, memory, endpoint, provider.as_ref()).await {
         Ok(outcome) => Ok(outcome),
-        Err(ActError::Provider(error)) => failed(context, memory, endpoint, error, None).await,
+        Err(ActError::Provider(error)) => failed(context, memory, endpoint, error.into()).await,
         Err(error) => Err(error),
     }
 }
@@ -93,7 +93,7 @@ async fn look(
     let key = Key::of(endpoint.as_ref());
     let basis = (endpoint.metadata.generation, inputs.good_until);
     if let Some(present) = context.looks.fresh(&key, basis, context.clock.now()) {
-        return judge(context, memory, endpoint, provider, &wanted, present).await;
+        return judge(context, memory, endpoint, provider, present).await;
     }
     let news = context.looks.begin(&key);
     let present = match provider.observe(&wanted).await? {
@@ -104,9 +104,12 @@ async fn look(
         Observation::Present(present) if present.in_sync => present,
         Observation::Present(there) => {
             intent::confirm(context, endpoint).await?;
-            match apply(provider, &wanted).await {
+            match ensure(provider, &wanted).await {
                 Ok(present) => present,
-                Err(error) => return failed(context, memory, endpoint, error, Some(there)).await,
+                Err(failure) => {
+                    let seen = Failure { there: Some(there), ..failure };
+                    return failed(context, memory, endpoint, seen).await;
+                }
             }
         }
         Observation::Absent => return create(context, memory, endpoint, provider, wanted).await,
@@ -114,7 +117,7 @@ async fn look(
     if is_to_answer(endpoint, &present) && present.url.is_some() && present.in_sync {
         context.looks.keep(&key, news, basis, &present, context.clock.now());
     }
-    judge(context, memory, endpoint, provider, &wanted, present).await
+    judge(context, memory, endpoint, provider, present).await
 }
 
 /// Creates what does not exist yet, if it may be there.
@@ -130,11 +133,11 @@ async fn create(
     }
     let endpoint = &intent::announce(context, memory, endpoint).await?;
     let wanted = Wanted { endpoint: Arc::clone(endpoint), ..wanted };
-    match apply(provider, &wanted).await {
-        Ok(present) => judge(context, memory, endpoint, provider, &wanted, present).await,
-        Err(error) => {
-            let there = left_by(provider, &wanted, &error).await;
-            failed(context, memory, endpoint, error, there).await
+    match ensure(provider, &wanted).await {
+        Ok(present) => judge(context, memory, endpoint, provider, present).await,
+        Err(failure) => {
+            let there = left_by(provider, &wanted, &failure.error).await;
+            failed(context, memory, endpoint, Failure { there, ..failure }).await
         }
     }
 }
@@ -150,13 +153,30 @@ async fn left_by(provider: &dyn Provider, wanted: &Wanted, error: &ProviderError
     }
 }
 
-/// Creates or puts right what the hub has just confirmed to be wanted in this form; then looks again.
-async fn apply(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, ProviderError> {
-    provider.apply(wanted).await?;
-    match provider.observe(wanted).await? {
+/// A provider's failure, with what is known of the endpoint all the same.
+struct Failure {
+    error: ProviderError,
+    /// Identity of an endpoint that was made before the failure.
+    made: Option<ExternalId>,
+    /// The endpoint as its place shows it.
+    there: Option<Box<Present>>,
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        Self { error, made: None, there: None }
+    }
+}
+
+/// Creates or puts right what the hub has just confirmed to be wanted in this form; then looks again. What was made goes
+/// on record with the report of this look, whatever the look shows, and nothing is waited for before that.
+async fn ensure(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, Failure> {
+    let made = provider.ensure(wanted).await?;
+    let unseen = |error| Failure { made: Some(made.clone()), ..Failure::from(error) };
+    match provider.observe(&wanted.made_as(&made)).await.map_err(unseen)? {
         Observation::Present(present) => Ok(present),
         Observation::Absent | Observation::Foreign { .. } => {
-            Err(ProviderError::new(ErrorClass::Transient, "what was just created does not show yet"))
+            Err(unseen(ProviderError::new(ErrorClass::Transient, "the place does not show yet what it just created")))
         }
     }
 }
@@ -189,16 +209,12 @@ async fn judge(
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
     provider: &dyn Provider,
-    wanted: &Wanted,
     present: Box<Present>,
 ) -> Result<Outcome, ActError> {
     let key = Key::of(endpoint.as_ref());
     let serving = is_to_answer(endpoint, &present);
-    let answer = match &present.url {
-        Some(url) if serving => {
-            let reach = provider.reach(context.settings.allowed_kubeconfig.reach());
-            Some(probe::ask(url, &wanted.api_key, endpoint.spec.model_name(), reach).await)
-        }
+    let answer = match &present.probe {
+        Some(probe) if serving => Some(probe::ask(probe, provider.reach()).await),
         _ => None,
     };
     let answers = present.url.is_some() && answer.as_ref().is_none_or(Answer::is_healthy);
@@ -236,14 +252,14 @@ fn tell_if_overdue(context: &Context, memory: &Memory, endpoint: &InferenceEndpo
     }
 }
 
-/// Reports a provider's failure, and what was `there` all the same.
+/// Reports a provider's failure.
 async fn failed(
     context: &Arc<Context>,
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
-    error: ProviderError,
-    there: Option<Box<Present>>,
+    failure: Failure,
 ) -> Result<Outcome, ActError> {
+    let Failure { error, made, there } = failure;
     let class = error.class;
     let key = Key::of(endpoint.as_ref());
     if let ErrorClass::Throttled { after: Some(after) } = class {
@@ -251,7 +267,7 @@ async fn failed(
         memory.throttle(&key, context.clock.now() + after);
     }
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
-    report(context, memory, &newest, &Seen::Failed { error, there }).await?;
+    report(context, memory, &newest, &Seen::Failed { error, made, there }).await?;
     let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
         // It was asked for something that is not wanted any more.
@@ -274,11 +290,18 @@ async fn report(
     let known = InferenceEndpointStatus { create_intent, ..former.clone() };
     let mut status = status::status(endpoint, &known, seen, context.clock.wall());
     intent::tell(context, memory, endpoint, &mut status).await?;
-    let urgency = status::urgency(&former, &status, endpoint.spec.replicas);
-    let answer = match context.hub.tell(endpoint.as_ref(), &former, &status, urgency).await? {
-        Told::Written(answer) => answer,
-        Told::Same => return Ok(Outcome::Done),
-        Told::HeldBack(wait) => return Ok(Outcome::Again(wait)),
+    let answer = if status::names_new_operation(&former, &status) {
+        // Only this record leads back to the operation.
+        let written = context.hub.record(endpoint.as_ref(), &former, &status).await?;
+        let Some(answer) = written else { return Ok(Outcome::Done) };
+        answer
+    } else {
+        let urgency = status::urgency(&former, &status, endpoint.spec.replicas);
+        match context.hub.tell(endpoint.as_ref(), &former, &status, urgency).await? {
+            Told::Written(answer) => answer,
+            Told::Same => return Ok(Outcome::Done),
+            Told::HeldBack(wait) => return Ok(Outcome::Again(wait)),
+        }
     };
     if let Some(news) = news::changed_by_admission(&former, &status) {
         tell_owner(context, endpoint, &news);

@@ -5,15 +5,15 @@ use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
+use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
 use crate::controller::throttle::{self, Urgency};
 use crate::controller::{convert, startup};
 use crate::provider::probe::Answer;
-use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
+use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 use crate::text::bounded;
 
-/// A pod without a node is refused after this long, where no autoscaler may add nodes.
-const UNSCHEDULABLE_SECONDS: i32 = 30;
+/// A replica without room is refused after this long, where the offer says of no time in which some may be added.
+const ROOM_SECONDS: i32 = 30;
 /// A place that fails again and again, as one does whose admission webhook is down, refuses a newcomer after this long.
 const PATIENCE_SECONDS: i32 = 120;
 
@@ -50,6 +50,8 @@ pub enum Seen {
     Failed {
         /// How.
         error: ProviderError,
+        /// Identity of an endpoint that was made before that.
+        made: Option<ExternalId>,
         /// What is there nevertheless, where that was seen: a part of what is wanted may run, and is billed.
         there: Option<Box<Present>>,
     },
@@ -125,12 +127,15 @@ pub fn status(
             status.url.clone_from(&present.url);
         }
     }
-    if let Seen::Failed { there: Some(there), .. } = seen {
-        status.replicas = there.replicas;
-        status.ready_replicas = there.ready_replicas;
+    if let Seen::Failed { there, made, .. } = seen {
+        if let Some(there) = there {
+            status.replicas = there.replicas;
+            status.ready_replicas = there.ready_replicas;
+        }
         // What was adopted has no id until it was looked at in full: see `served_before`.
-        if endpoint.spec.reason != reasons::ADOPTED {
-            status.external_id = Some(there.external_id.clone());
+        let id = made.as_ref().or_else(|| there.as_ref().map(|there| &there.external_id));
+        if let Some(id) = id.filter(|_| endpoint.spec.reason != reasons::ADOPTED) {
+            status.external_id = Some(id.clone());
         }
     }
     status
@@ -193,6 +198,14 @@ fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus,
         && matches!(seen, Seen::Present { present, .. } if present.ready_replicas > 0)
 }
 
+/// True if the new status names an operation that the former one does not: it is written before it is waited for.
+pub fn names_new_operation(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus) -> bool {
+    let operation = |status: &InferenceEndpointStatus| {
+        status.external_id.as_ref().and_then(|id| id.get(ExternalId::OPERATION)).map(ToOwned::to_owned)
+    };
+    operation(status).is_some_and(|named| operation(former).as_ref() != Some(&named))
+}
+
 /// How soon the new status is told. It can wait where it differs from the former in counts and sentences alone, and neither
 /// the first nor the last replica is what became ready. What runs and is billed although its place refuses a part cannot.
 pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Urgency {
@@ -218,9 +231,9 @@ pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatu
     if telling || former == status || same != *status {
         return Urgency::Now;
     }
-    let of_pods = conditions::find(&status.conditions, conditions::READY)
-        .is_some_and(|ready| reasons::OF_PODS.contains(&ready.reason.as_str()));
-    Urgency::Within(if of_pods { throttle::WORDS_OF_PODS } else { throttle::COUNTS })
+    let of_replicas = conditions::find(&status.conditions, conditions::READY)
+        .is_some_and(|ready| reasons::OF_REPLICAS.contains(&ready.reason.as_str()));
+    Urgency::Within(if of_replicas { throttle::WORDS_OF_REPLICAS } else { throttle::COUNTS })
 }
 
 /// Whether nothing is told but that the endpoint starts: mostly more is to be told soon, and what is told at once is written
@@ -366,9 +379,7 @@ fn of_present(
 ) -> Summary {
     if let Progress::Starting { message } = &present.progress {
         return match &present.trouble {
-            Some(trouble) if trouble.reason == Trouble::UNSCHEDULABLE => unschedulable(endpoint, former, trouble, now),
-            Some(trouble) if trouble.reason == reasons::PODS_REFUSED => refused(former, trouble, now),
-            Some(trouble) => Summary::failing(trouble.reason, &trouble.message, trouble.class),
+            Some(trouble) => in_trouble(endpoint, former, trouble, now),
             None => Summary::new(FALSE, reasons::STARTING, message),
         };
     }
@@ -391,7 +402,20 @@ fn of_present(
         Some(Answer::Unreachable { message }) => {
             Summary::failing(reasons::UNREACHABLE_FROM_HUB, message, ErrorClass::Transient)
         }
-        None => Summary::new(FALSE, reasons::AWAITING_ADDRESS, "its Service has no address"),
+        None => Summary::new(FALSE, reasons::AWAITING_ADDRESS, "it has no address"),
+    }
+}
+
+fn in_trouble(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    trouble: &Trouble,
+    now: Timestamp,
+) -> Summary {
+    match trouble.kind {
+        TroubleKind::AwaitsRoom => awaiting_room(endpoint, former, trouble, now),
+        TroubleKind::Refused => refused(former, trouble, now),
+        TroubleKind::Plain => Summary::failing(trouble.reason, &trouble.message, trouble.class),
     }
 }
 
@@ -406,22 +430,22 @@ fn too_late(endpoint: &InferenceEndpoint, missing: &Summary) -> Summary {
     Summary::failing(reasons::STARTUP_TIMEOUT, text, ErrorClass::Transient)
 }
 
-/// Pods that admission refuses: at once where it said no, after a while where it does not answer.
+/// Replicas that the place refuses: at once where it said no, after a while where it could not say.
 fn refused(former: &InferenceEndpointStatus, trouble: &Trouble, now: Timestamp) -> Summary {
     let newcomer = former.first_ready_time.is_none();
     let out_of_patience = trouble.since.as_ref().and_then(patience_limit).is_some_and(|limit| limit <= now);
     let class = if newcomer && out_of_patience { ErrorClass::Refused } else { trouble.class };
-    Summary::failing(reasons::PODS_REFUSED, &trouble.message, class)
+    Summary::failing(trouble.reason, &trouble.message, class)
 }
 
 /// For a newcomer no room means another place; for one that was ready once it means waiting.
-fn unschedulable(
+fn awaiting_room(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
     trouble: &Trouble,
     now: Timestamp,
 ) -> Summary {
-    let refused = unschedulable_limit(endpoint, trouble).is_some_and(|limit| limit <= now);
+    let refused = room_limit(endpoint, trouble).is_some_and(|limit| limit <= now);
     match (refused, former.first_ready_time.is_some()) {
         (false, _) => Summary::new(FALSE, reasons::STARTING, &trouble.message),
         (true, false) => Summary::failing(reasons::CAPACITY_EXHAUSTED, &trouble.message, ErrorClass::CapacityExhausted),
@@ -429,8 +453,8 @@ fn unschedulable(
     }
 }
 
-fn unschedulable_limit(endpoint: &InferenceEndpoint, trouble: &Trouble) -> Option<Timestamp> {
-    let seconds = endpoint.spec.provision_timeout_seconds.unwrap_or(UNSCHEDULABLE_SECONDS);
+fn room_limit(endpoint: &InferenceEndpoint, trouble: &Trouble) -> Option<Timestamp> {
+    let seconds = endpoint.spec.provision_timeout_seconds.unwrap_or(ROOM_SECONDS);
     startup::after(trouble.since.as_ref()?.0, seconds)
 }
 
@@ -444,17 +468,17 @@ pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestam
     let former = endpoint.status.clone().unwrap_or_default();
     let starting =
         startup_limit(endpoint, &former).filter(|_| former.first_ready_time.is_none() && endpoint.spec.replicas > 0);
-    let unschedulable = present
+    let awaiting_room = present
         .trouble
         .as_ref()
-        .filter(|trouble| trouble.reason == Trouble::UNSCHEDULABLE)
-        .and_then(|trouble| unschedulable_limit(endpoint, trouble));
+        .filter(|trouble| trouble.kind == TroubleKind::AwaitsRoom)
+        .and_then(|trouble| room_limit(endpoint, trouble));
     let refused = present
         .trouble
         .as_ref()
-        .filter(|trouble| trouble.reason == reasons::PODS_REFUSED)
+        .filter(|trouble| trouble.kind == TroubleKind::Refused)
         .and_then(|trouble| patience_limit(trouble.since.as_ref()?));
-    [unschedulable, refused, starting]
+    [awaiting_room, refused, starting]
         .into_iter()
         .flatten()
         .filter(|limit| *limit > now)

@@ -4,13 +4,13 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_model::{EndpointState, FailureKind};
 use serde_json::json;
 
-use super::status::{Seen, status, urgency};
+use super::status::{Seen, names_new_operation, status, urgency};
 use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, find};
 use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
 use crate::controller::convert;
 use crate::controller::throttle::{self, Urgency};
 use crate::provider::probe::Answer;
-use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble};
+use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 
 fn endpoint(generation: i64, reason: &str) -> InferenceEndpoint {
     serde_json::from_value(json!({
@@ -40,17 +40,13 @@ fn present(ready: i32, answer: Option<Answer>) -> Seen {
         present: Box::new(Present {
             in_sync: true,
             changed_by_admission: Vec::new(),
-            external_id: ExternalId {
-                cluster_uid: "c".to_owned(),
-                namespace: "n".to_owned(),
-                uid: "d".to_owned(),
-                owner_uid: None,
-            },
+            external_id: ExternalId::new("c", [("namespace", "n"), ("uid", "d")]),
             template_hash: "h".to_owned(),
             template_digest: "g".to_owned(),
             replicas: 2,
             ready_replicas: ready,
             url: Some("http://198.18.0.2:30000".to_owned()),
+            probe: None,
             progress,
             trouble: None,
         }),
@@ -59,7 +55,7 @@ fn present(ready: i32, answer: Option<Answer>) -> Seen {
 }
 
 fn failed(class: ErrorClass) -> Seen {
-    Seen::Failed { error: ProviderError::new(class, "no answer"), there: None }
+    Seen::Failed { error: ProviderError::new(class, "no answer"), made: None, there: None }
 }
 
 fn ready(status: &InferenceEndpointStatus) -> String {
@@ -167,7 +163,7 @@ fn another_number_of_failed_pods_waits_longer_and_another_reason_not_at_all() {
     let evicted = |message| counted(0, reasons::EVICTED, message);
     assert_eq!(
         urgency(&evicted("2 pods failed"), &evicted("3 pods failed"), 4),
-        Urgency::Within(throttle::WORDS_OF_PODS)
+        Urgency::Within(throttle::WORDS_OF_REPLICAS)
     );
     assert_eq!(urgency(&evicted("2 pods failed"), &counted(0, reasons::CRASH_LOOP, "2 restarts"), 4), Urgency::Now);
 }
@@ -217,7 +213,7 @@ fn serving(answer: Option<Answer>) -> Seen {
 fn a_start_counts_until_the_address_answers_and_says_what_was_missing() {
     let says = |what: &str| Answer::Unreachable { message: what.to_owned() };
     let cases = [
-        (serving(None), "False AwaitingAddress", "AwaitingAddress: its Service has no address"),
+        (serving(None), "False AwaitingAddress", "AwaitingAddress: it has no address"),
         (serving(Some(says("no route"))), "False UnreachableFromHub", "UnreachableFromHub: no route"),
         (
             serving(Some(Answer::ModelNotListed { message: "lists other".to_owned() })),
@@ -319,7 +315,13 @@ fn the_planner_learns_by_when_it_is_to_answer() {
 fn pods_refused(class: ErrorClass, since: i64) -> Seen {
     let Seen::Present { mut present, answer } = present(0, None) else { unreachable!() };
     let since = Some(convert::time(roadstead_model::Timestamp(since)));
-    present.trouble = Some(Trouble { class, reason: reasons::PODS_REFUSED, message: "no".to_owned(), since });
+    present.trouble = Some(Trouble {
+        kind: TroubleKind::Refused,
+        class,
+        reason: reasons::PODS_REFUSED,
+        message: "no".to_owned(),
+        since,
+    });
     Seen::Present { present, answer }
 }
 
@@ -360,7 +362,7 @@ fn what_admission_refuses_sends_a_newcomer_on_at_once_and_what_may_pass_after_a_
 /// A rule of the place refused a part, and this is there nevertheless.
 fn refused_beside(there: Seen) -> Seen {
     let Seen::Present { present, .. } = there else { unreachable!() };
-    Seen::Failed { error: ProviderError::new(ErrorClass::Refused, "no Services"), there: Some(present) }
+    Seen::Failed { error: ProviderError::new(ErrorClass::Refused, "no Services"), made: None, there: Some(present) }
 }
 
 #[test]
@@ -369,7 +371,7 @@ fn what_runs_although_a_part_was_refused_is_counted_and_on_record() {
     let told = status(&endpoint, &InferenceEndpointStatus::default(), &refused_beside(present(1, None)), at(10));
     assert_eq!(ready(&told), "False AdmissionRefused");
     assert_eq!((told.replicas, told.ready_replicas), (2, 1));
-    assert_eq!(told.external_id.as_ref().map(|id| id.uid.as_str()), Some("d"));
+    assert_eq!(told.external_id.as_ref().and_then(|id| id.get("uid")), Some("d"));
     assert_eq!(told.template_hash, None, "what is there is not what is wanted yet");
 }
 
@@ -414,4 +416,18 @@ fn what_served_once_is_not_sent_on_by_admission() {
     assert_eq!((ready(&refused).as_str(), failure(&endpoint, &refused)), ("False PodsRefused", None));
     let unanswered = status(&endpoint, &answers, &failed(ErrorClass::Refused), at(20));
     assert_eq!(ready(&unanswered), "Unknown AdmissionRefused", "it serves, and is not what it is to be");
+}
+
+#[test]
+fn an_operation_is_recorded_before_it_is_waited_for() {
+    let of = |entries: &[(&str, &str)]| InferenceEndpointStatus {
+        external_id: Some(ExternalId::new("c", entries.iter().copied())),
+        ..InferenceEndpointStatus::default()
+    };
+    let new = InferenceEndpointStatus::default();
+    let (made, asked) = (of(&[("uid", "d")]), of(&[(ExternalId::OPERATION, "op-1")]));
+    assert!(names_new_operation(&new, &asked) && names_new_operation(&made, &asked));
+    assert!(names_new_operation(&asked, &of(&[(ExternalId::OPERATION, "op-2")])));
+    assert!(!names_new_operation(&asked, &asked) && !names_new_operation(&asked, &made));
+    assert!(!names_new_operation(&new, &made), "it is found again by its name");
 }

@@ -42,7 +42,7 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
     }
     // Of anything else the words say what is to be done now.
     let summary = conditions::find(&status.conditions, conditions::READY);
-    let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_PODS.contains(&reason);
+    let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_REPLICAS.contains(&reason);
     let takes_over = |placement: &PlacementStatus| placement.role == PlacementRole::Standby;
     let can_wait = summary.is_some_and(|ready| slow(&ready.reason)) || status.placements.iter().any(takes_over);
     if can_wait { Urgency::Within(WORDS) } else { Urgency::Now }

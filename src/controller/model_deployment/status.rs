@@ -419,7 +419,10 @@ fn is_stuck(plan: &Plan, reason: &str) -> bool {
 /// Findings that mean that this generation is not what serves; some only if `something` is missing.
 const fn matters(reason: FindingReason, something: bool) -> bool {
     match reason {
-        FindingReason::PolicyViolated | FindingReason::SpecChanged | FindingReason::InsufficientCapacity => true,
+        FindingReason::PolicyViolated
+        | FindingReason::SpecChanged
+        | FindingReason::InsufficientCapacity
+        | FindingReason::ProviderUnsupported => true,
         // Else WithinBudget says it.
         FindingReason::OverBudget | FindingReason::PriceUnknown => something,
         // The endpoint's own condition, or a note of the plan say these.

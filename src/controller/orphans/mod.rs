@@ -119,11 +119,12 @@ fn places(context: &Context) -> Vec<Place> {
 
 fn place(context: &Context, target: &ServingTarget) -> Option<Place> {
     let connection = context.connections.get(&target.name_any())?;
-    let facts = connection.usable()?.facts()?;
+    // Of a part nobody can say that it is all.
+    let inventory = connection.usable()?.inventory().filter(|inventory| inventory.cut.is_none())?;
     let offers = target.spec.offers.iter().map(convert::offer).collect();
     // What belongs to a namespace that is not watched is not ours to judge.
     let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
-    Some(Place { target: target.name_any(), found: facts.found.iter().filter(ours).cloned().collect(), offers })
+    Some(Place { target: target.name_any(), found: inventory.found.iter().filter(ours).cloned().collect(), offers })
 }
 
 /// Asks for the removal of one orphan, after everything that speaks for it was looked at once more.

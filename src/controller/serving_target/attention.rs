@@ -1,5 +1,5 @@
-//! What somebody should look at on a target that works: names that are probably slips, and nodes that are left out or look
-//! odd. It follows from the spec and from the capacity that stands in the status, so it is as settled as those are.
+//! Points that need attention on a target that works: an incomplete inventory, names that are probably slips, and nodes that
+//! are left out or look odd. It follows from the spec and from the capacity that stands in the status, so it is as settled as those are.
 
 use crate::api::v1alpha1::validate::Problem;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, advice, limits, reasons};
@@ -14,7 +14,15 @@ const USED: [&str; 2] = ["ExcessDevices", "UnknownProduct"];
 
 /// The reason and the message, if there is anything to look at.
 #[must_use]
-pub fn attention(target: &ServingTarget, capacity: &[OfferCapacity]) -> Option<(&'static str, String)> {
+pub fn attention(
+    target: &ServingTarget,
+    capacity: &[OfferCapacity],
+    cut: Option<&str>,
+) -> Option<(&'static str, String)> {
+    if let Some(cut) = cut {
+        let waits = "deployments without an endpoint wait for this target's inventory";
+        return Some((reasons::INVENTORY_INCOMPLETE, limits::message(&format!("{cut}; until then {waits}"))));
+    }
     let advice = advice::serving_target(target);
     let remarks: Vec<_> = capacity
         .iter()
@@ -64,7 +72,7 @@ mod tests {
 
     fn told(cloud: &str, remarks: &Value) -> Option<(&'static str, String)> {
         let capacity: OfferCapacity = serde_json::from_value(json!({"offer": "o", "remarks": remarks})).unwrap();
-        attention(&target(cloud), &[capacity])
+        attention(&target(cloud), &[capacity], None)
     }
 
     #[test]
@@ -97,6 +105,16 @@ mod tests {
             json!({"offer": "gone", "remarks": [{"reason": "Tainted", "nodes": 1, "message": "m"}]}),
         )
         .unwrap();
-        assert_eq!(attention(&target("aws"), &[gone]), None);
+        assert_eq!(attention(&target("aws"), &[gone], None), None);
+    }
+
+    #[test]
+    fn an_inventory_that_was_cut_is_told_before_everything_else() {
+        let (reason, message) = attention(&target("AWS"), &[], Some("too much is listed")).unwrap();
+        assert_eq!(reason, reasons::INVENTORY_INCOMPLETE);
+        assert!(
+            message.starts_with("too much is listed; until then deployments without an endpoint wait"),
+            "{message}"
+        );
     }
 }

@@ -69,20 +69,21 @@ fn steady(obstacle: Obstacle, former: Option<&Connection>) -> String {
 /// The steps from credentials to a usable place; stops at the first obstacle.
 async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut Connection) -> Result<(), Obstacle> {
     let source = connect::source(context, target)?;
-    if connection.provider.is_none() || connection.fingerprint != source.fingerprint {
-        let provider = connect::connect(context, target, &source).await?;
+    let fingerprint = source.fingerprint();
+    if connection.provider.is_none() || connection.fingerprint != fingerprint {
+        let provider = source.connect(context, target).await?;
         // New credentials are tried out before the ones that worked are given up.
         let identity = identity(provider.as_ref()).await?;
         same_place(context, target, &identity)?;
         connection.provider = Some(provider);
-        connection.fingerprint.clone_from(&source.fingerprint);
+        connection.fingerprint = fingerprint;
     }
     let Some(provider) = connection.provider.clone() else {
         return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "there are no credentials".to_owned() });
     };
     let identity = match identity(provider.as_ref()).await {
         Err(obstacle) if obstacle.reason == reasons::UNAUTHORIZED => {
-            return Err(connect::unfit(context, &source).await.map_or(obstacle, Into::into));
+            return Err(source.unfit(context).await.map_or(obstacle, Into::into));
         }
         identity => identity?,
     };
@@ -92,10 +93,10 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
     ours(context, provider.as_ref()).await?;
     // Only now: what runs at a place that is not ours is not read as ours.
     provider.watch(connect::listener(context, target));
-    if provider.facts().is_none() {
+    if provider.inventory().is_none() {
         return Err(Obstacle {
             reason: reasons::LISTING,
-            message: "connected; its nodes, pods and endpoints are being listed".to_owned(),
+            message: "connected; its capacity and endpoints are being listed".to_owned(),
         });
     }
     Ok(())
@@ -119,8 +120,8 @@ fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Resu
         Some(pinned) if pinned != identity && !users.is_empty() => Err(Obstacle {
             reason: reasons::IDENTITY_CHANGED,
             message: format!(
-                "the credentials lead to cluster {identity}, but cluster {pinned} is used by {}; nothing is read as gone: \
-                 restore the former kubeconfig",
+                "the credentials lead to {identity}, but {pinned} is used by {}; nothing is read as gone: restore the former \
+                 credentials",
                 super::some_of(&users)
             ),
         }),
@@ -144,7 +145,7 @@ fn sole_target(context: &Context, target: &ServingTarget, identity: &str) -> Res
         Some(twin) => Err(Obstacle {
             reason: reasons::DUPLICATE_TARGET,
             message: format!(
-                "it is the same cluster ({identity}) as target {}, which is older; delete one of them",
+                "it is the same place ({identity}) as target {}, which is older; delete one of them",
                 twin.name_any()
             ),
         }),

@@ -89,7 +89,8 @@ fn status(
     let mut set = Conditions::new(&former.conditions, generation, now);
     ready(&mut set, target, connection, users);
     reachable(&mut set, connection);
-    if let Some((reason, message)) = attention(target, &capacity) {
+    let cut = connection.inventory().and_then(|inventory| inventory.cut.clone());
+    if let Some((reason, message)) = attention(target, &capacity, cut.as_deref()) {
         set.set(conditions::NEEDS_ATTENTION, TRUE, reason, message);
     }
     let obstacle = match &connection.state {
@@ -157,6 +158,7 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
         reasons::KUBECONFIG_REFUSED,
         reasons::INVALID_SPEC,
         reasons::SIMULATION_DISABLED,
+        reasons::DRIVER_MISSING,
     ];
     if credentials.contains(&reason) {
         set.set(conditions::REACHABLE, UNKNOWN, reason, "");

@@ -203,6 +203,9 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// All engines.
+    pub const ALL: [Self; 2] = [Self::Vllm, Self::Custom];
+
     /// The name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

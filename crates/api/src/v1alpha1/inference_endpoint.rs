@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::common::{
@@ -239,6 +239,7 @@ pub struct InferenceEndpointStatus {
     pub conditions: Vec<Condition>,
     /// Identity of the endpoint at its provider.
     #[serde(default, rename = "externalID", skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "external_id_schema")]
     pub external_id: Option<ExternalId>,
     /// Address for clients; absent until it is assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -301,24 +302,54 @@ impl Default for InferenceEndpointStatus {
     }
 }
 
-/// Identity of an endpoint at its provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ExternalId {
-    /// Identity of the place: the UID of a cluster's kube-system namespace.
-    #[serde(rename = "clusterUID")]
-    #[schemars(length(max = 64))]
-    pub cluster_uid: String,
-    /// The namespace there.
-    #[schemars(length(max = 63))]
-    pub namespace: String,
-    /// The UID of the object there.
-    #[schemars(length(max = 64))]
-    pub uid: String,
-    /// UID of the object there that owns all others of the endpoint: on a cluster the Secret of its API key.
-    #[serde(default, rename = "ownerUID", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub owner_uid: Option<String>,
+/// Identity of something at its place, in the terms of the driver that made it: only that driver reads more of it than the
+/// place. An operation that is in progress is a part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExternalId(BTreeMap<String, String>);
+
+impl ExternalId {
+    /// The entry that names the place. It is called so since every place was a cluster.
+    const SITE: &str = "clusterUID";
+
+    /// The entry that names an operation in progress, by which alone its result can be found. The core writes it at once.
+    pub const OPERATION: &str = "operation";
+
+    /// Something at the place with the identity `site`, identified there by `entries`.
+    #[must_use]
+    pub fn new<'a>(site: &str, entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let site = (Self::SITE.to_owned(), site.to_owned());
+        Self(entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).chain([site]).collect())
+    }
+
+    /// The identity of the place; nothing where the id names none.
+    #[must_use]
+    pub fn site(&self) -> &str {
+        self.get(Self::SITE).unwrap_or_default()
+    }
+
+    /// An entry of the driver.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
+/// A map of a few short texts.
+fn external_id_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 8,
+        "additionalProperties": {"type": "string", "maxLength": 1024},
+    })
+}
+
+impl InferenceEndpoint {
+    /// Identity at its place, as far as that is on record.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&ExternalId> {
+        self.status.as_ref()?.external_id.as_ref()
+    }
 }
 
 /// A failure.

@@ -119,6 +119,8 @@ pub const ACCEPTED: &str = "Accepted";
 pub const UNAUTHORIZED: &str = "Unauthorized";
 /// The Secret with the credentials is not there.
 pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+/// The operator was built without the driver for the target's type.
+pub const DRIVER_MISSING: &str = "DriverMissing";
 /// The operator has no simulated cloud.
 pub const SIMULATION_DISABLED: &str = "SimulationDisabled";
 /// The kubeconfig cannot be read.
@@ -141,6 +143,8 @@ pub const ORPHANS_FOUND: &str = "OrphansFound";
 pub const ORPHANS_GONE: &str = "OrphansGone";
 /// The deletion of an orphan was asked for.
 pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
+/// More is listed there than is read, so that not every endpoint is known.
+pub const INVENTORY_INCOMPLETE: &str = "InventoryIncomplete";
 /// A name of the spec is known by another spelling.
 pub const SPELLING_DIFFERS: &str = "SpellingDiffers";
 /// Nodes are left out of an offer.
@@ -163,7 +167,7 @@ pub const HUB_REFUSED: &str = "HubRefused";
 pub const UNKNOWN: &str = "Unknown";
 
 /// Those that pods give, which may have other words every second.
-pub const OF_PODS: [&str; 12] = [
+pub const OF_REPLICAS: [&str; 12] = [
     IMAGE_PULL_FAILED,
     CONTAINER_CONFIG_ERROR,
     CRASH_LOOP,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::ENTRY_NAME;
+use super::common::{ENTRY_NAME, Engine};
 use super::limits;
 
 /// Behaviour of a simulated place. It costs nothing, and needs the operator's flag `--simulated-cloud`.
@@ -33,6 +33,37 @@ pub struct SimulatedTarget {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::SIMULATED_FAULTS))]
     pub faults: Vec<SimulatedFault>,
+    /// Abilities of the place; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<SimulatedCapabilities>,
+}
+
+/// Abilities of a simulated place, in which managed services differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SimulatedCapabilities {
+    /// Engines that it runs; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2), extend("x-kubernetes-list-type" = "set"))]
+    pub engines: Option<Vec<Engine>>,
+    /// Schemes of model sources that it loads, such as hf; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 8), inner(length(min = 1, max = 16)), extend("x-kubernetes-list-type" = "set"))]
+    pub sources: Option<Vec<String>>,
+    /// Maximum number of replicas of one endpoint; absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 128))]
+    pub max_replicas: Option<i32>,
+    /// Keeps an endpoint without replicas, and its address.
+    #[serde(default = "yes")]
+    pub scale_to_zero: bool,
+    /// Updates an endpoint that keeps its address.
+    #[serde(default = "yes")]
+    pub update_in_place: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Real capacity of an offer.
@@ -48,6 +79,9 @@ pub struct SimulatedCapacity {
     /// Accepts a creation beyond the capacity, and then reports that it has no room.
     #[serde(default)]
     pub late: bool,
+    /// Counts as a quota: a lack of it is `QuotaExceeded`.
+    #[serde(default)]
+    pub quota: bool,
 }
 
 /// Periodic loss of spot capacity.

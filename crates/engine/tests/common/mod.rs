@@ -57,7 +57,7 @@ pub fn target(name: &str, cloud: &str, region: &str, dollars: u64, nodes: usize)
         nodes: Some((0..nodes).map(|index| node(&format!("n{index}"), 8)).collect()),
         exhausted: Vec::new(),
         inventory: Inventory::Answered,
-        engines: None,
+        capabilities: Capabilities::default(),
     }
 }
 
@@ -76,6 +76,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         created_at: BEGIN,
         namespace_labels: Labels::new(),
         engine: "vllm".to_owned(),
+        source: Some("hf".to_owned()),
         replicas,
         resources: Resources { cpu_millis: 8_000, memory_bytes: 64 * GIB, ephemeral_storage_bytes: 200 * GIB },
         shapes: vec![Shape {

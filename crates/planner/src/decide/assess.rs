@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use roadstead_model::{
-    Decision, Deployment, Endpoint, Exhaust, FailureKind, Finding, Keep, LackOfRoom, OfferTrouble, OverBudget,
-    PodFields, Removal, Resources, Size, SpecChange, TargetState, TargetTrouble, Timestamp, Unaffordable,
+    Decision, Demand, Deployment, Endpoint, Exhaust, FailureKind, Finding, Keep, Lack, LackOfRoom, OfferTrouble,
+    OverBudget, PodFields, Removal, Resources, Size, SpecChange, TargetState, TargetTrouble, Timestamp, Unaffordable,
     first_untolerated,
 };
 
@@ -51,7 +51,7 @@ enum Problem {
     Forbidden,
     /// The spec asks for something else.
     SpecChanged,
-    /// The target wants nothing new of the kind: a taint, or an engine that it cannot run.
+    /// The target wants nothing new of the kind: a taint, or something that it cannot do.
     Unwelcome,
     /// The offer is gone.
     OfferGone,
@@ -246,9 +246,10 @@ fn look_at_target(assessment: &mut Assessment, deployment: &Deployment, endpoint
     if assessment.usable != Usable::Yes {
         assessment.find(Finding::TargetNotReady(TargetTrouble::Unusable(unusable(&entry.target.state))));
     }
-    let engines = entry.target.engines.as_ref();
+    let demand = Demand { engine: &endpoint.engine, replicas: endpoint.replicas, ..Demand::of(deployment) };
+    let lack = entry.target.capabilities.lacks(&demand).filter(|lack| *lack != Lack::ScaleToZero);
     let untolerated = first_untolerated(&entry.target.taints, &deployment.rules.target_tolerations);
-    if untolerated.is_some() || engines.is_some_and(|engines| !engines.contains(&endpoint.engine)) {
+    if untolerated.is_some() || lack.is_some() {
         assessment.problems.insert(Problem::Unwelcome);
     }
 }
@@ -285,7 +286,10 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
     }
     let (wanted, asked) = (assessment.keep.replicas, deployment.resources);
     let held = wanted.min(endpoint.replicas);
-    let (all, part) = (fit(room, endpoint, wanted, asked), fit(room, endpoint, held, asked));
+    let most = room.and_then(|room| most_replicas(room, deployment));
+    let all =
+        if most.is_some_and(|most| wanted > most.max(held)) { Fit::No } else { fit(room, endpoint, wanted, asked) };
+    let part = fit(room, endpoint, held, asked);
     if all == Fit::Yes {
         return;
     }
@@ -304,6 +308,10 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
     assessment.lacking = Some(if grows { Decision::Scaled } else { Decision::SpecChanged });
     let size = Size { accelerators: endpoint.accelerator.count, resources: asked };
     let own = Some(Own::as_told(endpoint));
+    if let Some(most) = most.filter(|most| wanted > *most) {
+        assessment.find(Finding::ProviderUnsupported { target: endpoint.target.clone(), wanted, most, held });
+        return;
+    }
     assessment.find(Finding::InsufficientCapacity(LackOfRoom::Growth {
         replicas: grows.then_some(wanted),
         target: endpoint.target.clone(),
@@ -311,6 +319,14 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
         limit: room.map(|room| limit(room, &size, own, wanted)),
         held,
     }));
+}
+
+/// The replicas that the place runs of one endpoint, where more are wanted.
+fn most_replicas(room: &Room, deployment: &Deployment) -> Option<u32> {
+    match room.entry.target.capabilities.lacks(&Demand::of(deployment)) {
+        Some(Lack::Replicas { most }) => Some(most),
+        _ => None,
+    }
 }
 
 /// Whether something fits where an endpoint is.

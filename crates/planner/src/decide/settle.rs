@@ -25,6 +25,16 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outco
             candidates: None,
         };
     }
+    let entry = draft.question.fleet.entry(&serving.target);
+    if entry.is_some_and(|entry| !entry.target.capabilities.scale_to_zero) {
+        draft.delete(serving, Removal::ScaledToZero, None);
+        return Outcome {
+            decision: Decision::ScaledToZero,
+            summary: Summary::CannotStayEmpty { endpoint: serving.name.clone(), target: serving.target.clone() },
+            chosen: None,
+            candidates: None,
+        };
+    }
     let pods = assessment.keep.pods;
     let hourly_cost = draft.cost_of(serving, 0);
     let keep = Keep { endpoint: serving.name.clone(), replicas: 0, pods, hourly_cost, findings: Vec::new() };

@@ -79,7 +79,7 @@ pub fn target(name: &str, cloud: &str, region: &str, price: &str) -> Target {
         nodes: Some(vec![node("n1", 8), node("n2", 8)]),
         exhausted: Vec::new(),
         inventory: Inventory::Answered,
-        engines: None,
+        capabilities: Capabilities::default(),
     }
 }
 
@@ -110,6 +110,7 @@ pub fn deployment(name: &str) -> Deployment {
         created_at: Timestamp(NOW.0 - 3_600),
         namespace_labels: labels(&[("kubernetes.io/metadata.name", "team-a")]),
         engine: "vllm".to_owned(),
+        source: Some("hf".to_owned()),
         replicas: 2,
         resources: Resources { cpu_millis: 8_000, memory_bytes: 64 * GIB, ephemeral_storage_bytes: 200 * GIB },
         shapes: vec![shape("h100x2", "H100", 2)],

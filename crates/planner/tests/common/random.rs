@@ -105,7 +105,10 @@ pub fn any_target(name: &'static str) -> impl Strategy<Value = Target> {
                 offers: std::iter::once(first).chain(second).collect(),
                 nodes,
                 exhausted,
-                engines: (engine == 0).then(|| BTreeSet::from(["custom".to_owned()])),
+                capabilities: Capabilities {
+                    engines: (engine == 0).then(|| BTreeSet::from(["custom".to_owned()])),
+                    ..Capabilities::default()
+                },
                 ..target(name, cloud, region, "")
             }
         },

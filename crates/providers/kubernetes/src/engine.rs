@@ -2,6 +2,9 @@
 
 use roadstead_api::v1alpha1::{Engine, Template};
 
+/// The schemes of sources from which the engines load models by themselves.
+pub const SOURCES: [&str; 1] = ["hf"];
+
 /// The command line and paths of one engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {

@@ -1,6 +1,6 @@
 //! Clusters: a Deployment, a Service, a `PodDisruptionBudget` and Secrets for each endpoint.
 //!
-//! `facts` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
+//! `watched` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
 //! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `claim` whose the member is.
 
 mod admission;
@@ -8,8 +8,8 @@ mod claim;
 pub mod cluster;
 mod differences;
 pub mod engine;
-mod facts;
 pub mod found;
+mod identity;
 pub mod nodes;
 mod objects;
 mod ownership;
@@ -21,6 +21,7 @@ pub mod render;
 pub mod requests;
 mod spare;
 mod survey;
+mod watched;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -31,11 +32,13 @@ use kube::api::Api;
 use roadstead_model as model;
 
 use self::admission::Admissions;
-use self::facts::{Watched, Watches};
-use self::survey::{Site, Survey};
-use roadstead_api::v1alpha1::{InferenceEndpoint, names};
+use self::survey::{Member, Survey};
+use self::watched::{Watched, Watches};
+use roadstead_api::v1alpha1::{Engine, ExternalId, InferenceEndpoint, names};
+use roadstead_provider::address::{self, Reach};
 use roadstead_provider::{
-    Claim, ErrorClass, Facts, Listener, Observation, Provider, ProviderError, Redacted, Removal, Wanted,
+    Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, ProviderError, Redacted, Removal, Site, Wanted,
+    Workload,
 };
 
 /// The driver of one cluster.
@@ -47,6 +50,7 @@ pub struct Kubernetes {
     watches: Mutex<Option<Watches>>,
     identity: OnceLock<String>,
     admissions: Admissions,
+    reach: Reach,
 }
 
 impl Kubernetes {
@@ -61,31 +65,41 @@ impl Kubernetes {
             watches: Mutex::new(None),
             identity: OnceLock::new(),
             admissions: Admissions::default(),
+            reach: address::elsewhere,
         }
+    }
+
+    /// The same for a cluster whose endpoints may lead wherever `reach` lets them.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     fn watched(&self) -> Result<&Arc<Watched>, ProviderError> {
         self.watched.get().ok_or_else(|| ProviderError::new(ErrorClass::Transient, "the member is not watched yet"))
     }
 
-    fn site(&self) -> Site<'_> {
-        Site {
+    fn member(&self) -> Member<'_> {
+        Member {
             client: &self.client,
             namespace: &self.namespace,
             install_id: &self.install_id,
             admissions: &self.admissions,
+            identity: self.identity.get().map(String::as_str).unwrap_or_default(),
         }
-    }
-
-    fn identity_seen(&self) -> String {
-        self.identity.get().cloned().unwrap_or_default()
     }
 }
 
 #[async_trait]
-impl Provider for Kubernetes {
+impl Site for Kubernetes {
     fn name(&self) -> &'static str {
         "kubernetes"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let engines = Engine::ALL.iter().map(|engine| engine.as_str().to_owned()).collect();
+        let sources = engine::SOURCES.iter().map(|scheme| (*scheme).to_owned()).collect();
+        Capabilities { engines: Some(engines), sources: Some(sources), ..Capabilities::default() }
     }
 
     async fn identity(&self) -> Result<String, ProviderError> {
@@ -104,38 +118,46 @@ impl Provider for Kubernetes {
         if watches.is_some() {
             return;
         }
-        let (facts, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
+        let (watched, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
         // The lock is held: nobody else sets it.
-        let _ = self.watched.set(facts);
+        let _ = self.watched.set(watched);
         *watches = Some(tasks);
     }
 
-    fn facts(&self) -> Option<Arc<Facts>> {
-        self.watched.get().and_then(|watched| watched.facts())
+    fn inventory(&self) -> Option<Arc<Inventory>> {
+        self.watched.get().and_then(|watched| watched.inventory())
     }
 
+    fn reach(&self) -> Reach {
+        self.reach
+    }
+}
+
+#[async_trait]
+impl Workload for Kubernetes {
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
-        let survey = Box::pin(Survey::take(&self.site(), wanted)).await?;
-        read::observation(&survey, wanted, self.watched()?, &self.site(), &self.identity_seen())
+        let survey = Box::pin(Survey::take(&self.member(), wanted)).await?;
+        read::observation(&survey, wanted, self.watched()?, &self.member())
     }
 
-    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
-        let survey = Box::pin(Survey::take(&self.site(), wanted)).await?;
-        let facts = self.watched()?.facts();
-        Box::pin(survey.put_right(&self.site(), wanted, facts.as_deref())).await
+    async fn ensure(&self, wanted: &Wanted) -> Result<ExternalId, ProviderError> {
+        let survey = Box::pin(Survey::take(&self.member(), wanted)).await?;
+        let inventory = self.watched()?.inventory();
+        let made = Box::pin(survey.put_right(&self.member(), wanted, inventory.as_deref())).await?;
+        Ok(made.into_id(&self.member()))
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
-        removal::remove(&self.site(), endpoint).await
+        removal::remove(&self.member(), endpoint).await
     }
 
     async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
-        removal::remove_found(&self.site(), found).await
+        removal::remove_found(&self.member(), found).await
     }
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
-        let site = self.site();
-        let (api, mark): (Api<Secret>, _) = (site.api(), site.mark(endpoint));
+        let member = self.member();
+        let (api, mark): (Api<Secret>, _) = (member.api(), member.mark(endpoint));
         let name = names::key_secret(endpoint);
         let Some(secret) = objects::read(&api, &name).await? else { return Ok(None) };
         if !mark.is_on(&secret) {

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::ResourceExt;
+use roadstead_provider::probe::Probe;
 
-use super::facts::Watched;
+use super::identity::Made;
 use super::pods;
 use super::render::{PORT_NAME, Rollout};
-use super::survey::{Site, Survey};
-use roadstead_api::v1alpha1::{ExposeType, ExternalId, names, reasons, syntax};
-use roadstead_provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, Wanted};
+use super::survey::{Member, Survey};
+use super::watched::Watched;
+use roadstead_api::v1alpha1::{ExposeType, reasons, syntax};
+use roadstead_provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, TroubleKind, Wanted};
 
 /// What the survey says of the wanted endpoint.
 ///
@@ -22,35 +24,35 @@ pub fn observation(
     survey: &Survey,
     wanted: &Wanted,
     watched: &Watched,
-    site: &Site<'_>,
-    cluster_uid: &str,
+    member: &Member<'_>,
 ) -> Result<Observation, ProviderError> {
-    let desired = survey.desired(site, wanted, watched.facts().as_deref())?;
-    if let Some(foreign) = survey.foreign(site.mark(&wanted.endpoint.name_any())) {
+    let desired = survey.desired(member, wanted, watched.inventory().as_deref())?;
+    if let Some(foreign) = survey.foreign(member.mark(&wanted.endpoint.name_any())) {
         return Ok(Observation::Foreign { message: foreign.message });
     }
     let Some(deployment) = &survey.deployment else { return Ok(Observation::Absent) };
     let pods = watched.pods_of(&wanted.endpoint.name_any());
     let progress = with_waits(progress(deployment, wanted.endpoint.spec.replicas), deployment, &pods);
-    let standing = survey.standing(site, wanted, &desired)?;
+    let standing = survey.standing(member, wanted, &desired)?;
     let status = deployment.status.clone().unwrap_or_default();
-    let uid = deployment.uid().filter(|uid| names::is_uid(uid)).ok_or_else(|| {
-        ProviderError::new(ErrorClass::Transient, "the member shows the endpoint's Deployment without a UID")
-    })?;
+    let made = Made::of(deployment, survey.key.as_ref());
+    if made.deployment.is_none() {
+        let message = "the member shows the endpoint's Deployment without a UID";
+        return Err(ProviderError::new(ErrorClass::Transient, message));
+    }
+    let url = url(survey.service.as_ref(), member.namespace, wanted, watched);
     Ok(Observation::Present(Box::new(Present {
         in_sync: standing.in_sync,
         changed_by_admission: standing.changed_by_admission,
-        external_id: ExternalId {
-            cluster_uid: cluster_uid.to_owned(),
-            namespace: site.namespace.to_owned(),
-            uid,
-            owner_uid: survey.key.as_ref().and_then(ResourceExt::uid).filter(|uid| names::is_uid(uid)),
-        },
+        external_id: made.into_id(member),
         template_hash: desired.hash,
         template_digest: desired.digest,
         replicas: status.replicas.unwrap_or(0).max(0),
         ready_replicas: status.ready_replicas.unwrap_or(0).max(0),
-        url: url(survey.service.as_ref(), site.namespace, wanted, watched),
+        probe: url
+            .as_deref()
+            .map(|url| Probe::of_engine(url, wanted.api_key.clone(), wanted.endpoint.spec.model_name())),
+        url,
         trouble: trouble(survey, wanted, watched, &progress),
         progress,
     })))
@@ -102,10 +104,11 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
     let deployment = survey.deployment.as_ref()?;
     let trouble = pods::trouble(current(&pods, deployment)).or_else(|| pods::refused(deployment));
     let ending = pods.iter().any(|pod| pod.metadata.deletion_timestamp.is_some());
-    let waits_for_itself = trouble.as_ref().is_none_or(|trouble| trouble.reason == Trouble::UNSCHEDULABLE);
+    let waits_for_itself = trouble.as_ref().is_none_or(|trouble| trouble.kind == TroubleKind::AwaitsRoom);
     if survey.rollout() == Rollout::InPlace && waits_for_itself && (ending || trouble.is_none()) {
         let accelerator = &wanted.endpoint.spec.accelerator;
         return Some(Trouble {
+            kind: TroubleKind::Plain,
             class: ErrorClass::Transient,
             reason: reasons::RECREATE_NO_SPARE_CAPACITY,
             message: format!(

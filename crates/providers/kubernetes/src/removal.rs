@@ -18,9 +18,10 @@ use kube::api::{Api, ListParams, PropagationPolicy};
 use roadstead_model as model;
 
 use super::found;
+use super::identity::Made;
 use super::objects::{self, Mark, Object};
 use super::render::copied_name;
-use super::survey::{Site, listed_copies};
+use super::survey::{Member, listed_copies};
 use crate::refusal::provider_error;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, names};
 use roadstead_provider::{ErrorClass, ProviderError, Removal};
@@ -29,19 +30,17 @@ use roadstead_runtime::text::bounded_with;
 
 /// What is known of the things that were made for an endpoint.
 #[derive(Default)]
-struct Made {
-    /// The UID of its Deployment.
-    uid: Option<String>,
-    /// The UID of the Secret of its API key, as it was recorded.
-    key_uid: Option<String>,
+struct Known {
+    /// The UIDs on record.
+    made: Made,
     /// The UIDs of all Secrets that are known to have owned the rest.
     owners: BTreeSet<String>,
 }
 
-impl Made {
+impl Known {
     fn recorded(id: Option<&ExternalId>) -> Self {
-        let key_uid = id.and_then(|id| id.owner_uid.clone());
-        Self { uid: id.map(|id| id.uid.clone()), owners: key_uid.iter().cloned().collect(), key_uid }
+        let made = Made::recorded(id);
+        Self { owners: made.key.iter().cloned().collect(), made }
     }
 
     /// Takes in what owns the endpoint's Deployment.
@@ -53,12 +52,12 @@ impl Made {
 
     /// Whether an object without our mark may be the endpoint's Deployment.
     fn may_be_deployment(&self, live: &Deployment) -> bool {
-        self.uid.as_deref().is_none_or(|uid| live.uid().as_deref() == Some(uid)) || self.owns(live)
+        self.made.deployment.as_deref().is_none_or(|uid| live.uid().as_deref() == Some(uid)) || self.owns(live)
     }
 
     /// Whether an object without our mark may be the Secret of its API key.
     fn may_be_key(&self, live: &Secret) -> bool {
-        self.key_uid.is_none() || live.uid().is_some_and(|uid| self.owners.contains(&uid))
+        self.made.key.is_none() || live.uid().is_some_and(|uid| self.owners.contains(&uid))
     }
 
     /// Whether an object without our mark may be one that the Secret of its API key owns.
@@ -75,19 +74,19 @@ impl Made {
 ///
 /// # Errors
 /// `Conflict` where something that may be the endpoint's does not carry our mark, else any [`ProviderError`].
-pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+pub async fn remove(member: &Member<'_>, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
     let name = endpoint.name_any();
-    let made = Made::recorded(endpoint.status.as_ref().and_then(|status| status.external_id.as_ref()));
-    let may_be = |live: &Deployment| made.may_be_deployment(live);
+    let known = Known::recorded(endpoint.external_id());
+    let may_be = |live: &Deployment| known.may_be_deployment(live);
     // Foreground: the Deployment stays until its pods are gone, so its absence means theirs.
-    if take(&site.api(), &name, site.mark(&name), PropagationPolicy::Foreground, may_be).await? {
+    if take(&member.api(), &name, member.mark(&name), PropagationPolicy::Foreground, may_be).await? {
         return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are ending") });
     }
-    if let Some(message) = outlived(site, &name).await? {
+    if let Some(message) = outlived(member, &name).await? {
         return Ok(Removal::InProgress { message });
     }
     let copies = endpoint.spec.secret_names().iter().map(|secret| copied_name(&name, secret)).collect();
-    Ok(removal(&remove_rest(site, &name, made, copies).await?))
+    Ok(removal(&remove_rest(member, &name, known, copies).await?))
 }
 
 /// Removes everything of something that was found without a record, if it is still that; called until nothing is left.
@@ -97,17 +96,17 @@ pub async fn remove(site: &Site<'_>, endpoint: &InferenceEndpoint) -> Result<Rem
 /// # Errors
 /// `Conflict` where the name belongs to another Deployment now, or something that may belong to it does not carry our
 /// mark, else any [`ProviderError`].
-pub async fn remove_found(site: &Site<'_>, found: &model::Found) -> Result<Removal, ProviderError> {
-    let deployments: Api<Deployment> = site.api();
-    let mut made = Made::default();
+pub async fn remove_found(member: &Member<'_>, found: &model::Found) -> Result<Removal, ProviderError> {
+    let deployments: Api<Deployment> = member.api();
+    let mut known = Known::default();
     let live = objects::read(&deployments, &found.name).await?;
     if let Some(live) = &live {
-        is_what_was_found(live, site.mark(&found.name), found)?;
-        made.learn_from(live, &found.name);
-    } else if let Some(message) = outlived(site, &found.name).await? {
+        is_what_was_found(live, member.mark(&found.name), found)?;
+        known.learn_from(live, &found.name);
+    } else if let Some(message) = outlived(member, &found.name).await? {
         return Ok(Removal::InProgress { message });
     }
-    let mut left = remove_rest(site, &found.name, made, BTreeSet::new()).await?;
+    let mut left = remove_rest(member, &found.name, known, BTreeSet::new()).await?;
     if let Some(live) = live {
         if live.metadata.deletion_timestamp.is_none() {
             objects::delete(&deployments, &live, PropagationPolicy::Foreground).await?;
@@ -120,18 +119,18 @@ pub async fn remove_found(site: &Site<'_>, found: &model::Found) -> Result<Remov
 /// What is left of the pods of an endpoint that has no Deployment any more; `None` if they all are over.
 ///
 /// The member itself is asked, not what was watched of it, which may be late or not there yet.
-async fn outlived(site: &Site<'_>, name: &str) -> Result<Option<String>, ProviderError> {
+async fn outlived(member: &Member<'_>, name: &str) -> Result<Option<String>, ProviderError> {
     let selector = format!("{}={name}", names::LABEL_ENDPOINT);
     // As pods::is_over says of those that were read whole.
     let living = ListParams::default().labels(&selector).fields("status.phase!=Succeeded,status.phase!=Failed");
-    let pods = call("list pods", site.api::<Pod>().list_metadata(&living)).await.map_err(provider_error)?.items;
+    let pods = call("list pods", member.api::<Pod>().list_metadata(&living)).await.map_err(provider_error)?.items;
     let Some(first) = pods.iter().map(ResourceExt::name_any).min() else { return Ok(None) };
     if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_some()) {
         return Ok(Some(format!("pods of Deployment {name} are ending")));
     }
     let said =
         format!("Deployment {name} was deleted without its pods: {} still there, such as pod {first}", pods.len());
-    let cure = format!("; delete them there: kubectl -n {} delete replicasets,pods -l {selector}", site.namespace);
+    let cure = format!("; delete them there: kubectl -n {} delete replicasets,pods -l {selector}", member.namespace);
     Ok(Some(bounded_with(&said, &cure)))
 }
 
@@ -160,30 +159,30 @@ fn removal(left: &[String]) -> Removal {
 /// Removes what belongs to an endpoint beside its Deployment, `copies` and those that its key names included; says what
 /// is still there. The key goes last, since it owns the rest.
 async fn remove_rest(
-    site: &Site<'_>,
+    member: &Member<'_>,
     name: &str,
-    mut made: Made,
+    mut known: Known,
     mut copies: BTreeSet<String>,
 ) -> Result<Vec<String>, ProviderError> {
-    let secrets: Api<Secret> = site.api();
-    let mark = site.mark(name);
+    let secrets: Api<Secret> = member.api();
+    let mark = member.mark(name);
     let key = objects::read(&secrets, &names::key_secret(name)).await?;
     if let Some(key) = key.as_ref().filter(|key| mark.is_on(*key)) {
         copies.extend(listed_copies(key, name));
-        made.owners.extend(key.uid());
+        known.owners.extend(key.uid());
     }
     let mut rest = Rest { mark, left: Vec::new(), conflict: None };
-    rest.remove::<Service>(&site.api(), "Service", name, &made).await?;
-    rest.remove::<PodDisruptionBudget>(&site.api(), "PodDisruptionBudget", name, &made).await?;
+    rest.remove::<Service>(&member.api(), "Service", name, &known).await?;
+    rest.remove::<PodDisruptionBudget>(&member.api(), "PodDisruptionBudget", name, &known).await?;
     for copy in &copies {
-        rest.remove(&secrets, "Secret", copy, &made).await?;
+        rest.remove(&secrets, "Secret", copy, &known).await?;
     }
     if let Some(conflict) = rest.conflict {
         return Err(conflict);
     }
     let mut left = rest.left;
     if let Some(key) = key
-        && take_one(&secrets, &key, mark, PropagationPolicy::Background, |live| made.may_be_key(live)).await?
+        && take_one(&secrets, &key, mark, PropagationPolicy::Background, |live| known.may_be_key(live)).await?
     {
         left.push(format!("Secret {}", key.name_any()));
     }
@@ -204,9 +203,9 @@ impl Rest<'_> {
         api: &Api<K>,
         kind: &str,
         name: &str,
-        made: &Made,
+        known: &Known,
     ) -> Result<(), ProviderError> {
-        match take(api, name, self.mark, PropagationPolicy::Background, |live| made.may_be_owned(live)).await {
+        match take(api, name, self.mark, PropagationPolicy::Background, |live| known.may_be_owned(live)).await {
             Ok(true) => self.left.push(format!("{kind} {name}")),
             Ok(false) => {}
             Err(error) if error.class == ErrorClass::Conflict => {
@@ -228,8 +227,8 @@ pub async fn remove_copy(
     mark: Mark<'_>,
     owner: Option<&str>,
 ) -> Result<(), ProviderError> {
-    let made = Made { owners: owner.map(ToOwned::to_owned).into_iter().collect(), ..Made::default() };
-    take(secrets, name, mark, PropagationPolicy::Background, |live| made.may_be_owned(live)).await.map(drop)
+    let known = Known { owners: owner.map(ToOwned::to_owned).into_iter().collect(), ..Known::default() };
+    take(secrets, name, mark, PropagationPolicy::Background, |live| known.may_be_owned(live)).await.map(drop)
 }
 
 /// Deletes the object of this name if it carries our mark; says whether something of the endpoint was there.

@@ -6,12 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kube::Config;
+use roadstead_conformance::request;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::Kubernetes;
-use roadstead_provider::Provider;
+use roadstead_provider::Workload;
 use roadstead_runtime::client::client;
 
 const NAME: &str = "llama-abcdefghijkl";
@@ -135,21 +136,11 @@ fn object(name: &str, owns: bool) -> Value {
 
 /// The record of the endpoint; `id` is what it says of the things that were made.
 fn record(id: &Value) -> InferenceEndpoint {
-    serde_json::from_value(json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
-        "metadata": {"name": NAME, "namespace": "team"},
-        "spec": {
-            "deploymentRef": {"name": "llama", "uid": "u"}, "target": "t", "cloud": "aws", "region": "eu-west-1",
-            "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
-            "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement",
-            "template": {
-                "engine": "vllm", "image": "i", "port": 8000, "model": {"name": "a"}, "startupTimeoutSeconds": 60,
-                "drainTimeoutSeconds": 1, "env": [{"name": "A", "secretKeyRef": {"name": "settings", "key": "a"}}],
-            },
-        },
-        "status": {"externalID": id},
-    }))
-    .unwrap()
+    let mut endpoint = request::record(NAME);
+    let env = json!([{"name": "A", "secretKeyRef": {"name": "settings", "key": "a"}}]);
+    endpoint.spec.template.env = serde_json::from_value(env).unwrap();
+    endpoint.status = serde_json::from_value(json!({"externalID": id})).unwrap();
+    endpoint
 }
 
 fn known() -> Value {
@@ -162,21 +153,7 @@ fn known_in_part() -> Value {
 }
 
 fn found() -> model::Found {
-    model::Found {
-        name: NAME.into(),
-        id: format!("{NAME}-uid"),
-        deployment: model::DeploymentId { namespace: "team".into(), name: "llama".into() },
-        target: "t".into(),
-        offer: "o".into(),
-        shape: "s".into(),
-        capacity_type: model::CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 1,
-        replicas: 1,
-        ready_replicas: 1,
-        runs: None,
-        created_at: model::Timestamp::default(),
-    }
+    request::found(NAME, &format!("{NAME}-uid"))
 }
 
 fn other_installation(metadata: &mut Value) {

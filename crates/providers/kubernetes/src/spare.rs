@@ -9,31 +9,31 @@ use roadstead_model as model;
 use super::render::Rollout;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::InferenceEndpoint;
-use roadstead_provider::Facts;
+use roadstead_provider::Inventory;
 
 /// A new pod first where a node has room for it, and where ending an old pod would free no place for a new one: the old
 /// pods then serve while the new one waits. Else an old pod goes first.
 #[must_use]
-pub fn rollout(facts: Option<&Facts>, endpoint: &InferenceEndpoint, template: &PodTemplateSpec) -> Rollout {
+pub fn rollout(inventory: Option<&Inventory>, endpoint: &InferenceEndpoint, template: &PodTemplateSpec) -> Rollout {
     let places = Places::of(endpoint, template);
     let surges = endpoint.spec.replicas == 0
-        || has_spare(facts, endpoint, &places)
-        || !frees_a_place(facts, &endpoint.name_any(), &places);
+        || has_spare(inventory, endpoint, &places)
+        || !frees_a_place(inventory, &endpoint.name_any(), &places);
     if surges { Rollout::Surge } else { Rollout::InPlace }
 }
 
 /// Whether some node has room for one more replica; unknown counts as no.
-fn has_spare(facts: Option<&Facts>, endpoint: &InferenceEndpoint, places: &Places<'_>) -> bool {
+fn has_spare(inventory: Option<&Inventory>, endpoint: &InferenceEndpoint, places: &Places<'_>) -> bool {
     let resources = planning::resources(&endpoint.spec.template.resources);
     let fits =
         |node: &model::Node| places.has(&node.free_accelerators) && resources.within(&node.free) && places.takes(node);
-    facts.and_then(|facts| facts.nodes.as_ref()).is_some_and(|nodes| nodes.iter().any(fits))
+    inventory.and_then(|inventory| inventory.nodes.as_ref()).is_some_and(|nodes| nodes.iter().any(fits))
 }
 
 /// Whether some pod of the endpoint holds a place that a new one may take; unknown counts as yes.
-fn frees_a_place(facts: Option<&Facts>, name: &str, places: &Places<'_>) -> bool {
-    let Some(facts) = facts else { return true };
-    let (Some(nodes), Some(bound)) = (&facts.nodes, facts.bound.get(name)) else { return true };
+fn frees_a_place(inventory: Option<&Inventory>, name: &str, places: &Places<'_>) -> bool {
+    let Some(inventory) = inventory else { return true };
+    let (Some(nodes), Some(bound)) = (&inventory.nodes, inventory.bound.get(name)) else { return true };
     let takes = |node: &model::Node| places.has(&node.allocatable_accelerators) && places.takes(node);
     bound.is_empty() || bound.keys().any(|bound| nodes.iter().find(|node| node.name == *bound).is_none_or(takes))
 }

@@ -11,13 +11,14 @@ use kube::api::Api;
 use kube::{Client, Resource, ResourceExt};
 
 use super::admission::{Admissions, Judged};
+use super::identity::Made;
 use super::objects::{self, Mark, Object, Writer};
 use super::removal;
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare;
 use roadstead_api::v1alpha1::{limits, names};
 use roadstead_provider::record::record;
-use roadstead_provider::{ErrorClass, Facts, ProviderError, Redacted, Wanted};
+use roadstead_provider::{ErrorClass, Inventory, ProviderError, Redacted, Wanted};
 
 /// Names the copies of tenants' Secrets, on the Secret of the API key.
 const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
@@ -51,8 +52,8 @@ pub struct Desired {
     pub digest: String,
 }
 
-/// An endpoint's place on a member.
-pub struct Site<'a> {
+/// The part of a member that endpoints are in.
+pub struct Member<'a> {
     /// The member.
     pub client: &'a Client,
     /// The namespace there.
@@ -61,9 +62,11 @@ pub struct Site<'a> {
     pub install_id: &'a str,
     /// What admission there made of our writes.
     pub admissions: &'a Admissions,
+    /// The identity of the cluster, as it was first met.
+    pub identity: &'a str,
 }
 
-impl<'a> Site<'a> {
+impl<'a> Member<'a> {
     /// The API of a kind there.
     pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
         Api::namespaced(self.client.clone(), self.namespace)
@@ -83,11 +86,11 @@ impl Survey {
     ///
     /// # Errors
     /// Any [`ProviderError`] of a read.
-    pub async fn take(site: &Site<'_>, wanted: &Wanted) -> Result<Self, ProviderError> {
+    pub async fn take(member: &Member<'_>, wanted: &Wanted) -> Result<Self, ProviderError> {
         let name = wanted.endpoint.name_any();
-        let secrets: Api<Secret> = site.api();
+        let secrets: Api<Secret> = member.api();
         let key_name = names::key_secret(&name);
-        let (deployments, services, budgets) = (site.api(), site.api(), site.api());
+        let (deployments, services, budgets) = (member.api(), member.api(), member.api());
         let (key, deployment, service, budget) = tokio::try_join!(
             objects::read(&secrets, &key_name),
             objects::read(&deployments, &name),
@@ -105,12 +108,17 @@ impl Survey {
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
-    pub fn desired(&self, site: &Site<'_>, wanted: &Wanted, facts: Option<&Facts>) -> Result<Desired, ProviderError> {
+    pub fn desired(
+        &self,
+        member: &Member<'_>,
+        wanted: &Wanted,
+        inventory: Option<&Inventory>,
+    ) -> Result<Desired, ProviderError> {
         let owner_uid = self.key.as_ref().and_then(ResourceExt::uid);
         let key_identity = Identity {
             endpoint: &wanted.endpoint,
-            install_id: site.install_id,
-            namespace: site.namespace,
+            install_id: member.install_id,
+            namespace: member.namespace,
             owner_uid: None,
         };
         let identity = Identity { owner_uid: owner_uid.as_deref(), ..key_identity };
@@ -125,7 +133,7 @@ impl Survey {
                 spec.affinity = former.spec.and_then(|former| former.affinity);
             }
             let rendered = serde_json::to_string(&template).map_err(bug)?;
-            let rollout = spare::rollout(facts, &wanted.endpoint, &template);
+            let rollout = spare::rollout(inventory, &wanted.endpoint, &template);
             (template, rendered, rollout)
         };
         let digest = render::digest(&rendered);
@@ -207,15 +215,15 @@ impl Survey {
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
-    pub fn standing(&self, site: &Site<'_>, wanted: &Wanted, desired: &Desired) -> Result<Standing, ProviderError> {
+    pub fn standing(&self, member: &Member<'_>, wanted: &Wanted, desired: &Desired) -> Result<Standing, ProviderError> {
         let mut standing = Standing { in_sync: true, changed_by_admission: Vec::new() };
         let key = &wanted.api_key;
-        standing.add("Deployment", judge(site, key, self.deployment.as_ref(), &desired.deployment)?);
-        standing.add("Service", judge(site, key, self.service.as_ref(), &desired.service)?);
-        standing.add("PodDisruptionBudget", judge(site, key, self.budget.as_ref(), &desired.budget)?);
-        standing.add("Secret", judge(site, key, self.key.as_ref(), &desired.key)?);
+        standing.add("Deployment", judge(member, key, self.deployment.as_ref(), &desired.deployment)?);
+        standing.add("Service", judge(member, key, self.service.as_ref(), &desired.service)?);
+        standing.add("PodDisruptionBudget", judge(member, key, self.budget.as_ref(), &desired.budget)?);
+        standing.add("Secret", judge(member, key, self.key.as_ref(), &desired.key)?);
         for (name, copy) in &desired.copies {
-            standing.add("Secret", judge(site, key, self.copies.get(name).and_then(Option::as_ref), copy)?);
+            standing.add("Secret", judge(member, key, self.copies.get(name).and_then(Option::as_ref), copy)?);
         }
         Ok(standing)
     }
@@ -226,31 +234,31 @@ impl Survey {
     /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
     pub async fn put_right(
         mut self,
-        site: &Site<'_>,
+        member: &Member<'_>,
         wanted: &Wanted,
-        facts: Option<&Facts>,
-    ) -> Result<(), ProviderError> {
-        let secrets: Api<Secret> = site.api();
+        inventory: Option<&Inventory>,
+    ) -> Result<Made, ProviderError> {
+        let secrets: Api<Secret> = member.api();
         let name = wanted.endpoint.name_any();
-        let mark = site.mark(&name);
+        let mark = member.mark(&name);
         let dropped = self.dropped_copies(wanted);
-        let desired = self.desired(site, wanted, facts)?;
-        let writer = Writer { admissions: site.admissions, key: &wanted.api_key, mark };
+        let desired = self.desired(member, wanted, inventory)?;
+        let writer = Writer { admissions: member.admissions, key: &wanted.api_key, mark };
         let key = writer.put_right(&secrets, self.key.take(), &desired.key).await?;
         let owner = key.uid();
         self.key = Some(key);
         // Only now is the owner's UID known.
-        let desired = self.desired(site, wanted, facts)?;
+        let desired = self.desired(member, wanted, inventory)?;
         for (name, copy) in &desired.copies {
             writer.put_right(&secrets, self.copies.remove(name).flatten(), copy).await?;
         }
-        Box::pin(writer.put_right(&site.api(), self.deployment, &desired.deployment)).await?;
-        writer.put_right(&site.api(), self.service, &desired.service).await?;
-        writer.put_right(&site.api(), self.budget, &desired.budget).await?;
+        let deployment = Box::pin(writer.put_right(&member.api(), self.deployment, &desired.deployment)).await?;
+        writer.put_right(&member.api(), self.service, &desired.service).await?;
+        writer.put_right(&member.api(), self.budget, &desired.budget).await?;
         for name in dropped {
             removal::remove_copy(&secrets, &name, mark, owner.as_deref()).await?;
         }
-        Ok(())
+        Ok(Made::of(&deployment, self.key.as_ref()))
     }
 
     /// Copies that were made once and are not named any more.
@@ -285,15 +293,15 @@ impl Standing {
 
 /// How a live object differs; `None` where it does not exist.
 fn judge<K: Object>(
-    site: &Site<'_>,
+    member: &Member<'_>,
     key: &Redacted,
     live: Option<&K>,
     wanted: &K,
 ) -> Result<Option<Judged>, ProviderError> {
     let Some(live) = live else { return Ok(None) };
-    let judged = site.admissions.judge(live, wanted, key)?;
+    let judged = member.admissions.judge(live, wanted, key)?;
     if judged.due.is_empty() {
-        site.admissions.learn(live, judged.admitted.clone());
+        member.admissions.learn(live, judged.admitted.clone());
     }
     Ok(Some(judged))
 }

@@ -36,17 +36,18 @@ fn wanted(argument: &str, status: &Value) -> Wanted {
 }
 
 /// What should stand on a member where `deployment` stands.
-fn desired(deployment: Option<Deployment>, wanted: &Wanted, facts: &Facts) -> Deployment {
+fn desired(deployment: Option<Deployment>, wanted: &Wanted, inventory: &Inventory) -> Deployment {
     let config = Config::new("http://127.0.0.1:9".parse().unwrap());
     let client = client(config, Arc::new(|| true)).unwrap();
     let admissions = Admissions::default();
-    let site = Site { client: &client, namespace: "roadstead", install_id: "prod", admissions: &admissions };
+    let member =
+        Member { client: &client, namespace: "roadstead", install_id: "prod", admissions: &admissions, identity: "c" };
     let survey = Survey { key: None, copies: BTreeMap::new(), deployment, service: None, budget: None };
-    survey.desired(&site, wanted, Some(facts)).unwrap().deployment
+    survey.desired(&member, wanted, Some(inventory)).unwrap().deployment
 }
 
 /// A full node with these labels; the endpoint's pod is on it.
-fn full_node(labels: &Value) -> Facts {
+fn full_node(labels: &Value) -> Inventory {
     let devices = |count: u32| [("nvidia.com/gpu".to_owned(), count)].into();
     let node = model::Node {
         name: "n".into(),
@@ -58,7 +59,7 @@ fn full_node(labels: &Value) -> Facts {
         free: model::Resources::default(),
     };
     let bound = [(NAME.to_owned(), [("n".to_owned(), 1)].into())].into();
-    Facts { nodes: Some(vec![node]), bound, found: Vec::new() }
+    Inventory { nodes: Some(vec![node]), bound, ..Inventory::default() }
 }
 
 /// A Deployment as a release made it that rendered no affinity.
@@ -97,12 +98,12 @@ async fn an_edit_keeps_the_nodes_that_the_endpoint_was_given_by_a_former_release
         json!({"nvidia.com/mig.strategy": "single"}),
         json!({"karpenter.sh/capacity-type": "spot"}),
     ] {
-        let facts = full_node(&labels);
-        let standing = without_affinity(desired(None, &wanted("--a", &Value::Null), &facts));
-        let edited = desired(Some(standing), &wanted("--b", &Value::Null), &facts);
+        let inventory = full_node(&labels);
+        let standing = without_affinity(desired(None, &wanted("--a", &Value::Null), &inventory));
+        let edited = desired(Some(standing), &wanted("--b", &Value::Null), &inventory);
         assert_eq!(affinity(&edited), None, "{labels}");
         assert_eq!(surge(&edited), Rollout::InPlace, "{labels}: the new pod takes the place of the old one");
-        let again = desired(Some(edited), &wanted("--c", &Value::Null), &facts);
+        let again = desired(Some(edited), &wanted("--c", &Value::Null), &inventory);
         assert_eq!(affinity(&again), None, "{labels}");
     }
 }
@@ -111,8 +112,8 @@ async fn an_edit_keeps_the_nodes_that_the_endpoint_was_given_by_a_former_release
 async fn an_edit_ends_no_pod_whose_node_takes_no_new_one() {
     let standing = desired(None, &wanted("--a", &Value::Null), &full_node(&json!({})));
     assert!(affinity(&standing).is_some());
-    let edit = |facts: &Facts| {
-        let edited = desired(Some(standing.clone()), &wanted("--b", &Value::Null), facts);
+    let edit = |inventory: &Inventory| {
+        let edited = desired(Some(standing.clone()), &wanted("--b", &Value::Null), inventory);
         assert_eq!(affinity(&edited), affinity(&standing));
         surge(&edited)
     };
@@ -121,9 +122,9 @@ async fn an_edit_ends_no_pod_whose_node_takes_no_new_one() {
         assert_eq!(edit(&full_node(&labels)), Rollout::Surge, "{labels}");
     }
     let change = |change: fn(&mut model::Node)| {
-        let mut facts = full_node(&json!({}));
-        change(&mut facts.nodes.as_mut().unwrap()[0]);
-        facts
+        let mut inventory = full_node(&json!({}));
+        change(&mut inventory.nodes.as_mut().unwrap()[0]);
+        inventory
     };
     assert_eq!(edit(&change(|node| node.schedulable = false)), Rollout::Surge, "cordoned");
     assert_eq!(edit(&change(|node| node.allocatable_accelerators.clear())), Rollout::Surge, "no devices any more");
@@ -145,23 +146,23 @@ async fn an_edit_ends_no_pod_whose_node_takes_no_new_one() {
 #[tokio::test]
 async fn where_no_pod_is_bound_or_nothing_is_known_an_edit_waits_for_no_spare() {
     let standing = desired(None, &wanted("--a", &Value::Null), &full_node(&json!({})));
-    for facts in [Facts { bound: BTreeMap::new(), ..full_node(&shared()) }, Facts::default()] {
-        let edited = desired(Some(standing.clone()), &wanted("--b", &Value::Null), &facts);
+    for inventory in [Inventory { bound: BTreeMap::new(), ..full_node(&shared()) }, Inventory::default()] {
+        let edited = desired(Some(standing.clone()), &wanted("--b", &Value::Null), &inventory);
         assert_eq!(surge(&edited), Rollout::InPlace);
     }
 }
 
 #[tokio::test]
 async fn a_template_that_somebody_changed_gives_no_affinity() {
-    let facts = full_node(&json!({}));
-    let standing = desired(None, &wanted("--a", &Value::Null), &facts);
+    let inventory = full_node(&json!({}));
+    let standing = desired(None, &wanted("--a", &Value::Null), &inventory);
     let digest = render::digest(&standing.annotations()[names::ANNOTATION_TEMPLATE]);
     let status = json!({"templateHash": "former", "templateDigest": digest});
-    let edited = desired(Some(without_affinity(standing.clone())), &wanted("--b", &status), &facts);
+    let edited = desired(Some(without_affinity(standing.clone())), &wanted("--b", &status), &inventory);
     assert_eq!(affinity(&edited), affinity(&standing));
 
     let kept = without_affinity(standing.clone());
     let digest = render::digest(&kept.annotations()[names::ANNOTATION_TEMPLATE]);
     let status = json!({"templateHash": "former", "templateDigest": digest});
-    assert_eq!(affinity(&desired(Some(kept), &wanted("--b", &status), &facts)), None);
+    assert_eq!(affinity(&desired(Some(kept), &wanted("--b", &status), &inventory)), None);
 }

@@ -1,7 +1,7 @@
 //! Simulated places: each target is a place in one simulated cloud, another process that is spoken to over HTTP.
 //!
 //! It is driven as a managed service would be: names are ours, creation is asynchronous, there is no watch but a listing
-//! that can be waited for. `client` speaks with the cloud, `listing` keeps the facts.
+//! that can be waited for. `client` speaks with the cloud, `listing` keeps the inventory.
 
 mod client;
 pub mod cloud;
@@ -17,21 +17,26 @@ use roadstead_model as model;
 use serde_json::Value;
 
 use self::client::CloudClient;
-use self::listing::{Facts as Listed, Listing};
-pub use self::profile::profile;
+use self::listing::{Listed, Listing};
+pub use self::profile::{capabilities, profile};
 use crate::cloud::CloudAddress;
 use crate::cloud::wire::{
     ClaimOrder, ClaimView, CreateOrder, EndpointView, Form, KeyView, PlaceView, Profile, Tags, UpdateOrder, key_digest,
 };
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointSpec, names, reasons};
 use roadstead_provider::address::{self, Reach};
+use roadstead_provider::probe::Probe;
 use roadstead_provider::record::record;
 use roadstead_provider::template_hash::{digest, template_hash};
 use roadstead_provider::{
-    Claim, ErrorClass, Facts, Listener, Observation, Present, Progress, Provider, ProviderError, Redacted, Removal,
-    Trouble, Wanted,
+    Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Present, Progress, ProviderError, Redacted,
+    Removal, Site, Trouble, TroubleKind, Wanted, Workload,
 };
 use roadstead_runtime::client::WriteGate;
+
+/// The entries of an identity: the place's name, and the endpoint's UID there. They are called as those of a cluster.
+const PLACE: &str = "namespace";
+const UID: &str = "uid";
 
 /// The driver of one simulated place.
 pub struct Simulated {
@@ -39,7 +44,8 @@ pub struct Simulated {
     place: String,
     install_id: String,
     profile: Profile,
-    facts: Arc<Listed>,
+    listed: Arc<Listed>,
+    capabilities: Capabilities,
     listing: Mutex<Option<Listing>>,
 }
 
@@ -52,9 +58,16 @@ impl Simulated {
             place,
             install_id,
             profile,
-            facts: Arc::default(),
+            listed: Arc::default(),
+            capabilities: Capabilities::default(),
             listing: Mutex::new(None),
         }
+    }
+
+    /// The same for a place that can do no more than this.
+    #[must_use]
+    pub fn able_to(self, capabilities: Capabilities) -> Self {
+        Self { capabilities, ..self }
     }
 
     fn endpoint_path(&self, name: &str) -> String {
@@ -124,29 +137,37 @@ impl Simulated {
         })
     }
 
-    fn present(&self, view: &EndpointView, form: &Form) -> Present {
+    /// Identity of an endpoint here.
+    fn id_of(&self, view: &EndpointView) -> ExternalId {
+        ExternalId::new(&self.listed.identity(), [(PLACE, self.place.as_str()), (UID, view.uid.as_str())])
+    }
+
+    fn present(&self, view: &EndpointView, form: &Form, wanted: &Wanted) -> Present {
         let progress =
             if view.serving { Progress::Serving } else { Progress::Starting { message: view.message.clone() } };
+        let (class, reason) = if view.quota {
+            (ErrorClass::QuotaExceeded, reasons::QUOTA_EXCEEDED)
+        } else {
+            (ErrorClass::CapacityExhausted, reasons::CAPACITY_EXHAUSTED)
+        };
         let trouble = view.exhausted.then(|| Trouble {
-            class: ErrorClass::CapacityExhausted,
-            reason: reasons::CAPACITY_EXHAUSTED,
+            kind: TroubleKind::Plain,
+            class,
+            reason,
             message: view.message.clone(),
             since: None,
         });
+        let url = self.client.address().url(&format!("/serve/{}/{}", self.place, view.name));
         Present {
             in_sync: in_sync(view, form) && !view.deleting,
             changed_by_admission: Vec::new(),
-            external_id: ExternalId {
-                cluster_uid: self.facts.identity(),
-                namespace: self.place.clone(),
-                uid: view.uid.clone(),
-                owner_uid: None,
-            },
+            external_id: self.id_of(view),
             template_hash: form.template_hash.clone(),
             template_digest: digest(&form.template_hash),
             replicas: i32::try_from(view.replicas).unwrap_or(i32::MAX),
             ready_replicas: i32::try_from(view.ready_replicas).unwrap_or(i32::MAX),
-            url: Some(self.client.address().url(&format!("/serve/{}/{}", self.place, view.name))),
+            probe: Some(Probe::of_engine(&url, wanted.api_key.clone(), &form.model)),
+            url: Some(url),
             progress,
             trouble,
         }
@@ -161,15 +182,19 @@ enum Survey {
 }
 
 #[async_trait]
-impl Provider for Simulated {
+impl Site for Simulated {
     fn name(&self) -> &'static str {
         "simulated"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     async fn identity(&self) -> Result<String, ProviderError> {
         let path = format!("/places/{}", self.place);
         let place: PlaceView = self.client.put(&path, &self.profile).await?;
-        self.facts.identified(&place.identity);
+        self.listed.identified(&place.identity);
         Ok(place.identity)
     }
 
@@ -184,59 +209,64 @@ impl Provider for Simulated {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if listing.is_none() {
             let path = format!("/places/{}/endpoints?installId={}", self.place, self.install_id);
-            *listing = Some(Listing::start(self.client.clone(), path, Arc::clone(&self.facts), listener));
+            *listing = Some(Listing::start(self.client.clone(), path, Arc::clone(&self.listed), listener));
         }
     }
 
-    fn facts(&self) -> Option<Arc<Facts>> {
-        self.facts.newest()
+    fn inventory(&self) -> Option<Arc<Inventory>> {
+        self.listed.newest()
     }
 
     /// Only the operator's flag sets the address of the cloud.
-    fn reach(&self, _: Reach) -> Reach {
+    fn reach(&self) -> Reach {
         address::anywhere
     }
+}
 
+#[async_trait]
+impl Workload for Simulated {
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
         Ok(match self.survey(wanted).await? {
             Survey::Absent(_) => Observation::Absent,
             Survey::Foreign(error) => Observation::Foreign { message: error.message },
-            Survey::Ours(view, form) => Observation::Present(Box::new(self.present(&view, &form))),
+            Survey::Ours(view, form) => Observation::Present(Box::new(self.present(&view, &form, wanted))),
         })
     }
 
-    async fn apply(&self, wanted: &Wanted) -> Result<(), ProviderError> {
+    async fn ensure(&self, wanted: &Wanted) -> Result<ExternalId, ProviderError> {
         let name = wanted.endpoint.name_any();
-        match self.survey(wanted).await? {
-            Survey::Foreign(error) => Err(error),
+        let view = match self.survey(wanted).await? {
+            Survey::Foreign(error) => return Err(error),
             Survey::Absent(form) => {
                 let order = CreateOrder { name, tags: self.tags(&wanted.endpoint), form };
                 let path = format!("/places/{}/endpoints", self.place);
-                self.client.send::<EndpointView>(Method::POST, &path, &order).await.map(drop)
+                self.client.send::<EndpointView>(Method::POST, &path, &order).await?
             }
             Survey::Ours(view, _) if view.deleting => {
-                Err(ProviderError::new(ErrorClass::Transient, format!("endpoint {name} is still being deleted")))
+                let message = format!("endpoint {name} is still being deleted");
+                return Err(ProviderError::new(ErrorClass::Transient, message));
             }
             Survey::Ours(view, form) if !in_sync(&view, &form) => {
                 let order = UpdateOrder { version: view.version, form };
-                self.client.put::<EndpointView>(&self.endpoint_path(&name), &order).await.map(drop)
+                self.client.put::<EndpointView>(&self.endpoint_path(&name), &order).await?
             }
-            Survey::Ours(..) => Ok(()),
-        }
+            Survey::Ours(view, _) => *view,
+        };
+        Ok(self.id_of(&view))
     }
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         let name = endpoint.name_any();
-        let made = endpoint.status.as_ref().and_then(|status| status.external_id.as_ref()).map(|id| &id.uid);
+        let made = endpoint.external_id().and_then(|id| id.get(UID));
         let removal = match self.read(&name).await? {
             Some(view) if self.is_tagged(&view, &endpoint.namespace().unwrap_or_default()) => {
                 self.delete(&view).await?
             }
             // The created object still exists, or cannot be excluded.
-            Some(view) if made.is_none_or(|uid| *uid == view.uid) => return Err(self.foreign(&view)),
+            Some(view) if made.is_none_or(|uid| uid == view.uid) => return Err(self.foreign(&view)),
             Some(_) | None => Removal::Gone,
         };
-        self.facts.removed(&name);
+        self.listed.removed(&name);
         Ok(removal)
     }
 

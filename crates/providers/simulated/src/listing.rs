@@ -11,7 +11,7 @@ use super::client::CloudClient;
 use crate::cloud::wire::{EndpointList, EndpointView};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{limits, names};
-use roadstead_provider::{Listener, ProviderEvent, record};
+use roadstead_provider::{Inventory, Listener, ProviderEvent, record};
 use roadstead_runtime::panics::caught;
 
 /// Longest time that the cloud may take for an answer without news.
@@ -21,16 +21,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// News is gathered for this long before the next listing: endpoints come and go in bursts.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// The newest facts of a place, and who it says it is.
+/// The newest inventory of a place, and who it says it is.
 #[derive(Default)]
-pub struct Facts {
-    newest: RwLock<Option<Arc<roadstead_provider::Facts>>>,
+pub struct Listed {
+    newest: RwLock<Option<Arc<Inventory>>>,
     identity: RwLock<String>,
 }
 
-impl Facts {
-    /// The newest facts; `None` until everything was listed once.
-    pub fn newest(&self) -> Option<Arc<roadstead_provider::Facts>> {
+impl Listed {
+    /// The newest inventory; `None` until everything was listed once.
+    pub fn newest(&self) -> Option<Arc<Inventory>> {
         self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -46,18 +46,18 @@ impl Facts {
 
     /// Takes in a listing; says whether it is news.
     fn take(&self, found: Vec<model::Found>) -> bool {
-        let facts = roadstead_provider::Facts { nodes: None, bound: BTreeMap::new(), found };
+        let inventory = Inventory { found, ..Inventory::default() };
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        let news = newest.as_ref().is_none_or(|known| **known != facts);
-        *newest = Some(Arc::new(facts));
+        let news = newest.as_ref().is_none_or(|known| **known != inventory);
+        *newest = Some(Arc::new(inventory));
         news
     }
 
     /// Records a removal: the name is no longer found, whatever the last listing showed.
     pub fn removed(&self, name: &str) {
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(facts) = newest.as_mut() {
-            Arc::make_mut(facts).found.retain(|found| found.name != name);
+        if let Some(inventory) = newest.as_mut() {
+            Arc::make_mut(inventory).found.retain(|found| found.name != name);
         }
     }
 }
@@ -75,13 +75,13 @@ impl Drop for Listing {
 
 impl Listing {
     /// Lists `path` of the cloud repeatedly, and reports news to `listener`.
-    pub fn start(client: CloudClient, path: String, facts: Arc<Facts>, listener: Listener) -> Self {
-        let task = tokio::spawn(list(client, path, facts, listener));
+    pub fn start(client: CloudClient, path: String, listed: Arc<Listed>, listener: Listener) -> Self {
+        let task = tokio::spawn(list(client, path, listed, listener));
         Self { task: task.abort_handle() }
     }
 }
 
-async fn list(client: CloudClient, path: String, facts: Arc<Facts>, listener: Listener) {
+async fn list(client: CloudClient, path: String, listed: Arc<Listed>, listener: Listener) {
     let mut known = EndpointList { mark: String::new(), endpoints: Vec::new() };
     loop {
         // A mark that is no plain word is not repeated into an address.
@@ -90,8 +90,8 @@ async fn list(client: CloudClient, path: String, facts: Arc<Facts>, listener: Li
         match client.get::<EndpointList>(&asked, WAIT).await {
             Ok(newest) => {
                 caught("listing of a simulated place", || {
-                    if facts.take(newest.endpoints.iter().filter_map(found).collect()) {
-                        listener(ProviderEvent::Facts);
+                    if listed.take(newest.endpoints.iter().filter_map(found).collect()) {
+                        listener(ProviderEvent::Inventory);
                     }
                     changed(&known, &newest).for_each(|name| listener(ProviderEvent::Endpoint(name.to_owned())));
                 });
@@ -183,6 +183,7 @@ mod tests {
             serving: false,
             message: String::new(),
             exhausted: false,
+            quota: false,
             deleting: false,
         }
     }

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use roadstead_conformance::request;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -46,36 +46,13 @@ fn wanted() -> Wanted {
         "spec": {"cloud": "aws", "region": "eu-west-1", "type": "Simulated", "offers": []},
     }))
     .unwrap();
-    let endpoint: InferenceEndpoint = serde_json::from_value(json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
-        "metadata": {"name": "llama-abcdefghijkl", "namespace": "team"},
-        "spec": {
-            "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "aws", "region": "eu-west-1",
-            "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
-            "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement",
-            "template": {
-                "engine": "vllm", "image": "i", "port": 8000, "model": {"name": "a"}, "startupTimeoutSeconds": 60,
-                "drainTimeoutSeconds": 1,
-            },
-        },
-    }))
-    .unwrap();
-    Wanted {
-        endpoint: Arc::new(endpoint),
-        target: Arc::new(target),
-        api_key: Redacted::new(format!("{}{}", names::API_KEY_PREFIX, "k".repeat(43))),
-        secrets: Arc::new(BTreeMap::new()),
-    }
+    request::request(request::record("llama-abcdefghijkl"), &target)
 }
 
 /// The record of an endpoint that was seen.
 fn recorded(wanted: &Wanted, uid: &str) -> InferenceEndpoint {
-    let mut endpoint = wanted.endpoint.as_ref().clone();
-    let external_id =
-        ExternalId { cluster_uid: "c".into(), namespace: "east".into(), uid: uid.into(), owner_uid: None };
-    endpoint.status =
-        Some(roadstead_api::v1alpha1::InferenceEndpointStatus { external_id: Some(external_id), ..Default::default() });
-    endpoint
+    let id = ExternalId::new("c", [(PLACE, "east"), (UID, uid)]);
+    wanted.made_as(&id).endpoint.as_ref().clone()
 }
 
 fn says_both(error: &ProviderError) {
@@ -89,31 +66,17 @@ async fn what_another_installation_made_is_a_conflict_to_every_call_and_gone_to_
     let (prod, staging) = (cloud.driver("prod").await, cloud.driver("staging").await);
     let wanted = wanted();
     let name = wanted.endpoint.name_any();
-    prod.apply(&wanted).await.unwrap();
+    prod.ensure(&wanted).await.unwrap();
     let Observation::Present(present) = prod.observe(&wanted).await.unwrap() else { panic!("it is not there") };
-    let uid = present.external_id.uid;
+    let uid = present.external_id.get(UID).unwrap().to_owned();
 
     let Observation::Foreign { message } = staging.observe(&wanted).await.unwrap() else { panic!("not foreign") };
     says_both(&ProviderError::new(ErrorClass::Conflict, message));
-    says_both(&staging.apply(&wanted).await.unwrap_err());
+    says_both(&staging.ensure(&wanted).await.unwrap_err());
     says_both(&staging.api_key(&name).await.unwrap_err());
     says_both(&staging.remove(&recorded(&wanted, &uid)).await.unwrap_err());
     says_both(&staging.remove(&wanted.endpoint).await.unwrap_err());
-    let found = model::Found {
-        name: name.clone(),
-        id: uid.clone(),
-        deployment: model::DeploymentId { namespace: "team".into(), name: "llama".into() },
-        target: "east".into(),
-        offer: "o".into(),
-        shape: "s".into(),
-        capacity_type: model::CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 1,
-        replicas: 1,
-        ready_replicas: 1,
-        runs: None,
-        created_at: model::Timestamp::default(),
-    };
+    let found = request::found(&name, &uid);
     says_both(&staging.remove_found(&found).await.unwrap_err());
     assert!(matches!(prod.observe(&wanted).await.unwrap(), Observation::Present(_)), "it was touched");
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use roadstead_model::{
-    Accelerator, CapacityType, Effect, Exhausted, Inventory, LabelSelector, Labels, MicroDollars, Node, Offer,
-    Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator, catalogue::accelerator,
+    Accelerator, Capabilities, CapacityType, Effect, Exhausted, Inventory, LabelSelector, Labels, MicroDollars, Node,
+    Offer, Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator, catalogue::accelerator,
 };
 
 use crate::NOW;
@@ -108,7 +108,7 @@ fn target(name: String, (cloud, region, percent): Region, instances: &[Instance]
         offers,
         nodes,
         inventory: Inventory::Answered,
-        engines: None,
+        capabilities: Capabilities::default(),
         name,
     }
 }

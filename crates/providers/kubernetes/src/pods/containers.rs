@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use crate::render::CONTAINER;
 use roadstead_api::v1alpha1::reasons;
-use roadstead_provider::{ErrorClass, Trouble};
+use roadstead_provider::{ErrorClass, Trouble, TroubleKind};
 use roadstead_runtime::text::bounded;
 
 /// What an injected container's trouble asks for.
@@ -17,6 +17,7 @@ pub fn trouble(pod: &Pod) -> Option<Trouble> {
     let engine = engine(status).and_then(of_engine);
     let found = engine.or_else(|| injected(status).find_map(of_injected)).or_else(|| not_ready(status));
     found.map(|(class, reason, message)| Trouble {
+        kind: TroubleKind::Plain,
         class,
         reason,
         message: bounded(&format!("pod {}: {message}", pod.name_any())),

@@ -5,7 +5,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::containers;
 use roadstead_api::v1alpha1::reasons;
-use roadstead_provider::{ErrorClass, Trouble};
+use roadstead_provider::{ErrorClass, Trouble, TroubleKind};
 use roadstead_runtime::text::bounded;
 
 /// Pods that failed longer than this before the newest one was made say nothing about now.
@@ -40,7 +40,7 @@ pub fn trouble(pods: &[&Pod]) -> Option<Trouble> {
     let Failure { class, reason, cure, said } = last;
     let quoted = if said.is_empty() { String::new() } else { format!("; the last one: {said}") };
     let message = bounded(&format!("{number} within {} minutes: {cure}{quoted}", RECENT.as_mins()));
-    Some(Trouble { class: *class, reason, message, since: None })
+    Some(Trouble { kind: TroubleKind::Plain, class: *class, reason, message, since: None })
 }
 
 fn created(pod: &Pod) -> Option<Timestamp> {

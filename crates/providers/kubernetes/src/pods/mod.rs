@@ -11,8 +11,11 @@ use kube::ResourceExt;
 
 use super::refusal;
 use roadstead_api::v1alpha1::{names, reasons};
-use roadstead_provider::{ErrorClass, Trouble};
+use roadstead_provider::{ErrorClass, Trouble, TroubleKind};
 use roadstead_runtime::text::{bounded, bounded_with};
+
+/// The reason where no node has room.
+const UNSCHEDULABLE: &str = "Unschedulable";
 
 /// Whether a pod holds nothing any more.
 #[must_use]
@@ -45,7 +48,7 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
     let (living, failed) = (troubles.into_iter().next(), failed::trouble(&pods));
     match (living, failed) {
         // Where their replacements find no room, that they failed is why.
-        (Some(living), Some(failed)) if living.reason == Trouble::UNSCHEDULABLE => {
+        (Some(living), Some(failed)) if living.kind == TroubleKind::AwaitsRoom => {
             Some(Trouble { message: bounded(&format!("{}; {}", living.message, failed.message)), ..living })
         }
         (living, failed) => living.or(failed),
@@ -70,7 +73,8 @@ pub fn refused(deployment: &Deployment) -> Option<Trouble> {
     let quota = class == ErrorClass::QuotaExceeded;
     let reason = if quota { reasons::QUOTA_EXCEEDED } else { reasons::PODS_REFUSED };
     let message = bounded_with(&format!("the target's cluster refuses the pods: {said}"), refusal::cure(said));
-    Some(Trouble { class, reason, message, since: failure.last_transition_time.clone() })
+    let kind = if quota { TroubleKind::Plain } else { TroubleKind::Refused };
+    Some(Trouble { kind, class, reason, message, since: failure.last_transition_time.clone() })
 }
 
 /// What cannot pass by itself comes first.
@@ -94,8 +98,9 @@ fn unschedulable(pod: &Pod) -> Option<Trouble> {
     }
     let said = scheduled.message.as_deref().unwrap_or("the scheduler gives no reason");
     Some(Trouble {
+        kind: TroubleKind::AwaitsRoom,
         class: ErrorClass::Transient,
-        reason: Trouble::UNSCHEDULABLE,
+        reason: UNSCHEDULABLE,
         message: bounded(&format!("pod {} cannot be scheduled: {said}", pod.name_any())),
         // The pod's age, not the condition's: the scheduler rewrites the condition as its message changes.
         since: pod.metadata.creation_timestamp.clone(),

@@ -29,7 +29,7 @@ fn each_kind_of_trouble_has_its_reason_and_number() {
     ]}));
     assert_eq!(
         (reason, message.as_str()),
-        (Trouble::UNSCHEDULABLE, "pod p cannot be scheduled: 0/3 nodes are available")
+        (super::UNSCHEDULABLE, "pod p cannot be scheduled: 0/3 nodes are available")
     );
     let waiting = |reason: &str| json!({"waiting": {"reason": reason, "message": "no such host"}});
     assert_eq!(told(&container(&waiting("ImagePullBackOff"), &json!({}))).0, "ImagePullFailed");
@@ -254,6 +254,6 @@ fn what_is_wrong_with_the_living_comes_before_what_ended_others() {
         {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"},
     ]}));
     let both = trouble([&evicted, &unschedulable]).unwrap();
-    assert_eq!(both.reason, Trouble::UNSCHEDULABLE, "the planner counts on it");
+    assert_eq!(both.reason, super::UNSCHEDULABLE, "the planner counts on it");
     assert!(both.message.contains("0/1 nodes") && both.message.contains("ran out of memory"), "{}", both.message);
 }

@@ -141,6 +141,7 @@ impl Endpoint {
             serving: self.deleted.is_none() && preempted.is_none() && !self.exhausted && newest == self.ready_at.len(),
             message,
             exhausted: self.exhausted,
+            quota: self.exhausted && profile.capacity.get(&self.tags.offer).is_some_and(|capacity| capacity.quota),
             deleting: self.deleted.is_some(),
         }
     }

@@ -34,6 +34,9 @@ pub struct Capacity {
     pub accelerators: u32,
     /// True if a lack shows only after the creation was accepted.
     pub late: bool,
+    /// True if a quota is the limit.
+    #[serde(default)]
+    pub quota: bool,
 }
 
 /// Periodic loss of spot capacity, counted from the time of readiness.
@@ -95,7 +98,7 @@ pub struct Tags {
 }
 
 /// Wanted state of an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Form {
     /// Replicas.
@@ -166,6 +169,9 @@ pub struct EndpointView {
     pub message: String,
     /// It got no capacity; time decides when there is some.
     pub exhausted: bool,
+    /// True if a quota leaves it none.
+    #[serde(default)]
+    pub quota: bool,
     /// It is being deleted.
     pub deleting: bool,
 }

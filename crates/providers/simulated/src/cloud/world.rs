@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::endpoint::Endpoint;
 use super::faults::{Faults, Hit};
 use super::wire::{
-    ClaimOrder, ClaimView, CreateOrder, EndpointList, EndpointView, KeyView, LogEntry, PlaceView, Profile, Refusal,
-    UpdateOrder,
+    Capacity, ClaimOrder, ClaimView, CreateOrder, EndpointList, EndpointView, KeyView, LogEntry, PlaceView, Profile,
+    Refusal, UpdateOrder,
 };
 use roadstead_api::v1alpha1::{SimulatedCall, SimulatedClass};
 
@@ -238,8 +238,8 @@ impl World {
         let wanted = u64::from(order.form.replicas) * u64::from(order.form.accelerators);
         let room = place.room(&order.tags.offer, None);
         let exhausted = room.is_some_and(|(free, _)| free < wanted);
-        if let Some((free, false)) = room.filter(|_| exhausted) {
-            return Err(no_room(&order.tags.offer, wanted, free));
+        if let Some((free, capacity)) = room.filter(|(_, capacity)| exhausted && !capacity.late) {
+            return Err(no_room(&order.tags.offer, capacity, wanted, free));
         }
         let uid = identity(&format!("{name}/{}", order.name), now);
         let endpoint = Endpoint::new(order, uid, exhausted, &place.profile, now);
@@ -267,11 +267,11 @@ impl World {
             return Err(refusal(SimulatedClass::Conflict, message));
         }
         let wanted = u64::from(order.form.replicas) * u64::from(order.form.accelerators);
-        if let Some((free, _)) = place.room(&endpoint.tags.offer, Some(name))
+        if let Some((free, capacity)) = place.room(&endpoint.tags.offer, Some(name))
             && wanted > endpoint.accelerators()
             && free < wanted
         {
-            return Err(no_room(&endpoint.tags.offer, wanted, free));
+            return Err(no_room(&endpoint.tags.offer, capacity, wanted, free));
         }
         endpoint.take(order.form, &place.profile, now);
         let view = endpoint.view(&place.profile, now);
@@ -389,15 +389,15 @@ impl Place {
         Entry::Place { place: name.to_owned(), identity: self.identity.clone(), claims: self.claims.clone() }
     }
 
-    /// Accelerators of the offer that are free beside what `own` holds, and whether a lack shows late; `None` is no end.
-    fn room(&self, offer: &str, own: Option<&str>) -> Option<(u64, bool)> {
-        let capacity = self.profile.capacity.get(offer)?;
+    /// Accelerators of the offer that are free beside what `own` holds, and what limits them; `None` is no end.
+    fn room(&self, offer: &str, own: Option<&str>) -> Option<(u64, Capacity)> {
+        let capacity = *self.profile.capacity.get(offer)?;
         let others = self
             .endpoints
             .values()
             .filter(|endpoint| endpoint.tags.offer == offer && !endpoint.exhausted && Some(&*endpoint.name) != own);
         let held: u64 = others.map(Endpoint::accelerators).sum();
-        Some((u64::from(capacity.accelerators).saturating_sub(held), capacity.late))
+        Some((u64::from(capacity.accelerators).saturating_sub(held), capacity))
     }
 }
 
@@ -410,11 +410,13 @@ fn not_found(place: &str, name: &str) -> Refusal {
     Refusal { missing: Some(name.to_owned()), ..refusal }
 }
 
-fn no_room(offer: &str, wanted: u64, free: u64) -> Refusal {
-    refusal(
-        SimulatedClass::CapacityExhausted,
-        format!("offer {offer} has {free} accelerators free, and {wanted} are wanted"),
-    )
+fn no_room(offer: &str, capacity: Capacity, wanted: u64, free: u64) -> Refusal {
+    let (class, limit) = if capacity.quota {
+        (SimulatedClass::QuotaExceeded, "the quota leaves")
+    } else {
+        (SimulatedClass::CapacityExhausted, "there are free")
+    };
+    refusal(class, format!("{wanted} accelerators of offer {offer} are wanted, and {limit} {free}"))
 }
 
 /// An identity that no other thing has: of this name, from this moment.

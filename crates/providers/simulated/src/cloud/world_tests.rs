@@ -83,7 +83,7 @@ fn nothing_is_created_twice_nor_changed_or_deleted_unseen() {
 #[test]
 fn what_really_is_there_bounds_what_is_created_early_or_late() {
     let capacity = |late| Profile {
-        capacity: [("h100".to_owned(), Capacity { accelerators: 4, late })].into(),
+        capacity: [("h100".to_owned(), Capacity { accelerators: 4, late, quota: false })].into(),
         ..Profile::default()
     };
     let mut early = world(capacity(false));

@@ -1,7 +1,6 @@
 //! A member's own reports: its nodes, their pods, and our endpoints, kept current by three watches.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,14 +18,14 @@ use tokio::task::JoinSet;
 use super::found::found;
 use super::nodes::planner_nodes;
 use roadstead_api::v1alpha1::names;
-use roadstead_provider::{Facts, Listener, ProviderEvent};
-use roadstead_runtime::budget::Budget;
+use roadstead_provider::{Inventory, Listener, ProviderEvent};
+use roadstead_runtime::budget::{Budget, Excess};
 use roadstead_runtime::cache::{Cache, Change, Part};
 use roadstead_runtime::panics::caught;
 use roadstead_runtime::text::bounded;
 use roadstead_runtime::watch::watch_within;
 
-/// Time that changes are collected before the facts are computed again, because pods change in bursts.
+/// Time that changes are collected before the inventory is computed again, because pods change in bursts.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// All nodes together, or all Deployments, are kept up to this size as JSON: some 10,000 nodes.
@@ -44,7 +43,7 @@ pub struct Watched {
     nodes: Arc<Cache<Node>>,
     pods: Arc<Cache<Pod>>,
     deployments: Arc<Cache<Deployment>>,
-    facts: RwLock<Option<Arc<Facts>>>,
+    inventory: RwLock<Option<Arc<Inventory>>>,
     changed: Arc<Notify>,
     exceeded: Exceeded,
 }
@@ -52,14 +51,14 @@ pub struct Watched {
 /// The member lists more than the operator keeps.
 #[derive(Default)]
 struct Exceeded {
-    nodes: Arc<AtomicBool>,
-    pods: Arc<AtomicBool>,
-    deployments: Arc<AtomicBool>,
+    nodes: Excess,
+    pods: Excess,
+    deployments: Excess,
 }
 
 impl Exceeded {
     fn any(&self) -> bool {
-        [&self.nodes, &self.pods, &self.deployments].iter().any(|exceeded| exceeded.load(Ordering::Relaxed))
+        [&self.nodes, &self.pods, &self.deployments].into_iter().any(Excess::is)
     }
 }
 
@@ -71,21 +70,25 @@ pub struct Watches {
 impl Watched {
     /// Starts the watches of the member behind `client`, for endpoints of `install_id` in `namespace`.
     pub fn start(client: &Client, namespace: &str, install_id: &str, listener: Listener) -> (Arc<Self>, Watches) {
-        let watched = Arc::new(Self {
-            namespace: namespace.to_owned(),
-            nodes: Arc::default(),
-            pods: Arc::default(),
-            deployments: Arc::default(),
-            facts: RwLock::new(None),
-            changed: Arc::default(),
-            exceeded: Exceeded::default(),
-        });
+        let watched = Arc::new(Self::new(namespace));
         let mut tasks = JoinSet::new();
         watched.watch_nodes(client, &mut tasks);
         watched.watch_pods(client, namespace, &mut tasks, Arc::clone(&listener));
         watched.watch_deployments(client, namespace, install_id, &mut tasks, Arc::clone(&listener));
-        tasks.spawn(Arc::clone(&watched).keep_facts(listener));
+        tasks.spawn(Arc::clone(&watched).keep_inventory(listener));
         (watched, Watches { _tasks: tasks })
+    }
+
+    fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            nodes: Arc::default(),
+            pods: Arc::default(),
+            deployments: Arc::default(),
+            inventory: RwLock::new(None),
+            changed: Arc::default(),
+            exceeded: Exceeded::default(),
+        }
     }
 
     fn watch_nodes(&self, client: &Client, tasks: &mut JoinSet<()>) {
@@ -97,7 +100,7 @@ impl Watched {
                 changed.notify_one();
             }
         };
-        let budget = Budget::new(MAX_BYTES, Arc::clone(&self.exceeded.nodes));
+        let budget = Budget::new(MAX_BYTES, self.exceeded.nodes.clone());
         tasks.spawn(watch_within(
             budget,
             api,
@@ -120,7 +123,7 @@ impl Watched {
             }
             changed.notify_one();
         };
-        let budget = Budget::new(MAX_POD_BYTES, Arc::clone(&self.exceeded.pods));
+        let budget = Budget::new(MAX_POD_BYTES, self.exceeded.pods.clone());
         tasks.spawn(watch_within(budget, api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
     }
 
@@ -140,7 +143,7 @@ impl Watched {
             listener(ProviderEvent::Endpoint(new.name_any()));
             changed.notify_one();
         };
-        let budget = Budget::new(MAX_BYTES, Arc::clone(&self.exceeded.deployments));
+        let budget = Budget::new(MAX_BYTES, self.exceeded.deployments.clone());
         tasks.spawn(watch_within(
             budget,
             api,
@@ -152,31 +155,40 @@ impl Watched {
         ));
     }
 
-    async fn keep_facts(self: Arc<Self>, listener: Listener) {
+    async fn keep_inventory(self: Arc<Self>, listener: Listener) {
         tokio::join!(self.nodes.wait_synced(), self.pods.wait_synced(), self.deployments.wait_synced());
+        let [mut nodes, mut pods, mut deployments] =
+            [&self.exceeded.nodes, &self.exceeded.pods, &self.exceeded.deployments].map(Excess::news);
         loop {
-            let facts = Arc::new(caught("facts of a member", || self.compute()).unwrap_or_else(|| self.unknown()));
+            let inventory =
+                Arc::new(caught("inventory of a member", || self.compute()).unwrap_or_else(|| self.unknown()));
             let news = {
-                let mut known = self.facts.write().unwrap_or_else(PoisonError::into_inner);
-                let news = known.as_ref().is_none_or(|known| **known != *facts);
-                *known = Some(facts);
+                let mut known = self.inventory.write().unwrap_or_else(PoisonError::into_inner);
+                let news = known.as_ref().is_none_or(|known| **known != *inventory);
+                *known = Some(inventory);
                 news
             };
             if news {
-                caught("listener of a member", || listener(ProviderEvent::Facts));
+                caught("listener of a member", || listener(ProviderEvent::Inventory));
             }
-            self.changed.notified().await;
+            // The senders live as long as this does.
+            tokio::select! {
+                () = self.changed.notified() => {}
+                _ = nodes.changed() => {}
+                _ = pods.changed() => {}
+                _ = deployments.changed() => {}
+            }
             tokio::time::sleep(GATHER).await;
         }
     }
 
-    /// Facts that cannot be computed: the found endpoints, and no nodes, so that nothing is placed.
-    fn unknown(&self) -> Facts {
-        let known = self.facts().map(|known| (*known).clone()).unwrap_or_default();
-        Facts { nodes: Some(Vec::new()), ..known }
+    /// Inventory where it cannot be computed: the found endpoints, and no nodes, so that nothing is placed.
+    fn unknown(&self) -> Inventory {
+        let known = self.inventory().map(|known| (*known).clone()).unwrap_or_default();
+        Inventory { nodes: Some(Vec::new()), ..known }
     }
 
-    fn compute(&self) -> Facts {
+    fn compute(&self) -> Inventory {
         // Free capacity cannot be computed from a part of the listing: a target that lists more than is kept gets no
         // placements.
         let nodes = if self.exceeded.any() { Vec::new() } else { self.nodes.list() };
@@ -189,12 +201,25 @@ impl Watched {
             }
         }
         let found = self.deployments.list().iter().filter_map(|deployment| found(deployment)).collect();
-        Facts { nodes: Some(planner_nodes(&nodes, &pods)), bound, found }
+        Inventory { nodes: Some(planner_nodes(&nodes, &pods)), bound, found, cut: self.cut() }
     }
 
-    /// The newest facts; `None` until every watch has listed once.
-    pub fn facts(&self) -> Option<Arc<Facts>> {
-        self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The reason if not every endpoint is found.
+    fn cut(&self) -> Option<String> {
+        self.exceeded.deployments.is().then(|| {
+            format!(
+                "Deployments labelled {} in namespace {} take more than {} MiB, and the rest is not read: delete those that \
+                 are not Roadstead's there",
+                names::LABEL_INSTALL_ID,
+                self.namespace,
+                MAX_BYTES / (1024 * 1024)
+            )
+        })
+    }
+
+    /// The newest inventory; `None` until every watch has listed once.
+    pub fn inventory(&self) -> Option<Arc<Inventory>> {
+        self.inventory.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The member's nodes as last seen.
@@ -435,5 +460,16 @@ mod tests {
         };
         assert_eq!(endpoint_of(&pod("roadstead"), "roadstead"), Some("llama"));
         assert_eq!(endpoint_of(&pod("else"), "roadstead"), None);
+    }
+
+    #[test]
+    fn an_inventory_that_lacks_deployments_says_so_and_one_that_lacks_pods_does_not() {
+        let watched = Watched::new("roadstead");
+        assert_eq!(watched.compute().cut, None);
+        watched.exceeded.pods.set(true);
+        assert_eq!(watched.compute().cut, None, "every endpoint is found");
+        watched.exceeded.deployments.set(true);
+        let cut = watched.compute().cut.unwrap();
+        assert!(cut.contains("more than 32 MiB") && cut.contains("namespace roadstead"), "{cut}");
     }
 }

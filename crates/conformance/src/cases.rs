@@ -1,0 +1,403 @@
+//! The cases. Each is a promise that the core relies on, whatever the place is.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use kube::ResourceExt;
+use roadstead_model::{Demand, Lack};
+use roadstead_provider::{ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
+
+use crate::faults::{ASKED, Call, Fault, Refusal};
+use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded, wanted};
+use crate::stage::{PROD, Stage, connect};
+use crate::{Conduct, Fixture, MANY};
+
+/// A case: its name, and what it does with the places of a fixture.
+pub struct Case {
+    /// The promise that it shows.
+    pub name: &'static str,
+    run: for<'a> fn(&'a dyn Fixture) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+}
+
+impl Case {
+    /// Runs the case.
+    ///
+    /// # Errors
+    /// The promise that the driver broke.
+    pub async fn run(&self, fixture: &dyn Fixture) -> anyhow::Result<()> {
+        (self.run)(fixture).await
+    }
+}
+
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        /// Every case.
+        pub const CASES: &[Case] =
+            &[$(Case { name: stringify!($name), run: |fixture| $name(fixture).boxed_local() }),*];
+    };
+}
+
+cases![
+    creates_what_is_wanted,
+    creates_it_once,
+    finds_what_it_created_where_the_answer_was_lost,
+    reports_a_start_until_it_succeeds,
+    reports_a_lack_of_capacity_that_shows_late,
+    reports_a_quota_that_shows_late,
+    passes_on_how_long_to_wait,
+    reports_refused_credentials_at_each_call,
+    leaves_alone_what_another_installation_made,
+    recognises_its_endpoints_for_a_rebuilt_hub,
+    scales_in_place,
+    updates_in_place,
+    scales_to_zero_and_back,
+    removes_until_nothing_is_left,
+    believes_in_no_removal_that_is_refused_for_an_hour,
+    sees_what_another_hand_removed,
+    relies_on_no_listing_that_lags,
+    lists_ten_thousand_endpoints,
+    reads_nothing_as_gone_from_another_place,
+    repeats_no_secret,
+];
+
+async fn creates_what_is_wanted(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let before = stage.driver.observe(&stage.wanted).await?;
+    ensure!(before == Observation::Absent, "before its creation: {before:?}");
+    let id = stage.make().await?;
+    ensure!(id.site() == stage.identity, "the handle names the place {:?}, not {:?}", id.site(), stage.identity);
+    let wanted = recorded(&stage.wanted, &id);
+    let present = stage.serves(&wanted).await?;
+    ensure!(present.external_id == id, "the handle {id:?} became {:?}", present.external_id);
+    ensure!(present.trouble.is_none(), "it serves and is in trouble: {:?}", present.trouble);
+    let probe = present.probe.context("it serves and there is no way to ask it")?;
+    ensure!(probe.model == LLAMA, "the probe asks for the model {:?}", probe.model);
+    stage.holds(1).await
+}
+
+async fn creates_it_once(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let (one, other) = tokio::join!(stage.driver.ensure(&stage.wanted), stage.driver.ensure(&stage.wanted));
+    // Of two at once the later may be told to come again.
+    for answer in [&one, &other] {
+        let harmless = answer.as_ref().err().is_none_or(|error| error.class == ErrorClass::Transient);
+        ensure!(harmless, "asked twice at once: {answer:?}");
+    }
+    let id = stage.make().await?;
+    ensure!(stage.make().await? == id, "asked again, it is another one");
+    stage.serves(&recorded(&stage.wanted, &id)).await?;
+    stage.holds(1).await
+}
+
+async fn finds_what_it_created_where_the_answer_was_lost(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    stage.set_fault(Fault::AnswerLost(Call::Create));
+    let error = stage.driver.ensure(&stage.wanted).await.err().context("the answer was lost")?;
+    ensure!(error.class == ErrorClass::Transient, "a lost answer proves nothing: {error:?}");
+    let id = stage.make().await?;
+    stage.serves(&recorded(&stage.wanted, &id)).await?;
+    stage.holds(1).await
+}
+
+async fn reports_a_start_until_it_succeeds(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = recorded(&stage.wanted, &stage.make().await?);
+    let present = stage.present(&wanted).await?;
+    let Progress::Starting { message } = &present.progress else { bail!("it serves at once: {present:?}") };
+    ensure!(!message.is_empty() && present.trouble.is_none(), "a start is no trouble: {present:?}");
+    stage.serves(&wanted).await.map(drop)
+}
+
+async fn reports_a_lack_of_capacity_that_shows_late(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::LacksCapacity).await?;
+    late_trouble(&stage, |kind, class| kind == TroubleKind::AwaitsRoom || class == ErrorClass::CapacityExhausted).await
+}
+
+async fn reports_a_quota_that_shows_late(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::LacksQuota).await?;
+    late_trouble(&stage, |_, class| class == ErrorClass::QuotaExceeded).await
+}
+
+/// A creation is accepted, and the place says later why nothing comes of it; it can be removed nevertheless.
+async fn late_trouble(stage: &Stage, fits: fn(TroubleKind, ErrorClass) -> bool) -> anyhow::Result<()> {
+    let wanted = recorded(&stage.wanted, &stage.make().await?);
+    let trouble = stage.until("the lack shows", async || Ok(stage.present(&wanted).await?.trouble)).await?;
+    ensure!(fits(trouble.kind, trouble.class) && !trouble.message.is_empty(), "{trouble:?}");
+    ensure!(stage.present(&wanted).await?.progress != Progress::Serving, "it serves without any room");
+    stage.remove(&wanted.endpoint).await?;
+    stage.holds(0).await
+}
+
+async fn passes_on_how_long_to_wait(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let after = Duration::from_secs(7);
+    let throttled = ErrorClass::Throttled { after: Some(after) };
+    each_call_fails(fixture, Refusal::Throttled(after), throttled).await
+}
+
+async fn reports_refused_credentials_at_each_call(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    each_call_fails(fixture, Refusal::Unauthorized, ErrorClass::Unauthorized).await
+}
+
+/// Every call is refused in the same way, says so by its class, and changes nothing.
+async fn each_call_fails(fixture: &dyn Fixture, refusal: Refusal, class: ErrorClass) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    let found = stage.found().await?;
+    let other = self::wanted(&stage.place.target(), PROD, "another")?;
+    stage.set_fault(Fault::Refused { calls: &ASKED, refusal });
+    let driver = &stage.driver;
+    let failures = [
+        ("identity", driver.identity().await.err()),
+        ("claim", driver.claim(crate::stage::HUB, None).await.err()),
+        ("observe", driver.observe(&wanted).await.err()),
+        ("ensure", driver.ensure(&other).await.err()),
+        ("remove", driver.remove(&wanted.endpoint).await.err()),
+        ("remove_found", driver.remove_found(&found).await.err()),
+        ("api_key", driver.api_key(&wanted.endpoint.name_any()).await.err()),
+    ];
+    for (call, failure) in failures {
+        let failure = failure.with_context(|| format!("{call} was refused and says nothing of it"))?;
+        ensure!(failure.class == class, "{call}: {failure:?}, not {class:?}");
+    }
+    stage.mend();
+    stage.serves(&wanted).await?;
+    stage.holds(1).await
+}
+
+async fn leaves_alone_what_another_installation_made(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let (staging, _) = connect(stage.place.as_ref(), "staging").await?;
+    // The same name by another installation: nobody but its tags tells whose it is.
+    staging.ensure(&stage.wanted).await?;
+    let ours = &stage.driver;
+    let seen = ours.observe(&stage.wanted).await?;
+    let Observation::Foreign { message } = &seen else { bail!("it is not foreign: {seen:?}") };
+    ensure!(message.contains("staging") && message.contains(PROD), "it does not name both installations: {message}");
+    let conflict = |call: &str, error: Option<ProviderError>| {
+        let class = error.as_ref().map(|error| error.class);
+        ensure!(class == Some(ErrorClass::Conflict), "{call}: {error:?}");
+        Ok(())
+    };
+    conflict("ensure", ours.ensure(&stage.wanted).await.err())?;
+    conflict("remove", ours.remove(&stage.wanted.endpoint).await.err())?;
+    conflict("api_key", ours.api_key(&stage.wanted.endpoint.name_any()).await.err())?;
+    let inventory = ours.inventory().context("there is an inventory")?;
+    ensure!(inventory.found.is_empty(), "it is listed as ours: {inventory:?}");
+    let theirs = staging.observe(&stage.wanted).await?;
+    ensure!(matches!(&theirs, Observation::Present(present) if present.in_sync), "it was touched: {theirs:?}");
+    stage.holds(1).await
+}
+
+async fn recognises_its_endpoints_for_a_rebuilt_hub(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let mut stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    let before = stage.present(&wanted).await?;
+    (stage.driver, _) = connect(stage.place.as_ref(), PROD).await?;
+    let spec = &wanted.endpoint.spec;
+    let found = stage.found().await?;
+    ensure!(
+        (found.deployment.namespace.as_str(), found.deployment.name.as_str()) == (TEAM, LLAMA)
+            && (found.target.as_str(), found.offer.as_str()) == (spec.target.as_str(), spec.offer.as_str())
+            && (found.shape.as_str(), found.slot, found.replicas) == ("one", 0, 1),
+        "its tags do not say what it is: {found:?}"
+    );
+    let runs = found.runs.context("nothing tells what really runs")?;
+    ensure!(
+        (runs.accelerator.kind.as_str(), runs.accelerator.count) == (spec.accelerator.type_.as_str(), 1)
+            && runs.engine == spec.template.engine.as_str(),
+        "it runs as {runs:?}"
+    );
+    let key = stage.driver.api_key(&found.name).await?.context("its key is not found")?;
+    ensure!(key == wanted.api_key, "it is another key");
+    let again = of_rebuilt_hub(&stage.wanted);
+    let id = stage.driver.ensure(&again).await?;
+    let after = stage.serves(&recorded(&again, &id)).await?;
+    ensure!(after.external_id == before.external_id, "it was made anew: {after:?}, not {before:?}");
+    stage.holds(1).await
+}
+
+async fn scales_in_place(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let three = |wanted: &Wanted| edited(wanted, |endpoint| endpoint.spec.replicas = 3);
+    if let Some(lack) = lack(&stage, &three(&stage.wanted)) {
+        return is_verdict(lack, &[Lack::Replicas { most: 1 }, Lack::Replicas { most: 2 }]);
+    }
+    changes_in_place(&stage, three).await
+}
+
+async fn updates_in_place(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    if !stage.driver.capabilities().update_in_place {
+        let lack = stage.driver.capabilities().lacks(&Demand { update: true, ..demand(&stage.wanted) });
+        return is_verdict(lack.context("an update that it cannot do is not judged")?, &[Lack::UpdateInPlace]);
+    }
+    let before = stage.serving().await?;
+    let former = stage.present(&before).await?.template_hash;
+    let edit = |wanted: &Wanted| {
+        edited(wanted, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=2048".to_owned()])
+    };
+    let present = changed(&stage, &before, edit).await?;
+    ensure!(present.template_hash != former, "the new form has the hash of the former one");
+    Ok(())
+}
+
+async fn scales_to_zero_and_back(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let none = |wanted: &Wanted| edited(wanted, |endpoint| endpoint.spec.replicas = 0);
+    if let Some(lack) = lack(&stage, &none(&stage.wanted)) {
+        return is_verdict(lack, &[Lack::ScaleToZero]);
+    }
+    let one = stage.serving().await?;
+    changed(&stage, &one, none).await?;
+    changed(&stage, &one, Wanted::clone).await?;
+    stage.holds(1).await
+}
+
+/// Makes the endpoint, changes it, and waits until it serves so: it is the same one.
+async fn changes_in_place(stage: &Stage, edit: impl Fn(&Wanted) -> Wanted) -> anyhow::Result<()> {
+    let before = stage.serving().await?;
+    changed(stage, &before, edit).await?;
+    stage.holds(1).await
+}
+
+async fn changed(
+    stage: &Stage,
+    before: &Wanted,
+    edit: impl Fn(&Wanted) -> Wanted,
+) -> anyhow::Result<Box<roadstead_provider::Present>> {
+    let known = before.endpoint.status.as_ref().and_then(|status| status.external_id.clone());
+    let after = edit(before);
+    ensure!(!stage.present(&after).await?.in_sync, "an edit is not noticed");
+    let id = stage.driver.ensure(&after).await?;
+    ensure!(Some(&id) == known.as_ref(), "the edit made another one: {id:?}, not {known:?}");
+    stage.serves(&after).await
+}
+
+async fn removes_until_nothing_is_left(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    stage.found().await?;
+    stage.remove(&wanted.endpoint).await?;
+    stage.holds(0).await?;
+    let after = stage.driver.observe(&wanted).await?;
+    ensure!(after == Observation::Absent, "after its removal: {after:?}");
+    ensure!(stage.remove_once(&wanted.endpoint).await? == Removal::Gone, "asked again, it is not gone any more");
+    stage.inventory("it is listed no more", |inventory| inventory.found.is_empty()).await.map(drop)
+}
+
+async fn believes_in_no_removal_that_is_refused_for_an_hour(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    stage.set_fault(Fault::Refused { calls: &[Call::Delete], refusal: Refusal::Unavailable });
+    // As often as the core asks within an hour: drivers keep no time, the number of refusals is what they see of it.
+    for _ in 0..120 {
+        let step = stage.remove_once(&wanted.endpoint).await;
+        ensure!(!matches!(step, Ok(Removal::Gone)), "it is told to be gone although each removal is refused");
+    }
+    stage.holds(1).await?;
+    stage.mend();
+    stage.remove(&wanted.endpoint).await?;
+    stage.holds(0).await
+}
+
+async fn sees_what_another_hand_removed(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    let name = wanted.endpoint.name_any();
+    stage.place.take_away(&name).await?;
+    stage
+        .until("it is absent", async || Ok((stage.driver.observe(&wanted).await? == Observation::Absent).then_some(())))
+        .await?;
+    stage.remove(&wanted.endpoint).await?;
+    let id = stage.make().await?;
+    ensure!(
+        Some(&id) != wanted.endpoint.status.as_ref().and_then(|status| status.external_id.as_ref()),
+        "it is the same"
+    );
+    stage.serves(&recorded(&stage.wanted, &id)).await?;
+    stage.holds(1).await
+}
+
+async fn relies_on_no_listing_that_lags(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    stage.set_fault(Fault::ListingsLag);
+    let wanted = recorded(&stage.wanted, &stage.make().await?);
+    ensure!(stage.driver.inventory().is_some_and(|known| known.found.is_empty()), "the listing does not lag");
+    stage.present(&wanted).await?;
+    ensure!(stage.make().await? == stage.present(&wanted).await?.external_id, "it is made anew");
+    stage.holds(1).await?;
+    stage.mend();
+    stage.found().await?;
+    stage.set_fault(Fault::ListingsLag);
+    stage.remove(&wanted.endpoint).await?;
+    ensure!(stage.driver.observe(&wanted).await? == Observation::Absent, "it is there after its removal");
+    stage.mend();
+    stage.inventory("it is listed no more", |inventory| inventory.found.is_empty()).await.map(drop)
+}
+
+async fn lists_ten_thousand_endpoints(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Crowded).await?;
+    let inventory = stage.driver.inventory().context("there is an inventory")?;
+    ensure!(inventory.cut.is_none(), "the inventory is cut: {:?}", inventory.cut);
+    ensure!(inventory.found.len() == MANY, "{} of {MANY} endpoints are listed", inventory.found.len());
+    Ok(())
+}
+
+async fn reads_nothing_as_gone_from_another_place(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    stage.place.take_away(&wanted.endpoint.name_any()).await?;
+    stage.set_fault(Fault::OtherPlace);
+    ensure!(stage.driver.identity().await? != stage.identity, "the other place has the same identity");
+    for _ in 0..5 {
+        stage.place.work().await?;
+        let step = stage.remove_once(&wanted.endpoint).await;
+        ensure!(!matches!(step, Ok(Removal::Gone)), "another place's word is believed");
+    }
+    stage.mend();
+    stage.remove(&wanted.endpoint).await
+}
+
+async fn repeats_no_secret(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let secret = stage.wanted.api_key.expose().to_owned();
+    let told = format!("the field apiKey: {secret} is not accepted");
+    stage.set_fault(Fault::Refused { calls: &[Call::Create], refusal: Refusal::Echo(told) });
+    let error = stage.driver.ensure(&stage.wanted).await.err().context("it was refused")?;
+    ensure!(error.message.contains("is not accepted"), "the place's words are lost: {error}");
+    for text in [error.to_string(), format!("{error:?}"), format!("{:?}", stage.wanted.api_key)] {
+        ensure!(!text.contains(&secret), "the secret is repeated: {text}");
+    }
+    stage.mend();
+    let wanted = stage.serving().await?;
+    let shown = format!("{:?}", stage.present(&wanted).await?);
+    ensure!(!shown.contains(&secret), "the secret is shown: {shown}");
+    stage.set_fault(Fault::Refused { calls: &[Call::Read], refusal: Refusal::Echo(secret.clone()) });
+    let error = stage.driver.observe(&wanted).await.err().context("it was refused")?;
+    ensure!(!error.to_string().contains(&secret), "the secret is repeated: {error}");
+    Ok(())
+}
+
+/// The demand of a request, as the planner judges it.
+fn demand(wanted: &Wanted) -> Demand<'_> {
+    let template = &wanted.endpoint.spec.template;
+    Demand {
+        engine: template.engine.as_str(),
+        source: template.model.source.as_deref().and_then(|source| source.split_once("://")).map(|(scheme, _)| scheme),
+        replicas: u32::try_from(wanted.endpoint.spec.replicas).unwrap_or(0),
+        update: false,
+    }
+}
+
+/// Which part of a request the place cannot do, by its capabilities.
+fn lack(stage: &Stage, wanted: &Wanted) -> Option<Lack> {
+    stage.driver.capabilities().lacks(&demand(wanted))
+}
+
+/// Checks that the verdict on what a place cannot do is one of these.
+fn is_verdict(lack: Lack, expected: &[Lack]) -> anyhow::Result<()> {
+    ensure!(expected.contains(&lack), "it is judged {lack:?}, not one of {expected:?}");
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! The stage of a case: a place, a driver that is connected to it, and a request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use kube::ResourceExt;
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
+use roadstead_model::Found;
+use roadstead_provider::{
+    Claim, Inventory, Observation, Present, Progress, Provider, ProviderError, Removal, Wanted, remove_from,
+};
+use tokio::time::Instant;
+
+use crate::faults::Fault;
+use crate::request::{LLAMA, recorded, wanted};
+use crate::{Conduct, Fixture, Place};
+
+/// The installation of the cases.
+pub const PROD: &str = "prod";
+/// The hub of the cases.
+pub const HUB: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+/// Longer than the busiest machine takes; nothing waits for it that goes well.
+const LONG: Duration = Duration::from_secs(30);
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// A place with a connected driver.
+pub struct Stage {
+    /// The place.
+    pub place: Box<dyn Place>,
+    /// Its driver, as the operator has it.
+    pub driver: Arc<dyn Provider>,
+    /// The identity of the place.
+    pub identity: String,
+    /// The request for one replica.
+    pub wanted: Wanted,
+}
+
+impl Stage {
+    /// A place that behaves so, with a connected driver.
+    pub async fn set(fixture: &dyn Fixture, conduct: Conduct) -> anyhow::Result<Self> {
+        let place = fixture.place(conduct).await?;
+        let wanted = wanted(&place.target(), PROD, LLAMA)?;
+        let (driver, identity) = connect(place.as_ref(), PROD).await?;
+        Ok(Self { place, driver, identity, wanted })
+    }
+
+    /// Waits until `look` finds what it looks for, while the place does its work.
+    pub async fn until<T, L>(&self, what: &str, mut look: L) -> anyhow::Result<T>
+    where
+        L: AsyncFnMut() -> anyhow::Result<Option<T>>,
+    {
+        let start = Instant::now();
+        loop {
+            self.place.work().await?;
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            if start.elapsed() > LONG {
+                bail!("{what}: not within {} s", LONG.as_secs());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Creates what is wanted; returns its handle.
+    pub async fn make(&self) -> anyhow::Result<ExternalId> {
+        self.driver.ensure(&self.wanted).await.context("it is refused")
+    }
+
+    /// Waits until all replicas of `wanted` serve in its newest form.
+    pub async fn serves(&self, wanted: &Wanted) -> anyhow::Result<Box<Present>> {
+        let replicas = wanted.endpoint.spec.replicas;
+        self.until("it serves", async || {
+            let present = self.present(wanted).await?;
+            let all = present.in_sync && present.replicas == replicas && present.ready_replicas == replicas;
+            Ok(Some(present).filter(|present| all && present.progress == Progress::Serving))
+        })
+        .await
+    }
+
+    /// The endpoint as its place shows it, which must be there.
+    pub async fn present(&self, wanted: &Wanted) -> anyhow::Result<Box<Present>> {
+        match self.driver.observe(wanted).await? {
+            Observation::Present(present) => Ok(present),
+            other => bail!("the endpoint is not there: {other:?}"),
+        }
+    }
+
+    /// Creates what is wanted and waits until it serves; returns the request with the handle on record.
+    pub async fn serving(&self) -> anyhow::Result<Wanted> {
+        let id = self.make().await?;
+        let wanted = recorded(&self.wanted, &id);
+        self.serves(&wanted).await?;
+        Ok(wanted)
+    }
+
+    /// One step of a removal, as the core takes it.
+    pub async fn remove_once(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
+        remove_from(self.driver.as_ref(), endpoint, &self.identity).await
+    }
+
+    /// Removes an endpoint until it is gone.
+    pub async fn remove(&self, endpoint: &InferenceEndpoint) -> anyhow::Result<()> {
+        self.until("it is gone", async || Ok((self.remove_once(endpoint).await? == Removal::Gone).then_some(()))).await
+    }
+
+    /// Checks that the place holds exactly so many endpoints.
+    pub async fn holds(&self, count: usize) -> anyhow::Result<()> {
+        let held = self.place.holds().await?;
+        ensure!(held.len() == count, "the place holds {held:?}, which should be {count}");
+        Ok(())
+    }
+
+    /// Waits until the inventory is as `fits` asks.
+    pub async fn inventory(&self, what: &str, fits: impl Fn(&Inventory) -> bool) -> anyhow::Result<Arc<Inventory>> {
+        self.until(what, async || Ok(self.driver.inventory().filter(|inventory| fits(inventory)))).await
+    }
+
+    /// The endpoint in the inventory, once it is there.
+    pub async fn found(&self) -> anyhow::Result<Found> {
+        let name = self.wanted.endpoint.name_any();
+        let named = |inventory: &Inventory| inventory.found.iter().find(|found| found.name == name).cloned();
+        let inventory = self.inventory("it is listed", |inventory| named(inventory).is_some()).await?;
+        named(&inventory).context("it is listed")
+    }
+
+    /// Has something go wrong.
+    pub fn set_fault(&self, fault: Fault) {
+        self.place.set(Some(fault));
+    }
+
+    /// Has everything go well again.
+    pub fn mend(&self) {
+        self.place.set(None);
+    }
+}
+
+/// A driver that was led through first contact, and the identity of its place.
+pub async fn connect(place: &dyn Place, install_id: &str) -> anyhow::Result<(Arc<dyn Provider>, String)> {
+    let driver = place.driver(install_id).await?;
+    let identity = driver.identity().await?;
+    ensure!(driver.claim(HUB, None).await? == Claim::Ours, "a free place is not ours");
+    driver.watch(Arc::new(|_| {}));
+    let start = Instant::now();
+    while driver.inventory().is_none() {
+        ensure!(start.elapsed() < LONG, "no inventory within {} s", LONG.as_secs());
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok((driver, identity))
+}

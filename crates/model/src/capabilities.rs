@@ -1,0 +1,129 @@
+//! The abilities of a place beside having room, and what a request asks of them.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deployment::Deployment;
+
+/// The abilities of a place, as its driver declares them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Engines that it can run; `None` is every engine.
+    pub engines: Option<BTreeSet<String>>,
+    /// Schemes of sources from which it can load a model, like `hf`; `None` is every scheme.
+    pub sources: Option<BTreeSet<String>>,
+    /// Replicas of one endpoint at most; `None` is no limit of its own.
+    pub max_replicas: Option<u32>,
+    /// An endpoint can have no replicas and keep its address.
+    pub scale_to_zero: bool,
+    /// An endpoint can take another form and keep its address.
+    pub update_in_place: bool,
+}
+
+impl Default for Capabilities {
+    /// Everything that can be asked for.
+    fn default() -> Self {
+        Self { engines: None, sources: None, max_replicas: None, scale_to_zero: true, update_in_place: true }
+    }
+}
+
+/// The part of a request that not every place can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand<'a> {
+    /// Engine.
+    pub engine: &'a str,
+    /// Scheme of the model's source, if it has one.
+    pub source: Option<&'a str>,
+    /// Replicas.
+    pub replicas: u32,
+    /// An endpoint that exists is to take another form.
+    pub update: bool,
+}
+
+impl<'a> Demand<'a> {
+    /// The demand of a deployment on a new endpoint.
+    #[must_use]
+    pub fn of(deployment: &'a Deployment) -> Self {
+        Self {
+            engine: &deployment.engine,
+            source: deployment.source.as_deref(),
+            replicas: deployment.replicas,
+            update: false,
+        }
+    }
+}
+
+/// An ability that a place lacks for a demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lack {
+    /// The engine.
+    Engine,
+    /// The model's source.
+    Source,
+    /// So many replicas.
+    Replicas {
+        /// Replicas of one endpoint at most.
+        most: u32,
+    },
+    /// No replicas.
+    ScaleToZero,
+    /// Another form of an endpoint that exists.
+    UpdateInPlace,
+}
+
+impl Capabilities {
+    /// The first ability that the place lacks for `demand`.
+    #[must_use]
+    pub fn lacks(&self, demand: &Demand<'_>) -> Option<Lack> {
+        let without = |known: &Option<BTreeSet<String>>, wanted: &str| {
+            known.as_ref().is_some_and(|known| !known.contains(wanted))
+        };
+        if without(&self.engines, demand.engine) {
+            return Some(Lack::Engine);
+        }
+        if demand.source.is_some_and(|source| without(&self.sources, source)) {
+            return Some(Lack::Source);
+        }
+        if let Some(most) = self.max_replicas.filter(|most| demand.replicas > *most) {
+            return Some(Lack::Replicas { most });
+        }
+        if demand.replicas == 0 && !self.scale_to_zero {
+            return Some(Lack::ScaleToZero);
+        }
+        (demand.update && !self.update_in_place).then_some(Lack::UpdateInPlace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEMAND: Demand<'static> = Demand { engine: "vllm", source: Some("hf"), replicas: 2, update: false };
+
+    fn only(name: &str) -> Option<BTreeSet<String>> {
+        Some(BTreeSet::from([name.to_owned()]))
+    }
+
+    #[test]
+    fn a_place_without_limits_lacks_nothing() {
+        assert_eq!(Capabilities::default().lacks(&Demand { update: true, ..DEMAND }), None);
+        assert_eq!(Capabilities::default().lacks(&Demand { replicas: 0, source: None, ..DEMAND }), None);
+    }
+
+    #[test]
+    fn each_limit_is_a_lack_of_its_own() {
+        let all = Capabilities::default;
+        for (capabilities, demand, lack) in [
+            (Capabilities { engines: only("tgi"), ..all() }, DEMAND, Lack::Engine),
+            (Capabilities { sources: only("s3"), ..all() }, DEMAND, Lack::Source),
+            (Capabilities { max_replicas: Some(1), ..all() }, DEMAND, Lack::Replicas { most: 1 }),
+            (Capabilities { scale_to_zero: false, ..all() }, Demand { replicas: 0, ..DEMAND }, Lack::ScaleToZero),
+            (Capabilities { update_in_place: false, ..all() }, Demand { update: true, ..DEMAND }, Lack::UpdateInPlace),
+        ] {
+            assert_eq!(capabilities.lacks(&demand), Some(lack), "{capabilities:?}");
+        }
+        let without_source = Demand { source: None, ..DEMAND };
+        assert_eq!(Capabilities { sources: only("s3"), ..all() }.lacks(&without_source), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Questions of the core to a place itself: its identity, owner, abilities and inventory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use roadstead_model::{self as model, Capabilities};
+
+use crate::ProviderError;
+use crate::address::{self, Reach};
+
+/// One place that serves models: a cluster, or one (provider, account, region).
+#[async_trait]
+pub trait Site: Send + Sync {
+    /// The provider's name for metrics; a small fixed set.
+    fn name(&self) -> &'static str;
+
+    /// The abilities of the place. What it lacks is a verdict of the planner before anything is asked of it.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The identity of the place, such as the UID of a cluster or an account with its region.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`]; `Unauthorized` means that the credentials are refused.
+    async fn identity(&self) -> Result<String, ProviderError>;
+
+    /// Claims the place for the hub `hub_uid`, taking it over from `takeover` if that hub holds it.
+    ///
+    /// # Errors
+    /// Any [`ProviderError`].
+    async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError>;
+
+    /// Begins to watch the place: from now on its [`inventory`](Self::inventory) is kept, and `listener` is told of news.
+    /// A place that is watched already goes on as before.
+    fn watch(&self, listener: Listener);
+
+    /// The newest inventory; `None` until everything has been listed once.
+    fn inventory(&self) -> Option<Arc<Inventory>>;
+
+    /// Addresses to which its endpoints may lead; a place that names their hosts itself may not name every one.
+    fn reach(&self) -> Reach {
+        address::elsewhere
+    }
+}
+
+/// The owner of a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// This hub.
+    Ours,
+    /// Another hub that uses the same install id.
+    Other {
+        /// The UID of that hub's `kube-system` namespace.
+        hub_uid: String,
+    },
+}
+
+/// The capacity of a place and our endpoints there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inventory {
+    /// The machines with what is free on them; `None` where the place shows no such thing.
+    pub nodes: Option<Vec<model::Node>>,
+    /// Replicas that are bound to machines, by endpoint and machine.
+    pub bound: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Every endpoint there that carries our install id.
+    pub found: Vec<model::Found>,
+    /// A sentence that says why `found` is incomplete; `None` if it is complete.
+    pub cut: Option<String>,
+}
+
+/// News that a place reports by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderEvent {
+    /// [`Site::inventory`] has something new.
+    Inventory,
+    /// The endpoint of this name changed there.
+    Endpoint(String),
+}
+
+/// Receiver of a place's reports.
+pub type Listener = Arc<dyn Fn(ProviderEvent) + Send + Sync>;

@@ -1,0 +1,83 @@
+//! Clusters: a kubeconfig from a Secret, or the operator's own account.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{ConnectError, Source, as_used, fingerprint};
+use crate::api::v1alpha1::{ServingTarget, reasons};
+use crate::cluster::connection::{self, Credentials};
+use crate::cluster::kubeconfig::{self, AllowedKubeconfig, KubeconfigError};
+use crate::controller::context::Context;
+use crate::kube_ext::cache::Key;
+use crate::provider::Provider;
+use crate::provider::kubernetes::Kubernetes;
+
+impl From<KubeconfigError> for ConnectError {
+    fn from(error: KubeconfigError) -> Self {
+        let reason = if error.is_refused() { reasons::KUBECONFIG_REFUSED } else { reasons::KUBECONFIG_INVALID };
+        Self::new(reason, error.to_string())
+    }
+}
+
+struct Cluster {
+    credentials: Credentials,
+    namespace: String,
+}
+
+/// Reads the settings of a cluster's driver.
+pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
+    let Some(kubernetes) = &target.spec.kubernetes else {
+        return Err(ConnectError::new(reasons::INVALID_SPEC, "spec.kubernetes is missing; type Kubernetes needs it"));
+    };
+    let credentials = match &kubernetes.connection.kubeconfig_secret_ref {
+        None => Credentials::InCluster,
+        Some(reference) => Credentials::Kubeconfig(secret_data(context, &reference.name, &reference.key)?),
+    };
+    Ok(Box::new(Cluster { credentials, namespace: kubernetes.namespace.clone() }))
+}
+
+fn allowed(context: &Context) -> AllowedKubeconfig {
+    AllowedKubeconfig::new(context.settings.drivers.allow_kubeconfig.iter().copied())
+}
+
+#[async_trait]
+impl Source for Cluster {
+    fn fingerprint(&self) -> String {
+        let secret = match &self.credentials {
+            Credentials::InCluster => &[],
+            Credentials::Kubeconfig(bytes) => bytes.as_slice(),
+        };
+        fingerprint(&[self.namespace.as_bytes(), secret])
+    }
+
+    async fn connect(&self, context: &Context, _: &ServingTarget) -> Result<Arc<dyn Provider>, ConnectError> {
+        let allowed = allowed(context);
+        let client = connection::client(&self.credentials, &allowed, context.gate.clone()).await?;
+        let driver = Kubernetes::new(client, self.namespace.clone(), context.settings.install_id.clone());
+        Ok(as_used(context, driver.reaching(allowed.reach())))
+    }
+
+    /// A certificate may have expired.
+    async fn unfit(&self, context: &Context) -> Option<ConnectError> {
+        let Credentials::Kubeconfig(bytes) = &self.credentials else { return None };
+        kubeconfig::parse(bytes, &allowed(context)).await.err().map(Into::into)
+    }
+}
+
+fn secret_data(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, ConnectError> {
+    let namespace = &context.settings.namespace;
+    let secret = context.caches.secrets.get(&Key::new(namespace, name)).ok_or_else(|| {
+        ConnectError::new(
+            reasons::CREDENTIALS_MISSING,
+            format!("Secret {namespace}/{name} does not exist; create it with a kubeconfig under key {key:?}"),
+        )
+    })?;
+    let data = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
+        ConnectError::new(
+            reasons::CREDENTIALS_MISSING,
+            format!("Secret {namespace}/{name} has no key {key:?}; put the kubeconfig there"),
+        )
+    })?;
+    Ok(data.0.clone())
+}

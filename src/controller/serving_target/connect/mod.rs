@@ -1,0 +1,118 @@
+//! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
+
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+#[cfg(feature = "simulated")]
+mod simulated;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use data_encoding::HEXLOWER;
+use kube::ResourceExt;
+use sha2::{Digest, Sha256};
+
+use crate::api::v1alpha1::{ServingTarget, TargetType, reasons};
+use crate::controller::context::Context;
+use crate::provider::discreet::Discreet;
+use crate::provider::metered::Metered;
+use crate::provider::{Listener, Provider, ProviderEvent};
+
+/// Why there is no (new) driver for a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectError {
+    /// A `CamelCase` reason for the condition.
+    pub reason: &'static str,
+    /// A sentence for people, without anything from the Secret's data.
+    pub message: String,
+}
+
+impl ConnectError {
+    fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Everything that the driver of one target is built from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// A digest of the credentials and of where and how they are used: another one asks for another driver.
+    fn fingerprint(&self) -> String;
+
+    /// Builds the driver; it does nothing before it is asked.
+    ///
+    /// # Errors
+    /// [`ConnectError`] where the credentials are refused or cannot be used.
+    async fn connect(&self, context: &Context, target: &ServingTarget) -> Result<Arc<dyn Provider>, ConnectError>;
+
+    /// The reason why credentials that worked before are unfit now, if they show it themselves.
+    async fn unfit(&self, context: &Context) -> Option<ConnectError> {
+        let _ = context;
+        None
+    }
+}
+
+/// Reads what the target's driver is to be built from.
+///
+/// # Errors
+/// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator was not told enough, or it
+/// was built without the driver.
+pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
+    match target.spec.type_ {
+        #[cfg(feature = "kubernetes")]
+        TargetType::Kubernetes => kubernetes::source(context, target),
+        #[cfg(feature = "simulated")]
+        TargetType::Simulated => simulated::source(context, target),
+        #[allow(unreachable_patterns, reason = "only an operator without a driver gets here")]
+        type_ => Err(missing(type_)),
+    }
+}
+
+/// That the operator was built without the driver for a type of target.
+#[allow(dead_code, reason = "only an operator without a driver says so")]
+fn missing(type_: TargetType) -> ConnectError {
+    let message = format!(
+        "this operator was built without the driver for type {type_:?}; use a build with the Cargo feature {}",
+        format!("{type_:?}").to_lowercase()
+    );
+    ConnectError::new(reasons::DRIVER_MISSING, message)
+}
+
+/// The driver as the operator uses it: counted, and repeating no secret.
+fn as_used(context: &Context, driver: impl Provider + 'static) -> Arc<dyn Provider> {
+    Arc::new(Metered::new(Discreet::new(driver), Arc::clone(&context.metrics), context.clock))
+}
+
+fn fingerprint(parts: &[&[u8]]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part);
+        digest.update([0]);
+    }
+    HEXLOWER.encode(&digest.finalize())
+}
+
+/// Receiver of the reports of the driver of `target`.
+pub fn listener(context: &Arc<Context>, target: &ServingTarget) -> Listener {
+    let name = target.name_any();
+    let weak = Arc::downgrade(context);
+    Arc::new(move |event| {
+        let Some(context) = weak.upgrade() else { return };
+        match event {
+            ProviderEvent::Inventory => context.target_inventory_changed(&name),
+            ProviderEvent::Endpoint(endpoint) => context.endpoint_changed_at_provider(&name, &endpoint),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_without_a_driver_says_which_one_it_lacks() {
+        let error = missing(TargetType::Simulated);
+        assert_eq!(error.reason, reasons::DRIVER_MISSING);
+        assert!(error.message.contains("type Simulated") && error.message.contains("feature simulated"), "{error:?}");
+    }
+}

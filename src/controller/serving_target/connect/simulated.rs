@@ -1,0 +1,45 @@
+//! Simulated places: each target is one, in the cloud at the address that the operator was told.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kube::ResourceExt;
+
+use super::{ConnectError, Source, as_used, fingerprint};
+use crate::api::v1alpha1::{ServingTarget, reasons};
+use crate::controller::context::Context;
+use crate::provider::simulated::{self, Simulated};
+use crate::provider::{Capabilities, Provider};
+use crate::simulated_cloud::CloudAddress;
+use crate::simulated_cloud::wire::Profile;
+
+struct Place {
+    cloud: CloudAddress,
+    profile: Profile,
+    capabilities: Capabilities,
+}
+
+/// Reads the settings of a simulated place's driver.
+pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
+    let cloud = context.settings.drivers.simulated_cloud.clone().ok_or_else(|| {
+        let message = "type Simulated needs a simulated cloud: start one by `roadstead simulated-cloud`, and give the \
+                       operator its address by --simulated-cloud (chart value simulatedCloud.enabled)";
+        ConnectError::new(reasons::SIMULATION_DISABLED, message)
+    })?;
+    let (profile, capabilities) = (simulated::profile(&target.spec), simulated::capabilities(&target.spec));
+    Ok(Box::new(Place { cloud, profile, capabilities }))
+}
+
+#[async_trait]
+impl Source for Place {
+    fn fingerprint(&self) -> String {
+        fingerprint(&[&serde_json::to_vec(&(&self.profile, &self.capabilities)).unwrap_or_default()])
+    }
+
+    async fn connect(&self, context: &Context, target: &ServingTarget) -> Result<Arc<dyn Provider>, ConnectError> {
+        let install_id = context.settings.install_id.clone();
+        let (cloud, profile, gate) = (self.cloud.clone(), self.profile.clone(), context.gate.clone());
+        let driver = Simulated::new(cloud, target.name_any(), install_id, profile, gate);
+        Ok(as_used(context, driver.able_to(self.capabilities.clone())))
+    }
+}

@@ -1,0 +1,34 @@
+//! Every driver keeps what the core relies on: one list of cases, run against the simulated cloud and against a real API
+//! server whose controllers the test plays.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod kubernetes;
+mod simulated;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use roadstead_conformance::{CASES, Fixture};
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(Runtime::new().expect("a runtime"));
+    let fixtures: [(&str, Arc<dyn Fixture>); 3] = [
+        ("simulated", Arc::new(simulated::Clouds::of_everything())),
+        ("limited", Arc::new(simulated::Clouds::of_little())),
+        ("kubernetes", Arc::new(kubernetes::Members::default())),
+    ];
+    let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
+        let runtime = Arc::clone(&runtime);
+        CASES.iter().map(move |case| {
+            let (fixture, runtime) = (Arc::clone(&fixture), Arc::clone(&runtime));
+            Trial::test(format!("{driver}::{}", case.name), move || {
+                runtime.block_on(case.run(fixture.as_ref())).map_err(|error| Failed::from(format!("{error:#}")))
+            })
+        })
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
