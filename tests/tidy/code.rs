@@ -96,8 +96,8 @@ fn the_core_knows_no_provider_by_name() {
 }
 
 /// The words of a cluster for what a member is made of.
-const WORDS_OF_CLUSTERS: [&str; 10] =
-    ["pod", "pods", "Pod", "Pods", "node", "nodes", "Service", "Services", "cluster", "kubeconfig"];
+const WORDS_OF_CLUSTERS: [&str; 9] =
+    ["pod", "pods", "Pod", "Pods", "node", "nodes", "Service", "Services", "kubeconfig"];
 
 #[test]
 fn the_core_and_the_seam_speak_of_endpoints_replicas_and_addresses() {
