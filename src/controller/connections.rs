@@ -1,4 +1,4 @@
-//! The connections to the targets: who is there, since when somebody is not, and why nothing may be asked of it.
+//! The connections to the targets, with the time and the reason of each failure.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,13 +15,13 @@ pub struct Connection {
     pub provider: Option<Arc<dyn Provider>>,
     /// The UID that the place showed when it was last asked; endpoints are judged only there.
     pub identity: Option<String>,
-    /// What can be asked of the place now.
+    /// Connection state of the place now.
     pub state: ConnectionState,
     /// Which credentials the driver was built from.
     pub fingerprint: String,
 }
 
-/// What can be asked of a place.
+/// Connection state of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
     /// It answers, it is the one it should be, and it is ours.
@@ -49,7 +49,7 @@ impl ConnectionState {
 }
 
 impl Connection {
-    /// What the place shows, unless it is not the place that it should be, or not ours.
+    /// Facts about the place, unless it has another identity or belongs to another hub.
     #[must_use]
     pub fn inventory(&self) -> Option<Arc<Inventory>> {
         let disowned = [reasons::INSTALLATION_CONFLICT, reasons::IDENTITY_CHANGED, reasons::DUPLICATE_TARGET];

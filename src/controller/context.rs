@@ -120,7 +120,7 @@ impl Queues {
 
 /// Shared by all controllers.
 pub struct Context {
-    /// What the operator was told at its start.
+    /// The operator's settings.
     pub settings: Settings,
     /// The time.
     pub clock: Clock,
@@ -128,31 +128,31 @@ pub struct Context {
     pub client: Client,
     /// The hub, for writes.
     pub hub: Hub,
-    /// Whether writes are allowed now; also built into the clients of members.
+    /// Gate for writes; also part of the clients of members.
     pub gate: WriteGate,
-    /// Where events go.
+    /// Sink for events.
     pub events: Events,
     /// The operator's metrics.
     pub metrics: Arc<Metrics>,
     /// The local copies of the hub's objects.
     pub caches: Caches,
-    /// What waits to be looked at.
+    /// Queues of the controllers.
     pub queues: Queues,
     /// The planner's view of the world.
     pub fleet: Fleet,
     /// The connections to the targets.
     pub connections: Connections,
-    /// What runs at targets although nobody answers for it.
+    /// Orphans: endpoints that run at targets without a record or a deployment.
     pub orphans: Shown,
     /// The deployments that have never been planned.
     pub newcomers: Newcomers,
-    /// How often endpoints are looked at.
+    /// Schedule of observations of endpoints.
     pub looks: Looks,
     /// The Secrets that endpoints use.
     pub named_secrets: NamedSecrets,
     /// The reports of panics on each object, by kind.
     pub panics: Kept<Subject, Spent>,
-    /// Where the endpoint of a name (unique in an installation) lives on the hub.
+    /// Keys on the hub by endpoint name, which is unique in an installation.
     endpoint_keys: Kept<String, Option<Key>>,
 }
 
@@ -188,7 +188,7 @@ impl Context {
         }
     }
 
-    /// Whether everything in a namespace is known. Nothing may be concluded of what is missing in one that is not.
+    /// True if a namespace is completely listed. In any other namespace, a missing object proves nothing.
     #[must_use]
     pub fn knows(&self, namespace: &str) -> bool {
         let inside = Key::new(namespace, "");
@@ -197,14 +197,14 @@ impl Context {
             && self.caches.namespaces.has_listed(&Key::cluster(namespace))
     }
 
-    /// Where `key` stands in the planning order; an unknown deployment comes first, for there is nothing to plan.
+    /// Rank of `key` in the planning order; an unknown deployment comes first, because it needs no plan.
     #[must_use]
     pub fn rank(&self, key: &Key) -> QueueKey {
         let deployment = self.caches.deployments.get(key);
         super::convert::queue_key(key, deployment.as_deref())
     }
 
-    /// Has several deployments looked at, strictly in their planning order.
+    /// Requeues several deployments, strictly in their planning order.
     pub fn enqueue_deployments(&self, keys: impl IntoIterator<Item = Key>) {
         self.queues.deployments.add_all(keys.into_iter().map(|key| {
             let rank = self.rank(&key);
@@ -245,7 +245,7 @@ impl Context {
             .collect()
     }
 
-    /// Whether another installation made an endpoint.
+    /// True if another installation made an endpoint.
     #[must_use]
     pub fn is_foreign(&self, endpoint: &InferenceEndpoint) -> bool {
         is_foreign(endpoint, &self.settings.install_id)
@@ -264,19 +264,19 @@ impl Context {
         self.known_endpoints(self.fleet.endpoint_keys_on(target))
     }
 
-    /// Whether an endpoint is on a target, was decided to be and is being written, or may be in a namespace that is not
+    /// True if an endpoint is on a target, was decided to be and is being written, or may be in a namespace that is not
     /// known.
     #[must_use]
     pub fn is_in_use(&self, target: &str) -> bool {
         !self.fleet.endpoint_keys_on(target).is_empty() || !self.caches.endpoints.unlisted().is_empty()
     }
 
-    /// What uses a target, in words: its endpoints, and whatever may be in namespaces that are not known.
+    /// Users of a target, for messages: its endpoints, and namespaces that have not been listed.
     #[must_use]
     pub fn users_of(&self, target: &str) -> Vec<String> {
         let unknown = self.caches.endpoints.unlisted().into_iter();
         let endpoints = self.endpoints_on(target).into_iter().map(|key| key.to_string());
-        endpoints.chain(unknown.map(|part| format!("whatever is in {part}, which may not be listed"))).collect()
+        endpoints.chain(unknown.map(|part| format!("unlisted objects in {part}"))).collect()
     }
 
     /// The deployment of an endpoint.
@@ -315,7 +315,7 @@ impl Context {
             }
         }
         if routing::is_going(change) {
-            // Its removal is looked at soon at first, however rarely it was looked at before.
+            // Its removal is checked soon at first, however rarely it was observed before.
             self.looks.paid_off(&key);
         }
         self.wake(routing::of_endpoint(change, author));

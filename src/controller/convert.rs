@@ -34,7 +34,7 @@ pub fn endpoint_key(endpoint: &InferenceEndpoint) -> model::EndpointKey {
     model::EndpointKey { namespace: endpoint.namespace().unwrap_or_default(), name: endpoint.name_any() }
 }
 
-/// Where a deployment stands in the planning order; one that is not known comes first, for nothing is to be planned.
+/// Rank of a deployment in the planning order; an unknown one comes first, because it needs no plan.
 #[must_use]
 pub fn queue_key(key: &Key, deployment: Option<&ModelDeployment>) -> model::QueueKey {
     let (priority, created) = deployment.map_or((i32::MAX, Timestamp::default()), |deployment| {
@@ -225,7 +225,7 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>, at: Tim
         };
     }
     match connection.map(|connection| &connection.state) {
-        None => not_ready(reasons::UNKNOWN, "it was not asked yet".to_owned(), at),
+        None => not_ready(reasons::UNKNOWN, "it has not been checked".to_owned(), at),
         Some(ConnectionState::Ready) => model::TargetState::Ready,
         Some(ConnectionState::NotReady { reason, message, since }) => not_ready(reason, message.clone(), now(*since)),
     }
@@ -257,7 +257,7 @@ pub fn exhausted(entry: &ExhaustedStatus) -> model::Exhausted {
     }
 }
 
-/// A refusal as it stands in a target's status.
+/// A refusal in a target's status.
 #[must_use]
 pub fn exhausted_status(refusal: &model::Exhaust, until: Timestamp, attempts: i32) -> ExhaustedStatus {
     let resources = &refusal.size.resources;
@@ -327,12 +327,12 @@ pub fn endpoint(
     }
 }
 
-/// What was found running may serve somebody: until it was looked at, it has the rights of what was ready once.
+/// An adopted endpoint may serve somebody: until its first observation, it counts as if it had been ready.
 fn is_unseen_adoption(spec: &api::InferenceEndpointSpec, status: &api::InferenceEndpointStatus) -> bool {
     spec.reason == reasons::ADOPTED && status.external_id.is_none()
 }
 
-/// Since when the endpoint's address stands in its deployment's status.
+/// Time when the endpoint's address was added to its deployment's status.
 fn published_at(owner: &ModelDeployment, endpoint: &str) -> Option<Timestamp> {
     let placements = &owner.status.as_ref()?.placements;
     let placement = placements.iter().find(|placement| placement.endpoint == endpoint)?;
@@ -363,7 +363,7 @@ fn failure(
     Some(model::Failure { kind, since })
 }
 
-/// What is free of an offer, gathered by how much is free on a node, and what is remarkable about its nodes.
+/// Free capacity of an offer, grouped by free accelerators on a node, with remarks on its nodes.
 #[must_use]
 pub fn capacity(offer: &model::Offer, members: &model::Members, usable: &[&model::Node]) -> OfferCapacity {
     let mut free: BTreeMap<std::cmp::Reverse<u32>, i32> = BTreeMap::new();
@@ -378,7 +378,7 @@ pub fn capacity(offer: &model::Offer, members: &model::Members, usable: &[&model
     OfferCapacity { offer: offer.name.clone(), nodes, remarks: remarks(offer, members) }
 }
 
-/// What is remarkable about the nodes of an offer: what is left out, and what is used although it looks odd.
+/// Remarks on the nodes of an offer: excluded nodes, and used nodes that are unusual.
 fn remarks(offer: &model::Offer, members: &model::Members) -> Vec<NodeRemark> {
     let remark = |reason: &str, nodes: u32, message: String| NodeRemark {
         reason: reason.to_owned(),
@@ -504,7 +504,10 @@ mod tests {
         };
         let is_invalid = |state| matches!(state, model::TargetState::Invalid { .. });
         assert!(is_invalid(seen(None)) && is_invalid(seen(Some(reasons::LISTING))));
-        assert!(is_invalid(target(&declared, None, None, jiff::Timestamp::UNIX_EPOCH).state), "it was not asked yet");
+        assert!(
+            is_invalid(target(&declared, None, None, jiff::Timestamp::UNIX_EPOCH).state),
+            "it has not been checked"
+        );
         let model::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
             panic!("it would be waited for")
         };

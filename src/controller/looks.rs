@@ -1,4 +1,4 @@
-//! How often endpoints are looked at. Losing it costs reads, never an action.
+//! Schedule of observations of endpoints. Its loss costs reads, never an action.
 //!
 //! One that does not answer is asked soon at first, then ever more rarely. Between two looks that time alone brings about, what
 //! its provider showed of it is kept: only its address is asked then.
@@ -16,10 +16,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause; what a provider showed is good for as long.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What an endpoint was looked at with: its generation, and until when its inputs are good. Another one needs another look.
+/// Basis of an observation: the generation, and the end of the inputs' validity. A different basis requires a new
+/// observation.
 pub type Basis = (Option<i64>, Instant);
 
-/// What a provider showed.
+/// Observation of a provider.
 struct Sight {
     basis: Basis,
     at: Instant,
@@ -52,7 +53,7 @@ impl Looks {
         });
     }
 
-    /// How much news there was so far, for a look that begins now.
+    /// Number of changes so far, for an observation that begins now.
     pub fn begin(&self, key: &Key) -> u64 {
         self.slots.see(key, |slot| slot.news).unwrap_or(0)
     }
@@ -66,14 +67,14 @@ impl Looks {
         });
     }
 
-    /// What the provider showed lately, if it was looked at with the same.
+    /// The recent observation, if it has the same basis.
     pub fn fresh(&self, key: &Key, basis: Basis, now: Instant) -> Option<Box<Present>> {
         let is_fresh = |sight: &&Sight| sight.basis == basis && now.saturating_duration_since(sight.at) < LONGEST_PAUSE;
         self.slots.see(key, |slot| slot.sight.as_ref().filter(is_fresh).map(|sight| sight.present.clone()))?
     }
 
-    /// A look was in vain, at `address` if there is one; says how soon the next one is due. A new address may answer soon,
-    /// however long it was waited for: with it the run begins anew.
+    /// Records a probe without success, at `address` if there is one; returns the pause before the next one. A new
+    /// address restarts the run, because it may answer soon.
     pub fn in_vain(&self, key: &Key, address: Option<&str>) -> Duration {
         self.slots.change(key, |slot| {
             if slot.address.as_deref() != address {
@@ -86,7 +87,7 @@ impl Looks {
         })
     }
 
-    /// A look was not in vain: the next run begins anew.
+    /// Records a success: the next run starts again.
     pub fn paid_off(&self, key: &Key) {
         self.slots.change_known(key, |slot| slot.in_vain = 0);
     }
@@ -124,7 +125,7 @@ mod tests {
         Key::new("team", "llama-x")
     }
 
-    /// An endpoint that never answers, for so long: how often its address was asked, and how often its provider.
+    /// Numbers of probes and of observations of an endpoint that never answers.
     fn asked_for(time: Duration, looks: &Looks, mut now: Instant) -> (usize, usize) {
         let basis = (Some(1), now);
         let (mut address, mut provider) = (0, 0);

@@ -1,8 +1,7 @@
 //! The operator: reconcilers for the three kinds, and the one place where planning happens.
 //!
-//! `context` is what they share, `fleet` the planner's view of the world, `hub` the writes, `watches` what is looked at;
-//! each kind has its folder. Watches enqueue, [`run`] works the queues off: every decision is taken in queue order, its
-//! effects run side by side.
+//! `context` holds shared state, `fleet` the planner's view, `hub` the writes, `watches` the watches; each kind has its
+//! folder. Watches enqueue, and [`run`] processes the queues: decisions run in queue order, effects concurrently.
 
 mod connections;
 pub mod context;
@@ -43,7 +42,7 @@ use crate::kube_ext::cache::Key;
 use crate::kube_ext::workers::{Concurrency, work};
 use crate::telemetry::figures::Figures;
 
-/// Watches the hub and works until `stop` resolves; then lets what is under way end.
+/// Watches the hub and works until `stop` resolves; then waits for running tasks.
 pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Output = ()>) {
     let mut watches = JoinSet::new();
     watches::start(&context, &mut watches);
@@ -110,7 +109,7 @@ fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinS
     let queue = Arc::clone(&context.queues.targets);
     workers.spawn(work(queue, controller, most, |_: &Key| (), Arc::clone(metrics) as _));
 
-    // Where a deployment is to go is decided and told before what was decided is carried on.
+    // Placements are decided and published before earlier decisions continue.
     let after_planning = Concurrency { most: concurrency, after: Some(context.queues.deployments.backlog()) };
     let controller = Arc::new(inference_endpoint::EndpointController::new(Arc::clone(context)));
     let queue = Arc::clone(&context.queues.endpoints);

@@ -16,7 +16,7 @@ use roadstead_provider::{
 
 /// The calls that are counted.
 const OPERATIONS: [&str; 7] = ["identity", "claim", "observe", "ensure", "remove", "remove_found", "api_key"];
-/// How a call ends that does not fail.
+/// Result of a call without a failure.
 const SUCCESS: &str = "success";
 
 /// Decorates a [`Provider`] with metrics; the calls themselves are unchanged.

@@ -135,7 +135,7 @@ async fn gone_is_what_the_cluster_where_it_was_made_says_of_everything() {
     member.driver.ensure(&wanted).await.unwrap();
     let step = || remove_from(&member.driver, &wanted.endpoint, &pinned);
     let Removal::InProgress { message } = step().await.unwrap() else { panic!("its Deployment is there") };
-    assert!(message.contains("pods are ending"), "{message}");
+    assert!(message.contains("pods are terminating"), "{message}");
     let service = member.api::<Service>().get_opt(NAME).await.unwrap();
     assert!(service.is_some(), "it has its address for as long as pods end");
     // Its pods are gone: what the member's garbage collector says by taking its finalizer off.

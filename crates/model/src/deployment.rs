@@ -1,4 +1,4 @@
-//! What a user asks for: the validated request.
+//! The user's validated request.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub struct Deployment {
     pub decided: Decided,
     /// Orders planning, higher first; never preempts.
     pub priority: i32,
-    /// When the object was created.
+    /// Creation time of the object.
     pub created_at: Timestamp,
     /// Labels of its namespace.
     pub namespace_labels: Labels,
@@ -37,17 +37,17 @@ pub struct Deployment {
     pub source: Option<String>,
     /// Replicas wanted, all in one placement; 0 is scaled to zero.
     pub replicas: u32,
-    /// What each replica asks for beside accelerators.
+    /// Requests of each replica beside accelerators.
     pub resources: Resources,
     /// Ways to run one replica; the order breaks ties.
     pub shapes: Vec<Shape>,
-    /// Where it may run.
+    /// Rules for its place.
     pub rules: Rules,
-    /// What is to be least.
+    /// Quantity to minimise.
     pub objective: Objective,
     /// Budget for all replicas, overlap during a move not counted.
     pub max_hourly_cost: Option<MicroDollars>,
-    /// How long a replaced endpoint stays once the new address is published.
+    /// Time in seconds that a replaced endpoint stays after the new address is published.
     pub drain_timeout_seconds: u32,
     /// Targets that a first placement does not wait for (`roadstead.dev/place-without`).
     pub place_without: BTreeSet<String>,
@@ -66,7 +66,7 @@ pub struct Shape {
     pub tokens_per_second: Option<u64>,
 }
 
-/// Where a deployment may run, and what it prefers. An absent list allows everything.
+/// Rules and preferences for the place of a deployment. An absent list allows everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Targets, by their labels.
@@ -81,7 +81,7 @@ pub struct Rules {
     pub prefer: Vec<Preference>,
     /// The place must lie in one of these.
     pub jurisdictions: Option<BTreeSet<String>>,
-    /// How capacity may be bought.
+    /// Allowed capacity types.
     pub capacity_types: BTreeSet<CapacityType>,
     /// Taints of targets that it stands.
     pub target_tolerations: Vec<Toleration>,
@@ -112,11 +112,11 @@ pub struct Preference {
     pub cloud: Option<String>,
     /// Region it is about; `None` is any.
     pub region: Option<Pattern>,
-    /// How much more it may cost: its cost counts divided by (1 + premium).
+    /// Premium that it may cost: its cost counts divided by (1 + premium).
     pub premium_percent: u32,
 }
 
-/// What is to be least.
+/// Quantity to minimise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum Objective {
     /// Dollars per hour of all replicas.

@@ -26,19 +26,19 @@ pub struct Plan {
     pub revision: u64,
     /// The time it was made for.
     pub decided_at: Timestamp,
-    /// What is wanted, with every endpoint that exists: first what serves, then what stands by, then what drains.
+    /// Wanted allocations, one for every existing endpoint: serving ones first, then standby ones, then draining ones.
     pub allocations: Vec<Allocation>,
-    /// What to do.
+    /// Actions to carry out.
     pub actions: Vec<Action>,
     /// The sum of it, for conditions and events.
     pub decision: Decision,
     /// The sum of it with names and numbers.
     pub summary: Summary,
-    /// What has to happen before more can be done.
+    /// Conditions that must be met before more actions are possible.
     pub waits: Vec<Wait>,
     /// Why each candidate was chosen or not.
     pub report: Report,
-    /// When the same facts give another plan because time has passed; `None` is never.
+    /// Time when the same facts give another plan; `None` is never.
     pub recheck_at: Option<Timestamp>,
 }
 
@@ -49,14 +49,14 @@ pub enum Action {
     Keep(Keep),
     /// Record what was found as an endpoint of this deployment.
     Adopt {
-        /// What was found.
+        /// The found endpoint.
         found: Found,
         /// `None`: it becomes the active endpoint. Else it drains until then.
         drain_until: Option<Timestamp>,
     },
     /// Make a new endpoint.
     Create {
-        /// Where, and how much.
+        /// Place and size.
         placement: Placement,
         /// The endpoint it takes over from.
         replaces: Option<String>,
@@ -78,28 +78,28 @@ pub enum Action {
         endpoint: String,
         /// Why.
         reason: Removal,
-        /// What is to be left alone for a growing while, to be recorded at the target.
+        /// Back-off of the place, to be recorded at the target.
         exhaust: Option<Exhaust>,
     },
 }
 
-/// How an endpoint that stays is to be.
+/// Wanted state of an endpoint that stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {
     /// Which.
     pub endpoint: String,
     /// Replicas it is to have.
     pub replicas: u32,
-    /// Whether its pod fields follow the deployment's spec.
+    /// Relation of its pod fields to the deployment's spec.
     pub pods: PodFields,
-    /// What so many replicas cost an hour there; `None` is unknown.
+    /// Hourly cost of these replicas; `None` is unknown.
     pub hourly_cost: Option<MicroDollars>,
-    /// What is wrong with its place, most important first; empty if nothing is.
+    /// Problems of its place, most important first; empty if there are none.
     pub findings: Vec<Finding>,
 }
 
 impl Keep {
-    /// Whether all that keeps it from what is wanted is room in its place: room may come, whatever is said of newcomers
+    /// True if all that keeps it from what is wanted is room in its place: room may come, whatever is said of newcomers
     /// there.
     #[must_use]
     pub fn lacks_only_room(&self) -> bool {
@@ -108,7 +108,7 @@ impl Keep {
         of(FindingReason::InsufficientCapacity) && !final_here.into_iter().any(of)
     }
 
-    /// Whether `endpoint` is told something new by this, so that what serves is not yet what is wanted.
+    /// True if `endpoint` is told something new by this, so that what serves is not yet what is wanted.
     #[must_use]
     pub fn tells_anew(&self, endpoint: &Endpoint, deployment: &Deployment) -> bool {
         let follows = self.pods == PodFields::FollowSpec;
@@ -116,7 +116,7 @@ impl Keep {
     }
 }
 
-/// Whether the pod fields of an endpoint follow the spec.
+/// Relation of an endpoint's pod fields to the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PodFields {
     /// They are those of the deployment's spec now.
@@ -126,7 +126,7 @@ pub enum PodFields {
     StayAsPlaced,
 }
 
-/// What a refused endpoint says about its place.
+/// Statement of a refused endpoint about its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Exhaust {
     /// Target.
@@ -148,7 +148,7 @@ pub struct Exhaust {
 pub enum Decision {
     /// A first place was chosen.
     InitialPlacement,
-    /// What runs stays, with the wanted replicas.
+    /// The running endpoint stays, with the wanted replicas.
     Unchanged,
     /// Replicas were changed in place, or a place for all of them was chosen.
     Scaled,
@@ -158,9 +158,9 @@ pub enum Decision {
     SpecChanged,
     /// A rule forbids the place of what runs: a replacement.
     PolicyViolated,
-    /// What runs costs more than the budget: a cheaper place.
+    /// The running endpoint exceeds the budget: a cheaper place.
     OverBudget,
-    /// What was found running was taken over.
+    /// A running endpoint was adopted.
     Adopted,
     /// The inventory of targets has not been received.
     AwaitingInventory,
@@ -248,7 +248,7 @@ impl Removal {
 pub enum Wait {
     /// The inventory of targets has not been received.
     Inventory {
-        /// How many.
+        /// Number of targets.
         targets: u32,
         /// Those that are asked for more than a minute, at most 8.
         overdue: Vec<String>,
@@ -257,9 +257,9 @@ pub enum Wait {
     Feasible,
     /// Too many replacements are under way.
     ReplacementLimit {
-        /// How many are.
+        /// Number in progress.
         under_way: u32,
-        /// How many may be.
+        /// Maximum number.
         limit: u32,
     },
     /// The new endpoint has to become ready.
@@ -276,7 +276,7 @@ pub enum Wait {
     DrainDeadline {
         /// Which.
         endpoint: String,
-        /// When.
+        /// End of the drain.
         deadline: Timestamp,
     },
     /// A drained endpoint stays until another one serves.
@@ -292,7 +292,7 @@ pub enum Wait {
         offer: String,
         /// Names of those in the same namespace, at most 8.
         held_by: Vec<String>,
-        /// How many others there are.
+        /// Number of others.
         others: u32,
     },
     /// A target has to be usable again.

@@ -1,4 +1,4 @@
-//! What the platform team offers: targets, their offers, and the facts known about them.
+//! The platform team's targets and offers, and the known facts about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,29 +22,29 @@ pub struct Target {
     pub cloud: String,
     /// Region, as the cloud names it.
     pub region: String,
-    /// Where its owner says it is; used only where the built-in table does not know the region.
+    /// Its location according to its owner; used only if the region is not in the built-in table.
     pub location: Option<Location>,
     /// Labels that deployments select by.
     pub labels: Labels,
-    /// Whether it can be used now.
+    /// Usability now.
     pub state: TargetState,
     /// Namespaces that may use it, by their labels: `None` is none, an empty selector is all.
     pub allowed_namespaces: Option<LabelSelector>,
     /// Its taints.
     pub taints: Vec<Taint>,
-    /// What it can give. A second offer of the same name is dropped.
+    /// Its offers. A second offer of the same name is dropped.
     pub offers: Vec<Offer>,
     /// Its nodes; `None` where there is no such thing, so that only `max_instances` limits.
     pub nodes: Option<Vec<Node>>,
-    /// What was refused lately, and until when it is left alone.
+    /// Recent refusals with the end of their back-off.
     pub exhausted: Vec<Exhausted>,
-    /// Whether the listing of what runs there under our installation id has been answered.
+    /// State of the listing by our installation id.
     pub inventory: Inventory,
     /// Abilities beside having room.
     pub capabilities: Capabilities,
 }
 
-/// Where a target is, in the words of law.
+/// Legal location of a target.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Location {
     /// ISO 3166-1 alpha-2 code.
@@ -53,7 +53,7 @@ pub struct Location {
     pub jurisdictions: BTreeSet<String>,
 }
 
-/// Whether a target can be used.
+/// Usability of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TargetState {
     /// It answers, its credentials are valid, and it is the one that was pinned.
@@ -79,7 +79,7 @@ pub enum TargetState {
     },
 }
 
-/// Whether a target's listing by installation id is known.
+/// State of a target's listing by installation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Inventory {
     /// It is known and kept up to date.
@@ -122,16 +122,16 @@ pub struct Exhausted {
     pub only_for: Option<DeploymentId>,
     /// Generation of that deployment's spec that was refused; another one may be tried. 0 holds for every generation.
     pub generation: i64,
-    /// When it may be tried again.
+    /// End of the back-off.
     pub until: Timestamp,
-    /// How often in a row it was refused.
+    /// Number of consecutive refusals.
     pub attempts: u32,
     /// CamelCase reason, like `CapacityExhausted`.
     pub reason: String,
 }
 
 impl Exhausted {
-    /// Whether it keeps `deployment` away.
+    /// True if it keeps `deployment` away.
     #[must_use]
     pub fn holds_for(&self, deployment: &Deployment) -> bool {
         self.only_for.as_ref().is_none_or(|id| *id == deployment.id)

@@ -23,22 +23,22 @@ pub(crate) struct Refused<'a> {
 }
 
 impl Refused<'_> {
-    /// Whether it was there.
+    /// True if it was there.
     pub(crate) fn is(&self, judged: &Judged) -> bool {
         self.target == judged.entry.target.name && self.offer == judged.offer_name()
     }
 }
 
-/// What is asked of the candidates.
+/// Input of the judgement of candidates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question<'a> {
     /// Everything that is known.
     pub(crate) fleet: &'a Fleet,
-    /// Who asks.
+    /// The deployment to place.
     pub(crate) deployment: &'a Deployment,
     /// The time it is.
     pub(crate) now: Timestamp,
-    /// What this plan has seen refused.
+    /// Refusal that this plan has seen.
     pub(crate) refused: Option<Refused<'a>>,
 }
 
@@ -51,14 +51,14 @@ pub(crate) struct Judged<'a> {
     pub(crate) offer: Option<&'a Offer>,
     /// Its shape.
     pub(crate) shape: &'a Shape,
-    /// What all replicas would cost an hour; `None` is unknown.
+    /// Hourly cost of all replicas; `None` is unknown.
     pub(crate) cost: Option<MicroDollars>,
-    /// How it was judged.
+    /// Result of the judgement.
     pub(crate) judgement: Judgement,
     order: Order,
 }
 
-/// How a candidate was judged.
+/// Judgement of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
     /// It would do.
@@ -80,8 +80,7 @@ impl Judgement {
     }
 }
 
-/// Where a candidate stands among the others but for its names: adjusted objective, then order of shapes, then
-/// order of preferences.
+/// Rank of a candidate without its names: adjusted objective, then order of shapes, then order of preferences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Order {
     adjusted: Adjusted,
@@ -104,7 +103,7 @@ impl<'a> Candidates<'a> {
         self.all.iter().find(|judged| judged.judgement == Judgement::Feasible)
     }
 
-    /// How many would do.
+    /// Number of feasible candidates.
     pub(crate) fn feasible(&self) -> usize {
         self.all.iter().filter(|judged| judged.judgement == Judgement::Feasible).count()
     }
@@ -221,7 +220,7 @@ fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
     }
 }
 
-/// Whether the deployment goes on without the target, for nobody knows what runs there: not a place for it then.
+/// True if the deployment goes on without the target, for nobody knows what runs there: not a place for it then.
 pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
     target.inventory != Inventory::Answered && deployment.place_without.contains(&target.name)
 }
@@ -250,7 +249,7 @@ fn price_rule(deployment: &Deployment, offer: &Offer, shape: &Shape) -> Option<R
     }
 }
 
-/// Whether the offer refused this size: within this plan, lately, or as endpoints there show now.
+/// True if the offer refused this size: within this plan, lately, or as endpoints there show now.
 fn is_refused(question: &Question, room: &Room, size: &Size) -> bool {
     let now = question.refused.is_some_and(|refused| {
         refused.target == room.entry.target.name && refused.offer == room.offer.name && refused.size.within(size)

@@ -1,4 +1,4 @@
-//! What a plan wants: which endpoints serve, which stand by, which drain, and when that is another decision.
+//! The allocations of a plan: serving, standby and draining endpoints, and the revision that counts decisions.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

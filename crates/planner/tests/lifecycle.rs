@@ -1,4 +1,4 @@
-//! What becomes of endpoints: newcomers, incumbents, moves, adoption, and what is only waited for.
+//! Endpoints over time: new endpoints, incumbents, moves, adoption, and waits.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

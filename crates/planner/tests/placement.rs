@@ -1,4 +1,4 @@
-//! Where a deployment without endpoints goes, and what it is told about the other places.
+//! Placement of a deployment without endpoints, and the verdicts on the other places.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -148,7 +148,7 @@ fn targets_exclude_themselves() {
             Reason::AcceleratorMissing,
             "an instance has 1 H100, a replica wants 2",
         ),
-        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "the target shows no nodes"),
+        ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "the target reports no nodes"),
         (
             "cordoned",
             |t| {

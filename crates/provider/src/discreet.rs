@@ -1,4 +1,4 @@
-//! A provider that never repeats what it was told in confidence: a place that it asks may answer with the endpoint's key.
+//! A provider that never repeats secrets: a place may answer with the endpoint's key.
 
 use std::sync::Arc;
 

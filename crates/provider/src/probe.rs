@@ -104,27 +104,27 @@ pub enum WithoutKey {
     IsNotTried,
 }
 
-/// What an endpoint answered.
+/// Answer of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It answers with the key and refuses without.
     Healthy,
     /// It answers, but does not list the model.
     ModelNotListed {
-        /// What it lists instead.
+        /// Models that it lists instead.
         message: String,
     },
-    /// It answers whoever asks for a completion, without a key.
+    /// It answers completions without a key.
     NotProtected,
     /// It does not answer as it should.
     Unreachable {
-        /// What happened.
+        /// The failure.
         message: String,
     },
 }
 
 impl Answer {
-    /// Whether it is as it should be.
+    /// True if it is as it should be.
     #[must_use]
     pub const fn is_healthy(&self) -> bool {
         matches!(self, Self::Healthy)
@@ -189,7 +189,7 @@ async fn question(probe: &Probe, reach: Reach) -> Result<Answer, ProviderError> 
 /// Checks that `body`, the answer of the endpoint with this base address, lists `model`.
 ///
 /// # Errors
-/// What it lists instead, in a sentence.
+/// Models that it lists instead, for a message.
 pub fn listed(body: &[u8], base: &str, model: &str) -> Result<(), String> {
     let list: ModelList = serde_json::from_slice(body).map_err(|_| format!("{base}/models is not a list of models"))?;
     if list.data.iter().any(|entry| entry.id == model) {

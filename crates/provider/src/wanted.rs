@@ -1,4 +1,4 @@
-//! What a driver is asked to make, and how its secrets stay out of every text about it.
+//! The endpoint that a driver is asked to create, and the protection of its secrets in every text about it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Redacted {
         &self.0
     }
 
-    /// Takes the value out of a text that somebody who knows it wrote.
+    /// Removes the value from a text of somebody who knows it.
     #[must_use]
     pub fn conceal(&self, text: &str) -> String {
         without(text, &self.0)

@@ -1,4 +1,4 @@
-//! How much is kept of what somebody else lists: a member may list objects without number and without end.
+//! A limit on the bytes of foreign listings: a member may list any number of objects of any size.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::cache::Key;
 
-/// Whether an object may be kept.
+/// Result of a check of an object against the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// It may.
@@ -66,7 +66,7 @@ impl Budget {
         Self { limit: None, kept: BTreeMap::new(), total: 0, refused: false, exceeded: Excess::default() }
     }
 
-    /// Whether `object` may be kept under `key`, beside all that is kept already.
+    /// True if `object` may be kept under `key`, beside all that is kept already.
     pub fn admit(&mut self, key: &Key, object: &impl Serialize) -> Admission {
         let Some(limit) = self.limit else { return Admission::Kept };
         let former = self.kept.get(key).copied().unwrap_or(0);

@@ -18,8 +18,8 @@ use super::client::describe;
 use super::panics::caught;
 use crate::text::bounded;
 
-/// Watches `api`, which shows `part` of a kind, for ever; keeps `cache` up to date and tells `on_change` of every change
-/// that is news.
+/// Watches `api`, which lists `part` of a kind, for ever; keeps `cache` up to date and calls `on_change` for every
+/// change.
 ///
 /// Errors of the watch are logged and tried again with backoff. One namespace that the server refuses to show is marked
 /// so in the cache, for it must not keep the others waiting. An object that cannot be read is logged, and its last
@@ -39,7 +39,7 @@ pub async fn watch<K>(
     watch_within(Budget::endless(), api, config, part, cache, prune, on_change).await;
 }
 
-/// As [`watch`], of somebody who is not trusted: what goes beyond `budget` after pruning is not kept.
+/// As [`watch`], for an untrusted server: objects beyond `budget` after pruning are dropped.
 pub async fn watch_within<K>(
     mut budget: Budget,
     api: Api<DeserializeGuard<K>>,
@@ -65,13 +65,13 @@ pub async fn watch_within<K>(
                 if part != Part::Everything && is_forbidden(&error) {
                     cache.refuse(&part);
                 }
-                tracing::warn!(kind, %part, error = told(&error), "watch interrupted; trying again");
+                tracing::warn!(kind, %part, error = told(&error), "watch interrupted; retrying");
             }
         }
     }
 }
 
-/// What went wrong, without what stood where an object was expected.
+/// Error of a watch, without the content of an answer that is not an object.
 fn told(error: &watcher::Error) -> String {
     use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
     match error {
@@ -80,7 +80,7 @@ fn told(error: &watcher::Error) -> String {
     }
 }
 
-/// Whether the server refused for lack of rights.
+/// True if the server refused for lack of rights.
 fn is_forbidden(error: &watcher::Error) -> bool {
     use kube::Error::Api;
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
@@ -129,7 +129,7 @@ fn take_in<K>(
                 let key =
                     Key::new(invalid.metadata.namespace.unwrap_or_default(), invalid.metadata.name.unwrap_or_default());
                 let error = bounded(&invalid.error);
-                tracing::warn!(kind, object = %key, error, "object cannot be read; its last good state is kept");
+                tracing::warn!(kind, object = %key, error, "object unreadable; keeping its last good state");
                 cache.keep(&key);
             }
         },
@@ -150,13 +150,14 @@ fn tell_gone<K: Resource>(change: Change<K>, budget: &mut Budget, on_change: &im
     on_change(change);
 }
 
-/// Whether the budget holds the object as well; where it does not, the last good state stays and the first one is told.
+/// True if the budget has room for the object; otherwise the last good state stays, and the first dropped object is
+/// logged.
 fn fits<K: Resource + Serialize>(kind: &str, object: &K, budget: &mut Budget, cache: &Cache<K>) -> bool {
     let key = Key::of(object);
     let admission = budget.admit(&key, object);
     if admission == Admission::FirstRefused {
         let object = bounded(&key.to_string());
-        tracing::warn!(kind, object, "more is listed than is kept; this and others are left out");
+        tracing::warn!(kind, object, "listing exceeds the limit; dropping this object and others");
     }
     if admission != Admission::Kept {
         cache.keep(&key);

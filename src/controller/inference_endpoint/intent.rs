@@ -18,7 +18,7 @@ use crate::controller::error::ActError;
 use crate::controller::hub::{self, Expect};
 use crate::kube_ext::client::call_opt;
 
-/// How far the first creation for a deployment is, in this process, by UID of the record. Losing it costs a write, and a
+/// Progress of the first creation for a deployment in this process, by UID of the record. Its loss costs a write, and a
 /// question to a provider that has nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum FirstCreation {
@@ -69,20 +69,20 @@ pub fn untold(memory: &Memory, endpoint: &InferenceEndpoint) -> Option<CreateInt
     memory.first_creation(endpoint, |first, endpoint| first.intent(endpoint))
 }
 
-/// Whether the status says that a provider may have something for the endpoint. What was adopted is there without an intent
-/// of ours.
+/// True if the status says that a provider may have something for the endpoint. What was adopted is there without an
+/// intent of ours.
 pub fn is_told(endpoint: &InferenceEndpoint) -> bool {
     let told = endpoint.status.as_ref();
     told.is_some_and(|status| status.create_intent.is_some() || status.external_id.is_some())
         || endpoint.spec.reason == reasons::ADOPTED
 }
 
-/// Whether a status was ever told of the endpoint.
+/// True if a status was ever told of the endpoint.
 fn was_told(endpoint: &InferenceEndpoint) -> bool {
     endpoint.status.as_ref().is_some_and(|status| status.observed_generation >= 0)
 }
 
-/// Whether a provider may have been asked for the endpoint, by this process or a former one.
+/// True if a provider may have been asked for the endpoint, by this process or a former one.
 ///
 /// # Errors
 /// [`ActError`] of a quorum read: nothing is forgotten on the word of a cache.
@@ -102,7 +102,7 @@ pub async fn may_be_asked(context: &Context, memory: &Memory, endpoint: &Inferen
     is_held(context, endpoint).await
 }
 
-/// Whether the endpoint's deployment is held, or was: it may be gone by now.
+/// True if the endpoint's deployment is held, or was: it may be gone by now.
 async fn is_held(context: &Context, endpoint: &InferenceEndpoint) -> Result<bool, ActError> {
     let reference = &endpoint.spec.deployment_ref;
     let api: Api<ModelDeployment> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());

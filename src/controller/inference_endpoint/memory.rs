@@ -54,7 +54,7 @@ pub struct Memory {
 #[derive(Default)]
 struct Slot {
     inputs: Option<Inputs>,
-    /// How far its first creation is.
+    /// Progress of its first creation.
     first: FirstCreation,
     /// For what it was last said to wait unusually long.
     overdue: Option<String>,

@@ -51,7 +51,7 @@ pub async fn remove(
     }
     match remove_from(provider.as_ref(), endpoint, &pinned).await {
         Ok(Removal::Gone) => {
-            // Before the record goes: what it stood for must not be found, and taken over, once more.
+            // Before the record is deleted, so that the removed endpoint is not found and adopted again.
             context.fleet.removed(&endpoint.spec.target, &endpoint.name_any());
             let outcome = release(context, endpoint).await?;
             tell_owner(context, endpoint, &news::removed(endpoint));
@@ -85,7 +85,7 @@ fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Place, Provi
     };
     let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));
     place.ok_or_else(|| {
-        let message = format!("target {target} is not connected as the place where this endpoint was made");
+        let message = format!("target {target} is not connected to the cluster of this endpoint");
         ProviderError::new(ErrorClass::Transient, message)
     })
 }
@@ -95,10 +95,10 @@ async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outc
     Ok(Outcome::Done)
 }
 
-/// An administrator says that the target is gone for good.
+/// An administrator declares the target permanently gone.
 async fn abandon(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
     let note = format!(
-        "released by the annotation {}: what may be left on target {} is not confirmed gone",
+        "released by the annotation {}: target {} has not confirmed the removal",
         names::ANNOTATION_ABANDON,
         endpoint.spec.target
     );

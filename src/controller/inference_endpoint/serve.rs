@@ -24,12 +24,12 @@ use crate::kube_ext::queue::Outcome;
 use crate::provider::probe::{self, Answer};
 use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
 
-/// How often an endpoint that answers is asked whether it still does.
+/// Interval of probes of an endpoint that answers.
 const ASK_AGAIN: Duration = LONGEST_PAUSE;
-/// How soon an object that is not ours is looked at again.
+/// Interval of checks of an object with a conflict.
 const CONFLICT_AGAIN: Duration = Duration::from_mins(1);
 
-/// One look at an endpoint, and what is due.
+/// One observation of an endpoint, and the due steps.
 ///
 /// # Errors
 /// [`ActError`] where the hub fails; a provider's failure is recorded in the endpoint's status first.
@@ -142,7 +142,7 @@ async fn create(
     }
 }
 
-/// What a creation that failed has made nevertheless: it runs, and is billed. Who asks to slow down is not asked at once.
+/// Remains of a failed creation, which run and are billed. A throttled provider is not asked at once.
 async fn left_by(provider: &dyn Provider, wanted: &Wanted, error: &ProviderError) -> Option<Box<Present>> {
     if matches!(error.class, ErrorClass::Throttled { .. }) {
         return None;
@@ -176,7 +176,7 @@ async fn ensure(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>
     match provider.observe(&wanted.made_as(&made)).await.map_err(unseen)? {
         Observation::Present(present) => Ok(present),
         Observation::Absent | Observation::Foreign { .. } => {
-            Err(unseen(ProviderError::new(ErrorClass::Transient, "the place does not show yet what it just created")))
+            Err(unseen(ProviderError::new(ErrorClass::Transient, "the place does not list the new endpoint yet")))
         }
     }
 }
@@ -195,10 +195,10 @@ fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> 
     let labels = context.namespace_labels(&deployment);
     let request = convert::deployment(&deployment, labels).ok()?;
     let reason = context.fleet.rule_against(&request, &endpoint.spec.target)?;
-    Some(format!("target {} may not be used any more: {}", endpoint.spec.target, reason.as_str()))
+    Some(format!("target {} is no longer allowed: {}", endpoint.spec.target, reason.as_str()))
 }
 
-/// Whether the provider has done its part, so that only the address may be missing, or its answer.
+/// True if the provider has done its part, so that only the address may be missing, or its answer.
 fn is_to_answer(endpoint: &InferenceEndpoint, present: &Present) -> bool {
     present.progress == Progress::Serving && endpoint.spec.replicas > 0
 }
@@ -227,7 +227,7 @@ async fn judge(
         context.looks.paid_off(&key);
         if serving { ASK_AGAIN } else { memory::resync_of(&key) }
     };
-    // With the start as it was just told.
+    // With the start as just reported.
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
     let limit = status::next_limit(&newest, &shown, context.clock.wall());
     Ok(again_at(limit.map_or(again, |limit| limit.min(again)), &told))

@@ -1,4 +1,4 @@
-//! What an endpoint's status says, from what was seen of it. Decides nothing and writes nothing.
+//! An endpoint's status from an observation. A pure function that writes nothing.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -14,17 +14,18 @@ use crate::text::bounded;
 
 /// A replica without room is refused after this long, where the offer says of no time in which some may be added.
 const ROOM_SECONDS: i32 = 30;
-/// A place that fails again and again, as one does whose admission webhook is down, refuses a newcomer after this long.
+/// Time of repeated failures, for example of an admission webhook, after which a place counts as refusing a new
+/// endpoint.
 const PATIENCE_SECONDS: i32 = 120;
 
-/// How many fields that a place changes by itself are named.
+/// Maximum number of fields that the message about admission names.
 const MAX_FIELDS_NAMED: usize = 8;
 
-/// What was seen of an endpoint.
+/// Observation of an endpoint.
 pub enum Seen {
     /// Its target cannot be asked.
     TargetNotReady {
-        /// Why; the sentence stands in the target's own status, for it changes with every try.
+        /// The reason; the message is in the target's own status, because it changes with every attempt.
         reason: &'static str,
     },
     /// There is no such target any more.
@@ -33,7 +34,7 @@ pub enum Seen {
     InputMissing {
         /// A `CamelCase` reason.
         reason: &'static str,
-        /// What is missing.
+        /// The missing input.
         message: String,
     },
     /// It may not be created there.
@@ -43,28 +44,28 @@ pub enum Seen {
     },
     /// Something that is not ours has its name.
     Foreign {
-        /// What.
+        /// The problem.
         message: String,
     },
     /// The provider refused or did not answer.
     Failed {
-        /// How.
+        /// The error.
         error: ProviderError,
         /// Identity of an endpoint that was made before that.
         made: Option<ExternalId>,
-        /// What is there nevertheless, where that was seen: a part of what is wanted may run, and is billed.
+        /// The existing part of the endpoint, if it was observed: it may run and be billed.
         there: Option<Box<Present>>,
     },
     /// It is there.
     Present {
         /// As the provider shows it.
         present: Box<Present>,
-        /// What it answered, if it was asked.
+        /// Its answer, if it was probed.
         answer: Option<Answer>,
     },
 }
 
-/// How the summary condition reads.
+/// Content of the summary condition.
 struct Summary {
     status: &'static str,
     reason: &'static str,
@@ -132,7 +133,7 @@ pub fn status(
             status.replicas = there.replicas;
             status.ready_replicas = there.ready_replicas;
         }
-        // What was adopted has no id until it was looked at in full: see `served_before`.
+        // An adopted endpoint has no id until its first full observation: see `served_before`.
         let id = made.as_ref().or_else(|| there.as_ref().map(|there| &there.external_id));
         if let Some(id) = id.filter(|_| endpoint.spec.reason != reasons::ADOPTED) {
             status.external_id = Some(id.clone());
@@ -157,8 +158,8 @@ fn changed_by_admission(endpoint: &InferenceEndpoint, present: &Present) -> Opti
     )))
 }
 
-/// Since when the start is under way. It begins anew with a new template, for that may be the cure, and with what is
-/// there at last after more than a start's time in which it could not be made.
+/// Time of the start in progress. A new template restarts it, because that may be the cure, and so does a creation that
+/// succeeds after more than a start's time.
 fn starting_since(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
@@ -191,7 +192,7 @@ fn observed_generation(endpoint: &InferenceEndpoint, former: &InferenceEndpointS
     }
 }
 
-/// What was adopted and had a ready replica when it was first seen was ready before, under a hub that is gone.
+/// An adopted endpoint with a ready replica at its first observation was ready before, under a former hub.
 fn served_before(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen) -> bool {
     endpoint.spec.reason == reasons::ADOPTED
         && former.external_id.is_none()
@@ -206,7 +207,7 @@ pub fn names_new_operation(former: &InferenceEndpointStatus, status: &InferenceE
     operation(status).is_some_and(|named| operation(former).as_ref() != Some(&named))
 }
 
-/// How soon the new status is told. It can wait where it differs from the former in counts and sentences alone, and neither
+/// Urgency of the new status. It can wait if it differs from the former one only in counts and messages, and neither
 /// the first nor the last replica is what became ready. What runs and is billed although its place refuses a part cannot.
 pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatus, replicas: i32) -> Urgency {
     if former.observed_generation < 0 && is_plain_start(status) {
@@ -236,8 +237,8 @@ pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatu
     Urgency::Within(if of_replicas { throttle::WORDS_OF_REPLICAS } else { throttle::COUNTS })
 }
 
-/// Whether nothing is told but that the endpoint starts: mostly more is to be told soon, and what is told at once is written
-/// twice.
+/// True if nothing is told but that the endpoint starts: mostly more is to be told soon, and what is told at once is
+/// written twice.
 fn is_plain_start(status: &InferenceEndpointStatus) -> bool {
     let ready = conditions::find(&status.conditions, conditions::READY).map(|ready| ready.reason.as_str());
     matches!(ready, Some(reasons::STARTING | reasons::AWAITING_ADDRESS)) && status.last_error.is_none()
@@ -257,8 +258,8 @@ fn last_error(former: &InferenceEndpointStatus, summary: &Summary, now: Timestam
     Some(LastError { class: class.to_owned(), message: summary.message.clone(), time })
 }
 
-/// Whether a failure goes on that was told before. A provider that fails, and trouble that it shows while it answers, are two
-/// runs; a start or a removal that lasts too long may be of either.
+/// True if a reported failure continues. Failures of a provider, and troubles that it reports, are separate runs; a
+/// start or a removal that lasts too long may belong to either.
 fn is_same_run(former: &InferenceEndpointStatus, summary: &Summary) -> bool {
     match summary.reason {
         reasons::STARTUP_TIMEOUT | reasons::DELETING => true,
@@ -266,7 +267,7 @@ fn is_same_run(former: &InferenceEndpointStatus, summary: &Summary) -> bool {
     }
 }
 
-/// Whether the provider failed when the endpoint was last looked at.
+/// True if the provider failed at the last observation of the endpoint.
 fn provider_failed(former: &InferenceEndpointStatus) -> bool {
     conditions::find(&former.conditions, conditions::READY).is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR)
 }
@@ -291,7 +292,7 @@ fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
     }
 }
 
-/// Whether an endpoint that is not ready for this reason has a start's time, and no more. The others are acted upon by
+/// True if an endpoint that is not ready for this reason has a start's time, and no more. The others are acted upon by
 /// their own reason, or start nothing.
 fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
     let by_its_reason = match summary.error {
@@ -308,18 +309,18 @@ fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
     }
 }
 
-/// What is seen, while there is time.
+/// Condition before the time limit of the start.
 fn in_time(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
     match seen {
         Seen::TargetNotReady { reason } => Summary::new(
             UNKNOWN,
             reasons::TARGET_NOT_READY,
-            format!("target {} cannot be asked ({reason}); see its status", endpoint.spec.target),
+            format!("target {} is unusable ({reason}); see its status", endpoint.spec.target),
         ),
         Seen::TargetGone => Summary::new(
             UNKNOWN,
             reasons::TARGET_NOT_READY,
-            format!("target {} does not exist any more, so nobody knows what runs there", endpoint.spec.target),
+            format!("target {} no longer exists, so the state of the endpoint is unknown", endpoint.spec.target),
         ),
         Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
         Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
@@ -335,7 +336,7 @@ fn in_time(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
     }
 }
 
-/// Whether a newcomer's place has failed for so long without a break that another one is tried.
+/// True if the place of a new endpoint has failed for so long that another one is tried.
 fn is_out_of_patience(former: &InferenceEndpointStatus, class: ErrorClass, now: Timestamp) -> bool {
     let known = former.last_error.as_ref().filter(|_| class == ErrorClass::Transient);
     let newcomer = former.first_ready_time.is_none();
@@ -423,7 +424,7 @@ fn answering(replicas: i32) -> String {
     if replicas == 1 { "1 replica answers".to_owned() } else { format!("{replicas} replicas answer") }
 }
 
-/// What was missing when the time was over.
+/// Condition after the time limit: the missing step.
 fn too_late(endpoint: &InferenceEndpoint, missing: &Summary) -> Summary {
     let limit = startup::limit_text(&endpoint.spec);
     let text = format!("no answer through its address within {limit}; {}: {}", missing.reason, missing.message);
@@ -438,7 +439,7 @@ fn refused(former: &InferenceEndpointStatus, trouble: &Trouble, now: Timestamp) 
     Summary::failing(trouble.reason, &trouble.message, class)
 }
 
-/// For a newcomer no room means another place; for one that was ready once it means waiting.
+/// A new endpoint without room leads to another place; an endpoint that was ready waits.
 fn awaiting_room(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
@@ -458,12 +459,12 @@ fn room_limit(endpoint: &InferenceEndpoint, trouble: &Trouble) -> Option<Timesta
     startup::after(trouble.since.as_ref()?.0, seconds)
 }
 
-/// When a start has taken too long; nodes may have to be added first.
+/// End of a start, including the time to add nodes.
 fn startup_limit(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus) -> Option<Timestamp> {
     startup::after(startup::starting_since(former)?.0, startup::limit_seconds(&endpoint.spec))
 }
 
-/// How long until time alone changes what this sight means, if it does.
+/// Time until the meaning of this observation changes by itself, if it does.
 pub fn next_limit(endpoint: &InferenceEndpoint, present: &Present, now: Timestamp) -> Option<Duration> {
     let former = endpoint.status.clone().unwrap_or_default();
     let starting =

@@ -1,4 +1,4 @@
-//! What an endpoint's status says of what was seen.
+//! An endpoint's status from an observation.
 
 use k8s_openapi::jiff::Timestamp;
 use roadstead_model::{EndpointState, FailureKind};
@@ -101,7 +101,7 @@ fn a_spec_that_could_not_be_brought_to_its_target_is_not_observed() {
     assert_eq!(status(&edited, &serving, &present(2, Some(Answer::Healthy)), at(30)).observed_generation, 2);
 }
 
-/// Whether the planner takes the endpoint for one that was ready once.
+/// True if the planner takes the endpoint for one that was ready once.
 fn ever_ready(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus) -> bool {
     let mut endpoint = endpoint.clone();
     endpoint.status = Some(status.clone());
@@ -196,7 +196,7 @@ fn newcomer(replaces: Option<&str>) -> InferenceEndpoint {
     endpoint
 }
 
-/// What its status tells at `second`, after it was first seen at 0.
+/// Status at `second`, after the first observation at 0.
 fn told_at(endpoint: &InferenceEndpoint, seen: &Seen, second: i64) -> (String, String) {
     let first = status(endpoint, &InferenceEndpointStatus::default(), seen, at(0));
     let told = status(endpoint, &first, seen, at(second));

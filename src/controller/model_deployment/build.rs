@@ -91,7 +91,7 @@ pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> Inf
     spec
 }
 
-/// What the deployment asks for and the records of what serves do not have, field by field; empty if they have all of it.
+/// Fields that the deployment asks for and the serving endpoints' records lack; empty if they have all of them.
 pub fn missing(deployment: &ModelDeployment, serving: &[&Arc<InferenceEndpoint>]) -> Vec<String> {
     let kept = serving.iter().fold(0, |sum: i32, endpoint| sum.saturating_add(endpoint.spec.replicas));
     let wanted = deployment.spec.replicas;
@@ -105,7 +105,7 @@ pub fn missing(deployment: &ModelDeployment, serving: &[&Arc<InferenceEndpoint>]
     missing
 }
 
-/// What the deployment asks of each replica and the record does not have.
+/// Fields of each replica that the deployment asks for and the record lacks.
 fn missing_in_pods(deployment: &ModelDeployment, kept: &InferenceEndpointSpec) -> Vec<String> {
     let mut missing = Vec::new();
     let serving = &deployment.spec.serving;
@@ -153,7 +153,7 @@ pub fn record(planned: &Planned, install_id: &str, name: String, spec: Inference
     endpoint
 }
 
-/// How a record names its deployment.
+/// A record's reference to its deployment.
 pub fn reference(deployment: &ModelDeployment) -> DeploymentRef {
     DeploymentRef { name: deployment.name_any(), uid: deployment.uid().unwrap_or_default() }
 }

@@ -1,4 +1,4 @@
-//! What a deployment's status says of its candidates, and when it is said anew. Decides nothing and writes nothing.
+//! A deployment's candidates in its status, and the time of their refresh. Pure functions that write nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use roadstead_planner as planner;
 
 use crate::api::v1alpha1::{CandidateStatus, ModelDeploymentStatus, limits, reasons};
 
-/// A change of the candidates alone is told at most this often, in seconds.
+/// Shortest interval in seconds between two writes that change only the candidates.
 const REFRESH_SECONDS: i64 = 60;
 
 /// The verdict on the place that was chosen or kept.
@@ -65,20 +65,21 @@ pub fn omitted(plan: &Plan) -> Option<i32> {
     i32::try_from(beyond).ok().zip(i32::try_from(cut).ok()).map(|(beyond, cut)| beyond + cut).filter(|all| *all > 0)
 }
 
-/// Whether a plan looks for a place and found none yet: all that is said of the deployment then speaks of its candidates.
+/// True if a plan looks for a place and found none yet: all that is said of the deployment then speaks of its
+/// candidates.
 pub fn seeks(plan: &Plan) -> bool {
     plan.waits.iter().any(|wait| matches!(wait, Wait::Feasible | Wait::Inventory { .. }))
 }
 
-/// How long a change of the candidates alone has to wait still.
+/// Time that a change of only the candidates must still wait.
 pub fn wait(former: &ModelDeploymentStatus, now: Timestamp) -> Option<Duration> {
     let told = former.decided_at.as_ref()?;
     let due = told.0.checked_add(SignedDuration::from_secs(REFRESH_SECONDS)).ok()?;
     Duration::try_from(due.duration_since(now)).ok().filter(|wait| !wait.is_zero())
 }
 
-/// Whether the candidates that were told show a fact that has changed since: a place that is gone or new, a price, a rule,
-/// a taint. Room, refusals and outages do not count: they come and go by themselves, and a fleet would be told of each.
+/// True if a fact in the written candidates has changed: a place, a price, a rule, a taint. Room, refusals and outages
+/// do not count: they change by themselves, and each change would rewrite the statuses of a fleet.
 pub fn outdated(
     fleet: &planner::Fleet,
     request: &model::Deployment,
@@ -114,7 +115,7 @@ fn costs(told: &CandidateStatus, cost: Option<MicroDollars>) -> bool {
     told.hourly_cost == cost.map(|cost| cost.to_string())
 }
 
-/// Whether a candidate that is not the place of the deployment is told otherwise than it is, but for what comes and goes.
+/// True if the written verdict on another place differs from the current one, except for transient facts.
 fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
     let reads = |reason: Reason| told.reason == reason.as_str();
     if !costs(told, judged.hourly_cost) {
@@ -124,13 +125,13 @@ fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
         return !reads(judged.reason()) || told.message != limits::message(&explain::verdict(judged));
     }
     if unusable || reads(Reason::TargetNotReady) {
-        // It is told of an outage only by the way, and then of its end.
+        // It learns of an outage only with other news, and then of its end.
         return !(reads(Reason::TargetNotReady) && judged.reason() == Reason::TargetNotReady);
     }
     ![Reason::Feasible, Reason::Exhausted, Reason::InsufficientCapacity].into_iter().any(reads)
 }
 
-/// Whether a target cannot be used until somebody edits it.
+/// True if a target is unusable until an edit.
 fn is_unusable_by_its_spec(fleet: &planner::Fleet, target: &str) -> bool {
     let state = fleet.target(target).map(|target| &target.state);
     match state {

@@ -8,7 +8,7 @@ use crate::controller::throttle::{self, Urgency};
 /// Words of what starts, and of what pods say, are written at most this often; the endpoint's own status has them at once.
 const WORDS: Duration = Duration::from_mins(1);
 
-/// How soon the step from `former` to `status` is told, with so many `replicas` wanted.
+/// Urgency of the step from `former` to `status`, with `replicas` wanted.
 ///
 /// At once: whatever turns a condition or gives it another reason, and when none or all of the wanted replicas are ready. In
 /// turn: the candidates, which are told at most once a minute.
@@ -40,7 +40,7 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
     if status.decided_at != former.decided_at {
         return Urgency::InTurn;
     }
-    // Of anything else the words say what is to be done now.
+    // For anything else the message contains the cure.
     let summary = conditions::find(&status.conditions, conditions::READY);
     let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_REPLICAS.contains(&reason);
     let takes_over = |placement: &PlacementStatus| placement.role == PlacementRole::Standby;

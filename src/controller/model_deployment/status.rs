@@ -1,4 +1,4 @@
-//! What a deployment's status says, from its spec, its plan and its endpoints. Decides nothing and writes nothing.
+//! A deployment's status from its spec, its plan and its endpoints. A pure function that writes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::controller::convert;
 use crate::controller::routing::requested_at;
 use crate::provider::ErrorClass;
 
-/// Where a deployment stands, beside what its endpoints say.
+/// Stage of a deployment beside the state of its endpoints.
 pub enum Stage<'a> {
     /// A plan was made and carried out.
     Planned {
         /// The plan.
         plan: &'a Plan,
-        /// The candidates that were told show a fact that has changed since.
+        /// A fact in the written candidates has changed.
         outdated: bool,
     },
     /// Its spec says something that cannot be.
@@ -84,8 +84,8 @@ pub fn status(
     status
 }
 
-/// Whether the candidates of this plan are told: with a decision, and whenever all that is told speaks of them. What is
-/// told belongs to one plan as a whole; what can wait, waits as a whole.
+/// True if the candidates of this plan are written: with a decision, and whenever the whole status describes them. A
+/// status belongs to one plan as a whole, and is delayed as a whole.
 fn candidates_are_due(
     object: &ModelDeployment,
     former: &ModelDeploymentStatus,
@@ -102,7 +102,7 @@ fn candidates_are_due(
     new_spec || status.revision != former.revision || (candidates::seeks(plan) && news())
 }
 
-/// Whether clients are told of an endpoint: once its address has answered, and for as long as it lives.
+/// True if an endpoint is published to clients: from its first answer until its removal.
 fn is_told(endpoint: &InferenceEndpoint) -> bool {
     endpoint.status.as_ref().is_some_and(|status| status.url.is_some() && status.first_ready_time.is_some())
 }
@@ -163,7 +163,7 @@ fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint
     }
 }
 
-/// What the plan says of the endpoint that stays, most important first.
+/// The plan's findings about the endpoint that stays, most important first.
 fn findings<'a>(plan: &'a Plan, endpoint: &InferenceEndpoint) -> impl Iterator<Item = &'a Finding> {
     let name = endpoint.name_any();
     let keep = plan.actions.iter().find_map(|action| match action {
@@ -173,7 +173,7 @@ fn findings<'a>(plan: &'a Plan, endpoint: &InferenceEndpoint) -> impl Iterator<I
     keep.into_iter().flat_map(|keep| &keep.findings)
 }
 
-/// How the summary condition reads.
+/// Content of the summary condition.
 struct Summary {
     status: &'static str,
     reason: String,
@@ -270,7 +270,7 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>)
     };
 }
 
-/// What endpoints cost together as they were decided; unknown as soon as one price is.
+/// Total cost of endpoints as decided; unknown if one price is.
 fn decided_cost(endpoints: &[&Arc<InferenceEndpoint>]) -> Option<MicroDollars> {
     let mut costs = endpoints.iter().map(|endpoint| MicroDollars::parse(endpoint.spec.hourly_cost.as_deref()?).ok());
     costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)))
@@ -292,7 +292,7 @@ fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<Su
     Some(beside_standby(summary, roles))
 }
 
-/// What is to take over says how far it is. Where it is refused for good, only an edit helps.
+/// Progress of the replacement. If it is refused permanently, only an edit helps.
 fn beside_standby(mut summary: Summary, roles: &Roles<'_>) -> Summary {
     if summary.status == TRUE {
         return summary;
@@ -365,7 +365,7 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
             Summary::stalled(&ready.reason, &ready.message)
         }
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
-        _ => Summary::reconciling(reasons::STARTING, "the endpoint takes up the newest spec"),
+        _ => Summary::reconciling(reasons::STARTING, "rolling out the newest spec"),
     }
 }
 
@@ -381,7 +381,7 @@ fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>
     }
     match ready {
         Some(ready) if ready.status == TRUE => {
-            Summary::new(TRUE, reasons::SUSPENDED, "suspended; what runs is kept as it is")
+            Summary::new(TRUE, reasons::SUSPENDED, "suspended; the running endpoint stays")
         }
         Some(ready) => {
             let text = format!("suspended; {}: {}", ready.reason, ready.message);
@@ -391,7 +391,7 @@ fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>
                 Summary::reconciling(reasons::SUSPENDED, text)
             }
         }
-        None => Summary::reconciling(reasons::SUSPENDED, "suspended; the endpoint takes up the newest spec"),
+        None => Summary::reconciling(reasons::SUSPENDED, "suspended; rolling out the newest spec"),
     }
 }
 

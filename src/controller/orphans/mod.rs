@@ -1,7 +1,7 @@
 //! Orphans: what runs at a target under our installation id although neither a record nor a deployment names it.
 //!
-//! `listing` says what the hub knows, `judge` (pure) what follows for each thing that was found, `shown` tells it; this
-//! file looks every so often and deletes the few things that are due, where the operator was told to.
+//! `listing` lists the hub's objects, `judge` (pure) decides about each found endpoint, `shown` reports it; this file
+//! runs the cycles, and deletes the due orphans if the operator is configured to.
 
 pub mod judge;
 #[cfg(test)]
@@ -50,7 +50,7 @@ struct Sweeper {
 }
 
 impl Sweeper {
-    /// One look at everything.
+    /// One cycle.
     async fn cycle(&mut self, context: &Context) {
         let places = places(context);
         let mut known = listing::cached(context);
@@ -112,7 +112,7 @@ fn show(context: &Context, target: &str, orphans: Vec<judge::Orphan>) -> bool {
     context.orphans.set(target, orphans)
 }
 
-/// The targets that answer, are the ones that they were, and are ours, with what is there.
+/// The usable targets with their found endpoints.
 fn places(context: &Context) -> Vec<Place> {
     context.caches.targets.list().iter().filter_map(|target| place(context, target)).collect()
 }
@@ -127,7 +127,7 @@ fn place(context: &Context, target: &ServingTarget) -> Option<Place> {
     Some(Place { target: target.name_any(), found: inventory.found.iter().filter(ours).cloned().collect(), offers })
 }
 
-/// Asks for the removal of one orphan, after everything that speaks for it was looked at once more.
+/// Requests the removal of one orphan, after checking all conditions once more.
 async fn remove(context: &Context, due: &Due) -> Result<Removal, ActError> {
     let found = &due.orphan.found;
     let provider = ours(context, &due.target).await?;

@@ -4,7 +4,7 @@
 use crate::api::v1alpha1::validate::Problem;
 use crate::api::v1alpha1::{OfferCapacity, ServingTarget, advice, limits, reasons};
 
-/// So many sentences are told; how many more there are is counted.
+/// Maximum number of sentences in a message; the rest is counted.
 const MAX_SENTENCES: usize = 6;
 
 /// Remarks on nodes that pass by themselves.
@@ -12,7 +12,7 @@ const PASSING: &str = "NotSchedulable";
 /// Remarks on nodes that are used all the same.
 const USED: [&str; 2] = ["ExcessDevices", "UnknownProduct"];
 
-/// The reason and the message, if there is anything to look at.
+/// Reason and message, if there is a remark.
 #[must_use]
 pub fn attention(
     target: &ServingTarget,

@@ -12,7 +12,7 @@ use crate::controller::context::Context;
 use crate::provider::{Claim, ErrorClass, Provider, ProviderError};
 use crate::text::bounded;
 
-/// What stands between a target and its use.
+/// Obstacle to the use of a target.
 struct Obstacle {
     reason: &'static str,
     message: String,
@@ -79,7 +79,7 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
         connection.fingerprint = fingerprint;
     }
     let Some(provider) = connection.provider.clone() else {
-        return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "there are no credentials".to_owned() });
+        return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "credentials are missing".to_owned() });
     };
     let identity = match identity(provider.as_ref()).await {
         Err(obstacle) if obstacle.reason == reasons::UNAUTHORIZED => {
@@ -102,13 +102,13 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
     Ok(())
 }
 
-/// Who the place says it is. It stands in statuses and sentences, so a place chooses no text of its own for it.
+/// Identity that the place reports. It appears in statuses and messages, so a place cannot choose arbitrary text.
 async fn identity(provider: &dyn Provider) -> Result<String, Obstacle> {
     let identity = provider.identity().await?;
     if names::is_uid(&identity) {
         return Ok(identity);
     }
-    let message = "the place identifies itself by something that is no UID; check what answers at its address";
+    let message = "the identity of the place is not a UID; check the server at its address";
     Err(Obstacle { reason: reasons::UNREACHABLE, message: message.to_owned() })
 }
 
@@ -120,7 +120,7 @@ fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Resu
         Some(pinned) if pinned != identity && !users.is_empty() => Err(Obstacle {
             reason: reasons::IDENTITY_CHANGED,
             message: format!(
-                "the credentials lead to {identity}, but {pinned} is used by {}; nothing is read as gone: restore the former \
+                "the credentials lead to {identity}, but {pinned} is used by {}; nothing counts as deleted: restore the former \
                  credentials",
                 super::some_of(&users)
             ),

@@ -1,4 +1,4 @@
-//! What a target's status says: conditions at once, capacity at most once a minute.
+//! A target's status: conditions at once, capacity at most once a minute.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub async fn report(context: &Context, writes: &CapacityWrites, target: &Serving
     Ok(())
 }
 
-/// A listing is over in a moment, at every start of the operator: what was told before stays told meanwhile.
+/// Every start of the operator begins with a short listing: meanwhile the former report stays.
 fn lists_briefly(connection: &Connection, former: &ServingTargetStatus, now: Timestamp) -> bool {
     let told = !former.conditions.is_empty();
     matches!(&connection.state, ConnectionState::NotReady { reason, since, .. }
@@ -140,7 +140,7 @@ fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connecti
     }
 }
 
-/// Only an edit can help. What runs there is left alone; nothing new goes there.
+/// Only an edit can help. Its endpoints stay; it gets no new placements.
 fn invalid(set: &mut Conditions<'_>, message: &str) {
     set.set(conditions::READY, FALSE, reasons::INVALID_SPEC, message);
     set.set(conditions::STALLED, TRUE, reasons::INVALID_SPEC, message);
@@ -178,7 +178,7 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
     }
 }
 
-/// The identity is pinned at first contact, and anew once no endpoint is left.
+/// The identity is pinned at first contact, and again once no endpoint is left.
 fn pinned(former: &ServingTargetStatus, connection: &Connection, users: &[String]) -> Option<String> {
     match (&former.cluster_uid, &connection.identity) {
         (Some(pinned), _) if !users.is_empty() => Some(pinned.clone()),

@@ -19,19 +19,19 @@ use crate::rules::{capacity_type_rule, target_rule};
 /// A newcomer stays at a target that cannot be used for so long.
 pub(super) const NOT_READY_GRACE_SECONDS: u32 = 60;
 
-/// How an endpoint is off where it is.
+/// Condition of an endpoint at its place.
 #[derive(Debug)]
 pub(super) struct Assessment {
-    /// How it is to be if it stays.
+    /// Its wanted state if it stays.
     pub(super) keep: Keep,
-    /// Whether its target can be used.
+    /// Usability of its target.
     pub(super) usable: Usable,
     problems: BTreeSet<Problem>,
     lacking: Option<Decision>,
     undecided: bool,
 }
 
-/// Whether a target can be used.
+/// Usability of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Usable {
     /// It can.
@@ -44,7 +44,7 @@ pub(super) enum Usable {
     Gone,
 }
 
-/// What is wrong with a place.
+/// Problem of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Problem {
     /// A rule forbids it.
@@ -64,7 +64,7 @@ enum Problem {
 pub(super) struct Fault {
     /// The reason of its deletion.
     pub(super) reason: Removal,
-    /// What is to be left alone for a while.
+    /// Back-off to record.
     pub(super) exhaust: Option<Exhaust>,
 }
 
@@ -84,17 +84,17 @@ impl Assessment {
         if self.has(Problem::OverBudget) { Some(Decision::OverBudget) } else { self.lacking }
     }
 
-    /// Whether a rule forbids its place.
+    /// True if a rule forbids its place.
     pub(super) fn is_forbidden(&self) -> bool {
         self.has(Problem::Forbidden)
     }
 
-    /// Whether it cannot have there what the spec wants, so that another place is better if there is one.
+    /// True if it cannot have there what the spec wants, so that another place is better if there is one.
     pub(super) const fn lacks_room(&self) -> bool {
         self.lacking.is_some()
     }
 
-    /// Whether it has to be ready before it is known what fits there.
+    /// True if it has to be ready before it is known what fits there.
     pub(super) const fn is_undecided(&self) -> bool {
         self.undecided
     }
@@ -147,8 +147,8 @@ pub(super) fn failed_unless_alone(endpoint: &Endpoint) -> Option<Fault> {
     Some(fault_of(endpoint, kind))
 }
 
-/// What a failure means to the endpoint and to its place. A lack of capacity says something about the offer, anything
-/// else about this deployment there.
+/// Consequence of a failure for the endpoint and its place. A lack of capacity concerns the offer; any other failure
+/// concerns only this deployment there.
 fn fault_of(endpoint: &Endpoint, kind: FailureKind) -> Fault {
     let reason = match kind {
         FailureKind::CapacityExhausted | FailureKind::QuotaExceeded => Removal::CapacityExhausted,
@@ -279,7 +279,7 @@ fn look_at_offer(assessment: &mut Assessment, endpoint: &Endpoint, entry: Option
     }
 }
 
-/// Whether the wanted replicas and resources fit where the endpoint is; what does not fit stays as it was.
+/// True if the wanted replicas and resources fit where the endpoint is; what does not fit stays as it was.
 fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
     if assessment.has(Problem::SpecChanged) {
         return;
@@ -329,7 +329,7 @@ fn most_replicas(room: &Room, deployment: &Deployment) -> Option<u32> {
     }
 }
 
-/// Whether something fits where an endpoint is.
+/// Result of the check that something fits at an endpoint's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fit {
     Yes,
@@ -338,8 +338,8 @@ enum Fit {
     Unclear,
 }
 
-/// Whether `replicas` that each ask for `resources` fit where the endpoint is. Its own pods do not count
-/// against it, and those on nodes that newcomers could not use stay where they are.
+/// True if `replicas` that each ask for `resources` fit where the endpoint is. Its own pods do not count against it,
+/// and those on nodes that newcomers could not use stay where they are.
 fn fit(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Resources) -> Fit {
     if replicas <= endpoint.replicas && resources.within(&endpoint.resources) {
         return Fit::Yes;
@@ -363,8 +363,7 @@ fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
     here.fold(endpoint.bound_pods(), |left, pods| left.saturating_sub(*pods))
 }
 
-/// What it costs, and whether that is within the budget. Replicas that would break the budget are not added; that there
-/// is no room for them now does not make them affordable.
+/// Cost and budget of the endpoint. Replicas that exceed the budget are not added, with or without room for them.
 fn look_at_money(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
     let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas);
     let held = assessment.keep.replicas.min(endpoint.replicas);

@@ -153,7 +153,7 @@ pub fn checked(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     plan
 }
 
-/// What a plan wants names every endpoint once, has one that serves at most, and is what its steps lead to.
+/// Checks that the allocations name every endpoint once, have at most one that serves, and follow from the steps.
 fn wants_every_endpoint_once(fleet: &Fleet, plan: &Plan) {
     let text = || format!("{:?}\n{}", plan.allocations, render_text(plan));
     let wanted = |name: &str| plan.allocations.iter().filter(|one| one.endpoint.as_deref() == Some(name)).count();
@@ -263,7 +263,7 @@ pub fn placed_on(plan: &Plan) -> Option<&str> {
     created(plan).map(|placement| placement.target.as_str())
 }
 
-/// How a plan keeps an endpoint.
+/// The plan's wanted state of an endpoint that stays.
 pub fn kept<'p>(plan: &'p Plan, name: &str) -> &'p Keep {
     let keep = plan.actions.iter().find_map(|action| match action {
         Action::Keep(keep) if keep.endpoint == name => Some(keep),
@@ -311,7 +311,7 @@ pub fn findings(plan: &Plan, name: &str) -> Vec<FindingReason> {
 
 /// The first endpoint of `m`.
 pub const US: &str = "m-eks-us-h100x2-0";
-/// What is to take over from it in the EU.
+/// Its replacement in the EU.
 pub const EU_REPLACEMENT: &str = "m-gke-eu-h100x2-1";
 
 /// Two targets, the cheaper one in the US.

@@ -1,4 +1,4 @@
-//! What is particular to each engine: its command line, its health paths, and where it takes its key from.
+//! Particulars of each engine: its command line, its health paths, and the source of its key.
 
 use roadstead_api::v1alpha1::{Engine, Template};
 
@@ -22,10 +22,10 @@ pub struct Launch {
     pub liveness_path: String,
 }
 
-/// Where weights are cached inside the container.
+/// Cache of the weights inside the container.
 pub const CACHE_PATH: &str = "/cache";
 
-/// How the template's engine is launched.
+/// Start command of the template's engine.
 #[must_use]
 pub fn launch(template: &Template) -> Launch {
     match template.engine {

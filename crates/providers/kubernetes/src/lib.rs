@@ -76,7 +76,9 @@ impl Kubernetes {
     }
 
     fn watched(&self) -> Result<&Arc<Watched>, ProviderError> {
-        self.watched.get().ok_or_else(|| ProviderError::new(ErrorClass::Transient, "the member is not watched yet"))
+        self.watched
+            .get()
+            .ok_or_else(|| ProviderError::new(ErrorClass::Transient, "the watches of the member have not started"))
     }
 
     fn member(&self) -> Member<'_> {
@@ -169,7 +171,7 @@ impl Workload for Kubernetes {
             ProviderError::new(
                 ErrorClass::Invalid,
                 format!(
-                    "Secret {name} on the member holds no API key of the expected form; delete it to have it made anew"
+                    "Secret {name} on the member contains no valid API key; delete it, and the operator recreates it"
                 ),
             )
         })

@@ -1,4 +1,4 @@
-//! From a survey to what it means: how far the endpoint is, where it is reached, what is wrong.
+//! Interpretation of a survey: progress, address and trouble of the endpoint.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::watched::Watched;
 use roadstead_api::v1alpha1::{ExposeType, reasons, syntax};
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, TroubleKind, Wanted};
 
-/// What the survey says of the wanted endpoint.
+/// Observation of the wanted endpoint from the survey.
 ///
 /// # Errors
 /// `Bug` if something cannot be written as JSON.
@@ -37,7 +37,7 @@ pub fn observation(
     let status = deployment.status.clone().unwrap_or_default();
     let made = Made::of(deployment, survey.key.as_ref());
     if made.deployment.is_none() {
-        let message = "the member shows the endpoint's Deployment without a UID";
+        let message = "the member reports the endpoint's Deployment without a UID";
         return Err(ProviderError::new(ErrorClass::Transient, message));
     }
     let url = url(survey.service.as_ref(), member.namespace, wanted, watched);
@@ -64,15 +64,17 @@ fn progress(deployment: &Deployment, wanted: i32) -> Progress {
     let status = deployment.status.clone().unwrap_or_default();
     let starting = |message: String| Progress::Starting { message };
     if status.observed_generation < deployment.metadata.generation {
-        return starting("the member has not taken up the newest form yet".to_owned());
+        return starting("the member has not observed the newest template".to_owned());
     }
     let (total, updated, available) =
         (status.replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
     if updated < wanted {
-        return starting(format!("{updated} of {wanted} replicas have the newest form"));
+        return starting(format!("rolling out: {updated} of {wanted} replicas updated"));
     }
     if total > updated {
-        return starting(format!("{} replicas of a former form are ending", total - updated));
+        let old = total - updated;
+        let replicas = if old == 1 { "replica is" } else { "replicas are" };
+        return starting(format!("{old} old {replicas} terminating"));
     }
     if available < wanted {
         return starting(format!("{available} of {wanted} replicas are available"));
@@ -85,7 +87,7 @@ fn current<'a>(pods: &'a [Arc<Pod>], deployment: &'a Deployment) -> impl Iterato
     pods.iter().map(AsRef::as_ref).filter(|pod| pods::is_current(pod, deployment))
 }
 
-/// What is seen of progress, and what pods wait for beside their engine.
+/// Progress with the waits of pods beside their engine.
 fn with_waits(progress: Progress, deployment: &Deployment, pods: &[Arc<Pod>]) -> Progress {
     match progress {
         Progress::Starting { message } => {
@@ -112,7 +114,7 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
             class: ErrorClass::Transient,
             reason: reasons::RECREATE_NO_SPARE_CAPACITY,
             message: format!(
-                "replicas restart in place, for no node has {} {} spare: requests fail until they are back",
+                "no node has {} {} spare: replicas restart one by one with less capacity; with a single replica requests fail",
                 accelerator.count, accelerator.type_
             ),
             since: None,
@@ -145,7 +147,7 @@ fn url(service: Option<&Service>, namespace: &str, wanted: &Wanted, watched: &Wa
     }
 }
 
-/// What a member returns is untrusted: only a plain address or name becomes part of a URL.
+/// A member's answers are untrusted: only a plain address or name becomes part of a URL.
 fn is_host(text: &str) -> bool {
     let label = |label: &str| syntax::is_dns_label(&label.to_ascii_lowercase());
     text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.trim_end_matches('.').split('.').all(label))
@@ -155,7 +157,7 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// The address of one node: the one that stands in the URL now while its node is ready, else that of a node with a pod.
+/// Address of one node: the current one while its node is ready, otherwise that of a node with a pod.
 fn node_address(wanted: &Wanted, watched: &Watched) -> Option<String> {
     let nodes = watched.nodes();
     let ready: Vec<(&Node, String)> =

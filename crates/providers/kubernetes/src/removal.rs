@@ -5,8 +5,8 @@
 //! neither deleted nor taken for gone, nor is the Secret that owns it deleted, since the member's garbage collector would
 //! follow.
 //!
-//! Pods that outlived their Deployment (somebody deleted that without them) are the endpoint's as well: nothing is gone,
-//! and its key stays, until they are.
+//! Pods that outlived their Deployment are the endpoint's as well: it does not count as removed, and its key stays,
+//! until they have ended.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ use roadstead_provider::{ErrorClass, ProviderError, Removal};
 use roadstead_runtime::client::call;
 use roadstead_runtime::text::bounded_with;
 
-/// What is known of the things that were made for an endpoint.
+/// Known state of the objects of an endpoint.
 #[derive(Default)]
 struct Known {
     /// The UIDs on record.
@@ -50,17 +50,17 @@ impl Known {
         self.owners.extend(owners.map(|owner| owner.uid.clone()));
     }
 
-    /// Whether an object without our mark may be the endpoint's Deployment.
+    /// True if an object without our mark may be the endpoint's Deployment.
     fn may_be_deployment(&self, live: &Deployment) -> bool {
         self.made.deployment.as_deref().is_none_or(|uid| live.uid().as_deref() == Some(uid)) || self.owns(live)
     }
 
-    /// Whether an object without our mark may be the Secret of its API key.
+    /// True if an object without our mark may be the Secret of its API key.
     fn may_be_key(&self, live: &Secret) -> bool {
         self.made.key.is_none() || live.uid().is_some_and(|uid| self.owners.contains(&uid))
     }
 
-    /// Whether an object without our mark may be one that the Secret of its API key owns.
+    /// True if an object without our mark may be one that the Secret of its API key owns.
     fn may_be_owned(&self, live: &impl ResourceExt) -> bool {
         self.owners.is_empty() || self.owns(live)
     }
@@ -80,7 +80,7 @@ pub async fn remove(member: &Member<'_>, endpoint: &InferenceEndpoint) -> Result
     let may_be = |live: &Deployment| known.may_be_deployment(live);
     // Foreground: the Deployment stays until its pods are gone, so its absence means theirs.
     if take(&member.api(), &name, member.mark(&name), PropagationPolicy::Foreground, may_be).await? {
-        return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are ending") });
+        return Ok(Removal::InProgress { message: format!("Deployment {name} and its pods are terminating") });
     }
     if let Some(message) = outlived(member, &name).await? {
         return Ok(Removal::InProgress { message });
@@ -91,7 +91,7 @@ pub async fn remove(member: &Member<'_>, endpoint: &InferenceEndpoint) -> Result
 
 /// Removes everything of something that was found without a record, if it is still that; called until nothing is left.
 ///
-/// The Deployment goes last: while it stands, a removal that was cut off is found again.
+/// The Deployment is deleted last: while it exists, an interrupted removal is found again.
 ///
 /// # Errors
 /// `Conflict` where the name belongs to another Deployment now, or something that may belong to it does not carry our
@@ -116,7 +116,7 @@ pub async fn remove_found(member: &Member<'_>, found: &model::Found) -> Result<R
     Ok(removal(&left))
 }
 
-/// What is left of the pods of an endpoint that has no Deployment any more; `None` if they all are over.
+/// Remaining pods of an endpoint without a Deployment; `None` if all have ended.
 ///
 /// The member itself is asked, not what was watched of it, which may be late or not there yet.
 async fn outlived(member: &Member<'_>, name: &str) -> Result<Option<String>, ProviderError> {
@@ -126,7 +126,7 @@ async fn outlived(member: &Member<'_>, name: &str) -> Result<Option<String>, Pro
     let pods = call("list pods", member.api::<Pod>().list_metadata(&living)).await.map_err(provider_error)?.items;
     let Some(first) = pods.iter().map(ResourceExt::name_any).min() else { return Ok(None) };
     if pods.iter().all(|pod| pod.metadata.deletion_timestamp.is_some()) {
-        return Ok(Some(format!("pods of Deployment {name} are ending")));
+        return Ok(Some(format!("pods of Deployment {name} are terminating")));
     }
     let said =
         format!("Deployment {name} was deleted without its pods: {} still there, such as pod {first}", pods.len());
@@ -134,7 +134,7 @@ async fn outlived(member: &Member<'_>, name: &str) -> Result<Option<String>, Pro
     Ok(Some(bounded_with(&said, &cure)))
 }
 
-/// Whether a Deployment is the very one that was found, and still carries our mark and tags.
+/// True if a Deployment is the very one that was found, and still carries our mark and tags.
 fn is_what_was_found(live: &Deployment, mark: Mark<'_>, found: &model::Found) -> Result<(), ProviderError> {
     if !mark.is_on(live) {
         return Err(mark.missing_on(live));
@@ -144,7 +144,8 @@ fn is_what_was_found(live: &Deployment, mark: Mark<'_>, found: &model::Found) ->
     if tagged && live.uid().as_deref() == Some(found.id.as_str()) {
         return Ok(());
     }
-    let message = format!("Deployment {} on the member is not the one that was found; it is not touched", found.name);
+    let message =
+        format!("Deployment {} on the member is not the listed one; the operator does not change it", found.name);
     Err(ProviderError::new(ErrorClass::Conflict, message))
 }
 
@@ -152,12 +153,12 @@ fn removal(left: &[String]) -> Removal {
     if left.is_empty() {
         Removal::Gone
     } else {
-        Removal::InProgress { message: format!("{} are ending", left.join(", ")) }
+        Removal::InProgress { message: format!("{} are terminating", left.join(", ")) }
     }
 }
 
-/// Removes what belongs to an endpoint beside its Deployment, `copies` and those that its key names included; says what
-/// is still there. The key goes last, since it owns the rest.
+/// Removes an endpoint's objects beside its Deployment, including `copies` and those that its key names; returns the
+/// remaining ones. The key is removed last, because it owns the rest.
 async fn remove_rest(
     member: &Member<'_>,
     name: &str,
@@ -189,7 +190,7 @@ async fn remove_rest(
     Ok(left)
 }
 
-/// What the removal of all that a key owns came to so far.
+/// Progress of the removal of a key's dependants.
 struct Rest<'a> {
     mark: Mark<'a>,
     left: Vec<String>,
@@ -233,7 +234,7 @@ pub async fn remove_copy(
 
 /// Deletes the object of this name if it carries our mark; says whether something of the endpoint was there.
 ///
-/// What does not carry it and, by `may_be`, cannot be the endpoint's is somebody else's and does not count.
+/// An object without it that by `may_be` cannot be the endpoint's is foreign and does not count.
 async fn take<K: Object>(
     api: &Api<K>,
     name: &str,

@@ -16,12 +16,12 @@ use roadstead_provider::Workload;
 use roadstead_runtime::client::client;
 
 const NAME: &str = "llama-abcdefghijkl";
-/// What stands on the member: the place of each object, and its name.
+/// Path and name of each object on the member.
 const DEPLOYMENT: (&str, &str) = ("/apis/apps/v1/namespaces/roadstead/deployments", NAME);
 const SERVICE: (&str, &str) = ("/api/v1/namespaces/roadstead/services", NAME);
 const BUDGET: (&str, &str) = ("/apis/policy/v1/namespaces/roadstead/poddisruptionbudgets", NAME);
 const KEY: (&str, &str) = ("/api/v1/namespaces/roadstead/secrets", "llama-abcdefghijkl-key");
-/// Where pods are.
+/// Path of pods.
 const PODS: &str = "/api/v1/namespaces/roadstead/pods";
 
 /// The copy of the Secret that the endpoint names.
@@ -33,7 +33,7 @@ fn path((place, name): (&str, &str)) -> String {
     format!("{place}/{name}")
 }
 
-/// The objects of a member, by path; what is deleted is gone at once.
+/// Objects of a member, by path; a deletion takes effect at once.
 type Objects = Arc<Mutex<BTreeMap<String, Value>>>;
 
 async fn answer(State(objects): State<Objects>, uri: http::Uri, method: http::Method) -> Response {
@@ -292,7 +292,7 @@ async fn pods_that_outlive_their_deployment_keep_the_endpoint_from_being_gone() 
     for name in ["p-1", "p-2"] {
         member.edit((PODS, name), |metadata| metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
     }
-    let ending = Removal::InProgress { message: format!("pods of Deployment {NAME} are ending") };
+    let ending = Removal::InProgress { message: format!("pods of Deployment {NAME} are terminating") };
     assert_eq!(member.driver.remove(&record).await.unwrap(), ending);
     member.objects.lock().unwrap().retain(|path, _| !path.starts_with(PODS));
     member.remove(&record).await.unwrap();

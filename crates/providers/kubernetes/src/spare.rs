@@ -1,4 +1,4 @@
-//! How a changed template is rolled out: what its pods may use of the nodes decides.
+//! The rollout of a changed template: the nodes' room for its pods decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub fn rollout(inventory: Option<&Inventory>, endpoint: &InferenceEndpoint, temp
     if surges { Rollout::Surge } else { Rollout::InPlace }
 }
 
-/// Whether some node has room for one more replica; unknown counts as no.
+/// True if some node has room for one more replica; unknown counts as no.
 fn has_spare(inventory: Option<&Inventory>, endpoint: &InferenceEndpoint, places: &Places<'_>) -> bool {
     let resources = planning::resources(&endpoint.spec.template.resources);
     let fits =
@@ -30,7 +30,7 @@ fn has_spare(inventory: Option<&Inventory>, endpoint: &InferenceEndpoint, places
     inventory.and_then(|inventory| inventory.nodes.as_ref()).is_some_and(|nodes| nodes.iter().any(fits))
 }
 
-/// Whether some pod of the endpoint holds a place that a new one may take; unknown counts as yes.
+/// True if some pod of the endpoint holds a place that a new one may take; unknown counts as yes.
 fn frees_a_place(inventory: Option<&Inventory>, name: &str, places: &Places<'_>) -> bool {
     let Some(inventory) = inventory else { return true };
     let (Some(nodes), Some(bound)) = (&inventory.nodes, inventory.bound.get(name)) else { return true };
@@ -53,7 +53,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Whether these are enough devices for one replica.
+    /// True if these are enough devices for one replica.
     fn has(&self, devices: &BTreeMap<String, u32>) -> bool {
         devices.get(&self.offer.resource_name).copied().unwrap_or(0) >= self.offer.accelerator.count
     }

@@ -1,5 +1,5 @@
-//! What stands on a member of one endpoint, what should, and the way from the one to the other. `removal` is the way
-//! back to nothing.
+//! The existing and the wanted objects of one endpoint on a member, and the steps between them. `removal` removes them
+//! all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
 /// As many Secrets as an endpoint can name: for its environment, its image and its model.
 const MAX_COPIES: usize = (limits::ENV + limits::PULL_SECRETS + 1) as usize;
 
-/// What stands on a member of one endpoint.
+/// The existing objects of one endpoint on a member.
 pub struct Survey {
     /// The Secret of the API key.
     pub key: Option<Secret>,
@@ -39,7 +39,7 @@ pub struct Survey {
     pub budget: Option<PodDisruptionBudget>,
 }
 
-/// What should stand there.
+/// The wanted objects.
 pub struct Desired {
     key: Secret,
     copies: BTreeMap<String, Secret>,
@@ -60,7 +60,7 @@ pub struct Member<'a> {
     pub namespace: &'a str,
     /// Under which id.
     pub install_id: &'a str,
-    /// What admission there made of our writes.
+    /// Changes by the member's admission to our writes.
     pub admissions: &'a Admissions,
     /// The identity of the cluster, as it was first met.
     pub identity: &'a str,
@@ -72,7 +72,7 @@ impl<'a> Member<'a> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
 
-    /// What marks the objects of an endpoint there.
+    /// Mark of an endpoint's objects there.
     pub fn mark<'b>(&self, endpoint: &'b str) -> Mark<'b>
     where
         'a: 'b,
@@ -104,7 +104,7 @@ impl Survey {
         Ok(Self { key, copies, deployment, service, budget })
     }
 
-    /// What should stand there. The template is rendered only when what it is made from changed.
+    /// The wanted objects. The template is rendered only if its inputs changed.
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
@@ -161,7 +161,7 @@ impl Survey {
         })
     }
 
-    /// The template as it was rendered, if it was made from what is wanted now and nobody changed it.
+    /// The rendered template, if its inputs are the wanted ones and nobody changed it.
     fn standing_template(&self, wanted: &Wanted, hash: &str) -> Option<(PodTemplateSpec, String)> {
         let deployment = self.deployment.as_ref()?;
         if deployment.annotations().get(names::ANNOTATION_TEMPLATE_HASH).map(String::as_str) != Some(hash) {
@@ -178,7 +178,7 @@ impl Survey {
         Some((template, rendered))
     }
 
-    /// The template that was rendered last, whatever it was made from, if nobody changed it.
+    /// The last rendered template with any inputs, if nobody changed it.
     fn former_template(&self, wanted: &Wanted) -> Option<PodTemplateSpec> {
         let rendered = self.deployment.as_ref()?.annotations().get(names::ANNOTATION_TEMPLATE)?;
         let recorded = wanted.endpoint.status.as_ref().and_then(|status| status.template_digest.as_ref());
@@ -186,7 +186,7 @@ impl Survey {
         serde_json::from_str(rendered).ok().filter(|_| trusted)
     }
 
-    /// How the standing Deployment rolls out.
+    /// Rollout of the existing Deployment.
     pub fn rollout(&self) -> Rollout {
         let rolling = self
             .deployment
@@ -211,7 +211,7 @@ impl Survey {
             .or_else(|| self.copies.values().find_map(|copy| check(copy.as_ref(), mark)))
     }
 
-    /// Whether everything is as it should be, and what the member's admission made otherwise.
+    /// True if everything is as it should be, and what the member's admission made otherwise.
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
@@ -228,7 +228,7 @@ impl Survey {
         Ok(standing)
     }
 
-    /// Creates what is missing and puts right what differs. The Secret of the key comes first: it owns the rest.
+    /// Creates missing objects and corrects differences. The key's Secret comes first, because it owns the rest.
     ///
     /// # Errors
     /// `Conflict` where something that is not ours has a name, else any [`ProviderError`].
@@ -270,7 +270,7 @@ impl Survey {
     }
 }
 
-/// Whether an endpoint's objects are as they should be.
+/// State of an endpoint's objects compared with the wanted ones.
 pub struct Standing {
     /// Nothing is left to be written.
     pub in_sync: bool,
@@ -291,7 +291,7 @@ impl Standing {
     }
 }
 
-/// How a live object differs; `None` where it does not exist.
+/// Differences of a live object; `None` if it does not exist.
 fn judge<K: Object>(
     member: &Member<'_>,
     key: &Redacted,

@@ -11,7 +11,7 @@ const NAME: &str = "llama-abcdefghijkl";
 const TARGET: &str = include_str!("../../../../tests/api/cases/serving_target.base.yaml");
 const PRODUCT: &str = "nvidia.com/gpu.product";
 
-/// What is wanted, with one argument.
+/// A wanted Deployment with one argument.
 fn wanted(argument: &str, status: &Value) -> Wanted {
     let endpoint = json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
@@ -35,7 +35,7 @@ fn wanted(argument: &str, status: &Value) -> Wanted {
     }
 }
 
-/// What should stand on a member where `deployment` stands.
+/// The wanted objects on a member with `deployment`.
 fn desired(deployment: Option<Deployment>, wanted: &Wanted, inventory: &Inventory) -> Deployment {
     let config = Config::new("http://127.0.0.1:9".parse().unwrap());
     let client = client(config, Arc::new(|| true)).unwrap();

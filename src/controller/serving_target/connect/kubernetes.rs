@@ -76,7 +76,7 @@ fn secret_data(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, Conn
     let data = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
         ConnectError::new(
             reasons::CREDENTIALS_MISSING,
-            format!("Secret {namespace}/{name} has no key {key:?}; put the kubeconfig there"),
+            format!("Secret {namespace}/{name} has no key {key:?}; add the kubeconfig under that key"),
         )
     })?;
     Ok(data.0.clone())

@@ -1,4 +1,4 @@
-//! What the containers of one pod say: the engine first, then those that others injected into the pod.
+//! States of the containers of one pod: the engine first, then injected ones.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 use kube::ResourceExt;
@@ -8,8 +8,8 @@ use roadstead_api::v1alpha1::reasons;
 use roadstead_provider::{ErrorClass, Trouble, TroubleKind};
 use roadstead_runtime::text::bounded;
 
-/// What an injected container's trouble asks for.
-const CURE: &str = "mend what injects it, or have it leave this namespace of the member out";
+/// Cure for a failing injected container.
+const CURE: &str = "fix the injector, or have it skip this namespace of the member";
 
 /// The trouble of the pod's engine, else that of a container which was injected.
 pub fn trouble(pod: &Pod) -> Option<Trouble> {
@@ -25,7 +25,7 @@ pub fn trouble(pod: &Pod) -> Option<Trouble> {
     })
 }
 
-/// What the pod waits for while nothing is wrong with it, beside its engine.
+/// Wait of a pod without a failure, beside its engine.
 pub fn waits_for(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let running = |state: &ContainerState| state.running.is_some() || state.waiting.is_some();
@@ -46,7 +46,7 @@ pub fn waits_for(pod: &Pod) -> Option<String> {
     Some(bounded(&format!("pod {} waits for readiness gates that were injected on the member: {said}", pod.name_any())))
 }
 
-/// How a pod that is over ended: by its engine, or by a container that was injected.
+/// End of a finished pod: by its engine, or by an injected container.
 pub fn ended(status: &PodStatus) -> Option<(&'static str, String)> {
     let over = |container: &ContainerStatus| container.state.as_ref()?.terminated.clone();
     if let Some(engine) = engine(status)
@@ -94,7 +94,7 @@ fn not_ready(status: &PodStatus) -> Option<(ErrorClass, &'static str, String)> {
     Some((ErrorClass::Transient, reasons::INJECTED_CONTAINER_NOT_READY, message))
 }
 
-/// What is wrong with a container that is called `name`.
+/// Failure of the container `name`.
 fn fault(container: &ContainerStatus, name: &str) -> Option<(&'static str, String)> {
     let state = container.state.as_ref().filter(|_| !container.ready)?;
     if let Some(waiting) = &state.waiting {
@@ -126,7 +126,7 @@ fn fault(container: &ContainerStatus, name: &str) -> Option<(&'static str, Strin
         let failed = last.exit_code != 0 || container.name == CONTAINER;
         return failed.then(|| crash(name, Some(last), container.restart_count));
     }
-    // It runs again, for the third time or after it lacked memory: until it answers that is still what is wrong.
+    // It runs again, for the third time or after a lack of memory: that is still its trouble until it answers.
     let last = container.last_state.as_ref()?.terminated.as_ref()?;
     let often = container.restart_count >= 2 || is_oom(last);
     let starts = container.started != Some(true);
@@ -146,9 +146,9 @@ fn crash(name: &str, last: Option<&ContainerStateTerminated>, restarts: i32) -> 
     let times = if restarts == 1 { "1 restart".to_owned() } else { format!("{restarts} restarts") };
     match last {
         Some(last) if is_oom(last) => {
-            (reasons::OUT_OF_MEMORY, format!("{name} was killed for lack of memory, {times}; ask for more memory"))
+            (reasons::OUT_OF_MEMORY, format!("{name} was killed for lack of memory, {times}; request more memory"))
         }
         Some(last) => (reasons::CRASH_LOOP, format!("{name} ended with exit code {}, {times}", last.exit_code)),
-        None => (reasons::CRASH_LOOP, format!("{name} keeps ending, {times}")),
+        None => (reasons::CRASH_LOOP, format!("{name} exits repeatedly, {times}")),
     }
 }

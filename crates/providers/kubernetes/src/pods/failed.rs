@@ -1,4 +1,4 @@
-//! What pods that failed say. The member makes others in their place, so that without them nothing seems to be wrong.
+//! Failed pods. The member replaces them, so that without this report nothing would seem wrong.
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -17,9 +17,9 @@ const COUNTED: usize = 20;
 struct Failure {
     class: ErrorClass,
     reason: &'static str,
-    /// What to do about it.
+    /// Cure.
     cure: String,
-    /// What the member says.
+    /// Message of the member.
     said: String,
 }
 
@@ -47,7 +47,7 @@ fn created(pod: &Pod) -> Option<Timestamp> {
     pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
-/// When a pod failed, as far as it says so; one that never ran failed when it was made.
+/// Time of a pod's failure, as far as it is known; a pod that never ran failed at its creation.
 fn failed_at(pod: &Pod) -> Option<Timestamp> {
     let status = pod.status.as_ref()?;
     let containers = status.container_statuses.iter().flatten();
@@ -57,7 +57,7 @@ fn failed_at(pod: &Pod) -> Option<Timestamp> {
     finished.chain(disrupted).max().or_else(|| created(pod))
 }
 
-/// What the member says of a pod that it disrupted, and when.
+/// Message and time of a disruption of a pod by the member.
 fn disruption(status: &PodStatus) -> Option<(&str, Option<Timestamp>)> {
     let mut conditions = status.conditions.iter().flatten();
     let target = conditions.find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")?;
@@ -89,7 +89,7 @@ fn failure(pod: &Pod) -> Option<Failure> {
         ("DeadlineExceeded", _) => failure(
             ErrorClass::Invalid,
             reasons::DEADLINE_EXCEEDED,
-            "a policy on the member gives pods activeDeadlineSeconds; except this namespace from it".to_owned(),
+            "a policy on the member sets activeDeadlineSeconds on pods; exempt this namespace".to_owned(),
         ),
         (reason, _) => ended(status, &said).or_else(|| {
             let reason = if reason.is_empty() { "without a reason" } else { reason };
@@ -105,7 +105,7 @@ fn ended(status: &PodStatus, said: &str) -> Option<Failure> {
     Some(Failure { class: ErrorClass::Invalid, reason, cure: message, said: said.to_owned() })
 }
 
-/// What to ask for, after what the kubelet was short of.
+/// Request to raise after an eviction, from the kubelet's message.
 fn evicted(said: &str) -> String {
     let text = said.to_lowercase();
     let is = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -128,6 +128,6 @@ fn evicted(said: &str) -> String {
         _ if is(&["inodes"]) => {
             "evicted because their node ran out of inodes; find what makes so many files there".to_owned()
         }
-        _ => "evicted by their node; read why below, and what else runs there".to_owned(),
+        _ => "evicted by their node; check the other pods there".to_owned(),
     }
 }

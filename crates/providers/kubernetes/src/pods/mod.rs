@@ -1,4 +1,4 @@
-//! What the pods of an endpoint say about why it is not ready: `containers` of those that live, `failed` of the others.
+//! Reasons of an endpoint's pods for not being ready: `containers` of running ones, `failed` of the others.
 
 mod containers;
 mod failed;
@@ -17,14 +17,14 @@ use roadstead_runtime::text::{bounded, bounded_with};
 /// The reason where no node has room.
 const UNSCHEDULABLE: &str = "Unschedulable";
 
-/// Whether a pod holds nothing any more.
+/// True if a pod holds nothing any more.
 #[must_use]
 pub fn is_over(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// Whether a pod is of the Deployment's newest template. What those of a former one say is of no use any more.
+/// True if a pod is of the Deployment's newest template. What those of a former one say is of no use any more.
 #[must_use]
 pub fn is_current(pod: &Pod, deployment: &Deployment) -> bool {
     let template = deployment.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
@@ -55,7 +55,7 @@ pub fn trouble<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<Trouble> {
     }
 }
 
-/// What these pods wait for where nothing is wrong with them.
+/// Wait of these pods, if none of them has a failure.
 #[must_use]
 pub fn waits_for<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<String> {
     let waits = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && !is_over(pod);
@@ -77,7 +77,7 @@ pub fn refused(deployment: &Deployment) -> Option<Trouble> {
     Some(Trouble { kind, class, reason, message, since: failure.last_transition_time.clone() })
 }
 
-/// What cannot pass by itself comes first.
+/// Weight of a reason: failures that cannot pass without an edit come first.
 fn weight(reason: &str) -> u8 {
     match reason {
         reasons::IMAGE_PULL_FAILED | reasons::CONTAINER_CONFIG_ERROR => 0,

@@ -1,4 +1,4 @@
-//! What pods say, by the states in which clusters show them.
+//! Messages about pods, from the states in which clusters show them.
 
 use super::*;
 use serde_json::{Value, json};
@@ -217,7 +217,7 @@ fn every_reason_for_which_pods_fail_has_its_own_and_its_cure() {
         (refused("NodeAffinity"), "NodeRefusedPod", "NodeAffinity"),
         (refused("TopologyAffinityError"), "NodeRefusedPod", "device plugin"),
         (json!({}), "NodeRefusedPod", "without a reason"),
-        (of_engine("OOMKilled"), "OutOfMemory", "ask for more memory"),
+        (of_engine("OOMKilled"), "OutOfMemory", "request more memory"),
         (of_engine("Error"), "CrashLoop", "exit code 137"),
         (of_sidecar, "InjectedContainerFailed", "container a-mesh"),
     ] {
