@@ -25,12 +25,12 @@ fn the_server_accepts_the_definitions_as_they_are() {
 #[test]
 fn every_field_is_explained() {
     for (kind, field, expected) in [
-        ("mdep", "spec.placement.jurisdictions", "a region of unknown place"),
+        ("mdep", "spec.placement.jurisdictions", "regions of unknown location"),
         ("modeldeployments.roadstead.dev", "spec.serving.shapes.tokensPerSecond", "of one replica under your load"),
         ("mdep", "status.releasing", "may be billed"),
         ("stgt", "spec.offers.hourlyPrice", "one whole instance"),
-        ("stgt", "spec.kubernetes.connection.inCluster", "in which the operator runs"),
-        ("iep", "spec.template", "What runs in each replica"),
+        ("stgt", "spec.kubernetes.connection.inCluster", "own cluster"),
+        ("iep", "spec.template", "Pod template of each replica"),
     ] {
         let explained = text(server().kubectl().args(["explain", &format!("{kind}.{field}")]));
         let words = explained.split_whitespace().collect::<Vec<_>>().join(" ");

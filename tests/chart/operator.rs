@@ -234,7 +234,7 @@ fn a_namespace_that_refuses_it_keeps_no_other_waiting_and_is_not_taken_for_empty
     hub.kubectl(&["delete", "stgt/sim", "--wait=false"]);
     hub.until("the target waiting", || hub.ready("default", "stgt/sim")["reason"] == "InUse");
     let message = hub.ready("default", "stgt/sim")["message"].to_string();
-    assert!(message.contains("whatever is in namespace closed"), "{message}");
+    assert!(message.contains("unlisted objects in namespace closed"), "{message}");
     hub.bind_again("closed");
     hub.kubectl(&["wait", "stgt/sim", "--for=delete", "--timeout=120s"]);
     hub.apply("default", TARGET);

@@ -146,7 +146,7 @@ fn targets_exclude_themselves() {
             "small instances",
             |t| t.offers[0].accelerator.count = 1,
             Reason::AcceleratorMissing,
-            "an instance has 1 H100, a replica wants 2",
+            "an instance has 1 H100, a replica needs 2",
         ),
         ("no nodes", |t| t.nodes = Some(vec![]), Reason::InsufficientCapacity, "the target reports no nodes"),
         (

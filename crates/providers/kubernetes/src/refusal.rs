@@ -170,8 +170,8 @@ mod tests {
             (LIMIT_RANGE, "LimitRange"),
             (POD_SECURITY, "baseline"),
             (WEBHOOK_DOWN, "restore the webhook"),
-            (DENIED, "as the policy asks"),
-            (POLICY, "as the policy asks"),
+            (DENIED, "as the policy requires"),
+            (POLICY, "as the policy requires"),
         ] {
             assert!(cure(said).contains(about), "{said}: {}", cure(said));
         }

@@ -56,12 +56,12 @@ async fn what_no_flag_allows_is_refused_by_its_field() {
     let every = AllowedKubeconfig::new(Feature::value_variants().iter().copied());
     for (cluster, user, field) in [
         (", proxy-url: 'http://10.0.0.2'", "", "proxy-url"),
-        (", server-from: elsewhere", "", "clusters[].cluster that"),
+        (", server-from: elsewhere", "", "unknown field of clusters[].cluster"),
         ("", ", as: admin", "user.as,"),
         ("", ", as-uid: '1'", "user.as-uid"),
         ("", ", as-groups: ['system:masters']", "user.as-groups"),
         ("", ", as-user-extra: {scopes: [all]}", "user.as-user-extra"),
-        ("", ", token-file: /etc/passwd", "users[].user that"),
+        ("", ", token-file: /etc/passwd", "unknown field of users[].user"),
     ] {
         let text = kubeconfig(&format!("{server}{cluster}"), user);
         let error = parse(text.as_bytes(), &every).await.unwrap_err();
@@ -275,10 +275,10 @@ async fn trouble_with_an_authority_names_its_field_and_the_cure() {
         (base64(&der), "DER"),
         (base64(base64(pki("authority.crt"))), "base64 of base64"),
         (base64(pki("client.key")), "no PEM section CERTIFICATE"),
-        (base64(pki("authority.crt").get(..300).unwrap()), "whole of it"),
-        (base64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "no X.509 certificate"),
-        ("not~base64".to_owned(), "not base64"),
-        (format!("|\n      {}", pki("authority.crt").replace('\n', "\n      ")), "PEM as it is"),
+        (base64(pki("authority.crt").get(..300).unwrap()), "copy all of it"),
+        (base64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "no readable X.509 certificate"),
+        ("not~base64".to_owned(), "not valid base64"),
+        (format!("|\n      {}", pki("authority.crt").replace('\n', "\n      ")), "plain PEM"),
     ] {
         let error = material_fault(&authority_data(&data), "    token: a").await;
         assert!(
