@@ -44,9 +44,8 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("crates/runtime", &[]),
     ("crates/provider", &["api", "model", "runtime"]),
     ("crates/conformance", &["api", "model", "provider"]),
-    // The cases are for their tests.
-    ("crates/providers/kubernetes", &["api", "model", "provider", "runtime", "conformance"]),
-    ("crates/providers/simulated", &["api", "model", "provider", "runtime", "conformance"]),
+    ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
+    ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
 ];
 
 #[test]

@@ -91,8 +91,10 @@ fn usable<'a>(target: &'a Target, offer: &'a Offer) -> impl Iterator<Item = &'a 
 fn room(asked: &Asked<'_>, others: &[&Endpoint], enough: u32) -> u32 {
     let mut spaces = spaces(asked);
     let mut steps = 0;
-    for one in others.iter().filter(|one| one.unbound() > 0) {
-        let mut pods = loose(asked, one);
+    let mut all: Vec<Loose> = others.iter().filter(|one| one.unbound() > 0).map(|one| loose(asked, one)).collect();
+    // The largest first: a smaller one would take the place in which it takes most.
+    all.sort_by_key(|pods| std::cmp::Reverse(pods.size.accelerators));
+    for mut pods in all {
         while pods.count > 0 && steps < MOST_STEPS && lay(&mut spaces, &pods, &asked.size) {
             pods.count -= 1;
             steps += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::intent::FirstCreation;
+use super::first_creation::FirstCreation;
 use super::memory::Memory;
 use crate::api::v1alpha1::{InferenceEndpoint, names};
 use crate::controller::context::Context;

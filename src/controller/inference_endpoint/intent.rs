@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::Api;
 
+use super::first_creation::was_told;
 use super::memory::Memory;
 use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, names, reasons};
 use crate::controller::context::Context;
@@ -17,49 +17,6 @@ use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub::{self, Expect};
 use crate::kube_ext::client::call_opt;
-
-/// Progress of the first creation for a deployment in this process, by UID of the record. Its loss costs a write, and a
-/// question to a provider that has nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub enum FirstCreation {
-    /// Nothing of it is known.
-    #[default]
-    Unknown,
-    /// The deployment was not held before, so nobody can have been asked; now it is.
-    Announced(Option<String>),
-    /// The provider was asked, or is about to be.
-    Asked(Option<String>, CreateIntent),
-}
-
-impl FirstCreation {
-    /// The finalizer was just put on the deployment for this endpoint.
-    pub fn announce(&mut self, endpoint: &InferenceEndpoint) {
-        if endpoint.spec.replaces.is_none() && !was_told(endpoint) {
-            *self = Self::Announced(endpoint.uid());
-        }
-    }
-
-    fn is_announced(&self, endpoint: &InferenceEndpoint) -> bool {
-        matches!(self, Self::Announced(uid) if *uid == endpoint.uid())
-    }
-
-    /// A provider is about to be asked for an endpoint; returns whether that was announced by the finalizer.
-    fn ask(&mut self, endpoint: &InferenceEndpoint, now: Timestamp) -> bool {
-        let announced = self.is_announced(endpoint);
-        if announced {
-            *self = Self::Asked(endpoint.uid(), CreateIntent { attempt: 1, time: convert::api_time(now) });
-        }
-        announced
-    }
-
-    /// The intent, if the provider was asked.
-    fn intent(&self, endpoint: &InferenceEndpoint) -> Option<CreateIntent> {
-        match self {
-            Self::Asked(uid, intent) if *uid == endpoint.uid() => Some(intent.clone()),
-            Self::Unknown | Self::Announced(_) | Self::Asked(..) => None,
-        }
-    }
-}
 
 /// The intent that no status tells yet, if the provider was asked.
 pub fn untold(memory: &Memory, endpoint: &InferenceEndpoint) -> Option<CreateIntent> {
@@ -75,11 +32,6 @@ pub fn is_told(endpoint: &InferenceEndpoint) -> bool {
     let told = endpoint.status.as_ref();
     told.is_some_and(|status| status.create_intent.is_some() || status.external_id.is_some())
         || endpoint.spec.reason == reasons::ADOPTED
-}
-
-/// True if a status was ever told of the endpoint.
-fn was_told(endpoint: &InferenceEndpoint) -> bool {
-    endpoint.status.as_ref().is_some_and(|status| status.observed_generation >= 0)
 }
 
 /// True if a provider may have been asked for the endpoint, by this process or a former one.
@@ -196,29 +148,6 @@ mod tests {
             "status": status,
         }))
         .unwrap()
-    }
-
-    #[test]
-    fn the_first_creation_is_announced_once_and_for_one_record_alone() {
-        let (mut first, now) = (FirstCreation::default(), Timestamp::from_second(100).unwrap());
-        let (mine, another) = (record("a", None, &json!({})), record("b", None, &json!({})));
-        assert!(!first.ask(&mine, now), "nobody held its deployment for it");
-        first.announce(&mine);
-        assert_eq!(first.intent(&mine), None, "nobody was asked yet");
-        assert!(!first.ask(&another, now), "another record of that name");
-        assert!(first.ask(&mine, now));
-        assert_eq!(first.intent(&mine).map(|intent| intent.time.0), Some(now));
-        assert_eq!(first.intent(&another), None);
-        assert!(!first.ask(&mine, now), "the next try writes its intent");
-    }
-
-    #[test]
-    fn what_replaces_another_or_was_told_of_writes_its_intent() {
-        let mut first = FirstCreation::default();
-        for other in [record("a", Some("llama-y"), &json!({})), record("a", None, &json!({"observedGeneration": 1}))] {
-            first.announce(&other);
-            assert!(!first.ask(&other, Timestamp::UNIX_EPOCH));
-        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::intent::FirstCreation;
+use super::first_creation::FirstCreation;
 use crate::api::v1alpha1::InferenceEndpoint;
 use crate::kube_ext::cache::Key;
 use crate::kube_ext::kept::Kept;

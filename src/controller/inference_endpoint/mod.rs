@@ -4,6 +4,7 @@
 //! `serve` drives the provider, `status` says what came out, `remove` takes the endpoint away. `memory` holds what is only
 //! worth keeping while the process lives.
 
+mod first_creation;
 #[cfg(test)]
 mod foreign_tests;
 mod hold;

@@ -79,7 +79,7 @@ fn what_runs_is_told_of_candidates_whose_facts_changed() {
             "west",
             "costs $9.00/h, $4.00/h more",
         ),
-        ("its own price", |w| w.change_target("east", Change::Price(Some(7))), "east", "for $7.00/h"),
+        ("its own price", |w| w.change_target("east", Change::Price(Some(7))), "east", "stays at $7.00/h"),
         ("its own price, compared", |w| w.change_target("east", Change::Price(Some(8))), "west", "$2.00/h less"),
         ("a taint", |w| w.change_target("west", Change::Taint(true)), "west", "TaintNotTolerated: taint t="),
         ("its own taint", |w| w.change_target("east", Change::Taint(true)), "east", "TaintNotTolerated: taint t="),

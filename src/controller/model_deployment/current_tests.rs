@@ -69,7 +69,7 @@ fn suspended_with_an_edit_waiting_is_not_ready_and_names_what_waits() {
         (json!({"placement": {"jurisdictions": ["EU"]}}), "JurisdictionNotAllowed"),
         (
             json!({"serving": {"shapes": [{"name": "t", "accelerator": {"type": "H100", "count": 1}}]}}),
-            "shape s is gone",
+            "shape s was removed",
         ),
     ];
     for (edit, named) in cases {

@@ -371,8 +371,10 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
 
 /// A suspended deployment is as its endpoint is, unless an edit waits.
 fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> Summary {
-    let found = findings(plan, serving).filter(|finding| matters(finding.reason(), true)).map(explain::finding);
-    let waiting: Vec<String> = missing.iter().cloned().chain(found).collect();
+    let found: Vec<String> =
+        findings(plan, serving).filter(|finding| matters(finding.reason(), true)).map(explain::finding).collect();
+    let untold = missing.iter().filter(|missing| !found.iter().any(|found| found.starts_with(*missing)));
+    let waiting: Vec<String> = untold.chain(&found).cloned().collect();
     if !waiting.is_empty() {
         let waiting = waiting.join(", ");
         let text =

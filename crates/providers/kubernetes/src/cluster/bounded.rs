@@ -152,7 +152,7 @@ mod tests {
     async fn an_answer_is_read_up_to_its_bound() {
         assert_eq!(read(Bound::Answer, mebibytes(32)).await, Ok(MAX_ANSWER_BYTES));
         let error = read(Bound::Answer, mebibytes(33)).await.unwrap_err();
-        assert!(error.contains("longer than 32 MiB"), "{error}");
+        assert!(error.contains("exceeds 32 MiB"), "{error}");
     }
 
     #[tokio::test]
@@ -162,7 +162,7 @@ mod tests {
         let watch: Vec<Bytes> = lines.iter().cycle().take(4 * 20).cloned().collect();
         assert!(read(Bound::Line, watch).await.is_ok());
         let error = read(Bound::Line, mebibytes(5)).await.unwrap_err();
-        assert!(error.contains("longer than 4 MiB"), "{error}");
+        assert!(error.contains("exceeds 4 MiB"), "{error}");
     }
 
     #[test]

@@ -147,6 +147,6 @@ mod tests {
             "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: echo, args: ['{answer}']}}}}"
         );
         let error = refusal(&user, &[Feature::Exec]).await;
-        assert!(error.contains("no header") && !error.contains("canary"), "{error}");
+        assert!(error.contains("invalid in a header") && !error.contains("canary"), "{error}");
     }
 }

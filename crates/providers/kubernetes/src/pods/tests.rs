@@ -117,8 +117,7 @@ fn a_container_that_was_injected_is_named_and_not_taken_for_the_engine() {
     let of_init = |init: Value| json!({"initContainerStatuses": [init], "containerStatuses": [engine]});
     let (reason, message) = told(&of_init(part("vault-agent-init", false, &looping(), &ended(2))));
     assert_eq!(reason, "InjectedContainerFailed");
-    for words in
-        ["container vault-agent-init", "injected on the member", "exit code 2, 4 restarts", "fix the injector"]
+    for words in ["container vault-agent-init", "injected on the member", "exit code 2, 4 restarts", "fix the injector"]
     {
         assert!(message.contains(words), "{message}");
     }

@@ -306,7 +306,7 @@ async fn trouble_with_a_client_certificate_names_its_field_and_the_cure() {
         (base64(pem::parse(&certificate)), base64(&key), "client-certificate-data", "DER"),
         (base64(&certificate), base64(pki("other.key")), "client-key-data", "does not belong"),
         (base64(&certificate), base64(pki("client-encrypted.key")), "client-key-data", "passphrase"),
-        (base64(&certificate), base64(pki("p521.key")), "client-key-data", "not supported"),
+        (base64(&certificate), base64(pki("p521.key")), "client-key-data", "unsupported type"),
         (base64(&certificate), base64(&certificate), "client-key-data", "no PEM section PRIVATE KEY"),
         (base64(&certificate), "\"\"".to_owned(), "client-key-data", "is missing"),
     ] {
