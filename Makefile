@@ -42,7 +42,7 @@ test: tools canary $(DENY) ## All tests: lint, unit and property, on real API se
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests except the end-to-end tests
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-gitops test-trust test-orphans test-conformance test-faults bench-gates
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-gitops test-trust test-orphans test-faults bench-gates
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"

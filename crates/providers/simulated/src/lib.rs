@@ -223,6 +223,16 @@ impl Site for Simulated {
     }
 }
 
+/// A name that was free when it was read may have been taken by this operator's other request; the next observation says
+/// who has it.
+fn made_meanwhile(error: ProviderError, name: &str) -> ProviderError {
+    if error.class == ErrorClass::Conflict {
+        ProviderError::new(ErrorClass::Transient, format!("endpoint {name} was created meanwhile: {error}"))
+    } else {
+        error
+    }
+}
+
 #[async_trait]
 impl Workload for Simulated {
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
@@ -240,7 +250,8 @@ impl Workload for Simulated {
             Survey::Absent(form) => {
                 let order = CreateOrder { name, tags: self.tags(&wanted.endpoint), form };
                 let path = format!("/places/{}/endpoints", self.place);
-                self.client.send::<EndpointView>(Method::POST, &path, &order).await?
+                let made = self.client.send::<EndpointView>(Method::POST, &path, &order).await;
+                made.map_err(|error| made_meanwhile(error, &order.name))?
             }
             Survey::Ours(view, _) if view.deleting => {
                 let message = format!("endpoint {name} is still being deleted");
