@@ -389,7 +389,7 @@ impl Context {
                 }
                 Concerned::Endpoint(key) => endpoints.extend([key]),
                 Concerned::EndpointsOf(key) => {
-                    endpoints.extend(self.known_endpoints(self.fleet.endpoint_keys_of(&key)))
+                    endpoints.extend(self.known_endpoints(self.fleet.endpoint_keys_of(&key)));
                 }
                 Concerned::EndpointsOn(target) => endpoints.extend(self.endpoints_on(&target)),
                 Concerned::Target(name) => targets.extend([Key::cluster(name)]),
@@ -397,7 +397,9 @@ impl Context {
             }
         }
         self.enqueue_deployments(deployments);
-        endpoints.iter().for_each(|key| self.looks.news(key));
+        for key in &endpoints {
+            self.looks.news(key);
+        }
         self.queues.endpoints.add_all(endpoints.into_iter().map(|key| (key, ())));
         self.queues.targets.add_all(targets.into_iter().map(|key| (key, ())));
     }

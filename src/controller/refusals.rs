@@ -18,6 +18,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// The refusals that no success has followed: an endpoint of at least that size, ready for the first time after the refusal
 /// had passed, ends the row.
 #[must_use]
+#[allow(clippy::needless_pass_by_value, reason = "callers pass an iterator, which is cloned for each refusal")]
 pub fn in_a_row<'a>(
     refusals: &[ExhaustedStatus],
     endpoints: impl IntoIterator<Item = &'a InferenceEndpoint> + Clone,

@@ -244,7 +244,7 @@ mod tests {
         let (old, new) = (endpoint(&metadata, &Value::Null), endpoint(&metadata, &json!({"observedGeneration": 1})));
         let itself = Concerned::Endpoint(Key::new("team", "llama-x"));
         let its_deployment = Concerned::Deployment(llama());
-        assert_eq!(of_endpoint(&changed(&old, &new), Author::ItsController), [its_deployment.clone()]);
+        assert_eq!(of_endpoint(&changed(&old, &new), Author::ItsController), std::slice::from_ref(&its_deployment));
         assert_eq!(of_endpoint(&changed(&old, &new), Author::Anybody), [its_deployment.clone(), itself.clone()]);
         let edited =
             endpoint(&json!({"namespace": "team", "name": "llama-x", "uid": "x", "generation": 2}), &Value::Null);
@@ -279,7 +279,10 @@ mod tests {
         };
         let itself = Concerned::Target("east".to_owned());
         let old = target("1.00", &Value::Null);
-        assert_eq!(of_target(&changed(&old, &target("1.00", &json!({"observedGeneration": 1})))), [itself.clone()]);
+        assert_eq!(
+            of_target(&changed(&old, &target("1.00", &json!({"observedGeneration": 1})))),
+            std::slice::from_ref(&itself)
+        );
         let everybody = [itself, Concerned::AllDeployments, Concerned::EndpointsOn("east".to_owned())];
         for change in [changed(&old, &target("2.00", &Value::Null)), Change::Deleted(old)] {
             assert_eq!(of_target(&change), everybody);

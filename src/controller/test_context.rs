@@ -34,6 +34,9 @@ pub fn context() -> Arc<Context> {
 pub type Writes = Arc<Mutex<Vec<Value>>>;
 
 /// A context that has listed everything, and whose hub takes every write and answers it with `object`.
+///
+/// # Panics
+/// If a write is not JSON.
 #[must_use]
 pub fn writing_context(object: Value) -> (Arc<Context>, Writes) {
     let writes = Writes::default();

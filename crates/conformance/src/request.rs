@@ -81,7 +81,7 @@ pub fn wanted(target: &ServingTarget, install_id: &str, deployment: &str) -> any
     let capacity = offer.capacity_type.as_str();
     let name = names::endpoint_name(install_id, TEAM, deployment, &target.name_any(), "one", capacity, 0);
     let mut endpoint = record(&name);
-    endpoint.spec.deployment_ref.name = deployment.to_owned();
+    deployment.clone_into(&mut endpoint.spec.deployment_ref.name);
     endpoint.spec.target = target.name_any();
     endpoint.spec.offer.clone_from(&offer.name);
     endpoint.spec.capacity_type = offer.capacity_type;
@@ -97,6 +97,7 @@ pub fn edited(wanted: &Wanted, edit: impl FnOnce(&mut InferenceEndpoint)) -> Wan
 }
 
 /// The same request, with what was made on record.
+#[must_use]
 pub fn recorded(wanted: &Wanted, id: &ExternalId) -> Wanted {
     edited(wanted, |endpoint| {
         endpoint.status.get_or_insert_default().external_id = Some(id.clone());
@@ -104,10 +105,11 @@ pub fn recorded(wanted: &Wanted, id: &ExternalId) -> Wanted {
 }
 
 /// The same request by a hub that was built anew: it knows nothing of what was made, and its objects have other UIDs.
+#[must_use]
 pub fn of_rebuilt_hub(wanted: &Wanted) -> Wanted {
     edited(wanted, |endpoint| {
         endpoint.status = None;
-        endpoint.spec.deployment_ref.uid = "uid-of-a-rebuilt-hub".to_owned();
+        "uid-of-a-rebuilt-hub".clone_into(&mut endpoint.spec.deployment_ref.uid);
         endpoint.metadata = ObjectMeta {
             name: endpoint.metadata.name.take(),
             namespace: endpoint.metadata.namespace.take(),

@@ -10,7 +10,6 @@ use roadstead_model::Found;
 use roadstead_provider::{
     Claim, Inventory, Observation, Present, Progress, Provider, ProviderError, Removal, Wanted, remove_from,
 };
-use tokio::time::Instant;
 
 use crate::faults::Fault;
 use crate::request::{LLAMA, recorded, wanted};
@@ -52,16 +51,17 @@ impl Stage {
     where
         L: AsyncFnMut() -> anyhow::Result<Option<T>>,
     {
-        let start = Instant::now();
+        let mut waited = Duration::ZERO;
         loop {
             self.place.work().await?;
             if let Some(found) = look().await? {
                 return Ok(found);
             }
-            if start.elapsed() > LONG {
+            if waited > LONG {
                 bail!("{what}: not within {} s", LONG.as_secs());
             }
             tokio::time::sleep(PAUSE).await;
+            waited += PAUSE;
         }
     }
 
@@ -144,10 +144,11 @@ pub async fn connect(place: &dyn Place, install_id: &str) -> anyhow::Result<(Arc
     let identity = driver.identity().await?;
     ensure!(driver.claim(HUB, None).await? == Claim::Ours, "a free place is not ours");
     driver.watch(Arc::new(|_| {}));
-    let start = Instant::now();
+    let mut waited = Duration::ZERO;
     while driver.inventory().is_none() {
-        ensure!(start.elapsed() < LONG, "no inventory within {} s", LONG.as_secs());
+        ensure!(waited < LONG, "no inventory within {} s", LONG.as_secs());
         tokio::time::sleep(PAUSE).await;
+        waited += PAUSE;
     }
     Ok((driver, identity))
 }

@@ -37,8 +37,8 @@ pub(crate) fn subjects<F: Facts>(check: &mut Check<'_, F>) {
 /// Nothing that served goes unless something else serves.
 pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
     let removed = check.removed();
-    let serves = |endpoint: &&Endpoint| endpoint.is_active() && endpoint.ready && endpoint.published_at.is_some();
-    let another = check.own().filter(serves).any(|endpoint| !removed.contains(endpoint.name.as_str()));
+    let is_serving = |endpoint: &&Endpoint| endpoint.is_active() && endpoint.ready && endpoint.published_at.is_some();
+    let another = check.own().filter(is_serving).any(|endpoint| !removed.contains(endpoint.name.as_str()));
     for name in removed {
         let served = check.endpoint(name).is_some_and(|endpoint| endpoint.ever_ready);
         let may_go = !served || another || check.deployment.replicas == 0;

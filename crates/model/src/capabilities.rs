@@ -101,8 +101,8 @@ mod tests {
 
     const DEMAND: Demand<'static> = Demand { engine: "vllm", source: Some("hf"), replicas: 2, update: false };
 
-    fn only(name: &str) -> Option<BTreeSet<String>> {
-        Some(BTreeSet::from([name.to_owned()]))
+    fn only(name: &str) -> BTreeSet<String> {
+        BTreeSet::from([name.to_owned()])
     }
 
     #[test]
@@ -115,8 +115,8 @@ mod tests {
     fn each_limit_is_a_lack_of_its_own() {
         let all = Capabilities::default;
         for (capabilities, demand, lack) in [
-            (Capabilities { engines: only("tgi"), ..all() }, DEMAND, Lack::Engine),
-            (Capabilities { sources: only("s3"), ..all() }, DEMAND, Lack::Source),
+            (Capabilities { engines: Some(only("tgi")), ..all() }, DEMAND, Lack::Engine),
+            (Capabilities { sources: Some(only("s3")), ..all() }, DEMAND, Lack::Source),
             (Capabilities { max_replicas: Some(1), ..all() }, DEMAND, Lack::Replicas { most: 1 }),
             (Capabilities { scale_to_zero: false, ..all() }, Demand { replicas: 0, ..DEMAND }, Lack::ScaleToZero),
             (Capabilities { update_in_place: false, ..all() }, Demand { update: true, ..DEMAND }, Lack::UpdateInPlace),
@@ -124,6 +124,6 @@ mod tests {
             assert_eq!(capabilities.lacks(&demand), Some(lack), "{capabilities:?}");
         }
         let without_source = Demand { source: None, ..DEMAND };
-        assert_eq!(Capabilities { sources: only("s3"), ..all() }.lacks(&without_source), None);
+        assert_eq!(Capabilities { sources: Some(only("s3")), ..all() }.lacks(&without_source), None);
     }
 }

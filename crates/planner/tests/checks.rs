@@ -150,7 +150,7 @@ fn mutation(rule: Rule) -> Mutation {
         }
         Rule::PlaceExists => Mutation::spoils(world(), m(), |plan| placement(plan).offer = "b4".into()),
         Rule::EngineSupported => Mutation::hides_fact(&world(), m(), |fact| {
-            fact.capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]))
+            fact.capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]));
         }),
         Rule::TaintsTolerated => Mutation::hides_fact(&world(), m(), |fact| {
             fact.taints = vec![Taint { key: "k".into(), value: String::new(), effect: Effect::NoPlacement }];

@@ -167,7 +167,7 @@ fn wants_every_endpoint_once(fleet: &Fleet, plan: &Plan) {
         match action {
             Action::Keep(keep) => assert!(is(&keep.endpoint, false), "{}", text()),
             Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => {
-                assert!(is(endpoint, true), "{}", text())
+                assert!(is(endpoint, true), "{}", text());
             }
             Action::Adopt { found, drain_until } => assert!(is(&found.name, drain_until.is_some()), "{}", text()),
             Action::Create { placement, .. } => {
@@ -306,7 +306,7 @@ pub fn summed(plan: &Plan) -> String {
 
 /// The findings about an endpoint that stays.
 pub fn findings(plan: &Plan, name: &str) -> Vec<FindingReason> {
-    kept(plan, name).findings.iter().map(|finding| finding.reason()).collect()
+    kept(plan, name).findings.iter().map(Finding::reason).collect()
 }
 
 /// The first endpoint of `m`.

@@ -120,9 +120,9 @@ impl Site for Kubernetes {
         if watches.is_some() {
             return;
         }
-        let (watched, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
+        let (shown, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
         // The lock is held: nobody else sets it.
-        let _ = self.watched.set(watched);
+        let _ = self.watched.set(shown);
         *watches = Some(tasks);
     }
 

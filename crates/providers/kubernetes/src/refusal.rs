@@ -9,6 +9,7 @@ use roadstead_runtime::text::bounded_with;
 
 /// The failure of a call to a member's API server, with its class, and with a cure where admission refused.
 #[must_use]
+#[allow(clippy::needless_pass_by_value, reason = "callers pass it to map_err")]
 pub fn provider_error(error: CallError) -> ProviderError {
     let class = class_of(&error);
     let refused = matches!(class, ErrorClass::Refused | ErrorClass::QuotaExceeded);

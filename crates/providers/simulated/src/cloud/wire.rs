@@ -137,6 +137,7 @@ pub struct UpdateOrder {
 }
 
 /// An endpoint as the cloud shows it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a key of its JSON")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointView {
