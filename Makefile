@@ -121,7 +121,7 @@ bench: ## The planner's benchmark against its committed ranges: counts gate, tim
 	@echo "benchmarks: a release build (two minutes with nothing cached), then two minutes of measuring"
 	cargo bench --package roadstead-perf-planner --bench planner
 
-bench-gates: ## Only the gates of the planner's benchmark, for CI (needs valgrind, which root installs)
+bench-gates: ## Only the gates of the planner's benchmark (needs valgrind, which root installs)
 	@command -v valgrind >/dev/null || { echo "installing the Debian package valgrind"; apt-get update -qq && apt-get install -y -qq --no-install-recommends valgrind; }
 	@echo "benchmark: the planner's counts (a release build of the planner, then a minute)"
 	cargo bench --package roadstead-perf-planner --bench planner -- --gates

@@ -1,4 +1,4 @@
-//! The way to a place: a proxy that lets calls go wrong as it is told, never by chance.
+//! The connection to a place: a proxy that breaks calls on request, never at random.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! While a write is in flight the room that it was promised is promised to nobody else, whatever a watch shows meanwhile.
+//! Room that is promised to a write in flight is promised to nothing else, whatever a watch shows meanwhile.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

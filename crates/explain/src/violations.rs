@@ -18,7 +18,7 @@ pub fn violation(violation: &Violation) -> String {
 const fn fault(rule: Rule) -> &'static str {
     match rule {
         Rule::KnownEndpoint => "the deployment has no such endpoint",
-        Rule::OneAction => "the endpoint stands in more than one action",
+        Rule::OneAction => "the endpoint appears in more than one action",
         Rule::ReplaceBeforeRemove => "the endpoint goes before another one is ready and published",
         Rule::OneCreation => "the plan creates more than one endpoint",
         Rule::ReplacesActive => "the endpoint to replace is not active",

@@ -56,12 +56,13 @@ pub fn was_told(endpoint: &InferenceEndpoint) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn record(uid: &str, replaces: Option<&str>, status: &serde_json::Value) -> InferenceEndpoint {
+    /// A record with this UID, what it replaces, and this status.
+    pub fn record(uid: &str, replaces: Option<&str>, status: &serde_json::Value) -> InferenceEndpoint {
         serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
             "metadata": {"name": "llama-x", "namespace": "team", "uid": uid},

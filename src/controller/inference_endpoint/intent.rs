@@ -133,22 +133,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn record(uid: &str, replaces: Option<&str>, status: &serde_json::Value) -> InferenceEndpoint {
-        serde_json::from_value(json!({
-            "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
-            "metadata": {"name": "llama-x", "namespace": "team", "uid": uid},
-            "spec": {
-                "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "aws", "region": "us-east-1",
-                "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
-                "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement", "replaces": replaces,
-                "template": {"engine": "vllm", "image": "i", "port": 8000, "model": {"name": "llama"},
-                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
-            },
-            "status": status,
-        }))
-        .unwrap()
-    }
+    use crate::controller::inference_endpoint::first_creation::tests::record;
 
     #[test]
     fn a_status_says_what_was_asked() {

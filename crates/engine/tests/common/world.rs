@@ -151,7 +151,7 @@ impl World {
         self.now = end;
     }
 
-    /// From now on nobody edits and nothing fails.
+    /// Stops all edits and failures.
     pub fn calm(&mut self) {
         self.quiet = true;
         for index in std::mem::take(&mut self.down) {
