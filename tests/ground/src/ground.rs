@@ -112,7 +112,10 @@ impl Ground {
         let _ = fs::remove_dir_all(root());
         let before = fs::read(before_path()).ok().and_then(|text| serde_json::from_slice::<Picture>(&text).ok());
         let _ = fs::remove_file(before_path());
-        before.map(|before| before.differences(&Picture::take())).unwrap_or_default()
+        let Some(before) = before else { return Vec::new() };
+        // A container that ended while its runtime was being killed leaves a cgroup that no runtime removes any more.
+        machine::remove_cgroups(&before.new_cgroups(&Picture::take()));
+        before.differences(&Picture::take())
     }
 
     /// The hub and the members.

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::command::run;
 
@@ -76,21 +77,18 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Removes the cgroups of these containers, and their parent if no container of others is in it.
-pub fn remove_cgroups(containers: &[String]) {
-    for parent in cgroup_parents() {
-        for container in containers {
-            let _ = fs::remove_dir(parent.join(container));
+/// Removes these cgroups, the innermost first. A process that has just been killed keeps its own for a moment, so each
+/// removal is tried for some seconds; a cgroup with a running process stays.
+pub fn remove_cgroups(cgroups: &[PathBuf]) {
+    let mut left: Vec<_> = cgroups.iter().collect();
+    left.sort_unstable_by_key(|cgroup| std::cmp::Reverse(cgroup.components().count()));
+    for _ in 0..50 {
+        left.retain(|cgroup| fs::remove_dir(cgroup).is_err() && cgroup.exists());
+        if left.is_empty() {
+            return;
         }
-        let _ = fs::remove_dir(parent);
+        std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Parents of the pods' cgroups: in one hierarchy, or in each of several.
-fn cgroup_parents() -> Vec<PathBuf> {
-    let root = Path::new("/sys/fs/cgroup");
-    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-    hierarchies.chain([root.to_owned()]).map(|folder| folder.join("k8s.io")).filter(|folder| folder.is_dir()).collect()
 }
 
 #[cfg(test)]
@@ -119,5 +117,14 @@ mod tests {
         fs::write(made.join("of-another"), "").unwrap();
         remove(&memory, |_| ());
         assert!(made.join("of-another").exists());
+    }
+
+    #[test]
+    fn cgroups_go_from_the_innermost_to_the_outermost() {
+        let dir = tempfile::tempdir().unwrap();
+        let [parent, child] = ["k8s.io", "k8s.io/a"].map(|name| dir.path().join(name));
+        fs::create_dir_all(&child).unwrap();
+        remove_cgroups(&[parent.clone(), child.clone(), dir.path().join("was-never-there")]);
+        assert!(!parent.exists());
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::command::run;
-use crate::machine::{self, FOLDERS, SETTINGS};
+use crate::machine::{FOLDERS, SETTINGS};
 use crate::network::Network;
 use crate::process::Process;
 use crate::wait::wait;
@@ -101,15 +101,6 @@ impl Node {
         self.end("kubelet");
         self.end_containers();
         self.end("containerd");
-        machine::remove_cgroups(&self.containers());
-    }
-
-    /// The containers whose end nothing has confirmed: the runtime removes the cgroups of the others itself.
-    fn containers(&self) -> Vec<String> {
-        let bundles =
-            ["containerd/io.containerd.runtime.v2.task/k8s.io", "runc/k8s.io"].map(|part| self.run.join(part));
-        let entries = bundles.iter().flat_map(fs::read_dir).flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     }
 
     /// Starts the kubelet anew; it waits no longer than `backoff` (at least a second, five minutes unless it is said)

@@ -30,6 +30,8 @@ const PLACES: [&str; 14] = [
 /// changed by programs that have nothing to do with clusters.
 const SETTINGS: [&str; 6] =
     ["net", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys"];
+/// Prefix of cgroups in a picture.
+const CGROUP: &str = "cgroup";
 /// Prefix of processes in a picture.
 const PROCESS: &str = "process";
 /// Settings that are only counters, in any part of the kernel.
@@ -58,13 +60,20 @@ impl Picture {
         add("network namespace", lines("ip", &["netns"], first_word));
         add("packet filter", lines("nft", &["list", "tables"], str::to_owned));
         add("mount", mounts());
-        add("cgroup", cgroups());
+        add(CGROUP, cgroups());
         add(PROCESS, processes());
         for place in PLACES {
             add("file", below(Path::new(place)));
         }
         add("file", discovered());
         Self { things, settings: settings() }
+    }
+
+    /// Cgroups of pods and containers that a later picture has and this one lacks.
+    #[must_use]
+    pub fn new_cgroups(&self, later: &Self) -> Vec<PathBuf> {
+        let new = later.things.difference(&self.things);
+        new.filter_map(|thing| thing.strip_prefix(CGROUP)?.strip_prefix(' ')).map(PathBuf::from).collect()
     }
 
     /// Differences of a later picture, one on each line: new things, missing things, changed settings.
@@ -232,6 +241,13 @@ mod tests {
         let before = picture(&["process tail -f /run/roadstead-ground/log"], &[]);
         let after = picture(&["process containerd -c /run/roadstead-ground/east"], &[]);
         assert_eq!(before.differences(&after), ["new: process containerd -c /run/roadstead-ground/east"]);
+    }
+
+    #[test]
+    fn cgroups_that_were_there_before_are_not_new() {
+        let before = picture(&["cgroup /sys/fs/cgroup/cpu/k8s.io"], &[]);
+        let after = picture(&["cgroup /sys/fs/cgroup/cpu/k8s.io", "cgroup /sys/fs/cgroup/cpu/k8s.io/a", "link a"], &[]);
+        assert_eq!(before.new_cgroups(&after), [PathBuf::from("/sys/fs/cgroup/cpu/k8s.io/a")]);
     }
 
     #[test]
