@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use crate::api::schema::{definitions, yaml};
+use roadstead_api::schema::{definitions, yaml};
 
 /// Options of `roadstead crd`.
 #[derive(Debug, Args)]

@@ -13,19 +13,19 @@ use kube::{Client, Config, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::v1alpha1::{ServingTarget, names, syntax};
 use crate::controller;
 use crate::controller::context::Context;
 use crate::controller::drivers::DriverSettings;
 use crate::controller::installation::{self, Conflict};
 use crate::controller::settings::{OrphanPolicy, Settings, Watched};
-use crate::kube_ext::client::{WriteGate, call, client};
-use crate::kube_ext::clock::Clock;
-use crate::kube_ext::events::Events;
-use crate::kube_ext::lease::{Elector, Leadership, LeaseConfig};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, Readiness};
+use roadstead_api::v1alpha1::{ServingTarget, names, syntax};
+use roadstead_runtime::client::{WriteGate, call, client};
+use roadstead_runtime::clock::Clock;
+use roadstead_runtime::events::Events;
+use roadstead_runtime::lease::{Elector, Leadership, LeaseConfig};
 
 /// The clock of the whole operator.
 const CLOCK: Clock = Clock::system();

@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::run::stop_on_signals;
-use crate::kube_ext::clock::Clock;
-use crate::simulated_cloud;
 use crate::telemetry::logging::{self, LogFormat};
+use roadstead_runtime::clock::Clock;
+use roadstead_simulated::cloud as simulated_cloud;
 
 /// Options of `roadstead simulated-cloud`. Each can also be given by its environment variable.
 #[derive(Debug, Args)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::v1alpha1::reasons;
-use crate::provider::{Inventory, Provider};
+use roadstead_api::v1alpha1::reasons;
+use roadstead_provider::{Inventory, Provider};
 
 /// The connection to one target, as of its last check.
 #[derive(Clone)]

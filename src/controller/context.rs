@@ -19,15 +19,15 @@ use super::orphans::shown::Shown;
 use super::routing::{self, Author, Concerned};
 use super::settings::{Settings, Watched};
 use super::throttle::Subject;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
-use crate::kube_ext::cache::{Cache, Change, Key};
-use crate::kube_ext::client::WriteGate;
-use crate::kube_ext::clock::Clock;
-use crate::kube_ext::events::Events;
-use crate::kube_ext::kept::Kept;
-use crate::kube_ext::queue::Queue;
-use crate::kube_ext::rate::Spent;
 use crate::telemetry::metrics::Metrics;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
+use roadstead_runtime::cache::{Cache, Change, Key};
+use roadstead_runtime::client::WriteGate;
+use roadstead_runtime::clock::Clock;
+use roadstead_runtime::events::Events;
+use roadstead_runtime::kept::Kept;
+use roadstead_runtime::queue::Queue;
+use roadstead_runtime::rate::Spent;
 
 /// The local copies of the hub's objects.
 pub struct Caches {

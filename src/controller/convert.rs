@@ -9,18 +9,18 @@ use roadstead_model::{self as model, MicroDollars, Timestamp};
 
 use super::connections::{Connection, ConnectionState};
 use super::startup;
-pub use crate::api::planning::{
+pub use roadstead_api::planning::{
     accelerator, api_capacity_type, api_time, capacity_type, count, now, offer, offer_of_record, planner_capacity_type,
     resource_name, resource_of_record, resources, selector, time, timestamp, tolerations,
 };
-use crate::api::v1alpha1::validate::{self, Problem};
-use crate::api::v1alpha1::{
+use roadstead_api::v1alpha1::validate::{self, Problem};
+use roadstead_api::v1alpha1::{
     self as api, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity, NodeRemark,
     OfferCapacity, ServingTarget, conditions, limits, names, quantity, reasons,
 };
-use crate::kube_ext::cache::Key;
-use crate::provider::{ErrorClass, Inventory};
-use crate::text::bounded;
+use roadstead_provider::{ErrorClass, Inventory};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::text::bounded;
 
 /// The planner's name of a deployment.
 #[must_use]

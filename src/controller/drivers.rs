@@ -3,9 +3,9 @@
 use clap::Args;
 
 #[cfg(feature = "kubernetes")]
-use crate::cluster::kubeconfig::Feature;
+use roadstead_kubernetes::cluster::kubeconfig::Feature;
 #[cfg(feature = "simulated")]
-use crate::simulated_cloud::CloudAddress;
+use roadstead_simulated::cloud::CloudAddress;
 
 /// The flags of the drivers.
 #[derive(Debug, Clone, Default, Args)]

@@ -1,7 +1,7 @@
 //! Why a controller could not do what was decided. All of it is tried again; the class of the cause is in the text.
 
-use crate::kube_ext::client::CallError;
-use crate::provider::ProviderError;
+use roadstead_provider::ProviderError;
+use roadstead_runtime::client::CallError;
 
 /// A try that did not succeed.
 #[derive(Debug, thiserror::Error)]

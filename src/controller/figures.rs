@@ -6,9 +6,9 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use roadstead_model::MicroDollars;
 
-use crate::api::v1alpha1::conditions::{self, UNKNOWN};
-use crate::api::v1alpha1::{ModelDeployment, ServingTarget, reasons};
 use crate::telemetry::figures::{DeploymentFigures, Figures, Readiness};
+use roadstead_api::v1alpha1::conditions::{self, UNKNOWN};
+use roadstead_api::v1alpha1::{ModelDeployment, ServingTarget, reasons};
 
 /// The figures of these objects. At most `limit` deployments, the first by namespace and name, have series of their own;
 /// `replacements` are under way.

@@ -4,9 +4,9 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
 
 use super::error::ActError;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
-use crate::kube_ext::cache::Part;
-use crate::kube_ext::client::{CallError, PAGE, call};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use roadstead_runtime::cache::Part;
+use roadstead_runtime::client::{CallError, PAGE, call};
 
 /// An endpoint that fits among those of `part` that `params` select, by the hub itself, which may know more than a cache.
 ///

@@ -10,9 +10,9 @@ use roadstead_planner as planner;
 use super::connections::Connection;
 use super::convert;
 use super::error::ActError;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::clock::Clock;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::clock::Clock;
 
 /// The planner's view of the world.
 pub struct Fleet {

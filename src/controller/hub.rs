@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 
 use super::error::ActError;
 use super::throttle::{Subject, Throttle, Urgency};
-use crate::api::v1alpha1::{
+use roadstead_api::v1alpha1::{
     InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, ServingTarget,
     ServingTargetStatus, names,
 };
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::{CallError, call, call_opt};
-use crate::kube_ext::clock::Clock;
-use crate::kube_ext::patch::merge_patch;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::client::{CallError, call, call_opt};
+use roadstead_runtime::clock::Clock;
+use roadstead_runtime::patch::merge_patch;
 
 /// A kind that the operator writes.
 pub trait Written: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {

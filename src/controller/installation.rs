@@ -9,9 +9,9 @@ use kube::{Client, ResourceExt};
 
 use super::find;
 use super::settings::Watched;
-use crate::api::v1alpha1::{InferenceEndpoint, names};
-use crate::kube_ext::cache::{Key, Part};
-use crate::kube_ext::client::CallError;
+use roadstead_api::v1alpha1::{InferenceEndpoint, names};
+use roadstead_runtime::cache::{Key, Part};
+use roadstead_runtime::client::CallError;
 
 /// An endpoint on the hub was made by another installation.
 #[derive(Debug, Clone, PartialEq, Eq)]

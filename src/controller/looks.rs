@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::kept::Kept;
-use crate::provider::Present;
+use roadstead_provider::Present;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::kept::Kept;
 
 /// The pause after a first look in vain; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -101,9 +101,9 @@ impl Looks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1alpha1::ExternalId;
-    use crate::kube_ext::clock::Clock;
-    use crate::provider::Progress;
+    use roadstead_api::v1alpha1::ExternalId;
+    use roadstead_provider::Progress;
+    use roadstead_runtime::clock::Clock;
 
     fn present() -> Present {
         Present {

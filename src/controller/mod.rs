@@ -38,9 +38,9 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use self::context::Context;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::workers::{Concurrency, work};
 use crate::telemetry::figures::Figures;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::workers::{Concurrency, work};
 
 /// Watches the hub and works until `stop` resolves; then waits for running tasks.
 pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Output = ()>) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use crate::kube_ext::cache::Key;
+use roadstead_runtime::cache::Key;
 
 /// Number of Secrets in a batch: 50 a second, which an API server answers from its own cache with a small part
 /// of one processor.
@@ -168,7 +168,7 @@ impl NamedSecrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube_ext::clock::Clock;
+    use roadstead_runtime::clock::Clock;
 
     fn endpoint(name: &str) -> Key {
         Key::new("team", name)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::kube_ext::cache::Key;
+use roadstead_runtime::cache::Key;
 
 /// Number of newcomers that are a crowd. With fewer, starting what was placed costs the planning of the rest less than a tenth
 /// of a second; and one manifest of a few deployments is started without a wait.
@@ -64,7 +64,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube_ext::clock::Clock;
+    use roadstead_runtime::clock::Clock;
 
     const LULL: Duration = Duration::from_millis(500);
 

@@ -5,9 +5,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::v1alpha1::conditions::{self, FALSE, TRUE};
-use crate::api::v1alpha1::reasons;
-use crate::kube_ext::events::Severity;
+use roadstead_api::v1alpha1::conditions::{self, FALSE, TRUE};
+use roadstead_api::v1alpha1::reasons;
+use roadstead_runtime::events::Severity;
 
 /// Reasons that a condition passes through while the operator is at work: no event has them.
 pub const SILENT: [&str; 10] = [

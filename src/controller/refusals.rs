@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use roadstead_model::{Exhaust, Resources, Size, Timestamp};
 
 use super::convert;
-use crate::api::v1alpha1::{ExhaustedStatus, InferenceEndpoint, limits};
+use roadstead_api::v1alpha1::{ExhaustedStatus, InferenceEndpoint, limits};
 
 /// The time that an offer is left out after a first refusal: an autoscaler adds a node in less, and a cloud that is out of a
 /// type of machine seldom has it back sooner. It doubles with each further refusal.

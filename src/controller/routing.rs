@@ -5,8 +5,8 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt;
 
 use super::hub;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
-use crate::kube_ext::cache::{Change, Key};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
+use roadstead_runtime::cache::{Change, Key};
 
 /// Queue entries that a change concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use kube::api::{Api, GetParams};
 
 use super::context::Context;
 use super::named_secrets::version_of;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::call_opt;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::client::call_opt;
 
 /// Interval between two looks at Secrets.
 const TICK: Duration = Duration::from_millis(200);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::drivers::DriverSettings;
-use crate::kube_ext::cache::Part;
+use roadstead_runtime::cache::Part;
 
 /// Settings given at the start.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::api::v1alpha1::conditions::{self, TRUE};
-use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus};
+use roadstead_api::v1alpha1::conditions::{self, TRUE};
+use roadstead_api::v1alpha1::{InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus};
 
 /// Seconds that a start may take: the engine's own, and those in which nodes may be added.
 #[must_use]

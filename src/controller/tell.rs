@@ -4,8 +4,8 @@ use kube::{Resource, ResourceExt};
 
 use super::context::Context;
 use super::news::News;
-use crate::api::v1alpha1::{InferenceEndpoint, reasons};
-use crate::kube_ext::cache::Key;
+use roadstead_api::v1alpha1::{InferenceEndpoint, reasons};
+use roadstead_runtime::cache::Key;
 
 /// Tells `news` of `object`.
 pub fn tell<K>(context: &Context, object: &K, news: &News)

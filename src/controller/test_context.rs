@@ -10,12 +10,12 @@ use serde_json::Value;
 use super::context::Context;
 use super::routing::Author;
 use super::settings::{OrphanPolicy, Settings, Watched};
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 use crate::controller::drivers::DriverSettings;
-use crate::kube_ext::cache::Part;
-use crate::kube_ext::clock::Clock;
-use crate::kube_ext::events::Events;
 use crate::telemetry::metrics::Metrics;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
+use roadstead_runtime::cache::Part;
+use roadstead_runtime::clock::Clock;
+use roadstead_runtime::events::Events;
 
 /// The id of the installation.
 pub const INSTALL_ID: &str = "prod";

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::kept::Kept;
-use crate::kube_ext::rate::{Rate, Spent};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::kept::Kept;
+use roadstead_runtime::rate::{Rate, Spent};
 
 /// Words about pods that fail are written at most this often: a member can have other ones every second.
 pub const WORDS_OF_REPLICAS: Duration = Duration::from_secs(15);
@@ -102,7 +102,7 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube_ext::clock::Clock;
+    use roadstead_runtime::clock::Clock;
 
     fn subject(name: &str) -> Subject {
         ("ModelDeployment", Key::new("team", name))

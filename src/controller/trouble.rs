@@ -15,10 +15,10 @@ use super::hub::Told;
 use super::news::News;
 use super::tell::tell;
 use super::throttle::Urgency;
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, limits, reasons};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::rate::Rate;
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, limits, reasons};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::rate::Rate;
 
 /// Reports of panics on one object: what else is true of it may be written in between, and would be undone each time.
 const PANICS: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::controller::test_context;
-    use crate::kube_ext::client::CallError;
+    use roadstead_runtime::client::CallError;
 
     fn target(status: &Value) -> ServingTarget {
         serde_json::from_value(json!({

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::routing::Author;
-use crate::kube_ext::cache::Part;
-use crate::kube_ext::client::PAGE;
-use crate::kube_ext::watch::watch;
+use roadstead_runtime::cache::Part;
+use roadstead_runtime::client::PAGE;
+use roadstead_runtime::watch::watch;
 
 /// Pause before the next reconcile of an object in a namespace that has not been listed.
 pub const LIST_AGAIN: Duration = Duration::from_secs(30);

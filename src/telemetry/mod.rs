@@ -3,6 +3,7 @@
 pub mod figures;
 pub mod json;
 pub mod logging;
+pub mod metered;
 pub mod metrics;
 pub mod process;
 pub mod server;

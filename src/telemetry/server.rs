@@ -84,7 +84,7 @@ async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube_ext::clock::Clock;
+    use roadstead_runtime::clock::Clock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 

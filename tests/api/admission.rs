@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, Patch, PatchParams};
-use roadstead::provider::{Observation, Wanted, Workload};
+use roadstead_provider::{Observation, Wanted, Workload};
 use serde_json::{Value, json};
 
 use crate::member::{Member, NAME, wanted};
@@ -110,7 +110,7 @@ impl Place {
         Self { member: Member::new(self.namespace).await, ..self }
     }
 
-    async fn edit(&mut self, change: impl FnOnce(&mut roadstead::api::v1alpha1::InferenceEndpointSpec)) {
+    async fn edit(&mut self, change: impl FnOnce(&mut roadstead_api::v1alpha1::InferenceEndpointSpec)) {
         let mut endpoint = (*self.wanted.endpoint).clone();
         change(&mut endpoint.spec);
         self.wanted.endpoint = Arc::new(endpoint);
@@ -279,5 +279,5 @@ async fn a_number_of_replicas_that_admission_caps_is_not_taken_for_ours() {
     let Observation::Present(present) = place.member.driver.observe(&place.wanted).await.unwrap() else {
         panic!("it is there");
     };
-    assert!(matches!(present.progress, roadstead::provider::Progress::Starting { .. }), "1 of 2 is not all of them");
+    assert!(matches!(present.progress, roadstead_provider::Progress::Starting { .. }), "1 of 2 is not all of them");
 }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::{Method, Request};
 use kube::core::Status;
-use roadstead::api::check::{Checker, Verdict};
-use roadstead::api::schema::all_rules;
+use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::schema::all_rules;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -9,9 +9,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret as KubeSecret, Service};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
-use roadstead::api::v1alpha1::InferenceEndpoint;
-use roadstead::provider::kubernetes::Kubernetes;
-use roadstead::provider::{ErrorClass, Observation, Redacted, Removal, Site, Wanted, Workload, remove_from};
+use roadstead_api::v1alpha1::InferenceEndpoint;
+use roadstead_kubernetes::Kubernetes;
+use roadstead_provider::{ErrorClass, Observation, Redacted, Removal, Site, Wanted, Workload, remove_from};
 use serde_json::json;
 
 use crate::server::{kubectl, server, text};

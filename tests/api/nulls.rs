@@ -2,8 +2,8 @@
 
 use http::{Method, Request};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
-use roadstead::api::check::{Checker, Verdict};
-use roadstead::api::schema;
+use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::schema;
 use serde_json::Value;
 
 use crate::server::{kubectl, server};

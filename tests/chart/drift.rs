@@ -44,7 +44,7 @@ fn install_yaml_has_everything_and_no_trace_of_helm() {
 fn install_yaml_has_one_place_for_the_install_id_and_a_bad_one_there() {
     let manifest = text("deploy/install.yaml");
     let placeholder = "SET-INSTALL-ID";
-    assert!(roadstead::api::v1alpha1::names::check_install_id(placeholder).is_err());
+    assert!(roadstead_api::v1alpha1::names::check_install_id(placeholder).is_err());
     let deployments = objects(&manifest);
     let deployment = of_kind(&deployments, "Deployment")[0].to_string();
     assert_eq!(deployment.matches(placeholder).count(), 1);

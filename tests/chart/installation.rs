@@ -1,6 +1,6 @@
 //! Another installation id is refused by Helm while endpoints of the former exist.
 
-use roadstead::api::v1alpha1::names;
+use roadstead_api::v1alpha1::names;
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::command::{feed, finish};
 use serde_json::{Value, json};

@@ -65,7 +65,7 @@ fn the_simulated_cloud_is_there_where_it_is_asked_for_and_the_operator_is_told()
     let service = only(&cloud, "Service");
     let (name, port) = (at(service, "/metadata/name").as_str().unwrap(), at(service, "/spec/ports/0/port"));
     assert_eq!(address, format!("http://{name}.{NAMESPACE}.svc:{port}"));
-    assert!(address.as_str().unwrap().parse::<roadstead::simulated_cloud::CloudAddress>().is_ok());
+    assert!(address.as_str().unwrap().parse::<roadstead_simulated::cloud::CloudAddress>().is_ok());
     assert_eq!(at(pod(&cloud), "/automountServiceAccountToken"), false);
     let policy = only(&cloud, "NetworkPolicy");
     let peer = at(policy, "/spec/ingress/0/from/0/podSelector/matchLabels");

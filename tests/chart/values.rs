@@ -31,7 +31,7 @@ fn an_install_id_is_required_and_has_a_form() {
 fn the_charts_form_of_an_install_id_is_that_of_the_operator() {
     for id in ["a", "prod", "p-1", "1a", "-a", "a-", "A", "a_b", &"a".repeat(32), &"a".repeat(33)] {
         let by_chart = template("roadstead", &["--set-string", &format!("installId={id}")]).is_ok();
-        let by_operator = roadstead::api::v1alpha1::names::check_install_id(id).is_ok();
+        let by_operator = roadstead_api::v1alpha1::names::check_install_id(id).is_ok();
         assert_eq!(by_chart, by_operator, "{id:?}");
     }
 }
@@ -78,7 +78,7 @@ fn values_that_cannot_be_meant_are_refused() {
 #[test]
 fn every_kubeconfig_feature_can_be_allowed() {
     use clap::ValueEnum;
-    let features = roadstead::cluster::kubeconfig::Feature::value_variants();
+    let features = roadstead_kubernetes::cluster::kubeconfig::Feature::value_variants();
     let names: Vec<String> = features.iter().map(|feature| format!("{:?}", feature.as_str())).collect();
     template(
         "roadstead",

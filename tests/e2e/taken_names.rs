@@ -1,7 +1,7 @@
 //! Something that is not ours has the name: it is reported and not touched, and the deployment goes elsewhere if it may.
 
 use anyhow::ensure;
-use roadstead::api::v1alpha1::names;
+use roadstead_api::v1alpha1::names;
 use roadstead_ground::cluster::Cluster;
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, ListParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
-use roadstead::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 use serde::de::DeserializeOwned;
 
 use super::rig::TEAM;

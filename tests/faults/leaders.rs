@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
-use roadstead::kube_ext::clock::Clock;
-use roadstead::kube_ext::lease::{Elector, LeaseConfig};
+use roadstead_runtime::clock::Clock;
+use roadstead_runtime::lease::{Elector, LeaseConfig};
 use serde_json::{Value, json};
 
 use super::crash_sweep::{begin, edit};

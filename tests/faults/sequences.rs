@@ -5,7 +5,7 @@
 
 use anyhow::{Context, bail, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
-use roadstead::api::schema::{definitions, items, root};
+use roadstead_api::schema::{definitions, items, root};
 use serde_json::{Value, json};
 
 use super::objects::{deployment, places};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use roadstead::api::v1alpha1::names;
-use roadstead::provider::kubernetes::Kubernetes;
-use roadstead::provider::{ErrorClass, ProviderError, Removal, Site, Workload};
+use roadstead_api::v1alpha1::names;
+use roadstead_kubernetes::Kubernetes;
 use roadstead_model::Found;
+use roadstead_provider::{ErrorClass, ProviderError, Removal, Site, Workload};
 
 use crate::stage::{Stage, stage, text, until};
 

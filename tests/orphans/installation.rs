@@ -1,6 +1,6 @@
 //! Objects of another installation, real or apparent, neither count as deleted nor change.
 
-use roadstead::api::v1alpha1::names;
+use roadstead_api::v1alpha1::names;
 use serde_json::{Value, json};
 
 use crate::operator::Operator;

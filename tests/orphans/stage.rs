@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use roadstead::api::v1alpha1::names;
+use roadstead_api::v1alpha1::names;
 use roadstead_ground::api_server::ApiServer;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use roadstead::api::schema::definitions;
+use roadstead_api::schema::definitions;
 
 use crate::{files, hold, none, root, shown};
 
@@ -90,7 +90,7 @@ fn the_core_knows_no_provider_by_name() {
         |file: &PathBuf| shown(file).contains("serving_target/connect/") || file.ends_with("controller/drivers.rs");
     let core: Vec<PathBuf> = core.into_iter().filter(|file| !chooses(file)).collect();
     hold(&core, "only serving_target/connect chooses a driver", |line| {
-        ["provider::kubernetes", "provider::simulated"].iter().any(|driver| line.contains(driver))
+        ["roadstead_kubernetes", "roadstead_simulated"].iter().any(|driver| line.contains(driver))
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use roadstead::api::check::{Checker, Verdict};
+use roadstead_api::check::{Checker, Verdict};
 use roadstead_model::{Decision, FindingReason, Reason, Removal, catalogue::locate};
 use serde_json::Value;
 

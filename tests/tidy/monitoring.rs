@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use roadstead::kube_ext::clock::Clock;
-use roadstead::kube_ext::workers::Meter;
 use roadstead::telemetry::figures::{DeploymentFigures, Figures, Readiness};
 use roadstead::telemetry::metrics::Metrics;
 use roadstead_ground::promql::{Query, Scrape};
 use roadstead_model::MicroDollars;
+use roadstead_runtime::clock::Clock;
+use roadstead_runtime::workers::Meter;
 use serde_json::Value;
 
 use crate::{none, root};

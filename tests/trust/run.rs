@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use roadstead::api::v1alpha1::names;
+use roadstead_api::v1alpha1::names;
 use roadstead_ground::command::feed;
 use serde_json::{Value, json};
 

@@ -117,7 +117,7 @@ impl World {
         for item in list["items"].as_array().into_iter().flatten() {
             if item["metadata"]["deletionTimestamp"].is_string() {
                 let name = item["metadata"]["name"].as_str().unwrap();
-                let label = format!("{}={name}", roadstead::api::v1alpha1::names::LABEL_ENDPOINT);
+                let label = format!("{}={name}", roadstead_api::v1alpha1::names::LABEL_ENDPOINT);
                 let pods =
                     ["delete", "pods", "-n", MEMBER, "-l", &label, "--force", "--grace-period=0", "--wait=false"];
                 let _ = self.member.kubectl().args(pods).output();

@@ -14,10 +14,10 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use super::Output;
-use crate::api::v1alpha1::ServingTarget;
-use crate::kube_ext::client::{call, client};
-use crate::kube_ext::clock::Clock;
 use report::Report;
+use roadstead_api::v1alpha1::ServingTarget;
+use roadstead_runtime::client::{call, client};
+use roadstead_runtime::clock::Clock;
 
 /// Options of `roadstead orphans`.
 #[derive(Debug, Args)]

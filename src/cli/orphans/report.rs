@@ -9,8 +9,8 @@ use kube::ResourceExt;
 use roadstead_model::MicroDollars;
 use serde::Serialize;
 
-use crate::api::v1alpha1::conditions::{self, TRUE};
-use crate::api::v1alpha1::{OrphanStatus, ServingTarget, reasons};
+use roadstead_api::v1alpha1::conditions::{self, TRUE};
+use roadstead_api::v1alpha1::{OrphanStatus, ServingTarget, reasons};
 
 const COLUMNS: [&str; 8] = ["TARGET", "NAME", "DEPLOYMENT", "OFFER", "REPLICAS", "COST/H", "AGE", "STATE"];
 const GAP: usize = 3;

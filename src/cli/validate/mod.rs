@@ -12,9 +12,9 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Output;
-use crate::api::check::{Checker, Verdict};
 use documents::Document;
 use report::{Finding, Report, Severity};
+use roadstead_api::check::{Checker, Verdict};
 
 /// File name extensions that a directory is searched for.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];

@@ -3,8 +3,8 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint};
 use crate::controller::convert;
+use roadstead_api::v1alpha1::{CreateIntent, InferenceEndpoint};
 
 /// Progress of the first creation for a deployment in this process, by UID of the record. Its loss costs a write, and a
 /// question to a provider that has nothing.

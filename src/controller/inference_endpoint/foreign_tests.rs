@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::EndpointController;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
 use crate::controller::error::ActError;
 use crate::controller::test_context::{INSTALL_ID, context, show};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::kube_ext::workers::Reconcile;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
+use roadstead_runtime::workers::Reconcile;
 
 fn deployment() -> ModelDeployment {
     serde_json::from_value(json!({

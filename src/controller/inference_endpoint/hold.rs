@@ -7,12 +7,12 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::first_creation::FirstCreation;
 use super::memory::Memory;
-use crate::api::v1alpha1::{InferenceEndpoint, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub;
 use crate::controller::routing::is_unheld;
-use crate::kube_ext::queue::Outcome;
+use roadstead_api::v1alpha1::{InferenceEndpoint, names};
+use roadstead_runtime::queue::Outcome;
 
 /// Time without a crowd of newcomers after which a burst is over: clients that create many objects pause for less.
 const LULL: Duration = Duration::from_millis(500);
@@ -73,9 +73,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::v1alpha1::ModelDeployment;
     use crate::controller::routing::Concerned;
     use crate::controller::test_context::{context, show};
+    use roadstead_api::v1alpha1::ModelDeployment;
 
     fn deployment(name: &str, status: &Value) -> ModelDeployment {
         serde_json::from_value(json!({

@@ -10,14 +10,14 @@ use kube::api::{Api, ObjectMeta};
 use kube::{Resource, ResourceExt};
 
 use super::memory::{self, Edition, Inputs, Memory};
-use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::named_secrets::{Version, version_of};
 use crate::controller::routing::requested_at;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::client::{call, call_opt};
-use crate::provider::{Provider, Redacted, Secret};
+use roadstead_api::v1alpha1::{InferenceEndpoint, names, reasons};
+use roadstead_provider::{Provider, Redacted, Secret};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::client::{call, call_opt};
 
 /// Random bytes in an API key: 256 bits.
 const KEY_BYTES: usize = 32;

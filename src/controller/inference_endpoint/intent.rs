@@ -11,12 +11,14 @@ use kube::api::Api;
 
 use super::first_creation::was_told;
 use super::memory::Memory;
-use crate::api::v1alpha1::{CreateIntent, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub::{self, Expect};
-use crate::kube_ext::client::call_opt;
+use roadstead_api::v1alpha1::{
+    CreateIntent, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, names, reasons,
+};
+use roadstead_runtime::client::call_opt;
 
 /// The intent that no status tells yet, if the provider was asked.
 pub fn untold(memory: &Memory, endpoint: &InferenceEndpoint) -> Option<CreateIntent> {

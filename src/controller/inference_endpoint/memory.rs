@@ -8,10 +8,10 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::first_creation::FirstCreation;
-use crate::api::v1alpha1::InferenceEndpoint;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::kept::Kept;
-use crate::provider::{Redacted, Secret};
+use roadstead_api::v1alpha1::InferenceEndpoint;
+use roadstead_provider::{Redacted, Secret};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::kept::Kept;
 
 /// Tenants' Secrets are read again after this long, plus up to a fifth of it so that not all are read at once: a net below
 /// the looks that notice their changes.
@@ -120,7 +120,7 @@ pub fn resync_of(key: &Key) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube_ext::clock::Clock;
+    use roadstead_runtime::clock::Clock;
 
     #[test]
     fn what_was_read_is_good_for_the_same_endpoint_and_spec_and_request_alone() {

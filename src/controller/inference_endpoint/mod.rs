@@ -24,10 +24,10 @@ use super::context::Context;
 use super::error::ActError;
 use super::trouble;
 use super::watches::LIST_AGAIN;
-use crate::api::v1alpha1::InferenceEndpoint;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::kube_ext::workers::Reconcile;
+use roadstead_api::v1alpha1::InferenceEndpoint;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
+use roadstead_runtime::workers::Reconcile;
 
 /// The controller of `InferenceEndpoint`s.
 pub struct EndpointController {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use crate::api::v1alpha1::conditions::{self, FALSE, TRUE, find};
-use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::news::{News, of_ready, price};
+use roadstead_api::v1alpha1::conditions::{self, FALSE, TRUE, find};
+use roadstead_api::v1alpha1::{EndpointState, InferenceEndpoint, InferenceEndpointStatus, reasons};
 
 /// An address may answer this long after the replicas are ready: proxies and load balancers take their time.
 const ANSWER: SignedDuration = SignedDuration::from_secs(30);
@@ -112,7 +112,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::kube_ext::events::Severity;
+    use roadstead_runtime::events::Severity;
 
     #[test]
     fn what_admission_changes_is_told_once_for_each_list_of_fields() {

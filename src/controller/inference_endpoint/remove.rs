@@ -8,16 +8,16 @@ use super::intent;
 use super::memory::Memory;
 use super::news;
 use super::status;
-use crate::api::v1alpha1::{InferenceEndpoint, names, reasons};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub::{self, Expect};
 use crate::controller::news::News;
 use crate::controller::tell::{tell, tell_owner};
 use crate::controller::throttle::Urgency;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
+use roadstead_api::v1alpha1::{InferenceEndpoint, names, reasons};
+use roadstead_provider::{ErrorClass, Provider, ProviderError, Removal, remove_from};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
 
 /// One step of the removal.
 ///

@@ -11,7 +11,6 @@ use super::intent;
 use super::memory::{self, Memory};
 use super::news;
 use super::status::{self, Seen};
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -19,10 +18,11 @@ use crate::controller::error::ActError;
 use crate::controller::hub::Told;
 use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::tell::{tell, tell_owner};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::provider::probe::{self, Answer};
-use crate::provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use roadstead_provider::probe::{self, Answer};
+use roadstead_provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
 
 /// Interval of probes of an endpoint that answers.
 const ASK_AGAIN: Duration = LONGEST_PAUSE;

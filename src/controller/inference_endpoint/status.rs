@@ -4,13 +4,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
 use crate::controller::throttle::{self, Urgency};
 use crate::controller::{convert, startup};
-use crate::provider::probe::Answer;
-use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
-use crate::text::bounded;
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
+use roadstead_provider::probe::Answer;
+use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
+use roadstead_runtime::text::bounded;
 
 /// A replica without room is refused after this long, where the offer says of no time in which some may be added.
 const ROOM_SECONDS: i32 = 30;

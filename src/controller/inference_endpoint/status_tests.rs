@@ -5,12 +5,12 @@ use roadstead_model::{EndpointState, FailureKind};
 use serde_json::json;
 
 use super::status::{Seen, names_new_operation, status, urgency};
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, find};
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
 use crate::controller::convert;
 use crate::controller::throttle::{self, Urgency};
-use crate::provider::probe::Answer;
-use crate::provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, find};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
+use roadstead_provider::probe::Answer;
+use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 
 fn endpoint(generation: i64, reason: &str) -> InferenceEndpoint {
     serde_json::from_value(json!({

@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 use roadstead_model::{Accelerator, Found, Placement, Runs, Timestamp, cost_of_found};
 
 use super::{Planned, build};
-use crate::api::check::{Checker, Verdict};
-use crate::api::v1alpha1::{
-    EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits, reasons,
-};
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
-use crate::provider::record::Record;
+use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::v1alpha1::{
+    EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits, reasons,
+};
+use roadstead_provider::record::Record;
 
 /// Compiles the rules of records once: a rebuilt hub adopts many endpoints.
 static CHECKER: LazyLock<Checker> = LazyLock::new(Checker::new);

@@ -8,11 +8,11 @@ use roadstead_planner as planner;
 use serde_json::{Value, json};
 
 use super::{Planned, adoption, build};
-use crate::api::v1alpha1::{InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget};
 use crate::controller::convert;
 use crate::controller::test_context::context;
-use crate::provider::record;
-use crate::provider::template_hash::template_hash;
+use roadstead_api::v1alpha1::{InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget};
+use roadstead_provider::record;
+use roadstead_provider::template_hash::template_hash;
 
 /// A deployment with a change of its serving part.
 fn deployment(serving: &Value) -> ModelDeployment {

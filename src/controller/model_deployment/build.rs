@@ -8,14 +8,14 @@ use kube::{Resource, ResourceExt};
 use roadstead_model::{Keep, Placement, PodFields};
 
 use super::Planned;
-use crate::api::v1alpha1::{
-    self as api, DeploymentRef, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
-    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
-};
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
-use crate::kube_ext::cache::Key;
+use roadstead_api::v1alpha1::{
+    self as api, DeploymentRef, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
+    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
+};
+use roadstead_runtime::cache::Key;
 
 /// The name of the endpoint that a placement makes.
 #[must_use]

@@ -8,7 +8,7 @@ use roadstead_explain as explain;
 use roadstead_model::{self as model, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
 use roadstead_planner as planner;
 
-use crate::api::v1alpha1::{CandidateStatus, ModelDeploymentStatus, limits, reasons};
+use roadstead_api::v1alpha1::{CandidateStatus, ModelDeploymentStatus, limits, reasons};
 
 /// Shortest interval in seconds between two writes that change only the candidates.
 const REFRESH_SECONDS: i64 = 60;

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::candidates;
 use super::world::{Change, World, target};
-use crate::api::v1alpha1::CandidateStatus;
-use crate::api::v1alpha1::conditions;
+use roadstead_api::v1alpha1::CandidateStatus;
+use roadstead_api::v1alpha1::conditions;
 
 impl World {
     fn candidate(&self, target: &str) -> Option<&CandidateStatus> {

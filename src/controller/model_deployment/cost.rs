@@ -2,8 +2,8 @@
 
 use roadstead_model::MicroDollars;
 
-use crate::api::v1alpha1::conditions::{self, READY};
-use crate::api::v1alpha1::{InferenceEndpoint, reasons};
+use roadstead_api::v1alpha1::conditions::{self, READY};
+use roadstead_api::v1alpha1::{InferenceEndpoint, reasons};
 
 /// Dollars per hour of the replicas that exist or are being asked for; `None` is unknown. Replicas that its place refuses do
 /// not exist, and cost nothing.

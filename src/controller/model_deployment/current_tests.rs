@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::kstatus::{Kstatus, kstatus};
 use super::world::{Change, World, budget, with};
-use crate::api::v1alpha1::{PlacementRole, conditions};
+use roadstead_api::v1alpha1::{PlacementRole, conditions};
 
 #[test]
 fn a_scale_up_past_the_budget_is_not_ready_and_says_what_is_wanted_its_cost_and_the_budget() {

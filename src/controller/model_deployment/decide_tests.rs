@@ -6,11 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Decision, DeploymentController};
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
 use crate::controller::test_context::{INSTALL_ID, context, show};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::kube_ext::workers::Reconcile;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
+use roadstead_runtime::workers::Reconcile;
 
 fn deployment(image: &str) -> ModelDeployment {
     serde_json::from_value(json!({

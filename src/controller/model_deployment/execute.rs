@@ -9,15 +9,15 @@ use roadstead_model::{Action, Exhaust, Keep};
 use serde_json::json;
 
 use super::{Planned, adoption, build};
-use crate::api::v1alpha1::{EndpointState, InferenceEndpoint};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub::{Answer, Expect};
 use crate::controller::serving_target::news;
 use crate::controller::tell::tell;
 use crate::controller::{convert, find, refusals};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::patch::merge_patch;
+use roadstead_api::v1alpha1::{EndpointState, InferenceEndpoint};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::patch::merge_patch;
 
 /// Carries out the actions of a plan in their order.
 ///

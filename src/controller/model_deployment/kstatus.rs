@@ -3,7 +3,7 @@
 use kube::Resource;
 use serde::Serialize;
 
-use crate::api::v1alpha1::conditions;
+use roadstead_api::v1alpha1::conditions;
 
 /// Result of kstatus for an object of an unknown kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,11 +43,11 @@ use super::convert;
 use super::error::ActError;
 use super::trouble;
 use super::watches::LIST_AGAIN;
-use crate::api::v1alpha1::ModelDeployment;
-use crate::api::v1alpha1::validate::{self, Problem};
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::kube_ext::workers::Reconcile;
+use roadstead_api::v1alpha1::ModelDeployment;
+use roadstead_api::v1alpha1::validate::{self, Problem};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
+use roadstead_runtime::workers::Reconcile;
 
 /// The longest that a deployment which waits is left unlooked at, whatever its plan says.
 const RECHECK_LIMIT: Duration = Duration::from_mins(5);

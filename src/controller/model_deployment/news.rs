@@ -6,11 +6,11 @@ use kube::ResourceExt;
 use roadstead_explain as explain;
 use roadstead_model::{Action, Plan, Wait};
 
-use crate::api::v1alpha1::conditions;
-use crate::api::v1alpha1::{
+use crate::controller::news::{News, of_condition, of_ready, price};
+use roadstead_api::v1alpha1::conditions;
+use roadstead_api::v1alpha1::{
     InferenceEndpoint, ModelDeploymentStatus, PlacementRole, PlacementStatus, ReleasingStatus, reasons,
 };
-use crate::controller::news::{News, of_condition, of_ready, price};
 
 /// A deployment before and after one reconcile.
 pub struct Turn<'a> {

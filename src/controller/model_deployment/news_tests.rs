@@ -10,8 +10,8 @@ use roadstead_model::{
 use serde_json::{Value, json};
 
 use super::news::Turn;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeploymentStatus};
-use crate::kube_ext::events::Severity;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeploymentStatus};
+use roadstead_runtime::events::Severity;
 
 const T0: &str = "2026-08-01T12:00:00Z";
 

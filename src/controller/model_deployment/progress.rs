@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::api::v1alpha1::{ModelDeploymentStatus, PlacementRole, PlacementStatus, conditions, reasons};
 use crate::controller::throttle::{self, Urgency};
+use roadstead_api::v1alpha1::{ModelDeploymentStatus, PlacementRole, PlacementStatus, conditions, reasons};
 
 /// Words of what starts, and of what pods say, are written at most this often; the endpoint's own status has them at once.
 const WORDS: Duration = Duration::from_mins(1);
@@ -51,9 +51,9 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
     use crate::controller::convert;
     use k8s_openapi::jiff::Timestamp;
+    use roadstead_api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
     use serde_json::json;
 
     fn starting(ready: i32, reason: &str, message: &str) -> ModelDeploymentStatus {

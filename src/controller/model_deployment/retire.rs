@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::status_write;
-use crate::api::v1alpha1::{ModelDeployment, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::find;
 use crate::controller::hub::{Expect, stale};
-use crate::kube_ext::queue::Outcome;
+use roadstead_api::v1alpha1::{ModelDeployment, names};
+use roadstead_runtime::queue::Outcome;
 
 /// Asks for the deletion of every endpoint that this installation made, and lets the deployment go when the hub itself
 /// lists none any more.

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use roadstead_model::{Plan, Role};
 
-use crate::api::v1alpha1::{EndpointState, InferenceEndpoint, ModelDeploymentStatus, PlacementRole};
+use roadstead_api::v1alpha1::{EndpointState, InferenceEndpoint, ModelDeploymentStatus, PlacementRole};
 
 /// The records of a deployment's endpoints by their roles.
 #[derive(Debug, Default)]

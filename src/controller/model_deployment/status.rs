@@ -12,15 +12,15 @@ use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Pl
 use super::cost::billed;
 use super::roles::Roles;
 use super::{build, candidates};
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::validate::{self, Problem};
-use crate::api::v1alpha1::{
+use crate::controller::convert;
+use crate::controller::routing::requested_at;
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use roadstead_api::v1alpha1::validate::{self, Problem};
+use roadstead_api::v1alpha1::{
     InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus,
     PlacementRole, PlacementStatus, ReleasingStatus, limits, reasons,
 };
-use crate::controller::convert;
-use crate::controller::routing::requested_at;
-use crate::provider::ErrorClass;
+use roadstead_provider::ErrorClass;
 
 /// Stage of a deployment beside the state of its endpoints.
 pub enum Stage<'a> {

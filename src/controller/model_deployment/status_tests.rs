@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::candidates;
 use super::progress::urgency;
 use super::status::{Stage, status};
-use crate::api::v1alpha1::conditions::{self, find};
-use crate::api::v1alpha1::{
-    InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget, limits,
-};
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
+use roadstead_api::v1alpha1::conditions::{self, find};
+use roadstead_api::v1alpha1::{
+    InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget, limits,
+};
 
 fn object(spec: &Value) -> ModelDeployment {
     let mut object = json!({
@@ -257,7 +257,7 @@ fn without_a_plan_every_endpoint_keeps_the_role_that_was_told() {
 #[test]
 fn no_status_is_larger_than_its_schema_allows() {
     let mut object = object(&json!({}));
-    let annotation = [(crate::api::v1alpha1::names::ANNOTATION_REQUESTED_AT.to_owned(), "x".repeat(1_000))];
+    let annotation = [(roadstead_api::v1alpha1::names::ANNOTATION_REQUESTED_AT.to_owned(), "x".repeat(1_000))];
     object.metadata.annotations = Some(annotation.into());
     let one = |number: i64, state| another(&format!("e{number}"), number, &json!({"state": state, "slot": number}));
     let many: Vec<_> = (0..100).map(|number| one(number, "Active")).collect();

@@ -10,15 +10,15 @@ use super::candidates;
 use super::news::{self, Turn};
 use super::progress;
 use super::status::{self, Stage};
-use crate::api::v1alpha1::ModelDeployment;
-use crate::api::v1alpha1::validate::Problem;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub::Told;
 use crate::controller::tell::tell;
 use crate::controller::throttle::Urgency;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
+use roadstead_api::v1alpha1::ModelDeployment;
+use roadstead_api::v1alpha1::validate::Problem;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
 
 /// The longest until the next plan, which what was just carried out brings about by itself.
 const NEXT_PLAN: Duration = Duration::from_secs(1);

@@ -12,12 +12,12 @@ use super::kstatus::{Kstatus, kstatus};
 use super::progress::urgency;
 use super::status::{Stage, status};
 use super::{Planned, build, candidates, status_write};
-use crate::api::v1alpha1::conditions::{self, find};
-use crate::api::v1alpha1::{
-    EndpointState, InferenceEndpoint, LastError, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget,
-};
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
+use roadstead_api::v1alpha1::conditions::{self, find};
+use roadstead_api::v1alpha1::{
+    EndpointState, InferenceEndpoint, LastError, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget,
+};
 
 /// The world.
 pub struct World {

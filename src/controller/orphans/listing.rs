@@ -6,13 +6,13 @@ use kube::{Client, Resource, ResourceExt};
 use roadstead_model::{DeploymentId, EndpointKey, Found};
 
 use super::judge::Known;
-use crate::api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::settings::Watched;
 use crate::controller::watches::tenants_api;
-use crate::kube_ext::cache::{Key, Part};
-use crate::kube_ext::client::{CallError, PAGE, call, call_opt};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
+use roadstead_runtime::cache::{Key, Part};
+use roadstead_runtime::client::{CallError, PAGE, call, call_opt};
 
 /// Objects in the caches: sufficient to show that an endpoint is no orphan, but not that it is one.
 pub fn cached(context: &Context) -> Known {
@@ -99,7 +99,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::kube_ext::client::client;
+    use roadstead_runtime::client::client;
 
     type Asked = Arc<Mutex<Vec<String>>>;
 

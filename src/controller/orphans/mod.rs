@@ -24,11 +24,11 @@ use super::error::ActError;
 use super::news::News;
 use super::settings::OrphanPolicy;
 use super::tell;
-use crate::api::v1alpha1::{ServingTarget, reasons};
-use crate::kube_ext::cache::Key;
-use crate::provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
 use kube::ResourceExt;
+use roadstead_api::v1alpha1::{ServingTarget, reasons};
 use roadstead_model::Found;
+use roadstead_provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
+use roadstead_runtime::cache::Key;
 
 /// Looks for orphans for ever. What is under way when it is dropped leaves the orphan to be found again.
 pub async fn sweep(context: Arc<Context>) {

@@ -10,11 +10,11 @@ use roadstead_model::MicroDollars;
 use tokio::time::Instant;
 
 use super::judge::{Fate, Hold, Orphan};
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::{OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
 use crate::controller::convert;
 use crate::controller::news::News;
-use crate::kube_ext::clock::Clock;
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use roadstead_api::v1alpha1::{OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
+use roadstead_runtime::clock::Clock;
 
 /// Orphans that an event names.
 const MAX_NAMED: usize = 5;

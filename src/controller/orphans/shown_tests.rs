@@ -7,9 +7,9 @@ use roadstead_model::{self as model, CapacityType, DeploymentId, Found, MicroDol
 
 use super::judge::{Fate, Hold, Orphan};
 use super::shown::{Shown, Sweep, cost, put_into, tell_sweep};
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::{OrphanState, ServingTargetStatus, limits};
-use crate::kube_ext::clock::Clock;
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use roadstead_api::v1alpha1::{OrphanState, ServingTargetStatus, limits};
+use roadstead_runtime::clock::Clock;
 
 fn orphan(name: &str, fate: Fate) -> Orphan {
     Orphan {

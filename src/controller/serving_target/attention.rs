@@ -1,8 +1,8 @@
 //! Points that need attention on a target that works: an incomplete inventory, names that are probably slips, and nodes that
 //! are left out or look odd. It follows from the spec and from the capacity that stands in the status, so it is as settled as those are.
 
-use crate::api::v1alpha1::validate::Problem;
-use crate::api::v1alpha1::{OfferCapacity, ServingTarget, advice, limits, reasons};
+use roadstead_api::v1alpha1::validate::Problem;
+use roadstead_api::v1alpha1::{OfferCapacity, ServingTarget, advice, limits, reasons};
 
 /// Maximum number of sentences in a message; the rest is counted.
 const MAX_SENTENCES: usize = 6;

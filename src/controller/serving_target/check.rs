@@ -6,11 +6,11 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::connect::{self, ConnectError};
-use crate::api::v1alpha1::{ServingTarget, names, reasons};
 use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
-use crate::provider::{Claim, ErrorClass, Provider, ProviderError};
-use crate::text::bounded;
+use roadstead_api::v1alpha1::{ServingTarget, names, reasons};
+use roadstead_provider::{Claim, ErrorClass, Provider, ProviderError};
+use roadstead_runtime::text::bounded;
 
 /// Obstacle to the use of a target.
 struct Obstacle {

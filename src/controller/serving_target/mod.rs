@@ -17,10 +17,10 @@ use super::context::Context;
 use super::error::ActError;
 use super::orphans;
 use super::trouble;
-use crate::api::v1alpha1::ServingTarget;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::queue::Outcome;
-use crate::kube_ext::workers::Reconcile;
+use roadstead_api::v1alpha1::ServingTarget;
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::queue::Outcome;
+use roadstead_runtime::workers::Reconcile;
 
 /// Interval of the check of a target's reachability and identity.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);

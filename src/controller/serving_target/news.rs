@@ -2,9 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::v1alpha1::conditions::{self, TRUE, find};
-use crate::api::v1alpha1::{ExhaustedStatus, ServingTargetStatus, reasons};
 use crate::controller::news::{News, of_condition, of_ready};
+use roadstead_api::v1alpha1::conditions::{self, TRUE, find};
+use roadstead_api::v1alpha1::{ExhaustedStatus, ServingTargetStatus, reasons};
 
 /// Conditions that are no part of `Ready`, or that have news of their own.
 const SUMMED_UP: [&str; 5] =
@@ -54,7 +54,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::kube_ext::events::Severity;
+    use roadstead_runtime::events::Severity;
 
     /// A status with these conditions, each as `type status reason message`.
     fn status(conditions: &[&str], exhausted: Value) -> ServingTargetStatus {

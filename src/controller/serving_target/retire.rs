@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use kube::api::{DynamicObject, ListParams};
 
-use crate::api::v1alpha1::{ServingTarget, names};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::find;
 use crate::controller::hub::stale;
 use kube::ResourceExt;
+use roadstead_api::v1alpha1::{ServingTarget, names};
 
 /// Puts our finalizer on a target that does not have it, unless it is being deleted.
 ///

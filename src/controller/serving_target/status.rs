@@ -7,9 +7,6 @@ use kube::ResourceExt;
 
 use super::attention::attention;
 use super::{CHECK_INTERVAL, news};
-use crate::api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use crate::api::v1alpha1::validate;
-use crate::api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
 use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -18,9 +15,12 @@ use crate::controller::orphans::shown::{self, Sweep};
 use crate::controller::refusals;
 use crate::controller::tell::tell;
 use crate::controller::throttle::Urgency;
-use crate::kube_ext::cache::Key;
-use crate::kube_ext::kept::Kept;
-use crate::kube_ext::rate::{Rate, Spent};
+use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
+use roadstead_api::v1alpha1::validate;
+use roadstead_api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::kept::Kept;
+use roadstead_runtime::rate::{Rate, Spent};
 
 /// Writes of a target's capacity: it changes with every pod of a member, and planning uses memory.
 const CAPACITY: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };

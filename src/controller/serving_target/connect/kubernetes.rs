@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{ConnectError, Source, as_used, fingerprint};
-use crate::api::v1alpha1::{ServingTarget, reasons};
-use crate::cluster::connection::{self, Credentials};
-use crate::cluster::kubeconfig::{self, AllowedKubeconfig, KubeconfigError};
 use crate::controller::context::Context;
-use crate::kube_ext::cache::Key;
-use crate::provider::Provider;
-use crate::provider::kubernetes::Kubernetes;
+use roadstead_api::v1alpha1::{ServingTarget, reasons};
+use roadstead_kubernetes::Kubernetes;
+use roadstead_kubernetes::cluster::connection::{self, Credentials};
+use roadstead_kubernetes::cluster::kubeconfig::{self, AllowedKubeconfig, KubeconfigError};
+use roadstead_provider::Provider;
+use roadstead_runtime::cache::Key;
 
 impl From<KubeconfigError> for ConnectError {
     fn from(error: KubeconfigError) -> Self {

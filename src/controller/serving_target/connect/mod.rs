@@ -12,11 +12,11 @@ use data_encoding::HEXLOWER;
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use crate::api::v1alpha1::{ServingTarget, TargetType, reasons};
 use crate::controller::context::Context;
-use crate::provider::discreet::Discreet;
-use crate::provider::metered::Metered;
-use crate::provider::{Listener, Provider, ProviderEvent};
+use crate::telemetry::metered::Metered;
+use roadstead_api::v1alpha1::{ServingTarget, TargetType, reasons};
+use roadstead_provider::discreet::Discreet;
+use roadstead_provider::{Listener, Provider, ProviderEvent};
 
 /// Why there is no (new) driver for a target.
 #[derive(Debug, Clone, PartialEq, Eq)]

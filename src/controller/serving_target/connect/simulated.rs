@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use kube::ResourceExt;
 
 use super::{ConnectError, Source, as_used, fingerprint};
-use crate::api::v1alpha1::{ServingTarget, reasons};
 use crate::controller::context::Context;
-use crate::provider::simulated::{self, Simulated};
-use crate::provider::{Capabilities, Provider};
-use crate::simulated_cloud::CloudAddress;
-use crate::simulated_cloud::wire::Profile;
+use roadstead_api::v1alpha1::{ServingTarget, reasons};
+use roadstead_provider::{Capabilities, Provider};
+use roadstead_simulated::Simulated;
+use roadstead_simulated::cloud::CloudAddress;
+use roadstead_simulated::cloud::wire::Profile;
 
 struct Place {
     cloud: CloudAddress,
@@ -26,7 +26,8 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
                        operator its address by --simulated-cloud (chart value simulatedCloud.enabled)";
         ConnectError::new(reasons::SIMULATION_DISABLED, message)
     })?;
-    let (profile, capabilities) = (simulated::profile(&target.spec), simulated::capabilities(&target.spec));
+    let (profile, capabilities) =
+        (roadstead_simulated::profile(&target.spec), roadstead_simulated::capabilities(&target.spec));
     Ok(Box::new(Place { cloud, profile, capabilities }))
 }
 

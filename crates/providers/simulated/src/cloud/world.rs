@@ -1,7 +1,7 @@
 //! The places of the simulated cloud and their endpoints. Pure: the time is an argument, and the state that must
 //! survive the process is returned as [`Entry`]s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use data_encoding::HEXLOWER;
@@ -58,6 +58,8 @@ struct Place {
     claims: BTreeMap<String, String>,
     profile: Profile,
     endpoints: BTreeMap<String, Endpoint>,
+    /// Names of those whose deletion has begun: the only ones that time removes.
+    deleting: BTreeSet<String>,
     /// Deleted endpoints that listings still show, and until when.
     lingering: Vec<(i64, Endpoint)>,
     faults: Faults,
@@ -89,10 +91,10 @@ impl World {
                 }
                 Entry::Endpoint { place, endpoint } => {
                     let place = world.places.entry(place).or_default();
-                    place.endpoints.insert(endpoint.name.clone(), *endpoint);
+                    place.put(*endpoint);
                 }
                 Entry::Gone { place, name } => {
-                    world.places.entry(place).or_default().endpoints.remove(&name);
+                    world.places.entry(place).or_default().remove(&name);
                 }
             }
         }
@@ -335,19 +337,19 @@ impl World {
         self.places.get_mut(name).ok_or_else(missing)
     }
 
-    /// Lets go of what time has taken away.
+    /// Removes the endpoints whose deletion has ended.
     fn clear(&mut self, name: &str, now: i64) {
         let Some(place) = self.places.get_mut(name) else { return };
         let lag = place.profile.list_lag_millis;
         let gone: Vec<String> = place
-            .endpoints
-            .values()
-            .filter(|endpoint| endpoint.is_gone(&place.profile, now))
-            .map(|endpoint| endpoint.name.clone())
+            .deleting
+            .iter()
+            .filter(|name| place.endpoints.get(*name).is_some_and(|endpoint| endpoint.is_gone(&place.profile, now)))
+            .cloned()
             .collect();
         place.lingering.retain(|(until, _)| *until > now);
         for gone in gone {
-            if let Some(endpoint) = place.endpoints.remove(&gone) {
+            if let Some(endpoint) = place.remove(&gone) {
                 let at = endpoint.deleted.unwrap_or(now).saturating_add(place.profile.deletion_millis);
                 place.lingering.push((at.saturating_add(lag), endpoint));
             }
@@ -359,7 +361,7 @@ impl World {
     fn put(&mut self, place: &str, endpoint: Endpoint) {
         self.journal.push(Entry::Endpoint { place: place.to_owned(), endpoint: Box::new(endpoint.clone()) });
         if let Some(place) = self.places.get_mut(place) {
-            place.endpoints.insert(endpoint.name.clone(), endpoint);
+            place.put(endpoint);
             place.version += 1;
         }
     }
@@ -387,6 +389,18 @@ impl World {
 impl Place {
     fn entry(&self, name: &str) -> Entry {
         Entry::Place { place: name.to_owned(), identity: self.identity.clone(), claims: self.claims.clone() }
+    }
+
+    fn put(&mut self, endpoint: Endpoint) {
+        if endpoint.deleted.is_some() {
+            self.deleting.insert(endpoint.name.clone());
+        }
+        self.endpoints.insert(endpoint.name.clone(), endpoint);
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Endpoint> {
+        self.deleting.remove(name);
+        self.endpoints.remove(name)
     }
 
     /// Accelerators of the offer that are free beside what `own` holds, and what limits them; `None` is no end.

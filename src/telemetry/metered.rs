@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roadstead_model as model;
 
-use crate::api::v1alpha1::{ExternalId, InferenceEndpoint};
-use crate::cluster::address::Reach;
-use crate::kube_ext::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
+use roadstead_provider::address::Reach;
 use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Provider, ProviderError, Redacted, Removal,
     Site, Wanted, Workload,
 };
+use roadstead_runtime::clock::Clock;
 
 /// The calls that are counted.
 const OPERATIONS: [&str; 7] = ["identity", "claim", "observe", "ensure", "remove", "remove_found", "api_key"];
