@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff;
 use kube::ResourceExt;
+use roadstead_explain as explain;
 use roadstead_model::{self as model, MicroDollars, Timestamp};
 
 use super::connections::{Connection, ConnectionState};
@@ -210,7 +211,7 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>, at: Tim
         since,
     };
     if let Some(deleted) = &target.metadata.deletion_timestamp {
-        return not_ready(reasons::DELETING, "it is being deleted".to_owned(), now(deleted.0));
+        return not_ready(reasons::DELETING, explain::TargetMessage::Deleting(&[]).to_string(), now(deleted.0));
     }
     let problems = validate::serving_target(target);
     if !problems.is_empty() {
@@ -225,7 +226,7 @@ fn target_state(target: &ServingTarget, connection: Option<&Connection>, at: Tim
         };
     }
     match connection.map(|connection| &connection.state) {
-        None => not_ready(reasons::UNKNOWN, "it has not been checked".to_owned(), at),
+        None => not_ready(reasons::UNKNOWN, explain::TargetMessage::Unchecked.to_string(), at),
         Some(ConnectionState::Ready) => model::TargetState::Ready,
         Some(ConnectionState::NotReady { reason, message, since }) => not_ready(reason, message.clone(), now(*since)),
     }
@@ -385,20 +386,18 @@ fn remarks(offer: &model::Offer, members: &model::Members) -> Vec<NodeRemark> {
         nodes: i32::try_from(nodes).unwrap_or(i32::MAX),
         message: bounded(&message),
     };
-    let excess =
-        members.excess.map(|excess| remark("ExcessDevices", excess.nodes, roadstead_explain::excess(&excess, offer)));
-    let unknown = members.unknown.iter().map(|(label, nodes)| {
-        remark("UnknownProduct", *nodes, roadstead_explain::unknown_product(label, *nodes, offer))
-    });
+    let excess = members.excess.map(|excess| remark("ExcessDevices", excess.nodes, explain::excess(&excess, offer)));
+    let unknown = members
+        .unknown
+        .iter()
+        .map(|(label, nodes)| remark("UnknownProduct", *nodes, explain::unknown_product(label, *nodes, offer)));
     // An autoscaler's nodes come when they are asked for.
-    let none = members
-        .no_nodes()
-        .filter(|_| !offer.autoscaled)
-        .map(|why| remark("NoNodes", 0, roadstead_explain::no_nodes(why, offer)));
+    let none =
+        members.no_nodes().filter(|_| !offer.autoscaled).map(|why| remark("NoNodes", 0, explain::no_nodes(why, offer)));
     let left_out = members
         .causes()
         .into_iter()
-        .map(|(cause, nodes)| remark(cause.reason(), nodes, roadstead_explain::left_out(cause, nodes, offer)));
+        .map(|(cause, nodes)| remark(cause.reason(), nodes, explain::left_out(cause, nodes, offer)));
     none.into_iter().chain(excess).chain(unknown).chain(left_out).take(limits::REMARKS).collect()
 }
 
@@ -506,7 +505,7 @@ mod tests {
         assert!(is_invalid(seen(None)) && is_invalid(seen(Some(reasons::LISTING))));
         assert!(
             is_invalid(target(&declared, None, None, jiff::Timestamp::UNIX_EPOCH).state),
-            "it has not been checked"
+            "the target has not been checked"
         );
         let model::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
             panic!("it would be waited for")

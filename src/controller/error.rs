@@ -1,5 +1,6 @@
 //! Why a controller could not do what was decided. All of it is tried again; the class of the cause is in the text.
 
+use roadstead_explain::OperatorMessage;
 use roadstead_provider::ProviderError;
 use roadstead_runtime::client::CallError;
 
@@ -7,10 +8,10 @@ use roadstead_runtime::client::CallError;
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
     /// The hub refused or did not answer.
-    #[error("hub: {0}")]
+    #[error("{}", OperatorMessage::ReadRefused(&.0.to_string()))]
     Hub(#[from] CallError),
     /// The hub did not take a write.
-    #[error("the hub refuses to {verb} {object}: {source}")]
+    #[error("{}", OperatorMessage::WriteRefused { verb, object, answer: &source.to_string() })]
     Write {
         /// The write.
         verb: &'static str,
@@ -23,19 +24,19 @@ pub enum ActError {
     #[error("provider: {0}")]
     Provider(#[from] ProviderError),
     /// The facts behind the decision have changed: it must be decided again.
-    #[error("{object} has changed since it was read; retrying")]
+    #[error("{}", OperatorMessage::Stale(object))]
     Stale {
         /// The changed object.
         object: String,
     },
     /// A plan breaks a hard rule: a defect of Roadstead, of which nothing is carried out.
-    #[error("the plan breaks a hard rule and is not carried out, please report this defect: {violations}")]
+    #[error("{}", OperatorMessage::Unsound(violations))]
     Unsound {
         /// Which rules, and where.
         violations: String,
     },
     /// The system gives no random bytes.
-    #[error("no random bytes for an API key: {0}")]
+    #[error("{}", OperatorMessage::NoRandomBytes(.0))]
     Random(String),
     /// An object of ours could not be written as JSON: a defect of Roadstead.
     #[error("cannot serialize: {0}")]

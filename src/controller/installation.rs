@@ -6,6 +6,7 @@ use std::fmt;
 
 use kube::api::{DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
+use roadstead_explain::OperatorMessage;
 
 use super::find;
 use super::settings::Watched;
@@ -27,23 +28,14 @@ pub struct Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ours, theirs, endpoint } = self;
-        match theirs {
-            Some(theirs) => write!(
-                f,
-                "InferenceEndpoint {endpoint} belongs to installation {theirs:?}; this operator is {ours:?} and does no \
-                 work while such endpoints exist. Set installId back to {theirs:?}. To change the id on purpose, delete \
-                 all ModelDeployments under {theirs:?} first and wait until they are gone"
-            ),
-            None => write!(
-                f,
-                "InferenceEndpoint {endpoint} belongs to another installation than {ours:?}, which is this operator, and \
-                 its record does not name it; this operator does no work while such endpoints exist. Read the label {} of \
-                 Deployment {} on its target's cluster, and set installId back to that id. To change the id on purpose, \
-                 delete all ModelDeployments under the former id first and wait until they are gone",
-                names::LABEL_INSTALL_ID,
-                endpoint.name
-            ),
-        }
+        let message = OperatorMessage::OtherInstallation {
+            endpoint: &endpoint.to_string(),
+            deployment: &endpoint.name,
+            theirs: theirs.as_deref(),
+            ours,
+            label: names::LABEL_INSTALL_ID,
+        };
+        write!(f, "{message}")
     }
 }
 

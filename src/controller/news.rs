@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use roadstead_api::v1alpha1::conditions::{self, FALSE, TRUE};
 use roadstead_api::v1alpha1::reasons;
+use roadstead_explain::deployment::downtime;
+use roadstead_model::MicroDollars;
 use roadstead_runtime::events::Severity;
 
 /// Reasons that a condition passes through while the operator is at work: no event has them.
@@ -109,7 +111,7 @@ pub fn of_ready(former: &[Condition], new: &[Condition], planned: bool) -> Optio
     let was_ready = was.is_some_and(|was| was.status == TRUE);
     if is.status == TRUE {
         let reason = if resumed && was_ready { reasons::RESUMED } else { is.reason.as_str() };
-        return Some(News::new(reason, format!("{}{}", is.message, downtime(was, is))));
+        return Some(News::new(reason, format!("{}{}", is.message, recovery(was, is))));
     }
     if SILENT.contains(&is.reason.as_str()) {
         let lost = was_ready && !edited && !planned;
@@ -119,13 +121,13 @@ pub fn of_ready(former: &[Condition], new: &[Condition], planned: bool) -> Optio
     Some(News::new(&is.reason, is.message.clone()))
 }
 
-/// For how long it was not ready, where it had been ready before.
-fn downtime(was: Option<&Condition>, is: &Condition) -> String {
+/// Time for which it was not ready, if it was ready before.
+fn recovery(was: Option<&Condition>, is: &Condition) -> String {
     let Some(was) = was.filter(|was| was.status != TRUE && !SILENT.contains(&was.reason.as_str())) else {
         return String::new();
     };
     let seconds = is.last_transition_time.0.duration_since(was.last_transition_time.0).as_secs();
-    format!(" (not ready for {seconds} s before, last {})", was.reason)
+    downtime(seconds, &was.reason)
 }
 
 /// The news of any other condition: it turned false, or it is true again.
@@ -144,8 +146,8 @@ pub fn of_condition(former: &[Condition], new: &[Condition], type_: &str) -> Opt
     }
 }
 
-/// A price as people read it.
+/// An hourly cost of a status; `None` is unknown.
 #[must_use]
-pub fn price(hourly_cost: Option<&str>) -> String {
-    hourly_cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
+pub fn price(hourly_cost: Option<&str>) -> Option<MicroDollars> {
+    MicroDollars::parse(hourly_cost?).ok()
 }

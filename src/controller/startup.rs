@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use roadstead_explain::StartLimit;
 
 use roadstead_api::v1alpha1::conditions::{self, TRUE};
 use roadstead_api::v1alpha1::{InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus};
@@ -12,12 +13,10 @@ pub fn limit_seconds(spec: &InferenceEndpointSpec) -> i32 {
     spec.template.startup_timeout_seconds.saturating_add(spec.provision_timeout_seconds.unwrap_or(0))
 }
 
-/// The limit as a user set it: `1800 s (startupTimeoutSeconds 1200 + provisionTimeoutSeconds 600)`.
+/// The limit with the fields that it consists of.
 #[must_use]
-pub fn limit_text(spec: &InferenceEndpointSpec) -> String {
-    let (all, start) = (limit_seconds(spec), spec.template.startup_timeout_seconds);
-    let added = spec.provision_timeout_seconds.map(|seconds| format!(" + provisionTimeoutSeconds {seconds}"));
-    format!("{all} s (startupTimeoutSeconds {start}{})", added.unwrap_or_default())
+pub fn limit(spec: &InferenceEndpointSpec) -> StartLimit {
+    StartLimit { startup: spec.template.startup_timeout_seconds, provision: spec.provision_timeout_seconds }
 }
 
 /// By when an endpoint must have answered, as its status says it; `None` where it answers, or where nothing is to be

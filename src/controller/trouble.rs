@@ -7,6 +7,8 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use roadstead_explain::OperatorMessage;
+use roadstead_explain::operator::with_hub_cure;
 
 use super::connections::{Connection, ConnectionState};
 use super::context::{Cached, Context};
@@ -23,15 +25,7 @@ use roadstead_runtime::rate::Rate;
 /// Reports of panics on one object: what else is true of it may be written in between, and would be undone each time.
 const PANICS: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
 
-/// The message of a panic.
-const PANICKED: &str = "internal error: the operator failed on this object and retries; running endpoints stay. Report the \
-     operator's log to its maintainers";
-
-/// The cure for what the hub refuses.
-const HUB_CURE: &str =
-    "the operator retries; correct the quota, the admission policy or the operator's rights on the hub";
-
-/// A trouble, as the condition Ready says it.
+/// A trouble, as the condition Ready reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     status: &'static str,
@@ -43,17 +37,17 @@ impl Trouble {
     /// The operator panicked: nothing that the object said before is confirmed any more.
     #[must_use]
     pub fn panic() -> Self {
-        Self { status: UNKNOWN, reason: reasons::INTERNAL_ERROR, message: PANICKED.to_owned() }
+        Self { status: UNKNOWN, reason: reasons::INTERNAL_ERROR, message: OperatorMessage::Panicked.to_string() }
     }
 
     /// The trouble that an error is; `None` for what passes by itself, and for what a provider says.
     #[must_use]
     pub fn of(error: &ActError) -> Option<Self> {
         if matches!(error, ActError::Unsound { .. }) {
-            let message = limits::message(&format!("{error}; running endpoints stay"));
+            let message = limits::message(&error.to_string());
             return Some(Self { status: UNKNOWN, reason: reasons::INTERNAL_ERROR, message });
         }
-        let message = limits::message(&format!("{error}; {HUB_CURE}"));
+        let message = limits::message(&with_hub_cure(&error.to_string()));
         error.is_refusal().then_some(Self { status: FALSE, reason: reasons::HUB_REFUSED, message })
     }
 }
@@ -138,7 +132,7 @@ pub async fn panicked_on_target(context: &Context, key: &Key) {
         fingerprint: former.as_ref().map(|former| former.fingerprint.clone()).unwrap_or_default(),
         state: ConnectionState::NotReady {
             reason: reasons::INTERNAL_ERROR,
-            message: PANICKED.to_owned(),
+            message: OperatorMessage::Panicked.to_string(),
             since: former.and_then(|former| former.state.not_ready_since()).unwrap_or_else(|| context.clock.wall()),
         },
     };
@@ -286,8 +280,11 @@ mod tests {
         let context = test_context::context();
         context.caches.targets.apply(target(&json!({"observedGeneration": 1})));
         let first = Timestamp::UNIX_EPOCH;
-        let state =
-            ConnectionState::NotReady { reason: reasons::INTERNAL_ERROR, message: PANICKED.to_owned(), since: first };
+        let state = ConnectionState::NotReady {
+            reason: reasons::INTERNAL_ERROR,
+            message: OperatorMessage::Panicked.to_string(),
+            since: first,
+        };
         let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
         context.connections.set("east", connection);
         panicked_on_target(&context, &Key::cluster("east")).await;

@@ -2,8 +2,9 @@
 
 use roadstead_model::MicroDollars;
 
-/// `$12.50/h`, or that it is unknown.
-pub(crate) fn per_hour(cost: Option<MicroDollars>) -> String {
+/// An hourly cost, such as `$12.50/h`; `None` is unknown.
+#[must_use]
+pub fn per_hour(cost: Option<MicroDollars>) -> String {
     cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
 }
 
@@ -22,6 +23,15 @@ pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
         texts.push(format!("and {more} more"));
     }
     texts.join(", ")
+}
+
+/// The first names, and the number of the others.
+pub(crate) fn named(names: &[String], limit: usize) -> String {
+    let first = names.iter().take(limit).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(limit) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 /// Bytes as GiB with one decimal where it is not whole, or as MiB: `64 GiB`, `1.5 GiB`, `512 MiB`; rounded down.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use roadstead_explain::SweepMessage;
 use roadstead_model::MicroDollars;
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ impl NotSwept {
         };
         match conditions::find(told, conditions::SWEPT) {
             None => {
-                let message = "no sweep for orphans was reported; its orphans are unknown".to_owned();
+                let message = SweepMessage::Never.to_string();
                 not_swept(reasons::SWEEP_PENDING, message, None)
             }
             Some(swept) if swept.status != TRUE => {
@@ -62,8 +63,7 @@ impl NotSwept {
             }
             Some(_) => {
                 let ready = conditions::find(told, conditions::READY).filter(|ready| ready.status != TRUE)?;
-                let message =
-                    format!("the target is not Ready ({}); its orphans are those of the last sweep", ready.reason);
+                let message = SweepMessage::StaleUnready(&ready.reason).to_string();
                 not_swept(reasons::SWEEP_STALE, message, Some(ready.last_transition_time.clone()))
             }
         }
@@ -294,7 +294,7 @@ mod tests {
         let since = " since 2026-03-05T11:00:00Z";
         let as_told = format!("{since}: as the target says");
         for (conditions, told) in [
-            (json!([]), unknown("SweepPending", ": no sweep for orphans was reported; its orphans are unknown")),
+            (json!([]), unknown("SweepPending", ": the first sweep for orphans has not run; its orphans are unknown")),
             (told("Ready", "False", "SweepPending"), unknown("SweepPending", &as_told)),
             (told("Unreachable", "Unknown", "SweepStale"), unknown("SweepStale", &as_told)),
             (

@@ -8,6 +8,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret as HubSecret;
 use kube::api::{Api, ObjectMeta};
 use kube::{Resource, ResourceExt};
+use roadstead_explain::EndpointMessage;
 
 use super::memory::{self, Edition, Inputs, Memory};
 use crate::controller::context::Context;
@@ -31,6 +32,12 @@ pub struct Missing {
     pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
+}
+
+impl Missing {
+    fn new(reason: &'static str, message: EndpointMessage<'_>) -> Self {
+        Self { reason, message: message.to_string() }
+    }
 }
 
 /// Gathers the inputs of an endpoint, from memory where they are fresh.
@@ -98,18 +105,15 @@ async fn read_secrets(
         let found = call_opt("get secret", api.get(&name)).await?;
         versions.insert(name.clone(), found.as_ref().and_then(version_of));
         let Some(secret) = found else {
-            let message = format!("Secret {namespace}/{name} of the deployment does not exist; create it");
-            return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
+            let message = EndpointMessage::SecretMissing { namespace: &namespace, name: &name };
+            return Ok(Err(Missing::new(reasons::SECRET_MISSING, message)));
         };
         let data = secret.data.unwrap_or_default();
         left = left.saturating_sub(data.iter().map(|(key, value)| key.len() + value.0.len()).sum());
         if left == 0 {
-            let message = format!(
-                "the Secrets that the deployment names hold more than {} KiB together (at {namespace}/{name}); name \
-                 smaller ones",
-                MAX_SECRET_BYTES / 1024
-            );
-            return Ok(Err(Missing { reason: reasons::SECRET_TOO_LARGE, message }));
+            let limit = MAX_SECRET_BYTES / 1024;
+            let message = EndpointMessage::SecretsTooLarge { limit, namespace: &namespace, name: &name };
+            return Ok(Err(Missing::new(reasons::SECRET_TOO_LARGE, message)));
         }
         let kind = secret.type_.unwrap_or_else(|| "Opaque".to_owned());
         secrets.insert(name, Secret { kind, data });
@@ -119,8 +123,8 @@ async fn read_secrets(
         .secret_keys()
         .find(|(name, key)| secrets.get(*name).is_some_and(|secret: &Secret| !secret.data.contains_key(*key)))
     {
-        let message = format!("Secret {namespace}/{name} has no key {key:?}, which the deployment needs; add it");
-        return Ok(Err(Missing { reason: reasons::SECRET_MISSING, message }));
+        let message = EndpointMessage::SecretKeyMissing { namespace: &namespace, name, key };
+        return Ok(Err(Missing::new(reasons::SECRET_MISSING, message)));
     }
     Ok(Ok(secrets))
 }
@@ -161,20 +165,16 @@ async fn api_key(
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
     let name = secret.name_any();
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
-        let message = format!("Secret {name} has the name of the endpoint's API key and is not Roadstead's; rename it");
-        return Err(Missing { reason: reasons::NAME_CONFLICT, message });
+        return Err(Missing::new(reasons::NAME_CONFLICT, EndpointMessage::KeyNameTaken(&name)));
     }
     let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
     value
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .filter(|key| names::is_api_key(key))
         .map(Redacted::new)
-        .ok_or_else(|| Missing {
-            reason: reasons::SECRET_MISSING,
-            message: format!(
-                "Secret {name} has no usable value under {:?}; delete it, and the operator recreates it",
-                names::API_KEY
-            ),
+        .ok_or_else(|| {
+            let message = EndpointMessage::KeyInvalid { name: &name, field: names::API_KEY };
+            Missing::new(reasons::SECRET_MISSING, message)
         })
 }
 

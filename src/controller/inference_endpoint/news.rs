@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
+use roadstead_explain::{EndpointEvent, per_hour};
 
 use crate::controller::news::{News, of_ready, price};
 use roadstead_api::v1alpha1::conditions::{self, FALSE, TRUE, find};
@@ -47,7 +48,8 @@ pub fn overdue(status: &InferenceEndpointStatus, now: Timestamp) -> Option<News>
     let since = ready.last_transition_time.0.max(serving.last_transition_time.0);
     let waited = now.duration_since(since);
     (waited >= patience).then(|| {
-        News::new(&ready.reason, format!("{}; the replicas have been ready for {} s", ready.message, waited.as_secs()))
+        let overdue = EndpointEvent::Overdue { message: &ready.message, seconds: waited.as_secs() };
+        News::new(&ready.reason, overdue.to_string())
     })
 }
 
@@ -80,8 +82,8 @@ pub fn time_to_ready(
 #[must_use]
 pub fn removed(endpoint: &InferenceEndpoint) -> News {
     let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
-    let cost = price(endpoint.spec.hourly_cost.as_deref());
-    let note = format!("endpoint {name} removed from {target}; {cost} is no longer billed");
+    let cost = per_hour(price(endpoint.spec.hourly_cost.as_deref()));
+    let note = EndpointEvent::Removed { name: &name, target, cost: &cost }.to_string();
     let why = Some(endpoint.spec.reason.clone());
     News { from: Some(target.clone()), why, ..News::new(reasons::REMOVED, note) }
 }
@@ -98,11 +100,9 @@ pub fn removal_delayed(
         return None;
     }
     let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
-    let cost = price(endpoint.spec.hourly_cost.as_deref());
-    let note = format!(
-        "cannot remove endpoint {name} from {target}, it may still be billed ({cost}); retrying: {}",
-        error.message
-    );
+    let cost = per_hour(price(endpoint.spec.hourly_cost.as_deref()));
+    let delayed = EndpointEvent::RemovalDelayed { name: &name, target, cost: &cost, error: &error.message };
+    let note = delayed.to_string();
     let (from, why) = (Some(target.clone()), Some(error.class.clone()));
     Some(News { from, why, ..News::new(reasons::REMOVAL_DELAYED, note) })
 }

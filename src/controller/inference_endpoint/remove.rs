@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
+use roadstead_explain::{EndpointEvent, EndpointMessage};
 
 use super::intent;
 use super::memory::Memory;
@@ -84,10 +85,7 @@ fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Place, Provi
         None => context.pinned_identity(target),
     };
     let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));
-    place.ok_or_else(|| {
-        let message = format!("target {target} is not connected to the cluster of this endpoint");
-        ProviderError::new(ErrorClass::Transient, message)
-    })
+    place.ok_or_else(|| ProviderError::new(ErrorClass::Transient, EndpointMessage::NotConnected(target).to_string()))
 }
 
 async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
@@ -97,11 +95,8 @@ async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outc
 
 /// An administrator declares the target permanently gone.
 async fn abandon(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
-    let note = format!(
-        "released by the annotation {}: target {} has not confirmed the removal",
-        names::ANNOTATION_ABANDON,
-        endpoint.spec.target
-    );
+    let target = &endpoint.spec.target;
+    let note = EndpointEvent::Abandoned { annotation: names::ANNOTATION_ABANDON, target }.to_string();
     let outcome = release(context, endpoint).await?;
     tell(context, endpoint, &News { from: Some(endpoint.spec.target.clone()), ..News::new(reasons::ABANDONED, note) });
     context.metrics.abandoned();

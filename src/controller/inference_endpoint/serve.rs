@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt;
+use roadstead_explain::EndpointMessage;
 
 use super::hold;
 use super::inputs::{self, Missing};
@@ -176,7 +177,7 @@ async fn ensure(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>
     match provider.observe(&wanted.made_as(&made)).await.map_err(unseen)? {
         Observation::Present(present) => Ok(present),
         Observation::Absent | Observation::Foreign { .. } => {
-            Err(unseen(ProviderError::new(ErrorClass::Transient, "the place does not list the new endpoint yet")))
+            Err(unseen(ProviderError::new(ErrorClass::Transient, EndpointMessage::NotListed.to_string())))
         }
     }
 }
@@ -187,15 +188,16 @@ fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> 
     let reference = &endpoint.spec.deployment_ref;
     let deployment = context.deployment_of(endpoint).filter(|owner| owner.uid().as_ref() == Some(&reference.uid));
     let Some(deployment) = deployment else {
-        return Some(format!("its deployment {} (UID {}) does not exist", reference.name, reference.uid));
+        let missing = EndpointMessage::DeploymentMissing { name: &reference.name, uid: &reference.uid };
+        return Some(missing.to_string());
     };
     if deployment.metadata.deletion_timestamp.is_some() {
-        return Some(format!("its deployment {} is being deleted", reference.name));
+        return Some(EndpointMessage::DeploymentDeleting(&reference.name).to_string());
     }
     let labels = context.namespace_labels(&deployment);
     let request = convert::deployment(&deployment, labels).ok()?;
     let reason = context.fleet.rule_against(&request, &endpoint.spec.target)?;
-    Some(format!("target {} is no longer allowed: {}", endpoint.spec.target, reason.as_str()))
+    Some(EndpointMessage::TargetForbidden { target: &endpoint.spec.target, rule: reason.as_str() }.to_string())
 }
 
 /// True if the provider has done its part, so that only the address may be missing, or its answer.

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use roadstead_explain::EndpointMessage;
 use std::time::Duration;
 
 use crate::controller::throttle::{self, Urgency};
@@ -17,9 +18,6 @@ const ROOM_SECONDS: i32 = 30;
 /// Time of repeated failures, for example of an admission webhook, after which a place counts as refusing a new
 /// endpoint.
 const PATIENCE_SECONDS: i32 = 120;
-
-/// Maximum number of fields that the message about admission names.
-const MAX_FIELDS_NAMED: usize = 8;
 
 /// Observation of an endpoint.
 pub enum Seen {
@@ -76,6 +74,10 @@ struct Summary {
 impl Summary {
     fn new(status: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { status, reason, message: message.into(), error: None }
+    }
+
+    fn says(status: &'static str, reason: &'static str, message: EndpointMessage<'_>) -> Self {
+        Self::new(status, reason, message.to_string())
     }
 
     fn failing(reason: &'static str, message: impl Into<String>, class: ErrorClass) -> Self {
@@ -142,20 +144,11 @@ pub fn status(
     status
 }
 
-/// Which fields the place changes by itself, and that they are left so.
+/// Message about the fields that admission on the target changes.
 fn changed_by_admission(endpoint: &InferenceEndpoint, present: &Present) -> Option<String> {
-    let (named, more) =
-        present.changed_by_admission.split_at_checked(MAX_FIELDS_NAMED).unwrap_or((&present.changed_by_admission, &[]));
-    if named.is_empty() {
-        return None;
-    }
-    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-    Some(bounded(&format!(
-        "admission on target {} changes these fields, and its values are kept (edit the policy or webhook there if they \
-         are wrong): {}{more}",
-        endpoint.spec.target,
-        named.join(", ")
-    )))
+    let fields = &present.changed_by_admission;
+    let message = EndpointMessage::ChangedByAdmission { target: &endpoint.spec.target, fields };
+    (!fields.is_empty()).then(|| bounded(&message.to_string()))
 }
 
 /// Time of the start in progress. A new template restarts it, because that may be the cure, and so does a creation that
@@ -312,16 +305,15 @@ fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
 /// Condition before the time limit of the start.
 fn in_time(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
     match seen {
-        Seen::TargetNotReady { reason } => Summary::new(
+        Seen::TargetNotReady { reason } => Summary::says(
             UNKNOWN,
             reasons::TARGET_NOT_READY,
-            format!("target {} is unusable ({reason}); see its status", endpoint.spec.target),
+            EndpointMessage::TargetUnusable { target: &endpoint.spec.target, reason },
         ),
-        Seen::TargetGone => Summary::new(
-            UNKNOWN,
-            reasons::TARGET_NOT_READY,
-            format!("target {} no longer exists, so the state of the endpoint is unknown", endpoint.spec.target),
-        ),
+        Seen::TargetGone => {
+            let message = EndpointMessage::TargetMissing(&endpoint.spec.target);
+            Summary::says(UNKNOWN, reasons::TARGET_NOT_READY, message)
+        }
         Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
         Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
         Seen::Foreign { message } => Summary::failing(reasons::NAME_CONFLICT, message, ErrorClass::Conflict),
@@ -385,25 +377,24 @@ fn of_present(
         };
     }
     if endpoint.spec.replicas == 0 {
-        return Summary::new(TRUE, reasons::SCALED_TO_ZERO, "no replicas are wanted; address and key stay");
+        return Summary::says(TRUE, reasons::SCALED_TO_ZERO, EndpointMessage::ScaledToZero);
     }
     match answer {
         Some(Answer::Healthy) => {
-            let address = present.url.clone().unwrap_or_default();
-            Summary::new(TRUE, reasons::READY, format!("{} at {address}", answering(present.ready_replicas)))
+            let replicas = u32::try_from(present.ready_replicas).unwrap_or(0);
+            let url = present.url.as_deref().unwrap_or_default();
+            Summary::says(TRUE, reasons::READY, EndpointMessage::Answers { replicas, url })
         }
         Some(Answer::ModelNotListed { message }) => {
             Summary::failing(reasons::MODEL_NOT_LISTED, message, ErrorClass::Invalid)
         }
-        Some(Answer::NotProtected) => Summary::failing(
-            reasons::NOT_PROTECTED,
-            "it answers /v1/models without the key; the engine must check it",
-            ErrorClass::Invalid,
-        ),
+        Some(Answer::NotProtected) => {
+            Summary::failing(reasons::NOT_PROTECTED, EndpointMessage::NotProtected.to_string(), ErrorClass::Invalid)
+        }
         Some(Answer::Unreachable { message }) => {
             Summary::failing(reasons::UNREACHABLE_FROM_HUB, message, ErrorClass::Transient)
         }
-        None => Summary::new(FALSE, reasons::AWAITING_ADDRESS, "it has no address"),
+        None => Summary::says(FALSE, reasons::AWAITING_ADDRESS, EndpointMessage::NoAddress),
     }
 }
 
@@ -420,15 +411,11 @@ fn in_trouble(
     }
 }
 
-fn answering(replicas: i32) -> String {
-    if replicas == 1 { "1 replica answers".to_owned() } else { format!("{replicas} replicas answer") }
-}
-
 /// Condition after the time limit: the missing step.
 fn too_late(endpoint: &InferenceEndpoint, missing: &Summary) -> Summary {
-    let limit = startup::limit_text(&endpoint.spec);
-    let text = format!("no answer through its address within {limit}; {}: {}", missing.reason, missing.message);
-    Summary::failing(reasons::STARTUP_TIMEOUT, text, ErrorClass::Transient)
+    let limit = startup::limit(&endpoint.spec);
+    let message = EndpointMessage::StartupTimeout { limit, reason: missing.reason, message: &missing.message };
+    Summary::failing(reasons::STARTUP_TIMEOUT, message.to_string(), ErrorClass::Transient)
 }
 
 /// Replicas that the place refuses: at once where it said no, after a while where it could not say.

@@ -213,14 +213,14 @@ fn serving(answer: Option<Answer>) -> Seen {
 fn a_start_counts_until_the_address_answers_and_says_what_was_missing() {
     let says = |what: &str| Answer::Unreachable { message: what.to_owned() };
     let cases = [
-        (serving(None), "False AwaitingAddress", "AwaitingAddress: it has no address"),
+        (serving(None), "False AwaitingAddress", "AwaitingAddress: the endpoint has no address"),
         (serving(Some(says("no route"))), "False UnreachableFromHub", "UnreachableFromHub: no route"),
         (
             serving(Some(Answer::ModelNotListed { message: "lists other".to_owned() })),
             "False ModelNotListed",
             "ModelNotListed: lists other",
         ),
-        (serving(Some(Answer::NotProtected)), "False NotProtected", "NotProtected: it answers"),
+        (serving(Some(Answer::NotProtected)), "False NotProtected", "NotProtected: the endpoint answers"),
         (present(0, None), "False Starting", "Starting: it loads"),
         (failed(ErrorClass::Transient), "False ProviderError", "ProviderError: no answer"),
         (failed(ErrorClass::Unauthorized), "False ProviderError", "ProviderError: no answer"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
+use roadstead_explain::deployment::{replicas_differ, shape_differs};
 use roadstead_model::{Keep, Placement, PodFields};
 
 use super::Planned;
@@ -95,7 +96,7 @@ pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> Inf
 pub fn missing(deployment: &ModelDeployment, serving: &[&Arc<InferenceEndpoint>]) -> Vec<String> {
     let kept = serving.iter().fold(0, |sum: i32, endpoint| sum.saturating_add(endpoint.spec.replicas));
     let wanted = deployment.spec.replicas;
-    let replicas = (wanted != kept).then(|| format!("replicas ({wanted} wanted, {kept} kept)"));
+    let replicas = (wanted != kept).then(|| replicas_differ(wanted, kept));
     let mut missing: Vec<String> = replicas.into_iter().collect();
     for field in serving.iter().flat_map(|endpoint| missing_in_pods(deployment, &endpoint.spec)) {
         if !missing.contains(&field) {
@@ -110,11 +111,11 @@ fn missing_in_pods(deployment: &ModelDeployment, kept: &InferenceEndpointSpec) -
     let mut missing = Vec::new();
     let serving = &deployment.spec.serving;
     let Some(shape) = serving.shapes.iter().find(|shape| shape.name == kept.shape) else {
-        missing.push(format!("shape {}", kept.shape));
+        missing.push(shape_differs(&kept.shape, true));
         return missing;
     };
     if (&shape.accelerator.type_, shape.accelerator.count) != (&kept.accelerator.type_, kept.accelerator.count) {
-        missing.push(format!("accelerator of shape {}", kept.shape));
+        missing.push(shape_differs(&kept.shape, false));
     }
     if serving.image_pull_secrets != kept.image_pull_secrets {
         missing.push("imagePullSecrets".to_owned());

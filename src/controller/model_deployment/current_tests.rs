@@ -121,7 +121,7 @@ fn the_reason_of_a_place_is_placed_however_it_was_chosen() {
     world.edit(&json!({"placement": {"jurisdictions": ["EU"]}}));
     world.settle();
     assert_eq!(kstatus(&world.object), Kstatus::Current, "{}", world.reads(conditions::READY));
-    assert!(world.reads(conditions::PLACED).starts_with("True Placed: 1 x 1 H100 on west"));
+    assert!(world.reads(conditions::PLACED).starts_with("True Placed: 1 replica of shape s on west"));
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use kube::ResourceExt;
-use roadstead_explain as explain;
+use roadstead_explain::deployment::releasing;
+use roadstead_explain::{self as explain, DeploymentEvent, Place, per_hour};
 use roadstead_model::{Action, Plan, Wait};
 
+use crate::controller::convert;
 use crate::controller::news::{News, of_condition, of_ready, price};
 use roadstead_api::v1alpha1::conditions;
 use roadstead_api::v1alpha1::{
@@ -84,20 +86,15 @@ impl Turn<'_> {
         let news = match former {
             Some(former) => {
                 let (from, paid) = (&former.target, price(former.hourly_cost.as_deref()));
-                let note = format!("moving from {from} ({paid}) to {place}; {why}");
+                let note = DeploymentEvent::Moving { from, paid, place, why: &why }.to_string();
                 News { from: Some(from.clone()), ..News::new(reasons::MOVING, note) }
             }
             None if decision == reasons::ADOPTED => {
-                News::new(reasons::ADOPTED, format!("adopted the running endpoint: {place}"))
+                News::new(reasons::ADOPTED, DeploymentEvent::Adopted(place).to_string())
             }
-            None => News::new(reasons::PLACED, format!("placed {place}; {why}")),
+            None => News::new(reasons::PLACED, DeploymentEvent::Placed { place, why: &why }.to_string()),
         };
-        News {
-            to: Some(placement.target.clone()),
-            why: Some(why),
-            cost: Some(price(placement.hourly_cost.as_deref())),
-            ..news
-        }
+        News { to: Some(placement.target.clone()), why: Some(why), cost: Some(per_hour(place.cost)), ..news }
     }
 
     /// Reason for the chosen place, from the plan that chose it.
@@ -123,13 +120,9 @@ impl Turn<'_> {
             return None;
         }
         let (was, is) = (price(former.hourly_cost.as_deref()), price(placement.hourly_cost.as_deref()));
-        let note = format!(
-            "scaled from {} to {} on {}: {is} instead of {was}",
-            former.replicas,
-            replicas(placement.replicas),
-            placement.target
-        );
-        Some(News { to: Some(placement.target.clone()), cost: Some(is), ..News::new(reasons::SCALED, note) })
+        let (from, to, target) = (number(former.replicas), number(placement.replicas), &placement.target);
+        let note = DeploymentEvent::Scaled { from, to, target, was, is }.to_string();
+        Some(News { to: Some(target.clone()), cost: Some(per_hour(is)), ..News::new(reasons::SCALED, note) })
     }
 
     /// An endpoint that was to stay does not any more: another has taken over, or it never served.
@@ -158,10 +151,8 @@ impl Turn<'_> {
             return None;
         }
         if turn.reason == reasons::DELETING {
-            let named = |releasing: &ReleasingStatus| {
-                let cost = price(releasing.hourly_cost.as_deref());
-                format!("{} on {} ({cost})", releasing.endpoint, releasing.target)
-            };
+            let named =
+                |gone: &ReleasingStatus| releasing(&gone.endpoint, &gone.target, price(gone.hourly_cost.as_deref()));
             let all: Vec<String> = self.status.releasing.iter().map(named).collect();
             return Some(News { note: format!("{}: {}", turn.note, all.join(", ")), ..turn });
         }
@@ -187,7 +178,7 @@ fn withdrawals_by_name<'a>(
         let why =
             last.map_or_else(|| reason.as_str().to_owned(), |last| format!("{}: {}", reason.as_str(), last.message));
         let target = &record.spec.target;
-        let note = format!("withdrew endpoint {endpoint} from {target}; {why}");
+        let note = DeploymentEvent::Withdrawn { endpoint, target, why: &why }.to_string();
         let from = Some(target.clone());
         Some((endpoint.as_str(), News { from, why: Some(why), ..News::new(reasons::WITHDRAWN, note) }))
     })
@@ -202,13 +193,14 @@ pub fn withdrawals(plan: &Plan, endpoints: &[Arc<InferenceEndpoint>]) -> Vec<New
 fn moved(former: &PlacementStatus, successor: &PlacementStatus, record: Option<&InferenceEndpoint>) -> News {
     let (was, is) = (price(former.hourly_cost.as_deref()), price(successor.hourly_cost.as_deref()));
     let deadline = record.and_then(|record| record.spec.deadline.as_ref());
-    let drains = deadline.map(|until| format!("; {} drains until {}", former.endpoint, until.0)).unwrap_or_default();
-    let note = format!("moved from {} to {}: {is} instead of {was}{drains}", former.target, successor.target);
+    let until = deadline.map(|until| until.0.to_string());
+    let drains = until.as_deref().map(|until| (former.endpoint.as_str(), until));
+    let note = DeploymentEvent::Moved { from: &former.target, to: &successor.target, was, is, drains }.to_string();
     News {
         from: Some(former.target.clone()),
         to: Some(successor.target.clone()),
         why: record.map(|record| record.spec.reason.clone()),
-        cost: Some(is),
+        cost: Some(per_hour(is)),
         ..News::new(reasons::MOVED, note)
     }
 }
@@ -217,20 +209,19 @@ fn find<'a>(placements: &'a [PlacementStatus], endpoint: &str) -> Option<&'a Pla
     placements.iter().find(|placement| placement.endpoint == endpoint)
 }
 
-fn replicas(count: i32) -> String {
-    if count == 1 { "1 replica".to_owned() } else { format!("{count} replicas") }
+fn number(replicas: i32) -> u32 {
+    u32::try_from(replicas).unwrap_or(0)
 }
 
-fn place(placement: &PlacementStatus) -> String {
-    format!(
-        "{} of shape {} on {} ({} {}), offer {}, {:?}, for {}",
-        replicas(placement.replicas),
-        placement.shape,
-        placement.target,
-        placement.cloud,
-        placement.region,
-        placement.offer,
-        placement.capacity_type,
-        price(placement.hourly_cost.as_deref())
-    )
+fn place(placement: &PlacementStatus) -> Place<'_> {
+    Place {
+        replicas: number(placement.replicas),
+        shape: &placement.shape,
+        target: &placement.target,
+        cloud: &placement.cloud,
+        region: &placement.region,
+        offer: &placement.offer,
+        capacity_type: convert::planner_capacity_type(placement.capacity_type),
+        cost: price(placement.hourly_cost.as_deref()),
+    }
 }

@@ -173,7 +173,7 @@ fn a_healthy_move_says_from_where_to_where_and_why_and_warns_of_nothing() {
         told(&violated, &moved, None, &both),
         [
             "N Moved: moved from east to west: $6.00/h instead of $5.00/h",
-            "N Ready: 1 replica answers (not ready for 0 s before, last PolicyViolated)"
+            "N Ready: 1 replica answers (was not ready for 0 s, last PolicyViolated)"
         ]
     );
 }
@@ -248,7 +248,7 @@ fn readiness_that_is_lost_is_a_warning_unless_somebody_asked_for_what_takes_it()
     let mut back = status("True Ready", &["a east 1 5.00"]);
     back.conditions[0].last_transition_time.0 = "2026-08-01T12:01:35Z".parse().unwrap();
     let news = turns(&status("Unknown TargetNotReady", &["a east 1 5.00"]), &back);
-    assert_eq!(news, ["N Ready: m (not ready for 95 s before, last TargetNotReady)"]);
+    assert_eq!(news, ["N Ready: m (was not ready for 95 s, last TargetNotReady)"]);
 }
 
 #[test]
@@ -259,11 +259,11 @@ fn suspension_its_end_deletion_and_waiting_for_a_turn_need_nobody() {
     let starting = edited(status("False Starting", &["a east 1 5.00"]));
     assert_eq!(turns(&suspended, &starting), ["N Resumed: m"]);
 
-    let mut deleting = status("False Deleting: its endpoints are being removed", &[]);
+    let mut deleting = status("False Deleting: removing its endpoints", &[]);
     deleting.releasing =
         serde_json::from_value(json!([{"endpoint": "a", "target": "east", "since": T0, "hourlyCost": "5.00"}]))
             .unwrap();
-    assert_eq!(turns(&ready, &deleting), ["N Deleting: its endpoints are being removed: a on east ($5.00/h)"]);
+    assert_eq!(turns(&ready, &deleting), ["N Deleting: removing its endpoints: a on east ($5.00/h)"]);
 
     let violated = status("False PolicyViolated", &["a east 1 5.00"]);
     assert_eq!(turns(&ready, &violated), ["W PolicyViolated: m"]);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_explain::{self as explain, account};
+use roadstead_explain::{self as explain, DeploymentMessage, Place, account};
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
 
 use super::cost::billed;
 use super::roles::Roles;
 use super::{build, candidates};
 use crate::controller::convert;
+use crate::controller::news::price;
 use crate::controller::routing::requested_at;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate::{self, Problem};
@@ -189,6 +190,10 @@ impl Summary {
         Self { status, reason: reason.to_owned(), message: message.into(), reconciling: false, stalled: false }
     }
 
+    fn says(status: &'static str, reason: &str, message: DeploymentMessage<'_>) -> Self {
+        Self::new(status, reason, message.to_string())
+    }
+
     fn reconciling(reason: &str, message: impl Into<String>) -> Self {
         Self { reconciling: true, ..Self::new(FALSE, reason, message) }
     }
@@ -225,16 +230,14 @@ fn conditions_of(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>,
 }
 
 fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, roles: &Roles<'_>) {
-    let places: Vec<String> = roles
-        .live()
-        .map(|(endpoint, role)| match role {
-            PlacementRole::Serving => place(&endpoint.spec),
-            PlacementRole::Standby => format!("{} to take over", place(&endpoint.spec)),
-        })
-        .collect();
+    let of = |role: PlacementRole| {
+        let live = roles.live().filter(move |(_, its)| *its == role);
+        live.map(|(endpoint, _)| place(&endpoint.spec))
+    };
+    let places = explain::deployment::places(of(PlacementRole::Serving), of(PlacementRole::Standby));
     match stage {
         _ if !places.is_empty() => {
-            set.set(conditions::PLACED, TRUE, reasons::PLACED, places.join("; "));
+            set.set(conditions::PLACED, TRUE, reasons::PLACED, places);
         }
         Stage::Planned { plan, .. } => {
             set.set(conditions::PLACED, FALSE, plan.decision.as_str(), account(plan));
@@ -243,12 +246,17 @@ fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, roles: &Roles<'_>) {
     }
 }
 
-fn place(spec: &InferenceEndpointSpec) -> String {
-    let cost = spec.hourly_cost.as_ref().map_or("an unknown price".to_owned(), |cost| format!("${cost}/h"));
-    format!(
-        "{} x {} {} on {} ({} {}) at {cost}",
-        spec.replicas, spec.accelerator.count, spec.accelerator.type_, spec.target, spec.cloud, spec.region
-    )
+fn place(spec: &InferenceEndpointSpec) -> Place<'_> {
+    Place {
+        replicas: u32::try_from(spec.replicas).unwrap_or(0),
+        shape: &spec.shape,
+        target: &spec.target,
+        cloud: &spec.cloud,
+        region: &spec.region,
+        offer: &spec.offer,
+        capacity_type: convert::planner_capacity_type(spec.capacity_type),
+        cost: price(spec.hourly_cost.as_deref()),
+    }
 }
 
 fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>) {
@@ -260,12 +268,15 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>)
     // Overlap during a replacement does not count: the dearer of what serves and what is to take over does.
     let costs = decided_cost(&roles.serving).zip(decided_cost(&roles.standby));
     match costs.map(|(serving, standby)| serving.max(standby)) {
-        None => set.set(conditions::WITHIN_BUDGET, UNKNOWN, reasons::PRICE_UNKNOWN, "a price is unknown"),
-        Some(cost) if cost <= allowed => {
-            set.set(conditions::WITHIN_BUDGET, TRUE, reasons::WITHIN_BUDGET, format!("${cost}/h of ${allowed}/h"))
+        None => {
+            let message = DeploymentMessage::CostUnknown(allowed).to_string();
+            set.set(conditions::WITHIN_BUDGET, UNKNOWN, reasons::PRICE_UNKNOWN, message)
         }
         Some(cost) => {
-            set.set(conditions::WITHIN_BUDGET, FALSE, reasons::OVER_BUDGET, format!("${cost}/h, over ${allowed}/h"))
+            let message = DeploymentMessage::Cost { cost, budget: allowed }.to_string();
+            let within = cost <= allowed;
+            let (status, reason) = if within { (TRUE, reasons::WITHIN_BUDGET) } else { (FALSE, reasons::OVER_BUDGET) };
+            set.set(conditions::WITHIN_BUDGET, status, reason, message)
         }
     };
 }
@@ -278,7 +289,7 @@ fn decided_cost(endpoints: &[&Arc<InferenceEndpoint>]) -> Option<MicroDollars> {
 
 fn summary(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>) -> Summary {
     match stage {
-        Stage::Deleting => Summary::reconciling(reasons::DELETING, "its endpoints are being removed"),
+        Stage::Deleting => Summary::reconciling(reasons::DELETING, DeploymentMessage::Deleting.to_string()),
         Stage::Invalid(problems) => Summary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
         Stage::Planned { plan, .. } => of_all(object, plan, roles).unwrap_or_else(|| of_plan(object, plan)),
     }
@@ -301,8 +312,9 @@ fn beside_standby(mut summary: Summary, roles: &Roles<'_>) -> Summary {
         let Some(status) = &endpoint.status else { continue };
         let Some(ready) = conditions::find(&status.conditions, conditions::READY) else { continue };
         if ready.status != TRUE {
-            summary.message =
-                format!("{}; {}: {}: {}", summary.message, endpoint.name_any(), ready.reason, ready.message);
+            let (endpoint, reason, message) = (&endpoint.name_any(), &ready.reason, &ready.message);
+            let progress = DeploymentMessage::Replacement { endpoint, reason, message };
+            summary.message = format!("{}; {progress}", summary.message);
         }
         if summary.reconciling && is_refused_for_good(status) {
             (summary.reconciling, summary.stalled) = (false, true);
@@ -315,13 +327,13 @@ fn beside_standby(mut summary: Summary, roles: &Roles<'_>) -> Summary {
 fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
     let wanted = object.spec.replicas;
     match plan.decision {
-        Decision::ScaledToZero => Summary::new(TRUE, reasons::SCALED_TO_ZERO, "no replicas are wanted"),
+        Decision::ScaledToZero => Summary::new(TRUE, reasons::SCALED_TO_ZERO, explain::summary(&plan.summary)),
         _ if object.spec.suspend && wanted == 0 => {
-            Summary::new(TRUE, reasons::SUSPENDED, "suspended; no replicas are wanted, and none run")
+            Summary::says(TRUE, reasons::SUSPENDED, DeploymentMessage::SuspendedAtZero)
         }
         _ if object.spec.suspend => Summary::reconciling(
             reasons::SUSPENDED,
-            format!("suspended: replicas wanted: {wanted}, nothing runs; set spec.suspend to false to place them"),
+            DeploymentMessage::SuspendedUnplaced(u32::try_from(wanted).unwrap_or(0)).to_string(),
         ),
         Decision::NoFeasiblePlacement if !plan.report.time_can_help => {
             Summary::stalled(plan.decision.as_str(), account(plan))
@@ -365,7 +377,7 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
             Summary::stalled(&ready.reason, &ready.message)
         }
         Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
-        _ => Summary::reconciling(reasons::STARTING, "rolling out the newest spec"),
+        _ => Summary::reconciling(reasons::STARTING, DeploymentMessage::RollingOut.to_string()),
     }
 }
 
@@ -376,24 +388,22 @@ fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>
     let untold = missing.iter().filter(|missing| !found.iter().any(|found| found.starts_with(*missing)));
     let waiting: Vec<String> = untold.chain(&found).cloned().collect();
     if !waiting.is_empty() {
-        let waiting = waiting.join(", ");
-        let text =
-            format!("suspended: this generation is not applied: {waiting}; set spec.suspend to false to apply it");
-        return Summary::reconciling(reasons::SUSPENDED, text);
+        return Summary::reconciling(reasons::SUSPENDED, DeploymentMessage::SuspendedEdit(&waiting).to_string());
     }
     match ready {
         Some(ready) if ready.status == TRUE => {
-            Summary::new(TRUE, reasons::SUSPENDED, "suspended; the running endpoint stays")
+            Summary::says(TRUE, reasons::SUSPENDED, DeploymentMessage::SuspendedReady)
         }
         Some(ready) => {
-            let text = format!("suspended; {}: {}", ready.reason, ready.message);
+            let (reason, message) = (&ready.reason, &ready.message);
+            let text = DeploymentMessage::SuspendedUnready { reason, message }.to_string();
             if ready.status == UNKNOWN {
                 Summary::new(UNKNOWN, reasons::SUSPENDED, text)
             } else {
                 Summary::reconciling(reasons::SUSPENDED, text)
             }
         }
-        None => Summary::reconciling(reasons::SUSPENDED, "suspended; rolling out the newest spec"),
+        None => Summary::reconciling(reasons::SUSPENDED, DeploymentMessage::SuspendedRollingOut.to_string()),
     }
 }
 

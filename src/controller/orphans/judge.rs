@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use roadstead_explain::Hold;
 use roadstead_model::{DeploymentId, EndpointKey, Found, MicroDollars, Offer, Timestamp, cost_of_found};
 
 use crate::controller::settings::OrphanPolicy;
@@ -55,17 +56,6 @@ pub struct Place {
     pub found: Vec<Found>,
     /// The target's offers, for the cost.
     pub offers: Vec<Offer>,
-}
-
-/// Why nothing is deleted although it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// The hub lists no deployment at all.
-    NoDeployments,
-    /// The hub lists less than half as many deployments as before.
-    FewDeployments,
-    /// Less than half of what runs under our install id is known to the hub.
-    MostlyUnknown,
 }
 
 /// Planned treatment of an orphan.

@@ -7,7 +7,9 @@ use roadstead_model::{
     Accelerator, CapacityType, DeploymentId, EndpointKey, Found, LabelSelector, MicroDollars, Offer, Timestamp,
 };
 
-use super::judge::{Due, Fate, Hold, Judgement, Known, Memory, Moment, PER_CYCLE, Place, judge};
+use roadstead_explain::Hold;
+
+use super::judge::{Due, Fate, Judgement, Known, Memory, Moment, PER_CYCLE, Place, judge};
 use crate::controller::settings::OrphanPolicy;
 
 const NOW: i64 = 1_800_000_000;

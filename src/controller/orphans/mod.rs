@@ -26,6 +26,7 @@ use super::settings::OrphanPolicy;
 use super::tell;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::{ServingTarget, reasons};
+use roadstead_explain::{OrphanEvent, TargetMessage};
 use roadstead_model::Found;
 use roadstead_provider::{Claim, ErrorClass, Provider, ProviderError, Removal};
 use roadstead_runtime::cache::Key;
@@ -132,7 +133,7 @@ async fn remove(context: &Context, due: &Due) -> Result<Removal, ActError> {
     let found = &due.orphan.found;
     let provider = ours(context, &due.target).await?;
     if !listing::is_unknown(&context.client, &found.deployment, &found.name).await? {
-        return Err(ActError::Stale { object: format!("what belongs to {}", found.name) });
+        return Err(ActError::Stale { object: format!("the record of {}", found.name) });
     }
     let removal = provider.remove_found(found).await?;
     if due.orphan.fate != Fate::Removing {
@@ -154,20 +155,15 @@ async fn ours(context: &Context, target: &str) -> Result<Arc<dyn Provider>, ActE
     match provider.claim(&settings.hub_uid, settings.takeover.as_deref()).await? {
         Claim::Ours => Ok(Arc::clone(provider)),
         Claim::Other { hub_uid } => {
-            let message = format!("target {target} is claimed by the hub {hub_uid} meanwhile");
+            let message =
+                TargetMessage::ClaimedByOtherHub { hub: &hub_uid, install_id: &settings.install_id }.to_string();
             Err(ProviderError::new(ErrorClass::Conflict, message).into())
         }
     }
 }
 
 fn tell(context: &Context, due: &Due) {
-    let found = &due.orphan.found;
-    let cost = due.orphan.hourly_cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}"));
-    let note = format!(
-        "deleted the orphan {} (of {}, offer {}, {} replicas at {cost} an hour, made at {}): this hub has neither a record \
-         of it nor that ModelDeployment",
-        found.name, found.deployment, found.offer, found.replicas, found.created_at
-    );
+    let note = OrphanEvent::Removed { found: &due.orphan.found, cost: due.orphan.hourly_cost }.to_string();
     context.metrics.orphan_removed();
     if let Some(target) = context.caches.targets.get(&Key::cluster(&due.target)) {
         let from = Some(due.target.clone());

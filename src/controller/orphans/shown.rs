@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use roadstead_explain::orphans::orphan as named;
+use roadstead_explain::{OrphanEvent, OrphanMessage, SweepMessage};
 use roadstead_model::MicroDollars;
 use tokio::time::Instant;
 
-use super::judge::{Fate, Hold, Orphan};
+use super::judge::{Fate, Orphan};
 use crate::controller::convert;
-use crate::controller::news::News;
+use crate::controller::news::{News, price};
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
 use roadstead_runtime::clock::Clock;
-
-/// Orphans that an event names.
-const MAX_NAMED: usize = 5;
 
 /// Intervals and time without a sweep after which a target's result is stale.
 const MISSED: (u32, Duration) = (3, Duration::from_mins(1));
@@ -98,18 +97,17 @@ pub fn tell_sweep(set: &mut Conditions<'_>, former: &[Condition], sweep: Sweep, 
         (Sweep::NotYet, Some(TRUE | UNKNOWN)) => set.keep(conditions::SWEPT),
         (_, None | Some(FALSE)) => {
             let message = match obstacle {
-                Some(reason) => format!("the target is not Ready ({reason}); its orphans are unknown"),
-                None => "the first sweep for orphans has not run; its orphans are unknown".to_owned(),
+                Some(reason) => SweepMessage::NeverUnready(reason),
+                None => SweepMessage::Never,
             };
-            set.set(conditions::SWEPT, FALSE, reasons::SWEEP_PENDING, message)
+            set.set(conditions::SWEPT, FALSE, reasons::SWEEP_PENDING, message.to_string())
         }
         (Sweep::NotYet | Sweep::Missed, Some(_)) => {
             let message = match obstacle {
-                Some(reason) => format!("the target is not Ready ({reason}); its orphans are those of the last sweep"),
-                None => "no sweep has completed for some minutes; its orphans are those of the last sweep; see the operator's log"
-                    .to_owned(),
+                Some(reason) => SweepMessage::StaleUnready(reason),
+                None => SweepMessage::Stale,
             };
-            set.set(conditions::SWEPT, UNKNOWN, reasons::SWEEP_STALE, message)
+            set.set(conditions::SWEPT, UNKNOWN, reasons::SWEEP_STALE, message.to_string())
         }
     };
 }
@@ -141,7 +139,7 @@ fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatu
     let found = &orphan.found;
     let since = convert::time(found.created_at);
     let known = former.iter().find(|known| known.name == found.name && known.since == since);
-    let (state, message) = words(orphan);
+    let (state, message) = state(orphan);
     OrphanStatus {
         name: found.name.clone(),
         namespace: found.deployment.namespace.clone(),
@@ -152,40 +150,18 @@ fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatu
         since,
         first_seen: known.map_or_else(|| convert::api_time(now), |known| Time(known.first_seen.0)),
         state,
-        message: message.map(|message| limits::message(&message)),
+        message: message.map(|message| limits::message(&message.to_string())),
     }
 }
 
-fn words(orphan: &Orphan) -> (OrphanState, Option<String>) {
-    let refused = || orphan.refusal.as_ref().map(|reason| format!("its deletion failed and is retried: {reason}"));
+fn state(orphan: &Orphan) -> (OrphanState, Option<OrphanMessage<'_>>) {
+    let refused = orphan.refusal.as_deref().map(OrphanMessage::DeletionFailed);
     match orphan.fate {
         Fate::Reported => (OrphanState::Reported, None),
-        Fate::Waiting => (OrphanState::Waiting, refused()),
-        Fate::Removing => (OrphanState::Removing, refused()),
-        Fate::Held(hold) => (OrphanState::Held, Some(why(hold).to_owned())),
-        Fate::Misplaced => {
-            let message = format!(
-                "its tags name target {:?}, which must adopt it; if that target no longer exists, delete it manually",
-                orphan.found.target
-            );
-            (OrphanState::Misplaced, Some(message))
-        }
-    }
-}
-
-const fn why(hold: Hold) -> &'static str {
-    match hold {
-        Hold::NoDeployments => {
-            "the hub lists no ModelDeployment at all, as after a restore from an empty backup: nothing is deleted"
-        }
-        Hold::FewDeployments => {
-            "the hub lists less than half as many ModelDeployments as before: nothing is deleted until that has lasted \
-             for an hour"
-        }
-        Hold::MostlyUnknown => {
-            "fewer than half of this installation's endpoints are known to this hub, as after a restore from an \
-             old backup: nothing is deleted; delete orphans manually"
-        }
+        Fate::Waiting => (OrphanState::Waiting, refused),
+        Fate::Removing => (OrphanState::Removing, refused),
+        Fate::Held(hold) => (OrphanState::Held, Some(OrphanMessage::Held(hold))),
+        Fate::Misplaced => (OrphanState::Misplaced, Some(OrphanMessage::Misplaced(&orphan.found.target))),
     }
 }
 
@@ -199,20 +175,13 @@ pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Optio
         return Some(News::new(reasons::ORPHANS_FOUND, appeared(&new)));
     }
     let gone = status.orphans.is_empty() && !before.is_empty();
-    gone.then(|| News::new(reasons::ORPHANS_GONE, "no orphans left on this target"))
+    gone.then(|| News::new(reasons::ORPHANS_GONE, OrphanEvent::Gone.to_string()))
 }
 
 fn appeared(new: &[&OrphanStatus]) -> String {
     let one = |orphan: &&OrphanStatus| {
-        let cost = orphan.hourly_cost.as_ref().map_or_else(|| "unknown".to_owned(), |cost| format!("${cost}"));
-        format!("{} (of {}/{}, {cost} an hour)", orphan.name, orphan.namespace, orphan.deployment)
+        let deployment = format!("{}/{}", orphan.namespace, orphan.deployment);
+        named(&orphan.name, &deployment, price(orphan.hourly_cost.as_deref()))
     };
-    let named: Vec<String> = new.iter().take(MAX_NAMED).map(one).collect();
-    let more = new.len().saturating_sub(MAX_NAMED);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!(
-        "endpoints of this installation run here without a record or a deployment: {}{tail}; \
-         `roadstead orphans` lists all",
-        named.join(", ")
-    )
+    OrphanEvent::Appeared(&new.iter().map(one).collect::<Vec<_>>()).to_string()
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use roadstead_explain::Hold;
 use roadstead_model::{self as model, CapacityType, DeploymentId, Found, MicroDollars};
 
-use super::judge::{Fate, Hold, Orphan};
+use super::judge::{Fate, Orphan};
 use super::shown::{Shown, Sweep, cost, put_into, tell_sweep};
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{OrphanState, ServingTargetStatus, limits};

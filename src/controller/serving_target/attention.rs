@@ -1,11 +1,11 @@
 //! Points that need attention on a target that works: an incomplete inventory, names that are probably slips, and nodes that
-//! are left out or look odd. It follows from the spec and from the capacity that stands in the status, so it is as settled as those are.
+//! are left out or unusual. They follow from the spec and from the capacity in the status, so they change only with these.
+
+use roadstead_explain::TargetMessage;
+use roadstead_explain::target::offer_remark;
 
 use roadstead_api::v1alpha1::validate::Problem;
 use roadstead_api::v1alpha1::{OfferCapacity, ServingTarget, advice, limits, reasons};
-
-/// Maximum number of sentences in a message; the rest is counted.
-const MAX_SENTENCES: usize = 6;
 
 /// Remarks on nodes that pass by themselves.
 const PASSING: &str = "NotSchedulable";
@@ -20,8 +20,8 @@ pub fn attention(
     cut: Option<&str>,
 ) -> Option<(&'static str, String)> {
     if let Some(cut) = cut {
-        let waits = "deployments without an endpoint wait for this target's inventory";
-        return Some((reasons::INVENTORY_INCOMPLETE, limits::message(&format!("{cut}; until then {waits}"))));
+        let message = TargetMessage::InventoryIncomplete(cut).to_string();
+        return Some((reasons::INVENTORY_INCOMPLETE, limits::message(&message)));
     }
     let advice = advice::serving_target(target);
     let remarks: Vec<_> = capacity
@@ -41,16 +41,8 @@ pub fn attention(
     };
     let advice = advice.iter().map(Problem::to_string);
     let sentences: Vec<String> =
-        advice.chain(remarks.iter().map(|(offer, remark)| format!("offer {offer}: {}", remark.message))).collect();
-    Some((reason, joined(&sentences)))
-}
-
-/// The first sentences, and how many more there are.
-fn joined(sentences: &[String]) -> String {
-    let told: Vec<&str> = sentences.iter().take(MAX_SENTENCES).map(String::as_str).collect();
-    let more = sentences.len().saturating_sub(MAX_SENTENCES);
-    let more = if more > 0 { format!("; and {more} more: see status.capacity") } else { String::new() };
-    limits::message(&format!("{}{more}", told.join("; ")))
+        advice.chain(remarks.iter().map(|(offer, remark)| offer_remark(offer, &remark.message))).collect();
+    Some((reason, limits::message(&TargetMessage::Attention(&sentences).to_string())))
 }
 
 #[cfg(test)]
@@ -113,7 +105,7 @@ mod tests {
         let (reason, message) = attention(&target("AWS"), &[], Some("too much is listed")).unwrap();
         assert_eq!(reason, reasons::INVENTORY_INCOMPLETE);
         assert!(
-            message.starts_with("too much is listed; until then deployments without an endpoint wait"),
+            message.starts_with("too much is listed; until then, deployments without an endpoint wait"),
             "{message}"
         );
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use roadstead_explain::TargetMessage;
 
 use super::connect::{self, ConnectError};
 use crate::controller::connections::{Connection, ConnectionState};
@@ -16,6 +17,12 @@ use roadstead_runtime::text::bounded;
 struct Obstacle {
     reason: &'static str,
     message: String,
+}
+
+impl Obstacle {
+    fn new(reason: &'static str, message: TargetMessage<'_>) -> Self {
+        Self { reason, message: message.to_string() }
+    }
 }
 
 impl From<ConnectError> for Obstacle {
@@ -79,7 +86,7 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
         connection.fingerprint = fingerprint;
     }
     let Some(provider) = connection.provider.clone() else {
-        return Err(Obstacle { reason: reasons::CREDENTIALS_MISSING, message: "credentials are missing".to_owned() });
+        return Err(Obstacle::new(reasons::CREDENTIALS_MISSING, TargetMessage::NoCredentials));
     };
     let identity = match identity(provider.as_ref()).await {
         Err(obstacle) if obstacle.reason == reasons::UNAUTHORIZED => {
@@ -94,10 +101,7 @@ async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut C
     // Only now: what runs at a place that is not ours is not read as ours.
     provider.watch(connect::listener(context, target));
     if provider.inventory().is_none() {
-        return Err(Obstacle {
-            reason: reasons::LISTING,
-            message: "connected; its capacity and endpoints are being listed".to_owned(),
-        });
+        return Err(Obstacle::new(reasons::LISTING, TargetMessage::Listing));
     }
     Ok(())
 }
@@ -108,8 +112,7 @@ async fn identity(provider: &dyn Provider) -> Result<String, Obstacle> {
     if names::is_uid(&identity) {
         return Ok(identity);
     }
-    let message = "the identity of the place is not a UID; check the server at its address";
-    Err(Obstacle { reason: reasons::UNREACHABLE, message: message.to_owned() })
+    Err(Obstacle::new(reasons::UNREACHABLE, TargetMessage::IdentityMalformed))
 }
 
 /// The place must be the one that was pinned at first contact, as long as an endpoint of ours is on it.
@@ -117,14 +120,10 @@ fn same_place(context: &Context, target: &ServingTarget, identity: &str) -> Resu
     let pinned = target.status.as_ref().and_then(|status| status.cluster_uid.as_deref());
     let users = context.users_of(&target.name_any());
     match pinned {
-        Some(pinned) if pinned != identity && !users.is_empty() => Err(Obstacle {
-            reason: reasons::IDENTITY_CHANGED,
-            message: format!(
-                "the credentials lead to {identity}, but {pinned} is used by {}; nothing counts as deleted: restore the former \
-                 credentials",
-                super::some_of(&users)
-            ),
-        }),
+        Some(pinned) if pinned != identity && !users.is_empty() => Err(Obstacle::new(
+            reasons::IDENTITY_CHANGED,
+            TargetMessage::IdentityChanged { found: identity, pinned, users: &users },
+        )),
         _ => Ok(()),
     }
 }
@@ -142,13 +141,10 @@ fn sole_target(context: &Context, target: &ServingTarget, identity: &str) -> Res
         other.uid() != target.uid() && place(other).as_deref() == Some(identity) && age(other) < age(target)
     });
     match twin {
-        Some(twin) => Err(Obstacle {
-            reason: reasons::DUPLICATE_TARGET,
-            message: format!(
-                "it is the same place ({identity}) as target {}, which is older; delete one of them",
-                twin.name_any()
-            ),
-        }),
+        Some(twin) => Err(Obstacle::new(
+            reasons::DUPLICATE_TARGET,
+            TargetMessage::Duplicate { identity, older: &twin.name_any() },
+        )),
         None => Ok(()),
     }
 }
@@ -157,15 +153,10 @@ async fn ours(context: &Context, provider: &dyn Provider) -> Result<(), Obstacle
     let settings = &context.settings;
     match provider.claim(&settings.hub_uid, settings.takeover.as_deref()).await? {
         Claim::Ours => Ok(()),
-        Claim::Other { hub_uid } => Err(Obstacle {
-            reason: reasons::INSTALLATION_CONFLICT,
-            message: format!(
-                "the hub {hub} uses this place with the same install id {:?}; give this installation another id, \
-                 or set the chart value takeover={hub} if that hub is gone for good",
-                settings.install_id,
-                hub = bounded(&hub_uid)
-            ),
-        }),
+        Claim::Other { hub_uid } => Err(Obstacle::new(
+            reasons::INSTALLATION_CONFLICT,
+            TargetMessage::ClaimedByOtherHub { hub: &bounded(&hub_uid), install_id: &settings.install_id },
+        )),
     }
 }
 

@@ -24,8 +24,6 @@ use roadstead_runtime::workers::Reconcile;
 
 /// Interval of the check of a target's reachability and identity.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Maximum number of a target's users in a message.
-const MAX_NAMED: usize = 5;
 
 /// The controller of `ServingTarget`s.
 pub struct TargetController {
@@ -93,12 +91,4 @@ impl TargetController {
         }
         Ok(Outcome::Again(CHECK_INTERVAL))
     }
-}
-
-/// The first of a target's users, and how many more there are.
-fn some_of(users: &[String]) -> String {
-    let named: Vec<&str> = users.iter().take(MAX_NAMED).map(String::as_str).collect();
-    let more = users.len().saturating_sub(MAX_NAMED);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{tail}", named.join(", "))
 }

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::controller::news::{News, of_condition, of_ready};
 use roadstead_api::v1alpha1::conditions::{self, TRUE, find};
 use roadstead_api::v1alpha1::{ExhaustedStatus, ServingTargetStatus, reasons};
+use roadstead_explain::RefusedSize;
 
 /// Conditions that are no part of `Ready`, or that have news of their own.
 const SUMMED_UP: [&str; 5] =
@@ -40,13 +41,15 @@ fn refused(former: &[ExhaustedStatus], refusal: &ExhaustedStatus) -> Option<News
     if former.contains(refusal) {
         return None;
     }
-    let times = if refusal.attempts == 1 { "once".to_owned() } else { format!("{} times in a row", refusal.attempts) };
-    let whom = refusal.only_for.as_ref().map(|whom| format!(" for {whom}")).unwrap_or_default();
-    let note = format!(
-        "offer {} refused a replica of {} accelerators{whom} {times} ({}); not tried again until {}",
-        refusal.offer, refusal.accelerator_count, refusal.reason, refusal.until.0
-    );
-    Some(News::new(reasons::EXHAUSTED, note))
+    let refused = RefusedSize {
+        offer: &refusal.offer,
+        accelerators: u32::try_from(refusal.accelerator_count).unwrap_or(0),
+        only_for: refusal.only_for.as_deref(),
+        attempts: u32::try_from(refusal.attempts).unwrap_or(0),
+        reason: &refusal.reason,
+        until: &refusal.until.0.to_string(),
+    };
+    Some(News::new(reasons::EXHAUSTED, refused.to_string()))
 }
 
 #[cfg(test)]
@@ -103,7 +106,7 @@ mod tests {
         );
         assert_eq!(told(&ready, &lost), ["W Unreachable: timed out"]);
         let back = told(&lost, &ready);
-        assert_eq!(back, ["N Ready: connected; accepts placements (not ready for 0 s before, last Unreachable)"]);
+        assert_eq!(back, ["N Ready: connected; accepts placements (was not ready for 0 s, last Unreachable)"]);
         let refused = status(
             &[
                 "Ready False Unauthorized refused",
@@ -147,13 +150,13 @@ mod tests {
             (status(&[], refusal(1, "2026-08-01T12:05:00Z")), status(&[], refusal(2, "2026-08-01T12:15:00Z")));
         assert_eq!(
             told(&ServingTargetStatus::default(), &once),
-            ["N Exhausted: offer a3 refused a replica of 2 accelerators for team/llama once (CapacityExhausted); \
-              not tried again until 2026-08-01T12:05:00Z"]
+            ["N Exhausted: offer a3 refused a replica of team/llama with 2 accelerators (CapacityExhausted); \
+              backs off until 2026-08-01T12:05:00Z"]
         );
         assert_eq!(
             told(&once, &twice),
-            ["N Exhausted: offer a3 refused a replica of 2 accelerators for team/llama 2 times in a row \
-              (CapacityExhausted); not tried again until 2026-08-01T12:15:00Z"]
+            ["N Exhausted: offer a3 refused a replica of team/llama with 2 accelerators (CapacityExhausted, \
+              2 times in a row); backs off until 2026-08-01T12:15:00Z"]
         );
     }
 }

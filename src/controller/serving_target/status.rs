@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use roadstead_explain::TargetMessage;
 
 use super::attention::attention;
 use super::{CHECK_INTERVAL, news};
@@ -118,8 +119,7 @@ fn status(
 
 fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connection, users: &[String]) {
     if target.metadata.deletion_timestamp.is_some() {
-        let text = format!("it is being deleted and waits for its endpoints: {}", super::some_of(users));
-        set.set(conditions::READY, FALSE, reasons::IN_USE, text);
+        set.set(conditions::READY, FALSE, reasons::IN_USE, TargetMessage::Deleting(users).to_string());
         return;
     }
     let problems = validate::serving_target(target);
@@ -128,7 +128,7 @@ fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connecti
     }
     match &connection.state {
         ConnectionState::Ready => {
-            set.set(conditions::READY, TRUE, reasons::READY, "connected; accepts placements");
+            set.set(conditions::READY, TRUE, reasons::READY, TargetMessage::Connected.to_string());
         }
         ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INVALID_SPEC => invalid(set, message),
         ConnectionState::NotReady { reason, message, .. } if *reason == reasons::INTERNAL_ERROR => {

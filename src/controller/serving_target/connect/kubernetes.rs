@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use roadstead_explain::TargetMessage;
 
 use super::{ConnectError, Source, as_used, fingerprint};
 use crate::controller::context::Context;
@@ -16,7 +17,7 @@ use roadstead_runtime::cache::Key;
 impl From<KubeconfigError> for ConnectError {
     fn from(error: KubeconfigError) -> Self {
         let reason = if error.is_refused() { reasons::KUBECONFIG_REFUSED } else { reasons::KUBECONFIG_INVALID };
-        Self::new(reason, error.to_string())
+        Self { reason, message: error.to_string() }
     }
 }
 
@@ -28,7 +29,7 @@ struct Cluster {
 /// Reads the settings of a cluster's driver.
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     let Some(kubernetes) = &target.spec.kubernetes else {
-        return Err(ConnectError::new(reasons::INVALID_SPEC, "spec.kubernetes is missing; type Kubernetes needs it"));
+        return Err(ConnectError::new(reasons::INVALID_SPEC, TargetMessage::SettingsMissing));
     };
     let credentials = match &kubernetes.connection.kubeconfig_secret_ref {
         None => Credentials::InCluster,
@@ -68,16 +69,10 @@ impl Source for Cluster {
 fn secret_data(context: &Context, name: &str, key: &str) -> Result<Vec<u8>, ConnectError> {
     let namespace = &context.settings.namespace;
     let secret = context.caches.secrets.get(&Key::new(namespace, name)).ok_or_else(|| {
-        ConnectError::new(
-            reasons::CREDENTIALS_MISSING,
-            format!("Secret {namespace}/{name} does not exist; create it with a kubeconfig under key {key:?}"),
-        )
+        ConnectError::new(reasons::CREDENTIALS_MISSING, TargetMessage::SecretMissing { namespace, name, key })
     })?;
     let data = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| {
-        ConnectError::new(
-            reasons::CREDENTIALS_MISSING,
-            format!("Secret {namespace}/{name} has no key {key:?}; add the kubeconfig under that key"),
-        )
+        ConnectError::new(reasons::CREDENTIALS_MISSING, TargetMessage::SecretKeyMissing { namespace, name, key })
     })?;
     Ok(data.0.clone())
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
 use kube::ResourceExt;
+use roadstead_explain::TargetMessage;
 use sha2::{Digest, Sha256};
 
 use crate::controller::context::Context;
@@ -28,8 +29,8 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+    fn new(reason: &'static str, message: TargetMessage<'_>) -> Self {
+        Self { reason, message: message.to_string() }
     }
 }
 
@@ -71,11 +72,7 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 /// That the operator was built without the driver for a type of target.
 #[allow(dead_code, reason = "only an operator without a driver says so")]
 fn missing(type_: TargetType) -> ConnectError {
-    let message = format!(
-        "this operator was built without the driver for type {type_:?}; use a build with the Cargo feature {}",
-        format!("{type_:?}").to_lowercase()
-    );
-    ConnectError::new(reasons::DRIVER_MISSING, message)
+    ConnectError::new(reasons::DRIVER_MISSING, TargetMessage::DriverMissing(&format!("{type_:?}")))
 }
 
 /// The driver as the operator uses it: counted, and repeating no secret.

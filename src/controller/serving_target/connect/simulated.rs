@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kube::ResourceExt;
+use roadstead_explain::TargetMessage;
 
 use super::{ConnectError, Source, as_used, fingerprint};
 use crate::controller::context::Context;
@@ -21,11 +22,12 @@ struct Place {
 
 /// Reads the settings of a simulated place's driver.
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
-    let cloud = context.settings.drivers.simulated_cloud.clone().ok_or_else(|| {
-        let message = "type Simulated needs a simulated cloud: start one by `roadstead simulated-cloud`, and give the \
-                       operator its address by --simulated-cloud (chart value simulatedCloud.enabled)";
-        ConnectError::new(reasons::SIMULATION_DISABLED, message)
-    })?;
+    let cloud = context
+        .settings
+        .drivers
+        .simulated_cloud
+        .clone()
+        .ok_or_else(|| ConnectError::new(reasons::SIMULATION_DISABLED, TargetMessage::SimulationDisabled))?;
     let (profile, capabilities) =
         (roadstead_simulated::profile(&target.spec), roadstead_simulated::capabilities(&target.spec));
     Ok(Box::new(Place { cloud, profile, capabilities }))

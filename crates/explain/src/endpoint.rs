@@ -1,0 +1,238 @@
+//! Messages and events about an endpoint.
+
+use std::fmt;
+
+use crate::words::{count, named};
+
+/// Maximum number of fields that the message about admission names.
+const MAX_FIELDS: usize = 8;
+
+/// Time limit of an endpoint's start, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartLimit {
+    /// Limit of the engine's start.
+    pub startup: i32,
+    /// Time in which nodes may be added.
+    pub provision: Option<i32>,
+}
+
+impl fmt::Display for StartLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.startup.saturating_add(self.provision.unwrap_or(0));
+        write!(f, "{all} s (startupTimeoutSeconds {}", self.startup)?;
+        if let Some(provision) = self.provision {
+            write!(f, " + provisionTimeoutSeconds {provision}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Message of an endpoint's condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointMessage<'a> {
+    /// Its target is unusable.
+    TargetUnusable {
+        /// The target.
+        target: &'a str,
+        /// A `CamelCase` reason.
+        reason: &'a str,
+    },
+    /// Its target does not exist.
+    TargetMissing(&'a str),
+    /// Its deployment does not exist.
+    DeploymentMissing {
+        /// Name of the deployment.
+        name: &'a str,
+        /// UID of the deployment.
+        uid: &'a str,
+    },
+    /// Its deployment is being deleted.
+    DeploymentDeleting(&'a str),
+    /// A rule forbids its target.
+    TargetForbidden {
+        /// The target.
+        target: &'a str,
+        /// A `CamelCase` reason.
+        rule: &'a str,
+    },
+    /// A Secret of the deployment does not exist.
+    SecretMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+    },
+    /// A Secret of the deployment lacks a key.
+    SecretKeyMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// The missing key.
+        key: &'a str,
+    },
+    /// The Secrets of the deployment are too large.
+    SecretsTooLarge {
+        /// Maximum of all Secrets together, in KiB.
+        limit: usize,
+        /// Namespace of the Secrets.
+        namespace: &'a str,
+        /// The Secret with which they exceed the limit.
+        name: &'a str,
+    },
+    /// A Secret of somebody else has the name of the endpoint's key Secret.
+    KeyNameTaken(&'a str),
+    /// The endpoint's key Secret has no valid key.
+    KeyInvalid {
+        /// Name of the Secret.
+        name: &'a str,
+        /// Field of the key.
+        field: &'a str,
+    },
+    /// The target accepted the endpoint, and does not show it.
+    NotListed,
+    /// It has no replicas by request.
+    ScaledToZero,
+    /// It answers.
+    Answers {
+        /// Number of ready replicas.
+        replicas: u32,
+        /// Its address.
+        url: &'a str,
+    },
+    /// It answers without its key.
+    NotProtected,
+    /// Its Service has no address.
+    NoAddress,
+    /// It did not answer in time.
+    StartupTimeout {
+        /// The limit.
+        limit: StartLimit,
+        /// Reason of the missing step.
+        reason: &'a str,
+        /// Message of the missing step.
+        message: &'a str,
+    },
+    /// Admission on its target changes fields of its objects.
+    ChangedByAdmission {
+        /// The target.
+        target: &'a str,
+        /// The fields.
+        fields: &'a [String],
+    },
+    /// Its target is not connected to the cluster that runs it.
+    NotConnected(&'a str),
+}
+
+impl fmt::Display for EndpointMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TargetUnusable { target, reason } => {
+                write!(f, "target {target} is unusable ({reason}); see its status")
+            }
+            Self::TargetMissing(target) => {
+                write!(f, "target {target} does not exist; the state of the endpoint is unknown")
+            }
+            Self::DeploymentMissing { name, uid } => write!(f, "ModelDeployment {name} (UID {uid}) does not exist"),
+            Self::DeploymentDeleting(name) => write!(f, "ModelDeployment {name} is being deleted"),
+            Self::TargetForbidden { target, rule } => write!(f, "target {target} is no longer allowed: {rule}"),
+            Self::SecretMissing { namespace, name } => {
+                write!(f, "Secret {namespace}/{name} of the deployment does not exist; create it")
+            }
+            Self::SecretKeyMissing { namespace, name, key } => {
+                write!(f, "Secret {namespace}/{name} has no key {key:?}, which the deployment needs; add it")
+            }
+            Self::SecretsTooLarge { limit, namespace, name } => write!(
+                f,
+                "the Secrets of the deployment exceed {limit} KiB together (with {namespace}/{name}); use smaller ones"
+            ),
+            Self::KeyNameTaken(name) => write!(
+                f,
+                "Secret {name} has the name of the endpoint's API key, but does not belong to Roadstead; recreate it \
+                 under another name"
+            ),
+            Self::KeyInvalid { name, field } => {
+                write!(f, "Secret {name} has no valid API key in {field:?}; delete it, and the operator recreates it")
+            }
+            Self::NotListed => f.write_str("the target does not list the new endpoint yet"),
+            Self::ScaledToZero => f.write_str("no replicas are wanted; address and key stay"),
+            Self::Answers { replicas: 1, url } => write!(f, "1 replica answers at {url}"),
+            Self::Answers { replicas, url } => write!(f, "{} answer at {url}", count(*replicas, "replica")),
+            Self::NotProtected => {
+                f.write_str("the endpoint answers /v1/models without the key; the engine must check the key")
+            }
+            Self::NoAddress => f.write_str("the endpoint has no address"),
+            Self::StartupTimeout { limit, reason, message } => {
+                write!(f, "no answer from its address within {limit}; {reason}: {message}")
+            }
+            Self::ChangedByAdmission { target, fields } => write!(
+                f,
+                "admission on target {target} changes fields, and the operator keeps its values; edit the policy or \
+                 webhook there if they are wrong: {}",
+                named(fields, MAX_FIELDS)
+            ),
+            Self::NotConnected(target) => {
+                write!(f, "target {target} is not connected to the cluster of this endpoint")
+            }
+        }
+    }
+}
+
+/// Note of an event about an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointEvent<'a> {
+    /// Its address, or an answer from there, is overdue.
+    Overdue {
+        /// Message of its condition.
+        message: &'a str,
+        /// Seconds since its replicas were ready.
+        seconds: i64,
+    },
+    /// Its target confirmed its removal.
+    Removed {
+        /// The endpoint.
+        name: &'a str,
+        /// Its target.
+        target: &'a str,
+        /// Its former cost, such as `$1.00/h`.
+        cost: &'a str,
+    },
+    /// Its removal failed.
+    RemovalDelayed {
+        /// The endpoint.
+        name: &'a str,
+        /// Its target.
+        target: &'a str,
+        /// Its cost, such as `$1.00/h`.
+        cost: &'a str,
+        /// The provider's message.
+        error: &'a str,
+    },
+    /// An administrator released its record.
+    Abandoned {
+        /// The annotation that demanded it.
+        annotation: &'a str,
+        /// Its target.
+        target: &'a str,
+    },
+}
+
+impl fmt::Display for EndpointEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overdue { message, seconds } => {
+                write!(f, "{message}; the replicas have been ready for {seconds} s")
+            }
+            Self::Removed { name, target, cost } => {
+                write!(f, "endpoint {name} removed from {target}; {cost} is no longer billed")
+            }
+            Self::RemovalDelayed { name, target, cost, error } => write!(
+                f,
+                "cannot remove endpoint {name} from {target}; it may still be billed ({cost}); retrying: {error}"
+            ),
+            Self::Abandoned { annotation, target } => {
+                write!(f, "record released by annotation {annotation}; target {target} has not confirmed the removal")
+            }
+        }
+    }
+}

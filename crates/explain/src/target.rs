@@ -1,0 +1,169 @@
+//! Messages and events about a target.
+
+use std::fmt;
+
+use crate::words::{count, named};
+
+/// Maximum number of a target's users in a message.
+const MAX_USERS: usize = 5;
+/// Maximum number of remarks in a message; the rest is counted.
+const MAX_REMARKS: usize = 6;
+
+/// Message of a target's condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetMessage<'a> {
+    /// Its driver is connected, and new endpoints may be placed there.
+    Connected,
+    /// Its nodes and endpoints are being listed for the first time.
+    Listing,
+    /// It has not been checked since the operator started.
+    Unchecked,
+    /// It is being deleted, with the names of the endpoints that still use it.
+    Deleting(&'a [String]),
+    /// It has no driver, because no credentials were read.
+    NoCredentials,
+    /// The server at its address has an identity that is not a UID.
+    IdentityMalformed,
+    /// Its credentials lead to another cluster than the one that runs its endpoints.
+    IdentityChanged {
+        /// UID of the cluster that answered.
+        found: &'a str,
+        /// UID of the cluster at first contact.
+        pinned: &'a str,
+        /// Endpoints on the pinned cluster.
+        users: &'a [String],
+    },
+    /// An older target is the same cluster.
+    Duplicate {
+        /// UID of the cluster.
+        identity: &'a str,
+        /// Name of the older target.
+        older: &'a str,
+    },
+    /// Another hub claims the cluster for the same install id.
+    ClaimedByOtherHub {
+        /// UID of that hub.
+        hub: &'a str,
+        /// The install id.
+        install_id: &'a str,
+    },
+    /// The operator was built without the driver for its type.
+    DriverMissing(&'a str),
+    /// The operator has no simulated cloud.
+    SimulationDisabled,
+    /// The settings of its type are missing.
+    SettingsMissing,
+    /// The Secret with its kubeconfig does not exist.
+    SecretMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// Key of the kubeconfig.
+        key: &'a str,
+    },
+    /// The Secret with its kubeconfig lacks the key.
+    SecretKeyMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// Key of the kubeconfig.
+        key: &'a str,
+    },
+    /// Its listing exceeds a limit, for this reason.
+    InventoryIncomplete(&'a str),
+    /// Remarks on its spec and on nodes of its offers.
+    Attention(&'a [String]),
+}
+
+impl fmt::Display for TargetMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => f.write_str("connected; accepts placements"),
+            Self::Listing => f.write_str("connected; listing its nodes and endpoints"),
+            Self::Unchecked => f.write_str("the target has not been checked"),
+            Self::Deleting([]) => f.write_str("the target is being deleted"),
+            Self::Deleting(users) => {
+                write!(f, "the target is being deleted, after its endpoints: {}", named(users, MAX_USERS))
+            }
+            Self::NoCredentials => f.write_str("credentials are missing"),
+            Self::IdentityMalformed => {
+                f.write_str("the identity that the server reports is not a UID; check the address of the target")
+            }
+            Self::IdentityChanged { found, pinned, users } => write!(
+                f,
+                "the credentials lead to cluster {found}, but its endpoints run on cluster {pinned}: {}; restore the \
+                 credentials of {pinned}. Until then, no endpoint counts as deleted",
+                named(users, MAX_USERS)
+            ),
+            Self::Duplicate { identity, older } => {
+                write!(f, "same cluster ({identity}) as the older target {older}; delete one of the two targets")
+            }
+            Self::ClaimedByOtherHub { hub, install_id } => write!(
+                f,
+                "the hub {hub} uses this cluster with the same install id {install_id:?}; give this installation another \
+                 id, or set the chart value takeover={hub} if that hub no longer exists"
+            ),
+            Self::DriverMissing(type_) => write!(
+                f,
+                "this operator was built without the driver for type {type_}; use a build with the Cargo feature {}",
+                type_.to_lowercase()
+            ),
+            Self::SimulationDisabled => f.write_str(
+                "type Simulated requires a simulated cloud: start one with `roadstead simulated-cloud`, and pass its \
+                 address to the operator with --simulated-cloud (chart value simulatedCloud.enabled)",
+            ),
+            Self::SettingsMissing => f.write_str("type Kubernetes requires spec.kubernetes; add it"),
+            Self::SecretMissing { namespace, name, key } => {
+                write!(f, "Secret {namespace}/{name} does not exist; create it with a kubeconfig under key {key:?}")
+            }
+            Self::SecretKeyMissing { namespace, name, key } => {
+                write!(f, "Secret {namespace}/{name} has no key {key:?}; add the kubeconfig under that key")
+            }
+            Self::InventoryIncomplete(cut) => {
+                write!(f, "{cut}; until then, deployments without an endpoint wait for this target's inventory")
+            }
+            Self::Attention(remarks) => {
+                f.write_str(&remarks.iter().take(MAX_REMARKS).cloned().collect::<Vec<_>>().join("; "))?;
+                match remarks.len().saturating_sub(MAX_REMARKS) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more: see status.capacity"),
+                }
+            }
+        }
+    }
+}
+
+/// A remark on nodes of the offer of this name.
+#[must_use]
+pub fn offer_remark(offer: &str, remark: &str) -> String {
+    format!("offer {offer}: {remark}")
+}
+
+/// A size that an offer of a target refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedSize<'a> {
+    /// The offer.
+    pub offer: &'a str,
+    /// Accelerators of the refused replica.
+    pub accelerators: u32,
+    /// The deployment, if the refusal does not affect others.
+    pub only_for: Option<&'a str>,
+    /// Number of consecutive refusals.
+    pub attempts: u32,
+    /// A `CamelCase` reason.
+    pub reason: &'a str,
+    /// End of the back-off, in RFC 3339.
+    pub until: &'a str,
+}
+
+impl fmt::Display for RefusedSize<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offer, accelerators, only_for, attempts, reason, until } = self;
+        let replica = count(*accelerators, "accelerator");
+        let whom = only_for.map(|whom| format!(" of {whom}")).unwrap_or_default();
+        let row = if *attempts > 1 { format!(", {attempts} times in a row") } else { String::new() };
+        write!(f, "offer {offer} refused a replica{whom} with {replica} ({reason}{row}); backs off until {until}")
+    }
+}
