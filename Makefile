@@ -34,7 +34,7 @@ demo: tools ## Start a hub and three members on this machine, place a model in t
 demo-down: build ## Stop the demo's clusters, and print the differences to the machine's former state
 	$(GROUND) down
 
-test: tools canary ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
+test: tools canary $(DENY) ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
 	cargo fmt --all --check
 	@echo "building all tests before the first one runs"
 	cargo test --workspace --no-run
@@ -42,7 +42,7 @@ test: tools canary ## All tests: lint, unit and property, on real API servers, o
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests except the end-to-end tests
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint test-chart test-gitops test-trust test-orphans test-faults
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"

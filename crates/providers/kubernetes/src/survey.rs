@@ -133,7 +133,10 @@ impl Survey {
                 spec.affinity = former.spec.and_then(|former| former.affinity);
             }
             let rendered = serde_json::to_string(&template).map_err(bug)?;
-            let rollout = spare::rollout(inventory, &wanted.endpoint, &template);
+            // A first template takes the place of no pod.
+            let replaces = self.deployment.is_some();
+            let rollout =
+                if replaces { spare::rollout(inventory, &wanted.endpoint, &template) } else { Rollout::Surge };
             (template, rendered, rollout)
         };
         let digest = render::digest(&rendered);
