@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::jiff;
 use kube::ResourceExt;
 use roadstead_explain as explain;
-use roadstead_model::{self as model, MicroDollars, Timestamp};
+use roadstead_model::{self as model, Timestamp};
 
 use super::connections::{Connection, ConnectionState};
 use super::startup;
@@ -16,7 +16,7 @@ pub use roadstead_api::planning::{
 };
 use roadstead_api::v1alpha1::validate::{self, Problem};
 use roadstead_api::v1alpha1::{
-    self as api, CostObjective, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity, NodeRemark,
+    self as api, CostObjective, Dollars, ExhaustedStatus, InferenceEndpoint, ModelDeployment, NodeCapacity, NodeRemark,
     OfferCapacity, ServingTarget, conditions, limits, names, quantity, reasons,
 };
 use roadstead_provider::{ErrorClass, Inventory};
@@ -63,7 +63,7 @@ pub fn deployment(
 ) -> Result<model::Deployment, Problem> {
     let spec = &deployment.spec;
     let cost = &spec.placement.cost;
-    let max_hourly_cost = cost.max_hourly_cost.as_deref().map(MicroDollars::parse).transpose();
+    let max_hourly_cost = cost.max_hourly_cost.as_ref().map(Dollars::amount).transpose();
     let place_without = deployment.annotations().get(names::ANNOTATION_PLACE_WITHOUT);
     Ok(model::Deployment {
         id: deployment_id(&Key::of(deployment)),
@@ -322,7 +322,7 @@ pub fn endpoint(
         failure: failure(endpoint, &status, ready.map(|ready| ready.reason.as_str())),
         answer_by: startup::answer_by(endpoint, &status).map(now),
         unschedulable: ready.is_some_and(|ready| ready.reason == reasons::INSUFFICIENT_CAPACITY),
-        last_replica_cost: spec.replica_hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok()),
+        last_replica_cost: spec.replica_hourly_cost.as_ref().and_then(Dollars::known),
         replaces: spec.replaces.clone(),
         created_at: timestamp(endpoint.metadata.creation_timestamp.as_ref()),
     }

@@ -8,7 +8,7 @@ use roadstead_model::MicroDollars;
 
 use crate::telemetry::figures::{DeploymentFigures, Figures, Readiness};
 use roadstead_api::v1alpha1::conditions::{self, UNKNOWN};
-use roadstead_api::v1alpha1::{ModelDeployment, ServingTarget, reasons};
+use roadstead_api::v1alpha1::{Dollars, ModelDeployment, ServingTarget, reasons};
 
 /// The figures of these objects. At most `limit` deployments, the first by namespace and name, have series of their own;
 /// `replacements` are under way.
@@ -45,14 +45,14 @@ fn of_deployment(deployment: &ModelDeployment) -> DeploymentFigures {
     let status = deployment.status.as_ref();
     let ready = status.and_then(|status| conditions::find(&status.conditions, conditions::READY));
     let (ready, reason) = ready.map_or((UNKNOWN, reasons::UNKNOWN), |ready| (&ready.status, &ready.reason));
-    let cost = status.and_then(|status| status.hourly_cost.as_deref());
+    let cost = status.and_then(|status| status.hourly_cost.as_ref());
     DeploymentFigures {
         namespace: deployment.namespace().unwrap_or_default(),
         name: deployment.name_any(),
         readiness: Readiness { ready: ready.to_owned(), reason: reason.to_owned() },
         wanted: deployment.spec.replicas,
         ready: status.map_or(0, |status| status.ready_replicas),
-        hourly_cost: cost.and_then(|cost| MicroDollars::parse(cost).ok()),
+        hourly_cost: cost.and_then(Dollars::known),
     }
 }
 

@@ -6,7 +6,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use roadstead_api::v1alpha1::conditions::{self, FALSE, TRUE};
-use roadstead_api::v1alpha1::reasons;
+use roadstead_api::v1alpha1::{Dollars, reasons};
 use roadstead_explain::deployment::downtime;
 use roadstead_model::MicroDollars;
 use roadstead_runtime::events::Severity;
@@ -148,6 +148,6 @@ pub fn of_condition(former: &[Condition], new: &[Condition], type_: &str) -> Opt
 
 /// An hourly cost of a status; `None` is unknown.
 #[must_use]
-pub fn price(hourly_cost: Option<&str>) -> Option<MicroDollars> {
-    MicroDollars::parse(hourly_cost?).ok()
+pub fn price(hourly_cost: Option<&Dollars>) -> Option<MicroDollars> {
+    hourly_cost?.known()
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff;
-use roadstead_model::{self as model, MicroDollars, Timestamp};
+use roadstead_model::{self as model, Price, Rate, Timestamp};
 
-use crate::v1alpha1::{self as api, CapacityType, ReplicaResources, ServingTarget, quantity};
+use crate::v1alpha1::{self as api, CapacityType, Dollars, ReplicaResources, ServingTarget, quantity};
 
 /// A time as the planner counts it. One before the epoch, as only a member invents it, is the beginning of time.
 #[must_use]
@@ -139,14 +139,23 @@ pub fn offer(offer: &api::Offer) -> model::Offer {
     model::Offer {
         name: offer.name.clone(),
         instance_type: offer.instance_type.clone(),
-        accelerator: accelerator(&offer.accelerator),
+        accelerator: Some(accelerator(&offer.accelerator)),
         capacity_type: planner_capacity_type(offer.capacity_type),
-        hourly_price: offer.hourly_price.as_deref().and_then(|price| MicroDollars::parse(price).ok()),
+        price: offer.hourly_price.as_ref().map(price),
         max_instances: offer.max_instances.map(count),
         autoscaled: offer.provision_timeout_seconds.is_some(),
         node_selector: node_selector(&offer.nodes.selector),
         node_tolerations: node_tolerations(&resource_name, &offer.nodes.tolerations),
         resource_name,
+    }
+}
+
+/// The price that a target's spec declares for an instance. One that is not an amount stays a price: an offer without any
+/// may be free.
+fn price(declared: &Dollars) -> Price {
+    match declared.amount() {
+        Ok(amount) => Price::per_instance_hour(amount),
+        Err(_) => Price::of_spec(Rate::Unreadable),
     }
 }
 
@@ -157,9 +166,12 @@ pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> model::Offer {
     model::Offer {
         name: spec.offer.clone(),
         instance_type: String::new(),
-        accelerator: model::Accelerator { kind: spec.accelerator.type_.clone(), count: count(spec.accelerator.count) },
+        accelerator: Some(model::Accelerator {
+            kind: spec.accelerator.type_.clone(),
+            count: count(spec.accelerator.count),
+        }),
         capacity_type: planner_capacity_type(spec.capacity_type),
-        hourly_price: None,
+        price: None,
         max_instances: None,
         autoscaled: false,
         node_selector: node_selector(&nodes.selector),
@@ -202,4 +214,25 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
     let known = || model::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
     let simulated = || (target.spec.type_ == api::TargetType::Simulated).then(|| SIMULATED_RESOURCE.to_owned());
     offer.and_then(resource_name).or_else(known).or_else(simulated)
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_model::{Unpriced, hourly_cost};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_unreadable_price_is_unknown_and_never_free() {
+        for price in ["9999999", "1.0000001", "free", ""] {
+            let declared: api::Offer = serde_json::from_value(json!({
+                "name": "a", "instanceType": "a", "accelerator": {"type": "H100", "count": 8},
+                "capacityType": "Reserved", "hourlyPrice": price,
+            }))
+            .unwrap();
+            let cost = hourly_cost(&offer(&declared), 2, 1, Timestamp::default());
+            assert_eq!(cost, Err(Unpriced::Unreadable), "{price:?}");
+        }
+    }
 }

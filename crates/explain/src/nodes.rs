@@ -12,7 +12,7 @@ pub fn left_out(cause: &LeftOut, nodes: u32, offer: &Offer) -> String {
     let select = "to use it all the same, put this label into nodes.selector";
     match cause {
         LeftOut::OtherAccelerator { label, kind } => {
-            format!("{them} left out: label {label} names {kind}, not {}; {select}", offer.accelerator.kind)
+            format!("{them} left out: label {label} names {kind}, not {}; {select}", offer.kind().unwrap_or_default())
         }
         LeftOut::Slice(label) => format!("{them} left out: by label {label} its devices are slices; {select}"),
         LeftOut::Shared(label) => format!("{them} left out: by label {label} its devices are shared; {select}"),
@@ -38,7 +38,7 @@ pub fn left_out(cause: &LeftOut, nodes: u32, offer: &Offer) -> String {
 #[must_use]
 pub fn unknown_product(label: &Label, nodes: u32, offer: &Offer) -> String {
     let nodes = if nodes == 1 { "1 node counts".to_owned() } else { format!("{nodes} nodes count") };
-    let kind = &offer.accelerator.kind;
+    let kind = offer.kind().unwrap_or_default();
     format!("{nodes} as {kind}, though label {label} is unknown: if that is another accelerator, set nodes.selector")
 }
 
@@ -50,7 +50,7 @@ pub fn excess(excess: &Excess, offer: &Offer) -> String {
     } else {
         (format!("{} nodes", excess.nodes), format!("have up to {}", excess.devices))
     };
-    let (resource, count) = (&offer.resource_name, offer.accelerator.count);
+    let (resource, count) = (&offer.resource_name, offer.accelerators());
     format!(
         "{nodes} {have} {resource}, an instance of offer {} has {count}: at most {count} of each node are used; if the \
          devices are shared, offer them as what they are, else give accelerator.count of a new offer the right number",

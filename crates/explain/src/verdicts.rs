@@ -2,12 +2,12 @@
 
 use roadstead_model::{
     Amount, Candidate, Choice, Comparison, FreeAccelerators, Instances, Limit, MicroDollars, Mismatch,
-    MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unsupported, Unusable,
-    Verdict,
+    MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unpriced, Unsupported,
+    Unusable, Verdict,
 };
 
 use crate::nodes::{excess, left_out, no_nodes};
-use crate::words::{cores, count, gibibytes, list, per_hour};
+use crate::words::{cores, count, gibibytes, list, per_hour, unpriced};
 
 /// The verdict on a candidate.
 #[must_use]
@@ -40,14 +40,21 @@ const fn would_cost(reason: Reason) -> bool {
 }
 
 fn choice(choice: &Choice) -> String {
-    let cost = per_hour(choice.cost);
-    let cheapest = match (choice.best_of, choice.cost) {
-        (None, _) => format!("stays at {cost}; a lower price elsewhere does not move a running endpoint"),
-        (Some(0 | 1), _) => format!("costs {cost}, the only feasible place"),
-        (Some(feasible), None) => format!("its price is unknown, like that of all {feasible} feasible places"),
-        (Some(feasible), Some(_)) => format!("costs {cost}, the best of {feasible} feasible places"),
+    let remarks = &choice.remarks;
+    let per_million = remarks.charged_per_million.map(|price| format!("${price} per million tokens"));
+    let cost = per_million.unwrap_or_else(|| per_hour(choice.cost));
+    let cheapest = match (choice.best_of, choice.cost.or(remarks.charged_per_million), remarks.unpriced) {
+        (None, ..) => format!("stays at {cost}; a lower price elsewhere does not move a running endpoint"),
+        (Some(0 | 1), ..) => format!("costs {cost}, the only feasible place"),
+        (Some(feasible), Some(_), _) => format!("costs {cost}, the best of {feasible} feasible places"),
+        (Some(feasible), None, None | Some(Unpriced::Missing)) => {
+            format!("its price is unknown, like that of all {feasible} feasible places")
+        }
+        (Some(feasible), None, cause) => {
+            format!("{}, and none of {feasible} feasible places has a known cost", unpriced(cause))
+        }
     };
-    format!("{cheapest}{}", remarks(&choice.remarks))
+    format!("{cheapest}{}", self::remarks(remarks))
 }
 
 fn comparison(comparison: &Comparison) -> String {
@@ -60,7 +67,10 @@ fn comparison(comparison: &Comparison) -> String {
         }
         (Some(cost), Some(_)) => format!("costs ${cost}/h, the same as the chosen place"),
         (Some(cost), None) => format!("costs ${cost}/h"),
-        (None, _) => "its price is unknown, so it comes last".to_owned(),
+        (None, _) => match comparison.remarks.charged_per_million {
+            Some(price) => format!("costs ${price} per million tokens"),
+            None => format!("{}, so it comes last", unpriced(comparison.remarks.unpriced)),
+        },
     };
     format!("{compared}{}", remarks(&comparison.remarks))
 }
@@ -109,8 +119,8 @@ pub fn rejection(rejection: &Rejection) -> String {
             format!("taint {key}={value}:{effect:?} is not tolerated")
         }
         Rejection::OverBudget { cost, budget } => over_budget(*cost, *budget),
-        Rejection::PriceUnknown { budget } => {
-            format!("its price is unknown, and there is a budget of {}", per_hour(*budget))
+        Rejection::PriceUnknown { cause, budget } => {
+            format!("{}, and there is a budget of {}", unpriced(Some(*cause)), per_hour(*budget))
         }
         Rejection::TargetNotReady(unusable) => self::unusable(unusable),
         Rejection::Exhausted(refusal) => self::refusal(refusal),
@@ -147,7 +157,7 @@ fn missing_accelerator(missing: &MissingAccelerator) -> String {
             format!("an instance has {instance}, a replica needs {wanted}")
         }
         MissingAccelerator::NoOffer { kind, offered } if offered.is_empty() => {
-            format!("no offer has {kind}: the target has no offers")
+            format!("no offer has {kind}: the target offers no accelerators")
         }
         MissingAccelerator::NoOffer { kind, offered } => format!("no offer has {kind}, only {}", list(offered)),
     }
@@ -192,7 +202,10 @@ pub(crate) fn limit(limit: &Limit) -> String {
 fn accelerators(free: &FreeAccelerators) -> String {
     let offer = &free.offer;
     let here = match &free.instances {
-        Instances::MayBeMade(instances) => format!("{} of {} each", count(*instances, "instance"), offer.accelerator),
+        Instances::MayBeMade(instances) => {
+            let each = offer.accelerator.as_ref().map(|accelerator| format!(" of {accelerator} each"));
+            format!("{}{}", count(*instances, "instance"), each.unwrap_or_default())
+        }
         Instances::NoneShown => "the target reports no nodes".to_owned(),
         Instances::None(why) => no_nodes(*why, offer),
         Instances::Nodes { free, nodes } => format!("{free} free accelerators on {}", count(*nodes, "node")),

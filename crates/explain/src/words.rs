@@ -1,11 +1,22 @@
 //! Amounts and lists as people read them.
 
-use roadstead_model::MicroDollars;
+use roadstead_model::{MicroDollars, Unpriced};
 
 /// An hourly cost, such as `$12.50/h`; `None` is unknown.
 #[must_use]
 pub fn per_hour(cost: Option<MicroDollars>) -> String {
     cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
+}
+
+/// The cause that the cost by the hour is unknown.
+pub(crate) fn unpriced(cause: Option<Unpriced>) -> String {
+    match cause {
+        None | Some(Unpriced::Missing) => "its price is unknown".to_owned(),
+        Some(Unpriced::Unreadable) => "its price is not an amount".to_owned(),
+        Some(Unpriced::Expired { at }) => format!("its price expired at {at}"),
+        Some(Unpriced::ByTokens) => "it is charged by tokens and has no cost by the hour".to_owned(),
+        Some(Unpriced::NoAccelerators) => "it is charged by accelerators and has none".to_owned(),
+    }
 }
 
 /// `1 replica`, `2 replicas`.
@@ -55,7 +66,24 @@ pub(crate) fn cores(millis: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_model::Timestamp;
+
     use super::*;
+
+    #[test]
+    fn an_unknown_cost_has_its_cause() {
+        let expired = Unpriced::Expired { at: Timestamp(1_785_585_600) };
+        for (cause, text) in [
+            (None, "its price is unknown"),
+            (Some(Unpriced::Missing), "its price is unknown"),
+            (Some(Unpriced::Unreadable), "its price is not an amount"),
+            (Some(expired), "its price expired at 2026-08-01T12:00:00Z"),
+            (Some(Unpriced::ByTokens), "it is charged by tokens and has no cost by the hour"),
+            (Some(Unpriced::NoAccelerators), "it is charged by accelerators and has none"),
+        ] {
+            assert_eq!(unpriced(cause), text);
+        }
+    }
 
     #[test]
     fn amounts_read_well() {

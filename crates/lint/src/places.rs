@@ -89,8 +89,8 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer) 
 fn matches(placement: &Placement, offer: &Offer, shape: &Shape) -> bool {
     placement.accelerator == shape.accelerator
         && placement.capacity_type == offer.capacity_type
-        && offer.accelerator.kind == shape.accelerator.kind
-        && offer.accelerator.count >= shape.accelerator.count
+        && offer.accelerator.as_ref().is_some_and(|has| has.kind == shape.accelerator.kind)
+        && offer.accelerators() >= shape.accelerator.count
 }
 
 /// The offer refused so much: lately, by what its endpoints show, or within this plan.

@@ -67,7 +67,7 @@ fn limit<F: Facts>(check: &mut Check<'_, F>, subject: &str, asked: &Asked<'_>, o
     let here = others.iter().filter(|one| one.offer == asked.offer.name);
     let held: u64 = here.map(|one| u64::from(one.replicas) * u64::from(one.accelerator.count)).sum();
     let found = held.saturating_add(u64::from(needed) * u64::from(asked.size.accelerators));
-    let allowed = u64::from(instances) * u64::from(asked.offer.accelerator.count);
+    let allowed = u64::from(instances) * u64::from(asked.offer.accelerators());
     check.require_numbers(Rule::MaxInstances, subject, found <= allowed, Numbers::Count { found, allowed });
 }
 
@@ -143,7 +143,7 @@ fn spaces(asked: &Asked<'_>) -> BTreeMap<Space, u32> {
     let added = addable(target, offer);
     if added > 0 {
         let own = target.offers.iter().position(|one| one.name == offer.name).map_or(0, bit);
-        let space = Space { accelerators: offer.accelerator.count, free: None, offers: own };
+        let space = Space { accelerators: offer.accelerators(), free: None, offers: own };
         let copies = spaces.entry(space).or_insert(0_u32);
         *copies = copies.saturating_add(added);
     }

@@ -116,8 +116,8 @@ fn could_hold(deployment: &Deployment, target: &Target) -> bool {
         && target.offers.iter().any(|offer| {
             deployment.rules.capacity_types.contains(&offer.capacity_type)
                 && deployment.shapes.iter().any(|shape| {
-                    shape.accelerator.kind == offer.accelerator.kind
-                        && shape.accelerator.count <= offer.accelerator.count
+                    let has = offer.accelerator.as_ref().filter(|has| has.kind == shape.accelerator.kind);
+                    has.is_some_and(|has| shape.accelerator.count <= has.count)
                 })
         })
 }

@@ -185,7 +185,7 @@ impl<'a> Membership<'a> {
             resource_name: &offer.resource_name,
             selector: &offer.node_selector,
             tolerations: &offer.node_tolerations,
-            kind: &offer.accelerator.kind,
+            kind: offer.kind().unwrap_or_default(),
             asked: said.claims.iter().flat_map(|claim| claim.kinds.iter().copied()).collect(),
             asked_marks: marks.chain(mark_of_resource(&offer.resource_name)).collect(),
             spot: offer.capacity_type == CapacityType::Spot,
@@ -374,7 +374,7 @@ impl Members {
                     if let Some(label) = unknown {
                         *sorted.unknown.entry(label).or_default() += 1;
                     }
-                    if devices > offer.accelerator.count {
+                    if devices > offer.accelerators() {
                         let excess = sorted.excess.get_or_insert_default();
                         excess.nodes += 1;
                         excess.devices = excess.devices.max(devices);
@@ -410,8 +410,8 @@ impl Members {
 pub fn free_devices(offer: &Offer, node: &Node, returned: u32) -> u32 {
     let of = |amounts: &BTreeMap<String, u32>| amounts.get(&offer.resource_name).copied().unwrap_or(0);
     let (all, free) = (of(&node.allocatable_accelerators), of(&node.free_accelerators).saturating_add(returned));
-    if all <= offer.accelerator.count {
+    if all <= offer.accelerators() {
         return free;
     }
-    offer.accelerator.count.saturating_sub(all.saturating_sub(free))
+    offer.accelerators().saturating_sub(all.saturating_sub(free))
 }

@@ -1,4 +1,4 @@
-//! Money as integers: micro-dollars per hour.
+//! Money as integers: micro-dollars.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ const UNIT: u64 = 1_000_000;
 /// Decimals that a price may have.
 const DECIMALS: usize = 6;
 
-/// An amount of US dollars per hour, in micro-dollars. Never a float.
+/// An amount of US dollars, in micro-dollars. Never a float.
 ///
 /// It is read from and written as a decimal string, also by serde.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub enum MoneyError {
     #[error("{0:?} has more than 6 decimals: round it to a micro-dollar")]
     TooPrecise(String),
     /// More than any machine costs.
-    #[error("{0:?} is above the limit of 1000000 dollars per hour")]
+    #[error("{0:?} is above the limit of 1000000 dollars")]
     TooLarge(String),
 }
 
@@ -38,7 +38,7 @@ impl MicroDollars {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// The largest amount that [`MicroDollars::parse`] takes: 1,000,000 USD per hour.
+    /// The largest amount that [`MicroDollars::parse`] takes: 1,000,000 USD.
     pub const MAX_PARSED: Self = Self(UNIT * UNIT);
 
     /// Reads a decimal amount of dollars, exactly.

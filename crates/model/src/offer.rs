@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::LabelSelector;
-use crate::money::MicroDollars;
+use crate::price::Price;
 use crate::resources::Accelerator;
 use crate::taints::Toleration;
 
@@ -45,12 +45,12 @@ pub struct Offer {
     pub name: String,
     /// Instance type, as the cloud names it.
     pub instance_type: String,
-    /// Accelerators of one whole instance.
-    pub accelerator: Accelerator,
+    /// Accelerators of one whole instance; `None` where it has none, as a hosted service.
+    pub accelerator: Option<Accelerator>,
     /// Capacity type.
     pub capacity_type: CapacityType,
-    /// Price of one whole instance; `None` is unknown, and for `Reserved` paid already.
-    pub hourly_price: Option<MicroDollars>,
+    /// Price; `None` is unknown, and for `Reserved` paid already.
+    pub price: Option<Price>,
     /// At most so many instances hold replicas of ours; also what an autoscaler may grow to.
     pub max_instances: Option<u32>,
     /// True if an autoscaler may add nodes up to `max_instances` (`provisionTimeoutSeconds` is set).
@@ -61,4 +61,24 @@ pub struct Offer {
     pub node_selector: LabelSelector,
     /// Taints of its nodes that its pods stand.
     pub node_tolerations: Vec<Toleration>,
+}
+
+impl Offer {
+    /// Number of accelerators of one whole instance; 0 where it has none.
+    #[must_use]
+    pub fn accelerators(&self) -> u32 {
+        self.accelerator.as_ref().map_or(0, |accelerator| accelerator.count)
+    }
+
+    /// Kind of its accelerators; `None` where it has none.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.accelerator.as_ref().map(|accelerator| accelerator.kind.as_str())
+    }
+
+    /// True if its accelerators are of the kind of these.
+    #[must_use]
+    pub fn has_kind_of(&self, accelerator: &Accelerator) -> bool {
+        self.kind() == Some(accelerator.kind.as_str())
+    }
 }

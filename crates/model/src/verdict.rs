@@ -8,6 +8,7 @@ use crate::membership::{Excess, LeftOut, NoNodes};
 use crate::money::MicroDollars;
 use crate::offer::{CapacityType, Offer};
 use crate::pattern::Pattern;
+use crate::price::Unpriced;
 use crate::resources::Accelerator;
 use crate::taints::Taint;
 use crate::time::Timestamp;
@@ -71,6 +72,10 @@ pub struct Remarks {
     pub preferred: Option<Preferred>,
     /// Its throughput, where cost per token is compared.
     pub throughput: Option<Throughput>,
+    /// Cost of a million tokens, where cost per token is compared and it is charged by tokens.
+    pub charged_per_million: Option<MicroDollars>,
+    /// The cause that its cost by the hour is unknown.
+    pub unpriced: Option<Unpriced>,
     /// It is reserved and has no price, so that it counts as free.
     pub reserved_without_price: bool,
 }
@@ -155,8 +160,10 @@ pub enum Rejection {
         /// The budget.
         budget: Option<MicroDollars>,
     },
-    /// Its price is unknown and there is a budget.
+    /// It has no known cost by the hour and there is a budget.
     PriceUnknown {
+        /// The cause.
+        cause: Unpriced,
         /// The budget.
         budget: Option<MicroDollars>,
     },

@@ -1,15 +1,15 @@
 //! All candidates of a deployment, judged as newcomers.
 
 use roadstead_model::{
-    Demand, Deployment, Exhausted, Inventory, LargestFit, MicroDollars, Offer, Reason, Shape, Size, Target,
-    TargetState, Timestamp, first_untolerated,
+    Demand, Deployment, Exhausted, Inventory, LargestFit, Offer, Reason, Shape, Size, Target, TargetState, Timestamp,
+    first_untolerated,
 };
 
-use crate::cost::{Adjusted, cost_on, preference};
+use crate::cost::{Adjusted, Cost, preference};
 use crate::entry::Entry;
 use crate::fleet::Fleet;
 use crate::room::Room;
-use crate::rules::{capacity_type_rule, target_rule};
+use crate::rules::{admits, capacity_type_rule, target_rule};
 
 /// A place that refused replicas within the plan that is being made.
 #[derive(Debug, Clone, Copy)]
@@ -51,8 +51,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) offer: Option<&'a Offer>,
     /// Its shape.
     pub(crate) shape: &'a Shape,
-    /// Hourly cost of all replicas; `None` is unknown.
-    pub(crate) cost: Option<MicroDollars>,
+    /// Cost of all replicas.
+    pub(crate) cost: Cost,
     /// Result of the judgement.
     pub(crate) judgement: Judgement,
     order: Order,
@@ -177,34 +177,35 @@ fn judge_target<'a>(question: &Question<'a>, entry: &'a Entry, rule: Option<Reas
     let (preference, premium) = preference(deployment, &entry.target)
         .map_or((usize::MAX, 0), |(index, preference)| (index, preference.premium_percent));
     for (index, shape) in deployment.shapes.iter().enumerate() {
-        let mut place = |offer: Option<&'a Offer>, judgement| {
-            let cost = offer.and_then(|offer| cost_on(offer, shape, deployment.replicas));
-            let adjusted = Adjusted::new(deployment.objective, cost, shape.tokens_per_second, premium);
+        let mut place = |offer: Option<&'a Offer>, cost: Cost, judgement| {
+            let Deployment { objective, replicas, .. } = deployment;
+            let adjusted = Adjusted::new(*objective, &cost, *replicas, shape.tokens_per_second, premium);
             let order = Order { adjusted, shape: index, preference };
             judged.push(Judged { entry, offer, shape, cost, judgement, order });
         };
         let mut found = false;
         for (position, offer) in entry.target.offers.iter().enumerate() {
-            if offer.accelerator.kind == shape.accelerator.kind {
+            if offer.has_kind_of(&shape.accelerator) {
                 found = true;
+                let cost = Cost::on(offer, shape, deployment.replicas, question.now);
                 let judgement = match (rule, entry.room(position)) {
-                    (Judgement::Feasible, Some(room)) => judge(question, &room, shape),
+                    (Judgement::Feasible, Some(room)) => judge(question, &room, shape, &cost),
                     (rule, _) => rule,
                 };
-                place(Some(offer), judgement);
+                place(Some(offer), cost, judgement);
             }
         }
         if !found {
             let missing = Judgement::Rejected(Reason::AcceleratorMissing);
-            place(None, if rule == Judgement::Feasible { missing } else { rule });
+            place(None, Cost::NOWHERE, if rule == Judgement::Feasible { missing } else { rule });
         }
     }
 }
 
 /// Judges one place on a target that no rule forbids. What only an edit can change comes first.
-fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
+fn judge(question: &Question, room: &Room, shape: &Shape, cost: &Cost) -> Judgement {
     let deployment = question.deployment;
-    if let Some(reason) = offer_rule(deployment, room, shape).or_else(|| price_rule(deployment, room.offer, shape)) {
+    if let Some(reason) = offer_rule(deployment, room, shape).or_else(|| price_rule(deployment, cost)) {
         return Judgement::Rejected(reason);
     }
     if room.entry.target.state != TargetState::Ready || left_out(deployment, &room.entry.target) {
@@ -220,6 +221,18 @@ fn judge(question: &Question, room: &Room, shape: &Shape) -> Judgement {
     }
 }
 
+/// The next time at which a price expires that the deployment may be judged by.
+pub(crate) fn next_expiry(question: &Question) -> Option<Timestamp> {
+    let Question { fleet, deployment, now, .. } = question;
+    let holds = |target: &Target| fleet.endpoints_of(&deployment.id).any(|own| own.target == target.name);
+    let expiries = fleet.entries().filter_map(|entry| {
+        let prices = entry.target.offers.iter().filter_map(|offer| offer.price.as_ref());
+        let next = prices.filter_map(|price| price.valid_until).filter(|until| until > now).min()?;
+        (admits(entry, deployment) || holds(&entry.target)).then_some(next)
+    });
+    expiries.min()
+}
+
 /// True if the deployment goes on without the target, for nobody knows what runs there: not a place for it then.
 pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
     target.inventory != Inventory::Answered && deployment.place_without.contains(&target.name)
@@ -227,7 +240,7 @@ pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
 
 fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Reason> {
     let target = &room.entry.target;
-    if room.offer.accelerator.count < shape.accelerator.count {
+    if room.offer.accelerators() < shape.accelerator.count {
         return Some(Reason::AcceleratorMissing);
     }
     if let Some(reason) = capacity_type_rule(deployment, room.offer.capacity_type) {
@@ -240,12 +253,12 @@ fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Rea
     taint.map(|_| Reason::TaintNotTolerated)
 }
 
-fn price_rule(deployment: &Deployment, offer: &Offer, shape: &Shape) -> Option<Reason> {
+fn price_rule(deployment: &Deployment, cost: &Cost) -> Option<Reason> {
     let budget = deployment.max_hourly_cost?;
-    match cost_on(offer, shape, deployment.replicas) {
-        None => Some(Reason::PriceUnknown),
-        Some(cost) if cost > budget => Some(Reason::OverBudget),
-        Some(_) => None,
+    match cost.hourly {
+        Err(_) => Some(Reason::PriceUnknown),
+        Ok(cost) if cost > budget => Some(Reason::OverBudget),
+        Ok(_) => None,
     }
 }
 

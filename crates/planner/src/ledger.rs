@@ -70,7 +70,7 @@ impl Fleet {
         let accelerator = runs
             .map(|runs| runs.accelerator.clone())
             .or_else(by_spec)
-            .or_else(|| offer.map(|offer| offer.accelerator.clone()))
+            .or_else(|| offer.and_then(|offer| offer.accelerator.clone()))
             .unwrap_or_else(|| Accelerator { kind: String::new(), count: 1 });
         Endpoint {
             name: found.name.clone(),

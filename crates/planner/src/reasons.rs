@@ -2,9 +2,8 @@
 
 use roadstead_model::{
     Amount, Choice, Comparison, Demand, Deployment, FreeAccelerators, Instances, Lack, Limit, Members, MicroDollars,
-    Mismatch, MissingAccelerator, Objective, Preferred, Reason, Refusal, RegionRule, Rejection, Remarks, Resources,
-    Shortage, Size, Target, TargetState, Throughput, Unsupported, Unusable, deciding_price, first_untolerated,
-    free_devices,
+    Mismatch, MissingAccelerator, Objective, Offer, Preferred, Reason, Refusal, RegionRule, Rejection, Remarks,
+    Resources, Shortage, Size, Target, TargetState, Throughput, Unsupported, Unusable, first_untolerated, free_devices,
 };
 
 use crate::candidates::{Judged, Judgement, Question, last_refusal};
@@ -39,15 +38,19 @@ pub(crate) fn rejection(question: &Question, judged: &Judged) -> Option<Rejectio
     Some(match (judged.judgement.reason(), judged.offer) {
         (Reason::CapacityTypeNotAllowed, Some(offer)) => capacity_type(deployment, offer.capacity_type),
         (Reason::AcceleratorMissing, Some(offer)) => Rejection::AcceleratorMissing(MissingAccelerator::TooFew {
-            instance: offer.accelerator.clone(),
+            instance: offer.accelerator.clone()?,
             wanted: shape.accelerator.count,
         }),
         (Reason::AcceleratorMissing, None) => Rejection::AcceleratorMissing(MissingAccelerator::NoOffer {
             kind: shape.accelerator.kind.clone(),
-            offered: entry.target.offers.iter().map(|offer| offer.accelerator.kind.clone()).collect(),
+            offered: entry.target.offers.iter().filter_map(Offer::kind).map(ToOwned::to_owned).collect(),
         }),
-        (Reason::OverBudget, _) => Rejection::OverBudget { cost: judged.cost, budget: deployment.max_hourly_cost },
-        (Reason::PriceUnknown, _) => Rejection::PriceUnknown { budget: deployment.max_hourly_cost },
+        (Reason::OverBudget, _) => {
+            Rejection::OverBudget { cost: judged.cost.hourly.ok(), budget: deployment.max_hourly_cost }
+        }
+        (Reason::PriceUnknown, _) => {
+            Rejection::PriceUnknown { cause: judged.cost.hourly.err()?, budget: deployment.max_hourly_cost }
+        }
         (Reason::Exhausted, _) => Rejection::Exhausted(refusal(question, judged)),
         (Reason::InsufficientCapacity, _) => Rejection::InsufficientCapacity(shortage(deployment, judged)),
         (reason, _) => return forbidden(deployment, entry, reason),
@@ -103,18 +106,21 @@ pub(crate) fn unusable(state: &TargetState) -> Unusable {
 
 /// Facts that speak for the chosen candidate, of so many that are feasible.
 pub(crate) fn choice(question: &Question, judged: &Judged, feasible: u32) -> Choice {
-    Choice { cost: judged.cost, best_of: Some(feasible), remarks: remarks(question, judged) }
+    Choice { cost: judged.cost.hourly.ok(), best_of: Some(feasible), remarks: remarks(question, judged) }
 }
 
 /// Facts that stand against a feasible candidate, beside one that costs `chosen`.
 pub(crate) fn comparison(question: &Question, judged: &Judged, chosen: Option<MicroDollars>) -> Comparison {
-    Comparison { cost: judged.cost, chosen, remarks: remarks(question, judged) }
+    Comparison { cost: judged.cost.hourly.ok(), chosen, remarks: remarks(question, judged) }
 }
 
 /// Further facts that count in the comparison of costs.
 pub(crate) fn remarks(question: &Question, judged: &Judged) -> Remarks {
     let deployment = question.deployment;
-    let tokens = judged.shape.tokens_per_second.filter(|_| deployment.objective == Objective::CostPerMillionTokens);
+    let by_tokens = deployment.objective == Objective::CostPerMillionTokens;
+    let charged_per_million = judged.cost.per_million.filter(|_| by_tokens);
+    let hourly = judged.cost.hourly;
+    let tokens = judged.shape.tokens_per_second.filter(|_| by_tokens && charged_per_million.is_none());
     Remarks {
         preferred: preference(deployment, &judged.entry.target).map(|(_, preferred)| Preferred {
             name: preferred.name.clone(),
@@ -122,11 +128,11 @@ pub(crate) fn remarks(question: &Question, judged: &Judged) -> Remarks {
         }),
         throughput: tokens.map(|tokens_per_second| Throughput {
             tokens_per_second,
-            per_million: judged.cost.map(|cost| per_million_tokens(cost, tokens_per_second, deployment.replicas)),
+            per_million: hourly.ok().map(|cost| per_million_tokens(cost, tokens_per_second, deployment.replicas)),
         }),
-        reserved_without_price: judged
-            .offer
-            .is_some_and(|offer| offer.hourly_price.is_none() && deciding_price(offer).is_some()),
+        charged_per_million,
+        unpriced: hourly.err(),
+        reserved_without_price: hourly.is_ok() && judged.offer.is_some_and(|offer| offer.price.is_none()),
     }
 }
 
@@ -187,8 +193,8 @@ pub(crate) fn limit(room: &Room, size: &Size, own: Option<Own>, wanted: u32) -> 
         let instances = room.offer.max_instances.unwrap_or(u32::MAX);
         return Limit::MaxInstances {
             instances,
-            accelerators: u64::from(instances) * u64::from(room.offer.accelerator.count),
-            kind: room.offer.accelerator.kind.clone(),
+            accelerators: u64::from(instances) * u64::from(room.offer.accelerators()),
+            kind: room.offer.kind().unwrap_or_default().to_owned(),
             held: room.held(),
         };
     }

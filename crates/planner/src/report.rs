@@ -99,7 +99,7 @@ pub fn candidates_on(fleet: &Fleet, deployment: &Deployment, now: Timestamp, tar
 fn most_telling<'a, 'j>(rejected: Vec<&'j Judged<'a>>, chosen: Option<Chosen>) -> Vec<&'j Judged<'a>> {
     let class = |judged: &Judged| match (judged.judgement.reason(), chosen) {
         (Reason::AcceleratorMissing, _) => 2,
-        (_, Some(chosen)) => u8::from(!matches!((judged.cost, chosen.cost), (Some(a), Some(b)) if a < b)),
+        (_, Some(chosen)) => u8::from(!matches!((judged.cost.hourly, chosen.cost), (Ok(a), Some(b)) if a < b)),
         (reason, None) => u8::from(!reason.time_can_change()),
     };
     let mut sorted = rejected;
@@ -120,7 +120,7 @@ fn entry(judged: &Judged, verdict: Verdict) -> Candidate {
         region: target.region.clone(),
         offer: judged.offer.map(|offer| offer.name.clone()),
         shape: judged.shape.name.clone(),
-        hourly_cost: judged.cost,
+        hourly_cost: judged.cost.hourly.ok(),
         verdict,
     }
 }
@@ -130,7 +130,7 @@ fn chosen_entry(question: &Question, candidates: &Candidates, judged: &Judged, c
         Some(chosen) if chosen.kept => Choice { cost: chosen.cost, best_of: None, remarks: remarks(question, judged) },
         _ => choice(question, judged, number_of(candidates.feasible())),
     };
-    let hourly_cost = chosen.and_then(|chosen| chosen.cost).or(judged.cost);
+    let hourly_cost = chosen.and_then(|chosen| chosen.cost).or(judged.cost.hourly.ok());
     Candidate { hourly_cost, ..entry(judged, Verdict::Chosen(choice)) }
 }
 

@@ -66,7 +66,7 @@ impl Room<'_> {
         let Some(instances) = self.offer.max_instances else {
             return u32::MAX;
         };
-        let allowed = u64::from(instances) * u64::from(self.offer.accelerator.count);
+        let allowed = u64::from(instances) * u64::from(self.offer.accelerators());
         let own = own.map_or(0, |own| accelerators(own.endpoint));
         let held = self.held().saturating_sub(own);
         let slots = allowed.saturating_sub(held).checked_div(u64::from(size.accelerators));

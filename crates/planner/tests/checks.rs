@@ -160,9 +160,7 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::AllReplicas => Mutation::spoils(world(), m(), |plan| placement(plan).replicas = 1),
         Rule::OwnSlot => Mutation::spoils(serving(), eu_only(), |plan| placement(plan).slot = 0),
         Rule::NotRefused => Mutation::hides_fact(&world(), m(), |fact| fact.exhausted = vec![exhausted()]),
-        Rule::CostOfOffer => {
-            Mutation::hides_fact(&world(), m(), |fact| fact.offers[0].hourly_price = Some(dollars("81")))
-        }
+        Rule::CostOfOffer => Mutation::hides_fact(&world(), m(), |fact| fact.offers[0].price = Some(per_hour("81"))),
         Rule::KeepsActive => {
             let mut truth = serving();
             change(&mut truth, US, |endpoint| endpoint.state = EndpointState::Draining { deadline: NOW.plus(9) });

@@ -27,7 +27,7 @@ fn clouds() -> Vec<Target> {
     let mut spot = target("oci-fra", "oci", "eu-frankfurt-1", "40");
     spot.offers[0].capacity_type = CapacityType::Spot;
     let mut small = target("do-ams", "digitalocean", "ams3", "9.60");
-    small.offers = vec![Offer { accelerator: accelerator("L40S", 8), ..offer("l40s", "9.60") }];
+    small.offers = vec![Offer { accelerator: Some(accelerator("L40S", 8)), ..offer("l40s", "9.60") }];
     vec![
         target("eks-us", "aws", "us-east-1", "78.10"),
         target("gke-eu", "gcp", "europe-west4", "88.49"),
@@ -145,7 +145,7 @@ fn final_rejections() {
 #[test]
 fn preferences_tokens_and_prices() {
     let mut targets = clouds();
-    targets[0].offers[0].hourly_price = None;
+    targets[0].offers[0].price = None;
     targets[1].offers[0] = Offer { capacity_type: CapacityType::Reserved, ..offer("a3-reserved", "88.49") };
     let mut deployment = deployment("llama-70b");
     deployment.shapes = vec![

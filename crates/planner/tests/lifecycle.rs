@@ -147,7 +147,7 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
         ("fewer replicas", |t| t.capabilities.max_replicas = Some(1), &[]),
         ("offer is gone", |t| t.offers.clear(), &[FindingReason::OfferGone]),
         ("max instances", |t| t.offers[0].max_instances = Some(0), &[FindingReason::OfferGone]),
-        ("price unknown", |t| t.offers[0].hourly_price = None, &[]),
+        ("price unknown", |t| t.offers[0].price = None, &[]),
         ("no nodes left", |t| t.nodes = Some(vec![]), &[]),
     ];
     for (name, edit, expected) in cases {
@@ -168,7 +168,7 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
 fn a_cheaper_place_alone_moves_nobody() {
     let mut fleet = serving();
     change_target(&mut fleet, "gke-eu", |target| {
-        target.offers[0].hourly_price = Some(dollars("1"));
+        target.offers[0].price = Some(per_hour("1"));
     });
     let plan = settle(&mut fleet, &deployment("m"), NOW);
     assert_eq!((plan.decision, created(&plan)), (Decision::Unchanged, None));
@@ -346,7 +346,7 @@ fn resources_that_do_not_fit_in_place_are_a_replacement() {
 fn an_incumbent_over_budget_stays_until_a_cheaper_place_is_ready() {
     let mut fleet = serving();
     change_target(&mut fleet, "eks-us", |target| {
-        target.offers[0].hourly_price = Some(dollars("100"));
+        target.offers[0].price = Some(per_hour("100"));
     });
     let budgeted = |budget| Deployment { max_hourly_cost: Some(dollars(budget)), ..deployment("m") };
     let plan = checked(&fleet, &budgeted("40"), NOW);

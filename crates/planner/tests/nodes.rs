@@ -20,7 +20,7 @@ fn labelled(name: &str, with: &[(&str, &str)]) -> Node {
 /// A target whose only offer is of this type, with these nodes.
 fn with_nodes(kind: &str, nodes: Vec<Node>) -> Target {
     let mut target = target("eks", "aws", "eu-central-1", "80");
-    kind.clone_into(&mut target.offers[0].accelerator.kind);
+    target.offers[0].accelerator = Some(accelerator(kind, 8));
     target.nodes = Some(nodes);
     target
 }
@@ -32,7 +32,7 @@ fn wanting(kind: &str) -> Deployment {
 
 /// True if the only node of a target takes the replica, and what the target says about it.
 fn verdict(target: Target) -> (bool, Vec<String>) {
-    let kind = target.offers[0].accelerator.kind.clone();
+    let kind = target.offers[0].kind().unwrap().to_owned();
     let fleet = fleet([target]);
     let plan = planned(&fleet, &wanting(&kind));
     let (offer, members, _) = fleet.members_of("eks").next().unwrap();

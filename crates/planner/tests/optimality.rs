@@ -77,7 +77,7 @@ fn bins_of(target: &Target, offer: &Offer, pods: usize) -> Vec<Bin> {
             sharing.push("gone".into());
             let (all, free) =
                 (node.allocatable_accelerators["nvidia.com/gpu"], node.free_accelerators["nvidia.com/gpu"]);
-            let instance = all.min(offer.accelerator.count);
+            let instance = all.min(offer.accelerators());
             (instance.saturating_sub(all - free), Some(node.free.memory_bytes), sharing)
         })
         .collect();
@@ -93,7 +93,7 @@ fn bins_of(target: &Target, offer: &Offer, pods: usize) -> Vec<Bin> {
     if target.nodes.is_some() {
         sharing.push("gone".into());
     }
-    bins.extend(std::iter::repeat_n((offer.accelerator.count, None, sharing), more));
+    bins.extend(std::iter::repeat_n((offer.accelerators(), None, sharing), more));
     bins
 }
 
@@ -142,8 +142,7 @@ fn holds(target: &Target, offer: &Offer, endpoints: &[Endpoint], deployment: &De
         .filter(|endpoint| endpoint.offer == offer.name)
         .map(|endpoint| endpoint.replicas * endpoint.accelerator.count)
         .sum();
-    let limit =
-        offer.max_instances.map_or(u32::MAX, |most| (most * offer.accelerator.count).saturating_sub(held) / count);
+    let limit = offer.max_instances.map_or(u32::MAX, |most| (most * offer.accelerators()).saturating_sub(held) / count);
     let mut bins = bins_of(target, offer, pods.len());
     limit >= deployment.replicas && fewest(&mut bins, &pods, count, memory) >= deployment.replicas
 }
@@ -165,13 +164,38 @@ fn refused(target: &Target, offer: &Offer, endpoints: &[Endpoint], deployment: &
         })
 }
 
+/// The rate that holds now; `None` is unknown.
+fn rate(offer: &Offer) -> Option<Rate> {
+    match &offer.price {
+        None if offer.capacity_type == CapacityType::Reserved => Some(Rate::PerInstanceHour(MicroDollars::ZERO)),
+        price => {
+            price.as_ref().filter(|price| price.valid_until.is_none_or(|until| until > NOW)).map(|price| price.rate)
+        }
+    }
+}
+
 fn cost(offer: &Offer, shape: &Shape, replicas: u32) -> Option<u128> {
-    let price = match offer.hourly_price {
-        None if offer.capacity_type == CapacityType::Reserved => 0,
-        price => u128::from(price?.0),
-    };
     let accelerators = u128::from(replicas * shape.accelerator.count);
-    Some((price * accelerators).div_ceil(u128::from(offer.accelerator.count)))
+    match rate(offer)? {
+        Rate::PerInstanceHour(price) => {
+            Some((u128::from(price.0) * accelerators).div_ceil(u128::from(offer.accelerators())))
+        }
+        Rate::PerAcceleratorHour(price) => Some(u128::from(price.0) * accelerators),
+        Rate::PerMillionTokens { .. } | Rate::Unreadable => None,
+    }
+}
+
+/// The objective without preferences, as a fraction: dollars an hour, or those that an hour of one token a second costs.
+fn objective(offer: &Offer, shape: &Shape, deployment: &Deployment) -> Option<(u128, u128)> {
+    let by_hour = cost(offer, shape, deployment.replicas);
+    match (deployment.objective, rate(offer)) {
+        (Objective::HourlyCost, _) => Some((by_hour?, 1)),
+        (Objective::CostPerMillionTokens, Some(Rate::PerMillionTokens { input, output })) => {
+            let tokens_an_hour = u128::from(deployment.replicas) * 3_600;
+            Some((u128::from(input.max(output).0) * tokens_an_hour, 1_000_000))
+        }
+        (Objective::CostPerMillionTokens, _) => Some((by_hour?, u128::from(shape.tokens_per_second.unwrap()))),
+    }
 }
 
 fn best_by_brute_force(targets: &[Target], endpoints: &[Endpoint], deployment: &Deployment) -> Option<Place> {
@@ -187,23 +211,20 @@ fn best_by_brute_force(targets: &[Target], endpoints: &[Endpoint], deployment: &
                 let cost = cost(offer, shape, deployment.replicas);
                 let budget = deployment.max_hourly_cost.map(|budget| u128::from(budget.0));
                 let affordable = budget.is_none_or(|budget| cost.is_some_and(|cost| cost <= budget));
-                let fits = shape.accelerator.kind == offer.accelerator.kind
-                    && shape.accelerator.count <= offer.accelerator.count
+                let fits = offer.kind() == Some(shape.accelerator.kind.as_str())
+                    && shape.accelerator.count <= offer.accelerators()
                     && deployment.rules.capacity_types.contains(&offer.capacity_type)
                     && !refused(target, offer, endpoints, deployment, shape)
                     && holds(target, offer, endpoints, deployment, shape);
                 if !affordable || !fits {
                     continue;
                 }
-                let throughput = match deployment.objective {
-                    Objective::HourlyCost => 1,
-                    Objective::CostPerMillionTokens => u128::from(shape.tokens_per_second.unwrap()),
-                };
+                let objective = objective(offer, shape, deployment);
                 let place = Place {
                     target: target.name.clone(),
                     offer: offer.name.clone(),
                     shape: shape.name.clone(),
-                    adjusted: cost.map(|cost| (cost * 100, (100 + u128::from(premium)) * throughput)),
+                    adjusted: objective.map(|(cost, per)| (cost * 100, (100 + u128::from(premium)) * per)),
                     shape_index,
                     preference: preferred.unwrap_or(usize::MAX),
                 };
@@ -270,7 +291,16 @@ proptest! {
         let count = offers.len();
         for (index, offer) in offers.into_iter().enumerate() {
             if index == which.index(count) {
-                offer.hourly_price = offer.hourly_price.map(|price| MicroDollars(price.0.saturating_sub(off)));
+                let less = |amount: MicroDollars| MicroDollars(amount.0.saturating_sub(off));
+                let lower = |rate| match rate {
+                    Rate::PerInstanceHour(price) => Rate::PerInstanceHour(less(price)),
+                    Rate::PerAcceleratorHour(price) => Rate::PerAcceleratorHour(less(price)),
+                    Rate::PerMillionTokens { input, output } => {
+                        Rate::PerMillionTokens { input: less(input), output: less(output) }
+                    }
+                    Rate::Unreadable => Rate::Unreadable,
+                };
+                offer.price = offer.price.take().map(|price| Price { rate: lower(price.rate), ..price });
             }
         }
         let objective = |targets: &[Target]| {
@@ -288,7 +318,7 @@ proptest! {
     }
 }
 
-/// The adjusted objective of a placement, from its own numbers.
+/// The adjusted objective of a placement.
 fn adjusted(place: &Placement, targets: &[Target], deployment: &Deployment) -> Option<(u128, u128)> {
     let target = targets.iter().find(|target| target.name == place.target).unwrap();
     let premium = deployment
@@ -300,9 +330,7 @@ fn adjusted(place: &Placement, targets: &[Target], deployment: &Deployment) -> O
                 && one.region.as_ref().is_none_or(|region| region.matches(&target.region))
         })
         .map_or(0, |one| one.premium_percent);
-    let throughput = match deployment.objective {
-        Objective::HourlyCost => 1,
-        Objective::CostPerMillionTokens => deployment.shape(&place.shape).unwrap().tokens_per_second.unwrap(),
-    };
-    place.hourly_cost.map(|cost| (u128::from(cost.0) * 100, (100 + u128::from(premium)) * u128::from(throughput)))
+    let offer = target.offers.iter().find(|offer| offer.name == place.offer).unwrap();
+    let objective = objective(offer, deployment.shape(&place.shape).unwrap(), deployment);
+    objective.map(|(cost, per)| (cost * 100, (100 + u128::from(premium)) * per))
 }

@@ -138,13 +138,13 @@ fn targets_exclude_themselves() {
         ),
         (
             "other accelerator",
-            |t| t.offers[0].accelerator = accelerator("L4", 8),
+            |t| t.offers[0].accelerator = Some(accelerator("L4", 8)),
             Reason::AcceleratorMissing,
             "no offer has H100, only L4",
         ),
         (
             "small instances",
-            |t| t.offers[0].accelerator.count = 1,
+            |t| t.offers[0].accelerator = Some(accelerator("H100", 1)),
             Reason::AcceleratorMissing,
             "an instance has 1 H100, a replica needs 2",
         ),
@@ -346,7 +346,7 @@ fn a_preference_is_money() {
 #[test]
 fn tokens_can_be_what_is_cheap() {
     let mut mixed = target("eks-us", "aws", "us-east-1", "80");
-    mixed.offers.push(Offer { accelerator: accelerator("L40S", 8), ..offer("g6e", "30") });
+    mixed.offers.push(Offer { accelerator: Some(accelerator("L40S", 8)), ..offer("g6e", "30") });
     mixed.offers[0].node_selector = selector(&[("pool", "a3")]);
     let mut nodes = vec![node("n1", 8), node("n2", 8)];
     nodes[0].labels = labels(&[("pool", "a3")]);
@@ -389,7 +389,7 @@ fn ties_go_by_shape_then_preference_then_names() {
 #[test]
 fn unknown_prices_rank_last_and_never_where_a_budget_is_set() {
     let mut targets = three();
-    targets[0].offers[0].hourly_price = None;
+    targets[0].offers[0].price = None;
     let plan = checked(&fleet(targets.clone()), &deployment("m"), NOW);
     assert_eq!(placed_on(&plan), Some("aks-uk"));
     assert_eq!(verdict(&plan, "eks-us").hourly_cost, None);
@@ -465,7 +465,7 @@ fn the_report_is_bounded_and_shows_every_kind() {
         (0..30).map(|index| target(&format!("ok-{index:02}"), "aws", "eu-west-1", "90")).collect();
     targets.extend((0..30).map(|index| target(&format!("us-{index:02}"), "aws", "us-east-1", "10")));
     targets[31].taints = vec![Taint { key: "k".into(), value: "v".into(), effect: Effect::NoPlacement }];
-    targets[32].offers[0].accelerator = accelerator("T4", 8);
+    targets[32].offers[0].accelerator = Some(accelerator("T4", 8));
     let mut deployment = deployment("m");
     deployment.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
     let report = checked(&fleet(targets), &deployment, NOW).report;

@@ -174,7 +174,7 @@ impl World {
             Change::Ready(ready) => target.state = if ready { TargetState::Ready } else { not_ready(now) },
             Change::Price(price) => {
                 for offer in &mut target.offers {
-                    offer.hourly_price = price.map(|price| MicroDollars(price * 1_000_000));
+                    offer.price = price.map(|price| Price::per_instance_hour(MicroDollars(price * 1_000_000)));
                 }
             }
             Change::Taint(tainted) => {

@@ -92,11 +92,8 @@ impl Report {
         let mut not_swept: Vec<NotSwept> = targets.iter().filter_map(NotSwept::of).collect();
         not_swept.sort_by(|a, b| a.target.cmp(&b.target));
         orphans.sort_by(|a, b| (&a.target, &a.orphan.name).cmp(&(&b.target, &b.orphan.name)));
-        let costs: Vec<MicroDollars> = orphans
-            .iter()
-            .filter_map(|line| line.orphan.hourly_cost.as_deref())
-            .filter_map(|cost| MicroDollars::parse(cost).ok())
-            .collect();
+        let costs: Vec<MicroDollars> =
+            orphans.iter().filter_map(|line| line.orphan.hourly_cost.as_ref()?.known()).collect();
         Self {
             targets: targets.len(),
             omitted,
@@ -161,7 +158,7 @@ fn row(line: &Line, now: Timestamp) -> [String; 8] {
         format!("{}/{}", orphan.namespace, orphan.deployment),
         orphan.offer.clone(),
         orphan.replicas.to_string(),
-        orphan.hourly_cost.clone().unwrap_or_else(|| "unknown".to_owned()),
+        orphan.hourly_cost.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
         age(now.as_second() - orphan.since.0.as_second()),
         orphan.state.as_str().to_owned(),
     ]

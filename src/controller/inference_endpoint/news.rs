@@ -82,7 +82,7 @@ pub fn time_to_ready(
 #[must_use]
 pub fn removed(endpoint: &InferenceEndpoint) -> News {
     let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
-    let cost = per_hour(price(endpoint.spec.hourly_cost.as_deref()));
+    let cost = per_hour(price(endpoint.spec.hourly_cost.as_ref()));
     let note = EndpointEvent::Removed { name: &name, target, cost: &cost }.to_string();
     let why = Some(endpoint.spec.reason.clone());
     News { from: Some(target.clone()), why, ..News::new(reasons::REMOVED, note) }
@@ -100,7 +100,7 @@ pub fn removal_delayed(
         return None;
     }
     let (name, target) = (endpoint.name_any(), &endpoint.spec.target);
-    let cost = per_hour(price(endpoint.spec.hourly_cost.as_deref()));
+    let cost = per_hour(price(endpoint.spec.hourly_cost.as_ref()));
     let delayed = EndpointEvent::RemovalDelayed { name: &name, target, cost: &cost, error: &error.message };
     let note = delayed.to_string();
     let (from, why) = (Some(target.clone()), Some(error.class.clone()));

@@ -11,7 +11,8 @@ use crate::controller::convert;
 use crate::controller::error::ActError;
 use roadstead_api::check::{Checker, Verdict};
 use roadstead_api::v1alpha1::{
-    EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits, reasons,
+    Dollars, EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits,
+    reasons,
 };
 use roadstead_provider::record::Record;
 
@@ -76,7 +77,7 @@ fn as_the_spec_has_it(
 
 fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) -> InferenceEndpointSpec {
     let offer = build::offer(target, &found.offer);
-    let cost = offer.and_then(|offer| cost_of_found(found, &convert::offer(offer)));
+    let cost = offer.and_then(|offer| cost_of_found(found, &convert::offer(offer), planned.plan.decided_at));
     InferenceEndpointSpec {
         deployment_ref: build::reference(&planned.object),
         target: found.target.clone(),
@@ -90,7 +91,7 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
         // More than a record can hold were made by hand there.
         replicas: build::signed(found.replicas.min(limits::REPLICAS)),
         replica_hourly_cost: None,
-        hourly_cost: cost.map(|cost| cost.to_string()),
+        hourly_cost: cost.map(Dollars::from),
         template: form.template,
         image_pull_secrets: form.image_pull_secrets,
         provision_timeout_seconds: offer.and_then(|offer| offer.provision_timeout_seconds),

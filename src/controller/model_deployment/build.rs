@@ -13,7 +13,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::error::ActError;
 use roadstead_api::v1alpha1::{
-    self as api, DeploymentRef, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
+    self as api, DeploymentRef, Dollars, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
     ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
 };
 use roadstead_runtime::cache::Key;
@@ -63,8 +63,8 @@ pub fn new(
         capacity_type: convert::api_capacity_type(placement.capacity_type),
         slot: signed(placement.slot),
         replicas: signed(placement.replicas),
-        replica_hourly_cost: placement.replica_cost.map(|cost| cost.to_string()),
-        hourly_cost: placement.hourly_cost.map(|cost| cost.to_string()),
+        replica_hourly_cost: placement.replica_cost.map(Dollars::from),
+        hourly_cost: placement.hourly_cost.map(Dollars::from),
         template: template(&planned.object, &placement.shape, nodes(&target, &placement.offer)),
         image_pull_secrets: planned.object.spec.serving.image_pull_secrets.clone(),
         provision_timeout_seconds: offer(&target, &placement.offer).and_then(|offer| offer.provision_timeout_seconds),
@@ -80,9 +80,9 @@ pub fn new(
 pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> InferenceEndpointSpec {
     let mut spec = endpoint.spec.clone();
     spec.replicas = signed(keep.replicas);
-    spec.hourly_cost = keep.hourly_cost.map(|cost| cost.to_string());
+    spec.hourly_cost = keep.hourly_cost.map(Dollars::from);
     if let Some(cost) = keep.hourly_cost.filter(|_| keep.replicas > 0) {
-        spec.replica_hourly_cost = Some(cost.share(1, u64::from(keep.replicas)).to_string());
+        spec.replica_hourly_cost = Some(cost.share(1, u64::from(keep.replicas)).into());
     }
     if keep.pods == PodFields::FollowSpec {
         // The nodes stay those of its beginning: an edit of the offer's nodes is for new endpoints only.

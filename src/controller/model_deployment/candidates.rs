@@ -8,7 +8,7 @@ use roadstead_explain as explain;
 use roadstead_model::{self as model, Candidate, Decision, MicroDollars, Plan, Reason, Verdict, Wait};
 use roadstead_planner as planner;
 
-use roadstead_api::v1alpha1::{CandidateStatus, ModelDeploymentStatus, limits, reasons};
+use roadstead_api::v1alpha1::{CandidateStatus, Dollars, ModelDeploymentStatus, limits, reasons};
 
 /// Shortest interval in seconds between two writes that change only the candidates.
 const REFRESH_SECONDS: i64 = 60;
@@ -33,7 +33,7 @@ pub fn of(plan: &Plan) -> Vec<CandidateStatus> {
             target: candidate.target.clone(),
             offer: candidate.offer.clone(),
             shape: candidate.shape.clone(),
-            hourly_cost: candidate.hourly_cost.map(|cost| cost.to_string()),
+            hourly_cost: candidate.hourly_cost.map(Dollars::from),
             verdict: verdict(&candidate.verdict).to_owned(),
             reason: candidate.reason().as_str().to_owned(),
             message: limits::message(&explain::verdict(candidate)),
@@ -112,7 +112,7 @@ fn is(told: &CandidateStatus, new: &Candidate) -> bool {
 }
 
 fn costs(told: &CandidateStatus, cost: Option<MicroDollars>) -> bool {
-    told.hourly_cost == cost.map(|cost| cost.to_string())
+    told.hourly_cost == cost.map(Dollars::from)
 }
 
 /// True if the written verdict on another place differs from the current one, except for transient facts.

@@ -205,7 +205,8 @@ fn where_more_places_are_known_than_are_listed_room_does_not_reshuffle_what_is_t
         world.reconcile();
         assert_eq!(world.object.status, before);
     }
-    world.targets.get_mut("t02").unwrap().offers[0].hourly_price = Some(model::MicroDollars(44_000_000));
+    world.targets.get_mut("t02").unwrap().offers[0].price =
+        Some(model::Price::per_instance_hour(model::MicroDollars(44_000_000)));
     world.now += 100;
     world.reconcile();
     assert_eq!(world.candidate("east").unwrap().reason, "Chosen");

@@ -3,14 +3,14 @@
 use roadstead_model::MicroDollars;
 
 use roadstead_api::v1alpha1::conditions::{self, READY};
-use roadstead_api::v1alpha1::{InferenceEndpoint, reasons};
+use roadstead_api::v1alpha1::{Dollars, InferenceEndpoint, reasons};
 
 /// Dollars per hour of the replicas that exist or are being asked for; `None` is unknown. Replicas that its place refuses do
 /// not exist, and cost nothing.
 #[must_use]
 pub fn billed(endpoint: &InferenceEndpoint) -> Option<MicroDollars> {
     let spec = &endpoint.spec;
-    let decided = spec.hourly_cost.as_deref().and_then(|cost| MicroDollars::parse(cost).ok())?;
+    let decided = spec.hourly_cost.as_ref().and_then(Dollars::known)?;
     let existing = endpoint.status.as_ref().map_or(0, |status| status.replicas);
     if !is_refused(endpoint) || existing >= spec.replicas {
         return Some(decided);

@@ -48,7 +48,7 @@ fn a_budget_below_what_runs_is_said_and_more_replicas_beyond_it_are_not_ready() 
 fn more_replicas_at_an_unknown_price_are_not_ready_where_a_budget_is_set() {
     let mut world = World::serving(&budget(20));
     for target in world.targets.values_mut() {
-        target.offers[0].hourly_price = None;
+        target.offers[0].price = None;
     }
     for endpoint in &mut world.endpoints {
         endpoint.spec.replica_hourly_cost = None;

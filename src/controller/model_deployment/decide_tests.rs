@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{Decision, DeploymentController};
 use crate::controller::test_context::{INSTALL_ID, context, show};
-use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use roadstead_api::v1alpha1::{Dollars, InferenceEndpoint, ModelDeployment, names};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::queue::Outcome;
 use roadstead_runtime::workers::Reconcile;
@@ -59,7 +59,7 @@ async fn an_image_without_a_tag_stops_nothing_where_it_runs_already() {
         assert_eq!(problems[0].field, "spec.serving.image");
     }
     let mut also = deployment("a");
-    also.spec.placement.cost.max_hourly_cost = Some("9999999".to_owned());
+    also.spec.placement.cost.max_hourly_cost = Some(Dollars::read("9999999".to_owned()));
     let Decision::Invalid(_, problems) = decide(also, [endpoint("llama-a", "a", &json!({}))]) else {
         panic!("it was planned")
     };

@@ -85,7 +85,7 @@ impl Turn<'_> {
         let place = place(placement);
         let news = match former {
             Some(former) => {
-                let (from, paid) = (&former.target, price(former.hourly_cost.as_deref()));
+                let (from, paid) = (&former.target, price(former.hourly_cost.as_ref()));
                 let note = DeploymentEvent::Moving { from, paid, place, why: &why }.to_string();
                 News { from: Some(from.clone()), ..News::new(reasons::MOVING, note) }
             }
@@ -119,7 +119,7 @@ impl Turn<'_> {
         if former.replicas == placement.replicas {
             return None;
         }
-        let (was, is) = (price(former.hourly_cost.as_deref()), price(placement.hourly_cost.as_deref()));
+        let (was, is) = (price(former.hourly_cost.as_ref()), price(placement.hourly_cost.as_ref()));
         let (from, to, target) = (number(former.replicas), number(placement.replicas), &placement.target);
         let note = DeploymentEvent::Scaled { from, to, target, was, is }.to_string();
         Some(News { to: Some(target.clone()), cost: Some(per_hour(is)), ..News::new(reasons::SCALED, note) })
@@ -152,7 +152,7 @@ impl Turn<'_> {
         }
         if turn.reason == reasons::DELETING {
             let named =
-                |gone: &ReleasingStatus| releasing(&gone.endpoint, &gone.target, price(gone.hourly_cost.as_deref()));
+                |gone: &ReleasingStatus| releasing(&gone.endpoint, &gone.target, price(gone.hourly_cost.as_ref()));
             let all: Vec<String> = self.status.releasing.iter().map(named).collect();
             return Some(News { note: format!("{}: {}", turn.note, all.join(", ")), ..turn });
         }
@@ -191,7 +191,7 @@ pub fn withdrawals(plan: &Plan, endpoints: &[Arc<InferenceEndpoint>]) -> Vec<New
 }
 
 fn moved(former: &PlacementStatus, successor: &PlacementStatus, record: Option<&InferenceEndpoint>) -> News {
-    let (was, is) = (price(former.hourly_cost.as_deref()), price(successor.hourly_cost.as_deref()));
+    let (was, is) = (price(former.hourly_cost.as_ref()), price(successor.hourly_cost.as_ref()));
     let deadline = record.and_then(|record| record.spec.deadline.as_ref());
     let until = deadline.map(|until| until.0.to_string());
     let drains = until.as_deref().map(|until| (former.endpoint.as_str(), until));
@@ -222,6 +222,6 @@ fn place(placement: &PlacementStatus) -> Place<'_> {
         region: &placement.region,
         offer: &placement.offer,
         capacity_type: convert::planner_capacity_type(placement.capacity_type),
-        cost: price(placement.hourly_cost.as_deref()),
+        cost: price(placement.hourly_cost.as_ref()),
     }
 }

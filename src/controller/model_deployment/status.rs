@@ -18,7 +18,7 @@ use crate::controller::routing::requested_at;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate::{self, Problem};
 use roadstead_api::v1alpha1::{
-    InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus,
+    Dollars, InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus,
     PlacementRole, PlacementStatus, ReleasingStatus, limits, reasons,
 };
 use roadstead_provider::ErrorClass;
@@ -109,10 +109,10 @@ fn is_told(endpoint: &InferenceEndpoint) -> bool {
 }
 
 /// Everything that may be billed; unknown as soon as one price is.
-fn hourly_cost(endpoints: &[Arc<InferenceEndpoint>]) -> Option<String> {
+fn hourly_cost(endpoints: &[Arc<InferenceEndpoint>]) -> Option<Dollars> {
     let mut costs = endpoints.iter().map(|endpoint| billed(endpoint));
     let sum = costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)));
-    sum.map(|sum| sum.to_string())
+    sum.map(Dollars::from)
 }
 
 fn placements(former: &ModelDeploymentStatus, roles: &Roles<'_>, now: Timestamp) -> Vec<PlacementStatus> {
@@ -141,7 +141,7 @@ fn placements(former: &ModelDeploymentStatus, roles: &Roles<'_>, now: Timestamp)
                 capacity_type: spec.capacity_type,
                 replicas: spec.replicas,
                 ready_replicas: status.ready_replicas,
-                hourly_cost: billed(endpoint).map(|cost| cost.to_string()),
+                hourly_cost: billed(endpoint).map(Dollars::from),
                 url,
                 api_key_secret_name: status.api_key_secret_name,
                 endpoint: name,
@@ -160,7 +160,7 @@ fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint
         target: endpoint.spec.target.clone(),
         since: since.unwrap_or_else(|| convert::api_time(now)),
         last_error: error.map(|error| limits::message(&error.message)),
-        hourly_cost: billed(endpoint).map(|cost| cost.to_string()),
+        hourly_cost: billed(endpoint).map(Dollars::from),
     }
 }
 
@@ -255,13 +255,12 @@ fn place(spec: &InferenceEndpointSpec) -> Place<'_> {
         region: &spec.region,
         offer: &spec.offer,
         capacity_type: convert::planner_capacity_type(spec.capacity_type),
-        cost: price(spec.hourly_cost.as_deref()),
+        cost: price(spec.hourly_cost.as_ref()),
     }
 }
 
 fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>) {
-    let Some(limit) = object.spec.placement.cost.max_hourly_cost.as_deref() else { return };
-    let Ok(allowed) = MicroDollars::parse(limit) else { return };
+    let Some(allowed) = object.spec.placement.cost.max_hourly_cost.as_ref().and_then(Dollars::known) else { return };
     if roles.live().next().is_none() {
         return;
     }
@@ -283,7 +282,7 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>)
 
 /// Total cost of endpoints as decided; unknown if one price is.
 fn decided_cost(endpoints: &[&Arc<InferenceEndpoint>]) -> Option<MicroDollars> {
-    let mut costs = endpoints.iter().map(|endpoint| MicroDollars::parse(endpoint.spec.hourly_cost.as_deref()?).ok());
+    let mut costs = endpoints.iter().map(|endpoint| endpoint.spec.hourly_cost.as_ref()?.known());
     costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)))
 }
 

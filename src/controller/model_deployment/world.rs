@@ -420,8 +420,9 @@ impl World {
                 target.state = model::TargetState::NotReady { reason, message, since: now };
             }
             Change::Price(price) => {
-                let price = price.map(|price| model::MicroDollars(price * 4_000_000));
-                target.offers.iter_mut().for_each(|offer| offer.hourly_price = price);
+                let amount = |dollars| model::MicroDollars(dollars * 4_000_000);
+                let price = price.map(|price| model::Price::per_instance_hour(amount(price)));
+                target.offers.iter_mut().for_each(|offer| offer.price = price.clone());
             }
             Change::Taint(tainted) => {
                 let effect = model::Effect::NoPlacement;

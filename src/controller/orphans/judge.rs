@@ -188,7 +188,7 @@ pub fn judge(policy: &OrphanPolicy, moment: Moment, known: &Known, places: &[Pla
                 cycles: former.map_or(0, |former| former.cycles).saturating_add(1),
             };
             let orphan = Orphan {
-                hourly_cost: cost(place, found),
+                hourly_cost: cost(place, found, moment.now),
                 fate: fate(policy, hold, &place.target, found),
                 refusal: memory.refusals.get(&id).cloned(),
                 found: found.clone(),
@@ -257,7 +257,7 @@ fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: Sighting, found: &Fo
         && moment.leading.saturating_sub(sighting.first) >= policy.min_age
 }
 
-fn cost(place: &Place, found: &Found) -> Option<MicroDollars> {
+fn cost(place: &Place, found: &Found, now: Timestamp) -> Option<MicroDollars> {
     let offer = place.offers.iter().find(|offer| offer.name == found.offer)?;
-    cost_of_found(found, offer)
+    cost_of_found(found, offer, now)
 }

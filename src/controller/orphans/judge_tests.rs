@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use roadstead_model::{
-    Accelerator, CapacityType, DeploymentId, EndpointKey, Found, LabelSelector, MicroDollars, Offer, Timestamp,
+    Accelerator, CapacityType, DeploymentId, EndpointKey, Found, LabelSelector, MicroDollars, Offer, Price, Timestamp,
 };
 
 use roadstead_explain::Hold;
@@ -42,9 +42,9 @@ fn offer() -> Offer {
     Offer {
         name: "a3".into(),
         instance_type: "a3-highgpu-8g".into(),
-        accelerator: Accelerator { kind: "H100".into(), count: 8 },
+        accelerator: Some(Accelerator { kind: "H100".into(), count: 8 }),
         capacity_type: CapacityType::OnDemand,
-        hourly_price: Some(MicroDollars(80_000_000)),
+        price: Some(Price::per_instance_hour(MicroDollars(80_000_000))),
         max_instances: None,
         autoscaled: false,
         resource_name: "nvidia.com/gpu".into(),

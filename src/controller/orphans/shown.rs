@@ -15,7 +15,7 @@ use super::judge::{Fate, Orphan};
 use crate::controller::convert;
 use crate::controller::news::{News, price};
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use roadstead_api::v1alpha1::{OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
+use roadstead_api::v1alpha1::{Dollars, OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
 use roadstead_runtime::clock::Clock;
 
 /// Intervals and time without a sweep after which a target's result is stale.
@@ -146,7 +146,7 @@ fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatu
         deployment: found.deployment.name.clone(),
         offer: found.offer.clone(),
         replicas: i32::try_from(found.replicas).unwrap_or(i32::MAX),
-        hourly_cost: orphan.hourly_cost.map(|cost| cost.to_string()),
+        hourly_cost: orphan.hourly_cost.map(Dollars::from),
         since,
         first_seen: known.map_or_else(|| convert::api_time(now), |known| Time(known.first_seen.0)),
         state,
@@ -181,7 +181,7 @@ pub fn news(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Optio
 fn appeared(new: &[&OrphanStatus]) -> String {
     let one = |orphan: &&OrphanStatus| {
         let deployment = format!("{}/{}", orphan.namespace, orphan.deployment);
-        named(&orphan.name, &deployment, price(orphan.hourly_cost.as_deref()))
+        named(&orphan.name, &deployment, price(orphan.hourly_cost.as_ref()))
     };
     OrphanEvent::Appeared(&new.iter().map(one).collect::<Vec<_>>()).to_string()
 }

@@ -9,7 +9,7 @@ use roadstead_model::{self as model, CapacityType, DeploymentId, Found, MicroDol
 use super::judge::{Fate, Orphan};
 use super::shown::{Shown, Sweep, cost, put_into, tell_sweep};
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use roadstead_api::v1alpha1::{OrphanState, ServingTargetStatus, limits};
+use roadstead_api::v1alpha1::{Dollars, OrphanState, ServingTargetStatus, limits};
 use roadstead_runtime::clock::Clock;
 
 fn orphan(name: &str, fate: Fate) -> Orphan {
@@ -50,7 +50,10 @@ fn an_orphan_is_told_with_its_owner_its_cost_and_its_age() {
     let status = told(&ServingTargetStatus::default(), &[orphan("llama-a", Fate::Reported)], 1000);
     let told = &status.orphans[0];
     assert_eq!((told.name.as_str(), told.namespace.as_str(), told.deployment.as_str()), ("llama-a", "team", "llama"));
-    assert_eq!((told.offer.as_str(), told.replicas, told.hourly_cost.as_deref()), ("a3", 2, Some("21.10")));
+    assert_eq!(
+        (told.offer.as_str(), told.replicas, told.hourly_cost.as_ref().map(Dollars::as_str)),
+        ("a3", 2, Some("21.10"))
+    );
     assert_eq!((told.since.0, told.first_seen.0), (at(100), at(1000)));
     assert_eq!((told.state, told.message.as_deref()), (OrphanState::Reported, None));
 }

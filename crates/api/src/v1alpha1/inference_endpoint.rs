@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::common::{
     CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ReplicaResources, Toleration, labels_schema,
 };
+use super::dollars::Dollars;
 use super::limits;
 use super::model_deployment::not_observed;
 
@@ -59,11 +60,11 @@ pub struct InferenceEndpointSpec {
     /// Cost of one replica in USD per hour, when the offer's price was last known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
-    pub replica_hourly_cost: Option<String>,
+    pub replica_hourly_cost: Option<Dollars>,
     /// Cost of all replicas in USD per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
-    pub hourly_cost: Option<String>,
+    pub hourly_cost: Option<Dollars>,
     /// Pod template of each replica. Only a change of this field causes a rollout.
     pub template: Template,
     /// Secrets for pulling the image.

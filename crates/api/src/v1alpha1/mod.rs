@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod common;
 pub mod conditions;
+pub mod dollars;
 pub mod inference_endpoint;
 pub mod limits;
 pub mod model_deployment;
@@ -15,6 +16,7 @@ pub mod syntax;
 pub mod validate;
 
 pub use common::*;
+pub use dollars::Dollars;
 pub use inference_endpoint::*;
 pub use model_deployment::*;
 pub use serving_target::*;

@@ -9,6 +9,7 @@ use super::common::{
     Accelerator, CapacityType, CustomEngine, ENTRY_NAME, Engine, EnvVar, JURISDICTION, LabelSelector, LocalRef,
     PLACE_NAME, ReplicaResources, Toleration,
 };
+use super::dollars::Dollars;
 use super::limits;
 
 /// A model, its engine, and the rules for its placement.
@@ -274,7 +275,7 @@ pub struct CostRules {
     /// Budget for all replicas in USD per hour, such as "24.00".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
-    pub max_hourly_cost: Option<String>,
+    pub max_hourly_cost: Option<Dollars>,
 }
 
 /// Quantity to minimise.
@@ -315,7 +316,7 @@ pub struct ModelDeploymentStatus {
     /// price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub hourly_cost: Option<String>,
+    pub hourly_cost: Option<Dollars>,
     /// Endpoints that serve, then those that are to take over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::PLACEMENTS))]
@@ -420,7 +421,7 @@ pub struct PlacementStatus {
     /// Cost of the replicas in USD per hour; absent while the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub hourly_cost: Option<String>,
+    pub hourly_cost: Option<Dollars>,
     /// Address for clients; absent until it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::URL))]
@@ -451,7 +452,7 @@ pub struct CandidateStatus {
     /// Cost of all replicas there in USD per hour; absent while the price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub hourly_cost: Option<String>,
+    pub hourly_cost: Option<Dollars>,
     /// Chosen, Feasible or Rejected.
     #[schemars(length(max = 63))]
     pub verdict: String,
@@ -482,5 +483,5 @@ pub struct ReleasingStatus {
     /// Possible cost until the removal is confirmed, in USD per hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub hourly_cost: Option<String>,
+    pub hourly_cost: Option<Dollars>,
 }

@@ -12,6 +12,7 @@ use super::common::{
     Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
     SecretKeyRef, Toleration, annotations_schema, labels_schema, quantity_schema,
 };
+use super::dollars::Dollars;
 use super::limits;
 use super::model_deployment::not_observed;
 use super::simulated::SimulatedTarget;
@@ -201,7 +202,7 @@ pub struct Offer {
     /// Price of one whole instance in USD per hour; optional for Reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
-    pub hourly_price: Option<String>,
+    pub hourly_price: Option<Dollars>,
     /// Maximum number of instances; required if an autoscaler may add nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000))]
@@ -434,7 +435,7 @@ pub struct OrphanStatus {
     /// Cost in USD per hour; absent if its offer or price is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub hourly_cost: Option<String>,
+    pub hourly_cost: Option<Dollars>,
     /// Creation time according to the target.
     pub since: Time,
     /// Time when it was first seen without a record.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use roadstead_model::Pattern;
 use roadstead_model::catalogue::{accelerator, accelerator_spelled, locate};
-use roadstead_model::{MicroDollars, Pattern};
 
 use super::common::LabelSelector;
-use super::{ModelDeployment, Offer, ReplicaResources, ServingTarget, TargetType, quantity, syntax};
+use super::{Dollars, ModelDeployment, Offer, ReplicaResources, ServingTarget, TargetType, quantity, syntax};
 
 /// Resources that a replica can ask for beside accelerators.
 const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
@@ -57,8 +57,8 @@ impl Problems {
         self.0.push(Problem { field: field.into(), message: message.to_string() });
     }
 
-    fn money(&mut self, field: &str, text: Option<&String>) {
-        if let Some(Err(error)) = text.map(|text| MicroDollars::parse(text)) {
+    fn money(&mut self, field: &str, dollars: Option<&Dollars>) {
+        if let Some(Err(error)) = dollars.map(Dollars::amount) {
             self.add(field, error);
         }
     }

@@ -31,9 +31,9 @@ pub fn offer(dollars: u64) -> Offer {
     Offer {
         name: "a3".to_owned(),
         instance_type: "a3-8g".to_owned(),
-        accelerator: Accelerator { kind: "H100".to_owned(), count: 8 },
+        accelerator: Some(Accelerator { kind: "H100".to_owned(), count: 8 }),
         capacity_type: CapacityType::OnDemand,
-        hourly_price: Some(MicroDollars(dollars * 1_000_000)),
+        price: Some(Price::per_instance_hour(MicroDollars(dollars * 1_000_000))),
         max_instances: None,
         autoscaled: false,
         resource_name: "nvidia.com/gpu".to_owned(),

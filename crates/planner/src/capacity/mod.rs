@@ -76,7 +76,7 @@ impl OfferNodes {
             });
         }
         let copies = self.addable(offer).unwrap_or(u32::MAX);
-        bins.push(Bin { accelerators: offer.accelerator.count, free: None, mask: bit(index), copies });
+        bins.push(Bin { accelerators: offer.accelerators(), free: None, mask: bit(index), copies });
         bins.retain(|bin| bin.accelerators > 0 && bin.copies > 0);
         bins.sort();
         bins.dedup_by(|later, kept| {

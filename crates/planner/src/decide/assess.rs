@@ -193,7 +193,7 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
     look_at_target(&mut assessment, deployment, endpoint, entry);
     look_at_offer(&mut assessment, endpoint, entry, room.as_ref());
     look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
-    look_at_money(&mut assessment, deployment, endpoint, room.as_ref());
+    look_at_money(&mut assessment, question, endpoint, room.as_ref());
     look_at_health(&mut assessment, endpoint);
     assessment.keep.findings.sort_by_key(Finding::reason);
     assessment
@@ -266,7 +266,7 @@ fn look_at_offer(assessment: &mut Assessment, endpoint: &Endpoint, entry: Option
     let Some(instances) = room.offer.max_instances else {
         return;
     };
-    let allowed = u64::from(instances) * u64::from(room.offer.accelerator.count);
+    let allowed = u64::from(instances) * u64::from(room.offer.accelerators());
     let held = room.held();
     if held > allowed {
         assessment.find(Finding::OfferGone(OfferTrouble::Smaller {
@@ -364,8 +364,9 @@ fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
 }
 
 /// Cost and budget of the endpoint. Replicas that exceed the budget are not added, with or without room for them.
-fn look_at_money(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
-    let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas);
+fn look_at_money(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint, room: Option<&Room>) {
+    let deployment = question.deployment;
+    let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas, question.now);
     let held = assessment.keep.replicas.min(endpoint.replicas);
     let elsewhere = assessment.has(Problem::Forbidden) || assessment.has(Problem::SpecChanged);
     let wanted = if elsewhere { held } else { deployment.replicas };

@@ -147,6 +147,6 @@ impl<'a> Draft<'a> {
     pub(super) fn cost_of(&self, endpoint: &Endpoint, replicas: u32) -> Option<MicroDollars> {
         let entry = self.question.fleet.entry(&endpoint.target);
         let offer = entry.and_then(|entry| entry.offer(&endpoint.offer));
-        cost_of(endpoint, offer, replicas)
+        cost_of(endpoint, offer, replicas, self.question.now)
     }
 }

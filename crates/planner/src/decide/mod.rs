@@ -15,7 +15,7 @@ use roadstead_model::{
     cost_of_found,
 };
 
-use crate::candidates::{Question, judge_all};
+use crate::candidates::{Question, judge_all, next_expiry};
 use crate::fleet::Fleet;
 use crate::report::{Chosen, build, nothing_judged};
 
@@ -30,6 +30,9 @@ pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
     let question = Question { fleet, deployment, now, refused: None };
     let mut draft = Draft::new(question, Existing::of(fleet, deployment));
     let outcome = decide(&mut draft);
+    if let Some(at) = next_expiry(&question) {
+        draft.look_again(at);
+    }
     let mut report = match &outcome.candidates {
         Some(candidates) => build(&draft.question, candidates, outcome.chosen),
         None => nothing_judged(),
@@ -98,7 +101,7 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Opt
     }
     let first = first?;
     let offer = draft.question.fleet.entry(&first.target).and_then(|entry| entry.offer(&first.offer));
-    let cost = offer.and_then(|offer| cost_of_found(first, offer));
+    let cost = offer.and_then(|offer| cost_of_found(first, offer, draft.question.now));
     Some(Outcome {
         decision: Decision::Adopted,
         summary: Summary::Adopts {

@@ -6,7 +6,7 @@ use roadstead_model::{Decision, Deployment, Endpoint, Inventory, Nowhere, Placed
 
 use super::draft::{Draft, Outcome};
 use crate::candidates::{Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal};
-use crate::cost::cost_on;
+use crate::cost::Cost;
 use crate::entry::Entry;
 use crate::report::Chosen;
 use crate::rules::{admits, capacity_type_rule, target_rule};
@@ -71,8 +71,8 @@ pub(super) fn create<'a>(
         capacity_type: offer.capacity_type,
         slot: free_slot(draft),
         replicas: deployment.replicas,
-        replica_cost: cost_on(offer, best.shape, 1),
-        hourly_cost: best.cost,
+        replica_cost: Cost::on(offer, best.shape, 1, draft.question.now).hourly.ok(),
+        hourly_cost: best.cost.hourly.ok(),
     };
     let placed = Placed {
         placement: placement.clone(),
@@ -84,7 +84,7 @@ pub(super) fn create<'a>(
         target: &best.entry.target.name,
         offer: &offer.name,
         shape: &best.shape.name,
-        cost: best.cost,
+        cost: best.cost.hourly.ok(),
         kept: false,
     };
     Some((chosen, placed))
@@ -236,8 +236,7 @@ fn could_hold(entry: &Entry, deployment: &Deployment) -> bool {
         && entry.target.offers.iter().any(|offer| {
             capacity_type_rule(deployment, offer.capacity_type).is_none()
                 && deployment.shapes.iter().any(|shape| {
-                    offer.accelerator.kind == shape.accelerator.kind
-                        && offer.accelerator.count >= shape.accelerator.count
+                    offer.has_kind_of(&shape.accelerator) && offer.accelerators() >= shape.accelerator.count
                 })
         })
 }

@@ -19,6 +19,11 @@ pub fn dollars(text: &str) -> MicroDollars {
     MicroDollars::parse(text).unwrap()
 }
 
+/// A price of one instance for an hour.
+pub fn per_hour(text: &str) -> Price {
+    Price::per_instance_hour(dollars(text))
+}
+
 pub fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
@@ -40,9 +45,9 @@ pub fn offer(name: &str, price: &str) -> Offer {
     Offer {
         name: name.to_owned(),
         instance_type: format!("{name}-8g"),
-        accelerator: accelerator("H100", 8),
+        accelerator: Some(accelerator("H100", 8)),
         capacity_type: CapacityType::OnDemand,
-        hourly_price: (!price.is_empty()).then(|| dollars(price)),
+        price: (!price.is_empty()).then(|| per_hour(price)),
         max_instances: None,
         autoscaled: false,
         resource_name: "nvidia.com/gpu".to_owned(),

@@ -27,8 +27,18 @@ pub const CLOUDS: [(&str, &str); 5] = [
     ("metal", "cellar"),
 ];
 
-pub fn any_price() -> impl Strategy<Value = Option<MicroDollars>> {
-    option::weighted(0.9, (1u64..12).prop_map(|dollars| MicroDollars(dollars * 1_000_001)))
+/// A price in any unit, mostly of an instance for an hour; a few are unreadable, and a few have expired.
+pub fn any_price() -> impl Strategy<Value = Option<Price>> {
+    let amount = || (1u64..12).prop_map(|dollars| MicroDollars(dollars * 1_000_001));
+    let rate = prop_oneof![
+        8 => amount().prop_map(Rate::PerInstanceHour),
+        2 => amount().prop_map(|price| Rate::PerAcceleratorHour(MicroDollars(price.0 / 4))),
+        2 => (amount(), amount()).prop_map(|(input, output)| Rate::PerMillionTokens { input, output }),
+        1 => Just(Rate::Unreadable),
+    ];
+    let until = option::weighted(0.2, (-1i64..3).prop_map(|seconds| Timestamp(NOW.0 + seconds)));
+    let price = (rate, until).prop_map(|(rate, valid_until)| Price { valid_until, ..Price::of_spec(rate) });
+    option::weighted(0.9, price)
 }
 
 pub fn any_capacity_type() -> impl Strategy<Value = CapacityType> {
@@ -49,10 +59,10 @@ pub fn any_offer(name: &'static str) -> impl Strategy<Value = Offer> {
         any::<bool>(),
         option::weighted(0.3, 0u8..2),
     )
-        .prop_map(move |(kind, count, capacity_type, hourly_price, max_instances, autoscaled, pool)| Offer {
-            accelerator: accelerator(kind, count),
+        .prop_map(move |(kind, count, capacity_type, price, max_instances, autoscaled, pool)| Offer {
+            accelerator: Some(accelerator(kind, count)),
             capacity_type,
-            hourly_price,
+            price,
             max_instances,
             autoscaled,
             node_selector: pool.map_or_else(LabelSelector::default, |pool| selector(&[("pool", &pool.to_string())])),

@@ -55,7 +55,7 @@ impl<'a> Places<'a> {
 
     /// True if these are enough devices for one replica.
     fn has(&self, devices: &BTreeMap<String, u32>) -> bool {
-        devices.get(&self.offer.resource_name).copied().unwrap_or(0) >= self.offer.accelerator.count
+        devices.get(&self.offer.resource_name).copied().unwrap_or(0) >= self.offer.accelerators()
     }
 
     fn takes(&self, node: &model::Node) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roadstead_model::{
     Accelerator, Capabilities, CapacityType, Effect, Exhausted, Inventory, LabelSelector, Labels, MicroDollars, Node,
-    Offer, Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator, catalogue::accelerator,
+    Offer, Price, Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator, catalogue::accelerator,
 };
 
 use crate::NOW;
@@ -122,9 +122,9 @@ fn offer(target: &str, instance: &Instance, kind: CapacityType, percent: u64, ra
     let name = format!("{}-{}", instance.name, kind.as_str()).to_lowercase().replace(['.', '_'], "-");
     Offer {
         instance_type: instance.name.to_owned(),
-        accelerator: instance.accelerator.clone(),
+        accelerator: Some(instance.accelerator.clone()),
         capacity_type: kind,
-        hourly_price: listed.map(|price| price.share(percent, 100)),
+        price: listed.map(|price| Price::per_instance_hour(price.share(percent, 100))),
         max_instances: Some(random.between(6, 20)),
         autoscaled: random.chance(30),
         resource_name: instance.resource_name.to_owned(),
@@ -145,7 +145,7 @@ fn offer(target: &str, instance: &Instance, kind: CapacityType, percent: u64, ra
 fn nodes(offer: &Offer, instance: &Instance, random: &mut Random) -> Vec<Node> {
     (0..random.between(4, 12))
         .map(|index| {
-            let count = offer.accelerator.count;
+            let count = offer.accelerators();
             let used = match random.below(3) {
                 0 => 0,
                 1 => random.below(count),
@@ -170,8 +170,8 @@ pub fn fresh_node(offer: &Offer, size: Resources, index: u32) -> Node {
         labels,
         taints: vec![taint(&offer.resource_name, Effect::NoSchedule)],
         schedulable: true,
-        allocatable_accelerators: BTreeMap::from([(offer.resource_name.clone(), offer.accelerator.count)]),
-        free_accelerators: BTreeMap::from([(offer.resource_name.clone(), offer.accelerator.count)]),
+        allocatable_accelerators: BTreeMap::from([(offer.resource_name.clone(), offer.accelerators())]),
+        free_accelerators: BTreeMap::from([(offer.resource_name.clone(), offer.accelerators())]),
         free: size,
         name,
     }
@@ -194,7 +194,7 @@ fn exhausted(offers: &[Offer], random: &mut Random) -> Vec<Exhausted> {
     let offer = random.one_of(offers);
     vec![Exhausted {
         offer: offer.name.clone(),
-        size: Size { accelerators: offer.accelerator.count, resources: Resources::default() },
+        size: Size { accelerators: offer.accelerators(), resources: Resources::default() },
         only_for: None,
         generation: 0,
         until: NOW.plus(600),
