@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use roadstead_model::{Action, Deployment, Endpoint, EndpointKey, Facts, Numbers, Plan, Rule, Violation};
 
-use crate::{places, steps};
+use crate::{allocations, places, steps};
 
 /// Checks `plan`, made for `deployment` from `facts`; empty if it keeps every rule.
 ///
@@ -16,6 +16,7 @@ pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<V
     steps::removals(&mut check);
     steps::creations(&mut check);
     steps::suspension(&mut check);
+    allocations::check(&mut check);
     for action in &plan.actions {
         match action {
             Action::Create { placement, replaces, .. } => {

@@ -4,6 +4,7 @@
 //! arithmetic: Cargo keeps it from the planner's code. It never refuses what a right planner decides, for each of its
 //! conditions is necessary; tests break each rule of the planner in turn and see that it is found.
 
+mod allocations;
 mod budget;
 mod check;
 mod places;

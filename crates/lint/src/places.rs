@@ -78,8 +78,12 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer) 
     let can = &target.capabilities;
     let runs = can.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine));
     let loads = |source| can.sources.as_ref().is_none_or(|sources| sources.contains(source));
+    check.require(Rule::EngineSupported, subject, runs);
+    check.require(Rule::SourceSupported, subject, deployment.source.as_ref().is_none_or(loads));
+    let numbers =
+        Numbers::Count { found: deployment.replicas.into(), allowed: can.max_replicas.map_or(u64::MAX, u64::from) };
     let holds = can.max_replicas.is_none_or(|most| deployment.replicas <= most);
-    check.require(Rule::EngineSupported, subject, runs && deployment.source.as_ref().is_none_or(loads) && holds);
+    check.require_numbers(Rule::ReplicasSupported, subject, holds, numbers);
     let tolerated = first_untolerated(&target.taints, &deployment.rules.target_tolerations).is_none();
     check.require(Rule::TaintsTolerated, subject, tolerated);
     let silent = matches!(target.inventory, Inventory::Pending { .. }) && deployment.place_without.contains(subject);

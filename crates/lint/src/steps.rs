@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use roadstead_model::{
-    Action, Deployment, Endpoint, EndpointKey, EndpointState, Exhaust, Facts, Found, Inventory, Keep, Numbers,
-    Placement, Rule, Target, Timestamp,
+    Action, Deployment, Endpoint, EndpointKey, EndpointState, Exhaust, Facts, Found, Inventory, Numbers, Placement,
+    Rule, Target, Timestamp,
 };
 
 use crate::check::Check;
@@ -19,13 +19,8 @@ const TAKEN_OVER_SECONDS: u32 = 60;
 /// Every endpoint that is named is the deployment's, and is named once.
 pub(crate) fn subjects<F: Facts>(check: &mut Check<'_, F>) {
     let mut named = BTreeMap::<&str, u32>::new();
-    for action in &check.plan.actions {
-        match action {
-            Action::Keep(Keep { endpoint, .. }) | Action::Drain { endpoint, .. } | Action::Delete { endpoint, .. } => {
-                *named.entry(endpoint).or_default() += 1;
-            }
-            Action::Adopt { .. } | Action::Create { .. } => {}
-        }
+    for endpoint in check.plan.actions.iter().filter_map(Action::endpoint) {
+        *named.entry(endpoint).or_default() += 1;
     }
     for (name, times) in named {
         let known = check.endpoint(name).is_some();

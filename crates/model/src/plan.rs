@@ -83,6 +83,19 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Name of the existing endpoint that it is about; `None` where it adopts or creates one.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Keep(Keep { endpoint, .. }) | Self::Drain { endpoint, .. } | Self::Delete { endpoint, .. } => {
+                Some(endpoint)
+            }
+            Self::Adopt { .. } | Self::Create { .. } => None,
+        }
+    }
+}
+
 /// Wanted state of an endpoint that stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {

@@ -107,6 +107,23 @@ rules! {
     /// A refusal is recorded where the endpoint was.
     RefusalWhereItWas Warn,
 
+    /// Each endpoint that exists, is adopted or is created has one allocation, and nothing else has one.
+    OneAllocation Refuse,
+    /// An allocation has the target, slot and replicas that its step gives.
+    AllocatedAsPlanned Refuse,
+    /// An allocation has a role that its step gives: what is removed drains, and what replaces stands by.
+    RoleOfStep Refuse,
+    /// One allocation serves at most.
+    OneServing Refuse,
+    /// The deployment does not rely on an endpoint that does not serve while another one does.
+    ServesFromReady Refuse,
+    /// Requests are divided by replicas among what serves, and nothing else receives any.
+    WeightOfRole Refuse,
+    /// The phase of an allocation is that of its endpoint.
+    PhaseOfFacts Warn,
+    /// The revision is one more than the last that was published if what serves or stands by is not the same.
+    RevisionOfSet Warn,
+
     /// Target, offer and shape of a new endpoint exist.
     PlaceExists Refuse,
     /// The target of a new endpoint, or of one that grows, lets the namespace in.
@@ -123,6 +140,10 @@ rules! {
     CapacityTypeAllowed Refuse,
     /// A new endpoint goes where its engine can run.
     EngineSupported Refuse,
+    /// A new endpoint goes where its model's source can be loaded.
+    SourceSupported Refuse,
+    /// A new endpoint has no more replicas than its target runs of one endpoint.
+    ReplicasSupported Refuse,
     /// A new endpoint goes where every taint is tolerated.
     TaintsTolerated Refuse,
     /// A new endpoint goes where the target can be used.

@@ -117,6 +117,13 @@ fn crowded() -> Fleet {
     fleet
 }
 
+/// `m` serves in the US, and its replacement starts in the EU.
+fn moving() -> Fleet {
+    let mut fleet = serving();
+    assert_eq!(placed_on(&settle(&mut fleet, &eu_only(), NOW)), Some("gke-eu"));
+    fleet
+}
+
 /// A mutation that breaks the rule. What holds for growth in place as well is in [`grown`].
 fn mutation(rule: Rule) -> Mutation {
     let m = || deployment("m");
@@ -148,10 +155,27 @@ fn mutation(rule: Rule) -> Mutation {
                 }
             })
         }
+        Rule::OneAllocation => Mutation::spoils(serving(), m(), |plan| plan.allocations.clear()),
+        Rule::AllocatedAsPlanned => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].replicas += 1),
+        Rule::RoleOfStep => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].role = Role::Draining),
+        Rule::OneServing => Mutation::spoils(moving(), eu_only(), |plan| {
+            plan.allocations.iter_mut().for_each(|one| one.role = Role::Serving);
+        }),
+        Rule::ServesFromReady => Mutation::spoils(moving(), eu_only(), |plan| {
+            let swap = |role| if role == Role::Serving { Role::Standby } else { Role::Serving };
+            plan.allocations.iter_mut().for_each(|one| one.role = swap(one.role));
+        }),
+        Rule::WeightOfRole => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].weight = 0),
+        Rule::PhaseOfFacts => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].phase = Phase::Starting),
+        Rule::RevisionOfSet => Mutation::spoils(serving(), m(), |plan| plan.revision += 1),
         Rule::PlaceExists => Mutation::spoils(world(), m(), |plan| placement(plan).offer = "b4".into()),
         Rule::EngineSupported => Mutation::hides_fact(&world(), m(), |fact| {
             fact.capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]));
         }),
+        Rule::SourceSupported => Mutation::hides_fact(&world(), m(), |fact| {
+            fact.capabilities.sources = Some(BTreeSet::from(["s3".to_owned()]));
+        }),
+        Rule::ReplicasSupported => Mutation::hides_fact(&world(), m(), |fact| fact.capabilities.max_replicas = Some(1)),
         Rule::TaintsTolerated => Mutation::hides_fact(&world(), m(), |fact| {
             fact.taints = vec![Taint { key: "k".into(), value: String::new(), effect: Effect::NoPlacement }];
         }),
@@ -259,24 +283,24 @@ fn growth_in_place_is_checked_as_newcomers_are() {
     assert!(mutation.found().contains(&Rule::Room), "{:?}", mutation.found());
 }
 
-/// The rule of the check that answers to a verdict of the planner.
-fn answers_to(reason: Reason) -> Option<Rule> {
-    Some(match reason {
-        Reason::Chosen | Reason::Feasible => return None,
-        Reason::NamespaceNotAllowed => Rule::NamespaceAllowed,
-        Reason::SelectorMismatch => Rule::SelectorMatches,
-        Reason::CloudNotAllowed => Rule::CloudAllowed,
-        Reason::RegionDenied => Rule::RegionAllowed,
-        Reason::JurisdictionUnknown | Reason::JurisdictionNotAllowed => Rule::JurisdictionAllowed,
-        Reason::AcceleratorMissing => Rule::ShapeFits,
-        Reason::CapacityTypeNotAllowed => Rule::CapacityTypeAllowed,
-        Reason::ProviderUnsupported => Rule::EngineSupported,
-        Reason::TaintNotTolerated => Rule::TaintsTolerated,
-        Reason::OverBudget | Reason::PriceUnknown => Rule::WithinBudget,
-        Reason::TargetNotReady => Rule::TargetUsable,
-        Reason::Exhausted => Rule::NotRefused,
-        Reason::InsufficientCapacity => Rule::Room,
-    })
+/// The rules of the check that answer to a verdict of the planner: it breaks one of them. None if nothing is wrong.
+const fn answers_to(reason: Reason) -> &'static [Rule] {
+    match reason {
+        Reason::Chosen | Reason::Feasible => &[],
+        Reason::NamespaceNotAllowed => &[Rule::NamespaceAllowed],
+        Reason::SelectorMismatch => &[Rule::SelectorMatches],
+        Reason::CloudNotAllowed => &[Rule::CloudAllowed],
+        Reason::RegionDenied => &[Rule::RegionAllowed],
+        Reason::JurisdictionUnknown | Reason::JurisdictionNotAllowed => &[Rule::JurisdictionAllowed],
+        Reason::AcceleratorMissing => &[Rule::ShapeFits],
+        Reason::CapacityTypeNotAllowed => &[Rule::CapacityTypeAllowed],
+        Reason::ProviderUnsupported => &[Rule::EngineSupported, Rule::SourceSupported, Rule::ReplicasSupported],
+        Reason::TaintNotTolerated => &[Rule::TaintsTolerated],
+        Reason::OverBudget | Reason::PriceUnknown => &[Rule::WithinBudget],
+        Reason::TargetNotReady => &[Rule::TargetUsable],
+        Reason::Exhausted => &[Rule::NotRefused],
+        Reason::InsufficientCapacity => &[Rule::Room, Rule::MaxInstances],
+    }
 }
 
 /// A plan that puts a deployment where its report says that it must not go.
@@ -306,16 +330,86 @@ proptest! {
         let plan = plan(&fleet, &deployment, NOW);
         prop_assert!(check(&fleet, &deployment, &plan).is_empty());
         for candidate in &plan.report.candidates {
-            let (Some(rule), Some(bad)) = (answers_to(candidate.reason()), at_rejected(&deployment, candidate, &plan)) else {
-                continue;
-            };
+            let rules = answers_to(candidate.reason());
+            let Some(bad) = at_rejected(&deployment, candidate, &plan).filter(|_| !rules.is_empty()) else { continue };
             // The check lays pods that are not bound yet in one way of many, and the planner considers all of them.
-            if rule == Rule::Room && others.iter().any(|other| other.unbound() > 0) {
+            if rules.contains(&Rule::Room) && others.iter().any(|other| other.unbound() > 0) {
                 continue;
             }
             let found: Vec<Rule> = check(&fleet, &deployment, &bad).iter().map(|violation| violation.rule).collect();
-            let rules = if rule == Rule::Room { vec![rule, Rule::MaxInstances] } else { vec![rule] };
             prop_assert!(rules.iter().any(|rule| found.contains(rule)), "{candidate:?}: {found:?}");
+        }
+    }
+}
+
+/// Changes of the wanted set: each makes another one of it.
+fn changed_sets(plan: &Plan) -> Vec<Plan> {
+    let mut changed = Vec::new();
+    let mut change = |change: &dyn Fn(&mut Vec<Allocation>)| {
+        let mut plan = plan.clone();
+        change(&mut plan.allocations);
+        changed.push(plan);
+    };
+    for index in 0..plan.allocations.len() {
+        change(&|all| drop(all.remove(index)));
+        change(&|all| all.push(all[index].clone()));
+        change(&|all| all[index].endpoint = Some("other".into()));
+        change(&|all| all[index].target = "elsewhere".into());
+        change(&|all| all[index].slot += 100);
+        change(&|all| all[index].replicas += 1);
+        change(&|all| all[index].weight += 1);
+        change(&|all| {
+            let drains = all[index].role == Role::Draining;
+            all[index].role = if drains { Role::Standby } else { Role::Draining };
+        });
+        change(&|all| {
+            let ends = all[index].phase == Phase::Ending;
+            all[index].phase = if ends { Phase::Ready } else { Phase::Ending };
+        });
+    }
+    changed
+}
+
+#[test]
+fn no_changed_set_of_allocations_passes_the_check() {
+    let adopting = || {
+        let mut fleet = world();
+        fleet.set_found("eks-us", vec![found("eks-us"), Found { name: "m-more".into(), slot: 1, ..found("eks-us") }]);
+        fleet
+    };
+    let taken_over = || {
+        let mut fleet = moving();
+        serve(&mut fleet, EU_REPLACEMENT, NOW);
+        fleet
+    };
+    let draining = || {
+        let mut fleet = taken_over();
+        settle(&mut fleet, &eu_only(), NOW);
+        fleet
+    };
+    let failed = || {
+        let mut fleet = placed();
+        fail(&mut fleet, US, FailureKind::CapacityExhausted);
+        fleet
+    };
+    let m = || deployment("m");
+    for (fleet, deployment, allocations) in [
+        (world(), m(), 1),
+        (serving(), m(), 1),
+        (serving(), eu_only(), 2),
+        (moving(), eu_only(), 2),
+        (moving(), m(), 2),
+        (taken_over(), eu_only(), 2),
+        (draining(), eu_only(), 2),
+        (failed(), m(), 2),
+        (adopting(), m(), 2),
+        (serving(), Deployment { suspended: true, ..m() }, 1),
+        (serving(), Deployment { replicas: 0, ..m() }, 1),
+    ] {
+        let plan = checked(&fleet, &deployment, NOW);
+        assert_eq!(plan.allocations.len(), allocations, "{:?}", plan.allocations);
+        for changed in changed_sets(&plan) {
+            assert_ne!(check(&fleet, &deployment, &changed), [], "{:?}", changed.allocations);
         }
     }
 }

@@ -49,7 +49,8 @@ pub fn any_capacity_type() -> impl Strategy<Value = CapacityType> {
     ]
 }
 
-pub fn any_offer(name: &'static str) -> impl Strategy<Value = Offer> {
+/// An offer. Its strategy is on the heap, because several of them in a world would fill a test's stack.
+pub fn any_offer(name: &'static str) -> BoxedStrategy<Offer> {
     (
         prop_oneof![4 => Just("H100"), 1 => Just("L4")],
         1u32..9,
@@ -68,6 +69,7 @@ pub fn any_offer(name: &'static str) -> impl Strategy<Value = Offer> {
             node_selector: pool.map_or_else(LabelSelector::default, |pool| selector(&[("pool", &pool.to_string())])),
             ..offer(name, "")
         })
+        .boxed()
 }
 
 pub fn any_node(name: &'static str) -> impl Strategy<Value = Node> {

@@ -1,0 +1,122 @@
+//! Rules about the wanted set: its allocations are those that the steps and the existing endpoints give.
+
+use roadstead_model::{Action, Allocation, Endpoint, EndpointState, Facts, Found, Phase, Placement, Role, Rule};
+
+use crate::check::Check;
+
+/// The most allocations that serve: replicas are not divided over places.
+const MOST_SERVING: usize = 1;
+
+/// An allocation as the steps and the facts give it.
+struct Expected<'a> {
+    /// `None` where the plan creates it.
+    endpoint: Option<&'a str>,
+    target: &'a str,
+    slot: u32,
+    replicas: u32,
+    roles: &'static [Role],
+    phase: Phase,
+}
+
+impl<'a> Expected<'a> {
+    /// Of an existing endpoint.
+    fn of(endpoint: &'a Endpoint, action: Option<&Action>) -> Self {
+        let (roles, replicas, phase): (&[Role], _, _) = match action {
+            Some(Action::Keep(keep)) => (&[Role::Serving, Role::Standby], keep.replicas, phase(endpoint)),
+            Some(Action::Delete { .. }) => (&[Role::Draining], endpoint.replicas, Phase::Ending),
+            None if endpoint.is_active() => (&[Role::Serving, Role::Standby], endpoint.replicas, phase(endpoint)),
+            Some(_) | None => (&[Role::Draining], endpoint.replicas, phase(endpoint)),
+        };
+        let Endpoint { name, target, slot, .. } = endpoint;
+        Self { endpoint: Some(name), target, slot: *slot, replicas, roles, phase }
+    }
+
+    /// Of a new endpoint.
+    fn new(placement: &'a Placement, replaces: bool) -> Self {
+        let Placement { target, slot, replicas, .. } = placement;
+        let roles: &[Role] = if replaces { &[Role::Standby] } else { &[Role::Serving] };
+        Self { endpoint: None, target, slot: *slot, replicas: *replicas, roles, phase: Phase::Starting }
+    }
+
+    /// Of an adopted endpoint.
+    fn adopted(found: &'a Found, drains: bool) -> Self {
+        let Found { name, target, slot, replicas, ready_replicas, .. } = found;
+        let roles: &[Role] = if drains { &[Role::Draining] } else { &[Role::Serving] };
+        let is_ready = *ready_replicas > 0 && ready_replicas >= replicas;
+        let phase = if is_ready { Phase::Ready } else { Phase::Starting };
+        Self { endpoint: Some(name), target, slot: *slot, replicas: *replicas, roles, phase }
+    }
+
+    fn is(&self, allocation: &Allocation) -> bool {
+        allocation.endpoint.as_deref() == self.endpoint
+    }
+}
+
+fn phase(endpoint: &Endpoint) -> Phase {
+    match (endpoint.state, endpoint.ready, endpoint.ever_ready) {
+        (EndpointState::Deleting, ..) => Phase::Ending,
+        (_, true, _) => Phase::Ready,
+        (_, false, true) => Phase::Failing,
+        (_, false, false) => Phase::Starting,
+    }
+}
+
+/// Every endpoint that exists, is adopted or is created has one allocation, and it is what the steps make of it.
+pub(crate) fn check<F: Facts>(check: &mut Check<'_, F>) {
+    let expected = expected(check);
+    let (plan, deployment) = (check.plan, check.deployment.id.to_string());
+    for allocation in &plan.allocations {
+        let known = expected.iter().any(|one| one.is(allocation));
+        check.require(Rule::OneAllocation, name(allocation), known);
+    }
+    for one in &expected {
+        let own: Vec<&Allocation> = plan.allocations.iter().filter(|allocation| one.is(allocation)).collect();
+        let subject = one.endpoint.unwrap_or(one.target);
+        check.require(Rule::OneAllocation, subject, own.len() == 1);
+        for allocation in own {
+            let place = (allocation.target.as_str(), allocation.slot, allocation.replicas);
+            check.require(Rule::AllocatedAsPlanned, subject, place == (one.target, one.slot, one.replicas));
+            check.require(Rule::RoleOfStep, subject, one.roles.contains(&allocation.role));
+            check.require(Rule::PhaseOfFacts, subject, allocation.phase == one.phase);
+        }
+    }
+    for allocation in &plan.allocations {
+        let share = if allocation.role == Role::Serving { allocation.replicas } else { 0 };
+        check.require(Rule::WeightOfRole, name(allocation), allocation.weight == share);
+    }
+    let serving: Vec<&Allocation> = plan.allocations.iter().filter(|one| one.role == Role::Serving).collect();
+    check.require(Rule::OneServing, &deployment, serving.len() <= MOST_SERVING);
+    for allocation in serving {
+        let relied_on = relies_on_the_best(check, allocation);
+        check.require(Rule::ServesFromReady, name(allocation), relied_on);
+    }
+    let revision = check.deployment.decided.revision_of(&plan.allocations);
+    check.require(Rule::RevisionOfSet, &deployment, plan.revision == revision);
+}
+
+/// The allocations of all existing endpoints after the steps, and those that the steps add.
+fn expected<'a, F: Facts>(check: &Check<'a, F>) -> Vec<Expected<'a>> {
+    let actions = &check.plan.actions;
+    let existing = check.own().map(|endpoint| {
+        let action = actions.iter().find(|action| action.endpoint() == Some(endpoint.name.as_str()));
+        Expected::of(endpoint, action)
+    });
+    let added = actions.iter().filter_map(|action| match action {
+        Action::Create { placement, replaces, .. } => Some(Expected::new(placement, replaces.is_some())),
+        Action::Adopt { found, drain_until } => Some(Expected::adopted(found, drain_until.is_some())),
+        Action::Keep(_) | Action::Drain { .. } | Action::Delete { .. } => None,
+    });
+    existing.chain(added).collect()
+}
+
+/// Clients rely on an endpoint that serves, if one that served before goes on doing so.
+fn relies_on_the_best<F: Facts>(check: &Check<'_, F>, allocation: &Allocation) -> bool {
+    let removed = check.removed();
+    let serves = |one: &Endpoint| one.is_active() && one.serves() && !removed.contains(one.name.as_str());
+    let relied_on = allocation.endpoint.as_deref().and_then(|name| check.endpoint(name));
+    relied_on.is_some_and(serves) || !check.own().any(|one| one.ever_ready && serves(one))
+}
+
+fn name(allocation: &Allocation) -> &str {
+    allocation.endpoint.as_deref().unwrap_or(&allocation.target)
+}
