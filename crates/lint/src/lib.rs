@@ -10,5 +10,6 @@ mod check;
 mod places;
 mod room;
 mod steps;
+mod worst;
 
 pub use check::check;

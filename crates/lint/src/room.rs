@@ -1,7 +1,8 @@
 //! Rules about room: replicas that are added fit, wherever pods that are not bound yet end up.
 //!
-//! Those pods are laid one after the other where each costs most. That is one of the ways in which they may end up, so
-//! what does not fit then may not fit at all; the planner considers all ways and allows less.
+//! The ways in which those pods may end up are tried, the most harmful first; `worst` says how many. Each is one that can
+//! happen, so what does not fit in the worst that is found may not fit at all. The planner considers all ways and allows no
+//! more.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +12,7 @@ use roadstead_model::{
 };
 
 use crate::check::Check;
-
-/// Pods are laid in at most so many steps: beyond, a fleet is so large that the check would cost more than the plan.
-const MOST_STEPS: u32 = 2_000;
+use crate::worst::{Loose, Space, worst};
 
 /// Replicas that are to be at an offer.
 pub(crate) struct Asked<'a> {
@@ -27,24 +26,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) replicas: u32,
     /// The endpoint whose they are, if it is there already.
     pub(crate) own: Option<&'a Endpoint>,
-}
-
-/// A node, or several that are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Space {
-    accelerators: u32,
-    /// `None` is a node that may be added: nothing but its accelerators is known.
-    free: Option<Resources>,
-    /// Offers whose pods may use it, as bits.
-    offers: u64,
-}
-
-/// Pods that are not bound yet.
-struct Loose {
-    size: Size,
-    /// Offers that they may be of, as bits.
-    offers: u64,
-    count: u32,
 }
 
 /// Requires that the replicas fit.
@@ -87,21 +68,13 @@ fn usable<'a>(target: &'a Target, offer: &'a Offer) -> impl Iterator<Item = &'a 
     target.nodes.iter().flatten().filter(move |node| membership.takes(node))
 }
 
-/// Replicas that fit in one way of laying the pods that are not bound yet; no more than `enough` are counted.
+/// Replicas that fit in the worst way of laying the pods that are not bound yet, as far as it is found; no more than
+/// `enough` are counted.
 fn room(asked: &Asked<'_>, others: &[&Endpoint], enough: u32) -> u32 {
-    let mut spaces = spaces(asked);
-    let mut steps = 0;
-    let mut all: Vec<Loose> = others.iter().filter(|one| one.unbound() > 0).map(|one| loose(asked, one)).collect();
-    // The largest first: a smaller one would take the place in which it takes most.
-    all.sort_by_key(|pods| std::cmp::Reverse(pods.size.accelerators));
-    for mut pods in all {
-        while pods.count > 0 && steps < MOST_STEPS && lay(&mut spaces, &pods, &asked.size) {
-            pods.count -= 1;
-            steps += 1;
-        }
-    }
-    let slots = spaces.iter().map(|(space, copies)| u64::from(space.slots(&asked.size)) * u64::from(*copies));
-    u32::try_from(slots.fold(0, u64::saturating_add).min(enough.into())).unwrap_or(enough)
+    let spaces = spaces(asked);
+    let all: Vec<Loose> = others.iter().filter(|one| one.unbound() > 0).map(|one| loose(asked, one)).collect();
+    let slots = worst(&spaces, all, &asked.size, enough.into());
+    u32::try_from(slots.min(enough.into())).unwrap_or(enough)
 }
 
 /// The bit of an offer; beyond 64 offers it has none, and its pods are in nobody's way.
@@ -160,49 +133,4 @@ fn addable(target: &Target, offer: &Offer) -> u32 {
     let cloud = Cloud::called(&target.cloud);
     let said: Vec<Said> = nodes.iter().map(|node| Said::by(cloud, &node.labels)).collect();
     most.saturating_sub(Members::sort(cloud, offer, nodes, &said).belonging)
-}
-
-impl Space {
-    fn slots(&self, size: &Size) -> u32 {
-        let mut most = self.accelerators.checked_div(size.accelerators).unwrap_or(u32::MAX);
-        let Some(free) = &self.free else { return most };
-        let asked = &size.resources;
-        for (free, asked) in [
-            (free.cpu_millis, asked.cpu_millis),
-            (free.memory_bytes, asked.memory_bytes),
-            (free.ephemeral_storage_bytes, asked.ephemeral_storage_bytes),
-        ] {
-            let bound = free.checked_div(asked).map(|bound| u32::try_from(bound).unwrap_or(u32::MAX));
-            most = most.min(bound.unwrap_or(u32::MAX));
-        }
-        most
-    }
-
-    fn less(&self, pod: &Size) -> Option<Self> {
-        let accelerators = self.accelerators.checked_sub(pod.accelerators)?;
-        let free = match &self.free {
-            Some(free) if !pod.resources.within(free) => return None,
-            Some(free) => Some(free.minus(&pod.resources)),
-            None => None,
-        };
-        Some(Self { accelerators, free, offers: self.offers })
-    }
-}
-
-/// Lays one pod where it costs most slots of `size`, and among such places where least is left; `false` if none takes it.
-fn lay(spaces: &mut BTreeMap<Space, u32>, pods: &Loose, size: &Size) -> bool {
-    let open = spaces.keys().filter(|space| space.offers & pods.offers != 0 && space.slots(size) > 0);
-    let laid = open.filter_map(|space| Some((*space, space.less(&pods.size)?)));
-    let costs = |before: &Space, after: &Space| before.slots(size).saturating_sub(after.slots(size));
-    let best = laid.max_by_key(|(before, after)| (costs(before, after), std::cmp::Reverse(after.accelerators)));
-    let Some((before, after)) = best else { return false };
-    if let Some(copies) = spaces.get_mut(&before) {
-        *copies = copies.saturating_sub(1);
-        if *copies == 0 {
-            spaces.remove(&before);
-        }
-    }
-    let copies = spaces.entry(after).or_insert(0);
-    *copies = copies.saturating_add(1);
-    true
 }
