@@ -320,3 +320,7 @@ pub fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
 #[cfg(test)]
 #[path = "survey_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "adoption_tests.rs"]
+mod adoption_tests;
