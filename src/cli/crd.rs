@@ -34,7 +34,8 @@ pub fn run(args: &CrdArgs) -> anyhow::Result<ExitCode> {
             }
         }
         Some(folder) => {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
             for (name, text) in files {
                 let path = folder.join(name);
                 std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -312,7 +312,7 @@ pub fn stop_on_signals(stop: &CancellationToken) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
+        tracing::info!("stopping on a signal");
         stop.cancel();
     });
     Ok(())

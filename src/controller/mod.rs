@@ -62,7 +62,7 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
         deployments = caches.deployments.len(),
         targets = caches.targets.len(),
         endpoints = caches.endpoints.len(),
-        "all objects are known; working"
+        "caches synced; reconciling"
     );
     show_figures(&context);
     let mut workers = JoinSet::new();
@@ -72,7 +72,7 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
     looks.spawn(secret_rounds::follow(Arc::clone(&context)));
     stop.await;
     looks.abort_all();
-    tracing::info!("stopping: nothing new is begun, what is under way ends");
+    tracing::info!("stopping after the running reconciles");
     context.queues.deployments.close();
     context.queues.targets.close();
     context.queues.endpoints.close();

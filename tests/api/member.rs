@@ -147,7 +147,7 @@ async fn gone_is_what_the_cluster_where_it_was_made_says_of_everything() {
 
     let error = remove_from(&member.driver, &wanted.endpoint, "another-cluster").await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Transient);
-    assert!(error.message.contains("where the endpoint was made; ignored"), "{error}");
+    assert!(error.message.contains("where the endpoint was created; ignored"), "{error}");
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ fn each_problem_has_its_line_and_field() {
         "-:22: ServingTarget east: spec.offers[0].hourlyPrice: must be a string, not a number: write it in quotes"
     );
     assert!(
-        lines[1].starts_with("-:23: ServingTarget east: spec.offers[0].hourly: unknown field: there are "),
+        lines[1].starts_with("-:23: ServingTarget east: spec.offers[0].hourly: unknown field; the fields are "),
         "{told}"
     );
     assert_eq!(lines[2], "1 object, 2 problems; 1 of another API group skipped");

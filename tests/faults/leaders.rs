@@ -59,7 +59,7 @@ pub fn a_frozen_leader_does_no_harm(rig: &Rig) -> anyhow::Result<()> {
     beta.start()?;
     standby(rig, &beta)?;
     alpha.signal("TERM")?;
-    takes_over(rig, &beta, "told to stop")?;
+    takes_over(rig, &beta, "stopping on a signal")?;
     ready(rig)
 }
 

@@ -27,7 +27,7 @@ fn nodes_that_say_they_are_something_else_are_told_once_and_kept_from_pods() {
     let told = condition(&stage, ATTENTION);
     assert_eq!(told["reason"], "NodesLeftOut");
     for part in [
-        "1 node left out: label nvidia.com/gpu.product=Tesla-T4 names T4, not H100",
+        "1 node excluded: label nvidia.com/gpu.product=Tesla-T4 names T4, not H100",
         "label nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3-SHARED its devices are shared",
         "1 node has taint dedicated=ml:NoSchedule: tolerate it in nodes.tolerations of offer p5",
     ] {

@@ -30,7 +30,7 @@ fn an_orphan_is_reported_and_left_alone_by_default() {
     let table = stage.roadstead_orphans(&["--context", "ground"]);
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row[..6], ["east", &orphan, "team/lost", "p5", "2", "20.00"], "{table}");
-    assert!(row[7] == "Reported" && table.contains("1 orphan for $20.00 an hour."), "{table}");
+    assert!(row[7] == "Reported" && table.contains("1 orphan for $20.00/h."), "{table}");
     let json: Value = serde_json::from_str(&stage.roadstead_orphans(&["-o", "json"])).unwrap();
     assert_eq!(
         (&json["hourlyCost"], &json["orphans"][0]["name"]),

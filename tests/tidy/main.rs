@@ -10,6 +10,7 @@ mod events;
 mod logs;
 mod monitoring;
 mod promises;
+mod sentences;
 
 use std::fs;
 use std::path::{Path, PathBuf};

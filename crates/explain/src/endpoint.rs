@@ -144,17 +144,17 @@ impl fmt::Display for EndpointMessage<'_> {
             }
             Self::SecretsTooLarge { limit, namespace, name } => write!(
                 f,
-                "the Secrets of the deployment exceed {limit} KiB together (with {namespace}/{name}); use smaller ones"
+                "the Secrets of the deployment exceed {limit} KiB in total (limit passed at {namespace}/{name}); use smaller ones"
             ),
             Self::KeyNameTaken(name) => write!(
                 f,
-                "Secret {name} has the name of the endpoint's API key, but does not belong to Roadstead; recreate it \
-                 under another name"
+                "Secret {name} has the name of the endpoint's key Secret, but does not belong to Roadstead; recreate it under \
+                 another name"
             ),
             Self::KeyInvalid { name, field } => {
                 write!(f, "Secret {name} has no valid API key in {field:?}; delete it, and the operator recreates it")
             }
-            Self::NotListed => f.write_str("the target does not list the new endpoint yet"),
+            Self::NotListed => f.write_str("the target has not listed the new endpoint"),
             Self::ScaledToZero => f.write_str("no replicas are wanted; address and key stay"),
             Self::Answers { replicas: 1, url } => write!(f, "1 replica answers at {url}"),
             Self::Answers { replicas, url } => write!(f, "{} answer at {url}", count(*replicas, "replica")),

@@ -20,14 +20,18 @@ pub fn finding(finding: &Finding) -> String {
             format!("target {target} no longer has offer {offer}")
         }
         Finding::OfferGone(OfferTrouble::Smaller { target, offer, instances, allowed, held }) => {
-            format!("offer {offer} on {target} has maxInstances {instances} ({allowed} accelerators), {held} are used")
+            format!(
+                "offer {offer} on {target}: maxInstances {instances} allows {allowed} accelerators, {held} are in use"
+            )
         }
         Finding::ProviderUnsupported { target, wanted, most, held } => format!(
-            "{target} runs at most {} of one endpoint, {wanted} are wanted; it stays at {held} until there is a place for all",
-            count(*most, "replica")
+            "target {target} runs at most {} per endpoint, {wanted} are wanted; the endpoint stays at {} until a place has room \
+             for all",
+            count(*most, "replica"),
+            count(*held, "replica")
         ),
         Finding::StartupTimeout { ended } => {
-            format!("it did not answer within its start-up timeout, which ended at {ended}")
+            format!("no answer before the start-up timeout at {ended}")
         }
     }
 }
@@ -44,13 +48,13 @@ fn spec_change(change: &SpecChange) -> String {
 
 /// More replicas are wanted than the budget allows.
 fn unaffordable(growth: &Unaffordable) -> String {
-    format!(
-        "{} would cost {}, the budget is {}; it stays at {}",
-        count(growth.wanted, "replica"),
-        per_hour(growth.cost),
-        per_hour(growth.budget),
-        growth.held,
-    )
+    let (wanted, held, budget) =
+        (count(growth.wanted, "replica"), count(growth.held, "replica"), per_hour(growth.budget));
+    let costs = match growth.cost {
+        Some(cost) => format!("{wanted} would cost {}, budget {budget}", per_hour(Some(cost))),
+        None => format!("the price of {wanted} is unknown, budget {budget}"),
+    };
+    format!("{costs}; the endpoint stays at {held}")
 }
 
 fn lack_of_room(lack: &LackOfRoom) -> String {
@@ -60,11 +64,11 @@ fn lack_of_room(lack: &LackOfRoom) -> String {
             let why = scarce.as_ref().map_or_else(String::new, |scarce| format!(" ({})", limit(scarce)));
             let held = count(*held, "replica");
             format!(
-                "{what} do not fit on {target}, offer {offer}{why}, so it stays at {held} until a place has room for all"
+                "{what} do not fit on {target}, offer {offer}{why}; the endpoint stays at {held} until a place has room for all"
             )
         }
         LackOfRoom::Unschedulable { target, bound, replicas } => {
-            format!("{bound} of {replicas} replicas are bound on {target}, the others cannot be scheduled")
+            format!("only {bound} of {} could be scheduled on {target}", count(*replicas, "replica"))
         }
     }
 }

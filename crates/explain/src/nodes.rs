@@ -9,18 +9,18 @@ use crate::words::{count, list};
 pub fn left_out(cause: &LeftOut, nodes: u32, offer: &Offer) -> String {
     let (them, has, is) =
         if nodes == 1 { ("1 node".to_owned(), "has", "is") } else { (format!("{nodes} nodes"), "have", "are") };
-    let select = "to use it all the same, put this label into nodes.selector";
+    let select = "to use it anyway, add this label to nodes.selector";
     match cause {
         LeftOut::OtherAccelerator { label, kind } => {
-            format!("{them} left out: label {label} names {kind}, not {}; {select}", offer.kind().unwrap_or_default())
+            format!("{them} excluded: label {label} names {kind}, not {}; {select}", offer.kind().unwrap_or_default())
         }
-        LeftOut::Slice(label) => format!("{them} left out: by label {label} its devices are slices; {select}"),
-        LeftOut::Shared(label) => format!("{them} left out: by label {label} its devices are shared; {select}"),
+        LeftOut::Slice(label) => format!("{them} excluded: label {label} means slices of devices; {select}"),
+        LeftOut::Shared(label) => format!("{them} excluded: label {label} means shared devices; {select}"),
         LeftOut::OtherCapacityType(label) => {
-            format!("{them} left out: label {label} is not {}; make an offer of its own for it", offer.capacity_type)
+            format!("{them} excluded: label {label} contradicts {}; create a separate offer", offer.capacity_type)
         }
         LeftOut::NoDevices => format!(
-            "{them} {has} the labels and no {}: start its device plugin (devices offered by DRA alone cannot be used)",
+            "{them} {has} the offer's labels but no {}: start its device plugin (DRA alone is not supported)",
             offer.resource_name
         ),
         LeftOut::Tainted { key, value, effect } => {
@@ -39,7 +39,9 @@ pub fn left_out(cause: &LeftOut, nodes: u32, offer: &Offer) -> String {
 pub fn unknown_product(label: &Label, nodes: u32, offer: &Offer) -> String {
     let nodes = if nodes == 1 { "1 node counts".to_owned() } else { format!("{nodes} nodes count") };
     let kind = offer.kind().unwrap_or_default();
-    format!("{nodes} as {kind}, though label {label} is unknown: if that is another accelerator, set nodes.selector")
+    format!(
+        "{nodes} as {kind}, but the product in label {label} is unknown; if it is another accelerator, set nodes.selector"
+    )
 }
 
 /// Nodes with more devices than an instance of the offer has, and the cure.
@@ -52,8 +54,8 @@ pub fn excess(excess: &Excess, offer: &Offer) -> String {
     };
     let (resource, count) = (&offer.resource_name, offer.accelerators());
     format!(
-        "{nodes} {have} {resource}, an instance of offer {} has {count}: at most {count} of each node are used; if the \
-         devices are shared, offer them as what they are, else give accelerator.count of a new offer the right number",
+        "{nodes} {have} {resource}, but an instance of offer {} has {count}: at most {count} per node are used; if the \
+         devices are shared, create an offer for shared devices, otherwise one with the right accelerator.count",
         offer.name
     )
 }
@@ -64,7 +66,7 @@ pub fn no_nodes(why: NoNodes, offer: &Offer) -> String {
     let resource = &offer.resource_name;
     match why {
         NoNodes::NoDevices => {
-            format!("no node has {resource}: start its device plugin (devices offered by DRA alone cannot be used)")
+            format!("no node has {resource}: start its device plugin (DRA alone is not supported)")
         }
         NoNodes::OtherLabels { having } => {
             let labels = offer.node_selector.match_labels.iter().map(|(key, value)| format!("{key}={value}"));

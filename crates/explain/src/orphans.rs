@@ -28,10 +28,10 @@ impl fmt::Display for SweepMessage<'_> {
             Self::NeverUnready(reason) => write!(f, "the target is not Ready ({reason}); its orphans are unknown"),
             Self::Never => f.write_str("the first sweep for orphans has not run; its orphans are unknown"),
             Self::StaleUnready(reason) => {
-                write!(f, "the target is not Ready ({reason}); its orphans are those of the last sweep")
+                write!(f, "the target is not Ready ({reason}); the listed orphans are those of the last sweep")
             }
             Self::Stale => f.write_str(
-                "no sweep has completed for some minutes; its orphans are those of the last sweep; see the operator's log",
+                "no sweep has completed for some minutes; the listed orphans are those of the last sweep; see the operator's log",
             ),
         }
     }
@@ -71,8 +71,7 @@ impl fmt::Display for OrphanMessage<'_> {
                 "the hub lists no ModelDeployment at all, as after a restore from an empty backup: nothing is deleted",
             ),
             Self::Held(Hold::FewDeployments) => f.write_str(
-                "the hub lists less than half as many ModelDeployments as before: nothing is deleted within an hour of \
-                 that",
+                "the hub lists less than half as many ModelDeployments as before: nothing is deleted for an hour",
             ),
             Self::Held(Hold::MostlyUnknown) => f.write_str(
                 "the hub knows less than half of this installation's endpoints, as after a restore from an old backup: \

@@ -24,10 +24,10 @@ pub fn summary(summary: &Summary) -> String {
     match summary {
         Summary::ScaledToZero => "no replicas are wanted".to_owned(),
         Summary::CannotStayEmpty { endpoint, target } => {
-            format!("no replicas are wanted, and {target} cannot keep {endpoint} without any: it is deleted")
+            format!("no replicas are wanted; {endpoint} is deleted, because {target} cannot keep it without replicas")
         }
         Summary::GivesUpItsPlace { endpoint, target } => {
-            format!("no replicas are wanted, and the rules forbid {endpoint} on {target}")
+            format!("no replicas are wanted; {endpoint} is deleted, because the rules forbid {target}")
         }
         Summary::KeepsItsPlace { endpoint, target } => {
             format!("no replicas are wanted; {endpoint} keeps its place on {target}")
@@ -37,7 +37,8 @@ pub fn summary(summary: &Summary) -> String {
         Summary::Nowhere(nowhere) => self::nowhere(nowhere),
         Summary::Adopts { endpoint, target, ready_replicas, replicas } => {
             format!(
-                "{endpoint} was found on {target} with {ready_replicas} of {replicas} replicas ready, and is adopted"
+                "adopts {endpoint}, which runs on {target} with {ready_replicas} of {} ready",
+                count(*replicas, "replica")
             )
         }
         Summary::Suspended => "spec.suspend is true: no decisions; the running endpoint stays".to_owned(),
@@ -50,7 +51,7 @@ pub fn summary(summary: &Summary) -> String {
             format!("{by} on {to} replaces {endpoint} on {target}")
         }
         Summary::AwaitsItsTurn { endpoint, target, why } => {
-            format!("{}; {endpoint} stays on {target} until its turn to be replaced comes", because(why.as_ref()))
+            format!("{}; {endpoint} stays on {target} until its turn", because(why.as_ref()))
         }
         Summary::Replaces { endpoint, target, why, placed } => {
             format!("{}; replaces {endpoint} on {target}: {}", because(why.as_ref()), self::placed(placed))
@@ -67,10 +68,9 @@ fn because(why: Option<&Finding>) -> String {
 
 fn placed(placed: &Placed) -> String {
     let place = &placed.placement;
-    let of_all = count(placed.candidates, "candidate");
     let rank = match placed.feasible {
-        0 | 1 => format!("the only feasible of {of_all}"),
-        feasible => format!("the best of {feasible} feasible among {of_all}"),
+        0 | 1 => format!("the only feasible candidate of {}", placed.candidates),
+        feasible => format!("the best of {feasible} feasible candidates ({} in all)", placed.candidates),
     };
     format!(
         "{} of {} on {}, offer {} ({}), for {}, {rank}",

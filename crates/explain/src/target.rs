@@ -85,7 +85,11 @@ impl fmt::Display for TargetMessage<'_> {
             Self::Unchecked => f.write_str("the target has not been checked"),
             Self::Deleting([]) => f.write_str("the target is being deleted"),
             Self::Deleting(users) => {
-                write!(f, "the target is being deleted, after its endpoints: {}", named(users, MAX_USERS))
+                write!(
+                    f,
+                    "the target is being deleted; waiting for the removal of its endpoints: {}",
+                    named(users, MAX_USERS)
+                )
             }
             Self::NoCredentials => f.write_str("credentials are missing"),
             Self::IdentityMalformed => {
@@ -93,7 +97,7 @@ impl fmt::Display for TargetMessage<'_> {
             }
             Self::IdentityChanged { found, pinned, users } => write!(
                 f,
-                "the credentials lead to cluster {found}, but its endpoints run on cluster {pinned}: {}; restore the \
+                "the credentials lead to cluster {found}, but these endpoints run on cluster {pinned}: {}; restore the \
                  credentials of {pinned}. Until then, no endpoint counts as deleted",
                 named(users, MAX_USERS)
             ),

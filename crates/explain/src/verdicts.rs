@@ -7,7 +7,7 @@ use roadstead_model::{
 };
 
 use crate::nodes::{excess, left_out, no_nodes};
-use crate::words::{cores, count, gibibytes, list, per_hour, unpriced};
+use crate::words::{cores, count, count_of, gibibytes, list, per_hour, unpriced};
 
 /// The verdict on a candidate.
 #[must_use]
@@ -48,10 +48,10 @@ fn choice(choice: &Choice) -> String {
         (Some(0 | 1), ..) => format!("costs {cost}, the only feasible place"),
         (Some(feasible), Some(_), _) => format!("costs {cost}, the best of {feasible} feasible places"),
         (Some(feasible), None, None | Some(Unpriced::Missing)) => {
-            format!("its price is unknown, like that of all {feasible} feasible places")
+            format!("price unknown, as for all {feasible} feasible places")
         }
         (Some(feasible), None, cause) => {
-            format!("{}, and none of {feasible} feasible places has a known cost", unpriced(cause))
+            format!("{}; the cost of all {feasible} feasible places is unknown", unpriced(cause))
         }
     };
     format!("{cheapest}{}", self::remarks(remarks))
@@ -69,7 +69,7 @@ fn comparison(comparison: &Comparison) -> String {
         (Some(cost), None) => format!("costs ${cost}/h"),
         (None, _) => match comparison.remarks.charged_per_million {
             Some(price) => format!("costs ${price} per million tokens"),
-            None => format!("{}, so it comes last", unpriced(comparison.remarks.unpriced)),
+            None => format!("{}, so it ranks last", unpriced(comparison.remarks.unpriced)),
         },
     };
     format!("{compared}{}", remarks(&comparison.remarks))
@@ -77,13 +77,16 @@ fn comparison(comparison: &Comparison) -> String {
 
 /// Further facts that count in the comparison of costs.
 fn remarks(remarks: &Remarks) -> String {
-    let preferred = remarks
-        .preferred
-        .as_ref()
-        .map(|preferred| format!("; preferred by {} for up to {} % more", preferred.name, preferred.premium_percent));
+    let preferred = remarks.preferred.as_ref().map(|preferred| {
+        format!(
+            "; matches the preference {}, which may cost up to {} % more",
+            preferred.name, preferred.premium_percent
+        )
+    });
     let throughput = remarks.throughput.map(|throughput| {
-        let per_million = throughput.per_million.map(|cost| format!(", ${cost} per million")).unwrap_or_default();
-        format!("; {} tokens/s from each replica{per_million}", throughput.tokens_per_second)
+        let per_million =
+            throughput.per_million.map(|cost| format!(", ${cost} per million tokens")).unwrap_or_default();
+        format!("; {} tokens/s per replica{per_million}", throughput.tokens_per_second)
     });
     let unpriced = remarks.reserved_without_price.then(|| "; reserved without a price, counted as $0.00/h".to_owned());
     [preferred, throughput, unpriced].into_iter().flatten().collect()
@@ -97,22 +100,24 @@ pub fn rejection(rejection: &Rejection) -> String {
             format!("target {target} does not allow namespace {namespace}")
         }
         Rejection::SelectorMismatch(mismatch) => self::mismatch(mismatch),
-        Rejection::CloudNotAllowed { cloud, allowed } => format!("cloud {cloud} is not among {}", list(allowed)),
+        Rejection::CloudNotAllowed { cloud, allowed } => {
+            format!("cloud {cloud} is not allowed (allowed: {})", list(allowed))
+        }
         Rejection::RegionDenied { region, by: RegionRule::Denied(pattern) } => {
-            format!("region {region} is denied by {pattern}")
+            format!("region {region} is denied by pattern {pattern}")
         }
         Rejection::RegionDenied { region, by: RegionRule::NotAllowed(patterns) } => {
-            format!("region {region} matches none of {}", list(patterns))
+            format!("region {region} matches no allowed pattern ({})", list(patterns))
         }
         Rejection::JurisdictionUnknown { region, cloud } => {
             format!("jurisdiction of {region} ({cloud}) is unknown; set spec.location")
         }
         Rejection::JurisdictionNotAllowed { region, found, wanted } => {
-            format!("region {region} is in {}, wanted {}", list(found), list(wanted))
+            format!("region {region} is in {}; allowed jurisdictions: {}", list(found), list(wanted))
         }
         Rejection::AcceleratorMissing(missing) => missing_accelerator(missing),
         Rejection::CapacityTypeNotAllowed { found, allowed } => {
-            format!("capacity type {found} is not among {}", list(allowed))
+            format!("capacity type {found} is not allowed (allowed: {})", list(allowed))
         }
         Rejection::ProviderUnsupported(unsupported) => self::unsupported(unsupported),
         Rejection::TaintNotTolerated(Taint { key, value, effect }) => {
@@ -120,7 +125,7 @@ pub fn rejection(rejection: &Rejection) -> String {
         }
         Rejection::OverBudget { cost, budget } => over_budget(*cost, *budget),
         Rejection::PriceUnknown { cause, budget } => {
-            format!("{}, and there is a budget of {}", unpriced(Some(*cause)), per_hour(*budget))
+            format!("{}, budget {}", unpriced(Some(*cause)), per_hour(*budget))
         }
         Rejection::TargetNotReady(unusable) => self::unusable(unusable),
         Rejection::Exhausted(refusal) => self::refusal(refusal),
@@ -146,7 +151,7 @@ pub(crate) fn unusable(unusable: &Unusable) -> String {
 fn mismatch(mismatch: &Mismatch) -> String {
     match mismatch {
         Mismatch::Label { key, wanted, found: Some(found) } => format!("label {key} is {found}, wanted {wanted}"),
-        Mismatch::Label { key, wanted, found: None } => format!("there is no label {key}, wanted {wanted}"),
+        Mismatch::Label { key, wanted, found: None } => format!("label {key} is missing, wanted {wanted}"),
         Mismatch::Expression => "the labels do not match the expressions of the target selector".to_owned(),
     }
 }
@@ -159,7 +164,7 @@ fn missing_accelerator(missing: &MissingAccelerator) -> String {
         MissingAccelerator::NoOffer { kind, offered } if offered.is_empty() => {
             format!("no offer has {kind}: the target offers no accelerators")
         }
-        MissingAccelerator::NoOffer { kind, offered } => format!("no offer has {kind}, only {}", list(offered)),
+        MissingAccelerator::NoOffer { kind, offered } => format!("no offer has {kind}; offered: {}", list(offered)),
     }
 }
 
@@ -168,14 +173,14 @@ fn refusal(refusal: &Refusal) -> String {
         Refusal::Recorded { accelerators, kind, reason, attempts, until } => {
             format!("refused {accelerators} {kind} ({reason}, {}); backs off until {until}", count(*attempts, "time"))
         }
-        Refusal::InThisPlan => "an endpoint of this deployment has just been refused there".to_owned(),
-        Refusal::Unschedulable => "pods of the same size cannot be scheduled there".to_owned(),
+        Refusal::InThisPlan => "this offer has just refused an endpoint of this deployment".to_owned(),
+        Refusal::Unschedulable => "pods of the same size cannot be scheduled on this offer".to_owned(),
     }
 }
 
 fn shortage(shortage: &Shortage) -> String {
-    let wanted = count(shortage.wanted, "slot");
-    let headline = format!("wanted {wanted} of {}, largest fit is {}", shortage.accelerator, shortage.fits);
+    let wanted = count(shortage.wanted, "replica");
+    let headline = format!("room for {} of {wanted} with {}", shortage.fits, shortage.accelerator);
     match &shortage.limit {
         Some(limit) => format!("{headline} ({})", self::limit(limit)),
         None => headline,
@@ -189,13 +194,13 @@ pub(crate) fn limit(limit: &Limit) -> String {
     };
     match limit {
         Limit::MaxInstances { instances, accelerators, kind, held } => {
-            format!("maxInstances {instances}: {accelerators} {kind}, {held} of them held")
+            format!("maxInstances {instances} allows {accelerators} {kind}, {held} are in use")
         }
         Limit::Accelerators(free) => accelerators(free),
         Limit::Memory(amount) => scarce("memory", amount, gibibytes),
         Limit::Cpu(amount) => scarce("CPU", amount, cores),
         Limit::EphemeralStorage(amount) => scarce("ephemeral storage", amount, gibibytes),
-        Limit::Together => "no nodes have enough of everything at once".to_owned(),
+        Limit::Together => "no node has enough of all resources at once".to_owned(),
     }
 }
 
@@ -208,13 +213,16 @@ fn accelerators(free: &FreeAccelerators) -> String {
         }
         Instances::NoneShown => "the target reports no nodes".to_owned(),
         Instances::None(why) => no_nodes(*why, offer),
-        Instances::Nodes { free, nodes } => format!("{free} free accelerators on {}", count(*nodes, "node")),
+        Instances::Nodes { free, nodes } => {
+            format!("{} on {}", count_of(*free, "free accelerator"), count(*nodes, "node"))
+        }
     };
-    let own = free.besides_own.then(|| " besides its own".to_owned());
+    let own = free.besides_own.then(|| ", not counting its own".to_owned());
     let added = (free.addable > 0).then(|| format!(", {} may be added", count(free.addable, "node")));
-    let unbound = (free.unbound > 0).then(|| format!(", {} decided and not bound yet", count(free.unbound, "replica")));
+    let unbound =
+        (free.unbound > 0).then(|| format!(", {} placed but not bound to a node", count(free.unbound, "replica")));
     let causes = free.left_out.iter().map(|(cause, nodes)| format!("; {}", left_out(cause, *nodes, offer)));
-    let more = (free.more_causes > 0).then(|| format!("; {} more", count(free.more_causes, "cause")));
+    let more = (free.more_causes > 0).then(|| format!("; {}", count(free.more_causes, "further cause")));
     let excess = free.excess.map(|found| format!("; {}", excess(&found, offer)));
     [Some(here), own, added, unbound].into_iter().flatten().chain(causes).chain(more).chain(excess).collect()
 }
@@ -228,7 +236,7 @@ fn unsupported(unsupported: &Unsupported) -> String {
             format!("the target cannot load a model from {source}://, only from {}", list(sources))
         }
         Unsupported::Replicas { wanted, most } => {
-            format!("the target runs at most {} of one endpoint, {wanted} are wanted", count(*most, "replica"))
+            format!("the target runs at most {} per endpoint, {wanted} are wanted", count(*most, "replica"))
         }
         Unsupported::ScaleToZero => "the target cannot keep an endpoint without replicas".to_owned(),
         Unsupported::UpdateInPlace => "the target cannot update an endpoint in place".to_owned(),

@@ -11,17 +11,17 @@ pub fn wait(wait: &Wait) -> String {
         Wait::Inventory { targets, overdue } => inventory(*targets, overdue),
         Wait::Feasible => "waits for a feasible place".to_owned(),
         Wait::ReplacementLimit { under_way, limit } => {
-            format!("waits for its turn: {under_way} replacements are under way in the fleet, the limit is {limit}")
+            format!("waits for its turn: {} in progress, the limit is {limit}", count(*under_way, "replacement"))
         }
         Wait::Readiness { endpoint } => format!("waits until {endpoint} is ready"),
         Wait::Publication { endpoint } => format!("waits until the address of {endpoint} is published"),
-        Wait::DrainDeadline { endpoint, .. } => format!("{endpoint} drains and goes at its deadline"),
+        Wait::DrainDeadline { endpoint, deadline } => format!("{endpoint} drains until {deadline}"),
         Wait::Successor { endpoint } => format!("{endpoint} stays until another endpoint serves"),
         Wait::LowerPriority { target, offer, held_by, others } => {
             let holders = holders(held_by, *others);
-            format!("offer {offer} on {target} is held by lower priority, which is never preempted: {holders}")
+            format!("offer {offer} on {target} is in use by lower priority, which is not preempted: {holders}")
         }
-        Wait::Target { target } => format!("waits until target {target} can be used again"),
+        Wait::Target { target } => format!("waits until target {target} is usable"),
     }
 }
 
@@ -32,8 +32,8 @@ pub(crate) fn inventory(targets: u32, overdue: &[String]) -> String {
         return waiting;
     }
     format!(
-        "{waiting}; no answer for more than a minute from {}: mend the connection, or place without it by the annotation \
-         roadstead.dev/place-without",
+        "{waiting}; no answer for more than a minute from {}: restore the connection, or place without them with the \
+         annotation roadstead.dev/place-without",
         overdue.join(", ")
     )
 }
@@ -44,5 +44,5 @@ fn holders(names: &[String], others: u32) -> String {
         return names;
     }
     let and = if names.is_empty() { "" } else { " and " };
-    format!("{names}{and}{} not named here", count(others, "deployment"))
+    format!("{names}{and}{} in other namespaces", count(others, "deployment"))
 }

@@ -8,19 +8,24 @@ pub fn per_hour(cost: Option<MicroDollars>) -> String {
     cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
 }
 
-/// The cause that the cost by the hour is unknown.
+/// The cause of an unknown hourly cost.
 pub(crate) fn unpriced(cause: Option<Unpriced>) -> String {
     match cause {
-        None | Some(Unpriced::Missing) => "its price is unknown".to_owned(),
-        Some(Unpriced::Unreadable) => "its price is not an amount".to_owned(),
-        Some(Unpriced::Expired { at }) => format!("its price expired at {at}"),
-        Some(Unpriced::ByTokens) => "it is charged by tokens and has no cost by the hour".to_owned(),
-        Some(Unpriced::NoAccelerators) => "it is charged by accelerators and has none".to_owned(),
+        None | Some(Unpriced::Missing) => "price unknown".to_owned(),
+        Some(Unpriced::Unreadable) => "the price is not an amount".to_owned(),
+        Some(Unpriced::Expired { at }) => format!("the price expired at {at}"),
+        Some(Unpriced::ByTokens) => "charged per token; hourly cost unknown".to_owned(),
+        Some(Unpriced::NoAccelerators) => "charged per accelerator, but the offer has none".to_owned(),
     }
 }
 
 /// `1 replica`, `2 replicas`.
 pub(crate) fn count(number: u32, noun: &str) -> String {
+    count_of(u64::from(number), noun)
+}
+
+/// Like [`count`], for large numbers.
+pub(crate) fn count_of(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -55,13 +60,13 @@ pub(crate) fn gibibytes(bytes: u64) -> String {
     if tenths == 0 { format!("{whole} GiB") } else { format!("{whole}.{tenths} GiB") }
 }
 
-/// Thousandths of a core as cores: `8`, `7.5`.
+/// Thousandths of a core as cores: `1 core`, `7.5 cores`.
 pub(crate) fn cores(millis: u64) -> String {
     let (whole, rest) = (millis / 1_000, millis % 1_000);
     if rest == 0 {
-        return whole.to_string();
+        return count_of(whole, "core");
     }
-    format!("{whole}.{}", format!("{rest:03}").trim_end_matches('0'))
+    format!("{whole}.{} cores", format!("{rest:03}").trim_end_matches('0'))
 }
 
 #[cfg(test)]
@@ -74,12 +79,12 @@ mod tests {
     fn an_unknown_cost_has_its_cause() {
         let expired = Unpriced::Expired { at: Timestamp(1_785_585_600) };
         for (cause, text) in [
-            (None, "its price is unknown"),
-            (Some(Unpriced::Missing), "its price is unknown"),
-            (Some(Unpriced::Unreadable), "its price is not an amount"),
-            (Some(expired), "its price expired at 2026-08-01T12:00:00Z"),
-            (Some(Unpriced::ByTokens), "it is charged by tokens and has no cost by the hour"),
-            (Some(Unpriced::NoAccelerators), "it is charged by accelerators and has none"),
+            (None, "price unknown"),
+            (Some(Unpriced::Missing), "price unknown"),
+            (Some(Unpriced::Unreadable), "the price is not an amount"),
+            (Some(expired), "the price expired at 2026-08-01T12:00:00Z"),
+            (Some(Unpriced::ByTokens), "charged per token; hourly cost unknown"),
+            (Some(Unpriced::NoAccelerators), "charged per accelerator, but the offer has none"),
         ] {
             assert_eq!(unpriced(cause), text);
         }
@@ -90,9 +95,9 @@ mod tests {
         assert_eq!(gibibytes(64 << 30), "64 GiB");
         assert_eq!(gibibytes(3 << 29), "1.5 GiB");
         assert_eq!(gibibytes(512 << 20), "512 MiB");
-        assert_eq!(cores(8_000), "8");
-        assert_eq!(cores(7_500), "7.5");
-        assert_eq!(cores(50), "0.05");
+        assert_eq!(cores(1_000), "1 core");
+        assert_eq!(cores(7_500), "7.5 cores");
+        assert_eq!(cores(50), "0.05 cores");
         assert_eq!(count(1, "slot"), "1 slot");
         assert_eq!(count(0, "slot"), "0 slots");
         assert_eq!(list([1, 2, 3]), "1, 2, 3");

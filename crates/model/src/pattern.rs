@@ -12,7 +12,7 @@ pub struct Pattern(String);
 
 /// The text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a pattern: it must not be empty, and a * may stand only at its end")]
+#[error("{0:?} is not a pattern: it must not be empty, and a * is allowed only at its end")]
 pub struct PatternError(String);
 
 impl Pattern {

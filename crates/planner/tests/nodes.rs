@@ -65,7 +65,7 @@ fn a_node_that_says_it_has_another_accelerator_does_not_belong_to_the_offer() {
         assert!(!placed, "{key}={value}");
         assert_eq!(said.len(), 1);
         assert!(
-            said[0].starts_with(&format!("1 node left out: label {key}={value} names {other}, not H100")),
+            said[0].starts_with(&format!("1 node excluded: label {key}={value} names {other}, not H100")),
             "{said:?}"
         );
     }
@@ -82,7 +82,7 @@ fn slices_shares_and_spot_do_not_belong_to_an_offer_of_whole_devices_on_demand()
         ("nvidia.com/vgpu.present", "true", "shared"),
         ("cloud.google.com/gke-gpu-partition-size", "1g.10gb", "slices"),
         ("cloud.google.com/gke-gpu-sharing-strategy", "time-sharing", "shared"),
-        ("karpenter.sh/capacity-type", "spot", "is not OnDemand"),
+        ("karpenter.sh/capacity-type", "spot", "contradicts OnDemand"),
     ] {
         let (placed, told) = verdict(with_nodes("H100", vec![labelled("n", &[(key, value)])]));
         assert!(!placed && told[0].contains(said), "{key}={value}: {told:?}");
@@ -112,8 +112,8 @@ fn an_unknown_product_counts_and_is_said() {
     let (label, nodes) = members.unknown.first_key_value().unwrap();
     assert_eq!(
         roadstead_explain::unknown_product(label, *nodes, offer),
-        "1 node counts as H100, though label nvidia.com/gpu.product=NVIDIA-Rubin-R100 is unknown: if that is another \
-         accelerator, set nodes.selector"
+        "1 node counts as H100, but the product in label nvidia.com/gpu.product=NVIDIA-Rubin-R100 is unknown; if it is \
+         another accelerator, set nodes.selector"
     );
 }
 
@@ -163,7 +163,7 @@ fn no_node_holds_more_than_one_instance_of_the_offer() {
     assert!(!fits(72, 1), "eight of one instance's eight are taken");
     let plan = planned(&fleet([with_nodes("H100", vec![shown(80)])]), &Deployment { replicas: 3, ..wanting("H100") });
     let said = &in_words(&plan.report.candidates[0]);
-    assert!(said.contains("largest fit is 1") && said.contains("1 node has 80 nvidia.com/gpu"), "{said}");
+    assert!(said.contains("room for 1 of ") && said.contains("1 node has 80 nvidia.com/gpu"), "{said}");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn what_keeps_nodes_away_is_named_with_its_cure() {
     assert!(said(vec![bare("c", &[])], &[]).contains("no node has nvidia.com/gpu"));
     let by_claims = said(vec![bare("d", &[(PRODUCT, "NVIDIA-H100-80GB-HBM3")])], &[]);
     assert!(
-        by_claims.contains("1 node has the labels and no nvidia.com/gpu") && by_claims.contains("DRA"),
+        by_claims.contains("1 node has the offer's labels but no nvidia.com/gpu") && by_claims.contains("DRA"),
         "{by_claims}"
     );
     let unlike = said(vec![labelled("e", &[("pool", "b")])], &[("pool", "a")]);

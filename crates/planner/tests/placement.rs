@@ -134,13 +134,13 @@ fn targets_exclude_themselves() {
             "too many replicas",
             |t| t.capabilities.max_replicas = Some(1),
             Reason::ProviderUnsupported,
-            "at most 1 replica of one endpoint, 2 are wanted",
+            "at most 1 replica per endpoint, 2 are wanted",
         ),
         (
             "other accelerator",
             |t| t.offers[0].accelerator = Some(accelerator("L4", 8)),
             Reason::AcceleratorMissing,
-            "no offer has H100, only L4",
+            "no offer has H100; offered: L4",
         ),
         (
             "small instances",
@@ -236,12 +236,12 @@ fn fragments_do_not_add_up() {
     let four = Deployment { replicas: 4, ..deployment("m") };
     let plan = checked(&fleet([scattered.clone()]), &four, NOW);
     let told = &in_words(verdict(&plan, "eks-us"));
-    assert_eq!(told, "wanted 4 slots of 2 H100, largest fit is 0 (8 free accelerators on 8 nodes)");
+    assert_eq!(told, "room for 0 of 4 replicas with 2 H100 (8 free accelerators on 8 nodes)");
     scattered.nodes.as_mut().unwrap().push(node("whole", 2));
     let plan = checked(&fleet([scattered]), &four, NOW);
     assert_eq!(
         in_words(verdict(&plan, "eks-us")),
-        "wanted 4 slots of 2 H100, largest fit is 1 (10 free accelerators on 9 nodes)"
+        "room for 1 of 4 replicas with 2 H100 (10 free accelerators on 9 nodes)"
     );
     let fit = plan.report.largest_fit.as_ref().expect("one fits");
     assert_eq!((fit.target.as_str(), fit.replicas), ("eks-us", 1));
@@ -254,7 +254,7 @@ fn memory_cpu_and_disk_bound_too() {
     type Case = (fn(&mut Resources), &'static str);
     let cases: [Case; 3] = [
         (|free| free.memory_bytes = 16 * GIB, "memory: a replica requests 64 GiB, the best node has 16 GiB free"),
-        (|free| free.cpu_millis = 7_500, "CPU: a replica requests 8, the best node has 7.5 free"),
+        (|free| free.cpu_millis = 7_500, "CPU: a replica requests 8 cores, the best node has 7.5 cores free"),
         (
             |free| free.ephemeral_storage_bytes = 100 * GIB,
             "ephemeral storage: a replica requests 200 GiB, the best node has 100 GiB free",
@@ -307,7 +307,7 @@ fn max_instances_limits_what_is_held() {
     let plan = checked(&fleet, &deployment("second"), NOW);
     assert_eq!(
         in_words(verdict(&plan, "eks-us")),
-        "wanted 2 slots of 2 H100, largest fit is 1 (maxInstances 1: 8 H100, 6 of them held)"
+        "room for 1 of 2 replicas with 2 H100 (maxInstances 1 allows 8 H100, 6 are in use)"
     );
 }
 
@@ -318,7 +318,7 @@ fn what_is_decided_counts_before_it_is_bound() {
     assert_eq!(placed_on(&settle(&mut fleet, &eight, NOW)), Some("eks-us"));
     let plan = settle(&mut fleet, &deployment("second"), NOW);
     assert_eq!(placed_on(&plan), Some("aks-uk"));
-    assert!(in_words(verdict(&plan, "eks-us")).contains("8 replicas decided and not bound yet"));
+    assert!(in_words(verdict(&plan, "eks-us")).contains("8 replicas placed but not bound to a node"));
 }
 
 #[test]
@@ -493,7 +493,7 @@ fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
     let held = plan.waits.iter().find(|wait| matches!(wait, Wait::LowerPriority { .. })).expect("told");
     assert_eq!(
         roadstead_explain::wait(held),
-        "offer a3 on eks-us is held by lower priority, which is never preempted: mine and 1 deployment not named here"
+        "offer a3 on eks-us is in use by lower priority, which is not preempted: mine and 1 deployment in other namespaces"
     );
     let equal = Deployment { priority: -2, ..deployment("m") };
     let plan = checked(&fleet, &equal, NOW);

@@ -55,18 +55,18 @@ fn an_expired_price_ranks_last_and_is_never_within_a_budget() {
     let (place, told) = decided(&fleet, &deployment("m"), LATER);
     assert_eq!(
         (place.as_str(), told.as_str()),
-        ("gke-eu", "its price expired at 2026-08-01T12:10:00Z, so it comes last")
+        ("gke-eu", "the price expired at 2026-08-01T12:10:00Z, so it ranks last")
     );
     let (place, told) = decided(&fleet, &with_budget(), LATER);
-    let refused = "its price expired at 2026-08-01T12:10:00Z, and there is a budget of $1000.00/h";
+    let refused = "the price expired at 2026-08-01T12:10:00Z, budget $1000.00/h";
     assert_eq!((place.as_str(), told.as_str()), ("gke-eu", refused));
 }
 
 #[test]
 fn reserved_capacity_is_not_free_when_its_price_expired_or_is_not_an_amount() {
     for (price, cause) in [
-        (until(NOW), "its price expired at 2026-08-01T12:00:00Z, so it comes last"),
-        (Price::of_spec(Rate::Unreadable), "its price is not an amount, so it comes last"),
+        (until(NOW), "the price expired at 2026-08-01T12:00:00Z, so it ranks last"),
+        (Price::of_spec(Rate::Unreadable), "the price is not an amount, so it ranks last"),
     ] {
         let mut fleet = priced(price);
         change_target(&mut fleet, "eks-us", |target| target.offers[0].capacity_type = CapacityType::Reserved);
@@ -111,7 +111,7 @@ fn an_accelerator_costs_the_same_on_every_instance() {
 fn a_price_by_tokens_counts_only_where_cost_per_token_is_compared() {
     let fleet = priced(tokens("0.10", "0.20"));
     let (place, told) = decided(&fleet, &deployment("m"), NOW);
-    let last = "it is charged by tokens and has no cost by the hour, so it comes last";
+    let last = "charged per token; hourly cost unknown, so it ranks last";
     assert_eq!((place.as_str(), told.as_str()), ("gke-eu", last));
     let (place, told) = decided(&fleet, &by_tokens(), NOW);
     let best = "costs $0.20 per million tokens, the best of 2 feasible places";
@@ -121,7 +121,7 @@ fn a_price_by_tokens_counts_only_where_cost_per_token_is_compared() {
     assert_eq!((place.as_str(), told.as_str()), ("gke-eu", "costs $900.00 per million tokens"));
     let budget = Deployment { max_hourly_cost: Some(dollars("1000")), ..by_tokens() };
     let (place, told) = decided(&fleet, &budget, NOW);
-    let refused = "it is charged by tokens and has no cost by the hour, and there is a budget of $1000.00/h";
+    let refused = "charged per token; hourly cost unknown, budget $1000.00/h";
     assert_eq!((place.as_str(), told.as_str()), ("gke-eu", refused));
 }
 

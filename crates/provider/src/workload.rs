@@ -154,7 +154,7 @@ pub async fn remove_from(
     let removal = provider.remove(endpoint).await?;
     // The identity is asked for after the answer: an address may lead elsewhere from one moment to the next.
     if removal == Removal::Gone && provider.identity().await? != pinned {
-        let message = "deletion reported by another place than the one where the endpoint was made; ignored";
+        let message = "deletion reported by a different place than the one where the endpoint was created; ignored";
         return Err(ProviderError::new(ErrorClass::Transient, message));
     }
     Ok(removal)

@@ -112,9 +112,9 @@ impl Report {
         let mut rows = vec![COLUMNS.map(str::to_owned)];
         rows.extend(self.orphans.iter().map(|line| row(line, now)));
         let mut text = table(&rows);
-        let _ = write!(text, "\n{} for ${} an hour", counted(self.orphans.len(), "orphan"), self.hourly_cost);
+        let _ = write!(text, "\n{} for ${}/h", counted(self.orphans.len(), "orphan"), self.hourly_cost);
         if self.unknown_prices > 0 {
-            let _ = write!(text, ", without {} of unknown price", self.unknown_prices);
+            let _ = write!(text, ", plus {} of unknown price", self.unknown_prices);
         }
         if self.omitted > 0 {
             let _ = write!(text, "; {} more are not listed", self.omitted);
@@ -298,7 +298,9 @@ mod tests {
                 told("Unreachable", "True", "Swept"),
                 unknown(
                     "SweepStale",
-                    &format!("{since}: the target is not Ready (Unreachable); its orphans are those of the last sweep"),
+                    &format!(
+                        "{since}: the target is not Ready (Unreachable); the listed orphans are those of the last sweep"
+                    ),
                 ),
             ),
         ] {

@@ -17,10 +17,7 @@ fn a_scale_up_past_the_budget_is_not_ready_and_says_what_is_wanted_its_cost_and_
         world.edit(&json!({"replicas": 5}));
         world.settle();
         let ready = world.reads(conditions::READY);
-        assert!(
-            ready.starts_with("False OverBudget: 5 replicas would cost $25.00/h, the budget is $20.00/h"),
-            "{ready}"
-        );
+        assert!(ready.starts_with("False OverBudget: 5 replicas would cost $25.00/h, budget $20.00/h"), "{ready}");
         assert!(ready.contains(&format!("stays at {former}")), "{ready}");
         assert_eq!(ready.matches("would cost $25.00/h").count(), 1, "once: {ready}");
         assert_eq!(kstatus(&world.object), Kstatus::Failed, "no candidate is within the budget");

@@ -161,7 +161,7 @@ fn a_healthy_move_says_from_where_to_where_and_why_and_warns_of_nothing() {
         told(&serving, &moving, Some(&plan), &[Arc::clone(&old), new(json!({}))]),
         [
             "N Moving: moving from east ($5.00/h) to 1 replica of shape s on west (aws r), offer o, OnDemand, for $6.00/h; \
-          PolicyViolated: RegionDenied: region r is denied by r"
+          PolicyViolated: RegionDenied: region r is denied by pattern r"
         ]
     );
     let violated = status("False PolicyViolated", &["a east 1 5.00", "b west 1 6.00"]);

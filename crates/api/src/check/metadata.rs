@@ -51,7 +51,7 @@ fn problem(field: &str, message: &str) -> Problem {
 fn names(fields: &mut Map<String, Value>, namespaced: bool, problems: &mut Vec<Problem>) {
     for name in ["name", "generateName", "namespace"] {
         if fields.get(name).is_some_and(|value| !value.is_string() && !value.is_null()) {
-            problems.push(problem(&format!("metadata.{name}"), "must be a text: write it in quotes"));
+            problems.push(problem(&format!("metadata.{name}"), "must be a string: write it in quotes"));
             fields.remove(name);
         }
     }
@@ -78,12 +78,12 @@ fn names(fields: &mut Map<String, Value>, namespaced: bool, problems: &mut Vec<P
 fn texts(fields: &Map<String, Value>, field: &str, problems: &mut Vec<Problem>) {
     let Some(value) = fields.get(field).filter(|value| !value.is_null()) else { return };
     let Some(entries) = value.as_object() else {
-        problems.push(problem(&format!("metadata.{field}"), "must be a map from texts to texts"));
+        problems.push(problem(&format!("metadata.{field}"), "must be a map of strings"));
         return;
     };
     for (key, value) in entries {
         if !value.is_string() {
-            let message = format!("{value} must be a text: write it in quotes");
+            let message = format!("{value} must be a string: write it in quotes");
             problems.push(problem(&format!("metadata.{field}[{key}]"), &message));
         }
     }

@@ -127,7 +127,7 @@ impl Checker {
         let known: Vec<_> = self.kinds.iter().map(|kind| kind.name.as_str()).collect();
         Problem {
             field: "kind".to_owned(),
-            message: format!("{kind:?} is not a kind of {GROUP}; there are {}", known.join(", ")),
+            message: format!("{kind:?} is not a kind of {GROUP}; the kinds are {}", known.join(", ")),
         }
     }
 

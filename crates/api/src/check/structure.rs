@@ -99,10 +99,10 @@ impl Walk {
         let similar = known.iter().find(|known| known.eq_ignore_ascii_case(name));
         let message = match (similar, known.is_empty()) {
             (Some(similar), _) => format!("unknown field: write {similar}"),
-            (None, true) => "unknown field: there is none here".to_owned(),
+            (None, true) => "unknown field: this object has no fields".to_owned(),
             (None, false) => {
                 let listed: Vec<_> = known.iter().take(LISTED).copied().collect();
-                format!("unknown field: there are {}", listed.join(", "))
+                format!("unknown field; the fields are {}", listed.join(", "))
             }
         };
         self.add(&below(field, name), message);
@@ -138,7 +138,7 @@ impl Walk {
                 && !seen.insert(key.clone())
             {
                 let key: String = key.chars().take(QUOTED).collect();
-                self.add(&format!("{field}[{index}]"), format!("{key} is there already: remove or rename one of them"));
+                self.add(&format!("{field}[{index}]"), format!("{key} appears twice: remove or rename one of them"));
             }
         }
     }
@@ -155,7 +155,7 @@ impl Walk {
             let mut names = allowed.iter().filter_map(|value| value.0.as_str());
             if !names.any(|name| name == text) {
                 let names: Vec<_> = allowed.iter().filter_map(|value| value.0.as_str()).collect();
-                self.block(field, format!("{} is not known here; there are {}", quoted(text), names.join(", ")));
+                self.block(field, format!("{} is not allowed; write one of {}", quoted(text), names.join(", ")));
             }
         }
         if let Some(pattern) = &schema.pattern

@@ -220,7 +220,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.kubernetes.expose",
         "self.type != 'NodePort' || self.public",
-        "a NodePort is open to everybody who reaches a node: say so by public: true, or use LoadBalancer with \
+        "a NodePort is open to everybody who reaches a node: confirm with public: true, or use LoadBalancer with \
          sourceRanges",
     )
     .blames(".public"),

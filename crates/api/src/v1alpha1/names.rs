@@ -136,7 +136,7 @@ pub fn are_tags(namespace: &str, deployment: &str, target: &str, offer: &str, sh
 /// An install id that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "install id {id:?} must match [a-z]([a-z0-9-]{{0,30}}[a-z0-9])?: 1 to 32 lower-case letters, digits and hyphens, \
+    "install id {id:?} is invalid: write 1 to 32 lower-case letters, digits and hyphens, \
      beginning with a letter and not ending with a hyphen"
 )]
 pub struct InvalidInstallId {

@@ -114,7 +114,7 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
             class: ErrorClass::Transient,
             reason: reasons::RECREATE_NO_SPARE_CAPACITY,
             message: format!(
-                "no node has {} {} spare: replicas restart one by one with less capacity; with a single replica requests fail",
+                "no node has {} spare {}: replicas restart one by one with less capacity; with a single replica requests fail",
                 accelerator.count, accelerator.type_
             ),
             since: None,

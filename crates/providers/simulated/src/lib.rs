@@ -227,7 +227,7 @@ impl Site for Simulated {
 /// who has it.
 fn made_meanwhile(error: ProviderError, name: &str) -> ProviderError {
     if error.class == ErrorClass::Conflict {
-        ProviderError::new(ErrorClass::Transient, format!("endpoint {name} was created meanwhile: {error}"))
+        ProviderError::new(ErrorClass::Transient, format!("endpoint {name} was created concurrently: {error}"))
     } else {
         error
     }

@@ -122,7 +122,7 @@ impl Endpoint {
         let preempted = self.preempted_until(profile, now);
         let message = match preempted {
             _ if self.deleted.is_some() => "it is being deleted".to_owned(),
-            _ if self.exhausted => format!("there is no room for {} accelerators", self.accelerators()),
+            _ if self.exhausted => format!("no room for {} accelerators", self.accelerators()),
             Some(_) => "its spot capacity was taken away".to_owned(),
             None => format!("{newest} of {} replicas answer", self.form.replicas),
         };

@@ -1,0 +1,252 @@
+//! Messages of conditions and events, and those of the operator.
+
+use roadstead_explain::deployment::{downtime, places, releasing, replicas_differ, shape_differs};
+use roadstead_explain::operator::with_hub_cure;
+use roadstead_explain::orphans::orphan;
+use roadstead_explain::target::offer_remark;
+use roadstead_explain::{
+    DeploymentEvent, DeploymentMessage, EndpointEvent, EndpointMessage, Hold, OperatorMessage, OrphanEvent,
+    OrphanMessage, Place, RefusedSize, StartLimit, SweepMessage, TargetMessage,
+};
+use roadstead_model::{CapacityType, DeploymentId, Found, MicroDollars, Timestamp};
+
+use super::{every, line};
+
+fn usd(dollars: u64) -> MicroDollars {
+    MicroDollars(dollars * 1_000_000)
+}
+
+fn place() -> Place<'static> {
+    Place {
+        replicas: 2,
+        shape: "h100x2",
+        target: "east",
+        cloud: "gcp",
+        region: "europe-west4",
+        offer: "a3",
+        capacity_type: CapacityType::OnDemand,
+        cost: Some(usd(40)),
+    }
+}
+
+/// The sections of the page.
+pub fn sections() -> Vec<(&'static str, String)> {
+    vec![
+        ("Conditions of a ModelDeployment", deployment()),
+        ("Events about a ModelDeployment", deployment_events()),
+        ("Conditions of an InferenceEndpoint", endpoint()),
+        ("Events about an InferenceEndpoint", endpoint_events()),
+        ("Conditions of a ServingTarget", target()),
+        ("Orphans", orphans()),
+        ("The operator", operator()),
+    ]
+}
+
+fn deployment() -> String {
+    let missing =
+        [replicas_differ(4, 2), shape_differs("h100x2", true), shape_differs("h100x2", false), "image".to_owned()];
+    let (cost, budget) = (usd(40), usd(50));
+    [
+        every!(DeploymentMessage<'_>, ToString::to_string, {
+            DeploymentMessage::Deleting => [DeploymentMessage::Deleting],
+            DeploymentMessage::SuspendedAtZero => [DeploymentMessage::SuspendedAtZero],
+            DeploymentMessage::SuspendedUnplaced(_) => [DeploymentMessage::SuspendedUnplaced(2)],
+            DeploymentMessage::SuspendedEdit(_) => [DeploymentMessage::SuspendedEdit(&missing)],
+            DeploymentMessage::SuspendedReady => [DeploymentMessage::SuspendedReady],
+            DeploymentMessage::SuspendedUnready { .. } => [
+                DeploymentMessage::SuspendedUnready { reason: "CrashLoop", message: "engine ended with exit code 1" }
+            ],
+            DeploymentMessage::SuspendedRollingOut => [DeploymentMessage::SuspendedRollingOut],
+            DeploymentMessage::RollingOut => [DeploymentMessage::RollingOut],
+            DeploymentMessage::Replacement { .. } => [DeploymentMessage::Replacement {
+                endpoint: "llama-q9dq9dq9dq9d", reason: "Starting", message: "0 of 2 replicas are available",
+            }],
+            DeploymentMessage::Cost { .. } => [DeploymentMessage::Cost { cost, budget }],
+            DeploymentMessage::CostUnknown(_) => [DeploymentMessage::CostUnknown(budget)],
+        }),
+        line("Placed", &places([place()], [Place { target: "west", cost: None, ..place() }])),
+    ]
+    .concat()
+}
+
+fn deployment_events() -> String {
+    let why = "InitialPlacement: costs $40.00/h, the best of 3 feasible places";
+    let moved =
+        |drains| DeploymentEvent::Moved { from: "east", to: "west", was: Some(usd(40)), is: Some(usd(50)), drains };
+    [
+        every!(DeploymentEvent<'_>, ToString::to_string, {
+            DeploymentEvent::Placed { .. } => [DeploymentEvent::Placed { place: place(), why }],
+            DeploymentEvent::Adopted(_) => [DeploymentEvent::Adopted(place())],
+            DeploymentEvent::Moving { .. } => [
+                DeploymentEvent::Moving { from: "west", paid: Some(usd(30)), place: place(), why: "SpecChanged: shape a was removed" }
+            ],
+            DeploymentEvent::Moved { .. } => [moved(None), moved(Some(("llama-3pqmby4hdiu7", "2026-08-01T12:00:00Z")))],
+            DeploymentEvent::Scaled { .. } => [
+                DeploymentEvent::Scaled { from: 1, to: 2, target: "east", was: Some(usd(20)), is: Some(usd(40)) }
+            ],
+            DeploymentEvent::Withdrawn { .. } => [DeploymentEvent::Withdrawn {
+                endpoint: "llama-3pqmby4hdiu7", target: "east", why: "CapacityExhausted: the cluster has no room",
+            }],
+        }),
+        line("Deleting", &format!("{}: {}", DeploymentMessage::Deleting, releasing("llama-3pqmby4hdiu7", "east", Some(usd(40))))),
+        line("Ready", &format!("2 replicas answer at http://192.0.2.1:8000{}", downtime(95, "TargetNotReady"))),
+    ]
+    .concat()
+}
+
+fn endpoint() -> String {
+    let fields: Vec<String> = (1..=10).map(|number| format!("spec.field{number}")).collect();
+    let (namespace, name) = ("team-a", "hf-token");
+    let late = |provision| EndpointMessage::StartupTimeout {
+        limit: StartLimit { startup: 1200, provision },
+        reason: "Starting",
+        message: "0 of 2 replicas are available",
+    };
+    every!(EndpointMessage<'_>, ToString::to_string, {
+        EndpointMessage::TargetUnusable { .. } => [EndpointMessage::TargetUnusable { target: "east", reason: "Unreachable" }],
+        EndpointMessage::TargetMissing(_) => [EndpointMessage::TargetMissing("east")],
+        EndpointMessage::DeploymentMissing { .. } => [EndpointMessage::DeploymentMissing { name: "llama", uid: "0b9e6f4e" }],
+        EndpointMessage::DeploymentDeleting(_) => [EndpointMessage::DeploymentDeleting("llama")],
+        EndpointMessage::TargetForbidden { .. } => [
+            EndpointMessage::TargetForbidden { target: "east", rule: "JurisdictionNotAllowed" }
+        ],
+        EndpointMessage::SecretMissing { .. } => [EndpointMessage::SecretMissing { namespace, name }],
+        EndpointMessage::SecretKeyMissing { .. } => [EndpointMessage::SecretKeyMissing { namespace, name, key: "TOKEN" }],
+        EndpointMessage::SecretsTooLarge { .. } => [EndpointMessage::SecretsTooLarge { limit: 512, namespace, name }],
+        EndpointMessage::KeyNameTaken(_) => [EndpointMessage::KeyNameTaken("llama-key")],
+        EndpointMessage::KeyInvalid { .. } => [EndpointMessage::KeyInvalid { name: "llama-key", field: "apiKey" }],
+        EndpointMessage::NotListed => [EndpointMessage::NotListed],
+        EndpointMessage::ScaledToZero => [EndpointMessage::ScaledToZero],
+        EndpointMessage::Answers { .. } => [
+            EndpointMessage::Answers { replicas: 1, url: "http://192.0.2.1:8000" },
+            EndpointMessage::Answers { replicas: 2, url: "http://192.0.2.1:8000" },
+        ],
+        EndpointMessage::NotProtected => [EndpointMessage::NotProtected],
+        EndpointMessage::NoAddress => [EndpointMessage::NoAddress],
+        EndpointMessage::StartupTimeout { .. } => [late(None), late(Some(600))],
+        EndpointMessage::ChangedByAdmission { .. } => [EndpointMessage::ChangedByAdmission { target: "east", fields: &fields }],
+        EndpointMessage::NotConnected(_) => [EndpointMessage::NotConnected("east")],
+    })
+}
+
+fn endpoint_events() -> String {
+    let (name, target, cost) = ("llama-3pqmby4hdiu7", "east", "$40.00/h");
+    every!(EndpointEvent<'_>, ToString::to_string, {
+        EndpointEvent::Overdue { .. } => [EndpointEvent::Overdue { message: "the endpoint has no address", seconds: 300 }],
+        EndpointEvent::Removed { .. } => [EndpointEvent::Removed { name, target, cost }],
+        EndpointEvent::RemovalDelayed { .. } => [
+            EndpointEvent::RemovalDelayed { name, target, cost, error: "get deployment: no answer within 10 s" }
+        ],
+        EndpointEvent::Abandoned { .. } => [EndpointEvent::Abandoned { annotation: "roadstead.dev/abandon", target }],
+    })
+}
+
+fn target() -> String {
+    let users: Vec<String> = (1..=7).map(|number| format!("team-a/llama-{number}")).collect();
+    let remarks: Vec<String> =
+        (1..=8).map(|number| offer_remark(&format!("o{number}"), "2 nodes are cordoned or not ready")).collect();
+    let (namespace, name, key) = ("roadstead", "east-kubeconfig", "kubeconfig");
+    let refused = |only_for, attempts| RefusedSize {
+        offer: "a3",
+        accelerators: 2,
+        only_for,
+        attempts,
+        reason: "CapacityExhausted",
+        until: "2026-08-01T12:05:00Z",
+    };
+    [
+        every!(TargetMessage<'_>, ToString::to_string, {
+            TargetMessage::Connected => [TargetMessage::Connected],
+            TargetMessage::Listing => [TargetMessage::Listing],
+            TargetMessage::Unchecked => [TargetMessage::Unchecked],
+            TargetMessage::Deleting(_) => [TargetMessage::Deleting(&[]), TargetMessage::Deleting(&users)],
+            TargetMessage::NoCredentials => [TargetMessage::NoCredentials],
+            TargetMessage::IdentityMalformed => [TargetMessage::IdentityMalformed],
+            TargetMessage::IdentityChanged { .. } => [
+                TargetMessage::IdentityChanged { found: "c81d4e2e", pinned: "7d444840", users: &users[..2] }
+            ],
+            TargetMessage::Duplicate { .. } => [TargetMessage::Duplicate { identity: "7d444840", older: "west" }],
+            TargetMessage::ClaimedByOtherHub { .. } => [TargetMessage::ClaimedByOtherHub { hub: "9dc1a5f0", install_id: "prod" }],
+            TargetMessage::DriverMissing(_) => [TargetMessage::DriverMissing("Simulated")],
+            TargetMessage::SimulationDisabled => [TargetMessage::SimulationDisabled],
+            TargetMessage::SettingsMissing => [TargetMessage::SettingsMissing],
+            TargetMessage::SecretMissing { .. } => [TargetMessage::SecretMissing { namespace, name, key }],
+            TargetMessage::SecretKeyMissing { .. } => [TargetMessage::SecretKeyMissing { namespace, name, key }],
+            TargetMessage::InventoryIncomplete(_) => [TargetMessage::InventoryIncomplete("Deployments take more than 64 MiB")],
+            TargetMessage::Attention(_) => [TargetMessage::Attention(&remarks)],
+        }),
+        line("Exhausted", &refused(None, 1).to_string()),
+        line("Exhausted", &refused(Some("team-a/llama"), 2).to_string()),
+    ]
+    .concat()
+}
+
+fn orphans() -> String {
+    let found = Found {
+        name: "llama-3pqmby4hdiu7".to_owned(),
+        id: "0b9e6f4e".to_owned(),
+        deployment: DeploymentId { namespace: "team-a".to_owned(), name: "llama".to_owned() },
+        target: "east".to_owned(),
+        offer: "a3".to_owned(),
+        shape: "h100x2".to_owned(),
+        capacity_type: CapacityType::OnDemand,
+        slot: 0,
+        accelerators: 2,
+        runs: None,
+        replicas: 2,
+        ready_replicas: 2,
+        created_at: Timestamp(1_785_585_600),
+    };
+    let names: Vec<String> =
+        (1..=7).map(|number| orphan(&format!("llama-{number}"), "team-a/llama", Some(usd(20)))).collect();
+    [
+        every!(SweepMessage<'_>, ToString::to_string, {
+            SweepMessage::NeverUnready(_) => [SweepMessage::NeverUnready("Unreachable")],
+            SweepMessage::Never => [SweepMessage::Never],
+            SweepMessage::StaleUnready(_) => [SweepMessage::StaleUnready("Unreachable")],
+            SweepMessage::Stale => [SweepMessage::Stale],
+        }),
+        every!(OrphanMessage<'_>, ToString::to_string, {
+            OrphanMessage::DeletionFailed(_) => [OrphanMessage::DeletionFailed("get deployment: no answer within 10 s")],
+            OrphanMessage::Misplaced(_) => [OrphanMessage::Misplaced("west")],
+            OrphanMessage::Held(_) => [OrphanMessage::Held(Hold::NoDeployments)],
+        }),
+        every!(Hold, |hold: &Hold| OrphanMessage::Held(*hold).to_string(), {
+            Hold::NoDeployments => [Hold::NoDeployments],
+            Hold::FewDeployments => [Hold::FewDeployments],
+            Hold::MostlyUnknown => [Hold::MostlyUnknown],
+        }),
+        every!(OrphanEvent<'_>, ToString::to_string, {
+            OrphanEvent::Appeared(_) => [OrphanEvent::Appeared(&names)],
+            OrphanEvent::Gone => [OrphanEvent::Gone],
+            OrphanEvent::Removed { .. } => [OrphanEvent::Removed { found: &found, cost: Some(usd(40)) }],
+        }),
+    ]
+    .concat()
+}
+
+fn operator() -> String {
+    let answer = "InferenceEndpoint is forbidden: exceeded quota";
+    let (verb, object) = ("create", "InferenceEndpoint team-a/llama-3pqmby4hdiu7");
+    let other = |theirs| OperatorMessage::OtherInstallation {
+        endpoint: "team-a/llama-3pqmby4hdiu7",
+        deployment: "llama-3pqmby4hdiu7",
+        theirs,
+        ours: "staging",
+        label: "roadstead.dev/install-id",
+    };
+    let refused = OperatorMessage::WriteRefused { verb, object, answer };
+    [
+        every!(OperatorMessage<'_>, ToString::to_string, {
+            OperatorMessage::Panicked => [OperatorMessage::Panicked],
+            OperatorMessage::Unsound(_) => [OperatorMessage::Unsound("east: the target does not allow the namespace [NamespaceAllowed]")],
+            OperatorMessage::WriteRefused { .. } => [refused],
+            OperatorMessage::ReadRefused(_) => [OperatorMessage::ReadRefused("get secret: secrets is forbidden")],
+            OperatorMessage::Stale(_) => [OperatorMessage::Stale("ModelDeployment team-a/llama")],
+            OperatorMessage::NoRandomBytes(_) => [OperatorMessage::NoRandomBytes("getrandom: unsupported")],
+            OperatorMessage::OtherInstallation { .. } => [other(Some("prod")), other(None)],
+        }),
+        line("HubRefused", &with_hub_cure(&refused.to_string())),
+    ]
+    .concat()
+}
