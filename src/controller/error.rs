@@ -54,7 +54,7 @@ impl ActError {
         }
     }
 
-    /// True if nobody knows whether what was asked of the hub happened.
+    /// True if the outcome of the request to the hub is unknown.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         self.of_hub().is_some_and(|error| error.code().is_none() && !error.is_not_leader())

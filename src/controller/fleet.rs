@@ -120,7 +120,7 @@ impl Fleet {
         self.see(|fleet| fleet.endpoints_on(target).map(|endpoint| key_of_deployment(&endpoint.deployment)).collect())
     }
 
-    /// Free capacity of the target, by offer; nothing until it has told what runs there.
+    /// Free capacity of the target, by offer; empty until its first inventory.
     pub fn capacity(&self, target: &str) -> Vec<OfferCapacity> {
         self.see(|fleet| {
             let told = fleet.target(target).filter(|target| target.inventory == model::Inventory::Answered);

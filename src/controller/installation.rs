@@ -1,5 +1,5 @@
 //! The installation of the endpoints on the hub, from the records' labels and from their names, which are computed from
-//! the installation's id. To an operator with another id their endpoints would look like nobody's, so it does no work
+//! the installation's id. To an operator with another id, these endpoints would have no owner, so it does no work
 //! while they exist.
 
 use std::fmt;
@@ -82,7 +82,7 @@ enum Maker {
     Ours,
     /// The installation with this id.
     Other(String),
-    /// Another installation, whose id its record does not name.
+    /// Another installation; its record has no id.
     Unnamed,
 }
 

@@ -12,8 +12,8 @@ use roadstead_runtime::cache::Key;
 /// of a second; and one manifest of a few deployments is started without a wait.
 const CROWD: usize = 16;
 
-/// Deployments that were seen and not planned yet. What is planned again, because it waits for room or because a target
-/// changed, is none of them: it makes nobody wait.
+/// Deployments that were seen and not planned yet. A deployment that is planned again, because it waits for room or
+/// because a target changed, is not among them and delays no start.
 #[derive(Default)]
 pub struct Newcomers {
     state: Mutex<State>,

@@ -10,7 +10,7 @@ use roadstead_api::v1alpha1::{ExhaustedStatus, InferenceEndpoint, limits};
 /// The time that an offer is left out after a first refusal: an autoscaler adds a node in less, and a cloud that is out of a
 /// type of machine seldom has it back sooner. It doubles with each further refusal.
 const FIRST_SECONDS: u32 = 300;
-/// The longest time: what is still refused then is tried six times a day, which costs nobody anything.
+/// The longest time: a size that is still refused is tried six times a day, at no cost.
 const LAST_SECONDS: u32 = 4 * 3600;
 /// Refusals that ended so long ago are forgotten: what comes later is another row.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);

@@ -14,7 +14,7 @@ use roadstead_runtime::rate::{Rate, Spent};
 pub const WORDS_OF_REPLICAS: Duration = Duration::from_secs(15);
 
 /// Counts of ready replicas, neither none nor all of them, are written at most this often: a start of 128 replicas would
-/// else be as many writes, and nobody decides anything by them.
+/// else be as many writes, and no decision depends on them.
 pub const COUNTS: Duration = Duration::from_secs(5);
 
 /// Writes of one status. The first rate stops a burst: a start or a removal needs fewer writes. The second one stops a storm

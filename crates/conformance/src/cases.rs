@@ -80,7 +80,7 @@ async fn creates_what_is_wanted(fixture: &dyn Fixture) -> anyhow::Result<()> {
 async fn creates_it_once(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let (one, other) = tokio::join!(stage.driver.ensure(&stage.wanted), stage.driver.ensure(&stage.wanted));
-    // Of two at once the later may be told to come again.
+    // The later one of two concurrent calls may have to retry.
     for answer in [&one, &other] {
         let harmless = answer.as_ref().err().is_none_or(|error| error.class == ErrorClass::Transient);
         ensure!(harmless, "asked twice at once: {answer:?}");
@@ -169,7 +169,7 @@ async fn each_call_fails(fixture: &dyn Fixture, refusal: Refusal, class: ErrorCl
 async fn leaves_alone_what_another_installation_made(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let (staging, _) = connect(stage.place.as_ref(), "staging").await?;
-    // The same name by another installation: nobody but its tags tells whose it is.
+    // Another installation creates an endpoint of the same name: only the tags identify its owner.
     staging.ensure(&stage.wanted).await?;
     let ours = &stage.driver;
     let seen = ours.observe(&stage.wanted).await?;

@@ -1,8 +1,8 @@
 //! The cases that every driver passes.
 //!
-//! A driver brings a [`Fixture`]: places of its kind behind a [`Way`](faults::Way) that can be told what goes wrong. The
+//! A driver brings a [`Fixture`]: places of its kind behind a [`Way`](faults::Way) that injects faults. The
 //! cases in [`cases`] know no driver. What a place cannot do by its capabilities is checked as a verdict before anything
-//! is asked; no case is passed over.
+//! is asked; no case is skipped.
 
 pub mod cases;
 pub mod faults;

@@ -1,4 +1,4 @@
-//! The engine: what is known, what is assumed, and the one place where plans are made.
+//! The engine: observed facts, assumed decisions, and the only place that makes plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use roadstead_planner::{Fleet, plan};
 
 use crate::flight::Flight;
 
-/// Everything that is known and assumed, and the decisions that are made from it.
+/// The observed and assumed state, and the decisions that follow from it.
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
     fleet: Fleet,
@@ -48,7 +48,7 @@ pub struct Listing {
 }
 
 impl Engine {
-    /// Everything that is known, with what is assumed laid over it.
+    /// The observed state, overlaid with the assumed one.
     #[must_use]
     pub const fn fleet(&self) -> &Fleet {
         &self.fleet
@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// An endpoint was observed. Its bound pods are those that its target last told.
+    /// Takes in an observed endpoint. Its bound pods are those of its target's last listing.
     pub fn observe_endpoint(&mut self, endpoint: Endpoint) {
         let key = endpoint.key();
         let bound = self.fleet.endpoint(&key).map(|known| known.bound.clone()).unwrap_or_default();
@@ -141,7 +141,7 @@ impl Engine {
         self.fleet.remove_endpoint(key);
     }
 
-    /// A target was observed, and what runs there if it has told; says whether that can matter to those who wait.
+    /// Takes in an observed target, with its listing if there is one. Returns true if waiting deployments may be affected.
     pub fn observe_target(&mut self, target: Target, listing: Option<Listing>) -> bool {
         let name = target.name.clone();
         let mut matters = self.fleet.target(&name) != Some(&target);

@@ -1,13 +1,13 @@
-//! Writes in flight: what was assumed about one endpoint, beside what is observed of it.
+//! Writes in flight: the assumed state of one endpoint, beside the observed one.
 
 use roadstead_model::{Endpoint, EndpointState, Resources};
 
 /// An endpoint with a write in flight.
 #[derive(Debug, Clone)]
 pub(crate) struct Flight {
-    /// The endpoint as it was last observed; `None` where nothing was observed of it yet.
+    /// The endpoint as it was last observed; `None` before its first observation.
     pub(crate) seen: Option<Endpoint>,
-    /// The endpoint as it was when it was decided about, with what was decided.
+    /// The endpoint as observed at the decision, with the decision applied.
     assumed: Endpoint,
     change: Change,
 }
@@ -18,19 +18,19 @@ struct Change {
     replicas: Option<u32>,
     resources: Option<Resources>,
     state: Option<EndpointState>,
-    /// It is told something new, so that what serves is not yet what is wanted.
+    /// True if the endpoint gets a new spec: its ready pods do not serve that spec yet.
     told_anew: bool,
 }
 
 impl Flight {
-    /// From what was known before a decision and what is assumed after it; `None` where the decision changes nothing.
+    /// A flight from the state before a decision to the one after it; `None` if the decision changes nothing.
     pub(crate) fn between(before: Option<Endpoint>, after: Endpoint) -> Option<Self> {
         let change = before.as_ref().map_or(Change::NONE, |before| Change::between(before, &after));
         let changes = before.as_ref() != Some(&after);
         changes.then_some(Self { seen: before, assumed: after, change })
     }
 
-    /// The endpoint that others have to reckon with. What shrinks counts in full until that is answered.
+    /// The endpoint as other decisions count it. One that shrinks counts in full until its write is answered.
     pub(crate) fn laid(&self) -> Endpoint {
         let Some(seen) = &self.seen else { return self.assumed.clone() };
         let replicas = self.change.replicas.map_or(seen.replicas, |replicas| replicas.max(seen.replicas));

@@ -1,7 +1,7 @@
 //! Decide, assume, observe: the planner with its memory, behind one interface for controllers and simulators.
 //!
 //! ```text
-//! observe(fact) ──▶ what is known ──▶ decide(deployment) ──▶ plan, checked, assumed
+//! observe(fact) ──▶ known state ──▶ decide(deployment) ──▶ plan, checked, assumed
 //!                        ▲                                        │
 //!                        └──── answered, ended ◀──── its writes ──┘
 //! ```

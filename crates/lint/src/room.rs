@@ -24,7 +24,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) size: Size,
     /// Their number.
     pub(crate) replicas: u32,
-    /// The endpoint whose they are, if it is there already.
+    /// Their endpoint, if it exists.
     pub(crate) own: Option<&'a Endpoint>,
 }
 
@@ -77,7 +77,7 @@ fn room(asked: &Asked<'_>, others: &[&Endpoint], enough: u32) -> u32 {
     u32::try_from(slots.min(enough.into())).unwrap_or(enough)
 }
 
-/// The bit of an offer; beyond 64 offers it has none, and its pods are in nobody's way.
+/// The bit of an offer. Offers beyond the 64th have none, and their pods block no other offer.
 fn bit(index: usize) -> u64 {
     u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
 }

@@ -29,7 +29,7 @@ pub(crate) fn subjects<F: Facts>(check: &mut Check<'_, F>) {
     }
 }
 
-/// Nothing that served goes unless something else serves.
+/// An endpoint that served is removed only if another one serves.
 pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
     let removed = check.removed();
     let is_serving = |endpoint: &&Endpoint| endpoint.is_active() && endpoint.ready && endpoint.published_at.is_some();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::{Endpoint, EndpointState, Found};
 use crate::placement::Placement;
 
-/// Most allocations that serve or stand by whose roles are published.
+/// Maximum number of serving and standby allocations with published roles.
 pub const MAX_PUBLISHED: usize = 16;
 
 /// The contribution of one placement to a deployment.
@@ -144,7 +144,7 @@ pub struct Published {
 }
 
 impl Decided {
-    /// The revision of a decision for these allocations: the former one while what serves and what stands by is the same.
+    /// The revision of a decision with these allocations: the former one while the serving and standby endpoints are the same.
     #[must_use]
     pub fn revision_of(&self, allocations: &[Allocation]) -> u64 {
         if self.is_the_same(allocations) { self.revision } else { self.revision.saturating_add(1) }

@@ -83,7 +83,7 @@ pub struct Rules {
     pub jurisdictions: Option<BTreeSet<String>>,
     /// Allowed capacity types.
     pub capacity_types: BTreeSet<CapacityType>,
-    /// Taints of targets that it stands.
+    /// Target taints that it tolerates.
     pub target_tolerations: Vec<Toleration>,
 }
 

@@ -13,14 +13,14 @@ use crate::placement::Placement;
 use crate::resources::{Accelerator, Resources, Size};
 use crate::time::Timestamp;
 
-/// One decided placement, and what is known about it.
+/// One decided placement and its observed state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Name of the `InferenceEndpoint`.
     pub name: String,
     /// Deployment it belongs to.
     pub deployment: DeploymentId,
-    /// Priority of that deployment, as last known; others are told whom they wait for.
+    /// Last known priority of that deployment, for the message of those that wait for its room.
     pub priority: i32,
     /// Target.
     pub target: String,
@@ -36,7 +36,7 @@ pub struct Endpoint {
     pub capacity_type: CapacityType,
     /// Slot.
     pub slot: u32,
-    /// Replicas it was last told to have.
+    /// Replicas that were last requested.
     pub replicas: u32,
     /// Requests of each replica beside accelerators.
     pub resources: Resources,
@@ -48,7 +48,7 @@ pub struct Endpoint {
     pub ever_ready: bool,
     /// It serves with all replicas now.
     pub ready: bool,
-    /// Since when its URL stands in the deployment's status.
+    /// Time when its URL was published in the deployment's status.
     pub published_at: Option<Timestamp>,
     /// Why it does not come up, if that is known.
     pub failure: Option<Failure>,
@@ -115,7 +115,7 @@ impl FailureKind {
         }
     }
 
-    /// True if the place refused it, so that others of this size are refused too.
+    /// True if the place refused it, and would refuse others of this size.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
         matches!(self, Self::CapacityExhausted | Self::QuotaExceeded)
@@ -171,7 +171,7 @@ impl Endpoint {
         Size { accelerators: self.accelerator.count, resources: self.resources }
     }
 
-    /// Replicas that are not bound to a node yet, so that the planner assumes them.
+    /// Replicas that are not bound to a node yet; the planner assumes their nodes.
     #[must_use]
     pub fn unbound(&self) -> u32 {
         self.replicas.saturating_sub(self.bound_pods())
@@ -183,7 +183,7 @@ impl Endpoint {
         self.bound.values().fold(0, |sum, pods| sum.saturating_add(*pods))
     }
 
-    /// It serves with all replicas, and clients are told where.
+    /// True if it serves with all replicas, and its address is published.
     #[must_use]
     pub const fn serves(&self) -> bool {
         self.ready && self.published_at.is_some()
@@ -234,11 +234,11 @@ pub struct Found {
     pub capacity_type: CapacityType,
     /// Slot that its tags name.
     pub slot: u32,
-    /// Accelerators of one replica as it runs; 0 where that cannot be told.
+    /// Accelerators of one running replica; 0 if unknown.
     pub accelerators: u32,
-    /// The form in which it runs; `None` where nothing there tells it.
+    /// The form in which it runs; `None` if no record was left with it.
     pub runs: Option<Runs>,
-    /// Replicas it is told to have.
+    /// Requested replicas.
     pub replicas: u32,
     /// Replicas that are ready.
     pub ready_replicas: u32,

@@ -246,7 +246,7 @@ impl<'a> Membership<'a> {
         marked(wrong).filter(|_| !self.asked_marks.contains(&wrong)).map(LeftOut::OtherCapacityType)
     }
 
-    /// True if a label names what the offer has, or what its selector asks for; `None` where that cannot be told.
+    /// True if a label names what the offer has, or what its selector asks for; `None` if that is undecidable.
     fn accepts(&self, claim: &Claim) -> Option<bool> {
         if self.asked.iter().any(|kind| claim.kinds.contains(kind)) {
             return Some(true);
@@ -255,7 +255,7 @@ impl<'a> Membership<'a> {
         if selected { Some(true) } else { claim.is_of(self.kind) }
     }
 
-    /// Node affinity for the member's scheduler, so that it does not bind pods where the planner counts nothing: labels
+    /// Node affinity that keeps the member's scheduler off nodes that the planner does not count: labels
     /// whose values, or whose presence (no values), keep a node out.
     #[must_use]
     pub fn keeps_from(&self) -> Vec<(&'static str, Vec<&'static str>)> {

@@ -59,7 +59,7 @@ pub struct Offer {
     pub resource_name: String,
     /// Nodes that belong to the offer, among those that have the resource.
     pub node_selector: LabelSelector,
-    /// Taints of its nodes that its pods stand.
+    /// Node taints that its pods tolerate.
     pub node_tolerations: Vec<Toleration>,
 }
 

@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 pub struct Plan {
     /// Whose plan it is.
     pub deployment: DeploymentId,
-    /// Revision of the decision: one more than the last that was published, if what serves or stands by is not the same.
+    /// Revision of the decision: one more than the last published one if the serving or standby endpoints change.
     pub revision: u64,
     /// The time it was made for.
     pub decided_at: Timestamp,
@@ -121,7 +121,7 @@ impl Keep {
         of(FindingReason::InsufficientCapacity) && !final_here.into_iter().any(of)
     }
 
-    /// True if `endpoint` is told something new by this, so that what serves is not yet what is wanted.
+    /// True if this gives `endpoint` a new spec, which its ready pods do not serve yet.
     #[must_use]
     pub fn tells_anew(&self, endpoint: &Endpoint, deployment: &Deployment) -> bool {
         let follows = self.pods == PodFields::FollowSpec;
@@ -280,7 +280,7 @@ pub enum Wait {
         /// Which.
         endpoint: String,
     },
-    /// The new endpoint's address has to stand in the deployment's status.
+    /// The new endpoint's address must be in the deployment's status.
     Publication {
         /// Which.
         endpoint: String,

@@ -53,7 +53,7 @@ pub enum Summary {
         target: String,
         /// Replicas that are ready.
         ready_replicas: u32,
-        /// Replicas that it is told to have.
+        /// Replicas that its Deployment requests.
         replicas: u32,
     },
     /// Nothing is decided.

@@ -27,7 +27,7 @@ pub enum Effect {
     PreferNoSchedule,
 }
 
-/// Lets its owner stand a taint.
+/// A toleration of a taint.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct Toleration {
     /// Key it is for; `None` with [`TolerationOperator::Exists`] is every key.
@@ -55,7 +55,7 @@ pub enum TolerationOperator {
 }
 
 impl Toleration {
-    /// True if this stands `taint`.
+    /// True if this tolerates `taint`.
     #[must_use]
     pub fn tolerates(&self, taint: &Taint) -> bool {
         let key = match &self.key {
@@ -67,7 +67,7 @@ impl Toleration {
     }
 }
 
-/// The first taint of `taints` that keeps away and that none of `tolerations` stands.
+/// The first repelling taint that none of `tolerations` tolerates.
 #[must_use]
 pub fn first_untolerated<'t>(taints: &'t [Taint], tolerations: &[Toleration]) -> Option<&'t Taint> {
     taints

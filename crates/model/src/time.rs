@@ -1,4 +1,4 @@
-//! Time as data: the planner is told what time it is.
+//! Time as data: the planner receives the current time as an argument.
 
 use std::fmt;
 

@@ -76,7 +76,7 @@ pub struct Remarks {
     pub charged_per_million: Option<MicroDollars>,
     /// The cause that its cost by the hour is unknown.
     pub unpriced: Option<Unpriced>,
-    /// It is reserved and has no price, so that it counts as free.
+    /// It is reserved and has no price, so it counts as free.
     pub reserved_without_price: bool,
 }
 
@@ -411,7 +411,7 @@ pub enum Reason {
     CloudNotAllowed,
     /// The region is denied or not allowed.
     RegionDenied,
-    /// Nobody knows in which jurisdiction the region is.
+    /// The jurisdiction of the region is unknown.
     JurisdictionUnknown,
     /// The region is in none of the jurisdictions.
     JurisdictionNotAllowed,
@@ -460,7 +460,7 @@ impl Reason {
         }
     }
 
-    /// True if the verdict can come and go with every pod, refusal or outage, while nobody edits anything.
+    /// True if the verdict can come and go with every pod, refusal or outage, without any edit.
     #[must_use]
     pub const fn comes_and_goes(self) -> bool {
         matches!(self, Self::Feasible | Self::TargetNotReady | Self::Exhausted | Self::InsufficientCapacity)

@@ -26,7 +26,7 @@ impl Violation {
 /// The consequence of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
-    /// The plan may be carried out; somebody should know.
+    /// The plan may be executed; a warning is logged.
     Warn,
     /// The plan must not be carried out.
     Refuse,
@@ -86,9 +86,9 @@ macro_rules! rules {
 rules! {
     /// An endpoint that a plan names exists and is the deployment's.
     KnownEndpoint Refuse,
-    /// No endpoint stands in more than one action.
+    /// No endpoint is in more than one action.
     OneAction Refuse,
-    /// Nothing that served goes before another endpoint serves.
+    /// No endpoint that served is removed before another endpoint serves.
     ReplaceBeforeRemove Refuse,
     /// A plan creates one endpoint at most.
     OneCreation Refuse,
@@ -111,7 +111,7 @@ rules! {
     OneAllocation Refuse,
     /// An allocation has the target, slot and replicas that its step gives.
     AllocatedAsPlanned Refuse,
-    /// An allocation has a role that its step gives: what is removed drains, and what replaces stands by.
+    /// An allocation has the role of its step: a removed endpoint drains, a replacement is on standby.
     RoleOfStep Refuse,
     /// One allocation serves at most.
     OneServing Refuse,
@@ -121,7 +121,7 @@ rules! {
     WeightOfRole Refuse,
     /// The phase of an allocation is that of its endpoint.
     PhaseOfFacts Warn,
-    /// The revision is one more than the last that was published if what serves or stands by is not the same.
+    /// The revision is one more than the last published one if the serving or standby endpoints changed.
     RevisionOfSet Warn,
 
     /// Target, offer and shape of a new endpoint exist.
@@ -152,7 +152,7 @@ rules! {
     ShapeFits Refuse,
     /// A new endpoint has all replicas.
     AllReplicas Refuse,
-    /// A new endpoint has a slot of its own.
+    /// A new endpoint has an unused slot.
     OwnSlot Refuse,
     /// Nothing is tried where it was refused.
     NotRefused Refuse,

@@ -91,7 +91,7 @@ struct Order {
 /// All candidates of a deployment.
 #[derive(Debug)]
 pub(crate) struct Candidates<'a> {
-    /// Judged, the best first; rejected ones stand where their cost puts them.
+    /// Judged, the best first; rejected ones are ordered by cost.
     pub(crate) all: Vec<Judged<'a>>,
     /// Targets that the namespace may not use.
     pub(crate) namespace_not_allowed: u32,
@@ -233,7 +233,7 @@ pub(crate) fn next_expiry(question: &Question) -> Option<Timestamp> {
     expiries.min()
 }
 
-/// True if the deployment goes on without the target, for nobody knows what runs there: not a place for it then.
+/// True if the deployment is placed without the inventory of this target, which is then no place for it.
 pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
     target.inventory != Inventory::Answered && deployment.place_without.contains(&target.name)
 }

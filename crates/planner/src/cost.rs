@@ -48,7 +48,7 @@ pub(crate) fn preference<'d>(deployment: &'d Deployment, target: &Target) -> Opt
 }
 
 /// The adjusted objective as a fraction: dollars per hour, or per token, divided by (1 + premium). Compared by
-/// cross-multiplication, so that nothing is rounded; what is unknown comes last.
+/// cross-multiplication, which rounds nothing; unknown costs come last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Adjusted(Option<Fraction>);
 

@@ -48,7 +48,7 @@ fn complete(mut location: Location) -> Location {
     location
 }
 
-/// Brings every list into one order, so that the order of the input never matters.
+/// Sorts every list: the order of the input never matters.
 fn normalize(target: &mut Target) {
     target.offers.sort();
     target.offers.dedup_by(|later, kept| later.name == kept.name);

@@ -13,7 +13,7 @@ use crate::entry::Entry;
 /// All targets, all endpoints and all that was found, in memory.
 ///
 /// It is updated as facts arrive. What a plan decides is put in at once as an [`Endpoint`]
-/// ([`Endpoint::planned`]), so that the next plan counts it: that is the ledger, and there is no other.
+/// ([`Endpoint::planned`]), and the next plan counts it: there is no other ledger.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
     targets: BTreeMap<String, Entry>,
@@ -47,7 +47,7 @@ impl Fleet {
         Self::default()
     }
 
-    /// Puts in a target, or replaces what is known about it. Works out which nodes each offer may use.
+    /// Puts in a target, or replaces its state. Works out which nodes each offer may use.
     pub fn upsert_target(&mut self, target: Target) {
         let name = target.name.clone();
         self.targets.insert(name.clone(), Entry::new(target));
@@ -134,7 +134,7 @@ impl Fleet {
         found
     }
 
-    /// Puts in an endpoint, or replaces what is known about it.
+    /// Puts in an endpoint, or replaces its state.
     pub fn upsert_endpoint(&mut self, endpoint: Endpoint) {
         let key = endpoint.key();
         if self.endpoints.get(&key) == Some(&endpoint) {

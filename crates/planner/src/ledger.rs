@@ -1,4 +1,4 @@
-//! Puts what was decided into the fleet at once, so that the next plan counts it.
+//! Puts decisions into the fleet at once: the next plan counts them.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl Fleet {
                     self.upsert_endpoint(endpoint);
                 }
                 Action::Keep(keep) => self.change(deployment, &keep.endpoint, |endpoint| {
-                    // What it is told anew is not what serves until facts say so.
+                    // A new spec is not served before an observation confirms it.
                     endpoint.ready &= !keep.tells_anew(endpoint, deployment);
                     endpoint.replicas = keep.replicas;
                     endpoint.priority = deployment.priority;

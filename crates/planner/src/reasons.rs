@@ -109,7 +109,7 @@ pub(crate) fn choice(question: &Question, judged: &Judged, feasible: u32) -> Cho
     Choice { cost: judged.cost.hourly.ok(), best_of: Some(feasible), remarks: remarks(question, judged) }
 }
 
-/// Facts that stand against a feasible candidate, beside one that costs `chosen`.
+/// Facts against a feasible candidate, compared with one that costs `chosen`.
 pub(crate) fn comparison(question: &Question, judged: &Judged, chosen: Option<MicroDollars>) -> Comparison {
     Comparison { cost: judged.cost.hourly.ok(), chosen, remarks: remarks(question, judged) }
 }

@@ -99,7 +99,7 @@ impl Room<'_> {
     }
 
     /// Pods that may get in the way: of this offer, of offers that share nodes with it, and of offers that are
-    /// gone, for nobody knows which nodes those may use.
+    /// gone, because the nodes that those may use are unknown.
     fn waiting(&self, own: Option<Own>) -> Vec<Pods> {
         let in_the_way = self.entry.standing.waiting().filter(|waiting| waiting.mask & self.nodes.reach != 0);
         in_the_way

@@ -1,4 +1,4 @@
-//! The seam between the core and the places that serve models, and the classes by which their failures are told apart.
+//! The seam between the core and the places that serve models, and the classes of their failures.
 //!
 //! The questions of the core split by purpose: of the [`Site`] its identity, claim, capabilities and inventory; of the
 //! [`Workload`] what is there of an endpoint, that it be there, that it be gone; and by the [`Probe`](probe::Probe), which

@@ -1,7 +1,7 @@
-//! Asks an endpoint the way a client does: does it answer who has the key, and refuse who has not?
+//! Sends requests as a client does: an endpoint must answer those with the key and refuse those without it.
 //!
-//! A driver describes how its endpoints are asked; nobody but this module asks. Some engines guard what costs, and list
-//! their models to everybody: these are asked for a completion without the key.
+//! A driver describes how its endpoints are asked; only this module sends them. Some engines protect
+//! completions and list their models to everybody: these are asked for a completion without the key.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const MAX_NAMED: usize = 5;
 /// The way to ask one endpoint whether it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// Scheme, host and port with the path that stands before `/models`, such as `http://10.0.0.7:8000/v1`.
+    /// Scheme, host and port with the path before `/models`, such as `http://10.0.0.7:8000/v1`.
     pub base: String,
     /// Headers of every request beside the credential.
     pub headers: Vec<(String, String)>,
@@ -218,7 +218,7 @@ impl Asked {
         Self { method: Method::POST, path: "/chat/completions", body: body.to_string() }
     }
 
-    /// For a completion of nothing: who has no key is refused before the body is looked at, and nobody is answered.
+    /// An empty completion: a request without the key is refused before its body is read, and none is answered.
     fn nothing() -> Self {
         Self { method: Method::POST, path: "/chat/completions", body: "{}".to_owned() }
     }

@@ -30,7 +30,7 @@ pub trait Site: Send + Sync {
     /// Any [`ProviderError`].
     async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError>;
 
-    /// Begins to watch the place: from now on its [`inventory`](Self::inventory) is kept, and `listener` is told of news.
+    /// Begins to watch the place: from now on its [`inventory`](Self::inventory) is kept, and `listener` receives its events.
     /// A place that is watched already goes on as before.
     fn watch(&self, listener: Listener);
 

@@ -64,8 +64,8 @@ impl CallError {
         self.code() == Some(404)
     }
 
-    /// The server refuses the call as it is: rights, a quota, a policy or a webhook stand against it, and time alone does
-    /// not help. Conflicts, an object that is gone, a busy server and credentials that are being renewed are none of that.
+    /// True if the server refuses the call because of rights, a quota, a policy or a webhook, and retrying alone does not
+    /// help. Conflicts, an object that is gone, a busy server and credentials that are being renewed are none of that.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.code().is_some_and(|code| (400..=500).contains(&code) && ![401, 404, 408, 409, 410, 429].contains(&code))

@@ -32,7 +32,7 @@ const MAX_REASON_BYTES: usize = 128;
 const MAX_NAME_BYTES: usize = 253;
 /// Characters that tell events about one object apart.
 const SUFFIX: usize = 16;
-/// Events about one object: what changes more often than that is told by its status. client-go keeps to the same.
+/// Events about one object: its status reports more frequent changes. client-go keeps to the same.
 const RATE: Rate = Rate { burst: 25, interval: Duration::from_mins(5) };
 /// Objects that are remembered at most, in some ten megabytes: about more of them in five minutes no event is sent.
 const REMEMBERED: usize = 65_536;

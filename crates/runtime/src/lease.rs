@@ -122,7 +122,7 @@ impl Leadership {
 /// Next step of an election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
-    /// Nobody holds it, or its holder has let it run out.
+    /// It has no holder, or has expired.
     Take,
     /// Somebody else holds it.
     Wait,

@@ -37,7 +37,7 @@ pub struct ValidateArgs {
 /// Checks the files and writes their problems to standard output.
 ///
 /// # Errors
-/// If standard output cannot be written; a file that cannot be read is told on standard error and in the exit code.
+/// If standard output cannot be written; an unreadable file is reported on standard error and in the exit code.
 pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     let report = match check(&args.filename) {
         Ok(report) => report,

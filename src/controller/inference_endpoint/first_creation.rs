@@ -10,10 +10,10 @@ use roadstead_api::v1alpha1::{CreateIntent, InferenceEndpoint};
 /// question to a provider that has nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum FirstCreation {
-    /// Nothing of it is known.
+    /// Unknown.
     #[default]
     Unknown,
-    /// The deployment was not held before, so nobody can have been asked; now it is.
+    /// The deployment had no finalizer before, so no provider can have been asked; now it has one.
     Announced(Option<String>),
     /// The provider was asked, or is about to be.
     Asked(Option<String>, CreateIntent),
@@ -27,7 +27,7 @@ impl FirstCreation {
         }
     }
 
-    /// True if the finalizer was put on for this endpoint and nobody was asked yet.
+    /// True if the finalizer was added for this endpoint and no provider was asked yet.
     pub fn is_announced(&self, endpoint: &InferenceEndpoint) -> bool {
         matches!(self, Self::Announced(uid) if *uid == endpoint.uid())
     }
@@ -50,7 +50,7 @@ impl FirstCreation {
     }
 }
 
-/// True if a status was ever told of the endpoint.
+/// True if the endpoint ever had a status.
 pub fn was_told(endpoint: &InferenceEndpoint) -> bool {
     endpoint.status.as_ref().is_some_and(|status| status.observed_generation >= 0)
 }

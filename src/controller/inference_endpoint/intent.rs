@@ -1,8 +1,8 @@
-//! Intent before effect: that a provider is about to be asked to create an endpoint is on the hub before it is asked.
+//! Intent before effect: the hub records a creation before the provider is asked for it.
 //!
 //! The creation of a deployment's first endpoint is announced by the finalizer that is put on the deployment for it, which
-//! saves a write to the endpoint; every other creation is announced in the endpoint's status. So a record of which nothing
-//! was told yet may have been asked for as soon as its deployment is held, and the first status that is told of it says so.
+//! saves a write to the endpoint; every other creation is announced in the endpoint's status. So a record
+//! without a status may have been requested as soon as its deployment has the finalizer; its first status contains the intent.
 
 use std::sync::Arc;
 
@@ -87,8 +87,8 @@ pub async fn tell(
 /// Sees to it that the hub knows of a creation before it is asked for, and that the endpoint is still wanted in this form.
 ///
 /// Either the deployment was just held for it, or the intent is written to the endpoint's status: that write fails if the
-/// endpoint changed, and so confirms as much as a quorum read. The intent of a creation that failed still stands: a place
-/// that refuses for hours is not worth a write each time.
+/// endpoint changed, and so confirms as much as a quorum read. The intent of a failed creation stays: a place that
+/// refuses for hours is not worth a write each time.
 ///
 /// # Errors
 /// [`ActError`] of the write or the read; [`ActError::Stale`] where the endpoint is not wanted in this form any more.

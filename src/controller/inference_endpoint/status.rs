@@ -230,8 +230,8 @@ pub fn urgency(former: &InferenceEndpointStatus, status: &InferenceEndpointStatu
     Urgency::Within(if of_replicas { throttle::WORDS_OF_REPLICAS } else { throttle::COUNTS })
 }
 
-/// True if nothing is told but that the endpoint starts: mostly more is to be told soon, and what is told at once is
-/// written twice.
+/// True if the only news is that the endpoint starts: usually more follows soon, and an immediate write would be followed
+/// by a second one.
 fn is_plain_start(status: &InferenceEndpointStatus) -> bool {
     let ready = conditions::find(&status.conditions, conditions::READY).map(|ready| ready.reason.as_str());
     matches!(ready, Some(reasons::STARTING | reasons::AWAITING_ADDRESS)) && status.last_error.is_none()
@@ -296,7 +296,7 @@ fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
     match summary.reason {
         _ if by_its_reason => false,
         reasons::TARGET_NOT_READY | reasons::NOT_ALLOWED => false,
-        // Without its Secrets nothing is made, so that nothing is spent: only a replacement keeps others waiting.
+        // Without its Secrets nothing is created or billed: only a replacement keeps others waiting.
         reasons::SECRET_MISSING | reasons::SECRET_TOO_LARGE => endpoint.spec.replaces.is_some(),
         _ => true,
     }

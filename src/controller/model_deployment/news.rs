@@ -145,7 +145,7 @@ impl Turn<'_> {
 
     /// The summary beside the other conditions.
     fn in_context(&self, turn: News) -> Option<News> {
-        // The reason of a move was reported with it; nobody needs to act while it continues.
+        // The reason of a move was reported with it; no action is needed while it continues.
         let forces_a_move = ["PolicyViolated", "SpecChanged", reasons::OVER_BUDGET, reasons::INSUFFICIENT_CAPACITY];
         if self.is_moving() && forces_a_move.contains(&turn.reason.as_str()) {
             return None;

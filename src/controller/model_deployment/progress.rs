@@ -11,7 +11,7 @@ const WORDS: Duration = Duration::from_mins(1);
 /// Urgency of the step from `former` to `status`, with `replicas` wanted.
 ///
 /// At once: whatever turns a condition or gives it another reason, and when none or all of the wanted replicas are ready. In
-/// turn: the candidates, which are told at most once a minute.
+/// turn: the candidates, which are written at most once a minute.
 pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, replicas: i32) -> Urgency {
     let mut same = former.clone();
     same.replicas = status.replicas;

@@ -31,7 +31,7 @@ impl<'a> Roles<'a> {
                 Role::Draining => roles.draining.push(endpoint),
             }
         }
-        // The newest first: of two that stand by it is the one that takes over.
+        // The newest first: of two standbys it takes over.
         for all in [&mut roles.serving, &mut roles.standby] {
             all.sort_by_key(|endpoint| std::cmp::Reverse(age(endpoint)));
         }
@@ -62,7 +62,7 @@ fn published(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint) -> Op
     })
 }
 
-/// The role of an endpoint that no decision is known of: its record says what it is for.
+/// The role of an endpoint without a known decision, from its record.
 fn recorded(endpoint: &InferenceEndpoint, all: &[Arc<InferenceEndpoint>]) -> Role {
     let replaces =
         |other: &Arc<InferenceEndpoint>| endpoint.spec.replaces.as_ref() == Some(&other.name_any()) && !is_going(other);

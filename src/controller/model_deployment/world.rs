@@ -154,7 +154,7 @@ impl World {
         self.is_told_truly();
     }
 
-    /// Plans and carries the plan out, and ends before anything of it is told.
+    /// Makes a plan and executes it, and ends before the status is written.
     pub fn reconcile_untold(&mut self) {
         self.now += 1;
         let request = self.request();

@@ -120,7 +120,7 @@ fn places(context: &Context) -> Vec<Place> {
 
 fn place(context: &Context, target: &ServingTarget) -> Option<Place> {
     let connection = context.connections.get(&target.name_any())?;
-    // Of a part nobody can say that it is all.
+    // An incomplete inventory proves nothing.
     let inventory = connection.usable()?.inventory().filter(|inventory| inventory.cut.is_none())?;
     let offers = target.spec.offers.iter().map(convert::offer).collect();
     // What belongs to a namespace that is not watched is not ours to judge.

@@ -25,8 +25,8 @@ pub async fn protect(context: &Context, target: Arc<ServingTarget>) -> Result<Ar
     }
 }
 
-/// Lets a deleted target go if it is known, and the hub itself says, that no endpoint is on it any more; says whether it
-/// went.
+/// Removes the finalizer of a deleted target if neither the caches nor the hub itself have an endpoint on it; returns
+/// true if it did.
 ///
 /// # Errors
 /// [`ActError`] of a call.

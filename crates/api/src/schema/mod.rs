@@ -1,7 +1,7 @@
 //! The custom resource definitions, as they are installed.
 //!
 //! The derived definitions know the fields, their bounds and their texts; this module adds what a derive cannot say:
-//! list types, rules, columns, the status before the first look. So nobody installs `Kind::crd()` as it is.
+//! list types, rules, columns, the status before the first look. `Kind::crd()` alone is therefore never installed.
 
 mod columns;
 mod finish;

@@ -26,7 +26,7 @@ pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 
 /// Present only while a usable target needs attention.
 pub const NEEDS_ATTENTION: &str = "NeedsAttention";
-/// It is known which of the things at the target are orphans.
+/// The orphans at the target are known.
 pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. It does not change conditions of other types.

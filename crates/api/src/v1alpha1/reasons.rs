@@ -137,21 +137,21 @@ pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";
 /// The operator lists the target's endpoints.
 pub const LISTING: &str = "Listing";
-/// Something of ours runs there that no record names.
+/// Orphans were found there.
 pub const ORPHANS_FOUND: &str = "OrphansFound";
-/// Nothing of ours runs there any more that no record names.
+/// No orphans are left there.
 pub const ORPHANS_GONE: &str = "OrphansGone";
 /// The deletion of an orphan was asked for.
 pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
-/// More is listed there than is read, so that not every endpoint is known.
+/// Its listing exceeds the limit, so not every endpoint is known.
 pub const INVENTORY_INCOMPLETE: &str = "InventoryIncomplete";
-/// A name of the spec is known by another spelling.
+/// The built-in table spells a name of the spec differently.
 pub const SPELLING_DIFFERS: &str = "SpellingDiffers";
 /// Nodes are left out of an offer.
 pub const NODES_LEFT_OUT: &str = "NodesLeftOut";
 /// Nodes of an offer contradict the offer.
 pub const NODES_DIFFER: &str = "NodesDiffer";
-/// It is known what of ours runs there that no record names.
+/// The list of its orphans is current.
 pub const SWEPT: &str = "Swept";
 /// The first sweep for orphans has not included it.
 pub const SWEEP_PENDING: &str = "SweepPending";
@@ -159,7 +159,7 @@ pub const SWEEP_PENDING: &str = "SweepPending";
 pub const SWEEP_STALE: &str = "SweepStale";
 /// It is being deleted and waits for its endpoints.
 pub const IN_USE: &str = "InUse";
-/// The operator failed on the object, by a defect of its own.
+/// The operator failed on the object because of a defect of Roadstead.
 pub const INTERNAL_ERROR: &str = "InternalError";
 /// The hub refuses a write of the operator.
 pub const HUB_REFUSED: &str = "HubRefused";

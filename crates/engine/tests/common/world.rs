@@ -206,7 +206,7 @@ impl World {
         self.after(latency, Event::Write(name.to_owned()));
     }
 
-    /// Nothing that serves is let go before something else serves.
+    /// Fails if a serving endpoint is removed before another one serves.
     fn goes_in_order(&self, name: &str, plan: &Plan) {
         let going = |one: &str| {
             plan.actions.iter().any(|action| match action {

@@ -51,7 +51,7 @@ static TABLE: LazyLock<BTreeMap<&'static str, AcceleratorInfo>> = LazyLock::new(
     table
 });
 
-/// Label values by their label, each with the names that it may stand for.
+/// Label values by their label, each with the accelerators that it may name.
 type Values = BTreeMap<&'static str, BTreeMap<&'static str, Kinds>>;
 
 static VALUES: LazyLock<Values> = LazyLock::new(|| {
@@ -90,7 +90,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static AcceleratorInfo> {
     TABLE.values()
 }
 
-/// The names that a label value of the tables stands for, whatever the label.
+/// The accelerators that a label value of the tables names, under any label.
 pub(super) fn of_value(value: &str) -> Kinds {
     VALUES.values().filter_map(|values| values.get(value)).flatten().copied().collect()
 }
@@ -102,7 +102,7 @@ pub(crate) struct Claim {
     pub(crate) key: String,
     /// The label's value.
     pub(crate) value: String,
-    /// The names that it may stand for; none where it is a product that the catalogue does not know.
+    /// The accelerators that it may name; none if the catalogue does not know the product.
     pub(crate) kinds: Kinds,
 }
 
@@ -132,7 +132,7 @@ fn is_code(key: &str) -> bool {
 }
 
 impl Claim {
-    /// True if it may stand for an accelerator that an offer calls `kind`; `None` where that cannot be told.
+    /// True if it may name an accelerator that an offer calls `kind`; `None` if that is undecidable.
     pub(crate) fn is_of(&self, kind: &str) -> Option<bool> {
         let same = squashed(&self.value).contains(&squashed(kind));
         if self.kinds.is_empty() {
@@ -143,7 +143,7 @@ impl Claim {
     }
 }
 
-/// The names that an offer's accelerator type may stand for: itself, or what it is another spelling or a variant of.
+/// The names that an offer's accelerator type may mean: itself, or the name of which it is a spelling or variant.
 pub(crate) fn kinds_of(kind: &str) -> Kinds {
     if let Some(info) = accelerator(kind) {
         return Kinds::from([info.name]);

@@ -1,7 +1,7 @@
 //! Replicas that are decided but not bound yet: how few slots remain wherever they end up.
 //!
 //! The scheduler of a member decides which node a pod gets. Until it has, the planner assumes the worst: any
-//! of the pods, on any nodes that they may use and where they fit, so that the fewest slots remain. That is
+//! of the pods, on any nodes that they may use and where they fit, where the fewest slots remain. That is
 //! exact while the instance is small; beyond, a bound says at least as much loss.
 
 use roadstead_model::{Resources, Size};

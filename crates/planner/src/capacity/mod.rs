@@ -112,12 +112,12 @@ pub(crate) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    /// Its bound pods ask for what it was told.
+    /// Its bound pods request the resources of its spec.
     pub(crate) const fn as_told(endpoint: &'a Endpoint) -> Self {
         Self { endpoint, bound: endpoint.resources }
     }
 
-    /// Its bound pods may be older than what it was told: only their accelerators are certain.
+    /// Its bound pods may be older than its spec: only their accelerators are certain.
     pub(crate) fn at_least(endpoint: &'a Endpoint) -> Self {
         Self { endpoint, bound: Resources::default() }
     }

@@ -89,7 +89,7 @@ impl Assessment {
         self.has(Problem::Forbidden)
     }
 
-    /// True if it cannot have there what the spec wants, so that another place is better if there is one.
+    /// True if its place cannot give it what the spec wants: another feasible place is better.
     pub(super) const fn lacks_room(&self) -> bool {
         self.lacking.is_some()
     }
@@ -352,7 +352,7 @@ fn fit(room: Option<&Room>, endpoint: &Endpoint, replicas: u32, resources: Resou
     if !holds(Own::as_told(endpoint)) {
         return Fit::No;
     }
-    // While an update rolls, its pods may be older and smaller than what it was told: more of them wait for that.
+    // During a rolling update, its pods may be older and smaller than its spec: growth waits for the end of the update.
     // Other resources do not wait, for they may be what it needs to become ready.
     let is_known = endpoint.ready || endpoint.bound.is_empty() || resources != endpoint.resources;
     if is_known || holds(Own::at_least(endpoint)) { Fit::Yes } else { Fit::Unclear }

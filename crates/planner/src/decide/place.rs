@@ -17,7 +17,7 @@ const INVENTORY_PATIENCE_SECONDS: u32 = 60;
 /// At most so many names are listed in a wait.
 const MAX_NAMES: usize = 8;
 
-/// At most so many places are told as held by others.
+/// Maximum number of reported places that lower priority holds.
 const MAX_HELD_PLACES: usize = 3;
 
 /// Chooses the first place of a deployment that has no active endpoint.
@@ -184,7 +184,7 @@ fn held_by_lower(question: &Question, target: &str, offer: &str) -> Option<Wait>
     if holders.is_empty() {
         return None;
     }
-    // Names of other namespaces are nobody's business here.
+    // Names of other namespaces are not revealed.
     let held_by: Vec<String> = holders
         .iter()
         .filter(|id| id.namespace == deployment.id.namespace)

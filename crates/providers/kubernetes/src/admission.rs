@@ -1,8 +1,8 @@
 //! Changes by a member's admission to our writes: distinguished from manual changes, and kept.
 //!
 //! A mutating policy or webhook puts other values in the place of ours: an image of a mirror, larger requests, more
-//! tolerations. To write ours again would be answered alike for ever, or, where the policy looks at creations alone,
-//! would start pods anew that nobody asked for. So each object carries a record of what was wanted when it was written
+//! tolerations. Writing ours again would have the same result for ever, or, if the policy applies to creations only,
+//! would restart pods without a reason. So each object carries a record of what was wanted when it was written
 //! last ([`ANNOTATION_APPLIED`]). Where that is what is wanted now, and the server counts the field as set by us, its
 //! value is what admission made of it.
 

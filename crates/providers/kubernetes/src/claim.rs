@@ -1,4 +1,4 @@
-//! Two hubs with one install id would fight over a member: a `ConfigMap` on the member says whose it is.
+//! Two hubs with one install id would fight over a member: a `ConfigMap` on the member names its owner.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};

@@ -1,7 +1,7 @@
 //! Clusters: a Deployment, a Service, a `PodDisruptionBudget` and Secrets for each endpoint.
 //!
 //! `watched` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
-//! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `claim` whose the member is.
+//! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `claim` the owner of the member.
 
 mod admission;
 mod claim;
@@ -121,7 +121,7 @@ impl Site for Kubernetes {
             return;
         }
         let (shown, tasks) = Watched::start(&self.client, &self.namespace, &self.install_id, listener);
-        // The lock is held: nobody else sets it.
+        // This call holds the lock, so no other one sets it.
         let _ = self.watched.set(shown);
         *watches = Some(tasks);
     }

@@ -164,7 +164,7 @@ impl Survey {
         })
     }
 
-    /// The rendered template, if its inputs are the wanted ones and nobody changed it.
+    /// The rendered template, if its inputs are the wanted ones and it is unchanged.
     fn standing_template(&self, wanted: &Wanted, hash: &str) -> Option<(PodTemplateSpec, String)> {
         let deployment = self.deployment.as_ref()?;
         if deployment.annotations().get(names::ANNOTATION_TEMPLATE_HASH).map(String::as_str) != Some(hash) {
@@ -181,7 +181,7 @@ impl Survey {
         Some((template, rendered))
     }
 
-    /// The last rendered template with any inputs, if nobody changed it.
+    /// The last rendered template with any inputs, if it is unchanged.
     fn former_template(&self, wanted: &Wanted) -> Option<PodTemplateSpec> {
         let rendered = self.deployment.as_ref()?.annotations().get(names::ANNOTATION_TEMPLATE)?;
         let recorded = wanted.endpoint.status.as_ref().and_then(|status| status.template_digest.as_ref());

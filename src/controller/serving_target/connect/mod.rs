@@ -56,7 +56,7 @@ pub trait Source: Send + Sync {
 /// Reads what the target's driver is to be built from.
 ///
 /// # Errors
-/// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator was not told enough, or it
+/// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator's options are incomplete, or it
 /// was built without the driver.
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     match target.spec.type_ {

@@ -1,4 +1,4 @@
-//! Simulated places: each target is one, in the cloud at the address that the operator was told.
+//! Simulated places: each target is one, in the cloud at the operator's `--simulated-cloud` address.
 
 use std::sync::Arc;
 

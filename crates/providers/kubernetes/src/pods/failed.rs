@@ -1,4 +1,4 @@
-//! Failed pods. The member replaces them, so that without this report nothing would seem wrong.
+//! Failed pods. The member replaces them, so without this report nothing would seem wrong.
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};

@@ -1,4 +1,4 @@
-//! A cloud that spends nothing: the other side of targets of type `Simulated`, as a process of its own.
+//! A simulated cloud, which costs nothing: the server behind targets of type `Simulated`, in a separate process.
 //!
 //! It outlives the operator as a real cloud would. `world` holds the places and is pure: time is an argument. `endpoint`
 //! is what time does to one endpoint, `faults` what goes wrong, `journal` what survives the process, `server` the HTTP

@@ -182,7 +182,7 @@ impl World {
         Ok(EndpointList { mark: mark(&endpoints), endpoints })
     }
 
-    /// Another number after everything that happened at a place: while it stands, time alone changes a listing.
+    /// A number that changes with every event at a place: while it is equal, only time changes the listing.
     pub fn version(&self, name: &str) -> u64 {
         self.places.get(name).map_or(0, |place| place.version)
     }

@@ -4,7 +4,7 @@
 //! harmless is refused, and the loader gets nothing but the one cluster and the one user that were checked.
 //!
 //! Everything that kubectl accepts is accepted: `fields` treats empty texts as absent and checks the rest, `material`
-//! checks certificates and keys, so that each error names its field and its cure.
+//! checks certificates and keys, so each error names its field and its cure.
 
 mod fields;
 mod material;
