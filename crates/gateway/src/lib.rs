@@ -1,0 +1,17 @@
+//! The traffic of deployments as data, and the files by which Envoy serves it.
+//!
+//! The operator writes one [`Route`] per deployment. A gateway reads all of them and renders Envoy's configuration with
+//! [`render`]: a function from data to files, without a clock, a network or a disk. [`changes`] orders the writes between
+//! two configurations, as Envoy needs them: endpoints, then clusters, then routes; removals the other way round.
+
+mod changes;
+mod files;
+pub mod render;
+mod route;
+mod settings;
+
+pub use changes::{Change, changes};
+pub use files::{File, Files};
+pub use render::render;
+pub use route::{Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, State};
+pub use settings::{Listener, Paths, Settings, Tls};

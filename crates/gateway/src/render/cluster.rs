@@ -1,0 +1,199 @@
+//! The cluster of a deployment: how its endpoints are chosen, watched and reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::files::File;
+use crate::route::{Endpoint, Route, Scheme, State};
+use crate::settings::Settings;
+
+use super::endpoints::{assignment, hosts};
+use super::{Addresses, extension, typed};
+
+/// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
+const CONNECT: &str = "1s";
+/// Requests at once to one deployment through one gateway; more are answered 429.
+const MAX_REQUESTS: u32 = 1024;
+/// Requests that wait for a connection.
+const MAX_PENDING: u32 = 256;
+/// Connections to one deployment from one gateway.
+const MAX_CONNECTIONS: u32 = 4096;
+
+pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
+    let endpoints = settings.path(&File::Endpoints(route.uid.clone()).path());
+    let poll = format!("{:.3}s", f64::from(settings.poll_millis) / 1000.0);
+    let mut cluster = common(&route.cluster(), route, settings);
+    let more = json!({
+        "type": "EDS",
+        "eds_cluster_config": {
+            "service_name": route.cluster(),
+            "eds_config": {
+                "resource_api_version": "V3",
+                // Polled: each watched file takes an inotify instance, and the kernel has 128 for a user.
+                "path_config_source": {"path": endpoints, "poll_interval": poll},
+            },
+        },
+        "lb_policy": "LEAST_REQUEST",
+        // At 1 instead of 50 %, unhealthy endpoints get requests only where nothing is healthy.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        "ignore_health_on_host_removal": true,
+        // At most half is ejected: a lone endpoint never is, and of two one.
+        "outlier_detection": {
+            "consecutive_5xx": 5, "consecutive_gateway_failure": 3, "enforcing_consecutive_gateway_failure": 100,
+            "interval": "1s", "base_ejection_time": "5s", "max_ejection_percent": 50,
+        },
+        "circuit_breakers": {"thresholds": [{
+            "max_requests": MAX_REQUESTS, "max_connections": MAX_CONNECTIONS, "max_pending_requests": MAX_PENDING,
+            "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 10},
+        }]},
+        "track_cluster_stats": {"per_endpoint_stats": true},
+    });
+    merge(&mut cluster, more);
+    if let Some(path) = &route.health_path {
+        cluster["health_checks"] = json!([{
+            "interval": "2s", "no_traffic_interval": "2s", "timeout": "1s",
+            "unhealthy_threshold": 2, "healthy_threshold": 1,
+            "http_health_check": {"path": path},
+        }]);
+    }
+    cluster
+}
+
+/// Endpoints that the operator asks before callers may.
+pub(super) fn verifying(route: &Route) -> impl Iterator<Item = &Endpoint> {
+    route.endpoints.iter().filter(|endpoint| endpoint.state == State::Verifying)
+}
+
+/// The cluster of one endpoint that is being verified; `None` while its host has no address.
+pub(super) fn verifying_cluster(
+    route: &Route,
+    endpoint: &Endpoint,
+    addresses: &Addresses,
+    settings: &Settings,
+) -> Option<Value> {
+    let hosts = hosts(endpoint, addresses);
+    if hosts.is_empty() {
+        return None;
+    }
+    let name = route.verifying_cluster(endpoint);
+    let mut cluster = common(&name, route, settings);
+    cluster["type"] = json!("STATIC");
+    let mut assigned = assignment(&name, vec![json!({"lb_endpoints": hosts})]);
+    if let Some(fields) = assigned.as_object_mut() {
+        fields.remove("@type");
+    }
+    cluster["load_assignment"] = assigned;
+    Some(cluster)
+}
+
+fn common(name: &str, route: &Route, settings: &Settings) -> Value {
+    let mut cluster = typed(
+        "envoy.config.cluster.v3.Cluster",
+        json!({
+            "name": name,
+            "connect_timeout": CONNECT,
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
+                    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    json!({
+                        "explicit_http_config": {"http_protocol_options": {}},
+                        "upstream_http_protocol_options": {"auto_sni": true, "auto_san_validation": true},
+                        "http_filters": filters(route),
+                    }),
+                ),
+            },
+        }),
+    );
+    let sockets = sockets(route, settings);
+    if !sockets.is_empty() {
+        cluster["transport_socket_matches"] = json!(sockets);
+    }
+    cluster
+}
+
+/// Filters of each attempt, after the endpoint is chosen: they add the endpoint's own credential.
+fn filters(route: &Route) -> Value {
+    let headers: BTreeSet<&str> = route
+        .endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.credential.as_ref())
+        .map(|credential| credential.header.as_str())
+        .collect();
+    let mutations: Vec<Value> = headers
+        .into_iter()
+        .map(|header| {
+            json!({"append": {
+                "header": {"key": header, "value": format!("%UPSTREAM_METADATA(roadstead:{header})%")},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }})
+        })
+        .collect();
+    let codec = extension(
+        "envoy.filters.http.upstream_codec",
+        "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+        json!({}),
+    );
+    let credential = extension(
+        "credential",
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        json!({"mutations": {"request_mutations": mutations}}),
+    );
+    json!([credential, codec])
+}
+
+/// The ways to connect: one for each set of authorities, and plain text for the rest.
+fn sockets(route: &Route, settings: &Settings) -> Vec<Value> {
+    let secure = route.endpoints.iter().filter(|endpoint| endpoint.scheme == Scheme::Https);
+    let by_name: BTreeMap<String, &Endpoint> = secure.map(|endpoint| (socket_of(endpoint), endpoint)).collect();
+    let mut sockets: Vec<Value> = by_name
+        .into_iter()
+        .map(|(name, endpoint)| {
+            let authorities = match &endpoint.authorities {
+                Some(pem) => json!({"inline_string": pem}),
+                None => json!({"filename": settings.paths.authorities}),
+            };
+            json!({
+                "name": name,
+                "match": {"tls": name},
+                "transport_socket": extension(
+                    "envoy.transport_sockets.tls",
+                    "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                    json!({
+                        "auto_host_sni": true,
+                        "auto_sni_san_validation": true,
+                        "common_tls_context": {"validation_context": {"trusted_ca": authorities}},
+                    }),
+                ),
+            })
+        })
+        .collect();
+    if !sockets.is_empty() {
+        sockets.push(json!({
+            "name": "plain",
+            "match": {},
+            "transport_socket": extension(
+                "envoy.transport_sockets.raw_buffer",
+                "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+                json!({}),
+            ),
+        }));
+    }
+    sockets
+}
+
+/// Name of the way to connect to an endpoint over TLS: of the authorities that it is judged by.
+pub(super) fn socket_of(endpoint: &Endpoint) -> String {
+    match &endpoint.authorities {
+        None => "system".to_owned(),
+        Some(pem) => HEXLOWER.encode(&Sha256::digest(pem)).chars().take(16).collect(),
+    }
+}
+
+fn merge(into: &mut Value, more: Value) {
+    if let (Some(into), Value::Object(more)) = (into.as_object_mut(), more) {
+        into.extend(more);
+    }
+}

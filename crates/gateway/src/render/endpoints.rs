@@ -1,0 +1,71 @@
+//! The file of one deployment's endpoints.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use crate::route::{Endpoint, Route, Scheme, State};
+
+use super::cluster::socket_of;
+use super::{ADDRESSES, Addresses, addresses_of, typed};
+
+/// Share of one address of an endpoint: the endpoint's weight, divided evenly among its addresses.
+const SHARE: u32 = 12;
+
+pub(super) fn endpoints(route: &Route, addresses: &Addresses) -> Value {
+    let at = |priority: u32, states: &[State]| {
+        let hosts: Vec<Value> = route
+            .endpoints
+            .iter()
+            .filter(|endpoint| states.contains(&endpoint.state))
+            .flat_map(|endpoint| hosts(endpoint, addresses))
+            .collect();
+        json!({"priority": priority, "lb_endpoints": hosts})
+    };
+    let mut localities = vec![at(0, &[State::Active, State::Draining])];
+    if route.endpoints.iter().any(|endpoint| endpoint.state == State::Standby) {
+        localities.push(at(1, &[State::Standby]));
+    }
+    assignment(&route.cluster(), localities)
+}
+
+pub(super) fn assignment(cluster: &str, localities: Vec<Value>) -> Value {
+    typed(
+        "envoy.config.endpoint.v3.ClusterLoadAssignment",
+        json!({"cluster_name": cluster, "endpoints": localities}),
+    )
+}
+
+/// The hosts of an endpoint: one for each address.
+pub(super) fn hosts(endpoint: &Endpoint, addresses: &Addresses) -> Vec<Value> {
+    let all = addresses_of(endpoint, addresses);
+    let weight = endpoint.weight.clamp(1, u32::MAX / SHARE / 1024) * SHARE / divisor(all.len());
+    all.iter().map(|address| host(endpoint, *address, weight)).collect()
+}
+
+/// The number of addresses; the weight is a multiple of each of these.
+fn divisor(count: usize) -> u32 {
+    u32::try_from(count.clamp(1, ADDRESSES)).unwrap_or(1)
+}
+
+fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
+    let health = if endpoint.state == State::Draining { "DRAINING" } else { "HEALTHY" };
+    let mut roadstead = json!({"name": endpoint.name});
+    if let Some(credential) = &endpoint.credential {
+        roadstead[&credential.header] = json!(credential.value());
+    }
+    let mut metadata = json!({"roadstead": roadstead});
+    if endpoint.scheme == Scheme::Https {
+        metadata["envoy.transport_socket_match"] = json!({"tls": socket_of(endpoint)});
+    }
+    json!({
+        "endpoint": {
+            "address": {"socket_address": {"address": address.to_string(), "port_value": endpoint.port}},
+            "hostname": endpoint.host,
+            "health_check_config": {"hostname": endpoint.host},
+        },
+        "load_balancing_weight": weight,
+        "health_status": health,
+        "metadata": {"filter_metadata": metadata},
+    })
+}

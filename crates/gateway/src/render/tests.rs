@@ -1,0 +1,138 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::route::{Caller, Credential, Key, Limits, Scheme, State};
+use crate::settings::{Listener, Paths, Tls};
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        listener: Listener {
+            address: "0.0.0.0".to_owned(),
+            port: 8080,
+            tls: None,
+            domain: None,
+            shared: false,
+            trusted_hops: 0,
+            buffer_bytes: 8 << 20,
+            max_connections: 20_000,
+        },
+        paths: Paths {
+            files: "/run/roadstead".to_owned(),
+            admin: "/run/roadstead/admin.sock".to_owned(),
+            authorities: "/etc/ssl/certs/ca-certificates.crt".to_owned(),
+        },
+        poll_millis: 1000,
+        drain_seconds: 3600,
+    }
+}
+
+pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
+    let credential =
+        Credential { header: "authorization".to_owned(), word: "Bearer".to_owned(), key: Key::new(format!("key-of-{name}")) };
+    Endpoint {
+        name: name.to_owned(),
+        scheme: Scheme::Http,
+        host: host.to_owned(),
+        port: 8000,
+        authorities: None,
+        credential: Some(credential),
+        weight: 1,
+        state,
+    }
+}
+
+pub(crate) fn route(name: &str, endpoints: Vec<Endpoint>) -> Route {
+    Route {
+        namespace: "team-a".to_owned(),
+        name: name.to_owned(),
+        uid: format!("uid-{name}"),
+        revision: 1,
+        model: format!("{name}-model"),
+        health_path: Some("/health".to_owned()),
+        callers: vec![Caller { name: "alice".to_owned(), key: Key::new("key-of-alice") }],
+        limits: Limits { first_byte_seconds: 600, idle_seconds: 300, max_request_bytes: 8 << 20 },
+        endpoints,
+    }
+}
+
+pub(crate) fn addresses() -> Addresses {
+    let of = |host: &str, all: &[&str]| (host.to_owned(), all.iter().map(|one| one.parse().unwrap()).collect());
+    Addresses::from([
+        of("198.51.100.7", &["198.51.100.7"]),
+        of("198.51.100.8", &["198.51.100.8"]),
+        of("llama.example.com", &["198.51.100.21", "198.51.100.22"]),
+    ])
+}
+
+fn golden(case: &str, files: &Files) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(case);
+    let mut expected = BTreeMap::new();
+    for (file, content) in files.iter() {
+        let value: Value = serde_json::from_str(&content.text()).unwrap();
+        expected.insert(file.path(), serde_json::to_string_pretty(&value).unwrap() + "\n");
+    }
+    if std::env::var_os("ROADSTEAD_WRITE").is_some() {
+        let _ = fs::remove_dir_all(&folder);
+        for (path, text) in &expected {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+    for (path, text) in expected {
+        let found = fs::read_to_string(folder.join(&path)).unwrap_or_default();
+        assert_eq!(found, text, "golden/{case}/{path} differs: ROADSTEAD_WRITE=1 writes it again; read its difference");
+    }
+}
+
+#[test]
+fn renders_a_deployment_in_the_middle_of_a_move() {
+    let mut old = endpoint("llama-old", "198.51.100.7", State::Active);
+    old.weight = 9;
+    let new = endpoint("llama-new", "198.51.100.8", State::Verifying);
+    golden("move", &render(&[route("llama", vec![old, new])], &addresses(), &settings()));
+}
+
+#[test]
+fn renders_every_state_and_every_setting() {
+    let mut secure = endpoint("llama-secure", "llama.example.com", State::Standby);
+    secure.scheme = Scheme::Https;
+    secure.port = 443;
+    secure.authorities = Some("-----BEGIN CERTIFICATE-----\n".to_owned());
+    secure.credential.as_mut().unwrap().header = "x-api-key".to_owned();
+    secure.credential.as_mut().unwrap().word = String::new();
+    let endpoints = vec![
+        endpoint("llama-a", "198.51.100.7", State::Active),
+        endpoint("llama-b", "198.51.100.8", State::Draining),
+        secure,
+        endpoint("llama-lost", "no-address.example.com", State::Active),
+    ];
+    let mut settings = settings();
+    settings.listener.shared = true;
+    settings.listener.domain = Some("models.example.com".to_owned());
+    settings.listener.tls = Some(Tls { folder: "/etc/roadstead/tls".to_owned() });
+    let qwen = Route { health_path: None, ..route("qwen", vec![endpoint("qwen-a", "198.51.100.7", State::Active)]) };
+    golden("everything", &render(&[qwen, route("llama", endpoints)], &addresses(), &settings));
+}
+
+#[test]
+fn renders_one_address_for_several_deployments() {
+    let mut settings = settings();
+    settings.listener.shared = true;
+    settings.listener.domain = Some("models.example.com".to_owned());
+    let mut llama = route("llama", vec![endpoint("llama-a", "198.51.100.7", State::Active)]);
+    llama.callers.push(Caller { name: "bob".to_owned(), key: Key::new("key-of-bob") });
+    let mut embed = route("embed", vec![endpoint("embed-a", "198.51.100.8", State::Active)]);
+    embed.endpoints[0].credential = None;
+    golden("shared", &render(&[llama, embed], &addresses(), &settings));
+}
+
+#[test]
+fn renders_a_gateway_without_deployments() {
+    let mut settings = settings();
+    settings.listener.shared = true;
+    golden("empty", &render(&[], &addresses(), &settings));
+}

@@ -1,0 +1,160 @@
+//! The traffic of one deployment.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Paths beside `/v1/` that engines answer and that a gateway passes on. Others, such as an engine's metrics and
+/// administration, stay inside.
+pub const PATHS: [&str; 6] = ["tokenize", "detokenize", "rerank", "score", "pooling", "classify"];
+
+/// Everything that a gateway needs to serve one deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Route {
+    /// Namespace of the deployment.
+    pub namespace: String,
+    /// Name of the deployment.
+    pub name: String,
+    /// UID of the deployment.
+    pub uid: String,
+    /// Grows with each change of the route. A gateway reports the revision that Envoy has applied.
+    pub revision: u64,
+    /// Value of `model` in requests.
+    pub model: String,
+    /// Path of the engines' own health check; absent where the endpoints have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_path: Option<String>,
+    /// Callers that may use the deployment.
+    pub callers: Vec<Caller>,
+    /// Limits of a request.
+    pub limits: Limits,
+    /// Endpoints, those that take no request included.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Route {
+    /// Name of the deployment's cluster in Envoy, and its label in metrics.
+    #[must_use]
+    pub fn cluster(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Name of the cluster by which one endpoint is verified before it takes requests of callers.
+    #[must_use]
+    pub fn verifying_cluster(&self, endpoint: &Endpoint) -> String {
+        format!("{}/{}/{}", self.namespace, self.name, endpoint.name)
+    }
+}
+
+/// A caller and the key by which it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Name in logs.
+    pub name: String,
+    /// Key.
+    pub key: Key,
+}
+
+/// Text that no log, error or metric shows.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    /// Wraps a key.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The key itself, for a configuration.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}
+
+/// Limits of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Seconds until the first byte of an answer; without streaming that is the whole generation.
+    pub first_byte_seconds: u32,
+    /// Seconds without a byte in either direction.
+    pub idle_seconds: u32,
+    /// Bytes of a request's body.
+    pub max_request_bytes: u64,
+}
+
+/// One endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    /// Name of the `InferenceEndpoint`.
+    pub name: String,
+    /// Protocol.
+    pub scheme: Scheme,
+    /// Host name or IP address; for TLS also the name in the certificate.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Certificates in PEM that its certificate must lead to; absent for those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<String>,
+    /// Credential that the gateway adds; absent where the endpoint wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Credential>,
+    /// Share of the requests, relative to the other active endpoints: at least 1.
+    pub weight: u32,
+    /// Part in serving.
+    pub state: State,
+}
+
+/// Protocol of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Plain HTTP, where the target says so.
+    Http,
+    /// HTTP over TLS with a checked certificate.
+    Https,
+}
+
+/// A header by which an endpoint knows the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Name of the header, in lower case.
+    pub header: String,
+    /// Word before the key, such as `Bearer`; empty for none.
+    #[serde(default)]
+    pub word: String,
+    /// Key.
+    pub key: Key,
+}
+
+impl Credential {
+    /// Value of the header.
+    #[must_use]
+    pub fn value(&self) -> String {
+        if self.word.is_empty() { self.key.expose().to_owned() } else { format!("{} {}", self.word, self.key.expose()) }
+    }
+}
+
+/// Part of an endpoint in serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum State {
+    /// Takes requests.
+    Active,
+    /// Takes requests while no active endpoint is healthy.
+    Standby,
+    /// Takes only requests that name it: the operator asks it before it becomes active.
+    Verifying,
+    /// Takes no new request; those in flight end.
+    Draining,
+}
