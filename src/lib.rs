@@ -2,4 +2,5 @@
 
 pub mod cli;
 pub mod controller;
+pub mod gateway;
 pub mod telemetry;

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the `roadstead` binary.
 
 pub mod crd;
+pub mod gateway;
 pub mod orphans;
 pub mod run;
 #[cfg(feature = "simulated")]
@@ -25,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator.
     Run(run::RunArgs),
+    /// Run the process beside a gateway's Envoy: keep its files, and report what it has applied.
+    Gateway(gateway::GatewayArgs),
     /// Print the custom resource definitions.
     Crd(crd::CrdArgs),
     /// Check files of Roadstead's objects without a cluster.
@@ -41,6 +44,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => block_on(run::run(args)),
+        Command::Gateway(args) => block_on(gateway::run(args)),
         #[cfg(feature = "simulated")]
         Command::SimulatedCloud(args) => block_on(simulated_cloud::run(args)),
         Command::Crd(args) => crd::run(&args),

@@ -129,6 +129,15 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_is_read_back_as_it_was_written() {
+        let files = rendered(&[one("llama", State::Active), one("qwen", State::Verifying)]);
+        let texts: std::collections::BTreeMap<String, String> =
+            files.iter().map(|(file, content)| (file.path(), content.text())).collect();
+        let uids = vec!["uid-llama".to_owned(), "uid-qwen".to_owned()];
+        assert!(Files::read(|path| texts.get(path).cloned(), uids) == files);
+    }
+
+    #[test]
     fn equal_configurations_need_no_write() {
         assert!(shown(&[one("llama", State::Active)], &[one("llama", State::Active)]).is_empty());
     }

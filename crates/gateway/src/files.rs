@@ -86,4 +86,48 @@ impl Files {
     pub fn get(&self, file: &File) -> Option<&Content> {
         self.0.get(file)
     }
+
+    /// Adds or replaces a file.
+    pub fn insert(&mut self, file: File, content: Content) {
+        self.0.insert(file, content);
+    }
+
+    /// Removes a file.
+    pub fn remove(&mut self, file: &File) {
+        self.0.remove(file);
+    }
+
+    /// The configuration that was written before, read by path; `uids` names the deployments with a file of endpoints.
+    /// What cannot be read counts as missing, and is written again.
+    #[must_use]
+    pub fn read(read: impl Fn(&str) -> Option<String>, uids: Vec<String>) -> Self {
+        let plain = |file: &File| Some(Content::Plain(serde_json::from_str(&read(&file.path())?).ok()?));
+        let resources = |file: &File| {
+            let content: Value = serde_json::from_str(&read(&file.path())?).ok()?;
+            let list = content.get("resources")?.as_array()?.clone();
+            let keyed = list.into_iter().map(|resource| (key(file, &resource), resource));
+            Some(Content::Resources(keyed.collect()))
+        };
+        let mut files = BTreeMap::new();
+        files.extend(plain(&File::Bootstrap).map(|content| (File::Bootstrap, content)));
+        let others = [File::Certificate, File::Listeners, File::Clusters, File::Routes];
+        for file in others.into_iter().chain(uids.into_iter().map(File::Endpoints)) {
+            if let Some(content) = resources(&file) {
+                files.insert(file, content);
+            }
+        }
+        Self(files)
+    }
 }
+
+/// Key of a resource in its file, as [`crate::render`] gives it.
+fn key(file: &File, resource: &Value) -> String {
+    let name = match file {
+        File::Clusters => resource.get("name").and_then(Value::as_str),
+        File::Bootstrap | File::Certificate | File::Listeners | File::Endpoints(_) | File::Routes => None,
+    };
+    name.unwrap_or(ONLY).to_owned()
+}
+
+/// Key of the one resource of a file.
+pub(crate) const ONLY: &str = "";

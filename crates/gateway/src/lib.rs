@@ -4,14 +4,16 @@
 //! [`render`]: a function from data to files, without a clock, a network or a disk. [`changes`] orders the writes between
 //! two configurations, as Envoy needs them: endpoints, then clusters, then routes; removals the other way round.
 
+mod ack;
 mod changes;
 mod files;
 pub mod render;
 mod route;
 mod settings;
 
+pub use ack::{Ack, Acks, hosts_of_endpoint};
 pub use changes::{Change, changes};
-pub use files::{File, Files};
+pub use files::{Content, File, Files};
 pub use render::render;
 pub use route::{Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, State};
 pub use settings::{Listener, Paths, Settings, Tls};

@@ -14,6 +14,7 @@ pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod container;
+pub mod envoy;
 pub mod fake_node;
 pub mod ground;
 pub mod images;

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use roadstead_ground::envoy;
 use roadstead_ground::ground::{Ground, MEMBERS};
 use roadstead_ground::packages;
 use roadstead_ground::tools::{Tools, cache};
@@ -22,8 +23,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build Kubernetes, etcd, helm, the linters and a Lua interpreter into the cache, if they are not there yet, and
-    /// print the folder of Kubernetes, etcd and helm.
+    /// Build Kubernetes, etcd, helm, the linters and a Lua interpreter into the cache and fetch Envoy, where they
+    /// are missing, and print the folder of Kubernetes, etcd and helm.
     Tools,
     /// Install the Debian packages that clusters with nodes need, if they are not there yet.
     Packages,
@@ -65,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Tools => {
             Tools::linters()?;
             Tools::health()?;
+            envoy::envoy()?;
             let tools = Tools::locate()?.path("kubectl");
             println!("{}", tools.parent().context("the tools are in no folder")?.display());
         }

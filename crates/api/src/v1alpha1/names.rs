@@ -20,6 +20,10 @@ pub const LABEL_TEMPLATE: &str = "roadstead.dev/template-hash";
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Says what an object is.
 pub const LABEL_APP_NAME: &str = "app.kubernetes.io/name";
+/// UID of the deployment whose traffic a Secret describes to gateways.
+pub const LABEL_ROUTE: &str = "roadstead.dev/route";
+/// Marks the reports of gateways.
+pub const LABEL_GATEWAY: &str = "roadstead.dev/gateway";
 /// The value of [`LABEL_MANAGED_BY`], and the field manager of every write.
 pub const MANAGED_BY: &str = "roadstead";
 /// The field manager of every write.

@@ -8,12 +8,10 @@ use crate::settings::Settings;
 use super::extension;
 
 /// Paths of the administration that the process beside Envoy uses; others answer 403. None of them shows a key.
-const ADMIN_PATHS: [&str; 5] = ["/ready", "/stats", "/clusters", "/drain_listeners", "/healthcheck/"];
+const ADMIN_PATHS: [&str; 6] = ["/ready", "/stats", "/clusters", "/drain_listeners", "/healthcheck/", "/reopen_logs"];
 
 pub(super) fn bootstrap(settings: &Settings) -> Value {
-    let watched = |file: &File| {
-        json!({"resource_api_version": "V3", "path_config_source": {"path": settings.path(&file.path())}})
-    };
+    let watched = |file: &File| json!({"resource_api_version": "V3", "path_config_source": {"path": settings.path(&file.path())}});
     let connections = "envoy.resource_monitors.global_downstream_max_connections";
     json!({
         "node": {"id": "gateway", "cluster": "roadstead"},

@@ -30,10 +30,7 @@ pub(super) fn endpoints(route: &Route, addresses: &Addresses) -> Value {
 }
 
 pub(super) fn assignment(cluster: &str, localities: Vec<Value>) -> Value {
-    typed(
-        "envoy.config.endpoint.v3.ClusterLoadAssignment",
-        json!({"cluster_name": cluster, "endpoints": localities}),
-    )
+    typed("envoy.config.endpoint.v3.ClusterLoadAssignment", json!({"cluster_name": cluster, "endpoints": localities}))
 }
 
 /// The hosts of an endpoint: one for each address.

@@ -9,6 +9,8 @@ use super::replies::local_replies;
 use super::routes::CALLER;
 use super::{extension, seconds, shared, typed};
 
+/// File of the access log, below the folder of the files. The process beside Envoy reads it and counts.
+pub const ACCESS_LOG: &str = "access.log";
 /// Prefix of the listener's statistics.
 pub(super) const STATS: &str = "gateway";
 /// Seconds in which the headers of a request must have arrived.
@@ -51,7 +53,7 @@ fn connections(settings: &Settings) -> Value {
         },
         "http_filters": filters(settings),
         "local_reply_config": local_replies(),
-        "access_log": [access_log()],
+        "access_log": [access_log(settings)],
         "use_remote_address": true,
         "xff_num_trusted_hops": listener.trusted_hops,
         "always_set_request_id_in_response": true,
@@ -77,11 +79,8 @@ fn connections(settings: &Settings) -> Value {
 }
 
 fn filters(settings: &Settings) -> Value {
-    let mut filters = vec![extension(
-        "limit",
-        "envoy.extensions.filters.http.filter_chain.v3.FilterChainConfig",
-        json!({}),
-    )];
+    let mut filters =
+        vec![extension("limit", "envoy.extensions.filters.http.filter_chain.v3.FilterChainConfig", json!({}))];
     if settings.listener.shared {
         let mut reader = json!({"name": shared::READER, "typed_config": shared::reader()});
         reader["disabled"] = json!(true);
@@ -106,7 +105,7 @@ fn filters(settings: &Settings) -> Value {
 }
 
 /// One line of JSON per request; neither bodies nor keys.
-fn access_log() -> Value {
+fn access_log(settings: &Settings) -> Value {
     let fields = json!({
         "time": "%START_TIME%",
         "request": "%REQ(X-REQUEST-ID)%",
@@ -126,9 +125,9 @@ fn access_log() -> Value {
         "from": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     });
     extension(
-        "envoy.access_loggers.stdout",
-        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-        json!({"log_format": {"json_format": fields, "omit_empty_values": true}}),
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        json!({"path": settings.path(ACCESS_LOG), "log_format": {"json_format": fields, "omit_empty_values": true}}),
     )
 }
 

@@ -12,12 +12,14 @@ mod replies;
 mod routes;
 mod shared;
 
+pub use listener::ACCESS_LOG;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::files::{Content, File, Files};
+use crate::files::{Content, File, Files, ONLY};
 use crate::route::{Endpoint, Route};
 use crate::settings::Settings;
 
@@ -32,11 +34,11 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
     sorted.sort_by_key(|route| (&route.namespace, &route.name));
     let mut files = BTreeMap::from([
         (File::Bootstrap, Content::Plain(bootstrap::bootstrap(settings))),
-        (File::Listeners, one("callers", listener::listener(settings))),
-        (File::Routes, one("routes", routes::routes(&sorted, settings))),
+        (File::Listeners, one(listener::listener(settings))),
+        (File::Routes, one(routes::routes(&sorted, settings))),
     ]);
     if let Some(tls) = &settings.listener.tls {
-        files.insert(File::Certificate, one("server", listener::certificate(tls)));
+        files.insert(File::Certificate, one(listener::certificate(tls)));
     }
     let mut clusters = BTreeMap::new();
     for route in &sorted {
@@ -46,18 +48,24 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
                 clusters.insert(route.verifying_cluster(endpoint), verifying);
             }
         }
-        files.insert(File::Endpoints(route.uid.clone()), one("endpoints", endpoints::endpoints(route, addresses)));
+        files.insert(File::Endpoints(route.uid.clone()), one(endpoints::endpoints(route, addresses)));
     }
     files.insert(File::Clusters, Content::Resources(clusters));
     Files(files)
 }
 
-fn one(key: &str, resource: Value) -> Content {
-    Content::Resources(BTreeMap::from([(key.to_owned(), resource)]))
+fn one(resource: Value) -> Content {
+    Content::Resources(BTreeMap::from([(ONLY.to_owned(), resource)]))
+}
+
+/// Version of a route's file of endpoints.
+#[must_use]
+pub fn endpoints_version(route: &Route, addresses: &Addresses) -> String {
+    one(endpoints::endpoints(route, addresses)).version()
 }
 
 /// Addresses of an endpoint.
-fn addresses_of<'a>(endpoint: &Endpoint, addresses: &'a Addresses) -> &'a [IpAddr] {
+pub(crate) fn addresses_of<'a>(endpoint: &Endpoint, addresses: &'a Addresses) -> &'a [IpAddr] {
     addresses.get(&endpoint.host).map_or(&[], |all| &all[..all.len().min(ADDRESSES)])
 }
 

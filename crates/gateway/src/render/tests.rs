@@ -30,8 +30,11 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
-    let credential =
-        Credential { header: "authorization".to_owned(), word: "Bearer".to_owned(), key: Key::new(format!("key-of-{name}")) };
+    let credential = Credential {
+        header: "authorization".to_owned(),
+        word: "Bearer".to_owned(),
+        key: Key::new(format!("key-of-{name}")),
+    };
     Endpoint {
         name: name.to_owned(),
         scheme: Scheme::Http,

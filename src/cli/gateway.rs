@@ -1,0 +1,155 @@
+//! `roadstead gateway`: the process beside Envoy.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use kube::Config;
+use roadstead_gateway::render::{ACCESS_LOG, Addresses};
+use roadstead_gateway::{Listener, Paths, Settings, Tls};
+use roadstead_runtime::client::client;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::run::stop_on_signals;
+use crate::gateway::admin::Admin;
+use crate::gateway::keeper::Progress;
+use crate::gateway::metrics::Metrics;
+use crate::gateway::report::Reporter;
+use crate::gateway::saved::Saved;
+use crate::gateway::server::Desk;
+use crate::gateway::{Routes, addresses, keeper, log, server, source};
+use crate::telemetry::logging::{self, LogFormat};
+
+/// Options of `roadstead gateway`. Each can also be given by its environment variable.
+#[derive(Debug, Args)]
+pub struct GatewayArgs {
+    /// Namespace of the routes on the hub.
+    #[arg(long, env = "ROADSTEAD_ROUTES_NAMESPACE")]
+    pub routes_namespace: String,
+    /// Name of this gateway among all, such as the name of its pod.
+    #[arg(long, env = "ROADSTEAD_IDENTITY")]
+    pub identity: String,
+    /// Folder of Envoy's files, in memory: the keys of callers and endpoints are in them.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_FILES", default_value = "/run/roadstead")]
+    pub files: PathBuf,
+    /// Folder of the last routes. On a volume, a gateway that starts while the hub is away serves what it served before.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_STATE", default_value = "/run/roadstead/routes")]
+    pub state: PathBuf,
+    /// Address for /livez, /startupz, /readyz, /drain and /metrics.
+    #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "0.0.0.0:8081")]
+    pub listen: SocketAddr,
+    /// Address that callers use.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub address: SocketAddr,
+    /// Folder with tls.crt and tls.key for callers' connections; plain HTTP if absent.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_TLS")]
+    pub tls: Option<String>,
+    /// Domain below which each deployment has the host <name>.<namespace>.<domain>.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_DOMAIN")]
+    pub domain: Option<String>,
+    /// Also serve one /v1/ that routes by the caller's key and the body's model.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_SHARED", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub shared: bool,
+    /// Number of proxies in front whose X-Forwarded-For is believed.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_TRUSTED_HOPS", default_value_t = 0)]
+    pub trusted_hops: u32,
+    /// Bytes of a request that are kept so that another endpoint can take it.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_BUFFER_BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u32).range(65_536..=268_435_456))]
+    pub buffer_bytes: u32,
+    /// Connections of callers at once; more are refused.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+    /// Milliseconds between two looks of Envoy at a changed file of endpoints.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_POLL_MILLIS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
+    pub poll_millis: u32,
+    /// Seconds in which load balancers notice that this gateway takes no new request.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_NOTICE_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub notice_seconds: u32,
+    /// File of the authorities that endpoints' certificates are judged by, where a target names none.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_AUTHORITIES", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    pub authorities: String,
+    /// Format of the log.
+    #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Level of the log, or directives such as `info,roadstead=debug`.
+    #[arg(long, env = "ROADSTEAD_LOG", default_value = "info")]
+    pub log: String,
+}
+
+impl GatewayArgs {
+    /// The settings of Envoy.
+    fn settings(&self) -> Settings {
+        Settings {
+            listener: Listener {
+                address: self.address.ip().to_string(),
+                port: self.address.port(),
+                tls: self.tls.clone().map(|folder| Tls { folder }),
+                domain: self.domain.clone(),
+                shared: self.shared,
+                trusted_hops: self.trusted_hops,
+                buffer_bytes: self.buffer_bytes,
+                max_connections: self.max_connections,
+            },
+            paths: Paths {
+                files: self.files.display().to_string(),
+                admin: self.files.join("admin.sock").display().to_string(),
+                authorities: self.authorities.clone(),
+            },
+            poll_millis: self.poll_millis,
+            drain_seconds: 3600,
+        }
+    }
+}
+
+/// Keeps Envoy's files until it receives a signal to stop.
+///
+/// # Errors
+/// If the hub's address is unknown or the listener cannot be opened.
+pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
+    logging::init(args.log_format, &args.log)?;
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let config = Config::infer()
+        .await
+        .context("cannot connect to the hub: there is neither a pod's service account nor a kubeconfig")?;
+    let hub = client(config, Arc::new(|| true))?;
+    let settings = args.settings();
+    let admin = Admin::new(PathBuf::from(&settings.paths.admin));
+    let metrics = Arc::new(Metrics::default());
+    let (routes_in, routes) = watch::channel::<Option<Routes>>(None);
+    let (addresses_in, resolved) = watch::channel(Addresses::new());
+    let (progress_in, progress) = watch::channel(Progress::default());
+
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
+    let desk = Arc::new(Desk {
+        admin: admin.clone(),
+        progress: progress.clone(),
+        addresses: resolved.clone(),
+        metrics: Arc::clone(&metrics),
+        notice: Duration::from_secs(args.notice_seconds.into()),
+    });
+    let server = tokio::spawn(server::serve(listener, desk, stop.clone().cancelled_owned()));
+    let reporter =
+        Reporter { client: hub.clone(), namespace: args.routes_namespace.clone(), identity: args.identity.clone() };
+    let work = async {
+        tokio::join!(
+            source::follow(hub, args.routes_namespace.clone(), Saved::new(args.state.clone()), routes_in),
+            addresses::resolve(routes.clone(), addresses_in),
+            log::follow(args.files.join(ACCESS_LOG), admin.clone(), Arc::clone(&metrics)),
+            keeper::keep(settings, admin.clone(), routes.clone(), resolved.clone(), progress_in),
+        )
+    };
+    tokio::select! {
+        _ = work => {}
+        () = reporter.report(&admin, progress, resolved.clone(), &stop) => {}
+    }
+    server.await.context("the HTTP listener panicked")??;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,32 @@
+//! Files that appear whole, and that nobody else can read.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Writes a file beside its place and moves it there: a reader sees the old or the new one, and Envoy, which watches for
+/// moves, sees each change once.
+///
+/// # Errors
+/// Any error of the disk.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let part = path.with_extension("part");
+    let mut file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&part, path)
+}
+
+/// Removes a file; fine if it is not there.
+///
+/// # Errors
+/// Any other error of the disk.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,161 @@
+//! The access log: Envoy writes it to a file in memory, and this process passes it on and counts what it says.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::admin::Admin;
+use super::metrics::Metrics;
+
+/// Pause between two looks at the file.
+const LOOK: Duration = Duration::from_millis(250);
+/// Size at which a new file is begun, in bytes. The file is in memory.
+const LONGEST: u64 = 8 << 20;
+/// Time in which Envoy writes what it holds to the former file.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// A request, as far as it is counted.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Line {
+    /// `<namespace>/<name>` of the deployment; empty for a request to none.
+    pub deployment: String,
+    /// Name of the endpoint; empty where none was asked.
+    pub endpoint: String,
+    /// Status of the answer; 0 where the caller left before one.
+    pub status: u16,
+    /// Attempts at endpoints.
+    pub attempts: u64,
+    /// Milliseconds until the first byte of the answer.
+    pub first_byte_millis: u64,
+}
+
+/// Passes on and counts the log for ever.
+pub async fn follow(path: PathBuf, admin: Admin, metrics: Arc<Metrics>) {
+    let mut tail = Tail::new(path);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Err(error) = tail.pass_on(&metrics) {
+            tracing::warn!(%error, "the access log cannot be read; trying again");
+        }
+        if tail.read > LONGEST {
+            turn_over(&mut tail, &admin, &metrics).await;
+        }
+    }
+}
+
+/// Begins a new file. Envoy holds lines of the old one for a moment, so that one is read once more.
+async fn turn_over(tail: &mut Tail, admin: &Admin, metrics: &Metrics) {
+    if tail.set_aside().is_err() || admin.reopen_logs().await.is_err() {
+        return;
+    }
+    tokio::time::sleep(FLUSH).await;
+    let _ = tail.pass_on(metrics);
+    tail.begin_anew();
+}
+
+struct Tail {
+    path: PathBuf,
+    file: Option<BufReader<File>>,
+    /// Bytes of whole lines that were read of the file.
+    read: u64,
+    /// False until a first look: what another process has passed on is not passed on again.
+    begun: bool,
+}
+
+impl Tail {
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None, read: 0, begun: false }
+    }
+
+    fn pass_on(&mut self, metrics: &Metrics) -> io::Result<()> {
+        self.open()?;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let mut out = io::stdout().lock();
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let length = file.read_line(&mut line)? as u64;
+            if !line.ends_with('\n') {
+                // A line that is not whole is read again.
+                file.seek(SeekFrom::Start(self.read))?;
+                return out.flush();
+            }
+            self.read += length;
+            out.write_all(line.as_bytes())?;
+            if let Ok(line) = serde_json::from_str(&line) {
+                metrics.request(&line);
+            }
+        }
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            match File::open(&self.path) {
+                Ok(mut file) => {
+                    self.read = if self.begun { 0 } else { file.seek(SeekFrom::End(0))? };
+                    self.file = Some(BufReader::new(file));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    fn set_aside(&self) -> io::Result<()> {
+        std::fs::rename(&self.path, self.path.with_extension("old"))
+    }
+
+    fn begin_anew(&mut self) {
+        let _ = std::fs::remove_file(self.path.with_extension("old"));
+        self.file = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn counts_whole_lines_once_and_a_broken_one_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let metrics = Metrics::default();
+        let mut tail = Tail::new(path.clone());
+        tail.pass_on(&metrics).unwrap();
+        let line = r#"{"deployment":"team/llama","endpoint":"llama-a","status":200,"attempts":2,"firstByteMillis":70}"#;
+        fs::write(&path, format!("{line}\n{}", &line[..20])).unwrap();
+        tail.pass_on(&metrics).unwrap();
+        assert_eq!(metrics.requests("team", "llama", "llama-a", "2xx"), 1);
+        fs::write(&path, format!("{line}\n{line}\n")).unwrap();
+        tail.pass_on(&metrics).unwrap();
+        tail.pass_on(&metrics).unwrap();
+        assert_eq!(metrics.requests("team", "llama", "llama-a", "2xx"), 2);
+    }
+
+    #[test]
+    fn goes_on_in_the_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let metrics = Metrics::default();
+        let mut tail = Tail::new(path.clone());
+        tail.pass_on(&metrics).unwrap();
+        let line = r#"{"deployment":"team/llama","status":503,"attempts":1}"#;
+        fs::write(&path, format!("{line}\n")).unwrap();
+        tail.pass_on(&metrics).unwrap();
+        tail.set_aside().unwrap();
+        fs::write(&path, format!("{line}\n")).unwrap();
+        tail.begin_anew();
+        tail.pass_on(&metrics).unwrap();
+        assert_eq!(metrics.requests("team", "llama", "", "5xx"), 2);
+        assert!(!path.with_extension("old").exists());
+    }
+}

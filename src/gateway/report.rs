@@ -1,0 +1,125 @@
+//! What the operator must know during a move: which revision Envoy has applied, and what is still in flight. Written to
+//! the hub while a route has an endpoint that is verified or drained, and not at rest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use roadstead_api::v1alpha1::names;
+use roadstead_gateway::render::Addresses;
+use roadstead_gateway::{Ack, Acks, File, Route, State, hosts_of_endpoint};
+use roadstead_runtime::client::{CallError, call};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Routes;
+use super::admin::{Admin, AdminError, Host};
+use super::keeper::Progress;
+
+/// Interval between two looks at Envoy during a move.
+const LOOK: Duration = Duration::from_millis(500);
+/// Key of the report in its ConfigMap.
+pub const KEY: &str = "acks";
+
+/// Who reports where.
+pub struct Reporter {
+    /// Client of the hub.
+    pub client: Client,
+    /// Namespace of the routes.
+    pub namespace: String,
+    /// Name of this gateway, such as that of its pod.
+    pub identity: String,
+}
+
+impl Reporter {
+    /// Reports until `stop`, and takes the report back then: a gateway that has ended is not waited for.
+    pub async fn report(
+        &self,
+        admin: &Admin,
+        mut progress: watch::Receiver<Progress>,
+        addresses: watch::Receiver<Addresses>,
+        stop: &CancellationToken,
+    ) {
+        let mut sent = None;
+        loop {
+            let (routes, known) = (progress.borrow_and_update().routes.clone(), addresses.borrow().clone());
+            let moving = routes.as_ref().is_some_and(|routes| routes.values().any(in_move));
+            if let Some(routes) = routes {
+                match acks(admin, &routes, &known).await {
+                    Ok(acks) if sent.as_ref() != Some(&acks) => match self.send(&acks).await {
+                        Ok(()) => sent = Some(acks),
+                        Err(error) => {
+                            tracing::warn!(%error, "the hub does not take this gateway's report; trying again")
+                        }
+                    },
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "Envoy does not say what it has applied; trying again"),
+                }
+            }
+            let again = moving || sent.is_none();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = progress.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(LOOK), if again => {}
+            }
+        }
+        self.take_back().await;
+    }
+
+    fn api(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    fn name(&self) -> String {
+        format!("gateway-{}", self.identity)
+    }
+
+    async fn send(&self, acks: &Acks) -> Result<(), CallError> {
+        let text = serde_json::to_string(acks).unwrap_or_default();
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": self.name(), "labels": {names::LABEL_GATEWAY: ""}},
+            "data": {KEY: text},
+        });
+        let (api, name, params) = (self.api(), self.name(), PatchParams::apply("roadstead-gateway").force());
+        call("apply configmap", api.patch(&name, &params, &Patch::Apply(object))).await.map(drop)
+    }
+
+    async fn take_back(&self) {
+        let (api, name) = (self.api(), self.name());
+        if let Err(error) = call("delete configmap", api.delete(&name, &DeleteParams::default())).await {
+            tracing::warn!(%error, "this gateway's report stays on the hub");
+        }
+    }
+}
+
+/// True if an endpoint of the route is being verified or drained.
+fn in_move(route: &Route) -> bool {
+    route.endpoints.iter().any(|endpoint| matches!(endpoint.state, State::Verifying | State::Draining))
+}
+
+/// The report: of the routes in a move what Envoy has applied and what is in flight; of the others nothing.
+async fn acks(admin: &Admin, routes: &Routes, addresses: &Addresses) -> Result<Acks, AdminError> {
+    let mut acks = Acks::default();
+    for route in routes.values().filter(|route| in_move(route)) {
+        let wanted = roadstead_gateway::render::endpoints_version(route, addresses);
+        let applied = admin.applied(&File::Endpoints(route.uid.clone()), routes).await?;
+        let hosts = admin.hosts(&format!("^{}$", route.cluster())).await?;
+        let hosts = hosts.get(&route.cluster()).map_or(&[][..], Vec::as_slice);
+        let revision = if applied == wanted { route.revision } else { 0 };
+        acks.routes.insert(route.uid.clone(), Ack { revision, in_flight: in_flight(route, addresses, hosts) });
+    }
+    Ok(acks)
+}
+
+/// Requests in flight by endpoint.
+fn in_flight(route: &Route, addresses: &Addresses, hosts: &[Host]) -> BTreeMap<String, u64> {
+    let of = |endpoint| {
+        let own = hosts_of_endpoint(endpoint, addresses);
+        hosts.iter().filter(|host| own.contains(&host.address)).map(|host| host.active).sum()
+    };
+    route.endpoints.iter().map(|endpoint| (endpoint.name.clone(), of(endpoint))).collect()
+}

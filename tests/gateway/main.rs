@@ -1,0 +1,15 @@
+//! The gateway: the real Envoy beside `roadstead gateway`, which reads routes from a real API server. Callers and engines
+//! are in this process, on loopback.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "tests tell time by the machine")]
+
+mod caller;
+mod engine;
+mod failures;
+mod files;
+mod keys;
+mod moves;
+mod outage;
+mod rig;
+mod routing;

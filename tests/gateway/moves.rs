@@ -1,0 +1,131 @@
+//! A move between two endpoints under load, and the end of a gateway.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use roadstead_gateway::State;
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::rig::{Rig, endpoint, route};
+
+const PATH: &str = "/team-a/llama/v1/chat/completions";
+
+/// Requests that go on until they are stopped, each accounted for.
+#[derive(Default)]
+struct Load {
+    stop: AtomicBool,
+    served: AtomicU64,
+    streams: AtomicU64,
+    failures: std::sync::Mutex<Vec<String>>,
+}
+
+impl Load {
+    /// Eight callers of short requests, and eight of streams.
+    fn start(caller: &Caller) -> (Arc<Self>, Vec<tokio::task::JoinHandle<()>>) {
+        let load = Arc::new(Self::default());
+        let tasks =
+            (0..16).map(|number| tokio::spawn(Arc::clone(&load).run(caller.clone(), number % 2 == 0))).collect();
+        (load, tasks)
+    }
+
+    async fn run(self: Arc<Self>, caller: Caller, streams: bool) {
+        while !self.stop.load(Ordering::SeqCst) {
+            let answer = caller.try_post(PATH, &json!({"stream": streams})).await;
+            let count = if streams { &self.streams } else { &self.served };
+            match answer {
+                Ok(answer) if answer.status == StatusCode::OK && (!streams || answer.body.contains("[DONE]")) => {
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+                other => self.failures.lock().unwrap().push(format!("{other:?}")),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Stops it, and holds that nothing failed.
+    async fn end(&self, tasks: Vec<tokio::task::JoinHandle<()>>) {
+        self.stop.store(true, Ordering::SeqCst);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let failures = self.failures.lock().unwrap();
+        assert!(failures.is_empty(), "{} failed, first: {}", failures.len(), failures[0]);
+        let (served, streams) = (self.served.load(Ordering::SeqCst), self.streams.load(Ordering::SeqCst));
+        assert!(served > 50 && streams > 8, "{served} requests and {streams} streams");
+    }
+}
+
+#[tokio::test]
+async fn a_move_under_load_loses_nothing_and_is_reported_drained_when_it_is() {
+    let rig = Rig::start(&[]).await;
+    let (old, old_address) = Engine::start().await;
+    let (new, new_address) = Engine::start().await;
+    let mut route = route("llama", vec![endpoint("llama-old", old_address)]);
+    rig.apply(&route).await;
+    let (load, tasks) = Load::start(&rig.caller("key-of-alice"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    route.endpoints.push(endpoint("llama-new", new_address));
+    for weights in [[9, 1], [1, 1]] {
+        for (endpoint, weight) in route.endpoints.iter_mut().zip(weights) {
+            endpoint.weight = weight;
+        }
+        route.revision += 1;
+        rig.apply(&route).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(new.count() > 0 && old.active.load(Ordering::SeqCst) > 0);
+
+    route.endpoints[0].state = State::Draining;
+    route.revision += 1;
+    rig.apply(&route).await;
+    let taken = old.count();
+    let in_flight = async |rig: &Rig| {
+        let acks = rig.acks().await?;
+        let ack = acks.routes.get("uid-llama")?.clone();
+        (ack.revision == 4).then(|| ack.in_flight["llama-old"])
+    };
+    rig.until("the drain is reported", async |rig| in_flight(rig).await.is_some()).await;
+    rig.until("nothing is in flight", async |rig| in_flight(rig).await == Some(0)).await;
+    assert_eq!(old.active.load(Ordering::SeqCst), 0, "the report is the truth");
+    assert_eq!(old.count(), taken, "nothing new came after the drain was in effect");
+
+    route.endpoints.remove(0);
+    route.revision += 1;
+    rig.apply(&route).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    load.end(tasks).await;
+}
+
+#[tokio::test]
+async fn writes_nothing_to_the_hub_at_rest() {
+    let rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    rig.until("the gateway has reported itself", async |rig| rig.report_version().await.is_some()).await;
+    let before = rig.report_version().await;
+    assert_eq!(rig.acks().await, Some(roadstead_gateway::Acks::default()));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(rig.report_version().await, before);
+}
+
+#[tokio::test]
+async fn a_gateway_ends_without_losing_a_request() {
+    let mut rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    let (load, tasks) = Load::start(&rig.caller("key-of-alice"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // As a load balancer does, callers go elsewhere once the gateway says that it ends.
+    let desk = Caller::new(rig.desk, None);
+    let drained = tokio::spawn(async move { desk.get("/drain").await });
+    rig.until("it is not ready", async |rig| !rig.probe("/readyz").await).await;
+    load.end(tasks).await;
+    let answer = tokio::time::timeout(Duration::from_secs(20), drained).await.unwrap().unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "drained"));
+    rig.kill_envoy();
+}

@@ -1,0 +1,62 @@
+//! The hub is away, or a part of the gateway has ended.
+
+use http::StatusCode;
+
+use crate::engine::Engine;
+use crate::rig::{Rig, endpoint, route};
+
+const PATH: &str = "/team-a/llama/v1/models";
+
+#[tokio::test]
+async fn serves_without_the_hub_also_after_a_restart_of_everything() {
+    let mut rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    rig.lose_hub();
+    rig.kill_process();
+    assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK, "Envoy needs no process beside it");
+
+    rig.start_process();
+    rig.until("the process has the saved routes", async |rig| rig.probe("/startupz").await).await;
+    assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK);
+
+    // A new pod: its memory is empty, and the volume is there.
+    rig.kill_envoy();
+    rig.kill_process();
+    std::fs::remove_dir_all(rig.folder.path().join("run")).unwrap();
+    rig.start_process();
+    rig.start_envoy().await;
+    assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_restarted_process_touches_no_file_that_is_as_it_must_be() {
+    let mut rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    let route = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&route).await;
+    let modified = |rig: &Rig, name: &str| {
+        std::fs::metadata(rig.folder.path().join("run").join(name)).unwrap().modified().unwrap()
+    };
+    let names = ["lds.json", "cds.json", "rds.json", "eds/uid-llama.json"];
+    let before = names.map(|name| modified(&rig, name));
+    rig.kill_process();
+    rig.start_process();
+    rig.until("the process is there again", async |rig| rig.probe("/readyz").await).await;
+    assert_eq!(names.map(|name| modified(&rig, name)), before);
+}
+
+#[tokio::test]
+async fn a_route_that_goes_is_refused_and_its_files_go() {
+    let rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    let route = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&route).await;
+    rig.remove(&route).await;
+    rig.until("the route is gone", async |rig| {
+        rig.caller("key-of-alice").get(PATH).await.status == StatusCode::UNAUTHORIZED
+    })
+    .await;
+    rig.until("its file is gone", async |rig| !rig.folder.path().join("run/eds/uid-llama.json").exists()).await;
+    assert!(!rig.folder.path().join("state/uid-llama.json").exists());
+}

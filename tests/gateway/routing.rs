@@ -1,0 +1,109 @@
+//! Addresses, keys on the way, and what engines and callers see.
+
+use http::StatusCode;
+use roadstead_gateway::State;
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::rig::{Rig, caller, endpoint, route};
+
+#[tokio::test]
+async fn serves_a_deployment_by_path_with_the_endpoints_own_key() {
+    let rig = Rig::start(&[]).await;
+    let (engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    let caller = rig.caller("key-of-alice").with("x-request-id", "asked-by-alice");
+
+    for path in
+        ["v1/chat/completions", "v1/embeddings", "v1/responses", "v1/audio/transcriptions", "tokenize", "rerank"]
+    {
+        let answer = caller.post(&format!("/team-a/llama/{path}"), &json!({})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        assert_eq!(answer.json()["path"], format!("/{path}"));
+        assert_eq!(answer.headers["x-request-id"], "asked-by-alice");
+    }
+    assert_eq!(engine.header("authorization").as_deref(), Some("Bearer key-of-llama-a"));
+    assert_eq!(engine.header("x-roadstead-client").as_deref(), Some("alice"));
+    assert_eq!(engine.header("x-request-id").as_deref(), Some("asked-by-alice"));
+    assert_eq!(engine.header("x-envoy-original-path"), None);
+}
+
+#[tokio::test]
+async fn refuses_what_has_no_route_or_no_key_as_openai_does() {
+    let rig = Rig::start(&[]).await;
+    let (engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    let cases = [
+        (rig.caller("another"), "/team-a/llama/v1/models"),
+        (Caller::new(rig.address, None), "/team-a/llama/v1/models"),
+        (rig.caller("key-of-alice"), "/team-b/llama/v1/models"),
+        (rig.caller("key-of-alice"), "/team-a/llama/metrics"),
+        (rig.caller("key-of-alice"), "/v1/models"),
+        (rig.caller("key-of-alice"), "/"),
+    ];
+    for (caller, path) in cases {
+        let answer = caller.get(path).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert_eq!(answer.json()["error"]["code"], "invalid_api_key", "{path}");
+        assert_eq!(answer.headers["content-type"], "application/json");
+    }
+    let large = rig.caller("key-of-alice").post("/team-a/llama/v1/x", &json!("x".repeat(2 << 20))).await;
+    assert_eq!(
+        (large.status, &large.json()["error"]["code"]),
+        (StatusCode::PAYLOAD_TOO_LARGE, &json!("request_too_large"))
+    );
+    assert_eq!(engine.count(), 0, "no engine was asked");
+}
+
+#[tokio::test]
+async fn routes_one_address_by_key_and_model() {
+    let rig = Rig::start(&["--shared", "--domain=models.example.com"]).await;
+    let (llama, llama_address) = Engine::start().await;
+    let (embed, embed_address) = Engine::start().await;
+    let mut first = route("llama", vec![endpoint("llama-a", llama_address)]);
+    first.callers.push(caller("bob"));
+    rig.apply(&first).await;
+    rig.apply(&route("embed", vec![endpoint("embed-a", embed_address)])).await;
+
+    let (alice, bob) = (rig.caller("key-of-alice"), rig.caller("key-of-bob"));
+    let ask = |model: &str| json!({"messages": [], "model": model});
+    assert_eq!(alice.post("/v1/chat/completions", &ask("llama-model")).await.status, StatusCode::OK);
+    assert_eq!(alice.post("/v1/embeddings", &ask("embed-model")).await.status, StatusCode::OK);
+    assert_eq!((llama.count(), embed.count()), (1, 1));
+    let hidden = bob.post("/v1/embeddings", &ask("embed-model")).await;
+    assert_eq!((hidden.status, &hidden.json()["error"]["code"]), (StatusCode::NOT_FOUND, &json!("model_not_found")));
+    let models = |answer: serde_json::Value| -> Vec<String> {
+        let models = answer["data"].as_array().unwrap().iter();
+        models.map(|model| model["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(models(alice.get("/v1/models").await.json()), ["embed-model", "llama-model"]);
+    assert_eq!(models(bob.get("/v1/models").await.json()), ["llama-model"]);
+    let by_host = rig.caller("key-of-alice").with("host", "embed.team-a.models.example.com");
+    assert_eq!(by_host.post("/v1/embeddings", &json!({})).await.status, StatusCode::OK);
+    assert_eq!(embed.count(), 2);
+}
+
+#[tokio::test]
+async fn only_the_operator_reaches_an_endpoint_that_is_verified() {
+    let rig = Rig::start(&[]).await;
+    let (old, old_address) = Engine::start().await;
+    let (new, new_address) = Engine::start().await;
+    let mut verifying = endpoint("llama-new", new_address);
+    verifying.state = State::Verifying;
+    let mut route = route("llama", vec![endpoint("llama-old", old_address), verifying]);
+    // The name under which the operator is known.
+    route.callers.push(caller("roadstead"));
+    rig.apply(&route).await;
+
+    let path = "/team-a/llama/v1/models";
+    let named = |key: &str| rig.caller(key).with("x-roadstead-endpoint", "llama-new");
+    assert_eq!(named("key-of-roadstead").get(path).await.status, StatusCode::OK);
+    assert_eq!((old.count(), new.count()), (0, 1));
+    assert_eq!(new.header("authorization").as_deref(), Some("Bearer key-of-llama-new"));
+    assert_eq!(named("key-of-alice").get(path).await.status, StatusCode::FORBIDDEN);
+    for _ in 0..10 {
+        assert_eq!(rig.caller("key-of-alice").get(path).await.status, StatusCode::OK);
+    }
+    assert_eq!((old.count(), new.count()), (10, 1));
+}

