@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator lint lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator lint lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
 	cargo build --workspace --bins
 
-tools: build ## Build Kubernetes, etcd, helm and linters once into the cache outside the clone
+tools: build ## Build Kubernetes, etcd, helm and linters, and fetch Envoy, once into the cache outside the clone
 	$(GROUND) tools
 
 $(DENY):
@@ -42,7 +42,7 @@ test: tools canary $(DENY) ## All tests: lint, unit and property, on real API se
 	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
 
 test-others: tools ## All tests except the end-to-end tests
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-trust test-orphans test-faults
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-gateway test-trust test-orphans test-faults
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"
@@ -88,6 +88,10 @@ test-trust: tools ## Rights and secrets: the operator as a process on real API s
 test-conformance: tools ## Every driver against one list of cases: a simulated cloud and a real API server
 	@echo "conformance: the promises of a driver to the core (about a minute)"
 	cargo test --test conformance
+
+test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
+	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about a minute)"
+	cargo test --test gateway
 
 test-faults: tools ## Kills, wrong answers and lost connections: a real API server and a simulated cloud
 	@echo "faults: kills, wrong answers and lost connections (a sample; make crash-sweep tries every interruption)"

@@ -28,7 +28,7 @@ pub enum AdminError {
     Failed {
         /// Path of the call.
         path: String,
-        /// What happened.
+        /// Description of the error.
         message: String,
     },
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Writes a file beside its place and moves it there: a reader sees the old or the new one, and Envoy, which watches for
@@ -14,10 +14,12 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    let part = path.with_extension("part");
-    let mut file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&part, path)
+    // The part has a name of its own, because several gateways may share a volume, and only its owner can read it.
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut part = tempfile::NamedTempFile::new_in(folder)?;
+    part.write_all(text.as_bytes())?;
+    part.persist(path)?;
+    Ok(())
 }
 
 /// Removes a file; fine if it is not there.

@@ -37,12 +37,9 @@ pub enum KeepError {
         /// Path of the file.
         path: String,
     },
-    /// Envoy's administration failed.
-    #[error(transparent)]
-    Admin(#[from] AdminError),
 }
 
-/// What a gateway has done so far.
+/// Progress of a gateway.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Routes whose files are written and, apart from endpoints, applied.
@@ -118,7 +115,7 @@ impl Keeper {
                 Change::Write(file, content) => self.write(file, content)?,
                 Change::Await(file, version) => self.applied(&file, &version).await?,
                 Change::Remove(file) => {
-                    self.disk(&file, |path| disk::remove(path))?;
+                    self.disk(&file, disk::remove)?;
                     self.written.remove(&file);
                 }
             }
@@ -139,22 +136,25 @@ impl Keeper {
 
     /// Waits until Envoy has applied a file. An Envoy that does not run reads the newest files when it starts.
     async fn applied(&mut self, file: &File, version: &str) -> Result<(), KeepError> {
-        let start = tokio::time::Instant::now();
+        let result = tokio::time::timeout(PATIENCE, self.applies(file, version)).await;
+        if !matches!(result, Ok(Ok(()))) {
+            // It is written again at the next attempt; otherwise it would count as applied.
+            self.written.remove(file);
+        }
+        result.unwrap_or_else(|_| Err(KeepError::NotApplied { path: file.path() }))
+    }
+
+    async fn applies(&self, file: &File, version: &str) -> Result<(), KeepError> {
         loop {
             match self.admin.applied(file, &BTreeMap::new()).await {
                 Ok(applied) if applied == version => return Ok(()),
                 Err(AdminError::Absent(_)) => return Ok(()),
-                Ok(_) | Err(AdminError::Failed { .. }) if start.elapsed() < PATIENCE => tokio::time::sleep(LOOK).await,
-                Ok(_) => {
-                    // Written again at the next attempt, or it would count as applied.
-                    self.written.remove(file);
-                    return Err(KeepError::NotApplied { path: file.path() });
-                }
-                Err(error) => {
-                    self.written.remove(file);
-                    return Err(error.into());
+                Ok(_) => {}
+                Err(error @ AdminError::Failed { .. }) => {
+                    tracing::debug!(%error, "Envoy does not say what it has applied");
                 }
             }
+            tokio::time::sleep(LOOK).await;
         }
     }
 }

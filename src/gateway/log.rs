@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::admin::Admin;
 use super::metrics::Metrics;
 
@@ -17,22 +15,6 @@ const LOOK: Duration = Duration::from_millis(250);
 const LONGEST: u64 = 8 << 20;
 /// Time in which Envoy writes what it holds to the former file.
 const FLUSH: Duration = Duration::from_secs(2);
-
-/// A request, as far as it is counted.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Line {
-    /// `<namespace>/<name>` of the deployment; empty for a request to none.
-    pub deployment: String,
-    /// Name of the endpoint; empty where none was asked.
-    pub endpoint: String,
-    /// Status of the answer; 0 where the caller left before one.
-    pub status: u16,
-    /// Attempts at endpoints.
-    pub attempts: u64,
-    /// Milliseconds until the first byte of the answer.
-    pub first_byte_millis: u64,
-}
 
 /// Passes on and counts the log for ever.
 pub async fn follow(path: PathBuf, admin: Admin, metrics: Arc<Metrics>) {

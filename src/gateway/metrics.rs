@@ -13,10 +13,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use roadstead_gateway::render::Addresses;
 use roadstead_gateway::{Route, hosts_of_endpoint};
+use serde::Deserialize;
 
 use super::admin::Host;
 use super::keeper::Progress;
-use super::log::Line;
 
 /// Seconds to the first byte: a cached answer takes milliseconds, a long generation without streaming minutes.
 const FIRST_BYTE_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
@@ -40,6 +40,22 @@ struct RequestLabels {
     deployment: String,
     endpoint: String,
     code: &'static str,
+}
+
+/// A request, as far as it is counted.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Line {
+    /// `<namespace>/<name>` of the deployment; empty for a request to none.
+    pub deployment: String,
+    /// Name of the endpoint; empty where none was asked.
+    pub endpoint: String,
+    /// Status of the answer; 0 where the caller left before one.
+    pub status: u16,
+    /// Attempts at endpoints.
+    pub attempts: u64,
+    /// Milliseconds until the first byte of the answer.
+    pub first_byte_millis: u64,
 }
 
 /// The metrics.

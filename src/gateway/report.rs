@@ -1,5 +1,5 @@
-//! What the operator must know during a move: which revision Envoy has applied, and what is still in flight. Written to
-//! the hub while a route has an endpoint that is verified or drained, and not at rest.
+//! Reports to the operator during a move: the revision that Envoy has applied, and the requests in flight. They are written
+//! to the hub while a route has an endpoint that is verified or drained, and not at rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Key of the report in its ConfigMap.
 pub const KEY: &str = "acks";
 
-/// Who reports where.
+/// Author and place of the reports.
 pub struct Reporter {
     /// Client of the hub.
     pub client: Client,
@@ -45,21 +45,12 @@ impl Reporter {
     ) {
         let mut sent = None;
         loop {
-            let (routes, known) = (progress.borrow_and_update().routes.clone(), addresses.borrow().clone());
-            let moving = routes.as_ref().is_some_and(|routes| routes.values().any(in_move));
-            if let Some(routes) = routes {
-                match acks(admin, &routes, &known).await {
-                    Ok(acks) if sent.as_ref() != Some(&acks) => match self.send(&acks).await {
-                        Ok(()) => sent = Some(acks),
-                        Err(error) => {
-                            tracing::warn!(%error, "the hub does not take this gateway's report; trying again")
-                        }
-                    },
-                    Ok(_) => {}
-                    Err(error) => tracing::warn!(%error, "Envoy does not say what it has applied; trying again"),
-                }
-            }
-            let again = moving || sent.is_none();
+            let routes = progress.borrow_and_update().routes.clone();
+            let known = addresses.borrow().clone();
+            let again = match &routes {
+                Some(routes) => !self.report_once(admin, routes, &known, &mut sent).await || moves(routes),
+                None => false,
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = progress.changed() => if changed.is_err() { break },
@@ -67,6 +58,26 @@ impl Reporter {
             }
         }
         self.take_back().await;
+    }
+
+    /// Writes the report if it says something new; false if that failed and must be tried again.
+    async fn report_once(&self, admin: &Admin, routes: &Routes, known: &Addresses, sent: &mut Option<Acks>) -> bool {
+        let acks = match acks(admin, routes, known).await {
+            Ok(acks) => acks,
+            Err(error) => {
+                tracing::warn!(%error, "Envoy does not say what it has applied; trying again");
+                return false;
+            }
+        };
+        if sent.as_ref() == Some(&acks) {
+            return true;
+        }
+        if let Err(error) = self.send(&acks).await {
+            tracing::warn!(%error, "the hub does not take this gateway's report; trying again");
+            return false;
+        }
+        *sent = Some(acks);
+        true
     }
 
     fn api(&self) -> Api<ConfigMap> {
@@ -94,6 +105,10 @@ impl Reporter {
             tracing::warn!(%error, "this gateway's report stays on the hub");
         }
     }
+}
+
+fn moves(routes: &Routes) -> bool {
+    routes.values().any(in_move)
 }
 
 /// True if an endpoint of the route is being verified or drained.

@@ -27,10 +27,11 @@ impl Saved {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut routes = BTreeMap::new();
         for path in entries.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
-            match read(&path) {
-                Ok(route) => drop(routes.insert(route.uid.clone(), route)),
+            if let Ok(route) = read(&path) {
+                routes.insert(route.uid.clone(), route);
+            } else {
                 // The error of a parser could quote a key.
-                Err(_) => tracing::warn!(file = %path.display(), "a saved route cannot be read and is left out"),
+                tracing::warn!(file = %path.display(), "a saved route cannot be read and is left out");
             }
         }
         routes

@@ -19,7 +19,7 @@ use super::metrics::Metrics;
 /// Pause between two looks at the requests in flight.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What the listener answers from.
+/// State behind the answers.
 pub struct Desk {
     /// Envoy.
     pub admin: Admin,

@@ -29,7 +29,7 @@ pub enum Conduct {
     Hangs,
 }
 
-/// What the engines of one test share.
+/// An engine in this process.
 #[derive(Default)]
 pub struct Engine {
     conduct: AtomicU8,

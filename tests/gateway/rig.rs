@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Rig {
     /// Namespace of the routes.
     pub namespace: String,
-    /// Where callers find it.
+    /// Address for callers.
     pub address: SocketAddr,
-    /// Where its probes and metrics are.
+    /// Address of its probes and metrics.
     pub desk: SocketAddr,
     /// Its files.
     pub folder: TempDir,
@@ -168,10 +168,10 @@ impl Rig {
                 admin.applied(&file, &routes).await.is_ok_and(|applied| !version.is_empty() && applied == version);
         }
         // The process renders from what it has seen, so its files must be those of this revision.
-        applied && self.renders(route, &eds)
+        applied && Self::renders(route, &eds)
     }
 
-    fn renders(&self, route: &Route, eds: &str) -> bool {
+    fn renders(route: &Route, eds: &str) -> bool {
         let addresses =
             route.endpoints.iter().map(|endpoint| (endpoint.host.clone(), vec![endpoint.host.parse().unwrap()]));
         version(eds) == roadstead_gateway::render::endpoints_version(route, &addresses.collect())
@@ -205,9 +205,8 @@ impl Rig {
     pub async fn until(&self, what: &str, holds: impl AsyncFn(&Self) -> bool) {
         let start = std::time::Instant::now();
         while !holds(self).await {
-            if start.elapsed() > PATIENCE {
-                panic!("{what}: not within {PATIENCE:?}\n{}\n{}", self.log("process.log"), self.log("envoy.log"));
-            }
+            let logs = || format!("{}\n{}", self.log("process.log"), self.log("envoy.log"));
+            assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}\n{}", logs());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -34,13 +34,14 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 11] = [
+const DIRECTIONS: [(&str, &[&str]); 12] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
     ("crates/planner", &["model"]),
     ("crates/engine", &["lint", "model", "planner"]),
     ("crates/api", &["model"]),
+    ("crates/gateway", &[]),
     ("crates/runtime", &[]),
     ("crates/provider", &["api", "model", "runtime"]),
     ("crates/conformance", &["api", "model", "provider"]),

@@ -1,4 +1,4 @@
-//! What a gateway tells the operator during a move.
+//! Reports of a gateway to the operator during a move.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct Acks {
     pub routes: BTreeMap<String, Ack>,
 }
 
-/// What a gateway has applied of a route.
+/// Report about one route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ack {

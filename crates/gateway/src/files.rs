@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 /// A file of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum File {
-    /// What Envoy starts with.
+    /// Configuration that Envoy starts with.
     Bootstrap,
-    /// Where the certificate of the listener is.
+    /// Reference to the certificate of the listener.
     Certificate,
     /// The listener: written once in the life of a pod, because a changed listener cuts streams.
     Listeners,

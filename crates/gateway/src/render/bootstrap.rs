@@ -1,4 +1,4 @@
-//! What Envoy starts with.
+//! Configuration that Envoy starts with.
 
 use serde_json::{Value, json};
 

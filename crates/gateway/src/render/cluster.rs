@@ -81,7 +81,7 @@ pub(super) fn verifying_cluster(
     let name = route.verifying_cluster(endpoint);
     let mut cluster = common(&name, route, settings);
     cluster["type"] = json!("STATIC");
-    let mut assigned = assignment(&name, vec![json!({"lb_endpoints": hosts})]);
+    let mut assigned = assignment(&name, &[json!({"lb_endpoints": hosts})]);
     if let Some(fields) = assigned.as_object_mut() {
         fields.remove("@type");
     }

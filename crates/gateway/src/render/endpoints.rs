@@ -26,10 +26,10 @@ pub(super) fn endpoints(route: &Route, addresses: &Addresses) -> Value {
     if route.endpoints.iter().any(|endpoint| endpoint.state == State::Standby) {
         localities.push(at(1, &[State::Standby]));
     }
-    assignment(&route.cluster(), localities)
+    assignment(&route.cluster(), &localities)
 }
 
-pub(super) fn assignment(cluster: &str, localities: Vec<Value>) -> Value {
+pub(super) fn assignment(cluster: &str, localities: &[Value]) -> Value {
     typed("envoy.config.endpoint.v3.ClusterLoadAssignment", json!({"cluster_name": cluster, "endpoints": localities}))
 }
 

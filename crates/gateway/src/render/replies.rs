@@ -7,7 +7,7 @@ pub(super) fn error(message: &str, kind: &str, code: &str) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 
-/// What of a local reply becomes which answer.
+/// Rules that turn Envoy's own answers into these errors.
 pub(super) fn local_replies() -> Value {
     let on_status = |status: u16| {
         json!({"status_code_filter": {"comparison": {

@@ -22,7 +22,7 @@ pub(super) fn routes(routes: &[&Route], settings: &Settings) -> Value {
     let mut paths = BTreeMap::new();
     for route in routes {
         let prefix = format!("/{}/{}/", route.namespace, route.name);
-        paths.insert(prefix.clone(), list(of_deployment(route, &prefix)));
+        paths.insert(prefix.clone(), list(&of_deployment(route, &prefix)));
     }
     if settings.listener.shared {
         paths.insert("/v1/".to_owned(), shared::by_key(routes));
@@ -44,7 +44,7 @@ pub(super) fn routes(routes: &[&Route], settings: &Settings) -> Value {
 fn by_prefix(paths: &BTreeMap<String, Value>) -> Value {
     if paths.is_empty() {
         // A tree without branches is refused; no request has this path.
-        return by_prefix(&BTreeMap::from([("//".to_owned(), list(vec![]))]));
+        return by_prefix(&BTreeMap::from([("//".to_owned(), list(&[]))]));
     }
     json!({"matcher_tree": {"input": header_input(":path"), "prefix_match_map": {"map": paths}}})
 }
@@ -54,7 +54,7 @@ pub(super) fn header_input(header: &str) -> Value {
 }
 
 /// The end of a tree: the first of these routes that matches.
-pub(super) fn list(routes: Vec<Value>) -> Value {
+pub(super) fn list(routes: &[Value]) -> Value {
     json!({"action": extension("routes", "envoy.config.route.v3.RouteList", json!({"routes": routes}))})
 }
 

@@ -10,7 +10,7 @@ use super::replies::error;
 use super::routes::{authentication, header_input, list, serving};
 use super::typed;
 
-/// Where the model of a request is kept between the two matches of its route.
+/// Metadata that keeps the model of a request between the two matches of its route.
 const METADATA: &str = "roadstead";
 const MODEL: &str = "model";
 /// Name of the filter that reads the model.
@@ -27,11 +27,11 @@ pub(super) fn by_key(routes: &[&Route]) -> Value {
         }
     }
     if of_key.is_empty() {
-        return list(vec![]);
+        return list(&[]);
     }
     let branches: BTreeMap<String, Value> = of_key
         .into_iter()
-        .map(|(key, (caller, models))| (format!("Bearer {key}"), list(of_caller(caller, &models))))
+        .map(|(key, (caller, models))| (format!("Bearer {key}"), list(&of_caller(caller, &models))))
         .collect();
     json!({"matcher": {"matcher_tree": {
         "input": header_input("authorization"), "exact_match_map": {"map": branches},
