@@ -10,9 +10,9 @@ use roadstead_model::{Demand, Lack};
 use roadstead_provider::{ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
 
 use crate::faults::{ASKED, Call, Fault, Refusal};
+use crate::fixture::{Conduct, Fixture, MANY};
 use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded, wanted};
 use crate::stage::{PROD, Stage, connect};
-use crate::{Conduct, Fixture, MANY};
 
 /// A case: its name, and what it does with the places of a fixture.
 pub struct Case {

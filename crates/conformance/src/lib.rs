@@ -6,62 +6,9 @@
 
 pub mod cases;
 pub mod faults;
+mod fixture;
 pub mod request;
 mod stage;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use roadstead_api::v1alpha1::ServingTarget;
-use roadstead_provider::Provider;
-
 pub use self::cases::{CASES, Case};
-use self::faults::Fault;
-
-/// The number of endpoints in the case of the long listing.
-pub const MANY: usize = 10_000;
-
-/// Behaviour of a place from its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conduct {
-    /// Accepts what it is asked, and does it after a while.
-    Ordinary,
-    /// Accepts creations and finds no room for them afterwards.
-    LacksCapacity,
-    /// Accepts creations and finds a quota used up afterwards.
-    LacksQuota,
-    /// Holds [`MANY`] endpoints of the installation `prod`.
-    Crowded,
-}
-
-/// A driver's way to its own places, in the test.
-#[async_trait]
-pub trait Fixture: Send + Sync {
-    /// A new place that behaves so.
-    async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>>;
-}
-
-/// One place, and drivers for it.
-#[async_trait]
-pub trait Place: Send + Sync {
-    /// The target's declaration.
-    fn target(&self) -> ServingTarget;
-
-    /// A new driver for an installation, as the operator uses it after its start ([`Discreet`]); nothing was asked of it.
-    ///
-    /// [`Discreet`]: roadstead_provider::discreet::Discreet
-    async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>>;
-
-    /// Has something go wrong, or everything go well again.
-    fn set(&self, fault: Option<Fault>);
-
-    /// Lets the place do a part of what it does by itself: replicas start, what is being deleted goes. Called again and
-    /// again.
-    async fn work(&self) -> anyhow::Result<()>;
-
-    /// Takes the endpoint of this name away as an administrator of the place would.
-    async fn take_away(&self, endpoint: &str) -> anyhow::Result<()>;
-
-    /// Names of all endpoints that exist at the place and cost money, whoever made them.
-    async fn holds(&self) -> anyhow::Result<Vec<String>>;
-}
+pub use self::fixture::{Conduct, Fixture, MANY, Place};

@@ -12,8 +12,8 @@ use roadstead_provider::{
 };
 
 use crate::faults::Fault;
+use crate::fixture::{Conduct, Fixture, Place};
 use crate::request::{LLAMA, recorded, wanted};
-use crate::{Conduct, Fixture, Place};
 
 /// The installation of the cases.
 pub const PROD: &str = "prod";

@@ -4,34 +4,6 @@ use std::collections::BTreeSet;
 
 use roadstead_model::{Action, Deployment, Endpoint, EndpointKey, Facts, Numbers, Plan, Rule, Violation};
 
-use crate::{allocations, places, steps};
-
-/// Checks `plan`, made for `deployment` from `facts`; empty if it keeps every rule.
-///
-/// The facts must be those that the plan was made from: before anything of it is assumed.
-#[must_use]
-pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<Violation> {
-    let mut check = Check { facts, deployment, plan, violations: Vec::new() };
-    steps::subjects(&mut check);
-    steps::removals(&mut check);
-    steps::creations(&mut check);
-    steps::suspension(&mut check);
-    allocations::check(&mut check);
-    for action in &plan.actions {
-        match action {
-            Action::Create { placement, replaces, .. } => {
-                steps::inventory(&mut check, placement, replaces.as_deref());
-                places::new(&mut check, placement);
-            }
-            Action::Keep(keep) => places::kept(&mut check, keep),
-            Action::Adopt { found, .. } => steps::adoption(&mut check, found),
-            Action::Drain { endpoint, deadline, .. } => steps::drain(&mut check, endpoint, *deadline),
-            Action::Delete { endpoint, exhaust, .. } => steps::refusal(&mut check, endpoint, exhaust.as_ref()),
-        }
-    }
-    check.violations
-}
-
 /// A plan that is being checked.
 pub(crate) struct Check<'a, F> {
     /// The facts that it was made from.
@@ -44,6 +16,16 @@ pub(crate) struct Check<'a, F> {
 }
 
 impl<'a, F: Facts> Check<'a, F> {
+    /// A check that has found nothing yet.
+    pub(crate) const fn new(facts: &'a F, deployment: &'a Deployment, plan: &'a Plan) -> Self {
+        Self { facts, deployment, plan, violations: Vec::new() }
+    }
+
+    /// The violations that were found.
+    pub(crate) fn into_violations(self) -> Vec<Violation> {
+        self.violations
+    }
+
     /// Notes a violation unless the rule holds.
     pub(crate) fn require(&mut self, rule: Rule, subject: &str, holds: bool) {
         if !holds {

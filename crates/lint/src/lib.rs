@@ -12,4 +12,32 @@ mod room;
 mod steps;
 mod worst;
 
-pub use check::check;
+use roadstead_model::{Action, Deployment, Facts, Plan, Violation};
+
+use self::check::Check;
+
+/// Checks `plan`, made for `deployment` from `facts`; empty if it keeps every rule.
+///
+/// The facts must be those that the plan was made from: before anything of it is assumed.
+#[must_use]
+pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<Violation> {
+    let mut check = Check::new(facts, deployment, plan);
+    steps::subjects(&mut check);
+    steps::removals(&mut check);
+    steps::creations(&mut check);
+    steps::suspension(&mut check);
+    allocations::check(&mut check);
+    for action in &plan.actions {
+        match action {
+            Action::Create { placement, replaces, .. } => {
+                steps::inventory(&mut check, placement, replaces.as_deref());
+                places::new(&mut check, placement);
+            }
+            Action::Keep(keep) => places::kept(&mut check, keep),
+            Action::Adopt { found, .. } => steps::adoption(&mut check, found),
+            Action::Drain { endpoint, deadline, .. } => steps::drain(&mut check, endpoint, *deadline),
+            Action::Delete { endpoint, exhaust, .. } => steps::refusal(&mut check, endpoint, exhaust.as_ref()),
+        }
+    }
+    check.into_violations()
+}

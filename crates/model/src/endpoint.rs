@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::Deployment;
 use crate::identity::{DeploymentId, EndpointKey};
 use crate::money::MicroDollars;
 use crate::offer::CapacityType;
-use crate::placement::Placement;
 use crate::resources::{Accelerator, Resources, Size};
 use crate::time::Timestamp;
 
@@ -123,42 +121,6 @@ impl FailureKind {
 }
 
 impl Endpoint {
-    /// The endpoint that a [`Placement`] makes: a newcomer, of which nothing is known yet.
-    #[must_use]
-    pub fn planned(
-        name: String,
-        deployment: &Deployment,
-        placement: &Placement,
-        replaces: Option<String>,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            name,
-            deployment: deployment.id.clone(),
-            priority: deployment.priority,
-            target: placement.target.clone(),
-            offer: placement.offer.clone(),
-            shape: placement.shape.clone(),
-            accelerator: placement.accelerator.clone(),
-            engine: deployment.engine.clone(),
-            capacity_type: placement.capacity_type,
-            slot: placement.slot,
-            replicas: placement.replicas,
-            resources: deployment.resources,
-            bound: BTreeMap::new(),
-            state: EndpointState::Active,
-            ever_ready: false,
-            ready: false,
-            published_at: None,
-            failure: None,
-            answer_by: None,
-            unschedulable: false,
-            last_replica_cost: placement.replica_cost,
-            replaces,
-            created_at: now,
-        }
-    }
-
     /// Its key.
     #[must_use]
     pub fn key(&self) -> EndpointKey {

@@ -20,6 +20,7 @@ mod offer;
 mod pattern;
 mod placement;
 mod plan;
+mod planned;
 mod price;
 mod report;
 mod resources;

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::differences::{Difference, Path, Step, differences};
-use super::objects::{Object, to_value};
+use super::mark::{Object, to_value};
 use super::ownership::Owned;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{ProviderError, Redacted};

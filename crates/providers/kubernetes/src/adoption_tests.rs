@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use kube::Config;
+use kube::{Client, Config};
 use roadstead_api::v1alpha1::InferenceEndpoint;
 use roadstead_model::{Accelerator, CapacityType, Found};
 use roadstead_provider::record::Record;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::admission::Admissions;
 use crate::found::found;
 use roadstead_runtime::client::client;
 

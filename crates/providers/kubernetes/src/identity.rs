@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::ExternalId;
 
-use crate::survey::Member;
+use crate::member::Member;
 
 const NAMESPACE: &str = "namespace";
 const DEPLOYMENT: &str = "uid";

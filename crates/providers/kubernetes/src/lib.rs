@@ -6,10 +6,13 @@
 mod admission;
 mod claim;
 pub mod cluster;
+mod copies;
 mod differences;
 pub mod engine;
 pub mod found;
 mod identity;
+mod mark;
+mod member;
 pub mod nodes;
 mod objects;
 mod ownership;
@@ -32,7 +35,8 @@ use kube::api::Api;
 use roadstead_model as model;
 
 use self::admission::Admissions;
-use self::survey::{Member, Survey};
+use self::member::Member;
+use self::survey::Survey;
 use self::watched::{Watched, Watches};
 use roadstead_api::v1alpha1::{Engine, ExternalId, InferenceEndpoint, names};
 use roadstead_provider::address::{self, Reach};

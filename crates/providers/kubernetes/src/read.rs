@@ -9,9 +9,10 @@ use kube::ResourceExt;
 use roadstead_provider::probe::Probe;
 
 use super::identity::Made;
+use super::member::Member;
 use super::pods;
 use super::render::{PORT_NAME, Rollout};
-use super::survey::{Member, Survey};
+use super::survey::Survey;
 use super::watched::Watched;
 use roadstead_api::v1alpha1::{ExposeType, reasons, syntax};
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, TroubleKind, Wanted};

@@ -17,11 +17,13 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams, PropagationPolicy};
 use roadstead_model as model;
 
+use super::copies::listed_copies;
 use super::found;
 use super::identity::Made;
-use super::objects::{self, Mark, Object};
+use super::mark::{Mark, Object};
+use super::member::Member;
+use super::objects;
 use super::render::copied_name;
-use super::survey::{Member, listed_copies};
 use crate::refusal::provider_error;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, names};
 use roadstead_provider::{ErrorClass, ProviderError, Removal};

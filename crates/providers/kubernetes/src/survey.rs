@@ -3,27 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
 use kube::api::Api;
-use kube::{Client, Resource, ResourceExt};
 
-use super::admission::{Admissions, Judged};
+use super::admission::Judged;
+use super::copies::{ANNOTATION_COPIES, listed_copies};
 use super::identity::Made;
-use super::objects::{self, Mark, Object, Writer};
+use super::mark::{Mark, Object};
+use super::member::Member;
+use super::objects::{self, Writer};
 use super::removal;
 use super::render::{self, Identity, Rollout, copied_name};
 use super::spare;
-use roadstead_api::v1alpha1::{limits, names};
+use roadstead_api::v1alpha1::names;
 use roadstead_provider::record::record;
 use roadstead_provider::{ErrorClass, Inventory, ProviderError, Redacted, Wanted};
-
-/// Names the copies of tenants' Secrets, on the Secret of the API key.
-const ANNOTATION_COPIES: &str = "roadstead.dev/copies";
-/// As many Secrets as an endpoint can name: for its environment, its image and its model.
-const MAX_COPIES: usize = (limits::ENV + limits::PULL_SECRETS + 1) as usize;
 
 /// The existing objects of one endpoint on a member.
 pub struct Survey {
@@ -50,35 +47,6 @@ pub struct Desired {
     pub hash: String,
     /// The digest of the rendered template.
     pub digest: String,
-}
-
-/// The part of a member that endpoints are in.
-pub struct Member<'a> {
-    /// The member.
-    pub client: &'a Client,
-    /// The namespace there.
-    pub namespace: &'a str,
-    /// Under which id.
-    pub install_id: &'a str,
-    /// Changes by the member's admission to our writes.
-    pub admissions: &'a Admissions,
-    /// The identity of the cluster, as it was first met.
-    pub identity: &'a str,
-}
-
-impl<'a> Member<'a> {
-    /// The API of a kind there.
-    pub fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(&self) -> Api<K> {
-        Api::namespaced(self.client.clone(), self.namespace)
-    }
-
-    /// Mark of an endpoint's objects there.
-    pub fn mark<'b>(&self, endpoint: &'b str) -> Mark<'b>
-    where
-        'a: 'b,
-    {
-        Mark { install_id: self.install_id, endpoint }
-    }
 }
 
 impl Survey {
@@ -307,14 +275,6 @@ fn judge<K: Object>(
         member.admissions.learn(live, judged.admitted.clone());
     }
     Ok(Some(judged))
-}
-
-/// The copies that the key's Secret names. A member chooses no names: only such as copies have are taken, and no more
-/// than an endpoint can have.
-pub fn listed_copies(key: &Secret, endpoint: &str) -> Vec<String> {
-    let listed = key.annotations().get(ANNOTATION_COPIES).map(String::as_str).unwrap_or_default();
-    let copies = listed.split(',').filter(|name| render::is_copied_name(endpoint, name));
-    copies.take(MAX_COPIES).map(ToOwned::to_owned).collect()
 }
 
 #[cfg(test)]

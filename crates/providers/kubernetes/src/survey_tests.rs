@@ -5,6 +5,7 @@ use roadstead_model as model;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::admission::Admissions;
 use roadstead_runtime::client::client;
 
 const NAME: &str = "llama-abcdefghijkl";
