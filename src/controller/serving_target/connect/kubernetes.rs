@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use roadstead_explain::TargetMessage;
 
-use super::{ConnectError, Source, as_used, fingerprint};
+use super::common::{as_used, fingerprint};
+use super::{ConnectError, Source};
 use crate::controller::context::Context;
 use roadstead_api::v1alpha1::{ServingTarget, reasons};
 use roadstead_kubernetes::Kubernetes;

@@ -1,5 +1,7 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
+#[cfg(any(feature = "kubernetes", feature = "simulated"))]
+mod common;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 #[cfg(feature = "simulated")]
@@ -8,15 +10,11 @@ mod simulated;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use data_encoding::HEXLOWER;
 use kube::ResourceExt;
 use roadstead_explain::TargetMessage;
-use sha2::{Digest, Sha256};
 
 use crate::controller::context::Context;
-use crate::telemetry::metered::Metered;
 use roadstead_api::v1alpha1::{ServingTarget, TargetType, reasons};
-use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Listener, Provider, ProviderEvent};
 
 /// Why there is no (new) driver for a target.
@@ -58,6 +56,10 @@ pub trait Source: Send + Sync {
 /// # Errors
 /// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator's options are incomplete, or it
 /// was built without the driver.
+#[cfg_attr(
+    not(any(feature = "kubernetes", feature = "simulated")),
+    allow(unused_variables, reason = "an operator without a driver reads no option of one")
+)]
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     match target.spec.type_ {
         #[cfg(feature = "kubernetes")]
@@ -73,20 +75,6 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 #[allow(dead_code, reason = "only an operator without a driver says so")]
 fn missing(type_: TargetType) -> ConnectError {
     ConnectError::new(reasons::DRIVER_MISSING, TargetMessage::DriverMissing(&format!("{type_:?}")))
-}
-
-/// The driver as the operator uses it: counted, and repeating no secret.
-fn as_used(context: &Context, driver: impl Provider + 'static) -> Arc<dyn Provider> {
-    Arc::new(Metered::new(Discreet::new(driver), Arc::clone(&context.metrics), context.clock))
-}
-
-fn fingerprint(parts: &[&[u8]]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update(part);
-        digest.update([0]);
-    }
-    HEXLOWER.encode(&digest.finalize())
 }
 
 /// Receiver of the reports of the driver of `target`.
