@@ -39,6 +39,7 @@ use tokio::task::JoinSet;
 
 use self::context::Context;
 use crate::telemetry::figures::Figures;
+use roadstead_api::planning;
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::workers::{Concurrency, work};
 
@@ -88,7 +89,7 @@ fn show_figures(context: &Arc<Context>) {
         figures::figures(
             &caches.deployments.list(),
             &caches.targets.list(),
-            context.fleet.replacements_under_way(convert::now(context.clock.wall())),
+            context.fleet.replacements_under_way(planning::now(context.clock.wall())),
             context.settings.metrics_deployments,
         )
     }));

@@ -5,6 +5,7 @@ use kube::ResourceExt;
 use roadstead_model::{Exhaust, Resources, Size, Timestamp};
 
 use super::convert;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{ExhaustedStatus, InferenceEndpoint, limits};
 
 /// The time that an offer is left out after a first refusal: an autoscaler adds a node in less, and a cloud that is out of a
@@ -31,7 +32,7 @@ fn succeeded(refusal: &ExhaustedStatus, endpoint: &InferenceEndpoint) -> bool {
     let spec = &endpoint.spec;
     let size = Size {
         accelerators: u32::try_from(spec.accelerator.count).unwrap_or(0),
-        resources: convert::resources(&spec.template.resources),
+        resources: planning::resources(&spec.template.resources),
     };
     let owner = format!("{}/{}", endpoint.namespace().unwrap_or_default(), spec.deployment_ref.name);
     let ready = endpoint.status.as_ref().and_then(|status| status.first_ready_time.as_ref());
@@ -162,7 +163,7 @@ mod tests {
                              "resources": {"requests": {"cpu": "1"}},
                              "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
             },
-            "status": {"observedGeneration": 1, "firstReadyTime": convert::time(ready)},
+            "status": {"observedGeneration": 1, "firstReadyTime": planning::time(ready)},
         }))
         .unwrap()
     }

@@ -235,4 +235,39 @@ mod tests {
             assert_eq!(cost, Err(Unpriced::Unreadable), "{price:?}");
         }
     }
+
+    #[test]
+    fn a_time_that_a_member_invents_is_one_that_a_status_can_hold() {
+        for invented in ["-009999-01-02T01:59:59Z", "0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"] {
+            let parsed: jiff::Timestamp = invented.parse().unwrap();
+            assert_eq!(timestamp(Some(&Time(parsed))), Timestamp::default(), "{invented}");
+        }
+        for seconds in [i64::MIN, -1, i64::MAX] {
+            assert_eq!(time(Timestamp(seconds)).0, jiff::Timestamp::UNIX_EPOCH, "{seconds}");
+        }
+        let last: jiff::Timestamp = "9999-12-30T00:00:00Z".parse().unwrap();
+        assert_eq!(time(timestamp(Some(&Time(last)))).0, last);
+    }
+
+    #[test]
+    fn no_resource_is_guessed() {
+        let named = |type_: &str, nodes: serde_json::Value| {
+            let declared: api::Offer = serde_json::from_value(json!({
+                "name": "o", "instanceType": "i", "accelerator": {"type": type_, "count": 8},
+                "capacityType": "Reserved", "nodes": nodes,
+            }))
+            .unwrap();
+            resource_name(&declared)
+        };
+        assert_eq!(named("MI355X", json!({})).as_deref(), Some("amd.com/gpu"));
+        assert_eq!(named("mi355x", json!({})), None);
+        assert_eq!(named("MI999X", json!({"resourceName": "amd.com/gpu"})).as_deref(), Some("amd.com/gpu"));
+    }
+
+    #[test]
+    fn what_has_a_limit_and_no_request_asks_for_its_limit() {
+        let read = |text| resources(&serde_json::from_value(text).unwrap());
+        let asked = read(json!({"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}));
+        assert_eq!((asked.cpu_millis, asked.memory_bytes, asked.ephemeral_storage_bytes), (1_000, 1 << 30, 0));
+    }
 }

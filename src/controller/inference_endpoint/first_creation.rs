@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::controller::convert;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{CreateIntent, InferenceEndpoint};
 
 /// Progress of the first creation for a deployment in this process, by UID of the record. Its loss costs a write, and a
@@ -36,7 +36,7 @@ impl FirstCreation {
     pub fn ask(&mut self, endpoint: &InferenceEndpoint, now: Timestamp) -> bool {
         let announced = self.is_announced(endpoint);
         if announced {
-            *self = Self::Asked(endpoint.uid(), CreateIntent { attempt: 1, time: convert::api_time(now) });
+            *self = Self::Asked(endpoint.uid(), CreateIntent { attempt: 1, time: planning::api_time(now) });
         }
         announced
     }

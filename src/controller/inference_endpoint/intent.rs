@@ -12,9 +12,9 @@ use kube::api::Api;
 use super::first_creation::was_told;
 use super::memory::Memory;
 use crate::controller::context::Context;
-use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::hub::{self, Expect};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{
     CreateIntent, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, names, reasons,
 };
@@ -79,7 +79,7 @@ pub async fn tell(
     let is_first = !was_told(endpoint) && status.observed_generation >= 0;
     let says_nothing = status.create_intent.is_none() && status.external_id.is_none();
     if is_first && says_nothing && may_be_asked(context, memory, endpoint).await? {
-        status.create_intent = Some(CreateIntent { attempt: 1, time: convert::api_time(context.clock.wall()) });
+        status.create_intent = Some(CreateIntent { attempt: 1, time: planning::api_time(context.clock.wall()) });
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ async fn write(
     former: InferenceEndpointStatus,
 ) -> Result<Arc<InferenceEndpoint>, ActError> {
     let attempt = former.create_intent.as_ref().map_or(0, |intent| intent.attempt) + 1;
-    let intent = CreateIntent { attempt, time: convert::api_time(context.clock.wall()) };
+    let intent = CreateIntent { attempt, time: planning::api_time(context.clock.wall()) };
     let status = InferenceEndpointStatus { create_intent: Some(intent), ..former.clone() };
     let written = context.hub.record(endpoint.as_ref(), &former, &status).await?;
     let newest = written.map(|written| context.took(written));

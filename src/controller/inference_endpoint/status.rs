@@ -5,8 +5,9 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_explain::EndpointMessage;
 use std::time::Duration;
 
+use crate::controller::startup;
 use crate::controller::throttle::{self, Urgency};
-use crate::controller::{convert, startup};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
 use roadstead_provider::probe::Answer;
@@ -114,7 +115,7 @@ pub fn status(
         observed_generation: observed_generation(endpoint, former, seen),
         conditions: set.finish(),
         starting_since: former.starting_since.clone().filter(|_| !served),
-        first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| convert::api_time(now))),
+        first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| planning::api_time(now))),
         failing_since: failing_since(former, &summary, now),
         last_error: last_error(former, &summary, now),
         api_key_secret_name: Some(names::hub_key_secret(endpoint)),
@@ -170,7 +171,7 @@ fn starting_since(
         _ => false,
     };
     let known = startup::starting_since(former).filter(|_| !anew && !is_scaled_to_zero(former));
-    Some(known.cloned().unwrap_or_else(|| convert::api_time(now)))
+    Some(known.cloned().unwrap_or_else(|| planning::api_time(now)))
 }
 
 fn is_scaled_to_zero(status: &InferenceEndpointStatus) -> bool {
@@ -247,7 +248,7 @@ pub fn removing(former: &InferenceEndpointStatus, error: &ProviderError, now: Ti
 fn last_error(former: &InferenceEndpointStatus, summary: &Summary, now: Timestamp) -> Option<LastError> {
     let class = summary.error?.as_str();
     let known = former.last_error.as_ref().filter(|known| known.class == class && is_same_run(former, summary));
-    let time = known.map_or_else(|| convert::api_time(now), |known| known.time.clone());
+    let time = known.map_or_else(|| planning::api_time(now), |known| known.time.clone());
     Some(LastError { class: class.to_owned(), message: summary.message.clone(), time })
 }
 
@@ -271,7 +272,7 @@ fn failing_since(former: &InferenceEndpointStatus, summary: &Summary, now: Times
         // Not known: the run neither starts nor ends.
         UNKNOWN => former.failing_since.clone(),
         _ if former.first_ready_time.is_none() => None,
-        _ => former.failing_since.clone().or_else(|| Some(convert::api_time(now))),
+        _ => former.failing_since.clone().or_else(|| Some(planning::api_time(now))),
     }
 }
 

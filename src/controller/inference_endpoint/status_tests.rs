@@ -7,6 +7,7 @@ use serde_json::json;
 use super::status::{Seen, names_new_operation, status, urgency};
 use crate::controller::convert;
 use crate::controller::throttle::{self, Urgency};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, find};
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
 use roadstead_provider::probe::Answer;
@@ -128,7 +129,7 @@ fn what_was_adopted_while_it_served_was_ready_before() {
 fn counted(ready: i32, reason: &str, message: &str) -> InferenceEndpointStatus {
     let mut set = Conditions::new(&[], Some(1), at(1));
     set.set(conditions::READY, FALSE, reason, message);
-    let error = LastError { class: "Invalid".to_owned(), message: message.to_owned(), time: convert::api_time(at(1)) };
+    let error = LastError { class: "Invalid".to_owned(), message: message.to_owned(), time: planning::api_time(at(1)) };
     InferenceEndpointStatus {
         ready_replicas: ready,
         conditions: set.finish(),
@@ -314,7 +315,7 @@ fn the_planner_learns_by_when_it_is_to_answer() {
 
 fn pods_refused(class: ErrorClass, since: i64) -> Seen {
     let Seen::Present { mut present, answer } = present(0, None) else { unreachable!() };
-    let since = Some(convert::time(roadstead_model::Timestamp(since)));
+    let since = Some(planning::time(roadstead_model::Timestamp(since)));
     present.trouble = Some(Trouble {
         kind: TroubleKind::Refused,
         class,

@@ -7,9 +7,9 @@ use roadstead_model::{Accelerator, Found, Placement, Runs, Timestamp, cost_of_fo
 
 use super::{Planned, build};
 use crate::controller::context::Context;
-use crate::controller::convert;
 use crate::controller::error::ActError;
 use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{
     Dollars, EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits,
     reasons,
@@ -35,7 +35,7 @@ pub fn record(
     let mut spec = spec.map_or_else(by_spec, Ok)?;
     if let Some(deadline) = drain_until {
         spec.state = EndpointState::Draining;
-        spec.deadline = Some(convert::time(deadline));
+        spec.deadline = Some(planning::time(deadline));
     }
     Ok(build::record(planned, &context.settings.install_id, found.name.clone(), spec))
 }
@@ -77,7 +77,7 @@ fn as_the_spec_has_it(
 
 fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) -> InferenceEndpointSpec {
     let offer = build::offer(target, &found.offer);
-    let cost = offer.and_then(|offer| cost_of_found(found, &convert::offer(offer), planned.plan.decided_at));
+    let cost = offer.and_then(|offer| cost_of_found(found, &planning::offer(offer), planned.plan.decided_at));
     InferenceEndpointSpec {
         deployment_ref: build::reference(&planned.object),
         target: found.target.clone(),
@@ -86,7 +86,7 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
         offer: found.offer.clone(),
         shape: found.shape.clone(),
         accelerator: form.accelerator,
-        capacity_type: convert::api_capacity_type(found.capacity_type),
+        capacity_type: planning::api_capacity_type(found.capacity_type),
         slot: build::signed(found.slot),
         // More than a record can hold were made by hand there.
         replicas: build::signed(found.replicas.min(limits::REPLICAS)),

@@ -10,8 +10,8 @@ use roadstead_model::{Keep, Placement, PodFields};
 
 use super::Planned;
 use crate::controller::context::Context;
-use crate::controller::convert;
 use crate::controller::error::ActError;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{
     self as api, DeploymentRef, Dollars, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
     ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
@@ -44,7 +44,7 @@ pub fn new(
     reason: &str,
 ) -> Result<InferenceEndpoint, ActError> {
     let target = target(context, &placement.target)?;
-    let resource_name = convert::resource_of_record(&target, &placement.offer, &placement.accelerator.kind);
+    let resource_name = planning::resource_of_record(&target, &placement.offer, &placement.accelerator.kind);
     let unnamed =
         || ActError::Stale { object: format!("offer {} of servingtarget {}", placement.offer, placement.target) };
     let name = name(&context.settings.install_id, &planned.request.id, placement);
@@ -60,7 +60,7 @@ pub fn new(
             count: signed(placement.accelerator.count),
             resource_name: resource_name.ok_or_else(unnamed)?,
         },
-        capacity_type: convert::api_capacity_type(placement.capacity_type),
+        capacity_type: planning::api_capacity_type(placement.capacity_type),
         slot: signed(placement.slot),
         replicas: signed(placement.replicas),
         replica_hourly_cost: placement.replica_cost.map(Dollars::from),

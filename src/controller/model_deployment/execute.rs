@@ -14,7 +14,8 @@ use crate::controller::error::ActError;
 use crate::controller::hub::{Answer, Expect};
 use crate::controller::serving_target::news;
 use crate::controller::tell::tell;
-use crate::controller::{convert, find, refusals};
+use crate::controller::{find, refusals};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{EndpointState, InferenceEndpoint};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::patch::merge_patch;
@@ -53,7 +54,7 @@ impl Execution<'_> {
             Action::Drain { endpoint, deadline, reason } => {
                 let change = json!({"spec": {
                     "state": EndpointState::Draining,
-                    "deadline": convert::time(*deadline),
+                    "deadline": planning::time(*deadline),
                     "reason": reason.as_str(),
                 }});
                 self.patch(endpoint, change).await

@@ -43,6 +43,7 @@ use super::convert;
 use super::error::ActError;
 use super::trouble;
 use super::watches::LIST_AGAIN;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::ModelDeployment;
 use roadstead_api::v1alpha1::validate::{self, Problem};
 use roadstead_runtime::cache::Key;
@@ -124,7 +125,7 @@ impl DeploymentController {
         };
         let install_id = &self.context.settings.install_id;
         let name = |placement: &model::Placement| build::name(install_id, &request.id, placement);
-        let now = convert::now(self.context.clock.wall());
+        let now = planning::now(self.context.clock.wall());
         // Before the plan is made: what comes in meanwhile is not counted as known.
         let known = self.context.endpoints_of(&object).iter().filter_map(|endpoint| endpoint.uid()).collect();
         let started = self.context.clock.now();

@@ -7,8 +7,8 @@ use roadstead_explain::deployment::releasing;
 use roadstead_explain::{self as explain, DeploymentEvent, Place, per_hour};
 use roadstead_model::{Action, Plan, Wait};
 
-use crate::controller::convert;
 use crate::controller::news::{News, of_condition, of_ready, price};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions;
 use roadstead_api::v1alpha1::{
     InferenceEndpoint, ModelDeploymentStatus, PlacementRole, PlacementStatus, ReleasingStatus, reasons,
@@ -221,7 +221,7 @@ fn place(placement: &PlacementStatus) -> Place<'_> {
         cloud: &placement.cloud,
         region: &placement.region,
         offer: &placement.offer,
-        capacity_type: convert::planner_capacity_type(placement.capacity_type),
+        capacity_type: planning::planner_capacity_type(placement.capacity_type),
         cost: price(placement.hourly_cost.as_ref()),
     }
 }

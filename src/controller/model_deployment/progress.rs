@@ -51,8 +51,8 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::convert;
     use k8s_openapi::jiff::Timestamp;
+    use roadstead_api::planning;
     use roadstead_api::v1alpha1::conditions::{Conditions, FALSE, TRUE};
     use serde_json::json;
 
@@ -99,7 +99,7 @@ mod tests {
         let newer = ModelDeploymentStatus { observed_generation: 2, ..first() };
         assert_eq!(of(first(), newer), Urgency::Now);
         let judged = |ready| ModelDeploymentStatus {
-            decided_at: Some(convert::api_time(Timestamp::UNIX_EPOCH)),
+            decided_at: Some(planning::api_time(Timestamp::UNIX_EPOCH)),
             ..starting(ready, "OverBudget", "too dear")
         };
         assert_eq!(of(starting(1, "OverBudget", "dear"), judged(1)), Urgency::InTurn, "with all that speaks of them");

@@ -12,9 +12,9 @@ use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Pl
 use super::cost::billed;
 use super::roles::Roles;
 use super::{build, candidates};
-use crate::controller::convert;
 use crate::controller::news::price;
 use crate::controller::routing::requested_at;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate::{self, Problem};
 use roadstead_api::v1alpha1::{
@@ -80,7 +80,7 @@ pub fn status(
     {
         status.candidates = candidates::of(plan);
         status.omitted_candidates = candidates::omitted(plan);
-        status.decided_at = Some(convert::api_time(now));
+        status.decided_at = Some(planning::api_time(now));
     }
     status
 }
@@ -132,7 +132,7 @@ fn placements(former: &ModelDeploymentStatus, roles: &Roles<'_>, now: Timestamp)
             let published = since.get(name.as_str()).map(|(_, since)| since.clone());
             PlacementStatus {
                 role,
-                since: url.as_ref().map(|_| published.unwrap_or_else(|| convert::api_time(now))),
+                since: url.as_ref().map(|_| published.unwrap_or_else(|| planning::api_time(now))),
                 target: spec.target.clone(),
                 cloud: spec.cloud.clone(),
                 region: spec.region.clone(),
@@ -158,7 +158,7 @@ fn releasing_status(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint
     ReleasingStatus {
         endpoint: name,
         target: endpoint.spec.target.clone(),
-        since: since.unwrap_or_else(|| convert::api_time(now)),
+        since: since.unwrap_or_else(|| planning::api_time(now)),
         last_error: error.map(|error| limits::message(&error.message)),
         hourly_cost: billed(endpoint).map(Dollars::from),
     }
@@ -254,7 +254,7 @@ fn place(spec: &InferenceEndpointSpec) -> Place<'_> {
         cloud: &spec.cloud,
         region: &spec.region,
         offer: &spec.offer,
-        capacity_type: convert::planner_capacity_type(spec.capacity_type),
+        capacity_type: planning::planner_capacity_type(spec.capacity_type),
         cost: price(spec.hourly_cost.as_ref()),
     }
 }

@@ -14,6 +14,7 @@ use super::status::{Stage, status};
 use super::{Planned, build, candidates, status_write};
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, find};
 use roadstead_api::v1alpha1::{
     EndpointState, InferenceEndpoint, LastError, ModelDeployment, ModelDeploymentStatus, PlacementRole, ServingTarget,
@@ -199,7 +200,7 @@ impl World {
                 }),
                 Action::Drain { endpoint, deadline, .. } => self.change(endpoint, |endpoint| {
                     endpoint.spec.state = EndpointState::Draining;
-                    endpoint.spec.deadline = Some(convert::time(*deadline));
+                    endpoint.spec.deadline = Some(planning::time(*deadline));
                 }),
                 Action::Delete { endpoint, exhaust, .. } => {
                     self.endpoints.retain(|other| other.metadata.name.as_ref() != Some(endpoint));
@@ -268,7 +269,7 @@ impl World {
                 status.ready_replicas = endpoint.spec.replicas;
                 status.url = Some("http://198.18.0.2:30000".to_owned());
                 if endpoint.spec.replicas > 0 {
-                    status.first_ready_time = Some(convert::api_time(now));
+                    status.first_ready_time = Some(planning::api_time(now));
                 }
             }
             let mut set = conditions::Conditions::new(&[], endpoint.metadata.generation, now);
@@ -280,7 +281,7 @@ impl World {
 
     /// The places of all endpoints that were never ready refuse them.
     pub fn refuse(&mut self) {
-        let now = convert::time(Timestamp(self.now));
+        let now = planning::time(Timestamp(self.now));
         for endpoint in &mut self.endpoints {
             let mut status = endpoint.status.clone().unwrap_or_default();
             if status.first_ready_time.is_none() {
@@ -370,7 +371,7 @@ impl World {
 
 fn created(planned: &Planned, placement: &Placement, replaces: Option<&str>, now: i64) -> InferenceEndpoint {
     let name = format!("llama-{}-{}", placement.target, placement.slot);
-    let created = convert::time(Timestamp(now));
+    let created = planning::time(Timestamp(now));
     let endpoint: InferenceEndpoint = serde_json::from_value(json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
         "metadata": {"name": name, "namespace": "team", "generation": 1, "creationTimestamp": created},

@@ -19,12 +19,12 @@ use tokio::time::Instant;
 
 use self::judge::{Due, Fate, Memory, Moment, Place};
 use super::context::Context;
-use super::convert;
 use super::error::ActError;
 use super::news::News;
 use super::settings::OrphanPolicy;
 use super::tell;
 use kube::ResourceExt;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{ServingTarget, reasons};
 use roadstead_explain::{OrphanEvent, TargetMessage};
 use roadstead_model::Found;
@@ -67,7 +67,7 @@ impl Sweeper {
                 }
             };
         }
-        let moment = Moment { now: convert::now(context.clock.wall()), leading: context.clock.now() - self.started };
+        let moment = Moment { now: planning::now(context.clock.wall()), leading: context.clock.now() - self.started };
         let judgement = judge::judge(&self.policy, moment, &known, &places, &mut self.memory);
         let orphans: usize = judgement.orphans.values().map(Vec::len).sum();
         tracing::debug!(targets = places.len(), orphans, due = judgement.due.len(), "looked for orphans");
@@ -122,7 +122,7 @@ fn place(context: &Context, target: &ServingTarget) -> Option<Place> {
     let connection = context.connections.get(&target.name_any())?;
     // An incomplete inventory proves nothing.
     let inventory = connection.usable()?.inventory().filter(|inventory| inventory.cut.is_none())?;
-    let offers = target.spec.offers.iter().map(convert::offer).collect();
+    let offers = target.spec.offers.iter().map(planning::offer).collect();
     // What belongs to a namespace that is not watched is not ours to judge.
     let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
     Some(Place { target: target.name_any(), found: inventory.found.iter().filter(ours).cloned().collect(), offers })

@@ -12,8 +12,8 @@ use roadstead_model::MicroDollars;
 use tokio::time::Instant;
 
 use super::judge::{Fate, Orphan};
-use crate::controller::convert;
 use crate::controller::news::{News, price};
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{Dollars, OrphanState, OrphanStatus, ServingTargetStatus, limits, reasons};
 use roadstead_runtime::clock::Clock;
@@ -137,7 +137,7 @@ pub fn put_into(
 
 fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatus {
     let found = &orphan.found;
-    let since = convert::time(found.created_at);
+    let since = planning::time(found.created_at);
     let known = former.iter().find(|known| known.name == found.name && known.since == since);
     let (state, message) = state(orphan);
     OrphanStatus {
@@ -148,7 +148,7 @@ fn line(orphan: &Orphan, former: &[OrphanStatus], now: Timestamp) -> OrphanStatu
         replicas: i32::try_from(found.replicas).unwrap_or(i32::MAX),
         hourly_cost: orphan.hourly_cost.map(Dollars::from),
         since,
-        first_seen: known.map_or_else(|| convert::api_time(now), |known| Time(known.first_seen.0)),
+        first_seen: known.map_or_else(|| planning::api_time(now), |known| Time(known.first_seen.0)),
         state,
         message: message.map(|message| limits::message(&message.to_string())),
     }

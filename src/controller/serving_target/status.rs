@@ -10,12 +10,12 @@ use super::attention::attention;
 use super::{CHECK_INTERVAL, news};
 use crate::controller::connections::{Connection, ConnectionState};
 use crate::controller::context::Context;
-use crate::controller::convert;
 use crate::controller::error::ActError;
 use crate::controller::orphans::shown::{self, Sweep};
 use crate::controller::refusals;
 use crate::controller::tell::tell;
 use crate::controller::throttle::Urgency;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate;
 use roadstead_api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
@@ -101,7 +101,7 @@ fn status(
     shown::tell_sweep(&mut set, &former.conditions, sweep, obstacle);
     let failing_since = match &connection.state {
         ConnectionState::NotReady { since, reason, .. } if *reason != reasons::LISTING => {
-            former.failing_since.clone().or_else(|| Some(convert::api_time(*since)))
+            former.failing_since.clone().or_else(|| Some(planning::api_time(*since)))
         }
         _ => None,
     };
@@ -201,7 +201,7 @@ fn taints(target: &ServingTarget, former: &ServingTargetStatus, now: Timestamp) 
                 key: taint.key.clone(),
                 value: taint.value.clone(),
                 effect: taint.effect,
-                since: known.map_or_else(|| convert::api_time(now), |known| known.since.clone()),
+                since: known.map_or_else(|| planning::api_time(now), |known| known.since.clone()),
             }
         })
         .collect()
@@ -213,6 +213,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::controller::convert;
 
     fn target(price: &str) -> ServingTarget {
         serde_json::from_value(json!({

@@ -1,0 +1,152 @@
+//! A `ServingTarget` as the planner's target.
+
+use k8s_openapi::jiff;
+use kube::ResourceExt;
+use roadstead_api::planning::{now, offer, selector, timestamp};
+use roadstead_api::v1alpha1::{ServingTarget, conditions, reasons, validate};
+use roadstead_explain as explain;
+use roadstead_model::{self as model, Timestamp};
+use roadstead_provider::Inventory;
+
+use super::refusal::exhausted;
+use crate::controller::connections::{Connection, ConnectionState};
+
+/// A target with what its connection and its inventory say at this time.
+#[must_use]
+pub fn target(
+    target: &ServingTarget,
+    connection: Option<&Connection>,
+    inventory: Option<&Inventory>,
+    at: jiff::Timestamp,
+) -> model::Target {
+    let spec = &target.spec;
+    let status = target.status.clone().unwrap_or_default();
+    model::Target {
+        name: target.name_any(),
+        cloud: spec.cloud.clone(),
+        region: spec.region.clone(),
+        location: spec.location.as_ref().map(|location| model::Location {
+            country: location.country.clone(),
+            jurisdictions: location.jurisdictions.iter().cloned().collect(),
+        }),
+        labels: target.labels().clone(),
+        state: target_state(target, connection, now(at)),
+        allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
+        taints: spec
+            .taints
+            .iter()
+            .map(|taint| model::Taint {
+                key: taint.key.clone(),
+                value: taint.value.clone(),
+                effect: model::Effect::NoPlacement,
+            })
+            .collect(),
+        offers: spec.offers.iter().map(offer).collect(),
+        nodes: inventory.map_or_else(|| Some(Vec::new()), |inventory| inventory.nodes.clone()),
+        exhausted: status.exhausted.iter().map(exhausted).collect(),
+        inventory: match inventory {
+            Some(known) if known.cut.is_none() && !is_listing(connection) => model::Inventory::Answered,
+            _ => model::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
+        },
+        capabilities: connection
+            .and_then(|connection| connection.provider.as_ref())
+            .map_or_else(model::Capabilities::default, |provider| provider.capabilities()),
+    }
+}
+
+/// An inventory comes a moment before the check that finds the target usable; until then it would count as a place that has
+/// answered and cannot be used, and a dearer one would be chosen.
+fn is_listing(connection: Option<&Connection>) -> bool {
+    matches!(connection.map(|connection| &connection.state),
+        Some(ConnectionState::NotReady { reason, .. }) if *reason == reasons::LISTING)
+}
+
+fn target_state(target: &ServingTarget, connection: Option<&Connection>, at: Timestamp) -> model::TargetState {
+    let not_ready = |reason: &str, message: String, since: Timestamp| model::TargetState::NotReady {
+        reason: reason.to_owned(),
+        message,
+        since,
+    };
+    if let Some(deleted) = &target.metadata.deletion_timestamp {
+        return not_ready(reasons::DELETING, explain::TargetMessage::Deleting(&[]).to_string(), now(deleted.0));
+    }
+    let problems = validate::serving_target(target);
+    if !problems.is_empty() {
+        let conditions = target.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let told = conditions::find(conditions, conditions::STALLED).map(|told| told.last_transition_time.0);
+        let since = told.map_or(at, now);
+        let message = validate::sentence(&problems);
+        // What starts at a place that does not answer either is not left to wait for an edit.
+        return match connection.filter(|_| !is_listing(connection)).and_then(|seen| seen.state.not_ready_since()) {
+            Some(failing) => not_ready(reasons::INVALID_SPEC, message, now(failing)),
+            None => model::TargetState::Invalid { reason: reasons::INVALID_SPEC.to_owned(), message, since },
+        };
+    }
+    match connection.map(|connection| &connection.state) {
+        None => not_ready(reasons::UNKNOWN, explain::TargetMessage::Unchecked.to_string(), at),
+        Some(ConnectionState::Ready) => model::TargetState::Ready,
+        Some(ConnectionState::NotReady { reason, message, since }) => not_ready(reason, message.clone(), now(*since)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_target_whose_spec_is_invalid_is_left_for_that_only_if_it_does_not_answer_either() {
+        let declared: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Kubernetes",
+                "offers": [{"name": "o", "instanceType": "i", "accelerator": {"type": "MI999X", "count": 8},
+                            "capacityType": "Reserved"}],
+            },
+        }))
+        .unwrap();
+        let failing = jiff::Timestamp::UNIX_EPOCH;
+        let seen = |reason| {
+            let state = match reason {
+                None => ConnectionState::Ready,
+                Some(reason) => ConnectionState::NotReady { reason, message: String::new(), since: failing },
+            };
+            let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+            target(&declared, Some(&connection), None, jiff::Timestamp::UNIX_EPOCH).state
+        };
+        let is_invalid = |state| matches!(state, model::TargetState::Invalid { .. });
+        assert!(is_invalid(seen(None)) && is_invalid(seen(Some(reasons::LISTING))));
+        assert!(
+            is_invalid(target(&declared, None, None, jiff::Timestamp::UNIX_EPOCH).state),
+            "the target has not been checked"
+        );
+        let model::TargetState::NotReady { reason, since, .. } = seen(Some(reasons::UNREACHABLE)) else {
+            panic!("it would be waited for")
+        };
+        assert_eq!((reason.as_str(), since), (reasons::INVALID_SPEC, now(failing)));
+    }
+
+    #[test]
+    fn a_target_has_answered_once_it_was_listed_and_found_usable() {
+        let declared: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+            "spec": {"cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "offers": []},
+        }))
+        .unwrap();
+        let seen = |state, inventory| {
+            let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+            target(&declared, Some(&connection), inventory, jiff::Timestamp::UNIX_EPOCH).inventory
+                == model::Inventory::Answered
+        };
+        let not_ready =
+            |reason| ConnectionState::NotReady { reason, message: String::new(), since: jiff::Timestamp::UNIX_EPOCH };
+        let inventory = Inventory::default();
+        assert!(!seen(not_ready(reasons::LISTING), None));
+        assert!(!seen(not_ready(reasons::LISTING), Some(&inventory)), "its next check finds it usable");
+        assert!(seen(ConnectionState::Ready, Some(&inventory)));
+        assert!(seen(not_ready(reasons::UNREACHABLE), Some(&inventory)), "what ran there was said before");
+        let cut = Inventory { cut: Some("too much".to_owned()), ..Inventory::default() };
+        assert!(!seen(ConnectionState::Ready, Some(&cut)), "what was left out may be anything");
+    }
+}
