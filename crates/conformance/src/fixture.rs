@@ -1,4 +1,4 @@
-//! What a driver brings: its places, and the ways to disturb them.
+//! Fixtures: the places that a driver brings, and the ways to disturb them.
 
 use std::sync::Arc;
 

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::files::File;
 use crate::route::{Endpoint, Route, Scheme, State};
 use crate::settings::Settings;
 
-use super::endpoints::{assignment, hosts};
+use super::endpoints::{assignment, hosts, socket_of};
 use super::{Addresses, extension, typed};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
@@ -182,14 +180,6 @@ fn sockets(route: &Route, settings: &Settings) -> Vec<Value> {
         }));
     }
     sockets
-}
-
-/// Name of the way to connect to an endpoint over TLS: of the authorities that it is judged by.
-pub(super) fn socket_of(endpoint: &Endpoint) -> String {
-    match &endpoint.authorities {
-        None => "system".to_owned(),
-        Some(pem) => HEXLOWER.encode(&Sha256::digest(pem)).chars().take(16).collect(),
-    }
 }
 
 fn merge(into: &mut Value, more: Value) {

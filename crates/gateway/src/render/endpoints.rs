@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::route::{Endpoint, Route, Scheme, State};
 
-use super::cluster::socket_of;
 use super::{ADDRESSES, Addresses, addresses_of, typed};
 
 /// Share of one address of an endpoint: the endpoint's weight, divided evenly among its addresses.
@@ -65,4 +66,12 @@ fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
         "health_status": health,
         "metadata": {"filter_metadata": metadata},
     })
+}
+
+/// Name of the way to connect to an endpoint over TLS: of the authorities that it is judged by.
+pub(super) fn socket_of(endpoint: &Endpoint) -> String {
+    match &endpoint.authorities {
+        None => "system".to_owned(),
+        Some(pem) => HEXLOWER.encode(&Sha256::digest(pem)).chars().take(16).collect(),
+    }
 }

@@ -6,7 +6,7 @@ use crate::files::File;
 use crate::settings::{Settings, Tls};
 
 use super::replies::local_replies;
-use super::routes::CALLER;
+use super::serving::CALLER;
 use super::{extension, seconds, shared, typed};
 
 /// File of the access log, below the folder of the files. The process beside Envoy reads it and counts.

@@ -10,6 +10,7 @@ mod endpoints;
 mod listener;
 mod replies;
 mod routes;
+mod serving;
 mod shared;
 
 pub use listener::ACCESS_LOG;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::route::{Caller, Route};
 
 use super::replies::error;
-use super::routes::{authentication, header_input, list, serving};
+use super::serving::{authentication, header_input, list, serving};
 use super::typed;
 
 /// Metadata that keeps the model of a request between the two matches of its route.

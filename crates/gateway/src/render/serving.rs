@@ -1,0 +1,90 @@
+//! The parts of which the routes by path, by host and by key consist.
+
+use serde_json::{Value, json};
+
+use crate::route::{Caller, Limits, Route, State};
+
+use super::{extension, seconds, typed};
+
+/// The header that tells an endpoint and the log which caller asks.
+pub(super) const CALLER: &str = "x-roadstead-client";
+
+pub(super) fn header_input(header: &str) -> Value {
+    extension("header", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", json!({"header_name": header}))
+}
+
+/// The end of a tree: the first of these routes that matches.
+pub(super) fn list(routes: &[Value]) -> Value {
+    json!({"action": extension("routes", "envoy.config.route.v3.RouteList", json!({"routes": routes}))})
+}
+
+/// A route to a cluster, without what it matches.
+pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller], allowed: Option<&str>) -> Value {
+    json!({
+        "name": route.cluster(),
+        "route": {
+            "cluster": cluster,
+            // A stream has no end that is known before; what may last is bounded by silence.
+            "timeout": "0s",
+            "idle_timeout": seconds(route.limits.idle_seconds),
+            "auto_host_rewrite": true,
+            "retry_policy": retries(route),
+        },
+        "typed_per_filter_config": {
+            "envoy.filters.http.api_key_auth": authentication(callers, allowed),
+            "limit": body_limit(route.limits),
+        },
+    })
+}
+
+/// Another endpoint takes a request of which no byte was answered.
+fn retries(route: &Route) -> Value {
+    let count = |state: State| route.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
+    let mut policy = json!({
+        "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
+        "retriable_status_codes": [429, 503],
+        "num_retries": 2,
+        "per_try_timeout": seconds(route.limits.first_byte_seconds),
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "host_selection_retry_max_attempts": 5,
+        "retry_host_predicate": [extension(
+            "envoy.retry_host_predicates.previous_hosts",
+            "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            json!({}),
+        )],
+    });
+    if count(State::Active) <= 1 && count(State::Standby) > 0 {
+        // Where one endpoint is active, a second attempt finds no other at its priority.
+        policy["retry_priority"] = extension(
+            "envoy.retry_priorities.previous_priorities",
+            "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+            json!({"update_frequency": 1}),
+        );
+    }
+    policy
+}
+
+pub(super) fn authentication(callers: &[Caller], allowed: Option<&str>) -> Value {
+    let credentials: Vec<Value> =
+        callers.iter().map(|caller| json!({"key": caller.key.expose(), "client": caller.name})).collect();
+    let mut config = json!({
+        "credentials": credentials,
+        "forwarding": {"header": CALLER, "hide_credentials": true},
+    });
+    if let Some(allowed) = allowed {
+        config["allowed_clients"] = json!([allowed]);
+    }
+    typed("envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute", config)
+}
+
+fn body_limit(limits: Limits) -> Value {
+    let filter = extension(
+        "size",
+        "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit",
+        json!({"max_request_bytes": limits.max_request_bytes}),
+    );
+    typed(
+        "envoy.extensions.filters.http.filter_chain.v3.FilterChainConfigPerRoute",
+        json!({"filter_chain": {"filters": [filter]}}),
+    )
+}
