@@ -79,7 +79,13 @@ impl Fleet {
         found.retain(|one| one.target == target);
         found.sort();
         // Every pod that changes brings the listing of its target along; mostly it is the same as before.
-        if self.found.get(target).map_or(&[][..], Vec::as_slice) == found {
+        let known = self.found.get(target).map_or(&[][..], Vec::as_slice);
+        if known == found {
+            return;
+        }
+        // Mostly only counts of replicas changed: the index by deployment stays.
+        if known.iter().map(|one| &one.deployment).eq(found.iter().map(|one| &one.deployment)) {
+            self.found.insert(target.to_owned(), found);
             return;
         }
         self.forget_found(target);

@@ -18,24 +18,6 @@ fn wanted(plan: &Plan) -> Vec<(&str, Role, u32, Phase)> {
     named.collect()
 }
 
-fn found(name: &str, target: &str) -> Found {
-    Found {
-        name: name.into(),
-        id: "uid".into(),
-        deployment: id("m"),
-        target: target.into(),
-        offer: "a3".into(),
-        shape: "h100x2".into(),
-        capacity_type: CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 2,
-        replicas: 2,
-        ready_replicas: 2,
-        runs: None,
-        created_at: NOW,
-    }
-}
-
 /// The deployment once the decision of `plan` is published.
 fn published(deployment: &Deployment, plan: &Plan) -> Deployment {
     let name = name_of(deployment);
@@ -91,7 +73,7 @@ fn what_served_and_does_not_now_still_has_its_role() {
 #[test]
 fn what_was_found_serves_or_drains() {
     let mut fleet = fleet(two());
-    let found = |name: &str, target: &str, ready_replicas| Found { ready_replicas, ..found(name, target) };
+    let found = |name: &str, target: &str, ready_replicas| Found { ready_replicas, ..common::found(name, target) };
     fleet.set_found("eks-us", vec![found("m-a", "eks-us", 2)]);
     fleet.set_found("gke-eu", vec![found("m-b", "gke-eu", 1)]);
     let adopted = checked(&fleet, &deployment("m"), NOW);

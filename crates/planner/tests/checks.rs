@@ -231,21 +231,7 @@ fn grown(rule: Rule, fleet: &Fleet, deployment: Deployment) -> Option<Mutation> 
 }
 
 fn found(target: &str) -> Found {
-    Found {
-        name: "m-found".into(),
-        id: "uid".into(),
-        deployment: id("m"),
-        target: target.into(),
-        offer: "a3".into(),
-        shape: "h100x2".into(),
-        capacity_type: CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 2,
-        replicas: 2,
-        ready_replicas: 2,
-        runs: None,
-        created_at: NOW,
-    }
+    common::found("m-found", target)
 }
 
 #[test]

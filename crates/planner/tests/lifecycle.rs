@@ -472,21 +472,19 @@ fn suspended_means_nothing_is_decided() {
 }
 
 fn found(name: &str, target: &str, ready_replicas: u32, created_at: i64) -> Found {
-    Found {
-        name: name.into(),
-        id: "uid".into(),
-        deployment: id("m"),
-        target: target.into(),
-        offer: "a3".into(),
-        shape: "h100x2".into(),
-        capacity_type: CapacityType::OnDemand,
-        slot: 0,
-        accelerators: 2,
-        replicas: 2,
-        ready_replicas,
-        runs: None,
-        created_at: Timestamp(created_at),
-    }
+    Found { ready_replicas, created_at: Timestamp(created_at), ..common::found(name, target) }
+}
+
+#[test]
+fn the_last_listing_of_a_target_counts() {
+    let mut fleet = fleet(two());
+    let (starting, ready) = (found("one", "gke-eu", 0, 10), found("one", "gke-eu", 2, 10));
+    fleet.set_found("gke-eu", vec![starting]);
+    fleet.set_found("gke-eu", vec![ready.clone()]);
+    assert_eq!(fleet.found_of(&id("m")), [&ready]);
+    let others = Found { deployment: id("other"), ..ready };
+    fleet.set_found("gke-eu", vec![others.clone()]);
+    assert_eq!((fleet.found_of(&id("m")), fleet.found_of(&id("other"))), (vec![], vec![&others]));
 }
 
 #[test]

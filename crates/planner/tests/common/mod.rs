@@ -321,3 +321,22 @@ pub fn fail(fleet: &mut Fleet, name: &str, kind: FailureKind) {
         endpoint.failure = Some(Failure { kind, since: NOW });
     });
 }
+
+/// Two ready replicas of the deployment `m` at a target, without a record.
+pub fn found(name: &str, target: &str) -> Found {
+    Found {
+        name: name.into(),
+        id: "uid".into(),
+        deployment: id("m"),
+        target: target.into(),
+        offer: "a3".into(),
+        shape: "h100x2".into(),
+        capacity_type: CapacityType::OnDemand,
+        slot: 0,
+        accelerators: 2,
+        replicas: 2,
+        ready_replicas: 2,
+        runs: None,
+        created_at: NOW,
+    }
+}
