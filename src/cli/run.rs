@@ -17,10 +17,10 @@ use crate::controller;
 use crate::controller::context::Context;
 use crate::controller::drivers::DriverSettings;
 use crate::controller::installation::{self, Conflict};
-use crate::controller::settings::{OrphanPolicy, Settings, Watched};
+use crate::controller::settings::{OrphanPolicy, Settings, WatchedNamespaces};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
-use crate::telemetry::server::{self, Readiness};
+use crate::telemetry::server::{self, ProcessReadiness};
 use roadstead_api::v1alpha1::{ServingTarget, names, syntax};
 use roadstead_runtime::client::{WriteGate, call, client};
 use roadstead_runtime::clock::Clock;
@@ -93,8 +93,8 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn watched(&self) -> Watched {
-        Watched::new(self.watch_namespaces.iter().cloned())
+    fn watched(&self) -> WatchedNamespaces {
+        WatchedNamespaces::new(self.watch_namespaces.iter().cloned())
     }
 
     fn orphans(&self) -> OrphanPolicy {
@@ -152,7 +152,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         .await
         .context("cannot connect to the hub: there is neither a pod's service account nor a kubeconfig")?;
     let metrics = Arc::new(Metrics::new(CLOCK));
-    let readiness = Readiness::new(&[HUB, INSTALLATION, ELECTION]);
+    let readiness = ProcessReadiness::new(&[HUB, INSTALLATION, ELECTION]);
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listener = tokio::net::TcpListener::bind(args.listen)
@@ -179,7 +179,7 @@ async fn work(
     args: &RunArgs,
     config: Config,
     metrics: &Arc<Metrics>,
-    readiness: &Readiness,
+    readiness: &ProcessReadiness,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let probe = client(config.clone(), Arc::new(|| false))?;
@@ -202,7 +202,7 @@ async fn lead(
     config: Config,
     hub_uid: String,
     metrics: &Arc<Metrics>,
-    readiness: &Readiness,
+    readiness: &ProcessReadiness,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let leadership = if args.leader_elect {
@@ -280,7 +280,7 @@ async fn greet(client: &Client) -> anyhow::Result<String> {
 }
 
 /// Waits until no endpoint of another installation is on the hub.
-async fn belong(args: &RunArgs, client: &Client, readiness: &Readiness) {
+async fn belong(args: &RunArgs, client: &Client, readiness: &ProcessReadiness) {
     while let Some(conflict) = other_installation(args, client).await {
         tracing::error!(install_id = args.install_id, "{conflict}");
         readiness.refused(INSTALLATION, conflict.to_string());

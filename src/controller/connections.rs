@@ -10,7 +10,7 @@ use roadstead_provider::{Inventory, Provider};
 
 /// The connection to one target, as of its last check.
 #[derive(Clone)]
-pub struct Connection {
+pub struct TargetConnection {
     /// The driver; the last one that could be built, so that deletes work also when the Secret is gone.
     pub provider: Option<Arc<dyn Provider>>,
     /// The UID that the place showed when it was last asked; endpoints are judged only there.
@@ -48,7 +48,7 @@ impl ConnectionState {
     }
 }
 
-impl Connection {
+impl TargetConnection {
     /// Facts about the place, unless it has another identity or belongs to another hub.
     #[must_use]
     pub fn inventory(&self) -> Option<Arc<Inventory>> {
@@ -78,18 +78,18 @@ impl Connection {
 /// All connections, by the target's name.
 #[derive(Default)]
 pub struct Connections {
-    all: RwLock<BTreeMap<String, Arc<Connection>>>,
+    all: RwLock<BTreeMap<String, Arc<TargetConnection>>>,
 }
 
 impl Connections {
     /// The connection to `target`, if it was ever tried.
     #[must_use]
-    pub fn get(&self, target: &str) -> Option<Arc<Connection>> {
+    pub fn get(&self, target: &str) -> Option<Arc<TargetConnection>> {
         self.all.read().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
     }
 
     /// Replaces the connection to `target`.
-    pub fn set(&self, target: &str, connection: Connection) {
+    pub fn set(&self, target: &str, connection: TargetConnection) {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(target.to_owned(), Arc::new(connection));
     }

@@ -9,15 +9,15 @@ use kube::{Client, ResourceExt};
 use roadstead_model::QueueKey;
 
 use super::connections::Connections;
-use super::fleet::Fleet;
-use super::hub::{Answer, Hub, Object};
+use super::fleet::SharedFleet;
+use super::hub::{Hub, Object, WriteAnswer};
 use super::installation::is_foreign;
 use super::looks::Looks;
 use super::named_secrets::NamedSecrets;
 use super::newcomers::Newcomers;
 use super::orphans::shown::Shown;
 use super::routing::{self, Author, Concerned};
-use super::settings::{Settings, Watched};
+use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
@@ -46,7 +46,7 @@ pub struct Caches {
 impl Caches {
     /// Empty caches, for what is watched.
     #[must_use]
-    pub fn new(watched: &Watched) -> Self {
+    pub fn new(watched: &WatchedNamespaces) -> Self {
         Self {
             deployments: Arc::new(Cache::new(watched.tenants())),
             targets: Arc::default(),
@@ -139,7 +139,7 @@ pub struct Context {
     /// Queues of the controllers.
     pub queues: Queues,
     /// The planner's view of the world.
-    pub fleet: Fleet,
+    pub fleet: SharedFleet,
     /// The connections to the targets.
     pub connections: Connections,
     /// Orphans: endpoints that run at targets without a record or a deployment.
@@ -177,7 +177,7 @@ impl Context {
             events,
             metrics,
             queues: Queues::new(clock),
-            fleet: Fleet::new(clock),
+            fleet: SharedFleet::new(clock),
             connections: Connections::default(),
             orphans: Shown::new(clock),
             newcomers: Newcomers::default(),
@@ -225,7 +225,7 @@ impl Context {
     }
 
     /// Takes in the answer to a write; returns the newest object that is known.
-    pub fn took<K: Cached>(&self, answer: Answer<K>) -> Arc<K> {
+    pub fn took<K: Cached>(&self, answer: WriteAnswer<K>) -> Arc<K> {
         let written = answer.open();
         let key = Key::of(&written);
         let fallback = Arc::new(written.clone());

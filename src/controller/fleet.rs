@@ -7,7 +7,7 @@ use roadstead_decision_engine::{Engine, Listing, Sound};
 use roadstead_model::{self as model, Timestamp};
 use roadstead_planner as planner;
 
-use super::connections::Connection;
+use super::connections::TargetConnection;
 use super::convert;
 use super::error::ActError;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
@@ -15,12 +15,12 @@ use roadstead_runtime::cache::Key;
 use roadstead_runtime::clock::Clock;
 
 /// The planner's view of the world.
-pub struct Fleet {
+pub struct SharedFleet {
     engine: Mutex<Engine>,
     clock: Clock,
 }
 
-impl Fleet {
+impl SharedFleet {
     /// An empty fleet.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
@@ -92,8 +92,8 @@ impl Fleet {
     }
 
     /// A target, its connection or its inventory may have changed; says whether that can matter to those who wait.
-    pub fn target_changed(&self, target: &ServingTarget, connection: Option<&Connection>) -> bool {
-        let inventory = connection.and_then(Connection::inventory);
+    pub fn target_changed(&self, target: &ServingTarget, connection: Option<&TargetConnection>) -> bool {
+        let inventory = connection.and_then(TargetConnection::inventory);
         let converted = convert::target(target, connection, inventory.as_deref(), self.clock.wall());
         let listing =
             inventory.map(|inventory| Listing { found: inventory.found.clone(), bound: inventory.bound.clone() });

@@ -117,9 +117,9 @@ impl Object for ServingTarget {
 /// The hub's answer to a write: the object as it is now.
 #[must_use = "it belongs into the cache: Context::took"]
 #[derive(Debug)]
-pub struct Answer<K>(K);
+pub struct WriteAnswer<K>(K);
 
-impl<K: Object> Answer<K> {
+impl<K: Object> WriteAnswer<K> {
     /// The object, for the cache.
     pub(super) fn open(self) -> K {
         self.0
@@ -130,7 +130,7 @@ impl<K: Object> Answer<K> {
 #[derive(Debug)]
 pub enum Told<K> {
     /// It was written.
-    Written(Answer<K>),
+    Written(WriteAnswer<K>),
     /// It says nothing new.
     Same,
     /// The throttle holds it back for this long.
@@ -139,7 +139,7 @@ pub enum Told<K> {
 
 impl<K> Told<K> {
     /// The answer, if it was written.
-    pub fn written(self) -> Option<Answer<K>> {
+    pub fn written(self) -> Option<WriteAnswer<K>> {
         match self {
             Self::Written(answer) => Some(answer),
             Self::Same | Self::HeldBack(_) => None,
@@ -178,8 +178,8 @@ impl Hub {
     ///
     /// # Errors
     /// [`ActError`]; a conflict means that there is one of this name.
-    pub async fn create<K: Object>(&self, object: &K) -> Result<Answer<K>, ActError> {
-        self.post(object).await.map(Answer)
+    pub async fn create<K: Object>(&self, object: &K) -> Result<WriteAnswer<K>, ActError> {
+        self.post(object).await.map(WriteAnswer)
     }
 
     /// Creates a Secret, which no cache keeps.
@@ -234,7 +234,7 @@ impl Hub {
         object: &K,
         former: &K::Status,
         status: &K::Status,
-    ) -> Result<Option<Answer<K>>, ActError> {
+    ) -> Result<Option<WriteAnswer<K>>, ActError> {
         self.patch_status(object, former, status).await
     }
 
@@ -243,21 +243,21 @@ impl Hub {
         object: &K,
         former: &K::Status,
         status: &K::Status,
-    ) -> Result<Option<Answer<K>>, ActError> {
+    ) -> Result<Option<WriteAnswer<K>>, ActError> {
         let Some(change) = merge_patch(&serde_json::to_value(former)?, &serde_json::to_value(status)?) else {
             return Ok(None);
         };
         let patch = json!({"metadata": {"resourceVersion": object.resource_version()}, "status": change});
         let (api, name) = (self.api(object), object.name_any());
         let written = call("patch status", api.patch_status(&name, &author(), &Patch::Merge(patch))).await;
-        written.map(|written| Some(Answer(written))).map_err(|error| refused("write the status of", object, error))
+        written.map(|written| Some(WriteAnswer(written))).map_err(|error| refused("write the status of", object, error))
     }
 
     /// Changes `object` (not its status) by a merge patch.
     ///
     /// # Errors
     /// [`ActError`]; a conflict means that the object changed since it was read.
-    pub async fn patch<K: Object>(&self, object: &K, mut change: Value) -> Result<Answer<K>, ActError> {
+    pub async fn patch<K: Object>(&self, object: &K, mut change: Value) -> Result<WriteAnswer<K>, ActError> {
         if let Some(change) = change.as_object_mut()
             && let Some(metadata) = change.entry("metadata").or_insert_with(|| json!({})).as_object_mut()
         {
@@ -265,7 +265,7 @@ impl Hub {
         }
         let (api, name) = (self.api(object), object.name_any());
         let written = call("patch", api.patch(&name, &author(), &Patch::Merge(change))).await;
-        written.map(Answer).map_err(|error| refused("change", object, error))
+        written.map(WriteAnswer).map_err(|error| refused("change", object, error))
     }
 
     /// Adds or removes our finalizer; `None` if it is as wanted already, or the object is gone.
@@ -277,7 +277,7 @@ impl Hub {
         object: &K,
         finalizer: &str,
         wanted: bool,
-    ) -> Result<Option<Answer<K>>, ActError> {
+    ) -> Result<Option<WriteAnswer<K>>, ActError> {
         if has_finalizer(object, finalizer) == wanted {
             return Ok(None);
         }
@@ -306,13 +306,13 @@ impl Hub {
     ///
     /// # Errors
     /// [`ActError`]; a conflict means that the object changed since it was read.
-    pub async fn delete<K: Object>(&self, object: &K) -> Result<Option<Answer<K>>, ActError> {
+    pub async fn delete<K: Object>(&self, object: &K) -> Result<Option<WriteAnswer<K>>, ActError> {
         let params = DeleteParams {
             preconditions: Some(Preconditions { uid: object.uid(), resource_version: object.resource_version() }),
             ..DeleteParams::default()
         };
         match call("delete", self.api(object).delete(&object.name_any(), &params)).await {
-            Ok(answer) => Ok(answer.left().map(Answer)),
+            Ok(answer) => Ok(answer.left().map(WriteAnswer)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(refused("delete", object, error)),
         }

@@ -9,7 +9,7 @@ use kube::{Client, ResourceExt};
 use roadstead_explain::OperatorMessage;
 
 use super::find;
-use super::settings::Watched;
+use super::settings::WatchedNamespaces;
 use roadstead_api::v1alpha1::{InferenceEndpoint, names};
 use roadstead_runtime::cache::{Key, Part};
 use roadstead_runtime::client::CallError;
@@ -45,7 +45,11 @@ impl fmt::Display for Conflict {
 ///
 /// # Errors
 /// [`CallError`] of any page.
-pub async fn conflict(client: &Client, install_id: &str, watched: &Watched) -> Result<Option<Conflict>, CallError> {
+pub async fn conflict(
+    client: &Client,
+    install_id: &str,
+    watched: &WatchedNamespaces,
+) -> Result<Option<Conflict>, CallError> {
     // Those with our label are ours: in a fleet that is settled, the server has nothing to send.
     let others = ListParams::default().labels(&format!("{}!={install_id}", names::LABEL_INSTALL_ID));
     for part in watched.tenants() {

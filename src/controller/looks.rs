@@ -28,7 +28,7 @@ struct Sight {
 }
 
 #[derive(Default)]
-struct Slot {
+struct EndpointLooks {
     /// Counts what may have changed what a provider shows.
     news: u64,
     /// Looks in a row that were in vain.
@@ -41,7 +41,7 @@ struct Slot {
 /// By endpoint.
 #[derive(Default)]
 pub struct Looks {
-    slots: Kept<Key, Slot>,
+    slots: Kept<Key, EndpointLooks>,
 }
 
 impl Looks {

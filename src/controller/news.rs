@@ -9,7 +9,7 @@ use roadstead_api::v1alpha1::conditions::{self, FALSE, TRUE};
 use roadstead_api::v1alpha1::{Dollars, reasons};
 use roadstead_explain::deployment::downtime;
 use roadstead_model::MicroDollars;
-use roadstead_runtime::events::Severity;
+use roadstead_runtime::events::EventSeverity;
 
 /// Reasons that a condition passes through while the operator is at work: no event has them.
 pub const SILENT: [&str; 10] = [
@@ -63,7 +63,7 @@ pub const WARNINGS: [&str; 6] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     /// Severity of the event.
-    pub severity: Severity,
+    pub severity: EventSeverity,
     /// A `CamelCase` reason.
     pub reason: String,
     /// A sentence with names and numbers.
@@ -81,7 +81,7 @@ pub struct News {
 impl News {
     /// News for this reason, which decides whether it is a warning.
     pub fn new(reason: &str, note: impl Into<String>) -> Self {
-        let severity = if NORMAL.contains(&reason) { Severity::Normal } else { Severity::Warning };
+        let severity = if NORMAL.contains(&reason) { EventSeverity::Normal } else { EventSeverity::Warning };
         let (from, to, why, cost) = (None, None, None, None);
         Self { severity, reason: reason.to_owned(), note: note.into(), from, to, why, cost }
     }
@@ -89,7 +89,7 @@ impl News {
     /// The same, without a need to act.
     #[must_use]
     pub fn harmless(self) -> Self {
-        Self { severity: Severity::Normal, ..self }
+        Self { severity: EventSeverity::Normal, ..self }
     }
 }
 

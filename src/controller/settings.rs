@@ -20,7 +20,7 @@ pub struct Settings {
     /// Settings of the drivers.
     pub drivers: DriverSettings,
     /// The namespaces whose deployments are this operator's.
-    pub watched: Watched,
+    pub watched: WatchedNamespaces,
     /// Treatment of orphans.
     pub orphans: OrphanPolicy,
     /// Number of deployments with series of their own in metrics.
@@ -46,9 +46,9 @@ impl Default for OrphanPolicy {
 
 /// The namespaces whose deployments are this operator's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Watched(BTreeSet<String>);
+pub struct WatchedNamespaces(BTreeSet<String>);
 
-impl Watched {
+impl WatchedNamespaces {
     /// The deployments of these namespaces alone; of all namespaces if there are none.
     #[must_use]
     pub fn new(namespaces: impl IntoIterator<Item = String>) -> Self {
@@ -84,13 +84,13 @@ mod tests {
 
     #[test]
     fn no_namespaces_are_all_of_them() {
-        let watched = Watched::default();
+        let watched = WatchedNamespaces::default();
         assert_eq!((watched.tenants(), watched.namespaces()), (vec![Part::Everything], vec![Part::Everything]));
     }
 
     #[test]
     fn each_namespace_is_a_part_of_its_own() {
-        let watched = Watched::new(["b".to_owned(), "a".to_owned(), "b".to_owned()]);
+        let watched = WatchedNamespaces::new(["b".to_owned(), "a".to_owned(), "b".to_owned()]);
         assert_eq!(watched.tenants(), [Part::Namespace("a".into()), Part::Namespace("b".into())]);
         assert_eq!(watched.namespaces(), [Part::Named("a".into()), Part::Named("b".into())]);
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::routing::Author;
-use super::settings::{OrphanPolicy, Settings, Watched};
+use super::settings::{OrphanPolicy, Settings, WatchedNamespaces};
 use crate::controller::drivers::DriverSettings;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
@@ -59,7 +59,7 @@ fn context_at(client: Client) -> Arc<Context> {
         hub_uid: "hub".to_owned(),
         takeover: None,
         drivers: DriverSettings::default(),
-        watched: Watched::new([]),
+        watched: WatchedNamespaces::new([]),
         orphans: OrphanPolicy { delete: false, interval: Duration::from_mins(5), min_age: Duration::from_mins(5) },
         metrics_deployments: 0,
     };

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::kept::Kept;
-use roadstead_runtime::rate::{Rate, Spent};
+use roadstead_runtime::rate::{RateLimit, Spent};
 
 /// Words about pods that fail are written at most this often: a member can have other ones every second.
 pub const WORDS_OF_REPLICAS: Duration = Duration::from_secs(15);
@@ -19,8 +19,10 @@ pub const COUNTS: Duration = Duration::from_secs(5);
 
 /// Writes of one status. The first rate stops a burst: a start or a removal needs fewer writes. The second one stops a storm
 /// that goes on for minutes, such as replicas that come and go every second.
-const RATES: [Rate; 2] =
-    [Rate { burst: 10, interval: Duration::from_secs(10) }, Rate { burst: 30, interval: Duration::from_mins(1) }];
+const RATES: [RateLimit; 2] = [
+    RateLimit { burst: 10, interval: Duration::from_secs(10) },
+    RateLimit { burst: 30, interval: Duration::from_mins(1) },
+];
 
 /// Time between the turns of two objects: 25 writes a second are a small part of what an API server takes, and 5,000
 /// deployments are through in some three minutes.
@@ -43,12 +45,12 @@ pub type Subject = (&'static str, Key);
 /// Recent writes of each status, and news that waits.
 #[derive(Default)]
 pub struct Throttle {
-    statuses: Kept<Subject, Slot>,
+    statuses: Kept<Subject, StatusEntry>,
     last_turn: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct StatusEntry {
     /// First sight of news that is not written.
     waiting: Option<Instant>,
     turn: Option<Instant>,

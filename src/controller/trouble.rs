@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use roadstead_explain::OperatorMessage;
 use roadstead_explain::operator::with_hub_cure;
 
-use super::connections::{Connection, ConnectionState};
+use super::connections::{ConnectionState, TargetConnection};
 use super::context::{Cached, Context};
 use super::error::ActError;
 use super::hub::Told;
@@ -20,20 +20,20 @@ use super::throttle::Urgency;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, limits, reasons};
 use roadstead_runtime::cache::Key;
-use roadstead_runtime::rate::Rate;
+use roadstead_runtime::rate::RateLimit;
 
 /// Reports of panics on one object: what else is true of it may be written in between, and would be undone each time.
-const PANICS: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
+const PANICS: RateLimit = RateLimit { burst: 1, interval: Duration::from_mins(1) };
 
 /// A trouble, as the condition Ready reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct OperatorTrouble {
     status: &'static str,
     reason: &'static str,
     message: String,
 }
 
-impl Trouble {
+impl OperatorTrouble {
     /// The operator panicked: nothing that the object said before is confirmed any more.
     #[must_use]
     pub fn panic() -> Self {
@@ -111,13 +111,13 @@ pub async fn panicked<K: Troubled>(context: &Context, key: &Key) {
         context.panics.change(&(K::KIND, key.clone()), |spent| spent.take(PANICS, now))
     };
     if let Some(object) = K::cache(&context.caches).get(key).filter(|_| is_due()) {
-        report(context, &object, &Trouble::panic()).await;
+        report(context, &object, &OperatorTrouble::panic()).await;
     }
 }
 
 /// Reports on the object under `key` that a try ended with `error`, where that does not pass by itself.
 pub async fn failed<K: Troubled>(context: &Context, key: &Key, error: &ActError) {
-    let Some(trouble) = Trouble::of(error) else { return };
+    let Some(trouble) = OperatorTrouble::of(error) else { return };
     if let Some(object) = K::cache(&context.caches).get(key) {
         report(context, &object, &trouble).await;
     }
@@ -126,7 +126,7 @@ pub async fn failed<K: Troubled>(context: &Context, key: &Key, error: &ActError)
 /// Reports a panic on a target: nothing is asked of it, and nothing new goes there.
 pub async fn panicked_on_target(context: &Context, key: &Key) {
     let former = context.connections.get(&key.name);
-    let connection = Connection {
+    let connection = TargetConnection {
         provider: former.as_ref().and_then(|former| former.provider.clone()),
         identity: former.as_ref().and_then(|former| former.identity.clone()),
         fingerprint: former.as_ref().map(|former| former.fingerprint.clone()).unwrap_or_default(),
@@ -142,7 +142,7 @@ pub async fn panicked_on_target(context: &Context, key: &Key) {
 }
 
 /// The status of `object` with the trouble.
-fn troubled<K: Troubled>(object: &K, trouble: &Trouble, now: Timestamp) -> K::Status {
+fn troubled<K: Troubled>(object: &K, trouble: &OperatorTrouble, now: Timestamp) -> K::Status {
     let mut status = object.told().cloned().unwrap_or_default();
     let former = std::mem::take(K::conditions(&mut status));
     let mut set = Conditions::new(&former, object.meta().generation, now);
@@ -168,7 +168,7 @@ fn troubled<K: Troubled>(object: &K, trouble: &Trouble, now: Timestamp) -> K::St
 }
 
 /// Writes the trouble into the status of `object`, and tells of it once.
-async fn report<K: Troubled>(context: &Context, object: &Arc<K>, trouble: &Trouble) {
+async fn report<K: Troubled>(context: &Context, object: &Arc<K>, trouble: &OperatorTrouble) {
     let mut told = object.told().cloned().unwrap_or_default();
     let was_told = conditions::find(K::conditions(&mut told), conditions::READY)
         .is_some_and(|ready| (ready.status.as_str(), ready.reason.as_str()) == (trouble.status, trouble.reason));
@@ -218,7 +218,7 @@ mod tests {
             condition("Ready", "True"), condition("Reachable", "True"), condition("CredentialsValid", "True"),
             condition("Swept", "True"),
         ]});
-        let status = troubled(&target(&told), &Trouble::panic(), Timestamp::UNIX_EPOCH);
+        let status = troubled(&target(&told), &OperatorTrouble::panic(), Timestamp::UNIX_EPOCH);
         assert_eq!(
             brief(&status.conditions),
             [
@@ -262,7 +262,7 @@ mod tests {
             let status =
                 kube::core::Status { code, message: "exceeded quota".to_owned(), ..kube::core::Status::default() };
             let source = CallError::Kube { call: "create", source: Box::new(kube::Error::Api(Box::new(status))) };
-            Trouble::of(&ActError::Write { verb: "create", object: "Secret team/a".to_owned(), source })
+            OperatorTrouble::of(&ActError::Write { verb: "create", object: "Secret team/a".to_owned(), source })
         };
         for code in [401, 404, 408, 409, 410, 429, 502, 503, 504] {
             assert_eq!(refused(code), None, "{code}");
@@ -272,7 +272,7 @@ mod tests {
             assert_eq!((trouble.status, trouble.reason), (FALSE, reasons::HUB_REFUSED), "{code}");
             assert!(trouble.message.starts_with("the hub refuses to create Secret team/a: "), "{}", trouble.message);
         }
-        assert_eq!(Trouble::of(&ActError::Stale { object: "a".to_owned() }), None);
+        assert_eq!(OperatorTrouble::of(&ActError::Stale { object: "a".to_owned() }), None);
     }
 
     #[tokio::test]
@@ -285,7 +285,7 @@ mod tests {
             message: OperatorMessage::Panicked.to_string(),
             since: first,
         };
-        let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+        let connection = TargetConnection { provider: None, identity: None, state, fingerprint: String::new() };
         context.connections.set("east", connection);
         panicked_on_target(&context, &Key::cluster("east")).await;
         let state = context.connections.get("east").unwrap().state.clone();

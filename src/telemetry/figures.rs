@@ -70,17 +70,17 @@ struct TargetLabels {
 }
 
 /// Gives the figures as they are now.
-pub type Source = Arc<dyn Fn() -> Figures + Send + Sync>;
+pub type FigureSource = Arc<dyn Fn() -> Figures + Send + Sync>;
 
 /// Writes the values at each scrape. A standby has no source and therefore no values.
 #[derive(Clone, Default)]
 pub struct FleetCollector {
-    source: Arc<OnceLock<Source>>,
+    source: Arc<OnceLock<FigureSource>>,
 }
 
 impl FleetCollector {
     /// Reads from `source` from now on; the first one stays.
-    pub fn read_from(&self, source: Source) {
+    pub fn read_from(&self, source: FigureSource) {
         let _ = self.source.set(source);
     }
 }

@@ -35,7 +35,7 @@ where
         let mut timestamp = String::new();
         self.clock.format_time(&mut Writer::new(&mut timestamp))?;
         let metadata = event.metadata();
-        let mut line = Line::default();
+        let mut line = LogLine::default();
         line.push("timestamp", timestamp.into());
         line.push("level", metadata.level().as_str().into());
         line.push("message", fields.message.unwrap_or_default().into());
@@ -66,9 +66,9 @@ fn span_value(name: &str, fields: &str) -> Value {
 
 /// The members of a line, in their order.
 #[derive(Default)]
-struct Line(Vec<(String, Value)>);
+struct LogLine(Vec<(String, Value)>);
 
-impl Line {
+impl LogLine {
     fn push(&mut self, name: &str, value: Value) {
         self.0.push((name.to_owned(), value));
     }

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::figures::{FleetCollector, Source, dollars};
+use super::figures::{FigureSource, FleetCollector, dollars};
 use super::process::ProcessCollector;
 use roadstead_model::MicroDollars;
 use roadstead_runtime::clock::Clock;
@@ -88,32 +88,32 @@ struct BuildLabels {
     version: &'static str,
 }
 
-type Count<L> = Family<L, Counter>;
+type Counters<L> = Family<L, Counter>;
 type Level<L> = Family<L, Gauge>;
-type Amount<L> = Family<L, Gauge<f64, AtomicU64>>;
+type FloatGauges<L> = Family<L, Gauge<f64, AtomicU64>>;
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The operator's metrics.
 pub struct Metrics {
     registry: Registry,
-    reconciles: Count<ResultLabels>,
-    errors: Count<ControllerLabels>,
-    panics: Count<ControllerLabels>,
+    reconciles: Counters<ResultLabels>,
+    errors: Counters<ControllerLabels>,
+    panics: Counters<ControllerLabels>,
     reconcile_time: Times<ControllerLabels>,
     max_concurrent: Level<ControllerLabels>,
     active: Level<ControllerLabels>,
     depth: Level<NameLabels>,
-    adds: Count<NameLabels>,
-    retries: Count<NameLabels>,
+    adds: Counters<NameLabels>,
+    retries: Counters<NameLabels>,
     leader: Level<NameLabels>,
-    provider_requests: Count<ProviderLabels>,
+    provider_requests: Counters<ProviderLabels>,
     provider_time: Times<OperationLabels>,
-    placements: Count<ReasonLabels>,
+    placements: Counters<ReasonLabels>,
     planning_time: Histogram,
     time_to_ready: Histogram,
     abandoned: Counter,
     orphans: Level<TargetLabels>,
-    orphans_cost: Amount<TargetLabels>,
+    orphans_cost: FloatGauges<TargetLabels>,
     orphans_removed: Counter,
     fleet: FleetCollector,
 }
@@ -274,7 +274,7 @@ impl Metrics {
     }
 
     /// Figures of the fleet are read from `source` at each scrape from now on.
-    pub fn read_fleet_from(&self, source: Source) {
+    pub fn read_fleet_from(&self, source: FigureSource) {
         self.fleet.read_from(source);
     }
 

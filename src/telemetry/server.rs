@@ -14,11 +14,11 @@ use super::metrics::Metrics;
 
 /// Readiness gates that are still closed.
 #[derive(Clone)]
-pub struct Readiness {
+pub struct ProcessReadiness {
     missing: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
 }
 
-impl Readiness {
+impl ProcessReadiness {
     /// Ready once each of `parts` has been said to be.
     #[must_use]
     pub fn new(parts: &[&'static str]) -> Self {
@@ -52,7 +52,7 @@ impl Readiness {
 pub async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
-    readiness: Readiness,
+    readiness: ProcessReadiness,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let app = Router::new()
@@ -62,7 +62,7 @@ pub async fn serve(
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 
-async fn ready(State(readiness): State<Readiness>) -> Response {
+async fn ready(State(readiness): State<ProcessReadiness>) -> Response {
     let missing = readiness.missing();
     if missing.is_empty() {
         "ok".into_response()
@@ -101,7 +101,7 @@ mod tests {
     async fn readiness_names_what_is_missing() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let readiness = Readiness::new(&["hub", "installation id"]);
+        let readiness = ProcessReadiness::new(&["hub", "installation id"]);
         let server = tokio::spawn(serve(
             listener,
             Arc::new(Metrics::new(Clock::system())),

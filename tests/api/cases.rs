@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::{Method, Request};
 use kube::core::Status;
-use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::check::{CheckVerdict, Checker};
 use roadstead_api::schema::all_rules;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -130,8 +130,8 @@ fn compare(case: &Case, by_checker: Option<Faults>, by_server: Faults) -> Option
 
 fn check(checker: &Checker, object: &Value) -> Faults {
     match checker.check(object) {
-        Verdict::NotOurs => panic!("not ours: {object}"),
-        Verdict::Checked { problems, .. } => {
+        CheckVerdict::NotOurs => panic!("not ours: {object}"),
+        CheckVerdict::Checked { problems, .. } => {
             problems.into_iter().map(|problem| (steps(&problem.field), problem.message)).collect()
         }
     }

@@ -2,7 +2,7 @@
 
 use http::{Method, Request};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
-use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::check::{CheckVerdict, Checker};
 use roadstead_api::schema;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ fn the_checker_refuses_a_null_where_any_way_of_applying_does() {
         for place in found {
             tried += 1;
             let object = with_null(&full, &place);
-            let Verdict::Checked { problems, .. } = checker.check(&object) else { panic!("{object}") };
+            let CheckVerdict::Checked { problems, .. } = checker.check(&object) else { panic!("{object}") };
             let by_server = runtime.block_on(takes(&client, path, &object));
             if by_server.is_ok() != problems.is_empty() {
                 wrong.push(format!("{place}: the server says {by_server:?}, the checker {problems:?}"));

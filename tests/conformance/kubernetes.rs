@@ -18,7 +18,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Config, Resource, ResourceExt};
 use roadstead_api::v1alpha1::{ServingTarget, names};
-use roadstead_conformance::faults::{Call, Fault, Refusal, Service, Way};
+use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_kubernetes::Kubernetes;
@@ -268,14 +268,14 @@ impl Service for ApiCalls {
         }
     }
 
-    fn refusal(&self, refusal: &Refusal) -> Response {
+    fn refusal(&self, refusal: &InjectedRefusal) -> Response {
         let (code, reason, message, details) = match refusal {
-            Refusal::Throttled(after) => {
+            InjectedRefusal::Throttled(after) => {
                 (429, "TooManyRequests", "too many calls", json!({"retryAfterSeconds": after.as_secs()}))
             }
-            Refusal::Unauthorized => (401, "Unauthorized", "Unauthorized", json!({})),
-            Refusal::Unavailable => (503, "ServiceUnavailable", "try again", json!({})),
-            Refusal::Echo(text) => (422, "Invalid", text.as_str(), json!({})),
+            InjectedRefusal::Unauthorized => (401, "Unauthorized", "Unauthorized", json!({})),
+            InjectedRefusal::Unavailable => (503, "ServiceUnavailable", "try again", json!({})),
+            InjectedRefusal::Echo(text) => (422, "Invalid", text.as_str(), json!({})),
         };
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,

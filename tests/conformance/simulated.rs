@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use roadstead_api::v1alpha1::{CapacityType, ServingTarget, names};
-use roadstead_conformance::faults::{Call, Fault, Refusal, Service, Way};
+use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_model::Capabilities;
 use roadstead_provider::Provider;
@@ -208,14 +208,14 @@ impl Service for Cloud {
         }
     }
 
-    fn refusal(&self, refusal: &Refusal) -> Response {
+    fn refusal(&self, refusal: &InjectedRefusal) -> Response {
         let (code, refusal) = match refusal {
-            Refusal::Throttled(after) => {
+            InjectedRefusal::Throttled(after) => {
                 (429, json!({"class": "Throttled", "message": "too many calls", "retryAfterSeconds": after.as_secs()}))
             }
-            Refusal::Unauthorized => (401, json!({"class": "Unauthorized", "message": "the token is refused"})),
-            Refusal::Unavailable => (503, json!({"class": "Transient", "message": "try again"})),
-            Refusal::Echo(text) => (400, json!({"class": "Invalid", "message": text})),
+            InjectedRefusal::Unauthorized => (401, json!({"class": "Unauthorized", "message": "the token is refused"})),
+            InjectedRefusal::Unavailable => (503, json!({"class": "Transient", "message": "try again"})),
+            InjectedRefusal::Echo(text) => (400, json!({"class": "Invalid", "message": text})),
         };
         (StatusCode::from_u16(code).unwrap(), axum::Json(refusal)).into_response()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::check::{CheckVerdict, Checker};
 use roadstead_model::{Decision, FindingReason, Reason, Removal, catalogue::locate};
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ fn every_example_is_one_that_the_operator_takes() {
         let documents: Vec<Value> =
             serde_saphyr::from_multiple(yaml).unwrap_or_else(|error| panic!("{place}: {error}"));
         for document in documents {
-            if let Verdict::Checked { kind, name, problems, .. } = checker.check(&document) {
+            if let CheckVerdict::Checked { kind, name, problems, .. } = checker.check(&document) {
                 count += 1;
                 faults.extend(problems.iter().map(|problem| format!("{place}: {kind} {name}: {problem}")));
             }

@@ -9,6 +9,7 @@ mod documents;
 mod events;
 mod logs;
 mod monitoring;
+mod names;
 mod promises;
 mod sentences;
 

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use roadstead_model::{Demand, Lack};
 use roadstead_provider::{ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
 
-use crate::faults::{ASKED, Call, Fault, Refusal};
+use crate::faults::{ASKED, Call, Fault, InjectedRefusal};
 use crate::fixture::{Conduct, Fixture, MANY};
 use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded, wanted};
 use crate::stage::{PROD, Stage, connect};
@@ -133,15 +133,15 @@ async fn late_trouble(stage: &Stage, fits: fn(TroubleKind, ErrorClass) -> bool) 
 async fn passes_on_how_long_to_wait(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let after = Duration::from_secs(7);
     let throttled = ErrorClass::Throttled { after: Some(after) };
-    each_call_fails(fixture, Refusal::Throttled(after), throttled).await
+    each_call_fails(fixture, InjectedRefusal::Throttled(after), throttled).await
 }
 
 async fn reports_refused_credentials_at_each_call(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    each_call_fails(fixture, Refusal::Unauthorized, ErrorClass::Unauthorized).await
+    each_call_fails(fixture, InjectedRefusal::Unauthorized, ErrorClass::Unauthorized).await
 }
 
 /// Every call is refused in the same way, says so by its class, and changes nothing.
-async fn each_call_fails(fixture: &dyn Fixture, refusal: Refusal, class: ErrorClass) -> anyhow::Result<()> {
+async fn each_call_fails(fixture: &dyn Fixture, refusal: InjectedRefusal, class: ErrorClass) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
     let found = stage.found().await?;
@@ -290,7 +290,7 @@ async fn removes_until_nothing_is_left(fixture: &dyn Fixture) -> anyhow::Result<
 async fn believes_in_no_removal_that_is_refused_for_an_hour(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
-    stage.set_fault(Fault::Refused { calls: &[Call::Delete], refusal: Refusal::Unavailable });
+    stage.set_fault(Fault::Refused { calls: &[Call::Delete], refusal: InjectedRefusal::Unavailable });
     // As often as the core asks within an hour: drivers keep no time, the number of refusals is what they see of it.
     for _ in 0..120 {
         let step = stage.remove_once(&wanted.endpoint).await;
@@ -364,7 +364,7 @@ async fn repeats_no_secret(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let secret = stage.wanted.api_key.expose().to_owned();
     let told = format!("the field apiKey: {secret} is not accepted");
-    stage.set_fault(Fault::Refused { calls: &[Call::Create], refusal: Refusal::Echo(told) });
+    stage.set_fault(Fault::Refused { calls: &[Call::Create], refusal: InjectedRefusal::Echo(told) });
     let error = stage.driver.ensure(&stage.wanted).await.err().context("it was refused")?;
     ensure!(error.message.contains("is not accepted"), "the place's words are lost: {error}");
     for text in [error.to_string(), format!("{error:?}"), format!("{:?}", stage.wanted.api_key)] {
@@ -374,7 +374,7 @@ async fn repeats_no_secret(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let wanted = stage.serving().await?;
     let shown = format!("{:?}", stage.present(&wanted).await?);
     ensure!(!shown.contains(&secret), "the secret is shown: {shown}");
-    stage.set_fault(Fault::Refused { calls: &[Call::Read], refusal: Refusal::Echo(secret.clone()) });
+    stage.set_fault(Fault::Refused { calls: &[Call::Read], refusal: InjectedRefusal::Echo(secret.clone()) });
     let error = stage.driver.observe(&wanted).await.err().context("it was refused")?;
     ensure!(!error.to_string().contains(&secret), "the secret is repeated: {error}");
     Ok(())

@@ -52,7 +52,7 @@ pub enum Fault {
         /// The calls.
         calls: &'static [Call],
         /// The refusal.
-        refusal: Refusal,
+        refusal: InjectedRefusal,
     },
     /// The next such call has its effect, and its answer is lost.
     AnswerLost(Call),
@@ -64,7 +64,7 @@ pub enum Fault {
 
 /// A refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum InjectedRefusal {
     /// Asks to wait for so long.
     Throttled(Duration),
     /// Does not accept the credentials.
@@ -82,7 +82,7 @@ pub trait Service: Send + Sync + 'static {
     fn call(&self, request: &Parts) -> Call;
 
     /// A refusal as the service words it.
-    fn refusal(&self, refusal: &Refusal) -> Response;
+    fn refusal(&self, refusal: &InjectedRefusal) -> Response;
 
     /// The answer to [`Call::Identify`] of another place than the one that gave `answer`.
     fn of_another_place(&self, answer: Bytes) -> Bytes;
@@ -137,22 +137,22 @@ impl Way {
 }
 
 /// A fault that hits one call.
-enum Hit {
-    Refused(Refusal),
+enum CallFault {
+    Refused(InjectedRefusal),
     AnswerLost,
     OtherPlace,
 }
 
 impl Shared {
-    fn hit(&self, call: Call) -> Option<Hit> {
+    fn hit(&self, call: Call) -> Option<CallFault> {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match fault.clone() {
-            Some(Fault::Refused { calls, refusal }) if calls.contains(&call) => Some(Hit::Refused(refusal)),
+            Some(Fault::Refused { calls, refusal }) if calls.contains(&call) => Some(CallFault::Refused(refusal)),
             Some(Fault::AnswerLost(lost)) if lost == call => {
                 *fault = None;
-                Some(Hit::AnswerLost)
+                Some(CallFault::AnswerLost)
             }
-            Some(Fault::OtherPlace) if call == Call::Identify => Some(Hit::OtherPlace),
+            Some(Fault::OtherPlace) if call == Call::Identify => Some(CallFault::OtherPlace),
             _ => None,
         }
     }
@@ -179,15 +179,15 @@ async fn handle(shared: Arc<Shared>, request: Request) -> anyhow::Result<Respons
     let body = to_bytes(body, MAX_BODY_BYTES).await?;
     let call = shared.service.call(&parts);
     let hit = shared.hit(call);
-    if let Some(Hit::Refused(refusal)) = hit {
+    if let Some(CallFault::Refused(refusal)) = hit {
         return Ok(shared.service.refusal(&refusal));
     }
     parts.headers.remove(http::header::HOST);
     parts.headers.remove(http::header::CONTENT_LENGTH);
     let response = shared.service.send(parts, body).await?;
     match (hit, call) {
-        (Some(Hit::AnswerLost), _) => Ok(lost()),
-        (Some(Hit::OtherPlace), _) => {
+        (Some(CallFault::AnswerLost), _) => Ok(lost()),
+        (Some(CallFault::OtherPlace), _) => {
             let (head, body) = response.into_parts();
             let body = shared.service.of_another_place(to_bytes(body, MAX_BODY_BYTES).await?);
             let mut response = (head.status, body).into_response();

@@ -9,12 +9,12 @@ pub(crate) struct Flight {
     pub(crate) seen: Option<Endpoint>,
     /// The endpoint as observed at the decision, with the decision applied.
     assumed: Endpoint,
-    change: Change,
+    change: FieldChanges,
 }
 
 /// The fields that a decision changes.
 #[derive(Debug, Clone, Copy)]
-struct Change {
+struct FieldChanges {
     replicas: Option<u32>,
     resources: Option<Resources>,
     state: Option<EndpointState>,
@@ -25,7 +25,7 @@ struct Change {
 impl Flight {
     /// A flight from the state before a decision to the one after it; `None` if the decision changes nothing.
     pub(crate) fn between(before: Option<Endpoint>, after: Endpoint) -> Option<Self> {
-        let change = before.as_ref().map_or(Change::NONE, |before| Change::between(before, &after));
+        let change = before.as_ref().map_or(FieldChanges::NONE, |before| FieldChanges::between(before, &after));
         let changes = before.as_ref() != Some(&after);
         changes.then_some(Self { seen: before, assumed: after, change })
     }
@@ -50,7 +50,7 @@ impl Flight {
     }
 }
 
-impl Change {
+impl FieldChanges {
     const NONE: Self = Self { replicas: None, resources: None, state: None, told_anew: false };
 
     fn between(before: &Endpoint, after: &Endpoint) -> Self {

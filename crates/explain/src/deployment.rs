@@ -80,7 +80,7 @@ impl fmt::Display for DeploymentMessage<'_> {
 
 /// Place of an endpoint, as the condition `Placed` and events name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct PlaceSummary<'a> {
     /// Number of replicas.
     pub replicas: u32,
     /// Name of the shape.
@@ -99,7 +99,7 @@ pub struct Place<'a> {
     pub cost: Option<MicroDollars>,
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for PlaceSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { replicas, shape, target, cloud, region, offer, capacity_type, cost } = self;
         write!(
@@ -114,8 +114,8 @@ impl fmt::Display for Place<'_> {
 /// The places of a deployment's endpoints: those that serve, and those that are to take over.
 #[must_use]
 pub fn places<'a>(
-    serving: impl IntoIterator<Item = Place<'a>>,
-    standby: impl IntoIterator<Item = Place<'a>>,
+    serving: impl IntoIterator<Item = PlaceSummary<'a>>,
+    standby: impl IntoIterator<Item = PlaceSummary<'a>>,
 ) -> String {
     let serving = serving.into_iter().map(|place| place.to_string());
     let standby = standby.into_iter().map(|place| format!("replacement: {place}"));
@@ -140,12 +140,12 @@ pub enum DeploymentEvent<'a> {
     /// It has a place.
     Placed {
         /// The place.
-        place: Place<'a>,
+        place: PlaceSummary<'a>,
         /// Decision and reason of the choice.
         why: &'a str,
     },
     /// A running endpoint was adopted.
-    Adopted(Place<'a>),
+    Adopted(PlaceSummary<'a>),
     /// A replacement was placed.
     Moving {
         /// Former target.
@@ -153,7 +153,7 @@ pub enum DeploymentEvent<'a> {
         /// Former cost.
         paid: Option<MicroDollars>,
         /// New place.
-        place: Place<'a>,
+        place: PlaceSummary<'a>,
         /// Decision and reason.
         why: &'a str,
     },

@@ -18,7 +18,7 @@ mod violations;
 mod waits;
 mod words;
 
-pub use deployment::{DeploymentEvent, DeploymentMessage, Place};
+pub use deployment::{DeploymentEvent, DeploymentMessage, PlaceSummary};
 pub use endpoint::{EndpointEvent, EndpointMessage, StartLimit};
 pub use findings::finding;
 pub use nodes::{excess, left_out, no_nodes, unknown_product};

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{
-    Claim, Kinds, Mark, claims, cloud_spelled, kinds_of, mark_of_resource, marks, values_of, values_of_others,
+    Kinds, Mark, Naming, claims, cloud_spelled, kinds_of, mark_of_resource, marks, values_of, values_of_others,
 };
 use crate::labels::{LabelSelector, Labels};
 use crate::offer::{CapacityType, Offer};
@@ -131,7 +131,7 @@ enum Standing {
 /// Statements of a node's labels, read once for all offers of its target.
 #[derive(Debug)]
 pub struct Said {
-    claims: Vec<Claim>,
+    claims: Vec<Naming>,
     marks: Vec<(Mark, &'static str)>,
 }
 
@@ -247,7 +247,7 @@ impl<'a> Membership<'a> {
     }
 
     /// True if a label names what the offer has, or what its selector asks for; `None` if that is undecidable.
-    fn accepts(&self, claim: &Claim) -> Option<bool> {
+    fn accepts(&self, claim: &Naming) -> Option<bool> {
         if self.asked.iter().any(|kind| claim.kinds.contains(kind)) {
             return Some(true);
         }

@@ -40,7 +40,7 @@ pub struct Probe {
     /// The value of `model` in requests.
     pub model: String,
     /// The question that shows whether it answers.
-    pub question: Question,
+    pub question: ProbeQuestion,
     /// Expected answer to a request without the credential.
     pub without_key: WithoutKey,
     /// Certificates, in PEM, of the authorities that vouch for an https address; empty: those of the system.
@@ -56,7 +56,7 @@ impl Probe {
             headers: Vec::new(),
             credential: Credential::bearer(key),
             model: model.to_owned(),
-            question: Question::Models,
+            question: ProbeQuestion::Models,
             without_key: WithoutKey::IsRefused,
             authorities: String::new(),
         }
@@ -88,7 +88,7 @@ impl Credential {
 
 /// A question that shows whether an endpoint answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
+pub enum ProbeQuestion {
     /// It lists its models, and the model is among them.
     Models,
     /// It completes one token; for services that list nothing.
@@ -106,7 +106,7 @@ pub enum WithoutKey {
 
 /// Answer of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ProbeAnswer {
     /// It answers with the key and refuses without.
     Healthy,
     /// It answers, but does not list the model.
@@ -123,7 +123,7 @@ pub enum Answer {
     },
 }
 
-impl Answer {
+impl ProbeAnswer {
     /// True if it is as it should be.
     #[must_use]
     pub const fn is_healthy(&self) -> bool {
@@ -142,45 +142,45 @@ struct ModelEntry {
 }
 
 /// Asks an endpoint, if `reach` lets it: once with its key and, where that is to be refused, once without.
-pub async fn ask(probe: &Probe, reach: Reach) -> Answer {
+pub async fn ask(probe: &Probe, reach: Reach) -> ProbeAnswer {
     ask_within(TIMEOUT, probe, reach).await
 }
 
-async fn ask_within(limit: Duration, probe: &Probe, reach: Reach) -> Answer {
+async fn ask_within(limit: Duration, probe: &Probe, reach: Reach) -> ProbeAnswer {
     match tokio::time::timeout(limit, question(probe, reach)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => Answer::Unreachable { message: error.message },
+        Ok(Err(error)) => ProbeAnswer::Unreachable { message: error.message },
         Err(_) => {
-            Answer::Unreachable { message: format!("{} did not answer within {} s", probe.base, limit.as_secs()) }
+            ProbeAnswer::Unreachable { message: format!("{} did not answer within {} s", probe.base, limit.as_secs()) }
         }
     }
 }
 
-async fn question(probe: &Probe, reach: Reach) -> Result<Answer, ProviderError> {
+async fn question(probe: &Probe, reach: Reach) -> Result<ProbeAnswer, ProviderError> {
     let asked = match probe.question {
-        Question::Models => Asked::models(),
-        Question::Completion => Asked::token_of(&probe.model),
+        ProbeQuestion::Models => ProbeRequest::models(),
+        ProbeQuestion::Completion => ProbeRequest::token_of(&probe.model),
     };
     let (status, body) = ask_for(&asked, probe, true, reach).await?;
-    let told = |status: StatusCode, how: &str| Answer::Unreachable {
+    let told = |status: StatusCode, how: &str| ProbeAnswer::Unreachable {
         message: format!("{}{} answered {} {how}", probe.base, asked.path, status.as_u16()),
     };
     if status != StatusCode::OK {
         return Ok(told(status, "with the key"));
     }
-    if probe.question == Question::Models
+    if probe.question == ProbeQuestion::Models
         && let Err(message) = listed(&body, &probe.base, &probe.model)
     {
-        return Ok(Answer::ModelNotListed { message: bounded(&probe.credential.key.conceal(&message)) });
+        return Ok(ProbeAnswer::ModelNotListed { message: bounded(&probe.credential.key.conceal(&message)) });
     }
     if probe.without_key == WithoutKey::IsNotTried {
-        return Ok(Answer::Healthy);
+        return Ok(ProbeAnswer::Healthy);
     }
     match ask_for(&asked, probe, false, reach).await?.0 {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-        status if status.is_success() => match ask_for(&Asked::nothing(), probe, false, reach).await?.0 {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(Answer::Healthy),
-            _ => Ok(Answer::NotProtected),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(ProbeAnswer::Healthy),
+        status if status.is_success() => match ask_for(&ProbeRequest::nothing(), probe, false, reach).await?.0 {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(ProbeAnswer::Healthy),
+            _ => Ok(ProbeAnswer::NotProtected),
         },
         status => Ok(told(status, "without the key, not 401")),
     }
@@ -200,13 +200,13 @@ pub fn listed(body: &[u8], base: &str, model: &str) -> Result<(), String> {
 }
 
 /// One request.
-struct Asked {
+struct ProbeRequest {
     method: Method,
     path: &'static str,
     body: String,
 }
 
-impl Asked {
+impl ProbeRequest {
     /// For the models that are served.
     fn models() -> Self {
         Self { method: Method::GET, path: "/models", body: String::new() }
@@ -226,7 +226,7 @@ impl Asked {
 
 /// Sends one request. Redirects are not followed.
 async fn ask_for(
-    asked: &Asked,
+    asked: &ProbeRequest,
     probe: &Probe,
     with_key: bool,
     reach: Reach,
@@ -251,7 +251,12 @@ async fn ask_for(
     body.map(|body| (status, body.to_bytes())).map_err(|error| failed("cannot read the answer", &error))
 }
 
-fn request(asked: &Asked, probe: &Probe, uri: &Uri, with_key: bool) -> Result<Request<Full<Bytes>>, http::Error> {
+fn request(
+    asked: &ProbeRequest,
+    probe: &Probe,
+    uri: &Uri,
+    with_key: bool,
+) -> Result<Request<Full<Bytes>>, http::Error> {
     let mut request = Request::builder()
         .method(&asked.method)
         .uri(uri.path())
@@ -296,7 +301,7 @@ mod tests {
         format!("http://{address}")
     }
 
-    async fn asked(answer: fn(HeaderMap) -> (StatusCode, String)) -> Answer {
+    async fn asked(answer: fn(HeaderMap) -> (StatusCode, String)) -> ProbeAnswer {
         question(&probe(&serve(answer).await), address::anywhere).await.unwrap()
     }
 
@@ -311,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn healthy_is_listed_with_the_key_and_refused_without() {
-        assert_eq!(asked(|headers| guarded(&headers, list("llama"))).await, Answer::Healthy);
+        assert_eq!(asked(|headers| guarded(&headers, list("llama"))).await, ProbeAnswer::Healthy);
     }
 
     #[tokio::test]
@@ -321,7 +326,7 @@ mod tests {
         let open: Answering = |_| (StatusCode::BAD_REQUEST, "messages are missing".to_owned());
         let absent: Answering = |_| (StatusCode::NOT_FOUND, String::new());
         for (completions, expected) in
-            [(guarding, Answer::Healthy), (open, Answer::NotProtected), (absent, Answer::NotProtected)]
+            [(guarding, ProbeAnswer::Healthy), (open, ProbeAnswer::NotProtected), (absent, ProbeAnswer::NotProtected)]
         {
             let url = serve_with(models, completions).await;
             assert_eq!(question(&probe(&url), address::anywhere).await.unwrap(), expected);
@@ -330,21 +335,21 @@ mod tests {
 
     #[tokio::test]
     async fn each_fault_has_its_answer() {
-        assert_eq!(asked(|_| (StatusCode::OK, list("llama"))).await, Answer::NotProtected);
-        let Answer::ModelNotListed { message } = asked(|headers| guarded(&headers, list("other"))).await else {
+        assert_eq!(asked(|_| (StatusCode::OK, list("llama"))).await, ProbeAnswer::NotProtected);
+        let ProbeAnswer::ModelNotListed { message } = asked(|headers| guarded(&headers, list("other"))).await else {
             panic!("the model is not listed");
         };
         assert!(message.contains("\"other\", not \"llama\""), "{message}");
         let answer = asked(|headers| guarded(&headers, "<html>".to_owned())).await;
-        assert!(matches!(answer, Answer::ModelNotListed { .. }));
+        assert!(matches!(answer, ProbeAnswer::ModelNotListed { .. }));
         let answer = asked(|_| (StatusCode::BAD_GATEWAY, String::new())).await;
-        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("502")), "{answer:?}");
+        assert!(matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("502")), "{answer:?}");
         let busy = |headers: HeaderMap| match guarded(&headers, list("llama")) {
             (StatusCode::UNAUTHORIZED, body) => (StatusCode::SERVICE_UNAVAILABLE, body),
             answer => answer,
         };
         let answer = asked(busy).await;
-        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("503")), "{answer:?}");
+        assert!(matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("503")), "{answer:?}");
         let url = serve(|headers| guarded(&headers, "x".repeat(2 * MAX_BODY_BYTES))).await;
         let error = question(&probe(&url), address::anywhere).await.unwrap_err();
         assert!(error.message.contains("cannot read the answer"), "{error}");
@@ -373,7 +378,10 @@ mod tests {
         let url = serve(|_| (StatusCode::OK, String::new())).await;
         for url in [url.clone(), url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), url.replace("127.0.0.1", "0x7f.1")] {
             let answer = ask(&probe(&url), address::elsewhere).await;
-            assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("loopback")), "{answer:?}");
+            assert!(
+                matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("loopback")),
+                "{answer:?}"
+            );
         }
     }
 
@@ -382,7 +390,7 @@ mod tests {
         let url =
             say(b"HTTP/1.1 307 x\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
         let answer = question(&probe(&url), address::anywhere).await.unwrap();
-        assert_eq!(answer, Answer::Unreachable { message: format!("{url}/v1/models answered 307 with the key") });
+        assert_eq!(answer, ProbeAnswer::Unreachable { message: format!("{url}/v1/models answered 307 with the key") });
     }
 
     #[tokio::test]
@@ -398,7 +406,10 @@ mod tests {
         for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"] {
             let url = say(begun.as_bytes().to_vec()).await;
             let answer = ask_within(Duration::from_millis(50), &probe(&url), address::anywhere).await;
-            assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("within")), "{answer:?}");
+            assert!(
+                matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("within")),
+                "{answer:?}"
+            );
         }
     }
 
@@ -409,7 +420,7 @@ mod tests {
             guarded(&headers, format!("{{\"data\":[{}]}}", names.join(",")))
         })
         .await;
-        let Answer::ModelNotListed { message } = answer else { panic!("{answer:?}") };
+        let ProbeAnswer::ModelNotListed { message } = answer else { panic!("{answer:?}") };
         assert!(message.len() <= roadstead_runtime::text::MAX_BYTES && !message.contains('\n'), "{message}");
     }
 
@@ -424,20 +435,20 @@ mod tests {
         let service = Probe {
             headers: vec![("x-deployment".to_owned(), "blue".to_owned())],
             credential: Credential { header: "api-key", word: "", key: Redacted::new("secret".to_owned()) },
-            question: Question::Completion,
+            question: ProbeQuestion::Completion,
             ..probe(&url)
         };
-        assert_eq!(question(&service, address::anywhere).await.unwrap(), Answer::Healthy);
+        assert_eq!(question(&service, address::anywhere).await.unwrap(), ProbeAnswer::Healthy);
         let elsewhere = Probe { headers: Vec::new(), ..service.clone() };
         let answer = question(&elsewhere, address::anywhere).await.unwrap();
-        assert!(matches!(&answer, Answer::Unreachable { message } if message.contains("401")), "{answer:?}");
+        assert!(matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("401")), "{answer:?}");
     }
 
     #[tokio::test]
     async fn a_service_that_guards_itself_is_not_asked_without_the_key() {
         let open = serve(|_| (StatusCode::OK, list("llama"))).await;
         let trusted = Probe { without_key: WithoutKey::IsNotTried, ..probe(&open) };
-        assert_eq!(question(&trusted, address::anywhere).await.unwrap(), Answer::Healthy);
+        assert_eq!(question(&trusted, address::anywhere).await.unwrap(), ProbeAnswer::Healthy);
     }
 
     #[tokio::test]
@@ -448,7 +459,7 @@ mod tests {
             authorities: crate::stream::tests::AUTHORITY.to_owned(),
             ..probe(&url)
         };
-        assert_eq!(question(&trusted, address::anywhere).await.unwrap(), Answer::Healthy);
+        assert_eq!(question(&trusted, address::anywhere).await.unwrap(), ProbeAnswer::Healthy);
         let of_the_system = Probe { authorities: String::new(), ..trusted.clone() };
         let error = question(&of_the_system, address::anywhere).await.unwrap_err();
         assert!(error.message.contains("cannot connect"), "{error}");

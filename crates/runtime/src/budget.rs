@@ -22,9 +22,9 @@ pub enum Admission {
 
 /// True while more is listed than is kept; shared with whoever must know.
 #[derive(Clone, Default)]
-pub struct Excess(Arc<watch::Sender<bool>>);
+pub struct Overrun(Arc<watch::Sender<bool>>);
 
-impl Excess {
+impl Overrun {
     /// True while more is listed than is kept.
     #[must_use]
     pub fn is(&self) -> bool {
@@ -50,20 +50,20 @@ pub struct Budget {
     kept: BTreeMap<Key, usize>,
     total: usize,
     refused: bool,
-    exceeded: Excess,
+    exceeded: Overrun,
 }
 
 impl Budget {
     /// Keeps at most `limit` bytes, counted as JSON. `exceeded` says whether more than that is listed.
     #[must_use]
-    pub fn new(limit: usize, exceeded: Excess) -> Self {
+    pub fn new(limit: usize, exceeded: Overrun) -> Self {
         Self { limit: Some(limit), exceeded, ..Self::endless() }
     }
 
     /// Keeps everything.
     #[must_use]
     pub fn endless() -> Self {
-        Self { limit: None, kept: BTreeMap::new(), total: 0, refused: false, exceeded: Excess::default() }
+        Self { limit: None, kept: BTreeMap::new(), total: 0, refused: false, exceeded: Overrun::default() }
     }
 
     /// True if `object` may be kept under `key`, beside all that is kept already.
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_stays_within_the_limit_and_what_goes_makes_room() {
-        let exceeded = Excess::default();
+        let exceeded = Overrun::default();
         let mut budget = Budget::new(10, exceeded.clone());
         let (a, b) = (Key::cluster("a"), Key::cluster("b"));
         assert_eq!(budget.admit(&a, &"123456"), Admission::Kept, "eight bytes with their quotes");
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_listing_that_fits_ends_the_excess() {
-        let exceeded = Excess::default();
+        let exceeded = Overrun::default();
         let mut budget = Budget::new(4, exceeded.clone());
         budget.begin_listing();
         assert_eq!(budget.admit(&Key::cluster("a"), &"123"), Admission::FirstRefused);

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::client::call;
 use super::clock::Clock;
 use super::kept::Kept;
-use super::rate::{Rate, Spent};
+use super::rate::{RateLimit, Spent};
 
 /// Number of events that are sent at once. The work that they report continues meanwhile, and its writes come first.
 const AT_ONCE: usize = 4;
@@ -33,22 +33,22 @@ const MAX_NAME_BYTES: usize = 253;
 /// Characters that tell events about one object apart.
 const SUFFIX: usize = 16;
 /// Events about one object: its status reports more frequent changes. client-go keeps to the same.
-const RATE: Rate = Rate { burst: 25, interval: Duration::from_mins(5) };
+const RATE: RateLimit = RateLimit { burst: 25, interval: Duration::from_mins(5) };
 /// Objects that are remembered at most, in some ten megabytes: about more of them in five minutes no event is sent.
 const REMEMBERED: usize = 65_536;
 /// Searches among them for those that need not be remembered any more: each looks at all.
-const SEARCHES: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
+const SEARCHES: RateLimit = RateLimit { burst: 1, interval: Duration::from_mins(1) };
 
 /// Severity of an event: normal, or a warning that somebody should act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub enum EventSeverity {
     /// The ordinary course of things.
     Normal,
     /// Something to look at.
     Warning,
 }
 
-impl Severity {
+impl EventSeverity {
     fn as_str(self) -> &'static str {
         match self {
             Self::Normal => "Normal",
@@ -87,7 +87,7 @@ impl Events {
 
     /// Publishes one event about `object`, in the background. An event that is lost, or is one too many about the object,
     /// is logged and otherwise ignored.
-    pub fn publish<K>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str)
+    pub fn publish<K>(&self, object: &K, severity: EventSeverity, reason: &str, action: &str, note: &str)
     where
         K: Resource,
         K::DynamicType: Default,
@@ -114,7 +114,7 @@ impl Events {
         });
     }
 
-    fn event<K>(&self, object: &K, severity: Severity, reason: &str, action: &str, note: &str) -> Event
+    fn event<K>(&self, object: &K, severity: EventSeverity, reason: &str, action: &str, note: &str) -> Event
     where
         K: Resource,
         K::DynamicType: Default,
@@ -234,8 +234,8 @@ mod tests {
         let mut object = ConfigMap::default();
         object.metadata.name = Some("n".repeat(MAX_NAME_BYTES));
         let long = "R".repeat(500);
-        let event = events.event(&object, Severity::Normal, &long, &long, "note");
-        let other = events.event(&object, Severity::Normal, "Other", &long, "note");
+        let event = events.event(&object, EventSeverity::Normal, &long, &long, "note");
+        let other = events.event(&object, EventSeverity::Normal, "Other", &long, "note");
         let length = |text: &Option<String>| text.as_ref().map(String::len);
         assert_eq!(length(&event.metadata.name), Some(MAX_NAME_BYTES));
         assert_ne!(event.metadata.name, other.metadata.name);

@@ -6,33 +6,33 @@ use tokio::time::Instant;
 
 /// A number of times at once, and once more after each interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateLimit {
     /// Times at once.
     pub burst: u32,
     /// Time until it may happen once more.
     pub interval: Duration,
 }
 
-/// The use made of a [`Rate`]: the moment at which all of it is forgiven.
+/// The use made of a [`RateLimit`]: the moment at which all of it is forgiven.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent(Option<Instant>);
 
 impl Spent {
     /// The wait until it may happen once more; `None` if it may happen now.
     #[must_use]
-    pub fn wait(&self, rate: Rate, now: Instant) -> Option<Duration> {
+    pub fn wait(&self, rate: RateLimit, now: Instant) -> Option<Duration> {
         let owed = self.0?.saturating_duration_since(now);
         let wait = owed.saturating_sub(rate.interval.saturating_mul(rate.burst.saturating_sub(1)));
         Some(wait).filter(|wait| !wait.is_zero())
     }
 
     /// It happened.
-    pub fn spend(&mut self, rate: Rate, now: Instant) {
+    pub fn spend(&mut self, rate: RateLimit, now: Instant) {
         self.0 = Some(self.0.map_or(now, |forgiven| forgiven.max(now)) + rate.interval);
     }
 
     /// Spends one time if it may happen now, and returns whether it may.
-    pub fn take(&mut self, rate: Rate, now: Instant) -> bool {
+    pub fn take(&mut self, rate: RateLimit, now: Instant) -> bool {
         let allowed = self.wait(rate, now).is_none();
         if allowed {
             self.spend(rate, now);
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
 
-    const RATE: Rate = Rate { burst: 3, interval: Duration::from_secs(10) };
+    const RATE: RateLimit = RateLimit { burst: 3, interval: Duration::from_secs(10) };
 
     #[test]
     fn a_burst_is_allowed_and_then_one_in_each_interval() {

@@ -14,7 +14,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use super::Output;
-use report::Report;
+use report::OrphanReport;
 use roadstead_api::v1alpha1::ServingTarget;
 use roadstead_runtime::client::{call, client};
 use roadstead_runtime::clock::Clock;
@@ -44,7 +44,7 @@ pub struct OrphansArgs {
 pub async fn run(args: OrphansArgs) -> anyhow::Result<ExitCode> {
     let api: Api<ServingTarget> = Api::all(hub(&args).await?);
     let targets = call("list servingtargets", api.list(&ListParams::default())).await?;
-    let report = Report::of(&targets.items);
+    let report = OrphanReport::of(&targets.items);
     let text = match args.output {
         Output::Text => report.text(Clock::system().wall()),
         Output::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),

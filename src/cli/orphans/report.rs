@@ -19,11 +19,11 @@ const GAP: usize = 3;
 /// Orphans: endpoints that run at targets without a record or a deployment.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct OrphanReport {
     /// Number of examined targets.
     targets: usize,
     /// All orphans that are listed.
-    orphans: Vec<Line>,
+    orphans: Vec<OrphanLine>,
     /// Number of unlisted orphans.
     omitted: usize,
     /// Hourly cost of the listed orphans in USD, as far as prices are known.
@@ -72,20 +72,20 @@ impl NotSwept {
 
 /// One orphan, and where it is.
 #[derive(Debug, Serialize)]
-struct Line {
+struct OrphanLine {
     target: String,
     #[serde(flatten)]
     orphan: OrphanStatus,
 }
 
-impl Report {
+impl OrphanReport {
     /// Gathers what the targets' status says, by target and name.
     pub fn of(targets: &[ServingTarget]) -> Self {
         let mut orphans = Vec::new();
         let mut omitted = 0;
         for target in targets {
             let Some(status) = &target.status else { continue };
-            let line = |orphan: &OrphanStatus| Line { target: target.name_any(), orphan: orphan.clone() };
+            let line = |orphan: &OrphanStatus| OrphanLine { target: target.name_any(), orphan: orphan.clone() };
             orphans.extend(status.orphans.iter().map(line));
             omitted += usize::try_from(status.omitted_orphans.unwrap_or(0)).unwrap_or(0);
         }
@@ -150,7 +150,7 @@ fn note(not_swept: &NotSwept) -> String {
     format!("{target}: {reason}{since}: {message}.\n")
 }
 
-fn row(line: &Line, now: Timestamp) -> [String; 8] {
+fn row(line: &OrphanLine, now: Timestamp) -> [String; 8] {
     let orphan = &line.orphan;
     [
         line.target.clone(),
@@ -266,17 +266,17 @@ mod tests {
 
     #[test]
     fn orphans_are_told_to_people() {
-        golden("table.txt", &Report::of(&fleet()).text(NOW.parse().unwrap()));
+        golden("table.txt", &OrphanReport::of(&fleet()).text(NOW.parse().unwrap()));
     }
 
     #[test]
     fn orphans_are_told_to_programs() {
-        golden("report.json", &format!("{}\n", serde_json::to_string_pretty(&Report::of(&fleet())).unwrap()));
+        golden("report.json", &format!("{}\n", serde_json::to_string_pretty(&OrphanReport::of(&fleet())).unwrap()));
     }
 
     #[test]
     fn a_fleet_without_orphans_says_so() {
-        let text = |targets: &[ServingTarget]| Report::of(targets).text(NOW.parse().unwrap());
+        let text = |targets: &[ServingTarget]| OrphanReport::of(targets).text(NOW.parse().unwrap());
         assert_eq!(text(&fleet()[2..]), "No orphans at 1 target.\n");
         assert_eq!(text(&[]), "No orphans at 0 targets.\n");
     }
@@ -304,7 +304,7 @@ mod tests {
                 ),
             ),
         ] {
-            let report = Report::of(&[of(&conditions), swept.clone()]);
+            let report = OrphanReport::of(&[of(&conditions), swept.clone()]);
             assert_eq!(report.text(NOW.parse().unwrap()), told);
             let json = serde_json::to_value(&report).unwrap();
             assert_eq!(json["notSwept"][0]["target"], "north", "{json}");

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::Output;
 use documents::Document;
-use report::{Finding, Report, Severity};
-use roadstead_api::check::{Checker, Verdict};
+use report::{FileProblem, ProblemSeverity, ValidationReport};
+use roadstead_api::check::{CheckVerdict, Checker};
 
 /// File name extensions that a directory is searched for.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
@@ -54,9 +54,9 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(report.has_errors())))
 }
 
-fn check(names: &[PathBuf]) -> anyhow::Result<Report> {
+fn check(names: &[PathBuf]) -> anyhow::Result<ValidationReport> {
     let checker = Checker::new();
-    let mut report = Report::default();
+    let mut report = ValidationReport::default();
     for name in names {
         if name.as_os_str() == "-" {
             let mut text = String::new();
@@ -99,18 +99,22 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn check_text(checker: &Checker, file: &str, text: &str, report: &mut Report) {
+fn check_text(checker: &Checker, file: &str, text: &str, report: &mut ValidationReport) {
     match documents::read(text) {
         Ok(documents) => documents.iter().for_each(|document| check_document(checker, file, document, report)),
         Err(error) => {
-            let finding =
-                Finding { file: file.to_owned(), line: error.line, message: error.message, ..Finding::default() };
+            let finding = FileProblem {
+                file: file.to_owned(),
+                line: error.line,
+                message: error.message,
+                ..FileProblem::default()
+            };
             report.findings.push(finding);
         }
     }
 }
 
-fn check_document(checker: &Checker, file: &str, document: &Document, report: &mut Report) {
+fn check_document(checker: &Checker, file: &str, document: &Document, report: &mut ValidationReport) {
     let is_list = document.value.get("kind").and_then(Value::as_str) == Some("List");
     match document.value.get("items").and_then(Value::as_array).filter(|_| is_list) {
         Some(items) => items.iter().enumerate().for_each(|(index, item)| {
@@ -120,19 +124,26 @@ fn check_document(checker: &Checker, file: &str, document: &Document, report: &m
     }
 }
 
-fn check_object(checker: &Checker, file: &str, document: &Document, object: &Value, at: &str, report: &mut Report) {
-    let Verdict::Checked { kind, namespace, name, problems, warnings } = checker.check(object) else {
+fn check_object(
+    checker: &Checker,
+    file: &str,
+    document: &Document,
+    object: &Value,
+    at: &str,
+    report: &mut ValidationReport,
+) {
+    let CheckVerdict::Checked { kind, namespace, name, problems, warnings } = checker.check(object) else {
         report.passed_over += 1;
         return;
     };
     report.checked += 1;
     report.invalid += usize::from(!problems.is_empty());
     report.warnings += warnings.len();
-    let problems = problems.into_iter().map(|problem| (Severity::Error, problem));
-    let warnings = warnings.into_iter().map(|problem| (Severity::Warning, problem));
+    let problems = problems.into_iter().map(|problem| (ProblemSeverity::Error, problem));
+    let warnings = warnings.into_iter().map(|problem| (ProblemSeverity::Warning, problem));
     let mut findings: Vec<_> = problems
         .chain(warnings)
-        .map(|(severity, problem)| Finding {
+        .map(|(severity, problem)| FileProblem {
             severity,
             file: file.to_owned(),
             document: Some(document.number),

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The result of a run.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct ValidationReport {
     /// Objects of ours.
     pub checked: usize,
     /// Objects of ours with problems.
@@ -17,13 +17,13 @@ pub struct Report {
     /// Objects that are not ours.
     pub passed_over: usize,
     /// All problems and warnings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FileProblem>,
 }
 
 /// Severity of a finding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Severity {
+pub enum ProblemSeverity {
     /// The object is refused, or cannot be carried out.
     #[default]
     Error,
@@ -34,9 +34,9 @@ pub enum Severity {
 /// One problem or warning, and where it is.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct FileProblem {
     /// Severity.
-    pub severity: Severity,
+    pub severity: ProblemSeverity,
     /// The file, - for standard input.
     pub file: String,
     /// The document in the file, from 1; absent where the file is not YAML.
@@ -61,11 +61,11 @@ pub struct Finding {
     pub message: String,
 }
 
-impl Report {
+impl ValidationReport {
     /// True if anything is wrong; warnings are not.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        self.findings.iter().any(|finding| finding.severity == ProblemSeverity::Error)
     }
 
     /// Writes a line for each problem, as compilers do, and one with the sum.
@@ -78,7 +78,7 @@ impl Report {
             if let Some(line) = finding.line {
                 write!(out, "{line}:")?;
             }
-            if finding.severity == Severity::Warning {
+            if finding.severity == ProblemSeverity::Warning {
                 write!(out, " warning:")?;
             }
             if !finding.kind.is_empty() {

@@ -9,13 +9,13 @@ use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::Inventory;
 
 use super::refusal::exhausted;
-use crate::controller::connections::{Connection, ConnectionState};
+use crate::controller::connections::{ConnectionState, TargetConnection};
 
 /// A target with what its connection and its inventory say at this time.
 #[must_use]
 pub fn target(
     target: &ServingTarget,
-    connection: Option<&Connection>,
+    connection: Option<&TargetConnection>,
     inventory: Option<&Inventory>,
     at: jiff::Timestamp,
 ) -> model::Target {
@@ -56,12 +56,12 @@ pub fn target(
 
 /// An inventory comes a moment before the check that finds the target usable; until then it would count as a place that has
 /// answered and cannot be used, and a dearer one would be chosen.
-fn is_listing(connection: Option<&Connection>) -> bool {
+fn is_listing(connection: Option<&TargetConnection>) -> bool {
     matches!(connection.map(|connection| &connection.state),
         Some(ConnectionState::NotReady { reason, .. }) if *reason == reasons::LISTING)
 }
 
-fn target_state(target: &ServingTarget, connection: Option<&Connection>, at: Timestamp) -> model::TargetState {
+fn target_state(target: &ServingTarget, connection: Option<&TargetConnection>, at: Timestamp) -> model::TargetState {
     let not_ready = |reason: &str, message: String, since: Timestamp| model::TargetState::NotReady {
         reason: reason.to_owned(),
         message,
@@ -112,7 +112,7 @@ mod tests {
                 None => ConnectionState::Ready,
                 Some(reason) => ConnectionState::NotReady { reason, message: String::new(), since: failing },
             };
-            let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+            let connection = TargetConnection { provider: None, identity: None, state, fingerprint: String::new() };
             target(&declared, Some(&connection), None, jiff::Timestamp::UNIX_EPOCH).state
         };
         let is_invalid = |state| matches!(state, model::TargetState::Invalid { .. });
@@ -135,7 +135,7 @@ mod tests {
         }))
         .unwrap();
         let seen = |state, inventory| {
-            let connection = Connection { provider: None, identity: None, state, fingerprint: String::new() };
+            let connection = TargetConnection { provider: None, identity: None, state, fingerprint: String::new() };
             target(&declared, Some(&connection), inventory, jiff::Timestamp::UNIX_EPOCH).inventory
                 == model::Inventory::Answered
         };

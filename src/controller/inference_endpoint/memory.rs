@@ -48,11 +48,11 @@ pub struct Inputs {
 /// By endpoint.
 #[derive(Default)]
 pub struct Memory {
-    slots: Kept<Key, Slot>,
+    slots: Kept<Key, EndpointEntry>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct EndpointEntry {
     inputs: Option<Inputs>,
     /// Progress of its first creation.
     first: FirstCreation,

@@ -112,7 +112,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use roadstead_runtime::events::Severity;
+    use roadstead_runtime::events::EventSeverity;
 
     #[test]
     fn what_admission_changes_is_told_once_for_each_list_of_fields() {
@@ -127,7 +127,7 @@ mod tests {
         let told = |former: Option<&str>, new: Option<&str>| {
             changed_by_admission(&status(former), &status(new)).map(|news| (news.severity, news.reason, news.note))
         };
-        let news = |note: &str| Some((Severity::Normal, "ChangedByAdmission".to_owned(), note.to_owned()));
+        let news = |note: &str| Some((EventSeverity::Normal, "ChangedByAdmission".to_owned(), note.to_owned()));
         assert_eq!(told(None, Some("a")), news("a"));
         assert_eq!(told(Some("a"), Some("a")), None);
         assert_eq!(told(Some("a"), Some("a, b")), news("a, b"));

@@ -73,10 +73,10 @@ pub async fn remove(
 }
 
 /// A driver, and the identity of the place where the endpoint was made.
-type Place = (Arc<dyn Provider>, String);
+type PinnedProvider = (Arc<dyn Provider>, String);
 
 /// The place to ask.
-fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<Place, ProviderError> {
+fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<PinnedProvider, ProviderError> {
     let status = endpoint.status.clone().unwrap_or_default();
     let target = &endpoint.spec.target;
     let connection = context.connections.get(target);

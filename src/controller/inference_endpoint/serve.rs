@@ -20,7 +20,7 @@ use crate::controller::hub::Told;
 use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::tell::{tell, tell_owner};
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
-use roadstead_provider::probe::{self, Answer};
+use roadstead_provider::probe::{self, ProbeAnswer};
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::queue::Outcome;
@@ -108,7 +108,7 @@ async fn look(
             match ensure(provider, &wanted).await {
                 Ok(present) => present,
                 Err(failure) => {
-                    let seen = Failure { there: Some(there), ..failure };
+                    let seen = ProviderFailure { there: Some(there), ..failure };
                     return failed(context, memory, endpoint, seen).await;
                 }
             }
@@ -138,7 +138,7 @@ async fn create(
         Ok(present) => judge(context, memory, endpoint, provider, present).await,
         Err(failure) => {
             let there = left_by(provider, &wanted, &failure.error).await;
-            failed(context, memory, endpoint, Failure { there, ..failure }).await
+            failed(context, memory, endpoint, ProviderFailure { there, ..failure }).await
         }
     }
 }
@@ -155,7 +155,7 @@ async fn left_by(provider: &dyn Provider, wanted: &Wanted, error: &ProviderError
 }
 
 /// A provider's failure, with what is known of the endpoint all the same.
-struct Failure {
+struct ProviderFailure {
     error: ProviderError,
     /// Identity of an endpoint that was made before the failure.
     made: Option<ExternalId>,
@@ -163,7 +163,7 @@ struct Failure {
     there: Option<Box<Present>>,
 }
 
-impl From<ProviderError> for Failure {
+impl From<ProviderError> for ProviderFailure {
     fn from(error: ProviderError) -> Self {
         Self { error, made: None, there: None }
     }
@@ -171,9 +171,9 @@ impl From<ProviderError> for Failure {
 
 /// Creates or puts right what the hub has just confirmed to be wanted in this form; then looks again. What was made goes
 /// on record with the report of this look, whatever the look shows, and nothing is waited for before that.
-async fn ensure(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, Failure> {
+async fn ensure(provider: &dyn Provider, wanted: &Wanted) -> Result<Box<Present>, ProviderFailure> {
     let made = provider.ensure(wanted).await?;
-    let unseen = |error| Failure { made: Some(made.clone()), ..Failure::from(error) };
+    let unseen = |error| ProviderFailure { made: Some(made.clone()), ..ProviderFailure::from(error) };
     match provider.observe(&wanted.made_as(&made)).await.map_err(unseen)? {
         Observation::Present(present) => Ok(present),
         Observation::Absent | Observation::Foreign { .. } => {
@@ -219,7 +219,7 @@ async fn judge(
         Some(probe) if serving => Some(probe::ask(probe, provider.reach()).await),
         _ => None,
     };
-    let answers = present.url.is_some() && answer.as_ref().is_none_or(Answer::is_healthy);
+    let answers = present.url.is_some() && answer.as_ref().is_none_or(ProbeAnswer::is_healthy);
     let shown = present.clone();
     let told = report(context, memory, endpoint, &Seen::Present { present, answer }).await?;
     tell_if_overdue(context, memory, endpoint);
@@ -259,9 +259,9 @@ async fn failed(
     context: &Arc<Context>,
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
-    failure: Failure,
+    failure: ProviderFailure,
 ) -> Result<Outcome, ActError> {
-    let Failure { error, made, there } = failure;
+    let ProviderFailure { error, made, there } = failure;
     let class = error.class;
     let key = Key::of(endpoint.as_ref());
     if let ErrorClass::Throttled { after: Some(after) } = class {

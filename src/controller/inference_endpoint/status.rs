@@ -10,7 +10,7 @@ use crate::controller::throttle::{self, Urgency};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
-use roadstead_provider::probe::Answer;
+use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 use roadstead_runtime::text::bounded;
 
@@ -60,19 +60,19 @@ pub enum Seen {
         /// As the provider shows it.
         present: Box<Present>,
         /// Its answer, if it was probed.
-        answer: Option<Answer>,
+        answer: Option<ProbeAnswer>,
     },
 }
 
 /// Content of the summary condition.
-struct Summary {
+struct ReadySummary {
     status: &'static str,
     reason: &'static str,
     message: String,
     error: Option<ErrorClass>,
 }
 
-impl Summary {
+impl ReadySummary {
     fn new(status: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { status, reason, message: message.into(), error: None }
     }
@@ -240,12 +240,12 @@ fn is_plain_start(status: &InferenceEndpointStatus) -> bool {
 
 /// The status of an endpoint whose removal is not through.
 pub fn removing(former: &InferenceEndpointStatus, error: &ProviderError, now: Timestamp) -> InferenceEndpointStatus {
-    let summary = Summary::failing(reasons::DELETING, error.message.clone(), error.class);
+    let summary = ReadySummary::failing(reasons::DELETING, error.message.clone(), error.class);
     InferenceEndpointStatus { last_error: last_error(former, &summary, now), ..former.clone() }
 }
 
 /// The time of a failure is that at which this run of its kind began.
-fn last_error(former: &InferenceEndpointStatus, summary: &Summary, now: Timestamp) -> Option<LastError> {
+fn last_error(former: &InferenceEndpointStatus, summary: &ReadySummary, now: Timestamp) -> Option<LastError> {
     let class = summary.error?.as_str();
     let known = former.last_error.as_ref().filter(|known| known.class == class && is_same_run(former, summary));
     let time = known.map_or_else(|| planning::api_time(now), |known| known.time.clone());
@@ -254,7 +254,7 @@ fn last_error(former: &InferenceEndpointStatus, summary: &Summary, now: Timestam
 
 /// True if a reported failure continues. Failures of a provider, and troubles that it reports, are separate runs; a
 /// start or a removal that lasts too long may belong to either.
-fn is_same_run(former: &InferenceEndpointStatus, summary: &Summary) -> bool {
+fn is_same_run(former: &InferenceEndpointStatus, summary: &ReadySummary) -> bool {
     match summary.reason {
         reasons::STARTUP_TIMEOUT | reasons::DELETING => true,
         reason => (reason == reasons::PROVIDER_ERROR) == provider_failed(former),
@@ -266,7 +266,7 @@ fn provider_failed(former: &InferenceEndpointStatus) -> bool {
     conditions::find(&former.conditions, conditions::READY).is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR)
 }
 
-fn failing_since(former: &InferenceEndpointStatus, summary: &Summary, now: Timestamp) -> Option<Time> {
+fn failing_since(former: &InferenceEndpointStatus, summary: &ReadySummary, now: Timestamp) -> Option<Time> {
     match summary.status {
         TRUE => None,
         // Not known: the run neither starts nor ends.
@@ -276,7 +276,12 @@ fn failing_since(former: &InferenceEndpointStatus, summary: &Summary, now: Times
     }
 }
 
-fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
+fn summary(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    seen: &Seen,
+    now: Timestamp,
+) -> ReadySummary {
     let summary = in_time(endpoint, former, seen, now);
     let late = former.first_ready_time.is_none() && startup_limit(endpoint, former).is_some_and(|limit| limit <= now);
     if late && summary.status != TRUE && counts_as_a_start(endpoint, &summary) {
@@ -288,7 +293,7 @@ fn summary(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen:
 
 /// True if an endpoint that is not ready for this reason has a start's time, and no more. The others are acted upon by
 /// their own reason, or start nothing.
-fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
+fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &ReadySummary) -> bool {
     let by_its_reason = match summary.error {
         Some(ErrorClass::CapacityExhausted | ErrorClass::QuotaExceeded | ErrorClass::Conflict) => true,
         Some(ErrorClass::Refused) => summary.reason != reasons::PROVIDER_ERROR,
@@ -304,25 +309,30 @@ fn counts_as_a_start(endpoint: &InferenceEndpoint, summary: &Summary) -> bool {
 }
 
 /// Condition before the time limit of the start.
-fn in_time(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Summary {
+fn in_time(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    seen: &Seen,
+    now: Timestamp,
+) -> ReadySummary {
     match seen {
-        Seen::TargetNotReady { reason } => Summary::says(
+        Seen::TargetNotReady { reason } => ReadySummary::says(
             UNKNOWN,
             reasons::TARGET_NOT_READY,
             EndpointMessage::TargetUnusable { target: &endpoint.spec.target, reason },
         ),
         Seen::TargetGone => {
             let message = EndpointMessage::TargetMissing(&endpoint.spec.target);
-            Summary::says(UNKNOWN, reasons::TARGET_NOT_READY, message)
+            ReadySummary::says(UNKNOWN, reasons::TARGET_NOT_READY, message)
         }
-        Seen::InputMissing { reason, message } => Summary::failing(reason, message, ErrorClass::Invalid),
-        Seen::Forbidden { message } => Summary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
-        Seen::Foreign { message } => Summary::failing(reasons::NAME_CONFLICT, message, ErrorClass::Conflict),
+        Seen::InputMissing { reason, message } => ReadySummary::failing(reason, message, ErrorClass::Invalid),
+        Seen::Forbidden { message } => ReadySummary::failing(reasons::NOT_ALLOWED, message, ErrorClass::Invalid),
+        Seen::Foreign { message } => ReadySummary::failing(reasons::NAME_CONFLICT, message, ErrorClass::Conflict),
         Seen::Failed { error, .. } if error.class == ErrorClass::Conflict => {
-            Summary::failing(reasons::NAME_CONFLICT, error.message.clone(), error.class)
+            ReadySummary::failing(reasons::NAME_CONFLICT, error.message.clone(), error.class)
         }
         Seen::Failed { error, .. } if is_out_of_patience(former, error.class, now) => {
-            Summary::failing(reasons::PROVIDER_ERROR, error.message.clone(), ErrorClass::Refused)
+            ReadySummary::failing(reasons::PROVIDER_ERROR, error.message.clone(), ErrorClass::Refused)
         }
         Seen::Failed { error, .. } => failed(endpoint, former, error),
         Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
@@ -347,10 +357,10 @@ fn patience_limit(since: &Time) -> Option<Timestamp> {
 }
 
 /// A question that was not answered says nothing about an endpoint that was as it should be: that is not known then.
-fn failed(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, error: &ProviderError) -> Summary {
+fn failed(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, error: &ProviderError) -> ReadySummary {
     let refused = error.class == ErrorClass::Refused;
     let reason = if refused { reasons::ADMISSION_REFUSED } else { reasons::PROVIDER_ERROR };
-    let summary = Summary::failing(reason, error.message.clone(), error.class);
+    let summary = ReadySummary::failing(reason, error.message.clone(), error.class);
     let unanswered = refused
         || matches!(
             error.class,
@@ -359,7 +369,7 @@ fn failed(endpoint: &InferenceEndpoint, former: &InferenceEndpointStatus, error:
     let current = Some(former.observed_generation) == endpoint.metadata.generation;
     let ready = conditions::find(&former.conditions, conditions::READY).filter(|_| current);
     match ready {
-        Some(ready) if unanswered && ready.status != FALSE => Summary { status: UNKNOWN, ..summary },
+        Some(ready) if unanswered && ready.status != FALSE => ReadySummary { status: UNKNOWN, ..summary },
         _ => summary,
     }
 }
@@ -368,34 +378,36 @@ fn of_present(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
     present: &Present,
-    answer: Option<&Answer>,
+    answer: Option<&ProbeAnswer>,
     now: Timestamp,
-) -> Summary {
+) -> ReadySummary {
     if let Progress::Starting { message } = &present.progress {
         return match &present.trouble {
             Some(trouble) => in_trouble(endpoint, former, trouble, now),
-            None => Summary::new(FALSE, reasons::STARTING, message),
+            None => ReadySummary::new(FALSE, reasons::STARTING, message),
         };
     }
     if endpoint.spec.replicas == 0 {
-        return Summary::says(TRUE, reasons::SCALED_TO_ZERO, EndpointMessage::ScaledToZero);
+        return ReadySummary::says(TRUE, reasons::SCALED_TO_ZERO, EndpointMessage::ScaledToZero);
     }
     match answer {
-        Some(Answer::Healthy) => {
+        Some(ProbeAnswer::Healthy) => {
             let replicas = u32::try_from(present.ready_replicas).unwrap_or(0);
             let url = present.url.as_deref().unwrap_or_default();
-            Summary::says(TRUE, reasons::READY, EndpointMessage::Answers { replicas, url })
+            ReadySummary::says(TRUE, reasons::READY, EndpointMessage::Answers { replicas, url })
         }
-        Some(Answer::ModelNotListed { message }) => {
-            Summary::failing(reasons::MODEL_NOT_LISTED, message, ErrorClass::Invalid)
+        Some(ProbeAnswer::ModelNotListed { message }) => {
+            ReadySummary::failing(reasons::MODEL_NOT_LISTED, message, ErrorClass::Invalid)
         }
-        Some(Answer::NotProtected) => {
-            Summary::failing(reasons::NOT_PROTECTED, EndpointMessage::NotProtected.to_string(), ErrorClass::Invalid)
+        Some(ProbeAnswer::NotProtected) => ReadySummary::failing(
+            reasons::NOT_PROTECTED,
+            EndpointMessage::NotProtected.to_string(),
+            ErrorClass::Invalid,
+        ),
+        Some(ProbeAnswer::Unreachable { message }) => {
+            ReadySummary::failing(reasons::UNREACHABLE_FROM_HUB, message, ErrorClass::Transient)
         }
-        Some(Answer::Unreachable { message }) => {
-            Summary::failing(reasons::UNREACHABLE_FROM_HUB, message, ErrorClass::Transient)
-        }
-        None => Summary::says(FALSE, reasons::AWAITING_ADDRESS, EndpointMessage::NoAddress),
+        None => ReadySummary::says(FALSE, reasons::AWAITING_ADDRESS, EndpointMessage::NoAddress),
     }
 }
 
@@ -404,27 +416,27 @@ fn in_trouble(
     former: &InferenceEndpointStatus,
     trouble: &Trouble,
     now: Timestamp,
-) -> Summary {
+) -> ReadySummary {
     match trouble.kind {
         TroubleKind::AwaitsRoom => awaiting_room(endpoint, former, trouble, now),
         TroubleKind::Refused => refused(former, trouble, now),
-        TroubleKind::Plain => Summary::failing(trouble.reason, &trouble.message, trouble.class),
+        TroubleKind::Plain => ReadySummary::failing(trouble.reason, &trouble.message, trouble.class),
     }
 }
 
 /// Condition after the time limit: the missing step.
-fn too_late(endpoint: &InferenceEndpoint, missing: &Summary) -> Summary {
+fn too_late(endpoint: &InferenceEndpoint, missing: &ReadySummary) -> ReadySummary {
     let limit = startup::limit(&endpoint.spec);
     let message = EndpointMessage::StartupTimeout { limit, reason: missing.reason, message: &missing.message };
-    Summary::failing(reasons::STARTUP_TIMEOUT, message.to_string(), ErrorClass::Transient)
+    ReadySummary::failing(reasons::STARTUP_TIMEOUT, message.to_string(), ErrorClass::Transient)
 }
 
 /// Replicas that the place refuses: at once where it said no, after a while where it could not say.
-fn refused(former: &InferenceEndpointStatus, trouble: &Trouble, now: Timestamp) -> Summary {
+fn refused(former: &InferenceEndpointStatus, trouble: &Trouble, now: Timestamp) -> ReadySummary {
     let newcomer = former.first_ready_time.is_none();
     let out_of_patience = trouble.since.as_ref().and_then(patience_limit).is_some_and(|limit| limit <= now);
     let class = if newcomer && out_of_patience { ErrorClass::Refused } else { trouble.class };
-    Summary::failing(trouble.reason, &trouble.message, class)
+    ReadySummary::failing(trouble.reason, &trouble.message, class)
 }
 
 /// A new endpoint without room leads to another place; an endpoint that was ready waits.
@@ -433,12 +445,14 @@ fn awaiting_room(
     former: &InferenceEndpointStatus,
     trouble: &Trouble,
     now: Timestamp,
-) -> Summary {
+) -> ReadySummary {
     let refused = room_limit(endpoint, trouble).is_some_and(|limit| limit <= now);
     match (refused, former.first_ready_time.is_some()) {
-        (false, _) => Summary::new(FALSE, reasons::STARTING, &trouble.message),
-        (true, false) => Summary::failing(reasons::CAPACITY_EXHAUSTED, &trouble.message, ErrorClass::CapacityExhausted),
-        (true, true) => Summary::failing(reasons::INSUFFICIENT_CAPACITY, &trouble.message, ErrorClass::Transient),
+        (false, _) => ReadySummary::new(FALSE, reasons::STARTING, &trouble.message),
+        (true, false) => {
+            ReadySummary::failing(reasons::CAPACITY_EXHAUSTED, &trouble.message, ErrorClass::CapacityExhausted)
+        }
+        (true, true) => ReadySummary::failing(reasons::INSUFFICIENT_CAPACITY, &trouble.message, ErrorClass::Transient),
     }
 }
 

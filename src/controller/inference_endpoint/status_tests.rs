@@ -10,7 +10,7 @@ use crate::controller::throttle::{self, Urgency};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, find};
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
-use roadstead_provider::probe::Answer;
+use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 
 fn endpoint(generation: i64, reason: &str) -> InferenceEndpoint {
@@ -32,7 +32,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn present(ready: i32, answer: Option<Answer>) -> Seen {
+fn present(ready: i32, answer: Option<ProbeAnswer>) -> Seen {
     let progress = match answer {
         Some(_) => Progress::Serving,
         None => Progress::Starting { message: "it loads".to_owned() },
@@ -68,7 +68,7 @@ fn ready(status: &InferenceEndpointStatus) -> String {
 fn one_question_without_an_answer_does_not_make_what_served_fail() {
     let endpoint = endpoint(1, "InitialPlacement");
     let new = InferenceEndpointStatus::default();
-    let serving = status(&endpoint, &new, &present(2, Some(Answer::Healthy)), at(10));
+    let serving = status(&endpoint, &new, &present(2, Some(ProbeAnswer::Healthy)), at(10));
     assert_eq!(ready(&serving), "True Ready");
     for class in [ErrorClass::Transient, ErrorClass::Unauthorized, ErrorClass::NotFound] {
         let unasked = status(&endpoint, &serving, &failed(class), at(20));
@@ -83,7 +83,7 @@ fn one_question_without_an_answer_does_not_make_what_served_fail() {
 #[test]
 fn a_new_spec_that_the_provider_does_not_take_is_not_ready() {
     let new = InferenceEndpointStatus::default();
-    let serving = status(&endpoint(1, "InitialPlacement"), &new, &present(2, Some(Answer::Healthy)), at(10));
+    let serving = status(&endpoint(1, "InitialPlacement"), &new, &present(2, Some(ProbeAnswer::Healthy)), at(10));
     let edited = endpoint(2, "InitialPlacement");
     let refused = status(&edited, &serving, &failed(ErrorClass::Transient), at(20));
     assert_eq!(ready(&refused), "False ProviderError");
@@ -93,13 +93,13 @@ fn a_new_spec_that_the_provider_does_not_take_is_not_ready() {
 #[test]
 fn a_spec_that_could_not_be_brought_to_its_target_is_not_observed() {
     let new = InferenceEndpointStatus::default();
-    let serving = status(&endpoint(1, "InitialPlacement"), &new, &present(2, Some(Answer::Healthy)), at(10));
+    let serving = status(&endpoint(1, "InitialPlacement"), &new, &present(2, Some(ProbeAnswer::Healthy)), at(10));
     let edited = endpoint(2, "InitialPlacement");
     for seen in [Seen::TargetNotReady { reason: reasons::UNREACHABLE }, Seen::TargetGone] {
         let cut_off = status(&edited, &serving, &seen, at(20));
         assert_eq!((ready(&cut_off).as_str(), cut_off.observed_generation), ("Unknown TargetNotReady", 1));
     }
-    assert_eq!(status(&edited, &serving, &present(2, Some(Answer::Healthy)), at(30)).observed_generation, 2);
+    assert_eq!(status(&edited, &serving, &present(2, Some(ProbeAnswer::Healthy)), at(30)).observed_generation, 2);
 }
 
 /// True if the planner takes the endpoint for one that was ready once.
@@ -173,7 +173,7 @@ fn another_number_of_failed_pods_waits_longer_and_another_reason_not_at_all() {
 fn what_admission_changes_is_named_while_it_does_and_bounded() {
     let endpoint = endpoint(1, "InitialPlacement");
     let told = |fields: usize, former: &InferenceEndpointStatus| {
-        let mut seen = present(2, Some(Answer::Healthy));
+        let mut seen = present(2, Some(ProbeAnswer::Healthy));
         let Seen::Present { present, .. } = &mut seen else { panic!("it is there") };
         present.changed_by_admission = (0..fields).map(|field| format!("Deployment spec.f{field}")).collect();
         status(&endpoint, former, &seen, at(10))
@@ -204,7 +204,7 @@ fn told_at(endpoint: &InferenceEndpoint, seen: &Seen, second: i64) -> (String, S
     (ready(&told), find(&told.conditions, conditions::READY).unwrap().message.clone())
 }
 
-fn serving(answer: Option<Answer>) -> Seen {
+fn serving(answer: Option<ProbeAnswer>) -> Seen {
     let Seen::Present { mut present, .. } = present(2, answer.clone()) else { unreachable!() };
     present.progress = Progress::Serving;
     Seen::Present { present, answer }
@@ -212,16 +212,16 @@ fn serving(answer: Option<Answer>) -> Seen {
 
 #[test]
 fn a_start_counts_until_the_address_answers_and_says_what_was_missing() {
-    let says = |what: &str| Answer::Unreachable { message: what.to_owned() };
+    let says = |what: &str| ProbeAnswer::Unreachable { message: what.to_owned() };
     let cases = [
         (serving(None), "False AwaitingAddress", "AwaitingAddress: the endpoint has no address"),
         (serving(Some(says("no route"))), "False UnreachableFromHub", "UnreachableFromHub: no route"),
         (
-            serving(Some(Answer::ModelNotListed { message: "lists other".to_owned() })),
+            serving(Some(ProbeAnswer::ModelNotListed { message: "lists other".to_owned() })),
             "False ModelNotListed",
             "ModelNotListed: lists other",
         ),
-        (serving(Some(Answer::NotProtected)), "False NotProtected", "NotProtected: the endpoint answers"),
+        (serving(Some(ProbeAnswer::NotProtected)), "False NotProtected", "NotProtected: the endpoint answers"),
         (present(0, None), "False Starting", "Starting: it loads"),
         (failed(ErrorClass::Transient), "False ProviderError", "ProviderError: no answer"),
         (failed(ErrorClass::Unauthorized), "False ProviderError", "ProviderError: no answer"),
@@ -259,7 +259,8 @@ fn what_is_acted_upon_by_its_own_reason_keeps_it_past_the_limit() {
 #[test]
 fn what_answered_once_has_no_start_to_be_late_with() {
     let endpoint = newcomer(None);
-    let ready_once = status(&endpoint, &InferenceEndpointStatus::default(), &present(2, Some(Answer::Healthy)), at(10));
+    let ready_once =
+        status(&endpoint, &InferenceEndpointStatus::default(), &present(2, Some(ProbeAnswer::Healthy)), at(10));
     assert_eq!(ready_once.starting_since, None);
     assert_eq!(ready(&status(&endpoint, &ready_once, &serving(None), at(600))), "False AwaitingAddress");
 }
@@ -307,7 +308,7 @@ fn the_planner_learns_by_when_it_is_to_answer() {
     assert_eq!(by(starting.clone()).answer_by.map(|limit| limit.0), Some(70));
     let late = by(status(&newcomer(None), &starting, &serving(None), at(100))).failure.unwrap();
     assert_eq!((late.kind, late.since.0), (FailureKind::StartupTimeout, 70));
-    let answers = status(&newcomer(None), &starting, &present(2, Some(Answer::Healthy)), at(20));
+    let answers = status(&newcomer(None), &starting, &present(2, Some(ProbeAnswer::Healthy)), at(20));
     assert_eq!(by(answers.clone()).answer_by, None);
     let stopped = status(&newcomer(None), &answers, &serving(None), at(30));
     assert_eq!(by(stopped).answer_by.map(|limit| limit.0), Some(90));
@@ -390,7 +391,7 @@ fn what_was_adopted_keeps_its_rights_although_a_part_was_refused() {
 fn a_provider_that_fails_for_a_moment_does_not_send_on_what_starts_slowly() {
     let mut endpoint = newcomer(None);
     endpoint.spec.template.startup_timeout_seconds = 1_200;
-    let silent = serving(Some(Answer::Unreachable { message: "it does not answer yet".to_owned() }));
+    let silent = serving(Some(ProbeAnswer::Unreachable { message: "it does not answer yet".to_owned() }));
     let blip = failed(ErrorClass::Transient);
     let mut told = InferenceEndpointStatus::default();
     for (seen, second, reason) in [
@@ -412,7 +413,8 @@ fn a_provider_that_fails_for_a_moment_does_not_send_on_what_starts_slowly() {
 #[test]
 fn what_served_once_is_not_sent_on_by_admission() {
     let endpoint = newcomer(None);
-    let answers = status(&endpoint, &InferenceEndpointStatus::default(), &present(2, Some(Answer::Healthy)), at(10));
+    let answers =
+        status(&endpoint, &InferenceEndpointStatus::default(), &present(2, Some(ProbeAnswer::Healthy)), at(10));
     let refused = status(&endpoint, &answers, &pods_refused(ErrorClass::Transient, 10), at(900));
     assert_eq!((ready(&refused).as_str(), failure(&endpoint, &refused)), ("False PodsRefused", None));
     let unanswered = status(&endpoint, &answers, &failed(ErrorClass::Refused), at(20));

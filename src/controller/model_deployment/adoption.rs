@@ -8,7 +8,7 @@ use roadstead_model::{Accelerator, Found, Placement, Runs, Timestamp, cost_of_fo
 use super::{Planned, build};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use roadstead_api::check::{Checker, Verdict};
+use roadstead_api::check::{CheckVerdict, Checker};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{
     Dollars, EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits,
@@ -121,5 +121,5 @@ fn with_named_secrets(mut form: Record, deployment: &ModelDeployment) -> Record 
 /// True if the hub takes such a record: what a place returns may be anything.
 fn is_valid(name: &str, spec: &InferenceEndpointSpec) -> bool {
     let Ok(object) = serde_json::to_value(InferenceEndpoint::new(name, spec.clone())) else { return false };
-    matches!(CHECKER.check(&object), Verdict::Checked { problems, .. } if problems.is_empty())
+    matches!(CHECKER.check(&object), CheckVerdict::Checked { problems, .. } if problems.is_empty())
 }

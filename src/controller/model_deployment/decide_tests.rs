@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Decision, DeploymentController};
+use super::{DeploymentController, DeploymentDecision};
 use crate::controller::test_context::{INSTALL_ID, context, show};
 use roadstead_api::v1alpha1::{Dollars, InferenceEndpoint, ModelDeployment, names};
 use roadstead_runtime::cache::Key;
@@ -42,7 +42,7 @@ fn endpoint(name: &str, image: &str, labels: &Value) -> InferenceEndpoint {
     .unwrap()
 }
 
-fn decide(deployment: ModelDeployment, endpoints: impl IntoIterator<Item = InferenceEndpoint>) -> Decision {
+fn decide(deployment: ModelDeployment, endpoints: impl IntoIterator<Item = InferenceEndpoint>) -> DeploymentDecision {
     let context = context();
     let key = Key::of(&deployment);
     show(&context, deployment, endpoints);
@@ -52,15 +52,17 @@ fn decide(deployment: ModelDeployment, endpoints: impl IntoIterator<Item = Infer
 #[tokio::test]
 async fn an_image_without_a_tag_stops_nothing_where_it_runs_already() {
     let runs = decide(deployment("a"), [endpoint("llama-a", "a", &json!({}))]);
-    assert!(matches!(runs, Decision::Planned(_)), "a move or a drain under way goes on");
+    assert!(matches!(runs, DeploymentDecision::Planned(_)), "a move or a drain under way goes on");
     for endpoints in [Vec::new(), vec![endpoint("llama-a", "b:1", &json!({}))]] {
-        let Decision::Invalid(_, problems) = decide(deployment("a"), endpoints) else { panic!("it was planned") };
+        let DeploymentDecision::Invalid(_, problems) = decide(deployment("a"), endpoints) else {
+            panic!("it was planned")
+        };
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert_eq!(problems[0].field, "spec.serving.image");
     }
     let mut also = deployment("a");
     also.spec.placement.cost.max_hourly_cost = Some(Dollars::read("9999999".to_owned()));
-    let Decision::Invalid(_, problems) = decide(also, [endpoint("llama-a", "a", &json!({}))]) else {
+    let DeploymentDecision::Invalid(_, problems) = decide(also, [endpoint("llama-a", "a", &json!({}))]) else {
         panic!("it was planned")
     };
     assert_eq!(problems.len(), 1, "{problems:?}");
@@ -70,14 +72,14 @@ async fn an_image_without_a_tag_stops_nothing_where_it_runs_already() {
 async fn a_deployment_with_endpoints_of_another_installation_is_neither_planned_nor_told_about() {
     let made_by = |id: &str| json!({names::LABEL_INSTALL_ID: id});
     let ours = endpoint("llama-a", "a:1", &made_by(INSTALL_ID));
-    assert!(matches!(decide(deployment("a:1"), [ours.clone()]), Decision::Planned(_)));
+    assert!(matches!(decide(deployment("a:1"), [ours.clone()]), DeploymentDecision::Planned(_)));
     let theirs = endpoint("llama-b", "a:1", &made_by("staging"));
-    assert!(matches!(decide(deployment("a:1"), [ours, theirs]), Decision::Foreign));
+    assert!(matches!(decide(deployment("a:1"), [ours, theirs]), DeploymentDecision::Foreign));
     // Whatever is asked or written fails.
     let context = context();
     let key = Key::of(&deployment("a:1"));
     show(&context, deployment("a:1"), []);
-    let acted = DeploymentController::new(context).act(&key, Decision::Foreign).await;
+    let acted = DeploymentController::new(context).act(&key, DeploymentDecision::Foreign).await;
     assert_eq!(acted.unwrap(), Outcome::Done);
 }
 
@@ -91,7 +93,7 @@ async fn a_deletion_leaves_the_endpoints_of_another_installation() {
         show(&context, going, [endpoint("llama-a", "a:1", &json!({names::LABEL_INSTALL_ID: maker}))]);
         let controller = DeploymentController::new(context);
         let decision = controller.decide(&key);
-        assert!(matches!(decision, Decision::Retire(_)));
+        assert!(matches!(decision, DeploymentDecision::Retire(_)));
         assert_eq!(controller.act(&key, decision).await.is_err(), asks, "{maker}");
     }
 }

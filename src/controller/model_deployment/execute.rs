@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Planned, adoption, build};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use crate::controller::hub::{Answer, Expect};
+use crate::controller::hub::{Expect, WriteAnswer};
 use crate::controller::serving_target::news;
 use crate::controller::tell::tell;
 use crate::controller::{find, refusals};
@@ -101,7 +101,7 @@ impl Execution<'_> {
     }
 
     /// Takes in the answer to a write: from now on what is observed of the endpoint counts.
-    fn took(&self, answer: Answer<InferenceEndpoint>) {
+    fn took(&self, answer: WriteAnswer<InferenceEndpoint>) {
         let newest = self.context.took(answer);
         self.context.fleet.answered(&Key::of(newest.as_ref()));
     }

@@ -59,7 +59,7 @@ pub struct DeploymentController {
 }
 
 /// Decision about a deployment.
-pub enum Decision {
+pub enum DeploymentDecision {
     /// It is not there: nothing.
     Gone,
     /// Not everything in its namespace is known yet: nothing is decided.
@@ -115,12 +115,12 @@ impl DeploymentController {
         endpoints.iter().any(|endpoint| endpoint.spec.template.image == object.spec.serving.image)
     }
 
-    fn plan(&self, object: Arc<ModelDeployment>) -> Decision {
+    fn plan(&self, object: Arc<ModelDeployment>) -> DeploymentDecision {
         let request = match self.request(&object) {
             Ok(request) => request,
             Err(problems) => {
                 self.context.fleet.forget_deployment(&Key::of(object.as_ref()));
-                return Decision::Invalid(object, problems);
+                return DeploymentDecision::Invalid(object, problems);
             }
         };
         let install_id = &self.context.settings.install_id;
@@ -137,42 +137,42 @@ impl DeploymentController {
                 let outdated = object.status.as_ref().is_some_and(|told| {
                     self.context.fleet.see(|fleet| candidates::outdated(fleet, &request, &plan, told))
                 });
-                Decision::Planned(Box::new(Planned { object, request, plan, outdated, known }))
+                DeploymentDecision::Planned(Box::new(Planned { object, request, plan, outdated, known }))
             }
-            Err(error) => Decision::Refused(error),
+            Err(error) => DeploymentDecision::Refused(error),
         }
     }
 }
 
 impl Reconcile<Key> for DeploymentController {
     const NAME: &'static str = "modeldeployment";
-    type Decision = Decision;
+    type Decision = DeploymentDecision;
     type Error = ActError;
 
     fn is_ordinary(error: &ActError) -> bool {
         error.is_ordinary()
     }
 
-    fn decide(&self, key: &Key) -> Decision {
+    fn decide(&self, key: &Key) -> DeploymentDecision {
         let Some(object) = self.context.caches.deployments.get(key) else {
             self.context.fleet.forget_deployment(key);
-            return Decision::Gone;
+            return DeploymentDecision::Gone;
         };
         if !self.context.knows(&key.namespace) {
-            return Decision::Unknown;
+            return DeploymentDecision::Unknown;
         }
         if object.metadata.deletion_timestamp.is_some() {
             self.context.fleet.forget_deployment(key);
-            return Decision::Retire(object);
+            return DeploymentDecision::Retire(object);
         }
         if self.context.endpoints_of(&object).iter().any(|endpoint| self.context.is_foreign(endpoint)) {
             self.context.fleet.forget_deployment(key);
-            return Decision::Foreign;
+            return DeploymentDecision::Foreign;
         }
         self.plan(object)
     }
 
-    async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
+    async fn act(&self, key: &Key, decision: DeploymentDecision) -> Result<Outcome, ActError> {
         let result = self.carry_out(key, decision).await;
         self.context.newcomers.planned(key, self.context.clock.now());
         if let Err(error) = &result {
@@ -187,15 +187,15 @@ impl Reconcile<Key> for DeploymentController {
 }
 
 impl DeploymentController {
-    async fn carry_out(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
+    async fn carry_out(&self, key: &Key, decision: DeploymentDecision) -> Result<Outcome, ActError> {
         let context = &self.context;
         match decision {
-            Decision::Gone => {
+            DeploymentDecision::Gone => {
                 context.hub.forget::<ModelDeployment>(key);
                 Ok(Outcome::Done)
             }
-            Decision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
-            Decision::Foreign => {
+            DeploymentDecision::Unknown => Ok(Outcome::Again(LIST_AGAIN)),
+            DeploymentDecision::Foreign => {
                 tracing::warn!(
                     deployment = %key,
                     "another installation has InferenceEndpoints of this deployment; it is not planned here. Run one \
@@ -203,10 +203,10 @@ impl DeploymentController {
                 );
                 Ok(Outcome::Done)
             }
-            Decision::Retire(object) => retire::retire(context, &object).await,
-            Decision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
-            Decision::Refused(error) => Err(error),
-            Decision::Planned(planned) => {
+            DeploymentDecision::Retire(object) => retire::retire(context, &object).await,
+            DeploymentDecision::Invalid(object, problems) => status_write::invalid(context, &object, &problems).await,
+            DeploymentDecision::Refused(error) => Err(error),
+            DeploymentDecision::Planned(planned) => {
                 let executed = execute::execute(context, &planned).await;
                 // What is not answered may have happened: its room stays promised until this is decided again.
                 if !executed.as_ref().is_err_and(ActError::is_unanswered) {

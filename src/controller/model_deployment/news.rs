@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 use roadstead_explain::deployment::releasing;
-use roadstead_explain::{self as explain, DeploymentEvent, Place, per_hour};
+use roadstead_explain::{self as explain, DeploymentEvent, PlaceSummary, per_hour};
 use roadstead_model::{Action, Plan, Wait};
 
 use crate::controller::news::{News, of_condition, of_ready, price};
@@ -15,7 +15,7 @@ use roadstead_api::v1alpha1::{
 };
 
 /// A deployment before and after one reconcile.
-pub struct Turn<'a> {
+pub struct DeploymentTurn<'a> {
     /// Its former status.
     pub former: &'a ModelDeploymentStatus,
     /// Its new status.
@@ -26,7 +26,7 @@ pub struct Turn<'a> {
     pub endpoints: &'a [Arc<InferenceEndpoint>],
 }
 
-impl Turn<'_> {
+impl DeploymentTurn<'_> {
     /// The news in the order in which it happened.
     #[must_use]
     pub fn news(&self) -> Vec<News> {
@@ -213,8 +213,8 @@ fn number(replicas: i32) -> u32 {
     u32::try_from(replicas).unwrap_or(0)
 }
 
-fn place(placement: &PlacementStatus) -> Place<'_> {
-    Place {
+fn place(placement: &PlacementStatus) -> PlaceSummary<'_> {
+    PlaceSummary {
         replicas: number(placement.replicas),
         shape: &placement.shape,
         target: &placement.target,

@@ -9,9 +9,9 @@ use roadstead_model::{
 };
 use serde_json::{Value, json};
 
-use super::news::Turn;
+use super::news::DeploymentTurn;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeploymentStatus};
-use roadstead_runtime::events::Severity;
+use roadstead_runtime::events::EventSeverity;
 
 const T0: &str = "2026-08-01T12:00:00Z";
 
@@ -113,10 +113,10 @@ fn told(
     plan: Option<&Plan>,
     endpoints: &[Arc<InferenceEndpoint>],
 ) -> Vec<String> {
-    let again = Turn { former: status, status, plan, endpoints };
+    let again = DeploymentTurn { former: status, status, plan, endpoints };
     assert_eq!(again.news(), [], "a turn is told once");
-    let news = Turn { former, status, plan, endpoints }.news();
-    let letter = |severity| if severity == Severity::Warning { "W" } else { "N" };
+    let news = DeploymentTurn { former, status, plan, endpoints }.news();
+    let letter = |severity| if severity == EventSeverity::Warning { "W" } else { "N" };
     news.into_iter().map(|news| format!("{} {}: {}", letter(news.severity), news.reason, news.note)).collect()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_explain::{self as explain, DeploymentMessage, Place, account};
+use roadstead_explain::{self as explain, DeploymentMessage, PlaceSummary, account};
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
 
 use super::cost::billed;
@@ -24,7 +24,7 @@ use roadstead_api::v1alpha1::{
 use roadstead_provider::ErrorClass;
 
 /// Stage of a deployment beside the state of its endpoints.
-pub enum Stage<'a> {
+pub enum ReconcileStage<'a> {
     /// A plan was made and carried out.
     Planned {
         /// The plan.
@@ -41,14 +41,14 @@ pub enum Stage<'a> {
 /// The status that follows.
 pub fn status(
     object: &ModelDeployment,
-    stage: &Stage<'_>,
+    stage: &ReconcileStage<'_>,
     endpoints: &[Arc<InferenceEndpoint>],
     now: Timestamp,
 ) -> ModelDeploymentStatus {
     let former = object.status.clone().unwrap_or_default();
     let plan = match stage {
-        Stage::Planned { plan, .. } => Some(*plan),
-        Stage::Invalid(_) | Stage::Deleting => None,
+        ReconcileStage::Planned { plan, .. } => Some(*plan),
+        ReconcileStage::Invalid(_) | ReconcileStage::Deleting => None,
     };
     let roles = Roles::of(endpoints, plan, &former);
     let sum = |of: fn(&InferenceEndpointStatus) -> i32| {
@@ -75,7 +75,7 @@ pub fn status(
             .collect(),
         last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
-    if let Stage::Planned { plan, outdated } = stage
+    if let ReconcileStage::Planned { plan, outdated } = stage
         && (*outdated || candidates_are_due(object, &former, &status, plan))
     {
         status.candidates = candidates::of(plan);
@@ -175,7 +175,7 @@ fn findings<'a>(plan: &'a Plan, endpoint: &InferenceEndpoint) -> impl Iterator<I
 }
 
 /// Content of the summary condition.
-struct Summary {
+struct ReadySummary {
     status: &'static str,
     reason: String,
     message: String,
@@ -185,7 +185,7 @@ struct Summary {
     stalled: bool,
 }
 
-impl Summary {
+impl ReadySummary {
     fn new(status: &'static str, reason: &str, message: impl Into<String>) -> Self {
         Self { status, reason: reason.to_owned(), message: message.into(), reconciling: false, stalled: false }
     }
@@ -213,7 +213,12 @@ impl Summary {
     }
 }
 
-fn conditions_of(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>, now: Timestamp) -> Vec<Condition> {
+fn conditions_of(
+    object: &ModelDeployment,
+    stage: &ReconcileStage<'_>,
+    roles: &Roles<'_>,
+    now: Timestamp,
+) -> Vec<Condition> {
     let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let mut set = Conditions::new(former, object.metadata.generation, now);
     let summary = summary(object, stage, roles);
@@ -229,7 +234,7 @@ fn conditions_of(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>,
     set.finish()
 }
 
-fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, roles: &Roles<'_>) {
+fn placed(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>, roles: &Roles<'_>) {
     let of = |role: PlacementRole| {
         let live = roles.live().filter(move |(_, its)| *its == role);
         live.map(|(endpoint, _)| place(&endpoint.spec))
@@ -239,15 +244,15 @@ fn placed(set: &mut Conditions<'_>, stage: &Stage<'_>, roles: &Roles<'_>) {
         _ if !places.is_empty() => {
             set.set(conditions::PLACED, TRUE, reasons::PLACED, places);
         }
-        Stage::Planned { plan, .. } => {
+        ReconcileStage::Planned { plan, .. } => {
             set.set(conditions::PLACED, FALSE, plan.decision.as_str(), account(plan));
         }
-        Stage::Invalid(_) | Stage::Deleting => {}
+        ReconcileStage::Invalid(_) | ReconcileStage::Deleting => {}
     }
 }
 
-fn place(spec: &InferenceEndpointSpec) -> Place<'_> {
-    Place {
+fn place(spec: &InferenceEndpointSpec) -> PlaceSummary<'_> {
+    PlaceSummary {
         replicas: u32::try_from(spec.replicas).unwrap_or(0),
         shape: &spec.shape,
         target: &spec.target,
@@ -286,16 +291,18 @@ fn decided_cost(endpoints: &[&Arc<InferenceEndpoint>]) -> Option<MicroDollars> {
     costs.try_fold(MicroDollars::ZERO, |sum, cost| cost.map(|cost| sum.saturating_add(cost)))
 }
 
-fn summary(object: &ModelDeployment, stage: &Stage<'_>, roles: &Roles<'_>) -> Summary {
+fn summary(object: &ModelDeployment, stage: &ReconcileStage<'_>, roles: &Roles<'_>) -> ReadySummary {
     match stage {
-        Stage::Deleting => Summary::reconciling(reasons::DELETING, DeploymentMessage::Deleting.to_string()),
-        Stage::Invalid(problems) => Summary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
-        Stage::Planned { plan, .. } => of_all(object, plan, roles).unwrap_or_else(|| of_plan(object, plan)),
+        ReconcileStage::Deleting => {
+            ReadySummary::reconciling(reasons::DELETING, DeploymentMessage::Deleting.to_string())
+        }
+        ReconcileStage::Invalid(problems) => ReadySummary::stalled(reasons::INVALID_SPEC, validate::sentence(problems)),
+        ReconcileStage::Planned { plan, .. } => of_all(object, plan, roles).unwrap_or_else(|| of_plan(object, plan)),
     }
 }
 
 /// All that serves is ready, or the worst of it; nothing where nothing serves.
-fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<Summary> {
+fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<ReadySummary> {
     let missing = build::missing(object, &roles.serving);
     let summaries = roles.serving.iter().map(|serving| of_endpoint(object, plan, serving, &missing));
     let summary = summaries.reduce(|worst, next| if next.rank() > worst.rank() { next } else { worst })?;
@@ -303,7 +310,7 @@ fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<Su
 }
 
 /// Progress of the replacement. If it is refused permanently, only an edit helps.
-fn beside_standby(mut summary: Summary, roles: &Roles<'_>) -> Summary {
+fn beside_standby(mut summary: ReadySummary, roles: &Roles<'_>) -> ReadySummary {
     if summary.status == TRUE {
         return summary;
     }
@@ -323,26 +330,26 @@ fn beside_standby(mut summary: Summary, roles: &Roles<'_>) -> Summary {
 }
 
 /// Nothing runs.
-fn of_plan(object: &ModelDeployment, plan: &Plan) -> Summary {
+fn of_plan(object: &ModelDeployment, plan: &Plan) -> ReadySummary {
     let wanted = object.spec.replicas;
     match plan.decision {
-        Decision::ScaledToZero => Summary::new(TRUE, reasons::SCALED_TO_ZERO, explain::summary(&plan.summary)),
+        Decision::ScaledToZero => ReadySummary::new(TRUE, reasons::SCALED_TO_ZERO, explain::summary(&plan.summary)),
         _ if object.spec.suspend && wanted == 0 => {
-            Summary::says(TRUE, reasons::SUSPENDED, DeploymentMessage::SuspendedAtZero)
+            ReadySummary::says(TRUE, reasons::SUSPENDED, DeploymentMessage::SuspendedAtZero)
         }
-        _ if object.spec.suspend => Summary::reconciling(
+        _ if object.spec.suspend => ReadySummary::reconciling(
             reasons::SUSPENDED,
             DeploymentMessage::SuspendedUnplaced(u32::try_from(wanted).unwrap_or(0)).to_string(),
         ),
         Decision::NoFeasiblePlacement if !plan.report.time_can_help => {
-            Summary::stalled(plan.decision.as_str(), account(plan))
+            ReadySummary::stalled(plan.decision.as_str(), account(plan))
         }
-        decision => Summary::reconciling(decision.as_str(), account(plan)),
+        decision => ReadySummary::reconciling(decision.as_str(), account(plan)),
     }
 }
 
 /// Something runs or starts. It is as it should be only if it is all that this generation wants.
-fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoint, missing: &[String]) -> Summary {
+fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoint, missing: &[String]) -> ReadySummary {
     let status = serving.status.clone().unwrap_or_default();
     let current = Some(status.observed_generation) == serving.metadata.generation;
     let ready = conditions::find(&status.conditions, conditions::READY);
@@ -353,9 +360,9 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
     if let Some(finding) = findings(plan, serving).find(|finding| matters(finding.reason(), !missing.is_empty())) {
         let text = beside(&explain::finding(finding), account(plan));
         return if plan.report.time_can_help {
-            Summary::reconciling(finding.reason().as_str(), text)
+            ReadySummary::reconciling(finding.reason().as_str(), text)
         } else {
-            Summary::stalled(finding.reason().as_str(), text)
+            ReadySummary::stalled(finding.reason().as_str(), text)
         };
     }
     let at_zero = object.spec.replicas == 0 && serving.spec.replicas == 0;
@@ -363,46 +370,46 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
         Some(ready) if is_ready => {
             let published = serving.spec.replicas == 0 || status.url.is_some();
             if published && (missing.is_empty() || at_zero) {
-                Summary::new(TRUE, &ready.reason, &ready.message)
+                ReadySummary::new(TRUE, &ready.reason, &ready.message)
             } else {
-                Summary::reconciling(reasons::REPLACING, account(plan))
+                ReadySummary::reconciling(reasons::REPLACING, account(plan))
             }
         }
         Some(ready) if ready.status == UNKNOWN => {
             let reconciling = !current || !(missing.is_empty() || at_zero);
-            Summary { reconciling, ..Summary::new(UNKNOWN, &ready.reason, &ready.message) }
+            ReadySummary { reconciling, ..ReadySummary::new(UNKNOWN, &ready.reason, &ready.message) }
         }
         Some(ready) if current && (is_refused_for_good(&status) || is_stuck(plan, &ready.reason)) => {
-            Summary::stalled(&ready.reason, &ready.message)
+            ReadySummary::stalled(&ready.reason, &ready.message)
         }
-        Some(ready) if current => Summary::reconciling(&ready.reason, &ready.message),
-        _ => Summary::reconciling(reasons::STARTING, DeploymentMessage::RollingOut.to_string()),
+        Some(ready) if current => ReadySummary::reconciling(&ready.reason, &ready.message),
+        _ => ReadySummary::reconciling(reasons::STARTING, DeploymentMessage::RollingOut.to_string()),
     }
 }
 
 /// A suspended deployment is as its endpoint is, unless an edit waits.
-fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> Summary {
+fn suspended(plan: &Plan, serving: &InferenceEndpoint, ready: Option<&Condition>, missing: &[String]) -> ReadySummary {
     let found: Vec<String> =
         findings(plan, serving).filter(|finding| matters(finding.reason(), true)).map(explain::finding).collect();
     let untold = missing.iter().filter(|missing| !found.iter().any(|found| found.starts_with(*missing)));
     let waiting: Vec<String> = untold.chain(&found).cloned().collect();
     if !waiting.is_empty() {
-        return Summary::reconciling(reasons::SUSPENDED, DeploymentMessage::SuspendedEdit(&waiting).to_string());
+        return ReadySummary::reconciling(reasons::SUSPENDED, DeploymentMessage::SuspendedEdit(&waiting).to_string());
     }
     match ready {
         Some(ready) if ready.status == TRUE => {
-            Summary::says(TRUE, reasons::SUSPENDED, DeploymentMessage::SuspendedReady)
+            ReadySummary::says(TRUE, reasons::SUSPENDED, DeploymentMessage::SuspendedReady)
         }
         Some(ready) => {
             let (reason, message) = (&ready.reason, &ready.message);
             let text = DeploymentMessage::SuspendedUnready { reason, message }.to_string();
             if ready.status == UNKNOWN {
-                Summary::new(UNKNOWN, reasons::SUSPENDED, text)
+                ReadySummary::new(UNKNOWN, reasons::SUSPENDED, text)
             } else {
-                Summary::reconciling(reasons::SUSPENDED, text)
+                ReadySummary::reconciling(reasons::SUSPENDED, text)
             }
         }
-        None => Summary::reconciling(reasons::SUSPENDED, DeploymentMessage::SuspendedRollingOut.to_string()),
+        None => ReadySummary::reconciling(reasons::SUSPENDED, DeploymentMessage::SuspendedRollingOut.to_string()),
     }
 }
 

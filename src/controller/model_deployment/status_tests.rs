@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::candidates;
 use super::progress::urgency;
-use super::status::{Stage, status};
+use super::status::{ReconcileStage, status};
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
 use roadstead_api::v1alpha1::conditions::{self, find};
@@ -70,7 +70,12 @@ fn told_at(
     plan: &Plan,
     endpoints: &[Arc<InferenceEndpoint>],
 ) -> ModelDeploymentStatus {
-    status(object, &Stage::Planned { plan, outdated: false }, endpoints, Timestamp::from_second(second).unwrap())
+    status(
+        object,
+        &ReconcileStage::Planned { plan, outdated: false },
+        endpoints,
+        Timestamp::from_second(second).unwrap(),
+    )
 }
 
 /// A condition as `status reason`; empty where it is absent.
@@ -243,14 +248,14 @@ fn without_a_plan_every_endpoint_keeps_the_role_that_was_told() {
     let endpoints = [Arc::clone(&new), old];
     let now = Timestamp::from_second(1_000).unwrap();
     object.status = Some(told(&object, &plan_for(&object, &endpoints), &endpoints));
-    let invalid = status(&object, &Stage::Invalid(&[]), &endpoints, now);
+    let invalid = status(&object, &ReconcileStage::Invalid(&[]), &endpoints, now);
     assert_eq!(invalid.placements, object.status.as_ref().unwrap().placements);
     // Nothing was told of it yet, or by a release that told of no roles.
     object.status = None;
-    let told = status(&object, &Stage::Invalid(&[]), &endpoints, now);
+    let told = status(&object, &ReconcileStage::Invalid(&[]), &endpoints, now);
     let roles: Vec<_> = told.placements.iter().map(|one| (one.endpoint.as_str(), one.role)).collect();
     assert_eq!(roles, [("z-old", PlacementRole::Serving), ("a-new", PlacementRole::Standby)]);
-    let told = status(&object, &Stage::Invalid(&[]), &[new], now);
+    let told = status(&object, &ReconcileStage::Invalid(&[]), &[new], now);
     assert_eq!((names(&told), told.replicas), (vec!["a-new"], 1), "what it replaced is gone");
 }
 

@@ -7,9 +7,9 @@ use roadstead_model::{Action, Plan};
 
 use super::Planned;
 use super::candidates;
-use super::news::{self, Turn};
+use super::news::{self, DeploymentTurn};
 use super::progress;
-use super::status::{self, Stage};
+use super::status::{self, ReconcileStage};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub::Told;
@@ -32,7 +32,7 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
         tell_withdrawals(context, planned);
         return Ok(Some(NEXT_PLAN));
     }
-    let stage = Stage::Planned { plan: &planned.plan, outdated: planned.outdated };
+    let stage = ReconcileStage::Planned { plan: &planned.plan, outdated: planned.outdated };
     write(context, &planned.object, &stage).await
 }
 
@@ -59,7 +59,7 @@ pub async fn invalid(
     object: &Arc<ModelDeployment>,
     problems: &[Problem],
 ) -> Result<Outcome, ActError> {
-    let held_back = write(context, object, &Stage::Invalid(problems)).await?;
+    let held_back = write(context, object, &ReconcileStage::Invalid(problems)).await?;
     Ok(held_back.map_or(Outcome::Done, Outcome::Again))
 }
 
@@ -68,7 +68,7 @@ pub async fn invalid(
 /// # Errors
 /// [`ActError`] of the write.
 pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Result<Outcome, ActError> {
-    let held_back = write(context, object, &Stage::Deleting).await?;
+    let held_back = write(context, object, &ReconcileStage::Deleting).await?;
     Ok(held_back.map_or(Outcome::Done, Outcome::Again))
 }
 
@@ -76,7 +76,7 @@ pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Resul
 async fn write(
     context: &Context,
     object: &Arc<ModelDeployment>,
-    stage: &Stage<'_>,
+    stage: &ReconcileStage<'_>,
 ) -> Result<Option<Duration>, ActError> {
     let key = Key::of(object.as_ref());
     let newest = context.caches.deployments.get(&key).unwrap_or_else(|| Arc::clone(object));
@@ -86,8 +86,8 @@ async fn write(
     let now = context.clock.wall();
     let status = status::status(&object, stage, &endpoints, now);
     let urgency = match stage {
-        Stage::Planned { .. } => progress::urgency(&former, &status, object.spec.replicas),
-        Stage::Invalid(_) | Stage::Deleting => Urgency::Now,
+        ReconcileStage::Planned { .. } => progress::urgency(&former, &status, object.spec.replicas),
+        ReconcileStage::Invalid(_) | ReconcileStage::Deleting => Urgency::Now,
     };
     if urgency == Urgency::InTurn
         && let Some(wait) = candidates::wait(&former, now)
@@ -100,10 +100,10 @@ async fn write(
         Told::HeldBack(wait) => return Ok(Some(wait)),
     };
     let plan = match stage {
-        Stage::Planned { plan, .. } => Some(*plan),
-        Stage::Invalid(_) | Stage::Deleting => None,
+        ReconcileStage::Planned { plan, .. } => Some(*plan),
+        ReconcileStage::Invalid(_) | ReconcileStage::Deleting => None,
     };
-    let turn = Turn { former: &former, status: &status, plan, endpoints: &endpoints };
+    let turn = DeploymentTurn { former: &former, status: &status, plan, endpoints: &endpoints };
     for news in turn.news() {
         tell(context, object.as_ref(), &news);
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::kstatus::{Kstatus, kstatus};
 use super::progress::urgency;
-use super::status::{Stage, status};
+use super::status::{ReconcileStage, status};
 use super::{Planned, build, candidates, status_write};
 use crate::controller::convert;
 use crate::controller::throttle::Urgency;
@@ -178,7 +178,7 @@ impl World {
         }
         let endpoints: Vec<_> = self.endpoints.iter().cloned().map(Arc::new).collect();
         let now = jiff::Timestamp::from_second(self.now).unwrap();
-        let new = status(&self.object, &Stage::Planned { plan: &planned.plan, outdated }, &endpoints, now);
+        let new = status(&self.object, &ReconcileStage::Planned { plan: &planned.plan, outdated }, &endpoints, now);
         let waits = urgency(&former, &new, self.object.spec.replicas) == Urgency::InTurn
             && candidates::wait(&former, now).is_some();
         if !waits && new != former {

@@ -27,7 +27,7 @@ pub struct Moment {
 
 /// Deployments and endpoints of the hub: they are no orphans.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct HubObjects {
     /// Number of deployments in the newest listing.
     pub listed: usize,
     /// All deployments, those that are being deleted included.
@@ -36,7 +36,7 @@ pub struct Known {
     pub endpoints: BTreeSet<EndpointKey>,
 }
 
-impl Known {
+impl HubObjects {
     /// True if a record or a deployment answers for what was found at `target`.
     ///
     /// A deployment takes over what it finds (or drains it) by itself.
@@ -49,7 +49,7 @@ impl Known {
 
 /// A target that answers, is the one it was, and is ours: only there anything is judged.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct SweptTarget {
     /// The target.
     pub target: String,
     /// Everything there that carries our install id and tags.
@@ -97,7 +97,7 @@ pub struct Due {
 
 /// Result of a cycle.
 #[derive(Debug, Clone, Default)]
-pub struct Judgement {
+pub struct SweepJudgement {
     /// The orphans of every target that could be judged, by name.
     pub orphans: BTreeMap<String, Vec<Orphan>>,
     /// Orphans to delete, and deletions to confirm.
@@ -113,21 +113,21 @@ fn id(target: &str, found: &Found) -> Id {
 
 /// Since when and how often a thing was seen as an orphan, in an unbroken row of cycles.
 #[derive(Debug, Clone, Copy)]
-struct Sighting {
+struct OrphanSighting {
     first: Duration,
     cycles: u32,
 }
 
 /// Memory between cycles. A new process has none, and waits again.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
-    sightings: BTreeMap<Id, Sighting>,
+pub struct SweepMemory {
+    sightings: BTreeMap<Id, OrphanSighting>,
     removing: BTreeMap<Id, Orphan>,
     refusals: BTreeMap<Id, String>,
     baseline: Baseline,
 }
 
-impl Memory {
+impl SweepMemory {
     /// A cycle could not be judged: what was seen before does not count as in a row any more.
     pub fn break_off(&mut self) {
         self.sightings.clear();
@@ -171,10 +171,16 @@ impl Baseline {
 
 /// Judges everything that was found at the targets that can be judged, and moves `memory` on by one cycle.
 #[must_use]
-pub fn judge(policy: &OrphanPolicy, moment: Moment, known: &Known, places: &[Place], memory: &mut Memory) -> Judgement {
+pub fn judge(
+    policy: &OrphanPolicy,
+    moment: Moment,
+    known: &HubObjects,
+    places: &[SweptTarget],
+    memory: &mut SweepMemory,
+) -> SweepJudgement {
     memory.baseline.follow(known.listed, moment.leading);
     let hold = hold(known, places, memory.baseline);
-    let mut judgement = Judgement::default();
+    let mut judgement = SweepJudgement::default();
     let mut sightings = BTreeMap::new();
     let mut due = Vec::new();
     for place in places {
@@ -183,7 +189,7 @@ pub fn judge(policy: &OrphanPolicy, moment: Moment, known: &Known, places: &[Pla
             let id = id(&place.target, found);
             memory.removing.remove(&id);
             let former = memory.sightings.get(&id);
-            let sighting = Sighting {
+            let sighting = OrphanSighting {
                 first: former.map_or(moment.leading, |former| former.first),
                 cycles: former.map_or(0, |former| former.cycles).saturating_add(1),
             };
@@ -211,7 +217,7 @@ pub fn judge(policy: &OrphanPolicy, moment: Moment, known: &Known, places: &[Pla
 }
 
 /// Reports a requested deletion that is no longer listed, and requests it again, until it is confirmed.
-fn follow_up(hold: Option<Hold>, known: &Known, memory: &mut Memory, judgement: &mut Judgement) {
+fn follow_up(hold: Option<Hold>, known: &HubObjects, memory: &mut SweepMemory, judgement: &mut SweepJudgement) {
     memory.removing.retain(|(target, _, _), orphan| !known.covers(target, &orphan.found));
     for ((target, _, _), orphan) in &memory.removing {
         let Some(orphans) = judgement.orphans.get_mut(target) else { continue };
@@ -225,7 +231,7 @@ fn follow_up(hold: Option<Hold>, known: &Known, memory: &mut Memory, judgement: 
 }
 
 /// Why nothing may be deleted in this cycle, whatever was found.
-fn hold(known: &Known, places: &[Place], baseline: Baseline) -> Option<Hold> {
+fn hold(known: &HubObjects, places: &[SweptTarget], baseline: Baseline) -> Option<Hold> {
     if known.listed == 0 {
         return Some(Hold::NoDeployments);
     }
@@ -248,7 +254,7 @@ fn fate(policy: &OrphanPolicy, hold: Option<Hold>, target: &str, found: &Found) 
 }
 
 /// True if an orphan has been one for long enough, by everybody's account.
-fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: Sighting, found: &Found) -> bool {
+fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: OrphanSighting, found: &Found) -> bool {
     // A provider that does not say when it made a thing has not said that it is old.
     let made = found.created_at != Timestamp::default();
     made && moment.now.since(found.created_at) >= policy.min_age.as_secs()
@@ -257,7 +263,7 @@ fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: Sighting, found: &Fo
         && moment.leading.saturating_sub(sighting.first) >= policy.min_age
 }
 
-fn cost(place: &Place, found: &Found, now: Timestamp) -> Option<MicroDollars> {
+fn cost(place: &SweptTarget, found: &Found, now: Timestamp) -> Option<MicroDollars> {
     let offer = place.offers.iter().find(|offer| offer.name == found.offer)?;
     cost_of_found(found, offer, now)
 }

@@ -9,7 +9,7 @@ use roadstead_model::{
 
 use roadstead_explain::Hold;
 
-use super::judge::{Due, Fate, Judgement, Known, Memory, Moment, PER_CYCLE, Place, judge};
+use super::judge::{Due, Fate, HubObjects, Moment, PER_CYCLE, SweepJudgement, SweepMemory, SweptTarget, judge};
 use crate::controller::settings::OrphanPolicy;
 
 const NOW: i64 = 1_800_000_000;
@@ -53,14 +53,14 @@ fn offer() -> Offer {
     }
 }
 
-fn east(found: Vec<Found>) -> Place {
-    Place { target: "east".into(), found, offers: vec![offer()] }
+fn east(found: Vec<Found>) -> SweptTarget {
+    SweptTarget { target: "east".into(), found, offers: vec![offer()] }
 }
 
 /// A hub that knows these deployments and the records of their endpoints.
-fn knows(names: &[&str]) -> Known {
+fn knows(names: &[&str]) -> HubObjects {
     let endpoint = |name: &&str| EndpointKey { namespace: "team".into(), name: format!("{name}-endpoint") };
-    Known {
+    HubObjects {
         listed: names.len(),
         deployments: names.iter().map(|name| deployment(name)).collect(),
         endpoints: names.iter().map(endpoint).collect(),
@@ -70,8 +70,8 @@ fn knows(names: &[&str]) -> Known {
 /// A process that may delete, and what it remembers. Cycles come every minute.
 struct World {
     policy: OrphanPolicy,
-    memory: Memory,
-    known: Known,
+    memory: SweepMemory,
+    known: HubObjects,
     found: Vec<Found>,
     minutes: u64,
 }
@@ -82,7 +82,7 @@ impl World {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
         Self {
             policy: OrphanPolicy { delete: true, ..OrphanPolicy::default() },
-            memory: Memory::default(),
+            memory: SweepMemory::default(),
             known: knows(&names),
             found: names.iter().chain(&["lost"]).map(|name| found(name)).collect(),
             minutes: 0,
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// The next cycle, a minute after the last.
-    fn cycle(&mut self) -> Judgement {
+    fn cycle(&mut self) -> SweepJudgement {
         self.minutes += 1;
         let leading = Duration::from_mins(self.minutes);
         let moment = Moment { now: Timestamp(NOW).plus(u32::try_from(leading.as_secs()).unwrap()), leading };
@@ -98,13 +98,13 @@ impl World {
     }
 
     /// Cycles for so many minutes; the last one.
-    fn cycles(&mut self, minutes: u64) -> Judgement {
+    fn cycles(&mut self, minutes: u64) -> SweepJudgement {
         (0..minutes).map(|_| self.cycle()).last().unwrap()
     }
 
     /// Cycles for so many minutes, in none of which anything is due; the last one.
-    fn quiet(&mut self, minutes: u64) -> Judgement {
-        let all: Vec<Judgement> = (0..minutes).map(|_| self.cycle()).collect();
+    fn quiet(&mut self, minutes: u64) -> SweepJudgement {
+        let all: Vec<SweepJudgement> = (0..minutes).map(|_| self.cycle()).collect();
         assert!(all.iter().all(|judgement| judgement.due.is_empty()), "something was due");
         all.into_iter().next_back().unwrap()
     }
@@ -114,7 +114,7 @@ fn names(due: &[Due]) -> Vec<&str> {
     due.iter().map(|due| due.orphan.found.deployment.name.as_str()).collect()
 }
 
-fn fates(judgement: &Judgement) -> Vec<(&str, Fate)> {
+fn fates(judgement: &SweepJudgement) -> Vec<(&str, Fate)> {
     judgement.orphans["east"].iter().map(|orphan| (orphan.found.deployment.name.as_str(), orphan.fate)).collect()
 }
 
@@ -227,7 +227,7 @@ fn another_thing_of_the_same_name_begins_anew() {
 #[test]
 fn a_hub_without_deployments_deletes_nothing_ever() {
     let mut world = World::new();
-    world.known = Known::default();
+    world.known = HubObjects::default();
     let judgement = world.quiet(24 * 60);
     assert_eq!(judgement.orphans["east"].len(), 11);
     assert!(fates(&judgement).iter().all(|(_, fate)| *fate == Fate::Held(Hold::NoDeployments)));
@@ -317,7 +317,7 @@ fn what_was_asked_to_go_is_shown_and_asked_for_until_it_is_gone() {
 
 #[test]
 fn a_deletion_that_is_refused_is_told_and_tried_again_until_it_is_not() {
-    let refusal = |judgement: &Judgement| judgement.orphans["east"][0].refusal.clone();
+    let refusal = |judgement: &SweepJudgement| judgement.orphans["east"][0].refusal.clone();
     let mut world = World::new();
     let judgement = world.cycles(11);
     world.memory.refused(&judgement.due[0], "forbidden".into());
@@ -367,10 +367,10 @@ fn chosen(flags: &[bool]) -> impl Iterator<Item = &'static str> {
     SIX.into_iter().zip(flags.to_vec()).filter(|(_, flag)| *flag).map(|(name, _)| name)
 }
 
-fn listed(minute: &Minute) -> Known {
+fn listed(minute: &Minute) -> HubObjects {
     let endpoint = |name: &str| EndpointKey { namespace: "team".into(), name: format!("{name}-endpoint") };
     let deployments: Vec<&str> = chosen(&minute.deployments).collect();
-    Known {
+    HubObjects {
         listed: deployments.len(),
         deployments: deployments.into_iter().map(deployment).collect(),
         endpoints: chosen(&minute.records).map(endpoint).collect(),
@@ -383,7 +383,7 @@ proptest! {
         minutes in prop::collection::vec(minute(), 1..40), delete: bool, min_age in 0_u64..8,
     ) {
         let policy = OrphanPolicy { delete, min_age: Duration::from_mins(min_age), ..OrphanPolicy::default() };
-        let mut memory = Memory::default();
+        let mut memory = SweepMemory::default();
         let mut row = [0_u64; 6];
         for (number, minute) in minutes.iter().enumerate() {
             if minute.fails {

@@ -5,20 +5,20 @@ use kube::api::{Api, ListParams, PartialObjectMeta};
 use kube::{Client, Resource, ResourceExt};
 use roadstead_model::{DeploymentId, EndpointKey, Found};
 
-use super::judge::Known;
+use super::judge::HubObjects;
 use crate::controller::context::Context;
 use crate::controller::convert;
-use crate::controller::settings::Watched;
+use crate::controller::settings::WatchedNamespaces;
 use crate::controller::watches::tenants_api;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 use roadstead_runtime::cache::{Key, Part};
 use roadstead_runtime::client::{CallError, PAGE, call, call_opt};
 
 /// Objects in the caches: sufficient to show that an endpoint is no orphan, but not that it is one.
-pub fn cached(context: &Context) -> Known {
+pub fn cached(context: &Context) -> HubObjects {
     let deployments = context.caches.deployments.list();
     let endpoints = context.caches.endpoints.list();
-    Known {
+    HubObjects {
         listed: deployments.len(),
         deployments: deployments.iter().map(|object| convert::deployment_id(&Key::of(object.as_ref()))).collect(),
         endpoints: endpoints.iter().map(|object| convert::endpoint_key(object)).collect(),
@@ -39,7 +39,11 @@ pub fn accounts_for(context: &Context, target: &str, found: &Found) -> bool {
 ///
 /// # Errors
 /// [`CallError`] of any page.
-pub async fn confirm(client: &Client, watched: &Watched, mut known: Known) -> Result<Known, CallError> {
+pub async fn confirm(
+    client: &Client,
+    watched: &WatchedNamespaces,
+    mut known: HubObjects,
+) -> Result<HubObjects, CallError> {
     known.listed = 0;
     for part in watched.tenants() {
         let endpoints = list::<InferenceEndpoint>(client, &part, "list inferenceendpoints").await?;
@@ -129,7 +133,7 @@ mod tests {
     }
 
     /// Result of a listing of such a hub, and the hub's requests.
-    async fn listed(broken: &'static str, known: Known) -> (Result<Known, CallError>, Vec<String>) {
+    async fn listed(broken: &'static str, known: HubObjects) -> (Result<HubObjects, CallError>, Vec<String>) {
         let hub = Hub { broken, asked: Asked::default() };
         let asked = Arc::clone(&hub.asked);
         let routes =
@@ -138,7 +142,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
         let config = Config::new(format!("http://{address}").parse().unwrap());
-        let result = confirm(&client(config, Arc::new(|| false)).unwrap(), &Watched::default(), known).await;
+        let result = confirm(&client(config, Arc::new(|| false)).unwrap(), &WatchedNamespaces::default(), known).await;
         server.abort();
         let asked = asked.lock().unwrap().clone();
         (result, asked)
@@ -146,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_is_listed_and_what_the_caches_know_counts_too() {
-        let mut cached = Known { listed: 9, ..Known::default() };
+        let mut cached = HubObjects { listed: 9, ..HubObjects::default() };
         cached.deployments.insert(DeploymentId { namespace: "team".into(), name: "cached".into() });
         let (known, asked) = listed("nothing", cached).await;
         let known = known.unwrap();
@@ -163,7 +167,7 @@ mod tests {
     #[tokio::test]
     async fn a_listing_that_lacks_a_page_is_none() {
         for broken in ["inferenceendpoints", "modeldeployments"] {
-            assert!(listed(broken, Known::default()).await.0.is_err(), "{broken}");
+            assert!(listed(broken, HubObjects::default()).await.0.is_err(), "{broken}");
         }
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use self::judge::{Due, Fate, Memory, Moment, Place};
+use self::judge::{Due, Fate, Moment, SweepMemory, SweptTarget};
 use super::context::Context;
 use super::error::ActError;
 use super::news::News;
@@ -33,8 +33,11 @@ use roadstead_runtime::cache::Key;
 
 /// Looks for orphans for ever. What is under way when it is dropped leaves the orphan to be found again.
 pub async fn sweep(context: Arc<Context>) {
-    let mut sweeper =
-        Sweeper { policy: context.settings.orphans.clone(), started: context.clock.now(), memory: Memory::default() };
+    let mut sweeper = Sweeper {
+        policy: context.settings.orphans.clone(),
+        started: context.clock.now(),
+        memory: SweepMemory::default(),
+    };
     loop {
         tokio::time::sleep(sweeper.policy.interval).await;
         if AssertUnwindSafe(sweeper.cycle(&context)).catch_unwind().await.is_err() {
@@ -47,7 +50,7 @@ pub async fn sweep(context: Arc<Context>) {
 struct Sweeper {
     policy: OrphanPolicy,
     started: Instant,
-    memory: Memory,
+    memory: SweepMemory,
 }
 
 impl Sweeper {
@@ -55,7 +58,7 @@ impl Sweeper {
     async fn cycle(&mut self, context: &Context) {
         let places = places(context);
         let mut known = listing::cached(context);
-        let covered = |place: &Place| place.found.iter().all(|found| known.covers(&place.target, found));
+        let covered = |place: &SweptTarget| place.found.iter().all(|found| known.covers(&place.target, found));
         // The hub is asked only if something looks like an orphan: a settled fleet costs no listing.
         if !places.iter().all(covered) {
             known = match listing::confirm(&context.client, &context.settings.watched, known).await {
@@ -101,7 +104,7 @@ pub fn look_at(context: &Context, target: &ServingTarget) {
     if context.orphans.get(&name).is_some() {
         return;
     }
-    let accounted = |place: &Place| place.found.iter().all(|found| listing::accounts_for(context, &name, found));
+    let accounted = |place: &SweptTarget| place.found.iter().all(|found| listing::accounts_for(context, &name, found));
     if place(context, target).as_ref().is_some_and(accounted) {
         show(context, &name, Vec::new());
     }
@@ -114,18 +117,22 @@ fn show(context: &Context, target: &str, orphans: Vec<judge::Orphan>) -> bool {
 }
 
 /// The usable targets with their found endpoints.
-fn places(context: &Context) -> Vec<Place> {
+fn places(context: &Context) -> Vec<SweptTarget> {
     context.caches.targets.list().iter().filter_map(|target| place(context, target)).collect()
 }
 
-fn place(context: &Context, target: &ServingTarget) -> Option<Place> {
+fn place(context: &Context, target: &ServingTarget) -> Option<SweptTarget> {
     let connection = context.connections.get(&target.name_any())?;
     // An incomplete inventory proves nothing.
     let inventory = connection.usable()?.inventory().filter(|inventory| inventory.cut.is_none())?;
     let offers = target.spec.offers.iter().map(planning::offer).collect();
     // What belongs to a namespace that is not watched is not ours to judge.
     let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
-    Some(Place { target: target.name_any(), found: inventory.found.iter().filter(ours).cloned().collect(), offers })
+    Some(SweptTarget {
+        target: target.name_any(),
+        found: inventory.found.iter().filter(ours).cloned().collect(),
+        offers,
+    })
 }
 
 /// Requests the removal of one orphan, after checking all conditions once more.

@@ -24,12 +24,12 @@ const MISSED: (u32, Duration) = (3, Duration::from_mins(1));
 /// The orphans of each target, as of the last time that it could be judged.
 pub struct Shown {
     started: Instant,
-    by_target: Mutex<BTreeMap<String, Judged>>,
+    by_target: Mutex<BTreeMap<String, SweepResult>>,
     clock: Clock,
 }
 
 /// Result of the last judgement of a target.
-struct Judged {
+struct SweepResult {
     orphans: Arc<Vec<Orphan>>,
     at: Instant,
 }
@@ -76,7 +76,7 @@ impl Shown {
     pub fn set(&self, target: &str, orphans: Vec<Orphan>) -> bool {
         let mut by_target = self.by_target.lock().unwrap_or_else(PoisonError::into_inner);
         let news = by_target.get(target).is_none_or(|former| *former.orphans != orphans);
-        by_target.insert(target.to_owned(), Judged { orphans: Arc::new(orphans), at: self.clock.now() });
+        by_target.insert(target.to_owned(), SweepResult { orphans: Arc::new(orphans), at: self.clock.now() });
         news
     }
 

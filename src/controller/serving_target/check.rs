@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use roadstead_explain::TargetMessage;
 
 use super::connect::{self, ConnectError};
-use crate::controller::connections::{Connection, ConnectionState};
+use crate::controller::connections::{ConnectionState, TargetConnection};
 use crate::controller::context::Context;
 use roadstead_api::v1alpha1::{ServingTarget, names, reasons};
 use roadstead_provider::{Claim, ErrorClass, Provider, ProviderError};
@@ -43,9 +43,9 @@ impl From<ProviderError> for Obstacle {
 }
 
 /// Checks the target once and says what its connection is now.
-pub async fn check(context: &Arc<Context>, target: &ServingTarget) -> Connection {
+pub async fn check(context: &Arc<Context>, target: &ServingTarget) -> TargetConnection {
     let former = context.connections.get(&target.name_any());
-    let mut connection = Connection {
+    let mut connection = TargetConnection {
         provider: former.as_ref().and_then(|former| former.provider.clone()),
         identity: former.as_ref().and_then(|former| former.identity.clone()),
         state: ConnectionState::Ready,
@@ -62,7 +62,7 @@ pub async fn check(context: &Arc<Context>, target: &ServingTarget) -> Connection
 }
 
 /// Each failed try words the network's failure a little differently: the first wording of a run stays.
-fn steady(obstacle: Obstacle, former: Option<&Connection>) -> String {
+fn steady(obstacle: Obstacle, former: Option<&TargetConnection>) -> String {
     match former.map(|former| &former.state) {
         Some(ConnectionState::NotReady { reason, message, .. })
             if *reason == obstacle.reason && obstacle.reason == reasons::UNREACHABLE =>
@@ -74,7 +74,11 @@ fn steady(obstacle: Obstacle, former: Option<&Connection>) -> String {
 }
 
 /// The steps from credentials to a usable place; stops at the first obstacle.
-async fn walk(context: &Arc<Context>, target: &ServingTarget, connection: &mut Connection) -> Result<(), Obstacle> {
+async fn walk(
+    context: &Arc<Context>,
+    target: &ServingTarget,
+    connection: &mut TargetConnection,
+) -> Result<(), Obstacle> {
     let source = connect::source(context, target)?;
     let fingerprint = source.fingerprint();
     if connection.provider.is_none() || connection.fingerprint != fingerprint {
@@ -161,7 +165,7 @@ async fn ours(context: &Context, provider: &dyn Provider) -> Result<(), Obstacle
 }
 
 /// The start of the unbroken run of failures: from the status, so that a restart does not shorten it.
-fn failing_since(target: &ServingTarget, former: Option<&Connection>, now: Timestamp) -> Timestamp {
+fn failing_since(target: &ServingTarget, former: Option<&TargetConnection>, now: Timestamp) -> Timestamp {
     if let Some(since) = former.and_then(|former| former.state.not_ready_since()) {
         return since;
     }

@@ -57,7 +57,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use roadstead_runtime::events::Severity;
+    use roadstead_runtime::events::EventSeverity;
 
     /// A status with these conditions, each as `type status reason message`.
     fn status(conditions: &[&str], exhausted: Value) -> ServingTargetStatus {
@@ -79,7 +79,7 @@ mod tests {
 
     fn told(former: &ServingTargetStatus, status: &ServingTargetStatus) -> Vec<String> {
         assert_eq!(news(status, status), [], "a turn is told once");
-        let letter = |severity| if severity == Severity::Warning { "W" } else { "N" };
+        let letter = |severity| if severity == EventSeverity::Warning { "W" } else { "N" };
         let line = |news: News| format!("{} {}: {}", letter(news.severity), news.reason, news.note);
         news(former, status).into_iter().map(line).collect()
     }

@@ -8,7 +8,7 @@ use roadstead_explain::TargetMessage;
 
 use super::attention::attention;
 use super::{CHECK_INTERVAL, news};
-use crate::controller::connections::{Connection, ConnectionState};
+use crate::controller::connections::{ConnectionState, TargetConnection};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::orphans::shown::{self, Sweep};
@@ -21,10 +21,10 @@ use roadstead_api::v1alpha1::validate;
 use roadstead_api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::kept::Kept;
-use roadstead_runtime::rate::{Rate, Spent};
+use roadstead_runtime::rate::{RateLimit, Spent};
 
 /// Writes of a target's capacity: it changes with every pod of a member, and planning uses memory.
-const CAPACITY: Rate = Rate { burst: 1, interval: Duration::from_mins(1) };
+const CAPACITY: RateLimit = RateLimit { burst: 1, interval: Duration::from_mins(1) };
 
 /// The writes of each target's capacity.
 pub type CapacityWrites = Kept<Key, Spent>;
@@ -70,7 +70,7 @@ pub async fn report(context: &Context, writes: &CapacityWrites, target: &Serving
 }
 
 /// Every start of the operator begins with a short listing: meanwhile the former report stays.
-fn lists_briefly(connection: &Connection, former: &ServingTargetStatus, now: Timestamp) -> bool {
+fn lists_briefly(connection: &TargetConnection, former: &ServingTargetStatus, now: Timestamp) -> bool {
     let told = !former.conditions.is_empty();
     matches!(&connection.state, ConnectionState::NotReady { reason, since, .. }
         if told && *reason == reasons::LISTING && now.duration_since(*since).unsigned_abs() < CHECK_INTERVAL)
@@ -80,7 +80,7 @@ fn lists_briefly(connection: &Connection, former: &ServingTargetStatus, now: Tim
 fn status(
     target: &ServingTarget,
     former: &ServingTargetStatus,
-    connection: &Connection,
+    connection: &TargetConnection,
     capacity: Vec<OfferCapacity>,
     users: &[String],
     sweep: Sweep,
@@ -117,7 +117,7 @@ fn status(
     }
 }
 
-fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &Connection, users: &[String]) {
+fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &TargetConnection, users: &[String]) {
     if target.metadata.deletion_timestamp.is_some() {
         set.set(conditions::READY, FALSE, reasons::IN_USE, TargetMessage::Deleting(users).to_string());
         return;
@@ -147,7 +147,7 @@ fn invalid(set: &mut Conditions<'_>, message: &str) {
 }
 
 /// Reachability and credentials, as far as the check came.
-fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
+fn reachable(set: &mut Conditions<'_>, connection: &TargetConnection) {
     let (reason, message) = match &connection.state {
         ConnectionState::Ready => (reasons::REACHABLE, String::new()),
         ConnectionState::NotReady { reason, message, .. } => (*reason, message.clone()),
@@ -179,7 +179,7 @@ fn reachable(set: &mut Conditions<'_>, connection: &Connection) {
 }
 
 /// The identity is pinned at first contact, and again once no endpoint is left.
-fn pinned(former: &ServingTargetStatus, connection: &Connection, users: &[String]) -> Option<String> {
+fn pinned(former: &ServingTargetStatus, connection: &TargetConnection, users: &[String]) -> Option<String> {
     match (&former.cluster_uid, &connection.identity) {
         (Some(pinned), _) if !users.is_empty() => Some(pinned.clone()),
         (pinned, None) => pinned.clone(),
@@ -228,8 +228,8 @@ mod tests {
         .unwrap()
     }
 
-    fn connection() -> Connection {
-        Connection { provider: None, identity: None, state: ConnectionState::Ready, fingerprint: String::new() }
+    fn connection() -> TargetConnection {
+        TargetConnection { provider: None, identity: None, state: ConnectionState::Ready, fingerprint: String::new() }
     }
 
     fn told(target: &ServingTarget) -> ServingTargetStatus {
@@ -274,10 +274,10 @@ mod tests {
         assert_eq!(conditions::find(&status.conditions, conditions::NEEDS_ATTENTION), None);
     }
 
-    fn listing(since: i64) -> Connection {
+    fn listing(since: i64) -> TargetConnection {
         let since = Timestamp::from_second(since).unwrap();
         let state = ConnectionState::NotReady { reason: reasons::LISTING, message: String::new(), since };
-        Connection { provider: None, identity: None, state, fingerprint: String::new() }
+        TargetConnection { provider: None, identity: None, state, fingerprint: String::new() }
     }
 
     #[test]

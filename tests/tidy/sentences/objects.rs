@@ -6,7 +6,7 @@ use roadstead_explain::orphans::orphan;
 use roadstead_explain::target::offer_remark;
 use roadstead_explain::{
     DeploymentEvent, DeploymentMessage, EndpointEvent, EndpointMessage, Hold, OperatorMessage, OrphanEvent,
-    OrphanMessage, Place, RefusedSize, StartLimit, SweepMessage, TargetMessage,
+    OrphanMessage, PlaceSummary, RefusedSize, StartLimit, SweepMessage, TargetMessage,
 };
 use roadstead_model::{CapacityType, DeploymentId, Found, MicroDollars, Timestamp};
 
@@ -16,8 +16,8 @@ fn usd(dollars: u64) -> MicroDollars {
     MicroDollars(dollars * 1_000_000)
 }
 
-fn place() -> Place<'static> {
-    Place {
+fn place() -> PlaceSummary<'static> {
+    PlaceSummary {
         replicas: 2,
         shape: "h100x2",
         target: "east",
@@ -64,7 +64,7 @@ fn deployment() -> String {
             DeploymentMessage::Cost { .. } => [DeploymentMessage::Cost { cost, budget }],
             DeploymentMessage::CostUnknown(_) => [DeploymentMessage::CostUnknown(budget)],
         }),
-        line("Placed", &places([place()], [Place { target: "west", cost: None, ..place() }])),
+        line("Placed", &places([place()], [PlaceSummary { target: "west", cost: None, ..place() }])),
     ]
     .concat()
 }

@@ -21,7 +21,7 @@ const GROUP: &str = "roadstead.dev";
 
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// Not an object of ours: another group, or no object at all.
     NotOurs,
     /// An object of ours with all its problems; none if it is valid.
@@ -98,11 +98,11 @@ impl Checker {
 
     /// Checks one object as it is written.
     #[must_use]
-    pub fn check(&self, object: &Value) -> Verdict {
+    pub fn check(&self, object: &Value) -> CheckVerdict {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let api_version = text("/apiVersion").unwrap_or_default();
         if api_version != GROUP && !api_version.starts_with(&format!("{GROUP}/")) {
-            return Verdict::NotOurs;
+            return CheckVerdict::NotOurs;
         }
         let kind = text("/kind").unwrap_or_default();
         let (problems, warnings) = match self.kinds.iter().find(|known| known.name == kind) {
@@ -114,7 +114,7 @@ impl Checker {
             }
             Some(known) => self.check_kind(known, object),
         };
-        Verdict::Checked {
+        CheckVerdict::Checked {
             kind: kind.to_owned(),
             namespace: text("/metadata/namespace").map(ToOwned::to_owned),
             name: text("/metadata/name").or_else(|| text("/metadata/generateName")).unwrap_or_default().to_owned(),

@@ -15,7 +15,7 @@ const QUOTED: usize = 60;
 const LISTED: usize = 24;
 
 /// A violation of the schema.
-pub struct Fault {
+pub struct SchemaFault {
     /// The problem.
     pub problem: Problem,
     /// True if rules cannot be evaluated on such an object; the server leaves them out as well.
@@ -23,7 +23,7 @@ pub struct Fault {
 }
 
 /// All violations of the schema by an object of which `metadata` is checked elsewhere.
-pub fn check(object: &Value, schema: &JSONSchemaProps) -> Vec<Fault> {
+pub fn check(object: &Value, schema: &JSONSchemaProps) -> Vec<SchemaFault> {
     let mut walk = Walk { faults: Vec::new(), patterns: BTreeMap::new() };
     let Some(fields) = object.as_object() else {
         walk.block("", "must be an object".to_owned());
@@ -40,7 +40,7 @@ fn clone_pair((name, value): (&String, &Value)) -> (String, Value) {
 }
 
 struct Walk {
-    faults: Vec<Fault>,
+    faults: Vec<SchemaFault>,
     patterns: BTreeMap<String, Option<Regex>>,
 }
 
@@ -48,13 +48,13 @@ impl Walk {
     /// A violation after which the server still evaluates rules.
     fn add(&mut self, field: &str, message: String) {
         let problem = Problem { field: field.to_owned(), message };
-        self.faults.push(Fault { problem, blocks_rules: false });
+        self.faults.push(SchemaFault { problem, blocks_rules: false });
     }
 
     /// A violation after which the server evaluates no rule.
     fn block(&mut self, field: &str, message: String) {
         let problem = Problem { field: field.to_owned(), message };
-        self.faults.push(Fault { problem, blocks_rules: true });
+        self.faults.push(SchemaFault { problem, blocks_rules: true });
     }
 
     fn value(&mut self, field: &str, value: &Value, schema: &JSONSchemaProps) {

@@ -97,7 +97,7 @@ pub(super) fn of_value(value: &str) -> Kinds {
 
 /// Statement of one node label about the accelerators.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim {
+pub(crate) struct Naming {
     /// The label's key.
     pub(crate) key: String,
     /// The label's value.
@@ -107,7 +107,7 @@ pub(crate) struct Claim {
 }
 
 /// Everything that the labels of a node in this cloud say of its accelerators.
-pub(crate) fn claims(cloud: &str, labels: &Labels) -> Vec<Claim> {
+pub(crate) fn claims(cloud: &str, labels: &Labels) -> Vec<Naming> {
     let mut claims = Vec::new();
     for (key, values) in VALUES.iter() {
         let beta = key.strip_prefix(AMD.1).map(|rest| format!("{}{rest}", AMD.0));
@@ -115,14 +115,14 @@ pub(crate) fn claims(cloud: &str, labels: &Labels) -> Vec<Claim> {
             let Some(value) = labels.get(&key) else { continue };
             let known = values.get(value.as_str()).cloned();
             if let Some(kinds) = known.or_else(|| (!is_code(&key)).then(|| kinds_of_words(&words(value)))) {
-                claims.push(Claim { key, value: value.clone(), kinds });
+                claims.push(Naming { key, value: value.clone(), kinds });
             }
         }
     }
     if let Some(value) = labels.get(INSTANCE_TYPE)
         && let Some(name) = TYPES.get(cloud).and_then(|types| types.get(value.as_str()))
     {
-        claims.push(Claim { key: INSTANCE_TYPE.to_owned(), value: value.clone(), kinds: Kinds::from([*name]) });
+        claims.push(Naming { key: INSTANCE_TYPE.to_owned(), value: value.clone(), kinds: Kinds::from([*name]) });
     }
     claims
 }
@@ -131,7 +131,7 @@ fn is_code(key: &str) -> bool {
     CODES.iter().any(|code| key.ends_with(code))
 }
 
-impl Claim {
+impl Naming {
     /// True if it may name an accelerator that an offer calls `kind`; `None` if that is undecidable.
     pub(crate) fn is_of(&self, kind: &str) -> Option<bool> {
         let same = squashed(&self.value).contains(&squashed(kind));
@@ -225,7 +225,7 @@ mod tests {
         Labels::from([(key.into(), value.into())])
     }
 
-    fn only(cloud: &str, key: &str, value: &str) -> Claim {
+    fn only(cloud: &str, key: &str, value: &str) -> Naming {
         claims(cloud, &node(key, value)).remove(0)
     }
 

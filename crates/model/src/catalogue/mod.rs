@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 pub use accelerators::{AcceleratorInfo, accelerator};
-pub(crate) use accelerators::{Claim, Kinds, claims, kinds_of, values_of_others};
+pub(crate) use accelerators::{Kinds, Naming, claims, kinds_of, values_of_others};
 pub(crate) use marks::{Mark, mark_of_resource, marks, values_of};
 pub use spelling::{accelerator_spelled, cloud_spelled, region_spelled};
 

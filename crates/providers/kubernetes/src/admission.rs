@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::differences::{Difference, Path, Step, differences};
-use super::mark::{Object, to_value};
+use super::mark::{MemberObject, to_value};
 use super::ownership::Owned;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{ProviderError, Redacted};
@@ -28,7 +28,7 @@ const MAX_OBJECTS: usize = 10_000;
 
 /// Differences between a live object and the wanted one.
 #[derive(Debug, Default)]
-pub struct Judged {
+pub struct JudgedFields {
     /// Somebody changed it, or something else is wanted now: it is written.
     pub due: Vec<Difference>,
     /// The member's admission made it of what we wrote: it stays.
@@ -44,7 +44,7 @@ pub struct Admissions(Mutex<HashMap<String, Vec<Difference>>>);
 
 impl Admissions {
     /// Keeps what differs in `live`, which says what the server makes of our writes.
-    pub fn learn<K: Object>(&self, live: &K, admitted: Vec<Difference>) {
+    pub fn learn<K: MemberObject>(&self, live: &K, admitted: Vec<Difference>) {
         let Some(uid) = live.uid() else { return };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if admitted.is_empty() {
@@ -57,7 +57,7 @@ impl Admissions {
         known.insert(uid, admitted);
     }
 
-    fn of<K: Object>(&self, live: &K) -> Vec<Difference> {
+    fn of<K: MemberObject>(&self, live: &K) -> Vec<Difference> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         live.uid().and_then(|uid| known.get(&uid).cloned()).unwrap_or_default()
     }
@@ -66,7 +66,7 @@ impl Admissions {
     ///
     /// # Errors
     /// `Bug` if one of them cannot be written as JSON.
-    pub fn judge<K: Object>(&self, live: &K, wanted: &K, key: &Redacted) -> Result<Judged, ProviderError> {
+    pub fn judge<K: MemberObject>(&self, live: &K, wanted: &K, key: &Redacted) -> Result<JudgedFields, ProviderError> {
         let value = to_value(wanted)?;
         let (known, owned) = (self.of(live), Owned::of(live.managed_fields()));
         let (now, before) = (record(&value, key), recorded(live));
@@ -76,7 +76,7 @@ impl Admissions {
             let (now, before) = (path.get(now), before.and_then(|before| path.get(before)));
             now.is_some() && now == before
         };
-        let mut judged = Judged { only_values: only_values(&before, &now, &value), ..Judged::default() };
+        let mut judged = JudgedFields { only_values: only_values(&before, &now, &value), ..JudgedFields::default() };
         for difference in differences(&to_value(live)?, &value) {
             let by_admission =
                 (owned.includes(&difference.path, &value) && same(&difference.path)) || known.contains(&difference);
@@ -88,7 +88,7 @@ impl Admissions {
     /// Values to send instead of those of ours that admission has changed before: the live ones, and those before a
     /// manual edit.
     #[must_use]
-    pub fn kept<K: Object>(&self, live: &K, judged: &Judged) -> Vec<Difference> {
+    pub fn kept<K: MemberObject>(&self, live: &K, judged: &JudgedFields) -> Vec<Difference> {
         let again =
             |known: &Difference| judged.due.iter().any(|due| due.path == known.path && due.wanted == known.wanted);
         let known = self.of(live).into_iter().filter(again);
@@ -117,7 +117,7 @@ pub fn record(wanted: &Value, key: &Redacted) -> Value {
 }
 
 /// Wanted state at our last write, from the live object.
-fn recorded<K: Object>(live: &K) -> Value {
+fn recorded<K: MemberObject>(live: &K) -> Value {
     let text = |annotation: &str| live.annotations().get(annotation).map(String::as_str).unwrap_or_default();
     let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
     let mut recorded = Map::new();

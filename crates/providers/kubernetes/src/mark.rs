@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// A kind that the driver makes.
-pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}
-impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned> Object for K {}
+pub trait MemberObject: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}
+impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned> MemberObject for K {}
 
 /// The labels that mark an object as an endpoint's own.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +24,13 @@ pub struct Mark<'a> {
 
 impl Mark<'_> {
     /// True if `live` carries the mark.
-    pub fn is_on<K: Object>(&self, live: &K) -> bool {
+    pub fn is_on<K: MemberObject>(&self, live: &K) -> bool {
         label(live, names::LABEL_INSTALL_ID) == Some(self.install_id)
             && label(live, names::LABEL_ENDPOINT) == Some(self.endpoint)
     }
 
     /// The error for an object that has the endpoint's name and does not carry the mark.
-    pub fn missing_on<K: Object>(&self, live: &K) -> ProviderError {
+    pub fn missing_on<K: MemberObject>(&self, live: &K) -> ProviderError {
         let Self { install_id, endpoint } = *self;
         let (installation, name) = (names::LABEL_INSTALL_ID, names::LABEL_ENDPOINT);
         let whose = match (label(live, installation), label(live, name)) {
@@ -58,7 +58,7 @@ fn label<'a>(live: &'a impl ResourceExt, name: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// `Bug` if it cannot be written as JSON.
-pub fn to_value<K: Object>(object: &K) -> Result<Value, ProviderError> {
+pub fn to_value<K: MemberObject>(object: &K) -> Result<Value, ProviderError> {
     serde_json::to_value(object).map_err(|error| ProviderError::new(ErrorClass::Bug, error))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::admission::{ANNOTATION_APPLIED, Admissions, record};
 use super::differences::{Difference, differences};
-use super::mark::{Mark, Object, to_value};
+use super::mark::{Mark, MemberObject, to_value};
 use crate::refusal::provider_error;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{ProviderError, Redacted};
@@ -17,7 +17,7 @@ use roadstead_runtime::client::{CallError, call};
 ///
 /// # Errors
 /// Any [`ProviderError`] but `NotFound`.
-pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, ProviderError> {
+pub async fn read<K: MemberObject>(api: &Api<K>, name: &str) -> Result<Option<K>, ProviderError> {
     match call("get", api.get(name)).await {
         Ok(object) => Ok(Some(object)),
         Err(error) if is_gone::<K>(&error, name) => Ok(None),
@@ -27,7 +27,7 @@ pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Prov
 
 /// True if the member says that this very object is not there. Any other 404 (of a proxy in between, or of a server
 /// that does not know the kind now) says nothing of it: taken for an answer, it would leave something running.
-fn is_gone<K: Object>(error: &CallError, name: &str) -> bool {
+fn is_gone<K: MemberObject>(error: &CallError, name: &str) -> bool {
     let status = error.status().filter(|status| status.code == 404);
     let details = status.and_then(|status| status.details.as_ref());
     details.is_some_and(|details| details.name == name && details.kind == K::plural(&()))
@@ -52,7 +52,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// `Conflict` if `live` does not carry the mark, `Transient` if it changed meanwhile, else any [`ProviderError`].
-    pub async fn put_right<K: Object>(&self, api: &Api<K>, live: Option<K>, wanted: &K) -> Result<K, ProviderError> {
+    pub async fn put_right<K: MemberObject>(
+        &self,
+        api: &Api<K>,
+        live: Option<K>,
+        wanted: &K,
+    ) -> Result<K, ProviderError> {
         let Some(live) = live else {
             let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
             let made = call("create", api.create(&params, &self.recorded(wanted)?)).await.map_err(provider_error)?;
@@ -85,7 +90,7 @@ impl Writer<'_> {
     }
 
     /// The object `wanted`, with its record.
-    fn recorded<K: Object>(&self, wanted: &K) -> Result<K, ProviderError> {
+    fn recorded<K: MemberObject>(&self, wanted: &K) -> Result<K, ProviderError> {
         let record = record(&to_value(wanted)?, self.key).to_string();
         let mut wanted = wanted.clone();
         wanted.annotations_mut().insert(ANNOTATION_APPLIED.to_owned(), record);
@@ -93,7 +98,7 @@ impl Writer<'_> {
     }
 
     /// Remembers a difference right after our own write: admission caused it.
-    fn learn<K: Object>(&self, made: K, wanted: &K) -> Result<K, ProviderError> {
+    fn learn<K: MemberObject>(&self, made: K, wanted: &K) -> Result<K, ProviderError> {
         self.admissions.learn(&made, differences(&to_value(&made)?, &to_value(wanted)?));
         Ok(made)
     }
@@ -101,7 +106,7 @@ impl Writer<'_> {
 
 /// True if admission makes the same of `body` as it made before: then ours is sent, for what a policy does to its own
 /// result is not known. Asked without a change being made; a server that cannot be asked so says no.
-async fn keeps_by_itself<K: Object>(api: &Api<K>, body: &Value, name: &str, kept: &[Difference]) -> bool {
+async fn keeps_by_itself<K: MemberObject>(api: &Api<K>, body: &Value, name: &str, kept: &[Difference]) -> bool {
     let params = PatchParams::apply(names::FIELD_MANAGER).force().dry_run();
     let Ok(made) = call("try apply", api.patch(name, &params, &Patch::Apply(body))).await else { return false };
     to_value(&made).is_ok_and(|made| kept.iter().all(|kept| kept.path.get(&made) == kept.live.as_ref()))
@@ -110,7 +115,7 @@ async fn keeps_by_itself<K: Object>(api: &Api<K>, body: &Value, name: &str, kept
 /// Turns what the creating POST owns into what apply owns.
 ///
 /// Otherwise a field that a later apply leaves out would stay, owned for ever by the creation.
-async fn own_by_apply<K: Object>(api: &Api<K>, live: K) -> Result<K, ProviderError> {
+async fn own_by_apply<K: MemberObject>(api: &Api<K>, live: K) -> Result<K, ProviderError> {
     let Some(fields) = owned_by_apply(live.managed_fields()) else { return Ok(live) };
     let patch = json!({"metadata": {"resourceVersion": live.resource_version(), "managedFields": fields}});
     let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -151,7 +156,11 @@ fn unite(fields: &mut Value, more: Value) {
 ///
 /// # Errors
 /// `Transient` if it changed meanwhile, else any [`ProviderError`].
-pub async fn delete<K: Object>(api: &Api<K>, live: &K, propagation: PropagationPolicy) -> Result<(), ProviderError> {
+pub async fn delete<K: MemberObject>(
+    api: &Api<K>,
+    live: &K,
+    propagation: PropagationPolicy,
+) -> Result<(), ProviderError> {
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: live.uid(), resource_version: live.resource_version() }),
         propagation_policy: Some(propagation),

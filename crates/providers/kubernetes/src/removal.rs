@@ -20,7 +20,7 @@ use roadstead_model as model;
 use super::copies::listed_copies;
 use super::found;
 use super::identity::Made;
-use super::mark::{Mark, Object};
+use super::mark::{Mark, MemberObject};
 use super::member::Member;
 use super::objects;
 use super::render::copied_name;
@@ -201,7 +201,7 @@ struct Rest<'a> {
 }
 
 impl Rest<'_> {
-    async fn remove<K: Object>(
+    async fn remove<K: MemberObject>(
         &mut self,
         api: &Api<K>,
         kind: &str,
@@ -237,7 +237,7 @@ pub async fn remove_copy(
 /// Deletes the object of this name if it carries our mark; says whether something of the endpoint was there.
 ///
 /// An object without it that by `may_be` cannot be the endpoint's is foreign and does not count.
-async fn take<K: Object>(
+async fn take<K: MemberObject>(
     api: &Api<K>,
     name: &str,
     mark: Mark<'_>,
@@ -249,7 +249,7 @@ async fn take<K: Object>(
 }
 
 /// The same for an object that was just read.
-async fn take_one<K: Object>(
+async fn take_one<K: MemberObject>(
     api: &Api<K>,
     live: &K,
     mark: Mark<'_>,

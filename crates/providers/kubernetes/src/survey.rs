@@ -9,10 +9,10 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::Api;
 
-use super::admission::Judged;
+use super::admission::JudgedFields;
 use super::copies::{ANNOTATION_COPIES, listed_copies};
 use super::identity::Made;
-use super::mark::{Mark, Object};
+use super::mark::{Mark, MemberObject};
 use super::member::Member;
 use super::objects::{self, Writer};
 use super::removal;
@@ -172,7 +172,7 @@ impl Survey {
 
     /// Something that has one of the names and does not carry `mark`.
     pub fn foreign(&self, mark: Mark<'_>) -> Option<ProviderError> {
-        fn check<K: Object>(live: Option<&K>, mark: Mark<'_>) -> Option<ProviderError> {
+        fn check<K: MemberObject>(live: Option<&K>, mark: Mark<'_>) -> Option<ProviderError> {
             live.filter(|live| !mark.is_on(*live)).map(|live| mark.missing_on(live))
         }
         check(self.key.as_ref(), mark)
@@ -186,8 +186,13 @@ impl Survey {
     ///
     /// # Errors
     /// `Bug` if something cannot be written as JSON.
-    pub fn standing(&self, member: &Member<'_>, wanted: &Wanted, desired: &Desired) -> Result<Standing, ProviderError> {
-        let mut standing = Standing { in_sync: true, changed_by_admission: Vec::new() };
+    pub fn standing(
+        &self,
+        member: &Member<'_>,
+        wanted: &Wanted,
+        desired: &Desired,
+    ) -> Result<ObjectsState, ProviderError> {
+        let mut standing = ObjectsState { in_sync: true, changed_by_admission: Vec::new() };
         let key = &wanted.api_key;
         standing.add("Deployment", judge(member, key, self.deployment.as_ref(), &desired.deployment)?);
         standing.add("Service", judge(member, key, self.service.as_ref(), &desired.service)?);
@@ -242,15 +247,15 @@ impl Survey {
 }
 
 /// State of an endpoint's objects compared with the wanted ones.
-pub struct Standing {
+pub struct ObjectsState {
     /// Nothing is left to be written.
     pub in_sync: bool,
     /// The fields that the member's admission changed, each with the kind of its object.
     pub changed_by_admission: Vec<String>,
 }
 
-impl Standing {
-    fn add(&mut self, kind: &str, judged: Option<Judged>) {
+impl ObjectsState {
+    fn add(&mut self, kind: &str, judged: Option<JudgedFields>) {
         self.in_sync &= judged.as_ref().is_some_and(|judged| judged.due.is_empty());
         let changed = judged.into_iter().flat_map(|judged| judged.admitted);
         let named = changed.map(|difference| format!("{kind} {}", difference.path));
@@ -263,12 +268,12 @@ impl Standing {
 }
 
 /// Differences of a live object; `None` if it does not exist.
-fn judge<K: Object>(
+fn judge<K: MemberObject>(
     member: &Member<'_>,
     key: &Redacted,
     live: Option<&K>,
     wanted: &K,
-) -> Result<Option<Judged>, ProviderError> {
+) -> Result<Option<JudgedFields>, ProviderError> {
     let Some(live) = live else { return Ok(None) };
     let judged = member.admissions.judge(live, wanted, key)?;
     if judged.due.is_empty() {

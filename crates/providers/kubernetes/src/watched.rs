@@ -19,7 +19,7 @@ use super::found::found;
 use super::nodes::planner_nodes;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{Inventory, Listener, ProviderEvent};
-use roadstead_runtime::budget::{Budget, Excess};
+use roadstead_runtime::budget::{Budget, Overrun};
 use roadstead_runtime::cache::{Cache, Change, Part};
 use roadstead_runtime::panics::caught;
 use roadstead_runtime::text::bounded;
@@ -51,14 +51,14 @@ pub struct Watched {
 /// The member lists more than the operator keeps.
 #[derive(Default)]
 struct Exceeded {
-    nodes: Excess,
-    pods: Excess,
-    deployments: Excess,
+    nodes: Overrun,
+    pods: Overrun,
+    deployments: Overrun,
 }
 
 impl Exceeded {
     fn any(&self) -> bool {
-        [&self.nodes, &self.pods, &self.deployments].into_iter().any(Excess::is)
+        [&self.nodes, &self.pods, &self.deployments].into_iter().any(Overrun::is)
     }
 }
 
@@ -158,7 +158,7 @@ impl Watched {
     async fn keep_inventory(self: Arc<Self>, listener: Listener) {
         tokio::join!(self.nodes.wait_synced(), self.pods.wait_synced(), self.deployments.wait_synced());
         let [mut nodes, mut pods, mut deployments] =
-            [&self.exceeded.nodes, &self.exceeded.pods, &self.exceeded.deployments].map(Excess::news);
+            [&self.exceeded.nodes, &self.exceeded.pods, &self.exceeded.deployments].map(Overrun::news);
         loop {
             let inventory =
                 Arc::new(caught("inventory of a member", || self.compute()).unwrap_or_else(|| self.unknown()));

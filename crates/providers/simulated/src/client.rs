@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cloud::CloudAddress;
-use crate::cloud::wire::Refusal;
+use crate::cloud::wire::CallRefusal;
 use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_runtime::client::{CALL_TIMEOUT, NotLeader, WriteGate};
 
@@ -42,7 +42,7 @@ impl CloudClient {
     pub async fn find<T: DeserializeOwned>(&self, path: &str, name: &str) -> Result<Option<T>, ProviderError> {
         match self.call(Method::GET, path, Bytes::new(), CALL_TIMEOUT).await {
             Ok(value) => Ok(Some(value)),
-            Err(Failure { missing: Some(missing), .. }) if missing == name => Ok(None),
+            Err(CallFailure { missing: Some(missing), .. }) if missing == name => Ok(None),
             Err(failure) => Err(failure.error),
         }
     }
@@ -77,7 +77,7 @@ impl CloudClient {
         path: &str,
         body: Bytes,
         limit: Duration,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CallFailure> {
         let url = self.address.url(path);
         let what = format!("{method} {url}");
         let request = Request::builder()
@@ -85,16 +85,16 @@ impl CloudClient {
             .uri(url)
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| Failure::new(ErrorClass::Bug, format!("{what}: {error}")))?;
+            .map_err(|error| CallFailure::new(ErrorClass::Bug, format!("{what}: {error}")))?;
         let transient = |error: &dyn std::fmt::Display| {
-            Failure::new(ErrorClass::Transient, format!("the simulated cloud: {what}: {error}"))
+            CallFailure::new(ErrorClass::Transient, format!("the simulated cloud: {what}: {error}"))
         };
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| transient(&error))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
             let body = body.map_err(|error| transient(&error))?.to_bytes();
-            Ok::<_, Failure>((status, body))
+            Ok::<_, CallFailure>((status, body))
         };
         let (status, body) = tokio::time::timeout(limit, exchange)
             .await
@@ -102,10 +102,10 @@ impl CloudClient {
         if status == StatusCode::OK {
             return serde_json::from_slice(&body).map_err(|error| transient(&error));
         }
-        match serde_json::from_slice::<Refusal>(&body) {
+        match serde_json::from_slice::<CallRefusal>(&body) {
             Ok(refusal) => {
-                let failure = Failure::new(class(&refusal), refusal.message);
-                Err(Failure { missing: refusal.missing, ..failure })
+                let failure = CallFailure::new(class(&refusal), refusal.message);
+                Err(CallFailure { missing: refusal.missing, ..failure })
             }
             // Not the cloud itself speaks: whatever the code says, it proves nothing.
             Err(_) => Err(transient(&status)),
@@ -114,24 +114,24 @@ impl CloudClient {
 }
 
 /// A failed call, and the endpoint that the cloud said is not there.
-struct Failure {
+struct CallFailure {
     error: ProviderError,
     missing: Option<String>,
 }
 
-impl Failure {
+impl CallFailure {
     fn new(class: ErrorClass, message: impl std::fmt::Display) -> Self {
         Self { error: ProviderError::new(class, message), missing: None }
     }
 }
 
-impl From<Failure> for ProviderError {
-    fn from(failure: Failure) -> Self {
+impl From<CallFailure> for ProviderError {
+    fn from(failure: CallFailure) -> Self {
         failure.error
     }
 }
 
-fn class(refusal: &Refusal) -> ErrorClass {
+fn class(refusal: &CallRefusal) -> ErrorClass {
     match refusal.class.as_str() {
         "Throttled" => ErrorClass::Throttled {
             after: refusal.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into())),

@@ -17,7 +17,7 @@ use roadstead_model as model;
 use serde_json::Value;
 
 use self::client::CloudClient;
-use self::listing::{Listed, Listing};
+use self::listing::{Listed, ListingTask};
 pub use self::profile::{capabilities, profile};
 use crate::cloud::CloudAddress;
 use crate::cloud::wire::{
@@ -46,7 +46,7 @@ pub struct Simulated {
     profile: Profile,
     listed: Arc<Listed>,
     capabilities: Capabilities,
-    listing: Mutex<Option<Listing>>,
+    listing: Mutex<Option<ListingTask>>,
 }
 
 impl Simulated {
@@ -99,13 +99,17 @@ impl Simulated {
     }
 
     /// Compares the existing objects with the wanted endpoint.
-    async fn survey(&self, wanted: &Wanted) -> Result<Survey, ProviderError> {
+    async fn survey(&self, wanted: &Wanted) -> Result<CloudSurvey, ProviderError> {
         let endpoint = wanted.endpoint.as_ref();
         let form = form(&endpoint.spec, wanted)?;
-        let Some(view) = self.read(&endpoint.name_any()).await? else { return Ok(Survey::Absent(form)) };
+        let Some(view) = self.read(&endpoint.name_any()).await? else { return Ok(CloudSurvey::Absent(form)) };
         // The offer is not part of the name: what was found under another offer is ours all the same.
         let ours = Tags { offer: view.tags.offer.clone(), ..self.tags(endpoint) };
-        Ok(if view.tags == ours { Survey::Ours(Box::new(view), form) } else { Survey::Foreign(self.foreign(&view)) })
+        Ok(if view.tags == ours {
+            CloudSurvey::Ours(Box::new(view), form)
+        } else {
+            CloudSurvey::Foreign(self.foreign(&view))
+        })
     }
 
     /// True if the endpoint was made by this installation for a deployment in `namespace`.
@@ -175,7 +179,7 @@ impl Simulated {
 }
 
 /// The existing and the wanted objects under an endpoint's name.
-enum Survey {
+enum CloudSurvey {
     Absent(Form),
     Foreign(ProviderError),
     Ours(Box<EndpointView>, Form),
@@ -209,7 +213,7 @@ impl Site for Simulated {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if listing.is_none() {
             let path = format!("/places/{}/endpoints?installId={}", self.place, self.install_id);
-            *listing = Some(Listing::start(self.client.clone(), path, Arc::clone(&self.listed), listener));
+            *listing = Some(ListingTask::start(self.client.clone(), path, Arc::clone(&self.listed), listener));
         }
     }
 
@@ -237,31 +241,31 @@ fn made_meanwhile(error: ProviderError, name: &str) -> ProviderError {
 impl Workload for Simulated {
     async fn observe(&self, wanted: &Wanted) -> Result<Observation, ProviderError> {
         Ok(match self.survey(wanted).await? {
-            Survey::Absent(_) => Observation::Absent,
-            Survey::Foreign(error) => Observation::Foreign { message: error.message },
-            Survey::Ours(view, form) => Observation::Present(Box::new(self.present(&view, &form, wanted))),
+            CloudSurvey::Absent(_) => Observation::Absent,
+            CloudSurvey::Foreign(error) => Observation::Foreign { message: error.message },
+            CloudSurvey::Ours(view, form) => Observation::Present(Box::new(self.present(&view, &form, wanted))),
         })
     }
 
     async fn ensure(&self, wanted: &Wanted) -> Result<ExternalId, ProviderError> {
         let name = wanted.endpoint.name_any();
         let view = match self.survey(wanted).await? {
-            Survey::Foreign(error) => return Err(error),
-            Survey::Absent(form) => {
+            CloudSurvey::Foreign(error) => return Err(error),
+            CloudSurvey::Absent(form) => {
                 let order = CreateOrder { name, tags: self.tags(&wanted.endpoint), form };
                 let path = format!("/places/{}/endpoints", self.place);
                 let made = self.client.send::<EndpointView>(Method::POST, &path, &order).await;
                 made.map_err(|error| made_meanwhile(error, &order.name))?
             }
-            Survey::Ours(view, _) if view.deleting => {
+            CloudSurvey::Ours(view, _) if view.deleting => {
                 let message = format!("endpoint {name} is still being deleted");
                 return Err(ProviderError::new(ErrorClass::Transient, message));
             }
-            Survey::Ours(view, form) if !in_sync(&view, &form) => {
+            CloudSurvey::Ours(view, form) if !in_sync(&view, &form) => {
                 let order = UpdateOrder { version: view.version, form };
                 self.client.put::<EndpointView>(&self.endpoint_path(&name), &order).await?
             }
-            Survey::Ours(view, _) => *view,
+            CloudSurvey::Ours(view, _) => *view,
         };
         Ok(self.id_of(&view))
     }

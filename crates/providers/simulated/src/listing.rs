@@ -63,17 +63,17 @@ impl Listed {
 }
 
 /// Listing that continues until this is dropped.
-pub struct Listing {
+pub struct ListingTask {
     task: AbortHandle,
 }
 
-impl Drop for Listing {
+impl Drop for ListingTask {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Listing {
+impl ListingTask {
     /// Lists `path` of the cloud repeatedly, and reports news to `listener`.
     pub fn start(client: CloudClient, path: String, listed: Arc<Listed>, listener: Listener) -> Self {
         let task = tokio::spawn(list(client, path, listed, listener));

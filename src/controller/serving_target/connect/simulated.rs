@@ -15,7 +15,7 @@ use roadstead_simulated::Simulated;
 use roadstead_simulated::cloud::CloudAddress;
 use roadstead_simulated::cloud::wire::Profile;
 
-struct Place {
+struct SimulatedPlace {
     cloud: CloudAddress,
     profile: Profile,
     capabilities: Capabilities,
@@ -31,11 +31,11 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         .ok_or_else(|| ConnectError::new(reasons::SIMULATION_DISABLED, TargetMessage::SimulationDisabled))?;
     let (profile, capabilities) =
         (roadstead_simulated::profile(&target.spec), roadstead_simulated::capabilities(&target.spec));
-    Ok(Box::new(Place { cloud, profile, capabilities }))
+    Ok(Box::new(SimulatedPlace { cloud, profile, capabilities }))
 }
 
 #[async_trait]
-impl Source for Place {
+impl Source for SimulatedPlace {
     fn fingerprint(&self) -> String {
         fingerprint(&[&serde_json::to_vec(&(&self.profile, &self.capabilities)).unwrap_or_default()])
     }

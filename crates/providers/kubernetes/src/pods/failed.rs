@@ -14,7 +14,7 @@ const RECENT: SignedDuration = SignedDuration::from_mins(10);
 const COUNTED: usize = 20;
 
 /// Why a pod failed.
-struct Failure {
+struct PodFailure {
     class: ErrorClass,
     reason: &'static str,
     /// Cure.
@@ -27,7 +27,7 @@ struct Failure {
 pub fn trouble(pods: &[&Pod]) -> Option<Trouble> {
     let newest = pods.iter().filter_map(|pod| created(pod)).max()?;
     let recent = |at: &Timestamp| newest.duration_since(*at) <= RECENT;
-    let mut failures: Vec<(Timestamp, Failure)> =
+    let mut failures: Vec<(Timestamp, PodFailure)> =
         pods.iter().filter_map(|pod| Some((failed_at(pod)?, failure(pod)?))).filter(|(at, _)| recent(at)).collect();
     failures.sort_by_key(|(at, _)| *at);
     let (_, last) = failures.last()?;
@@ -37,7 +37,7 @@ pub fn trouble(pods: &[&Pod]) -> Option<Trouble> {
         2..=COUNTED => format!("{times} pods failed"),
         _ => format!("more than {COUNTED} pods failed"),
     };
-    let Failure { class, reason, cure, said } = last;
+    let PodFailure { class, reason, cure, said } = last;
     let quoted = if said.is_empty() { String::new() } else { format!("; the last one: {said}") };
     let message = bounded(&format!("{number} within {} minutes: {cure}{quoted}", RECENT.as_mins()));
     Some(Trouble { kind: TroubleKind::Plain, class: *class, reason, message, since: None })
@@ -64,11 +64,11 @@ fn disruption(status: &PodStatus) -> Option<(&str, Option<Timestamp>)> {
     Some((target.reason.as_deref()?, target.last_transition_time.as_ref().map(|time| time.0)))
 }
 
-fn failure(pod: &Pod) -> Option<Failure> {
+fn failure(pod: &Pod) -> Option<PodFailure> {
     let status = pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Failed"))?;
     let said = status.message.clone().unwrap_or_default();
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "unknown".to_owned());
-    let failure = |class, reason, cure: String| Some(Failure { class, reason, cure, said: said.clone() });
+    let failure = |class, reason, cure: String| Some(PodFailure { class, reason, cure, said: said.clone() });
     match (status.reason.as_deref().unwrap_or_default(), disruption(status).map(|(reason, _)| reason)) {
         ("Evicted", _) => failure(ErrorClass::Invalid, reasons::EVICTED, evicted(&said)),
         ("Terminated" | "Shutdown" | "NodeShutdown", _) => failure(
@@ -100,9 +100,9 @@ fn failure(pod: &Pod) -> Option<Failure> {
 }
 
 /// A pod that is not started again when a container of it ends.
-fn ended(status: &PodStatus, said: &str) -> Option<Failure> {
+fn ended(status: &PodStatus, said: &str) -> Option<PodFailure> {
     let (reason, message) = containers::ended(status)?;
-    Some(Failure { class: ErrorClass::Invalid, reason, cure: message, said: said.to_owned() })
+    Some(PodFailure { class: ErrorClass::Invalid, reason, cure: message, said: said.to_owned() })
 }
 
 /// Request to raise after an eviction, from the kubelet's message.

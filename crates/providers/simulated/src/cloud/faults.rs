@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::wire::Refusal;
+use super::wire::CallRefusal;
 use roadstead_api::v1alpha1::{SimulatedCall, SimulatedClass, SimulatedEffect, SimulatedFault};
 
 /// Effect on a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hit {
     /// It is refused and has no effect.
-    Refused(Refusal),
+    Refused(CallRefusal),
     /// It has its effect, and its answer is lost.
     Lost,
     /// It has its effect, and its answer comes after these seconds.
@@ -19,11 +19,11 @@ pub enum Hit {
 /// Numbers of matching and failing calls of each fault. An edited fault is a new one.
 #[derive(Debug, Default)]
 pub struct Faults {
-    counts: HashMap<String, Count>,
+    counts: HashMap<String, CallCount>,
 }
 
 #[derive(Debug, Default)]
-struct Count {
+struct CallCount {
     seen: u64,
     hits: u64,
 }
@@ -48,7 +48,7 @@ impl Faults {
         Some(match fault.effect {
             SimulatedEffect::Lost => Hit::Lost,
             SimulatedEffect::Late => Hit::Late(seconds.unwrap_or(0)),
-            SimulatedEffect::Refused => Hit::Refused(Refusal {
+            SimulatedEffect::Refused => Hit::Refused(CallRefusal {
                 class: fault.class.unwrap_or(SimulatedClass::Transient).as_str().to_owned(),
                 message: format!("simulated: {call:?} is refused"),
                 retry_after_seconds: seconds,

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::world::Entry;
+use super::world::JournalEntry;
 
 /// File of the world's entries, if there is one.
 pub struct Journal {
@@ -26,8 +26,8 @@ impl Journal {
     /// [`JournalError`] where the file cannot be read or written, or holds something else.
     pub fn open(
         path: Option<&Path>,
-        compact: impl Fn(&[Entry]) -> Vec<Entry>,
-    ) -> Result<(Self, Vec<Entry>), JournalError> {
+        compact: impl Fn(&[JournalEntry]) -> Vec<JournalEntry>,
+    ) -> Result<(Self, Vec<JournalEntry>), JournalError> {
         let Some(path) = path else { return Ok((Self { file: None }, Vec::new())) };
         let failed = |message: String| JournalError { path: path.to_owned(), message };
         let known = match File::open(path) {
@@ -48,7 +48,7 @@ impl Journal {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
+    pub fn append(&mut self, entries: &[JournalEntry]) -> io::Result<()> {
         let Some(file) = self.file.as_mut().filter(|_| !entries.is_empty()) else { return Ok(()) };
         let mut text = Vec::new();
         for entry in entries {
@@ -60,7 +60,7 @@ impl Journal {
 }
 
 /// The entries of a file; a last line that a crash has cut off is passed over.
-fn read(file: File) -> Result<Vec<Entry>, String> {
+fn read(file: File) -> Result<Vec<JournalEntry>, String> {
     let lines: Vec<String> =
         BufReader::new(file).lines().collect::<io::Result<_>>().map_err(|error| error.to_string())?;
     let mut entries = Vec::new();
@@ -80,21 +80,25 @@ fn read(file: File) -> Result<Vec<Entry>, String> {
 mod tests {
     use super::*;
 
-    fn place(name: &str) -> Entry {
-        Entry::Place { place: name.to_owned(), identity: "i".to_owned(), claims: std::collections::BTreeMap::new() }
+    fn place(name: &str) -> JournalEntry {
+        JournalEntry::Place {
+            place: name.to_owned(),
+            identity: "i".to_owned(),
+            claims: std::collections::BTreeMap::new(),
+        }
     }
 
     #[test]
     fn what_was_written_is_read_again_also_after_a_cut_off_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
-        let (mut journal, known) = Journal::open(Some(&path), <[Entry]>::to_vec).unwrap();
+        let (mut journal, known) = Journal::open(Some(&path), <[JournalEntry]>::to_vec).unwrap();
         assert!(known.is_empty());
         journal.append(&[place("a"), place("b")]).unwrap();
         let mut text = fs::read_to_string(&path).unwrap();
         text.push_str("{\"entry\":\"Pla");
         fs::write(&path, text).unwrap();
-        let (_, known) = Journal::open(Some(&path), <[Entry]>::to_vec).unwrap();
+        let (_, known) = Journal::open(Some(&path), <[JournalEntry]>::to_vec).unwrap();
         assert_eq!(known, [place("a"), place("b")]);
     }
 
@@ -103,7 +107,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state");
         fs::write(&path, "something\nelse\n").unwrap();
-        let error = Journal::open(Some(&path), <[Entry]>::to_vec).err().unwrap().to_string();
+        let error = Journal::open(Some(&path), <[JournalEntry]>::to_vec).err().unwrap().to_string();
         assert!(error.contains("line 1") && error.contains("remove the file"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "something\nelse\n");
     }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use super::faults::Hit;
 use super::journal::Journal;
-use super::wire::{ClaimOrder, CreateOrder, EndpointList, EndpointView, LogEntry, Profile, Refusal, UpdateOrder};
+use super::wire::{CallRefusal, ClaimOrder, CreateOrder, EndpointList, EndpointView, LogEntry, Profile, UpdateOrder};
 use super::world::World;
 use roadstead_api::v1alpha1::SimulatedCall;
 use roadstead_runtime::clock::Clock;
@@ -30,14 +30,14 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 const LOST: Duration = Duration::from_secs(1);
 
 /// The cloud behind its interface.
-struct Cloud {
+struct CloudServer {
     world: Mutex<(World, Journal)>,
     /// Number of changes, which wakes listings that wait.
     changes: watch::Sender<u64>,
     clock: Clock,
 }
 
-type Shared = State<Arc<Cloud>>;
+type ServerState = State<Arc<CloudServer>>;
 
 /// Answers on `listener` until `stop` resolves, starting with the entries of `state`.
 ///
@@ -51,7 +51,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let (journal, entries) = Journal::open(state, |known| World::restore(known.iter().cloned()).entries())?;
     let world = Mutex::new((World::restore(entries), journal));
-    let cloud = Arc::new(Cloud { world, changes: watch::Sender::new(0), clock });
+    let cloud = Arc::new(CloudServer { world, changes: watch::Sender::new(0), clock });
     let app = Router::new()
         .route("/places/{place}", put(identify))
         .route("/places/{place}/claims/{install_id}", put(claim))
@@ -67,7 +67,7 @@ pub async fn serve(
     axum::serve(listener, app).with_graceful_shutdown(stop).await.context("the simulated cloud's listener failed")
 }
 
-impl Cloud {
+impl CloudServer {
     fn lock(&self) -> MutexGuard<'_, (World, Journal)> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +82,7 @@ impl Cloud {
         &self,
         place: &str,
         call: SimulatedCall,
-        act: impl FnOnce(&mut World, i64) -> Result<T, Refusal>,
+        act: impl FnOnce(&mut World, i64) -> Result<T, CallRefusal>,
     ) -> Response {
         let hit = self.lock().0.hit(place, call);
         if let Some(Hit::Refused(refusal)) = hit {
@@ -105,7 +105,7 @@ impl Cloud {
         }
     }
 
-    fn act<T>(&self, act: impl FnOnce(&mut World, i64) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    fn act<T>(&self, act: impl FnOnce(&mut World, i64) -> Result<T, CallRefusal>) -> Result<T, CallRefusal> {
         let mut state = self.lock();
         let (world, journal) = &mut *state;
         let result = act(world, self.now());
@@ -121,14 +121,14 @@ impl Cloud {
     }
 }
 
-async fn identify(State(cloud): Shared, Path(place): Path<String>, Json(profile): Json<Profile>) -> Response {
+async fn identify(State(cloud): ServerState, Path(place): Path<String>, Json(profile): Json<Profile>) -> Response {
     // The profile is taken in first: its faults hold for this call already.
     let met = cloud.act(|world, now| world.identify(&place, profile, now));
     cloud.call(&place, SimulatedCall::Identify, |_, _| met).await
 }
 
 async fn claim(
-    State(cloud): Shared,
+    State(cloud): ServerState,
     Path((place, install_id)): Path<(String, String)>,
     Json(order): Json<ClaimOrder>,
 ) -> Response {
@@ -138,7 +138,7 @@ async fn claim(
 /// Which endpoints are listed, and whether to wait for news.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listing {
+struct ListQuery {
     install_id: String,
     /// The mark of the list that is known; another one is waited for.
     #[serde(default)]
@@ -147,7 +147,7 @@ struct Listing {
     wait_seconds: u64,
 }
 
-async fn list(State(cloud): Shared, Path(place): Path<String>, Query(listing): Query<Listing>) -> Response {
+async fn list(State(cloud): ServerState, Path(place): Path<String>, Query(listing): Query<ListQuery>) -> Response {
     let wait = Duration::from_secs(listing.wait_seconds).min(MAX_WAIT);
     let news = tokio::time::timeout(wait, cloud.news(&place, &listing)).await;
     cloud
@@ -158,9 +158,9 @@ async fn list(State(cloud): Shared, Path(place): Path<String>, Query(listing): Q
         .await
 }
 
-impl Cloud {
+impl CloudServer {
     /// The list, as soon as it is another one than the caller knows.
-    async fn news(&self, place: &str, listing: &Listing) -> Result<EndpointList, Refusal> {
+    async fn news(&self, place: &str, listing: &ListQuery) -> Result<EndpointList, CallRefusal> {
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();
@@ -180,20 +180,20 @@ impl Cloud {
     }
 }
 
-async fn read(State(cloud): Shared, Path((place, name)): Path<(String, String)>) -> Response {
+async fn read(State(cloud): ServerState, Path((place, name)): Path<(String, String)>) -> Response {
     cloud.call(&place, SimulatedCall::Get, |world, now| world.get(&place, &name, now)).await
 }
 
-async fn key(State(cloud): Shared, Path((place, name)): Path<(String, String)>) -> Response {
+async fn key(State(cloud): ServerState, Path((place, name)): Path<(String, String)>) -> Response {
     cloud.call(&place, SimulatedCall::Get, |world, _| world.key(&place, &name)).await
 }
 
-async fn create(State(cloud): Shared, Path(place): Path<String>, Json(order): Json<CreateOrder>) -> Response {
+async fn create(State(cloud): ServerState, Path(place): Path<String>, Json(order): Json<CreateOrder>) -> Response {
     cloud.call(&place, SimulatedCall::Create, |world, now| world.create(&place, order, now)).await
 }
 
 async fn update(
-    State(cloud): Shared,
+    State(cloud): ServerState,
     Path((place, name)): Path<(String, String)>,
     Json(order): Json<UpdateOrder>,
 ) -> Response {
@@ -206,7 +206,7 @@ struct Deletion {
 }
 
 async fn delete(
-    State(cloud): Shared,
+    State(cloud): ServerState,
     Path((place, name)): Path<(String, String)>,
     Query(deletion): Query<Deletion>,
 ) -> Response {
@@ -219,16 +219,16 @@ struct After {
     after: u64,
 }
 
-async fn log(State(cloud): Shared, Query(query): Query<After>) -> Json<Vec<LogEntry>> {
+async fn log(State(cloud): ServerState, Query(query): Query<After>) -> Json<Vec<LogEntry>> {
     Json(cloud.lock().0.log(query.after))
 }
 
-async fn truth(State(cloud): Shared) -> Json<BTreeMap<String, Vec<EndpointView>>> {
+async fn truth(State(cloud): ServerState) -> Json<BTreeMap<String, Vec<EndpointView>>> {
     Json(cloud.lock().0.truth(cloud.now()))
 }
 
 /// The model for a request with the key; otherwise the refusal.
-fn model(cloud: &Cloud, place: &str, name: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
+fn model(cloud: &CloudServer, place: &str, name: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let state = cloud.lock();
     match state.0.serves(place, name, bearer.and_then(|value| value.strip_prefix("Bearer ")), cloud.now()) {
@@ -238,14 +238,22 @@ fn model(cloud: &Cloud, place: &str, name: &str, headers: &HeaderMap) -> Result<
     }
 }
 
-async fn models(State(cloud): Shared, Path((place, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+async fn models(
+    State(cloud): ServerState,
+    Path((place, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
     match model(&cloud, &place, &name, &headers) {
         Ok(model) => Json(json!({"object": "list", "data": [{"id": model, "object": "model"}]})).into_response(),
         Err(refused) => *refused,
     }
 }
 
-async fn complete(State(cloud): Shared, Path((place, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+async fn complete(
+    State(cloud): ServerState,
+    Path((place, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
     let content = format!("This is {name}, simulated at {place}: there is no model.");
     match model(&cloud, &place, &name, &headers) {
         Ok(model) => Json(json!({
@@ -258,7 +266,7 @@ async fn complete(State(cloud): Shared, Path((place, name)): Path<(String, Strin
     }
 }
 
-fn refused(refusal: &Refusal) -> Response {
+fn refused(refusal: &CallRefusal) -> Response {
     let status = match refusal.class.as_str() {
         "Throttled" | "QuotaExceeded" => StatusCode::TOO_MANY_REQUESTS,
         "CapacityExhausted" | "Invalid" => StatusCode::BAD_REQUEST,

@@ -197,7 +197,7 @@ pub struct KeyView {
 /// Why the cloud refuses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Refusal {
+pub struct CallRefusal {
     /// The class of failure, as in `status.lastError.class`.
     pub class: String,
     /// A sentence.

@@ -1,5 +1,5 @@
 //! The places of the simulated cloud and their endpoints. Pure: the time is an argument, and the state that must
-//! survive the process is returned as [`Entry`]s.
+//! survive the process is returned as [`JournalEntry`]s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::endpoint::Endpoint;
 use super::faults::{Faults, Hit};
 use super::wire::{
-    Capacity, ClaimOrder, ClaimView, CreateOrder, EndpointList, EndpointView, KeyView, LogEntry, PlaceView, Profile,
-    Refusal, UpdateOrder,
+    CallRefusal, Capacity, ClaimOrder, ClaimView, CreateOrder, EndpointList, EndpointView, KeyView, LogEntry,
+    PlaceView, Profile, UpdateOrder,
 };
 use roadstead_api::v1alpha1::{SimulatedCall, SimulatedClass};
 
@@ -26,7 +26,7 @@ const ENDPOINTS: usize = 20_000;
 /// Entry that must survive the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "entry")]
-pub enum Entry {
+pub enum JournalEntry {
     /// A place was met for the first time, or is claimed by another hub.
     Place {
         /// Its name.
@@ -73,27 +73,27 @@ pub struct World {
     places: BTreeMap<String, Place>,
     log: std::collections::VecDeque<LogEntry>,
     calls: u64,
-    journal: Vec<Entry>,
+    journal: Vec<JournalEntry>,
 }
 
-type Answer<T> = Result<T, Refusal>;
+type CallResult<T> = Result<T, CallRefusal>;
 
 impl World {
     /// The world that these entries describe.
-    pub fn restore(entries: impl IntoIterator<Item = Entry>) -> Self {
+    pub fn restore(entries: impl IntoIterator<Item = JournalEntry>) -> Self {
         let mut world = Self::default();
         for entry in entries {
             match entry {
-                Entry::Place { place, identity, claims } => {
+                JournalEntry::Place { place, identity, claims } => {
                     let place = world.places.entry(place).or_default();
                     place.identity = identity;
                     place.claims = claims;
                 }
-                Entry::Endpoint { place, endpoint } => {
+                JournalEntry::Endpoint { place, endpoint } => {
                     let place = world.places.entry(place).or_default();
                     place.put(*endpoint);
                 }
-                Entry::Gone { place, name } => {
+                JournalEntry::Gone { place, name } => {
                     world.places.entry(place).or_default().remove(&name);
                 }
             }
@@ -102,22 +102,22 @@ impl World {
     }
 
     /// Everything that must survive, as it is now.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<JournalEntry> {
         let mut entries = Vec::new();
         for (name, place) in &self.places {
             entries.push(place.entry(name));
             entries.extend(
-                place
-                    .endpoints
-                    .values()
-                    .map(|endpoint| Entry::Endpoint { place: name.clone(), endpoint: Box::new(endpoint.clone()) }),
+                place.endpoints.values().map(|endpoint| JournalEntry::Endpoint {
+                    place: name.clone(),
+                    endpoint: Box::new(endpoint.clone()),
+                }),
             );
         }
         entries
     }
 
     /// Entries since the last call that must survive the process.
-    pub fn take_journal(&mut self) -> Vec<Entry> {
+    pub fn take_journal(&mut self) -> Vec<JournalEntry> {
         std::mem::take(&mut self.journal)
     }
 
@@ -131,7 +131,7 @@ impl World {
     ///
     /// # Errors
     /// `QuotaExceeded` where there are too many places.
-    pub fn identify(&mut self, name: &str, profile: Profile, now: i64) -> Answer<PlaceView> {
+    pub fn identify(&mut self, name: &str, profile: Profile, now: i64) -> CallResult<PlaceView> {
         if !self.places.contains_key(name) {
             if self.places.len() >= PLACES {
                 return Err(refusal(SimulatedClass::QuotaExceeded, format!("there are {PLACES} places already")));
@@ -152,7 +152,7 @@ impl World {
     ///
     /// # Errors
     /// `NotFound` where the place was never met.
-    pub fn claim(&mut self, name: &str, install_id: &str, order: &ClaimOrder) -> Answer<ClaimView> {
+    pub fn claim(&mut self, name: &str, install_id: &str, order: &ClaimOrder) -> CallResult<ClaimView> {
         let place = self.place(name)?;
         let holder = place.claims.get(install_id);
         let free = holder.is_none_or(|holder| Some(holder) == order.takeover.as_ref());
@@ -168,7 +168,7 @@ impl World {
     ///
     /// # Errors
     /// `NotFound` where the place was never met.
-    pub fn list(&mut self, name: &str, install_id: &str, now: i64) -> Answer<EndpointList> {
+    pub fn list(&mut self, name: &str, install_id: &str, now: i64) -> CallResult<EndpointList> {
         self.clear(name, now);
         let place = self.place(name)?;
         let lag = place.profile.list_lag_millis;
@@ -201,7 +201,7 @@ impl World {
     ///
     /// # Errors
     /// `NotFound` where it is not there.
-    pub fn get(&mut self, place: &str, name: &str, now: i64) -> Answer<EndpointView> {
+    pub fn get(&mut self, place: &str, name: &str, now: i64) -> CallResult<EndpointView> {
         self.clear(place, now);
         let found = self.place(place)?;
         let endpoint = found.endpoints.get(name).ok_or_else(|| not_found(place, name))?;
@@ -212,7 +212,7 @@ impl World {
     ///
     /// # Errors
     /// `NotFound` where it is not there.
-    pub fn key(&mut self, place: &str, name: &str) -> Answer<KeyView> {
+    pub fn key(&mut self, place: &str, name: &str) -> CallResult<KeyView> {
         let endpoint = self.place(place)?.endpoints.get(name).ok_or_else(|| not_found(place, name))?;
         Ok(KeyView { api_key: endpoint.form.api_key.clone() })
     }
@@ -221,7 +221,7 @@ impl World {
     ///
     /// # Errors
     /// `Conflict` where one of that name is there, `CapacityExhausted` where there is no room.
-    pub fn create(&mut self, place: &str, order: CreateOrder, now: i64) -> Answer<EndpointView> {
+    pub fn create(&mut self, place: &str, order: CreateOrder, now: i64) -> CallResult<EndpointView> {
         self.clear(place, now);
         let name = order.name.clone();
         let result = self.create_one(place, order, now);
@@ -229,7 +229,7 @@ impl World {
         result
     }
 
-    fn create_one(&mut self, name: &str, order: CreateOrder, now: i64) -> Answer<EndpointView> {
+    fn create_one(&mut self, name: &str, order: CreateOrder, now: i64) -> CallResult<EndpointView> {
         let place = self.place(name)?;
         if place.endpoints.contains_key(&order.name) {
             return Err(refusal(SimulatedClass::Conflict, format!("endpoint {} exists already", order.name)));
@@ -254,14 +254,14 @@ impl World {
     ///
     /// # Errors
     /// `NotFound`, `Conflict` where it is not as it was seen, `CapacityExhausted` where there is no room for more.
-    pub fn update(&mut self, place: &str, name: &str, order: UpdateOrder, now: i64) -> Answer<EndpointView> {
+    pub fn update(&mut self, place: &str, name: &str, order: UpdateOrder, now: i64) -> CallResult<EndpointView> {
         self.clear(place, now);
         let result = self.update_one(place, name, order, now);
         self.note(place, SimulatedCall::Update, name, &result);
         result
     }
 
-    fn update_one(&mut self, place_name: &str, name: &str, order: UpdateOrder, now: i64) -> Answer<EndpointView> {
+    fn update_one(&mut self, place_name: &str, name: &str, order: UpdateOrder, now: i64) -> CallResult<EndpointView> {
         let place = self.place(place_name)?;
         let mut endpoint = place.endpoints.get(name).ok_or_else(|| not_found(place_name, name))?.clone();
         if endpoint.version != order.version || endpoint.deleted.is_some() {
@@ -285,7 +285,7 @@ impl World {
     ///
     /// # Errors
     /// `NotFound`, or `Conflict` where another one has the name.
-    pub fn delete(&mut self, place: &str, name: &str, uid: &str, now: i64) -> Answer<EndpointView> {
+    pub fn delete(&mut self, place: &str, name: &str, uid: &str, now: i64) -> CallResult<EndpointView> {
         self.clear(place, now);
         let result = self.delete_one(place, name, uid, now);
         self.note(place, SimulatedCall::Delete, name, &result);
@@ -293,7 +293,7 @@ impl World {
         result
     }
 
-    fn delete_one(&mut self, place_name: &str, name: &str, uid: &str, now: i64) -> Answer<EndpointView> {
+    fn delete_one(&mut self, place_name: &str, name: &str, uid: &str, now: i64) -> CallResult<EndpointView> {
         let place = self.place(place_name)?;
         let mut endpoint = place.endpoints.get(name).ok_or_else(|| not_found(place_name, name))?.clone();
         if endpoint.uid != uid {
@@ -332,7 +332,7 @@ impl World {
         self.log.iter().filter(|entry| entry.index > after).cloned().collect()
     }
 
-    fn place(&mut self, name: &str) -> Answer<&mut Place> {
+    fn place(&mut self, name: &str) -> CallResult<&mut Place> {
         let missing = || refusal(SimulatedClass::NotFound, format!("place {name} is unknown"));
         self.places.get_mut(name).ok_or_else(missing)
     }
@@ -354,12 +354,12 @@ impl World {
                 place.lingering.push((at.saturating_add(lag), endpoint));
             }
             place.version += 1;
-            self.journal.push(Entry::Gone { place: name.to_owned(), name: gone });
+            self.journal.push(JournalEntry::Gone { place: name.to_owned(), name: gone });
         }
     }
 
     fn put(&mut self, place: &str, endpoint: Endpoint) {
-        self.journal.push(Entry::Endpoint { place: place.to_owned(), endpoint: Box::new(endpoint.clone()) });
+        self.journal.push(JournalEntry::Endpoint { place: place.to_owned(), endpoint: Box::new(endpoint.clone()) });
         if let Some(place) = self.places.get_mut(place) {
             place.put(endpoint);
             place.version += 1;
@@ -371,7 +371,7 @@ impl World {
         self.journal.extend(entry);
     }
 
-    fn note<T>(&mut self, place: &str, call: SimulatedCall, name: &str, result: &Answer<T>) {
+    fn note<T>(&mut self, place: &str, call: SimulatedCall, name: &str, result: &CallResult<T>) {
         self.calls += 1;
         if self.log.len() >= LOG_ENTRIES {
             self.log.pop_front();
@@ -387,8 +387,8 @@ impl World {
 }
 
 impl Place {
-    fn entry(&self, name: &str) -> Entry {
-        Entry::Place { place: name.to_owned(), identity: self.identity.clone(), claims: self.claims.clone() }
+    fn entry(&self, name: &str) -> JournalEntry {
+        JournalEntry::Place { place: name.to_owned(), identity: self.identity.clone(), claims: self.claims.clone() }
     }
 
     fn put(&mut self, endpoint: Endpoint) {
@@ -415,16 +415,16 @@ impl Place {
     }
 }
 
-fn refusal(class: SimulatedClass, message: String) -> Refusal {
-    Refusal { class: class.as_str().to_owned(), message, retry_after_seconds: None, missing: None }
+fn refusal(class: SimulatedClass, message: String) -> CallRefusal {
+    CallRefusal { class: class.as_str().to_owned(), message, retry_after_seconds: None, missing: None }
 }
 
-fn not_found(place: &str, name: &str) -> Refusal {
+fn not_found(place: &str, name: &str) -> CallRefusal {
     let refusal = refusal(SimulatedClass::NotFound, format!("endpoint {name} is not at place {place}"));
-    Refusal { missing: Some(name.to_owned()), ..refusal }
+    CallRefusal { missing: Some(name.to_owned()), ..refusal }
 }
 
-fn no_room(offer: &str, capacity: Capacity, wanted: u64, free: u64) -> Refusal {
+fn no_room(offer: &str, capacity: Capacity, wanted: u64, free: u64) -> CallRefusal {
     let (class, limit) = if capacity.quota {
         (SimulatedClass::QuotaExceeded, "the quota leaves")
     } else {

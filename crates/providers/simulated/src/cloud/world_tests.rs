@@ -38,7 +38,7 @@ fn world(profile: Profile) -> World {
     world
 }
 
-fn class<T>(answer: Answer<T>) -> String {
+fn class<T>(answer: CallResult<T>) -> String {
     answer.err().map(|refusal| refusal.class).unwrap_or_default()
 }
 

@@ -38,13 +38,13 @@ pub fn authority(data: &str) -> Result<String, KubeconfigError> {
     if read.is_empty() {
         return Err(fault(AUTHORITY, "contains no readable X.509 certificate; copy it from the cluster again"));
     }
-    let roles: Vec<Role> = read.iter().map(role).collect();
-    if !roles.contains(&Role::Authority) {
-        return Err(match roles.into_iter().find(|role| *role != Role::Server) {
-            Some(Role::Expired { at }) => {
+    let roles: Vec<CertificateUse> = read.iter().map(role).collect();
+    if !roles.contains(&CertificateUse::Authority) {
+        return Err(match roles.into_iter().find(|role| *role != CertificateUse::Server) {
+            Some(CertificateUse::Expired { at }) => {
                 fault(AUTHORITY, &format!("expired at {}; use the cluster's current CA certificate", time(at)))
             }
-            Some(Role::Early { at }) => {
+            Some(CertificateUse::Early { at }) => {
                 fault(AUTHORITY, &format!("is not valid before {}; check it and the operator's clock", time(at)))
             }
             _ => fault(
@@ -74,7 +74,7 @@ pub fn client(certificate: &str, key: &str) -> Result<(String, String), Kubeconf
 
 /// Role of a certificate that is given as an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum CertificateUse {
     /// Others can have been issued by it.
     Authority,
     /// It proves a server, and was issued by another.
@@ -85,16 +85,16 @@ enum Role {
     Early { at: UnixTime },
 }
 
-fn role(certificate: &CertificateDer<'_>) -> Role {
+fn role(certificate: &CertificateDer<'_>) -> CertificateUse {
     // A version 1 certificate says nothing of itself; as an authority it is taken at its word.
-    let Ok(read) = EndEntityCert::try_from(certificate) else { return Role::Authority };
+    let Ok(read) = EndEntityCert::try_from(certificate) else { return CertificateUse::Authority };
     match verdict(&read) {
-        Some(webpki::Error::CertExpired { not_after, .. }) => Role::Expired { at: not_after },
-        Some(webpki::Error::CertNotValidYet { not_before, .. }) => Role::Early { at: not_before },
-        Some(webpki::Error::CaUsedAsEndEntity) => Role::Authority,
+        Some(webpki::Error::CertExpired { not_after, .. }) => CertificateUse::Expired { at: not_after },
+        Some(webpki::Error::CertNotValidYet { not_before, .. }) => CertificateUse::Early { at: not_before },
+        Some(webpki::Error::CaUsedAsEndEntity) => CertificateUse::Authority,
         // A server that issued its own certificate is its own authority.
-        _ if read.issuer() == read.subject() => Role::Authority,
-        _ => Role::Server,
+        _ if read.issuer() == read.subject() => CertificateUse::Authority,
+        _ => CertificateUse::Server,
     }
 }
 
