@@ -2,6 +2,9 @@
 //!
 //! One that does not answer is asked soon at first, then ever more rarely. Between two looks that time alone brings about, what
 //! its provider showed of it is kept: only its address is asked then.
+//!
+//! It is apart from the endpoint controller's own memory (`inference_endpoint::memory`): watches and drivers of all
+//! controllers write here what is new, while that memory belongs to one controller, whose tasks for one endpoint never overlap.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! Memory between two reconciles of an endpoint. Its loss costs a read, never an action.
+//!
+//! Only the endpoint controller writes it. The schedule of observations is in `controller::looks`, because watches and
+//! drivers change it while an observation is in progress.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
