@@ -43,6 +43,9 @@ fn spec_change(change: &SpecChange) -> String {
             format!("shape {shape} now needs {wanted}; the endpoint has {found}")
         }
         SpecChange::Engine { wanted, found } => format!("the spec asks for engine {wanted}; the endpoint runs {found}"),
+        SpecChange::InPlace { target } => {
+            format!("the spec changed, and target {target} cannot update an endpoint in place")
+        }
     }
 }
 

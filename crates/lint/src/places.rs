@@ -127,8 +127,10 @@ pub(crate) fn kept<F: Facts>(check: &mut Check<'_, F>, keep: &Keep) {
     let follows = keep.pods == PodFields::FollowSpec;
     let fits = deployment.shape(&endpoint.shape).is_some_and(|shape| shape.accelerator == endpoint.accelerator)
         && deployment.engine == endpoint.engine;
-    check.require(Rule::PodsFollowSpec, subject, !follows || fits || keep.replicas == 0);
     let target = check.facts.target(&endpoint.target);
+    let is_same = !endpoint.outdated && deployment.resources == endpoint.resources;
+    let can_follow = fits && (is_same || target.is_none_or(|target| target.capabilities.update_in_place));
+    check.require(Rule::PodsFollowSpec, subject, !follows || can_follow || keep.replicas == 0);
     let offer = target.and_then(|target| target.offers.iter().find(|offer| offer.name == endpoint.offer));
     budget::kept(check, keep, endpoint, offer);
     grown(check, keep, endpoint, target, offer);

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::deployment::Deployment;
 
 /// The abilities of a place, as its driver declares them.
+///
+/// Weights are no ability of a place. They divide requests among the endpoints of one deployment, and are needed only where
+/// such a division exists: in front of the endpoints, not at their places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Engines that it can run; `None` is every engine.

@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 
 /// One decided placement and its observed state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Endpoint {
     /// Name of the `InferenceEndpoint`.
     pub name: String,
@@ -38,6 +39,8 @@ pub struct Endpoint {
     pub replicas: u32,
     /// Requests of each replica beside accelerators.
     pub resources: Resources,
+    /// The spec asks for other fields of its replicas than it has, such as another image: it is to be updated in place.
+    pub outdated: bool,
     /// Its pods that are bound, by node.
     pub bound: BTreeMap<String, u32>,
     /// Intended state.

@@ -84,6 +84,11 @@ pub enum SpecChange {
         /// The endpoint's.
         found: String,
     },
+    /// Another field of the replicas changed, and the place updates nothing in place.
+    InPlace {
+        /// The target.
+        target: String,
+    },
 }
 
 /// The reason that the target of an endpoint cannot be used.

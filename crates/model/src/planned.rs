@@ -30,6 +30,7 @@ impl Endpoint {
             slot: placement.slot,
             replicas: placement.replicas,
             resources: deployment.resources,
+            outdated: false,
             bound: BTreeMap::new(),
             state: EndpointState::Active,
             ever_ready: false,

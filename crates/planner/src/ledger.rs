@@ -85,6 +85,7 @@ impl Fleet {
             slot: found.slot,
             replicas: found.replicas,
             resources: deployment.resources,
+            outdated: false,
             bound: BTreeMap::new(),
             state,
             ever_ready: found.ready_replicas > 0,

@@ -247,6 +247,17 @@ fn every_rule_that_a_planner_lacks_is_found() {
 }
 
 #[test]
+fn an_update_at_a_place_that_updates_nothing_is_found() {
+    for truth in [true, false] {
+        let mut fleet = serving();
+        change(&mut fleet, US, |endpoint| endpoint.outdated = truth);
+        let hides = |fact: &mut Target| fact.capabilities.update_in_place = false;
+        let found = Mutation::hides_fact(&fleet, deployment("m"), hides).found();
+        assert_eq!(found.contains(&Rule::PodsFollowSpec), truth, "{found:?}");
+    }
+}
+
+#[test]
 fn growth_in_place_is_checked_as_newcomers_are() {
     let more = || Deployment { replicas: 4, ..deployment("m") };
     let checked: Vec<Rule> =

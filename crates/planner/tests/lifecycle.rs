@@ -277,6 +277,52 @@ fn a_changed_shape_or_engine_is_a_replacement() {
 }
 
 #[test]
+fn a_place_that_updates_nothing_in_place_gets_a_replacement() {
+    type Case = (&'static str, fn(&mut Deployment), fn(&mut Endpoint));
+    let cases: [Case; 2] = [
+        ("resources", |d| d.resources.memory_bytes = 100 * GIB, |_| {}),
+        ("another field", |_| {}, |endpoint| endpoint.outdated = true),
+    ];
+    for (name, edit, observe) in cases {
+        for update_in_place in [true, false] {
+            let mut fleet = serving();
+            change_target(&mut fleet, "eks-us", |target| target.capabilities.update_in_place = update_in_place);
+            change(&mut fleet, US, observe);
+            let mut deployment = deployment("m");
+            edit(&mut deployment);
+            let plan = settle(&mut fleet, &deployment, NOW);
+            if update_in_place {
+                assert_eq!((plan.decision, created(&plan)), (Decision::Unchanged, None), "{name}");
+                assert_eq!(kept(&plan, US).pods, PodFields::FollowSpec, "{name}");
+                continue;
+            }
+            assert_eq!((plan.decision, placed_on(&plan)), (Decision::SpecChanged, Some("eks-us")), "{name}");
+            assert_eq!(kept(&plan, US).pods, PodFields::StayAsPlaced, "{name}");
+            assert_eq!(findings(&plan, US), [FindingReason::SpecChanged], "{name}");
+            let sentence = roadstead_explain::finding(&kept(&plan, US).findings[0]);
+            assert_eq!(sentence, "the spec changed, and target eks-us cannot update an endpoint in place");
+        }
+    }
+}
+
+#[test]
+fn a_place_that_updates_nothing_in_place_is_scaled_all_the_same() {
+    let mut fleet = serving();
+    change_target(&mut fleet, "eks-us", |target| target.capabilities.update_in_place = false);
+    let plan = settle(&mut fleet, &Deployment { replicas: 8, ..deployment("m") }, NOW);
+    assert_eq!((plan.decision, kept(&plan, US).replicas, created(&plan)), (Decision::Scaled, 8, None));
+}
+
+#[test]
+fn a_newcomer_that_cannot_be_updated_goes_and_is_placed_anew() {
+    let mut fleet = placed();
+    change_target(&mut fleet, "eks-us", |target| target.capabilities.update_in_place = false);
+    change(&mut fleet, US, |endpoint| endpoint.outdated = true);
+    let plan = settle(&mut fleet, &deployment("m"), NOW);
+    assert_eq!((deleted(&plan, US), placed_on(&plan)), (Some(Removal::SpecChanged), Some("eks-us")));
+}
+
+#[test]
 fn order_of_shapes_and_priority_change_nothing() {
     let mut fleet = serving();
     let mut deployment = deployment("m");

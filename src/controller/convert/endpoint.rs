@@ -8,6 +8,7 @@ use roadstead_api::v1alpha1::{self as api, Dollars, InferenceEndpoint, ModelDepl
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::ErrorClass;
 
+use crate::controller::model_deployment::template;
 use crate::controller::startup;
 
 /// The planner's name of an endpoint.
@@ -54,6 +55,7 @@ pub fn endpoint(
         slot: count(spec.slot),
         replicas: count(spec.replicas),
         resources: resources(&spec.template.resources),
+        outdated: owner.is_some_and(|owner| template::is_outdated(owner, spec)),
         bound,
         state,
         ever_ready: status.first_ready_time.is_some() || is_unseen_adoption(spec, &status),
@@ -102,4 +104,44 @@ fn failure(
         return None;
     };
     Some(model::Failure { kind, since })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_outdated_while_its_deployment_asks_for_other_pod_fields() {
+        let deployment = |image: &str, replicas: i32| -> ModelDeployment {
+            serde_json::from_value(json!({
+                "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+                "metadata": {"name": "llama", "namespace": "team"},
+                "spec": {"replicas": replicas, "serving": {
+                    "engine": "custom", "image": image,
+                    "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}],
+                }},
+            }))
+            .unwrap()
+        };
+        let mut record: InferenceEndpoint = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
+            "metadata": {"name": "llama-a", "namespace": "team"},
+            "spec": {
+                "deploymentRef": {"name": "llama", "uid": "u"}, "target": "east", "cloud": "c", "region": "r", "offer": "o",
+                "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
+                "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement",
+                "template": {"engine": "custom", "image": "a:1", "port": 1, "model": {"name": "m"},
+                             "nodes": {"selector": {"pool": "gpu"}},
+                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+            },
+        }))
+        .unwrap();
+        record.spec.template = template::template(&deployment("a:1", 1), "s", record.spec.template.nodes.clone());
+        let outdated = |owner: &ModelDeployment| endpoint(&record, Some(owner), BTreeMap::new()).outdated;
+        assert!(!outdated(&deployment("a:1", 1)));
+        assert!(!outdated(&deployment("a:1", 5)), "replicas are scaled, not updated");
+        assert!(outdated(&deployment("a:2", 1)));
+    }
 }

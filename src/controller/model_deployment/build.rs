@@ -9,12 +9,13 @@ use roadstead_explain::deployment::{replicas_differ, shape_differs};
 use roadstead_model::{Keep, Placement, PodFields};
 
 use super::Planned;
+use super::template::template;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{
     self as api, DeploymentRef, Dollars, EndpointAccelerator, EndpointState, InferenceEndpoint, InferenceEndpointSpec,
-    ModelDeployment, ResolvedModel, ServingTarget, Template, TemplateNodes, names,
+    ModelDeployment, ServingTarget, Template, TemplateNodes, names,
 };
 use roadstead_runtime::cache::Key;
 
@@ -178,31 +179,6 @@ fn nodes(target: &ServingTarget, offer_name: &str) -> TemplateNodes {
         selector: offer.nodes.selector.clone(),
         tolerations: offer.nodes.tolerations.clone(),
     })
-}
-
-/// The pod fields: the deployment's, with the shape's arguments before the user's own.
-fn template(deployment: &ModelDeployment, shape: &str, nodes: TemplateNodes) -> Template {
-    let model = &deployment.spec.model;
-    let serving = &deployment.spec.serving;
-    let shape_args = serving.shapes.iter().find(|one| one.name == shape).map(|shape| shape.args.clone());
-    Template {
-        engine: serving.engine,
-        image: serving.image.clone(),
-        args: shape_args.into_iter().flatten().chain(serving.args.iter().cloned()).collect(),
-        env: serving.env.clone(),
-        port: serving.port,
-        resources: serving.resources.clone(),
-        model: ResolvedModel {
-            source: model.source.clone(),
-            revision: model.revision.clone(),
-            name: model.name.clone().unwrap_or_else(|| deployment.name_any()),
-            credentials_secret_ref: model.credentials_secret_ref.clone(),
-        },
-        custom: serving.custom.clone(),
-        nodes,
-        startup_timeout_seconds: serving.startup_timeout_seconds,
-        drain_timeout_seconds: serving.drain_timeout_seconds,
-    }
 }
 
 /// A number as the API has it.

@@ -28,6 +28,7 @@ mod status;
 #[cfg(test)]
 mod status_tests;
 mod status_write;
+pub mod template;
 #[cfg(test)]
 mod world;
 

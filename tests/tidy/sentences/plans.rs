@@ -321,6 +321,7 @@ fn findings() -> String {
         every!(SpecChange, |one: &SpecChange| say(&Finding::SpecChanged(one.clone())), {
             SpecChange::ShapeGone { .. } => [SpecChange::ShapeGone { shape: text("h100x2") }],
             SpecChange::Accelerator { .. } => [SpecChange::Accelerator { shape: text("h100x2"), wanted: h100(4), found: h100(2) }],
+            SpecChange::InPlace { .. } => [SpecChange::InPlace { target: text("gke-eu") }],
             SpecChange::Engine { .. } => [SpecChange::Engine { wanted: text("custom"), found: text("vllm") }],
         }),
         every!(TargetTrouble, |one: &TargetTrouble| say(&Finding::TargetNotReady(one.clone())), {

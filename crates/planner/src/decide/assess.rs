@@ -189,7 +189,7 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
         undecided: false,
     };
     look_at_rules(&mut assessment, deployment, endpoint, entry);
-    look_at_spec(&mut assessment, deployment, endpoint);
+    look_at_spec(&mut assessment, deployment, endpoint, entry);
     look_at_target(&mut assessment, deployment, endpoint, entry);
     look_at_offer(&mut assessment, endpoint, entry, room.as_ref());
     look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
@@ -213,7 +213,9 @@ fn look_at_rules(assessment: &mut Assessment, deployment: &Deployment, endpoint:
     assessment.keep.findings.extend(rule.map(Finding::PolicyViolated));
 }
 
-fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint) {
+fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
+    let is_updated = endpoint.outdated || deployment.resources != endpoint.resources;
+    let cannot_update = entry.is_some_and(|entry| !entry.target.capabilities.update_in_place);
     let change = match deployment.shape(&endpoint.shape) {
         None => SpecChange::ShapeGone { shape: endpoint.shape.clone() },
         Some(shape) if shape.accelerator != endpoint.accelerator => SpecChange::Accelerator {
@@ -224,6 +226,7 @@ fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
         Some(_) if deployment.engine != endpoint.engine => {
             SpecChange::Engine { wanted: deployment.engine.clone(), found: endpoint.engine.clone() }
         }
+        Some(_) if is_updated && cannot_update => SpecChange::InPlace { target: endpoint.target.clone() },
         Some(_) => return,
     };
     assessment.problems.insert(Problem::SpecChanged);

@@ -223,6 +223,7 @@ pub fn any_neighbour() -> impl Strategy<Value = Endpoint> {
             Endpoint {
                 unschedulable,
                 ever_ready: true,
+                outdated: false,
                 bound: BTreeMap::new(),
                 ..Endpoint::planned(format!("other-{number}"), &other, &placement, None, NOW)
             }
