@@ -31,8 +31,12 @@ pub fn untold(memory: &Memory, endpoint: &InferenceEndpoint) -> Option<CreateInt
 /// True if the status says that a provider may have something for the endpoint. What was adopted is there without an
 /// intent of ours.
 pub fn is_told(endpoint: &InferenceEndpoint) -> bool {
-    let told = endpoint.status.as_ref();
-    told.is_some_and(|status| status.create_intent.is_some() || status.external_id.is_some())
+    is_made(endpoint) || endpoint.status.as_ref().is_some_and(|status| status.create_intent.is_some())
+}
+
+/// True if the status says that the provider has made the endpoint.
+pub fn is_made(endpoint: &InferenceEndpoint) -> bool {
+    endpoint.status.as_ref().is_some_and(|status| status.external_id.is_some())
         || endpoint.spec.reason == reasons::ADOPTED
 }
 
@@ -77,7 +81,8 @@ pub async fn tell(
     status: &mut InferenceEndpointStatus,
 ) -> Result<(), ActError> {
     let is_first = !was_told(endpoint) && status.observed_generation >= 0;
-    let says_nothing = status.create_intent.is_none() && status.external_id.is_none();
+    // What was adopted is there without an intent of ours.
+    let says_nothing = status.create_intent.is_none() && endpoint.spec.reason != reasons::ADOPTED;
     if is_first && says_nothing && may_be_asked(context, memory, endpoint).await? {
         status.create_intent = Some(CreateIntent { attempt: 1, time: planning::api_time(context.clock.wall()) });
     }

@@ -74,8 +74,8 @@ async fn look(
     let Some(target) = context.caches.targets.get(&Key::cluster(&endpoint.spec.target)) else {
         return Ok(Outcome::Done);
     };
-    // Of what may not be made not even the key is.
-    if !intent::is_told(endpoint)
+    // Of what may not be made not even the key is. An intent proves nothing here: it is also written in doubt.
+    if !intent::is_made(endpoint)
         && let Some(message) = forbidden(context, endpoint)
     {
         return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
