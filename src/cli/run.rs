@@ -17,7 +17,7 @@ use crate::controller;
 use crate::controller::context::Context;
 use crate::controller::drivers::DriverSettings;
 use crate::controller::installation::{self, Conflict};
-use crate::controller::settings::{OrphanPolicy, Settings, WatchedNamespaces};
+use crate::controller::settings::{Gateway, OrphanPolicy, Settings, WatchedNamespaces};
 use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, ProcessReadiness};
@@ -76,6 +76,12 @@ pub struct RunArgs {
     /// Wait for the Lease before reconciling; set it to false only where no second process can run.
     #[arg(long, env = "ROADSTEAD_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
+    /// Namespace for the routes of deployments, which gateways read; no gateway if absent.
+    #[arg(long, env = "ROADSTEAD_ROUTES_NAMESPACE", value_parser = own_namespace, requires = "gateway_url")]
+    pub routes_namespace: Option<String>,
+    /// Address of the gateway for callers, such as https://models.example.com.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_URL", value_parser = gateway_url, requires = "routes_namespace")]
+    pub gateway_url: Option<String>,
     /// Flags of the drivers.
     #[command(flatten)]
     pub drivers: DriverSettings,
@@ -97,6 +103,11 @@ impl RunArgs {
         WatchedNamespaces::new(self.watch_namespaces.iter().cloned())
     }
 
+    fn gateway(&self) -> Option<Gateway> {
+        let (namespace, url) = (self.routes_namespace.clone()?, self.gateway_url.clone()?);
+        Some(Gateway { namespace, url })
+    }
+
     fn orphans(&self) -> OrphanPolicy {
         OrphanPolicy {
             delete: self.delete_orphans,
@@ -114,6 +125,19 @@ fn install_id(text: &str) -> Result<String, String> {
 fn own_namespace(text: &str) -> Result<String, String> {
     let valid = syntax::is_dns_label(text);
     if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a namespace")) }
+}
+
+/// The address of a gateway, without a slash at its end.
+fn gateway_url(text: &str) -> Result<String, String> {
+    let uri: Result<http::Uri, _> = text.parse();
+    let is_plain = |uri: &http::Uri| {
+        ["http", "https"].contains(&uri.scheme_str().unwrap_or_default()) && uri.path() == "/" && uri.query().is_none()
+    };
+    if uri.is_ok_and(|uri| is_plain(&uri)) {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(format!("{text:?} is not an address such as https://models.example.com, without a path"))
+    }
 }
 
 /// The name of a pod.
@@ -244,6 +268,7 @@ async fn lead(
         drivers: args.drivers.clone(),
         watched: args.watched(),
         orphans: args.orphans(),
+        gateway: args.gateway(),
         metrics_deployments: usize::try_from(args.metrics_deployments).unwrap_or(usize::MAX),
     };
     let context = Arc::new(Context::new(settings, CLOCK, client, gate, events, Arc::clone(metrics)));

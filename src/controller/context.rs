@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Client, ResourceExt};
@@ -19,8 +20,9 @@ use super::orphans::shown::Shown;
 use super::routing::{self, Author, Concerned};
 use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
+use super::traffic::stored;
 use crate::telemetry::metrics::Metrics;
-use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use roadstead_runtime::cache::{Cache, Change, Key};
 use roadstead_runtime::client::WriteGate;
 use roadstead_runtime::clock::Clock;
@@ -28,6 +30,9 @@ use roadstead_runtime::events::Events;
 use roadstead_runtime::kept::Kept;
 use roadstead_runtime::queue::Queue;
 use roadstead_runtime::rate::Spent;
+
+/// Interval of polls of a Secret with callers' keys: with the pace of Envoy, a revoked key is refused within 5 s.
+const CALLERS_ROUND: Duration = Duration::from_secs(3);
 
 /// The local copies of the hub's objects.
 pub struct Caches {
@@ -41,6 +46,8 @@ pub struct Caches {
     pub namespaces: Arc<Cache<Namespace>>,
     /// The Secrets of the operator's own namespace.
     pub secrets: Arc<Cache<Secret>>,
+    /// The routes of deployments.
+    pub routes: Arc<Cache<Secret>>,
 }
 
 impl Caches {
@@ -53,6 +60,7 @@ impl Caches {
             endpoints: Arc::new(Cache::new(watched.tenants())),
             namespaces: Arc::new(Cache::new(watched.namespaces())),
             secrets: Arc::default(),
+            routes: Arc::default(),
         }
     }
 }
@@ -104,6 +112,8 @@ pub struct Queues {
     pub targets: Arc<Queue<Key, ()>>,
     /// Endpoints.
     pub endpoints: Arc<Queue<Key, ()>>,
+    /// Deployments whose routes may have changed.
+    pub traffic: Arc<Queue<Key, ()>>,
 }
 
 impl Queues {
@@ -114,6 +124,7 @@ impl Queues {
             deployments: Arc::new(Queue::new(clock)),
             targets: Arc::new(Queue::new(clock)),
             endpoints: Arc::new(Queue::new(clock)),
+            traffic: Arc::new(Queue::new(clock)),
         }
     }
 }
@@ -150,6 +161,8 @@ pub struct Context {
     pub looks: Looks,
     /// The Secrets that endpoints use.
     pub named_secrets: NamedSecrets,
+    /// The Secrets with callers' keys, by deployment.
+    pub caller_secrets: NamedSecrets,
     /// The reports of panics on each object, by kind.
     pub panics: Kept<Subject, Spent>,
     /// Keys on the hub by endpoint name, which is unique in an installation.
@@ -183,6 +196,7 @@ impl Context {
             newcomers: Newcomers::default(),
             looks: Looks::default(),
             named_secrets: NamedSecrets::default(),
+            caller_secrets: NamedSecrets::every(CALLERS_ROUND),
             panics: Kept::default(),
             endpoint_keys: Kept::default(),
         }
@@ -370,6 +384,32 @@ impl Context {
         self.wake(routing::of_secret(change));
     }
 
+    /// The route of a deployment, as its Secret has it.
+    #[must_use]
+    pub fn route_of(&self, deployment: &ModelDeployment) -> Option<Arc<Secret>> {
+        let gateway = self.settings.gateway.as_ref()?;
+        let name = names::route_secret(&deployment.uid()?);
+        self.caches.routes.get(&Key::new(&gateway.namespace, name))
+    }
+
+    /// The routes of this installation to a deployment of this name, whatever its UID was.
+    #[must_use]
+    pub fn routes_of(&self, key: &Key) -> Vec<Arc<Secret>> {
+        let is_of = |secret: &Arc<Secret>| {
+            let ours = secret.labels().get(names::LABEL_INSTALL_ID) == Some(&self.settings.install_id);
+            ours && stored::read(secret).is_some_and(|route| route.namespace == key.namespace && route.name == key.name)
+        };
+        self.caches.routes.list().into_iter().filter(is_of).collect()
+    }
+
+    /// A route changed, by our own write or by another hand.
+    pub fn route_changed(&self, change: &Change<Secret>) {
+        let (Change::Upserted { new: secret, .. } | Change::Deleted(secret)) = change;
+        if let Some(route) = stored::read(secret) {
+            self.queues.traffic.add(Key::new(route.namespace, route.name), ());
+        }
+    }
+
     /// A namespace changed.
     pub fn namespace_changed(&self, change: &Change<Namespace>) {
         self.wake(routing::of_namespace(change));
@@ -395,6 +435,9 @@ impl Context {
                 Concerned::Target(name) => targets.extend([Key::cluster(name)]),
                 Concerned::TargetsOfSecret(secret) => targets.extend(self.targets_of_secret(&secret)),
             }
+        }
+        if self.settings.gateway.is_some() {
+            self.queues.traffic.add_all(deployments.iter().map(|key| (key.clone(), ())));
         }
         self.enqueue_deployments(deployments);
         for key in &endpoints {

@@ -190,6 +190,28 @@ impl Hub {
         self.post(secret).await
     }
 
+    /// Writes a Secret in place of `former`, or creates it.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that it changed since it was read.
+    pub async fn put_secret(&self, former: Option<&Secret>, secret: &Secret) -> Result<Secret, ActError> {
+        let Some(former) = former else { return self.create_secret(secret).await };
+        let change = json!({
+            "metadata": {"resourceVersion": former.resource_version(), "labels": secret.labels()}, "data": secret.data,
+        });
+        let (api, name) = (self.api(secret), secret.name_any());
+        let written = call("patch secret", api.patch(&name, &author(), &Patch::Merge(change))).await;
+        written.map_err(|error| refused("change", secret, error))
+    }
+
+    /// Deletes exactly this Secret; gone already is fine.
+    ///
+    /// # Errors
+    /// [`ActError`]; a conflict means that it changed since it was read.
+    pub async fn delete_secret(&self, secret: &Secret) -> Result<(), ActError> {
+        self.remove(secret).await.map(drop)
+    }
+
     async fn post<K: Written>(&self, object: &K) -> Result<K, ActError> {
         let params = PostParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PostParams::default() };
         call("create", self.api(object).create(&params, object)).await.map_err(|error| refused("create", object, error))
@@ -307,12 +329,16 @@ impl Hub {
     /// # Errors
     /// [`ActError`]; a conflict means that the object changed since it was read.
     pub async fn delete<K: Object>(&self, object: &K) -> Result<Option<WriteAnswer<K>>, ActError> {
+        self.remove(object).await.map(|left| left.map(WriteAnswer))
+    }
+
+    async fn remove<K: Written>(&self, object: &K) -> Result<Option<K>, ActError> {
         let params = DeleteParams {
             preconditions: Some(Preconditions { uid: object.uid(), resource_version: object.resource_version() }),
             ..DeleteParams::default()
         };
         match call("delete", self.api(object).delete(&object.name_any(), &params)).await {
-            Ok(answer) => Ok(answer.left().map(WriteAnswer)),
+            Ok(answer) => Ok(answer.left()),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(refused("delete", object, error)),
         }

@@ -30,6 +30,7 @@ pub mod tell;
 #[cfg(test)]
 pub mod test_context;
 pub mod throttle;
+pub mod traffic;
 pub mod trouble;
 pub mod watches;
 
@@ -66,17 +67,22 @@ pub async fn run(context: Arc<Context>, concurrency: usize, stop: impl Future<Ou
         "caches synced; reconciling"
     );
     show_figures(&context);
+    if context.settings.gateway.is_some() {
+        caches.routes.wait_synced().await;
+    }
     let mut workers = JoinSet::new();
     start_workers(&context, concurrency, &mut workers);
     let mut looks = JoinSet::new();
     looks.spawn(orphans::sweep(Arc::clone(&context)));
     looks.spawn(secret_rounds::follow(Arc::clone(&context)));
+    looks.spawn(secret_rounds::follow_callers(Arc::clone(&context)));
     stop.await;
     looks.abort_all();
     tracing::info!("stopping after the running reconciles");
     context.queues.deployments.close();
     context.queues.targets.close();
     context.queues.endpoints.close();
+    context.queues.traffic.close();
     while workers.join_next().await.is_some() {}
 }
 
@@ -105,6 +111,10 @@ fn start_workers(context: &Arc<Context>, concurrency: usize, workers: &mut JoinS
     let rank = move |key: &Key| shared.rank(key);
     let queue = Arc::clone(&context.queues.deployments);
     workers.spawn(work(queue, controller, most.clone(), rank, Arc::clone(metrics) as _));
+
+    let controller = Arc::new(traffic::TrafficController::new(Arc::clone(context)));
+    let queue = Arc::clone(&context.queues.traffic);
+    workers.spawn(work(queue, controller, most.clone(), |_: &Key| (), Arc::clone(metrics) as _));
 
     let controller = Arc::new(serving_target::TargetController::new(Arc::clone(context)));
     let queue = Arc::clone(&context.queues.targets);

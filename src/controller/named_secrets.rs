@@ -16,9 +16,9 @@ use roadstead_runtime::cache::Key;
 /// Number of Secrets in a batch: 50 a second, which an API server answers from its own cache with a small part
 /// of one processor.
 const BATCH: usize = 10;
-/// Interval of polls of an existing Secret in a fleet that is small enough.
+/// Interval of polls of a Secret that an endpoint uses.
 const ROUND: Duration = Duration::from_secs(10);
-/// First interval of polls of a missing Secret; it doubles up to [`ROUND`].
+/// First interval of polls of a missing Secret; it doubles up to that of an existing one.
 const MISSING_AGAIN: Duration = Duration::from_secs(1);
 /// Identity and version of a Secret: UID and resource version; `None` if it does not exist.
 pub type Version = Option<(String, String)>;
@@ -29,13 +29,19 @@ pub fn version_of(secret: &impl ResourceExt) -> Version {
 }
 
 /// The Secrets that endpoints use.
-#[derive(Default)]
 pub struct NamedSecrets {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+impl Default for NamedSecrets {
+    fn default() -> Self {
+        Self::every(ROUND)
+    }
+}
+
 struct State {
+    /// Interval of polls of an existing Secret in a fleet that is small enough.
+    round: Duration,
     secrets: HashMap<Key, Used>,
     /// The Secrets that each endpoint uses.
     of: HashMap<Key, BTreeSet<Key>>,
@@ -72,7 +78,8 @@ impl State {
         let Some(used) = self.secrets.get_mut(secret) else { return };
         used.misses = if missing && used.missing { used.misses.saturating_add(1) } else { 0 };
         used.missing = missing;
-        let wait = if missing { MISSING_AGAIN.saturating_mul(1 << used.misses.min(4)).min(ROUND) } else { ROUND };
+        let wait =
+            if missing { MISSING_AGAIN.saturating_mul(1 << used.misses.min(4)).min(self.round) } else { self.round };
         used.next = now + wait;
         let entry = (used.next, secret.clone());
         if missing {
@@ -93,6 +100,19 @@ impl State {
 }
 
 impl NamedSecrets {
+    /// Existing Secrets are polled at this interval, as far as the limit of polls a second allows.
+    pub fn every(round: Duration) -> Self {
+        let state = State {
+            round,
+            secrets: HashMap::new(),
+            of: HashMap::new(),
+            missing: BTreeSet::new(),
+            present: BTreeSet::new(),
+            stale: HashSet::new(),
+        };
+        Self { state: Mutex::new(state) }
+    }
+
     /// Takes down which Secrets, beside it, an endpoint has just read, and in which version.
     pub fn read(&self, endpoint: &Key, versions: BTreeMap<String, Version>, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

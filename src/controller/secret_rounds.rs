@@ -8,9 +8,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, GetParams};
 
 use super::context::Context;
-use super::named_secrets::version_of;
+use super::named_secrets::{Version, version_of};
 use roadstead_runtime::cache::Key;
-use roadstead_runtime::client::call_opt;
+use roadstead_runtime::client::{CallError, call_opt};
 
 /// Interval between two looks at Secrets.
 const TICK: Duration = Duration::from_millis(200);
@@ -28,14 +28,41 @@ pub async fn follow(context: Arc<Context>) {
     }
 }
 
+/// Looks at the Secrets with callers' keys, for ever.
+pub async fn follow_callers(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let due = context.caller_secrets.due(context.clock.now(), true);
+        join_all(due.iter().map(|secret| look_at_callers(&context, secret))).await;
+    }
+}
+
+async fn look_at_callers(context: &Context, secret: &Key) {
+    let now = || context.clock.now();
+    match version(context, secret).await {
+        Ok(version) => {
+            for deployment in context.caller_secrets.saw(secret, &version, now()) {
+                context.queues.traffic.add(deployment, ());
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%error, %secret, "cannot read a Secret; retrying");
+            context.caller_secrets.postpone(secret, now());
+        }
+    }
+}
+
+/// Version of a Secret. The server's cache is sufficient: a changed Secret is read again, with a quorum read.
+async fn version(context: &Context, secret: &Key) -> Result<Version, CallError> {
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
+    let found = call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &GetParams::any())).await?;
+    Ok(found.as_ref().and_then(version_of))
+}
+
 /// Looks at one Secret, and wakes the endpoints that have read another version of it.
 async fn look(context: &Context, secret: &Key) {
-    let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
-    // The server's cache is sufficient: a changed Secret is read again, with a quorum read.
-    let cached = GetParams::any();
-    match call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &cached)).await {
-        Ok(found) => {
-            let version = found.as_ref().and_then(version_of);
+    match version(context, secret).await {
+        Ok(version) => {
             for endpoint in context.named_secrets.saw(secret, &version, context.clock.now()) {
                 tracing::debug!(%secret, %endpoint, "a Secret that the endpoint uses changed");
                 context.queues.endpoints.add(endpoint, ());

@@ -23,8 +23,27 @@ pub struct Settings {
     pub watched: WatchedNamespaces,
     /// Treatment of orphans.
     pub orphans: OrphanPolicy,
+    /// The gateway in front of endpoints, if there is one.
+    pub gateway: Option<Gateway>,
     /// Number of deployments with series of their own in metrics.
     pub metrics_deployments: usize,
+}
+
+/// The gateway in front of endpoints.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Namespace of the routes.
+    pub namespace: String,
+    /// Address for callers, without a slash at its end.
+    pub url: String,
+}
+
+impl Gateway {
+    /// Address of one deployment, which OpenAI's clients take as their base URL.
+    #[must_use]
+    pub fn url_of(&self, namespace: &str, name: &str) -> String {
+        format!("{}/{namespace}/{name}/v1", self.url)
+    }
 }
 
 /// Treatment of orphans.

@@ -61,6 +61,7 @@ fn context_at(client: Client) -> Arc<Context> {
         drivers: DriverSettings::default(),
         watched: WatchedNamespaces::new([]),
         orphans: OrphanPolicy { delete: false, interval: Duration::from_mins(5), min_age: Duration::from_mins(5) },
+        gateway: None,
         metrics_deployments: 0,
     };
     let clock = Clock::system();

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::routing::Author;
+use roadstead_api::v1alpha1::names;
 use roadstead_runtime::cache::Part;
 use roadstead_runtime::client::PAGE;
 use roadstead_runtime::watch::watch;
@@ -32,6 +33,7 @@ pub fn start(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     }
     watch_targets(context, watches);
     watch_target_secrets(context, watches);
+    watch_routes(context, watches);
 }
 
 fn watch_deployments(context: &Arc<Context>, part: Part, watches: &mut JoinSet<()>) {
@@ -77,6 +79,15 @@ fn watch_target_secrets(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     let api = Api::namespaced(context.client.clone(), &context.settings.namespace);
     let on_change = move |change| shared.target_secret_changed(&change);
     watches.spawn(watch(api, pages(), Part::Everything, cache, prune_secret, on_change));
+}
+
+fn watch_routes(context: &Arc<Context>, watches: &mut JoinSet<()>) {
+    let Some(gateway) = &context.settings.gateway else { return };
+    let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.routes));
+    let api = Api::namespaced(context.client.clone(), &gateway.namespace);
+    let config = pages().labels(names::LABEL_ROUTE);
+    let on_change = move |change| shared.route_changed(&change);
+    watches.spawn(watch(api, config, Part::Everything, cache, prune_secret, on_change));
 }
 
 /// The API of a kind that lives in tenants' namespaces, as far as `part` goes.

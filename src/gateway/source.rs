@@ -16,9 +16,8 @@ use tokio::sync::watch;
 
 use super::Routes;
 use super::saved::Saved;
+use crate::controller::traffic::stored;
 
-/// Key of the route in its Secret.
-pub const KEY: &str = "route";
 /// Time that a start waits for the hub before it uses the saved routes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -118,9 +117,7 @@ fn uid(secret: &Secret) -> Option<String> {
 }
 
 fn read(secret: &Secret) -> Option<Route> {
-    let text = secret.data.as_ref().and_then(|data| data.get(KEY));
-    let route: Option<Route> = text.and_then(|text| serde_json::from_slice(&text.0).ok());
-    let route = route.filter(|route| Some(&route.uid) == uid(secret).as_ref());
+    let route = stored::read(secret).filter(|route| Some(&route.uid) == uid(secret).as_ref());
     if route.is_none() {
         tracing::error!(secret = secret.name_any(), "a route cannot be read; its last state stays in use");
     }
@@ -144,7 +141,8 @@ mod tests {
     fn of(uid: &str, text: &str) -> Secret {
         let data: Value = serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).unwrap();
         let labels = json!({names::LABEL_ROUTE: uid});
-        serde_json::from_value(json!({"metadata": {"name": uid, "labels": labels}, "data": {KEY: data}})).unwrap()
+        serde_json::from_value(json!({"metadata": {"name": uid, "labels": labels}, "data": {stored::ROUTE: data}}))
+            .unwrap()
     }
 
     fn revisions(set: &Set) -> Vec<(&str, u64)> {

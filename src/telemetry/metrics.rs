@@ -36,7 +36,7 @@ const PLANNING_BUCKETS: [f64; 8] = [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001,
 const READY_BUCKETS: [f64; 11] = [5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0];
 
 /// The controllers, by their names.
-pub const CONTROLLERS: [&str; 3] = ["modeldeployment", "inferenceendpoint", "servingtarget"];
+pub const CONTROLLERS: [&str; 4] = ["modeldeployment", "inferenceendpoint", "servingtarget", "traffic"];
 /// Results of a reconcile.
 const RESULTS: [&str; 3] = ["success", "requeue_after", "error"];
 /// Why an endpoint can be created.

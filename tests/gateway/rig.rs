@@ -269,6 +269,7 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         scheme: Scheme::Http,
         host: address.ip().to_string(),
         port: address.port(),
+        prefix: String::new(),
         authorities: None,
         credential: Some(credential),
         weight: 1,

@@ -1,11 +1,13 @@
 //! Addresses, keys on the way, and what engines and callers see.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 use roadstead_gateway::State;
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::engine::Engine;
+use crate::engine::{Conduct, Engine};
 use crate::rig::{Rig, caller, endpoint, route};
 
 #[tokio::test]
@@ -82,6 +84,32 @@ async fn routes_one_address_by_key_and_model() {
     let by_host = rig.caller("key-of-alice").with("host", "embed.team-a.models.example.com");
     assert_eq!(by_host.post("/v1/embeddings", &json!({})).await.status, StatusCode::OK);
     assert_eq!(embed.count(), 2);
+}
+
+#[tokio::test]
+async fn puts_each_endpoints_prefix_before_the_path_also_in_a_retry() {
+    let rig = Rig::start(&[]).await;
+    let (below, below_address) = Engine::start().await;
+    let (plain, plain_address) = Engine::start().await;
+    let mut prefixed = endpoint("llama-a", below_address);
+    prefixed.prefix = "/serve/east/llama".to_owned();
+    rig.apply(&route("llama", vec![prefixed, endpoint("llama-b", plain_address)])).await;
+    let caller = rig.caller("key-of-alice");
+    let mut paths = BTreeSet::new();
+    for _ in 0..20 {
+        paths.insert(caller.get("/team-a/llama/v1/models?a=b").await.json()["path"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(paths, ["/serve/east/llama/v1/models", "/v1/models"].map(ToOwned::to_owned).into());
+    assert_eq!(below.header("x-roadstead-prefix"), None);
+    let forger = rig.caller("key-of-alice").with("x-roadstead-path", "/metrics").with("x-roadstead-prefix", "/forged");
+    assert!(forger.get("/team-a/llama/v1/models").await.json()["path"].as_str().unwrap().ends_with("/v1/models"));
+    for (full, path) in [(&below, "/v1/models"), (&plain, "/serve/east/llama/v1/models")] {
+        full.set(Conduct::Full);
+        for _ in 0..10 {
+            assert_eq!(caller.get("/team-a/llama/v1/models").await.json()["path"], path);
+        }
+        full.set(Conduct::Serves);
+    }
 }
 
 #[tokio::test]

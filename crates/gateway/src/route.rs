@@ -104,6 +104,9 @@ pub struct Endpoint {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Path below which it serves `/v1/`, without a slash at its end; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
     /// Certificates in PEM that its certificate must lead to; absent for those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,

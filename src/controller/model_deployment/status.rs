@@ -57,6 +57,8 @@ pub fn status(
     };
     let mut status = ModelDeploymentStatus {
         observed_generation: object.metadata.generation.unwrap_or(-1),
+        url: former.url.clone(),
+        keys_secret_name: former.keys_secret_name.clone(),
         conditions: conditions_of(object, stage, &roles, now),
         revision: plan.map_or(former.revision, |plan| i64::try_from(plan.revision).unwrap_or(i64::MAX)),
         replicas: sum(|status| status.replicas),

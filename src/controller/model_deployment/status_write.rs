@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt;
 use roadstead_model::{Action, Plan};
 
 use super::Planned;
@@ -15,8 +16,9 @@ use crate::controller::error::ActError;
 use crate::controller::hub::Told;
 use crate::controller::tell::tell;
 use crate::controller::throttle::Urgency;
-use roadstead_api::v1alpha1::ModelDeployment;
+use crate::controller::traffic::keys;
 use roadstead_api::v1alpha1::validate::Problem;
+use roadstead_api::v1alpha1::{ModelDeployment, ModelDeploymentStatus};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::queue::Outcome;
 
@@ -72,6 +74,14 @@ pub async fn deleting(context: &Context, object: &Arc<ModelDeployment>) -> Resul
     Ok(held_back.map_or(Outcome::Done, Outcome::Again))
 }
 
+/// The address at the gateway and the Secret with its callers' keys, once the route is written.
+fn address(context: &Context, object: &ModelDeployment) -> Option<(String, String)> {
+    let gateway = context.settings.gateway.as_ref()?;
+    context.route_of(object)?;
+    let url = gateway.url_of(&object.namespace().unwrap_or_default(), &object.name_any());
+    Some((url, keys::secret_of(object)))
+}
+
 /// One patch, if anything but times changed; or how long what changed is held back.
 async fn write(
     context: &Context,
@@ -84,7 +94,8 @@ async fn write(
     let endpoints = context.endpoints_of(&object);
     let former = object.status.clone().unwrap_or_default();
     let now = context.clock.wall();
-    let status = status::status(&object, stage, &endpoints, now);
+    let (url, keys_secret_name) = address(context, &object).unzip();
+    let status = ModelDeploymentStatus { url, keys_secret_name, ..status::status(&object, stage, &endpoints, now) };
     let urgency = match stage {
         ReconcileStage::Planned { .. } => progress::urgency(&former, &status, object.spec.replicas),
         ReconcileStage::Invalid(_) | ReconcileStage::Deleting => Urgency::Now,

@@ -49,6 +49,12 @@ pub struct ModelDeploymentSpec {
     /// Rules and preferences for the place.
     #[serde(default)]
     pub placement: PlacementRules,
+    /// Callers that may use the gateway's address of this deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// Limits of requests through the gateway.
+    #[serde(default)]
+    pub traffic: Traffic,
     /// Stops decisions, scaling and updates; the running endpoint stays, and deletion works.
     #[serde(default)]
     pub suspend: bool,
@@ -56,6 +62,52 @@ pub struct ModelDeploymentSpec {
 
 const fn one() -> i32 {
     1
+}
+
+/// Callers of a deployment through the gateway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Secret of the callers: each entry is the name of a caller and its key. Without it, the operator makes one key.
+    pub keys_secret_ref: LocalRef,
+}
+
+/// Limits of requests through the gateway.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Traffic {
+    /// Longest time in seconds until the first byte of an answer. Without streaming, that is the whole generation.
+    #[serde(default = "default_first_byte")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub first_byte_timeout_seconds: i32,
+    /// Longest time in seconds without a byte in either direction.
+    #[serde(default = "default_idle")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub idle_timeout_seconds: i32,
+    /// Longest body of a request in bytes.
+    #[serde(default = "default_request_bytes")]
+    #[schemars(range(min = 1024, max = 268_435_456))]
+    pub max_request_bytes: i32,
+}
+
+const fn default_first_byte() -> i32 {
+    600
+}
+const fn default_idle() -> i32 {
+    300
+}
+const fn default_request_bytes() -> i32 {
+    8 << 20
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            first_byte_timeout_seconds: default_first_byte(),
+            idle_timeout_seconds: default_idle(),
+            max_request_bytes: default_request_bytes(),
+        }
+    }
 }
 
 /// The model.
@@ -295,6 +347,14 @@ pub struct ModelDeploymentStatus {
     /// Most recent generation observed; -1 if none.
     #[serde(default = "not_observed")]
     pub observed_generation: i64,
+    /// The one address of the deployment, with the gateway; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = limits::URL))]
+    pub url: Option<String>,
+    /// Secret with the keys of the callers of that address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub keys_secret_name: Option<String>,
     /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they are True.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -345,6 +405,8 @@ impl Default for ModelDeploymentStatus {
     fn default() -> Self {
         Self {
             observed_generation: not_observed(),
+            url: None,
+            keys_secret_name: None,
             conditions: Vec::new(),
             revision: 0,
             replicas: 0,

@@ -102,6 +102,18 @@ pub fn key_secret(endpoint: &str) -> String {
     format!("{endpoint}-key")
 }
 
+/// The Secret beside a deployment that holds the key of its callers, where the deployment names none.
+#[must_use]
+pub fn callers_secret(deployment: &str) -> String {
+    format!("{deployment}-callers")
+}
+
+/// The Secret in the namespace of routes that holds the route of the deployment with this UID.
+#[must_use]
+pub fn route_secret(uid: &str) -> String {
+    format!("route-{uid}")
+}
+
 /// The Secret on the hub that holds the API key of `endpoint`. It carries the beginning of the record's UID: a record
 /// that is made anew has another Secret than its former, which the hub's garbage collector takes whenever it comes to it.
 #[must_use]

@@ -9,6 +9,7 @@ use crate::route::{Endpoint, Route, Scheme, State};
 use crate::settings::Settings;
 
 use super::endpoints::{assignment, hosts, socket_of};
+use super::prefix;
 use super::{Addresses, extension, typed};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
@@ -112,14 +113,16 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
     cluster
 }
 
-/// Filters of each attempt, after the endpoint is chosen: they add the endpoint's own credential.
+/// Filters of each attempt, after the endpoint is chosen: they add the endpoint's own credential and prefix.
 fn filters(route: &Route) -> Value {
-    let headers: BTreeSet<&str> = route
+    let has_prefix = route.endpoints.iter().any(|endpoint| !endpoint.prefix.is_empty());
+    let mut headers: BTreeSet<&str> = route
         .endpoints
         .iter()
         .filter_map(|endpoint| endpoint.credential.as_ref())
         .map(|credential| credential.header.as_str())
         .collect();
+    headers.extend(has_prefix.then_some(prefix::HEADER));
     let mutations: Vec<Value> = headers
         .into_iter()
         .map(|header| {
@@ -139,7 +142,10 @@ fn filters(route: &Route) -> Value {
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
         json!({"mutations": {"request_mutations": mutations}}),
     );
-    json!([credential, codec])
+    if !has_prefix {
+        return json!([credential, codec]);
+    }
+    json!([credential, prefix::filter(), codec])
 }
 
 /// The ways to connect: one for each set of authorities, and plain text for the rest.

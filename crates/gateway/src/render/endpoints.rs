@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::route::{Endpoint, Route, Scheme, State};
 
+use super::prefix;
 use super::{ADDRESSES, Addresses, addresses_of, typed};
 
 /// Share of one address of an endpoint: the endpoint's weight, divided evenly among its addresses.
@@ -51,6 +52,9 @@ fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
     let mut roadstead = json!({"name": endpoint.name});
     if let Some(credential) = &endpoint.credential {
         roadstead[&credential.header] = json!(credential.value());
+    }
+    if !endpoint.prefix.is_empty() {
+        roadstead[prefix::HEADER] = json!(endpoint.prefix);
     }
     let mut metadata = json!({"roadstead": roadstead});
     if endpoint.scheme == Scheme::Https {

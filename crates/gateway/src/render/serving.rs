@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::route::{Caller, Limits, Route, State};
 
+use super::prefix;
 use super::{extension, seconds, typed};
 
 /// The header that tells an endpoint and the log which caller asks.
@@ -22,6 +23,8 @@ pub(super) fn list(routes: &[Value]) -> Value {
 pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller], allowed: Option<&str>) -> Value {
     json!({
         "name": route.cluster(),
+        // A caller must not choose the path at an endpoint.
+        "request_headers_to_remove": [prefix::PATH, prefix::HEADER],
         "route": {
             "cluster": cluster,
             // A stream has no end that is known before; what may last is bounded by silence.

@@ -40,6 +40,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         scheme: Scheme::Http,
         host: host.to_owned(),
         port: 8000,
+        prefix: String::new(),
         authorities: None,
         credential: Some(credential),
         weight: 1,
@@ -130,6 +131,7 @@ fn renders_one_address_for_several_deployments() {
     llama.callers.push(Caller { name: "bob".to_owned(), key: Key::new("key-of-bob") });
     let mut embed = route("embed", vec![endpoint("embed-a", "198.51.100.8", State::Active)]);
     embed.endpoints[0].credential = None;
+    embed.endpoints[0].prefix = "/serve/embed".to_owned();
     golden("shared", &render(&[llama, embed], &addresses(), &settings));
 }
 

@@ -1,0 +1,143 @@
+//! Traffic: the route of each deployment, which gateways read. Only with a gateway.
+//!
+//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys. The route is one Secret
+//! (docs/adr/0049-routes-are-secrets-of-one-namespace.md), written only when it says something new.
+
+mod build;
+#[cfg(test)]
+mod build_tests;
+pub mod keys;
+pub mod stored;
+
+use std::sync::Arc;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
+use roadstead_gateway::{Caller, Route};
+
+use self::stored::{ROUTE, read};
+use super::context::Context;
+use super::error::ActError;
+use super::watches::LIST_AGAIN;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use roadstead_runtime::cache::Key;
+use roadstead_runtime::kept::Kept;
+use roadstead_runtime::queue::Outcome;
+use roadstead_runtime::workers::Reconcile;
+
+/// The controller of routes, by deployment.
+pub struct TrafficController {
+    context: Arc<Context>,
+    /// Callers as they were last read, with the name of their Secret.
+    callers: Kept<Key, Option<(String, Vec<Caller>)>>,
+}
+
+/// A decision about the route of a deployment.
+pub enum Decision {
+    /// Its namespace has not been listed.
+    Unknown,
+    /// The deployment is gone: these routes go.
+    Gone(Vec<Arc<Secret>>),
+    /// The route follows from these.
+    Serve(Arc<ModelDeployment>, Vec<Arc<InferenceEndpoint>>),
+}
+
+impl TrafficController {
+    /// The controller over `context`.
+    #[must_use]
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context, callers: Kept::default() }
+    }
+
+    async fn serve(&self, deployment: &ModelDeployment, endpoints: &[Arc<InferenceEndpoint>]) -> Result<(), ActError> {
+        let context = &self.context;
+        let former = context.route_of(deployment);
+        let known = former.as_deref().and_then(read);
+        let endpoints = || endpoints.iter().map(AsRef::as_ref);
+        let keys = keys::of_endpoints(context, endpoints(), known.as_ref()).await?;
+        let callers = self.callers(deployment).await?;
+        let route = build::route(deployment, endpoints(), &keys, callers, known.as_ref());
+        if known.as_ref() != Some(&route) {
+            let written = context.hub.put_secret(former.as_deref(), &self.secret(&route)?).await?;
+            context.caches.routes.apply_answer(written);
+            context.wake([super::routing::Concerned::Deployment(Key::of(deployment))]);
+        }
+        Ok(())
+    }
+
+    /// The callers, from memory unless their Secret has changed.
+    async fn callers(&self, deployment: &ModelDeployment) -> Result<Vec<Caller>, ActError> {
+        let (key, name) = (Key::of(deployment), keys::secret_of(deployment));
+        let stale = self.context.caller_secrets.take_stale(&key);
+        let known = self.callers.see(&key, Clone::clone).flatten().filter(|(of, _)| !stale && *of == name);
+        if let Some((_, callers)) = known {
+            return Ok(callers);
+        }
+        self.callers.forget(&key);
+        let callers = keys::of_callers(&self.context, deployment).await?;
+        self.callers.change(&key, |known| *known = Some((name, callers.clone())));
+        Ok(callers)
+    }
+
+    fn secret(&self, route: &Route) -> Result<Secret, ActError> {
+        let labels = [
+            (names::LABEL_ROUTE, route.uid.as_str()),
+            (names::LABEL_INSTALL_ID, self.context.settings.install_id.as_str()),
+            (names::LABEL_MANAGED_BY, names::MANAGED_BY),
+        ];
+        Ok(Secret {
+            metadata: ObjectMeta {
+                name: Some(names::route_secret(&route.uid)),
+                namespace: self.context.settings.gateway.as_ref().map(|gateway| gateway.namespace.clone()),
+                labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(ROUTE.to_owned(), ByteString(serde_json::to_vec(route)?))].into()),
+            type_: Some("roadstead.dev/route".to_owned()),
+            ..Secret::default()
+        })
+    }
+}
+
+impl Reconcile<Key> for TrafficController {
+    const NAME: &'static str = "traffic";
+    type Decision = Decision;
+    type Error = ActError;
+
+    fn is_ordinary(error: &ActError) -> bool {
+        error.is_ordinary()
+    }
+
+    fn decide(&self, key: &Key) -> Decision {
+        if !self.context.knows(&key.namespace) {
+            return Decision::Unknown;
+        }
+        match self.context.caches.deployments.get(key) {
+            Some(deployment) => {
+                let endpoints = self.context.endpoints_of(&deployment);
+                Decision::Serve(deployment, endpoints)
+            }
+            None => Decision::Gone(self.context.routes_of(key)),
+        }
+    }
+
+    async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
+        match decision {
+            Decision::Unknown => return Ok(Outcome::Again(LIST_AGAIN)),
+            Decision::Gone(routes) => {
+                for route in routes {
+                    self.context.hub.delete_secret(&route).await?;
+                }
+                self.callers.forget(key);
+                self.context.caller_secrets.forget(key);
+            }
+            Decision::Serve(deployment, endpoints) => {
+                let ours: Vec<_> =
+                    endpoints.into_iter().filter(|endpoint| !self.context.is_foreign(endpoint)).collect();
+                self.serve(&deployment, &ours).await?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
