@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{Client, ResourceExt};
 use roadstead_model::QueueKey;
 
@@ -20,6 +20,7 @@ use super::orphans::shown::Shown;
 use super::routing::{self, Author, Concerned};
 use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
+use super::traffic::drained::drained;
 use super::traffic::stored;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
@@ -48,6 +49,8 @@ pub struct Caches {
     pub secrets: Arc<Cache<Secret>>,
     /// The routes of deployments.
     pub routes: Arc<Cache<Secret>>,
+    /// Reports of gateways.
+    pub reports: Arc<Cache<ConfigMap>>,
 }
 
 impl Caches {
@@ -61,6 +64,7 @@ impl Caches {
             namespaces: Arc::new(Cache::new(watched.namespaces())),
             secrets: Arc::default(),
             routes: Arc::default(),
+            reports: Arc::default(),
         }
     }
 }
@@ -165,6 +169,8 @@ pub struct Context {
     pub caller_secrets: NamedSecrets,
     /// The reports of panics on each object, by kind.
     pub panics: Kept<Subject, Spent>,
+    /// Draining endpoints without a request in flight at any gateway.
+    drained: Kept<Key, ()>,
     /// Keys on the hub by endpoint name, which is unique in an installation.
     endpoint_keys: Kept<String, Option<Key>>,
 }
@@ -198,6 +204,7 @@ impl Context {
             named_secrets: NamedSecrets::default(),
             caller_secrets: NamedSecrets::every(CALLERS_ROUND),
             panics: Kept::default(),
+            drained: Kept::default(),
             endpoint_keys: Kept::default(),
         }
     }
@@ -230,7 +237,7 @@ impl Context {
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
         for endpoint in self.endpoints_of(object) {
-            self.fleet.endpoint_changed(&endpoint, Some(object));
+            self.fleet.endpoint_changed(&endpoint, Some(object), self.is_drained(&Key::of(endpoint.as_ref())));
         }
         if routing::is_newcomer(change) {
             self.newcomers.came(Key::of(object.as_ref()), self.clock.now());
@@ -321,10 +328,11 @@ impl Context {
         match change {
             Change::Upserted { .. } => {
                 self.endpoint_keys.change(&key.name, |known| *known = Some(key.clone()));
-                self.fleet.endpoint_changed(endpoint, self.deployment_of(endpoint).as_deref());
+                self.fleet.endpoint_changed(endpoint, self.deployment_of(endpoint).as_deref(), self.is_drained(&key));
             }
             Change::Deleted(_) => {
                 self.endpoint_keys.forget(&key.name);
+                self.drained.forget(&key);
                 self.fleet.endpoint_deleted(&key);
             }
         }
@@ -408,6 +416,31 @@ impl Context {
         if let Some(route) = stored::read(secret) {
             self.queues.traffic.add(Key::new(route.namespace, route.name), ());
         }
+    }
+
+    /// A gateway reported, or ended: what has drained may go.
+    pub fn gateways_reported(&self) {
+        let gateways: Vec<_> = self.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
+        let mut concerned = Vec::new();
+        for route in self.caches.routes.list().iter().filter_map(|secret| stored::read(secret)) {
+            for name in drained(&route, &gateways) {
+                let key = Key::new(&route.namespace, name);
+                if self.is_drained(&key) {
+                    continue;
+                }
+                self.drained.change(&key, |()| ());
+                if let Some(endpoint) = self.caches.endpoints.get(&key) {
+                    self.fleet.endpoint_changed(&endpoint, self.deployment_of(&endpoint).as_deref(), true);
+                    concerned.push(Concerned::Deployment(Key::new(&route.namespace, &route.name)));
+                }
+            }
+        }
+        self.wake(concerned);
+    }
+
+    /// True if gateways have said that nothing is in flight at an endpoint that takes no new request.
+    fn is_drained(&self, endpoint: &Key) -> bool {
+        self.drained.see(endpoint, |()| ()).is_some()
     }
 
     /// A namespace changed.

@@ -82,8 +82,15 @@ impl SharedFleet {
     }
 
     /// An endpoint is new or changed; `deployment` is its owner, if that is known.
-    pub fn endpoint_changed(&self, endpoint: &InferenceEndpoint, deployment: Option<&ModelDeployment>) {
-        self.lock().observe_endpoint(convert::endpoint(endpoint, deployment, BTreeMap::new()));
+    pub fn endpoint_changed(&self, endpoint: &InferenceEndpoint, deployment: Option<&ModelDeployment>, drained: bool) {
+        let mut seen = convert::endpoint(endpoint, deployment, BTreeMap::new());
+        if let model::EndpointState::Draining { deadline } = &mut seen.state
+            && drained
+        {
+            // Nothing is in flight: it may go at any time.
+            *deadline = seen.created_at;
+        }
+        self.lock().observe_endpoint(seen);
     }
 
     /// An endpoint is gone.

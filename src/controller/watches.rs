@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
@@ -88,6 +88,10 @@ fn watch_routes(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     let config = pages().labels(names::LABEL_ROUTE);
     let on_change = move |change| shared.route_changed(&change);
     watches.spawn(watch(api, config, Part::Everything, cache, prune_secret, on_change));
+    let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.reports));
+    let api: Api<DeserializeGuard<ConfigMap>> = Api::namespaced(context.client.clone(), &gateway.namespace);
+    let config = pages().labels(names::LABEL_GATEWAY);
+    watches.spawn(watch(api, config, Part::Everything, cache, |_| {}, move |_| shared.gateways_reported()));
 }
 
 /// The API of a kind that lives in tenants' namespaces, as far as `part` goes.

@@ -18,11 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::Routes;
 use super::admin::{Admin, AdminError, Host};
 use super::keeper::Progress;
+use crate::controller::traffic::stored;
 
 /// Interval between two looks at Envoy during a move.
 const LOOK: Duration = Duration::from_millis(500);
-/// Key of the report in its ConfigMap.
-pub const KEY: &str = "acks";
 
 /// Author and place of the reports.
 pub struct Reporter {
@@ -93,7 +92,7 @@ impl Reporter {
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": self.name(), "labels": {names::LABEL_GATEWAY: ""}},
-            "data": {KEY: text},
+            "data": {stored::ACKS: text},
         });
         let (api, name, params) = (self.api(), self.name(), PatchParams::apply("roadstead-gateway").force());
         call("apply configmap", api.patch(&name, &params, &Patch::Apply(object))).await.map(drop)

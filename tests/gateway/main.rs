@@ -10,6 +10,7 @@ mod failures;
 mod files;
 mod keys;
 mod moves;
+mod operator;
 mod outage;
 mod rig;
 mod routing;

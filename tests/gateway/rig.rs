@@ -46,6 +46,11 @@ impl Rig {
         let server = SERVER
             .get_or_init(|| async { tokio::task::spawn_blocking(|| ApiServer::start().unwrap()).await.unwrap() })
             .await;
+        Self::start_on(server, options).await
+    }
+
+    /// Starts a gateway of this hub.
+    pub async fn start_on(server: &ApiServer, options: &[&str]) -> Self {
         let mut rig = Self::prepare(server, options).await;
         rig.start_process();
         rig.start_envoy().await;
@@ -233,7 +238,8 @@ fn version(text: &str) -> String {
     value["version_info"].as_str().unwrap_or_default().to_owned()
 }
 
-fn free_address() -> SocketAddr {
+/// An address on loopback that nothing listens on.
+pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

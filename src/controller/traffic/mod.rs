@@ -6,6 +6,7 @@
 mod build;
 #[cfg(test)]
 mod build_tests;
+pub mod drained;
 pub mod keys;
 pub mod stored;
 

@@ -64,7 +64,10 @@ fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
         "endpoint": {
             "address": {"socket_address": {"address": address.to_string(), "port_value": endpoint.port}},
             "hostname": endpoint.host,
-            "health_check_config": {"hostname": endpoint.host},
+            // The path of the health check is that of the whole deployment, and below a prefix there is none.
+            "health_check_config": {
+                "hostname": endpoint.host, "disable_active_health_check": !endpoint.prefix.is_empty(),
+            },
         },
         "load_balancing_weight": weight,
         "health_status": health,

@@ -1,0 +1,174 @@
+//! The operator writes the routes, and a gateway serves them: placed, moved by an edited rule, and gone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use roadstead_ground::api_server::ApiServer;
+use roadstead_ground::bound::Bound;
+use roadstead_ground::command::{feed, finish};
+use serde_json::{Value, json};
+
+use crate::caller::Caller;
+use crate::rig::{Rig, free_address};
+
+/// Time for what an operator does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A hub with an operator, a simulated cloud and a gateway.
+struct Hub {
+    server: ApiServer,
+    gateway: Rig,
+    _cloud: Bound,
+    _operator: Bound,
+}
+
+impl Hub {
+    async fn start() -> Self {
+        let server = tokio::task::spawn_blocking(|| {
+            let server = ApiServer::start().unwrap();
+            server.define(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).unwrap();
+            server
+        })
+        .await
+        .unwrap();
+        let gateway = Rig::start_on(&server, &[]).await;
+        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
+        let folder = gateway.folder.path();
+        let (cloud, desk) = (free_address(), free_address());
+        let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
+        let cloud_process = Bound::start(program, &args, &[], &folder.join("cloud.log")).unwrap();
+        let kubeconfig = server.kubeconfig().display().to_string();
+        let args = [
+            "run".to_owned(),
+            "--install-id=gateway-test".to_owned(),
+            "--namespace=default".to_owned(),
+            "--identity=operator".to_owned(),
+            "--leader-elect=false".to_owned(),
+            format!("--listen={desk}"),
+            format!("--simulated-cloud=http://{cloud}"),
+            "--allow-kubeconfig=local-addresses".to_owned(),
+            format!("--routes-namespace={}", gateway.namespace),
+            format!("--gateway-url=http://{}", gateway.address),
+        ];
+        let log = folder.join("operator.log");
+        let operator = Bound::start(program, &args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap();
+        Self { server, gateway, _cloud: cloud_process, _operator: operator }
+    }
+
+    fn apply(&self, object: &Value) {
+        feed(self.server.kubectl().args(["apply", "-f", "-"]), &object.to_string()).unwrap();
+    }
+
+    fn kubectl(&self, args: &[&str]) -> String {
+        finish(self.server.kubectl().args(args)).unwrap()
+    }
+
+    fn deployment(&self) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", "mdep", "llama", "-n", "team", "-o", "json"])).unwrap()
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let deployment = self.deployment();
+            if holds(&deployment["status"]) {
+                return deployment;
+            }
+            let log = || self.gateway.log("operator.log");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{what}: not within {PATIENCE:?}: {:#}\n{}",
+                deployment["status"],
+                log()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The key of a caller in a Secret.
+    fn key(&self, secret: &str, caller: &str) -> String {
+        let path = format!("jsonpath={{.data.{caller}}}");
+        let encoded = self.kubectl(&["get", "secret", secret, "-n", "team", "-o", &path]);
+        String::from_utf8(data_encoding::BASE64.decode(encoded.trim().as_bytes()).unwrap()).unwrap()
+    }
+}
+
+fn target(name: &str, cloud: &str, region: &str, price: &str) -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
+        "spec": {
+            "cloud": cloud, "region": region, "type": "Simulated", "simulated": {"startupSeconds": 1}, "allowedNamespaces": {},
+            "offers": [{"name": "h100", "instanceType": "i", "accelerator": {"type": "H100", "count": 8},
+                        "capacityType": "OnDemand", "hourlyPrice": price}],
+        },
+    })
+}
+
+fn serves_on(status: &Value, target: &str) -> bool {
+    let placements = status["placements"].as_array().map_or(&[][..], Vec::as_slice);
+    let [placement] = placements else { return false };
+    placement["target"] == target && placement["url"].is_string() && status["releasing"].is_null()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_outlives_a_move_and_no_request_is_lost() {
+    let hub = Hub::start().await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    hub.apply(&target("east", "aws", "us-east-1", "40.00"));
+    hub.apply(&target("west", "gcp", "europe-west4", "50.00"));
+    hub.apply(&json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": {"name": "llama", "namespace": "team"},
+        "spec": {
+            "model": {"source": "hf://example/llama"},
+            // Long: an endpoint that goes sooner goes because gateways said that nothing is in flight.
+            "serving": {"engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": 3600,
+                        "shapes": [{"name": "one", "accelerator": {"type": "H100", "count": 1}}]},
+        },
+    }));
+    let placed = hub
+        .until("it serves in the US at one address", |status| serves_on(status, "east") && status["url"].is_string());
+    let placed = placed.await;
+    let url = placed["status"]["url"].as_str().unwrap();
+    assert_eq!(url, format!("http://{}/team/llama/v1", hub.gateway.address));
+    let key = hub.key(placed["status"]["keysSecretName"].as_str().unwrap(), "default");
+    let caller = Caller::new(hub.gateway.address, Some(&key));
+    let ask = async |caller: &Caller| {
+        let body = json!({"model": "llama", "messages": []});
+        caller.try_post("/team/llama/v1/chat/completions", &body).await
+    };
+    hub.gateway.until("it answers", async |_| ask(&caller).await.unwrap().status == StatusCode::OK).await;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn({
+        let (stop, caller) = (Arc::clone(&stop), caller.clone());
+        async move {
+            let mut places = Vec::new();
+            while !stop.load(Ordering::SeqCst) {
+                let answer = ask(&caller).await.unwrap();
+                assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+                places.push(answer.body);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            places
+        }
+    });
+    let rule = json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}).to_string();
+    hub.kubectl(&["patch", "mdep", "llama", "-n", "team", "--type=merge", "-p", &rule]);
+    let moved =
+        hub.until("it serves in the EU, and the former endpoint is gone", |status| serves_on(status, "west")).await;
+    stop.store(true, Ordering::SeqCst);
+    let places = load.await.unwrap();
+    assert!(places.first().unwrap().contains("at east") && places.last().unwrap().contains("at west"), "{places:?}");
+    assert_eq!(moved["status"]["url"], placed["status"]["url"]);
+
+    hub.kubectl(&["delete", "mdep", "llama", "-n", "team", "--timeout=60s"]);
+    hub.gateway
+        .until("the route is gone", async |_| ask(&caller).await.unwrap().status == StatusCode::UNAUTHORIZED)
+        .await;
+    let routes = hub.kubectl(&["get", "secrets", "-n", &hub.gateway.namespace, "-o", "name"]);
+    assert_eq!(routes.trim(), "", "no route is left");
+}
