@@ -79,7 +79,7 @@ pub struct RunArgs {
     /// Namespace for the routes of deployments, which gateways read; no gateway if absent.
     #[arg(long, env = "ROADSTEAD_ROUTES_NAMESPACE", value_parser = own_namespace, requires = "gateway_url")]
     pub routes_namespace: Option<String>,
-    /// Address of the gateway for callers, such as https://models.example.com.
+    /// Address of the gateway for callers, such as <https://models.example.com>.
     #[arg(long, env = "ROADSTEAD_GATEWAY_URL", value_parser = gateway_url, requires = "routes_namespace")]
     pub gateway_url: Option<String>,
     /// Flags of the drivers.

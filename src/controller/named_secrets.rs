@@ -101,6 +101,7 @@ impl State {
 
 impl NamedSecrets {
     /// Existing Secrets are polled at this interval, as far as the limit of polls a second allows.
+    #[must_use]
     pub fn every(round: Duration) -> Self {
         let state = State {
             round,

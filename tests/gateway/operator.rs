@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::rig::{Rig, free_address};
 
 /// Time for what an operator does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A hub with an operator, a simulated cloud and a gateway.
 struct Hub {
@@ -146,14 +146,14 @@ async fn one_address_outlives_a_move_and_no_request_is_lost() {
     let load = tokio::spawn({
         let (stop, caller) = (Arc::clone(&stop), caller.clone());
         async move {
-            let mut places = Vec::new();
+            let mut answers = Vec::new();
             while !stop.load(Ordering::SeqCst) {
                 let answer = ask(&caller).await.unwrap();
                 assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-                places.push(answer.body);
+                answers.push(answer.body);
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            places
+            answers
         }
     });
     let rule = json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}).to_string();
@@ -161,8 +161,8 @@ async fn one_address_outlives_a_move_and_no_request_is_lost() {
     let moved =
         hub.until("it serves in the EU, and the former endpoint is gone", |status| serves_on(status, "west")).await;
     stop.store(true, Ordering::SeqCst);
-    let places = load.await.unwrap();
-    assert!(places.first().unwrap().contains("at east") && places.last().unwrap().contains("at west"), "{places:?}");
+    let answers = load.await.unwrap();
+    assert!(answers.first().unwrap().contains("at east") && answers.last().unwrap().contains("at west"), "{answers:?}");
     assert_eq!(moved["status"]["url"], placed["status"]["url"]);
 
     hub.kubectl(&["delete", "mdep", "llama", "-n", "team", "--timeout=60s"]);

@@ -76,7 +76,7 @@ fn part(endpoint: &InferenceEndpoint, keys: &EndpointKeys, former: Option<&Route
     if !answers && was.is_none() {
         return None;
     }
-    let Address { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
+    let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
     let (header, word) = HEADER;
     let key = keys.get(&name)?.clone();
     let weight = u32::try_from(status.ready_replicas).unwrap_or(0);
@@ -94,14 +94,14 @@ fn part(endpoint: &InferenceEndpoint, keys: &EndpointKeys, former: Option<&Route
 }
 
 /// The parts of an endpoint's address.
-struct Address {
+struct UrlParts {
     scheme: Scheme,
     host: String,
     port: u16,
     prefix: String,
 }
 
-fn address(url: &str) -> Option<Address> {
+fn address(url: &str) -> Option<UrlParts> {
     let uri: Uri = url.parse().ok()?;
     let (scheme, usual) = match uri.scheme_str()? {
         "http" => (Scheme::Http, 80),
@@ -109,7 +109,7 @@ fn address(url: &str) -> Option<Address> {
         _ => return None,
     };
     let host = uri.host()?.trim_matches(['[', ']']).to_owned();
-    Some(Address {
+    Some(UrlParts {
         scheme,
         host,
         port: uri.port_u16().unwrap_or(usual),

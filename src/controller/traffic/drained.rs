@@ -4,6 +4,7 @@ use roadstead_gateway::{Acks, Route, State};
 
 /// Names of the draining endpoints of a route that every gateway has stopped using: each has applied this revision, in
 /// which the endpoint takes no new request, and none has a request in flight there. Without a gateway there is none.
+#[must_use]
 pub fn drained<'a>(route: &'a Route, gateways: &[Acks]) -> Vec<&'a str> {
     let is_drained = |name: &str| {
         gateways.iter().all(|acks| {

@@ -78,6 +78,7 @@ pub async fn of_callers(context: &Context, deployment: &ModelDeployment) -> Resu
 }
 
 /// Name of the Secret with the keys of a deployment's callers.
+#[must_use]
 pub fn secret_of(deployment: &ModelDeployment) -> String {
     let named = deployment.spec.access.as_ref().map(|access| access.keys_secret_ref.name.clone());
     named.unwrap_or_else(|| names::callers_secret(&deployment.name_any()))

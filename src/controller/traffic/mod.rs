@@ -35,7 +35,7 @@ pub struct TrafficController {
 }
 
 /// A decision about the route of a deployment.
-pub enum Decision {
+pub enum RouteDecision {
     /// Its namespace has not been listed.
     Unknown,
     /// The deployment is gone: these routes go.
@@ -103,37 +103,37 @@ impl TrafficController {
 
 impl Reconcile<Key> for TrafficController {
     const NAME: &'static str = "traffic";
-    type Decision = Decision;
+    type Decision = RouteDecision;
     type Error = ActError;
 
     fn is_ordinary(error: &ActError) -> bool {
         error.is_ordinary()
     }
 
-    fn decide(&self, key: &Key) -> Decision {
+    fn decide(&self, key: &Key) -> RouteDecision {
         if !self.context.knows(&key.namespace) {
-            return Decision::Unknown;
+            return RouteDecision::Unknown;
         }
         match self.context.caches.deployments.get(key) {
             Some(deployment) => {
                 let endpoints = self.context.endpoints_of(&deployment);
-                Decision::Serve(deployment, endpoints)
+                RouteDecision::Serve(deployment, endpoints)
             }
-            None => Decision::Gone(self.context.routes_of(key)),
+            None => RouteDecision::Gone(self.context.routes_of(key)),
         }
     }
 
-    async fn act(&self, key: &Key, decision: Decision) -> Result<Outcome, ActError> {
+    async fn act(&self, key: &Key, decision: RouteDecision) -> Result<Outcome, ActError> {
         match decision {
-            Decision::Unknown => return Ok(Outcome::Again(LIST_AGAIN)),
-            Decision::Gone(routes) => {
+            RouteDecision::Unknown => return Ok(Outcome::Again(LIST_AGAIN)),
+            RouteDecision::Gone(routes) => {
                 for route in routes {
                     self.context.hub.delete_secret(&route).await?;
                 }
                 self.callers.forget(key);
                 self.context.caller_secrets.forget(key);
             }
-            Decision::Serve(deployment, endpoints) => {
+            RouteDecision::Serve(deployment, endpoints) => {
                 let ours: Vec<_> =
                     endpoints.into_iter().filter(|endpoint| !self.context.is_foreign(endpoint)).collect();
                 self.serve(&deployment, &ours).await?;

@@ -1,4 +1,4 @@
-//! Routes and reports as Secrets and ConfigMaps hold them.
+//! Routes and reports of gateways as objects on the hub hold them.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use roadstead_gateway::{Acks, Route};
