@@ -52,7 +52,7 @@ fn install_yaml_has_one_place_for_the_install_id_and_a_bad_one_there() {
 
 #[test]
 fn the_charts_have_the_version_of_the_operator() {
-    for chart in ["roadstead", "roadstead-crds"] {
+    for chart in ["roadstead", "roadstead-crds", "roadstead-gateway"] {
         let chart: Value = serde_saphyr::from_str(&text(&format!("charts/{chart}/Chart.yaml"))).unwrap();
         assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));

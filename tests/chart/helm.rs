@@ -50,6 +50,11 @@ pub fn rendered(values: &[&str]) -> Vec<Value> {
     objects(&template("roadstead", &all).unwrap_or_else(|error| panic!("{values:?}: {error}")))
 }
 
+/// The objects of the gateway's chart with these values.
+pub fn rendered_gateway(values: &[&str]) -> Vec<Value> {
+    objects(&template("roadstead-gateway", values).unwrap_or_else(|error| panic!("{values:?}: {error}")))
+}
+
 /// The objects of a manifest.
 pub fn objects(manifest: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();

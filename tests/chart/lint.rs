@@ -9,7 +9,7 @@ use roadstead_ground::tools::Tools;
 use serde_json::Value;
 
 use crate::helm::{helm, path, text};
-use crate::variants::{VARIANTS, manifests};
+use crate::variants::{GATEWAY_VARIANTS, VARIANTS, manifests};
 
 /// The best grade: nothing to say.
 const FINE: u64 = 10;
@@ -25,6 +25,9 @@ fn helm_finds_no_fault() {
     lint("roadstead-crds", &[]);
     for (_, values) in VARIANTS {
         lint("roadstead", &[&["--set", "installId=prod"], values].concat());
+    }
+    for (_, values) in GATEWAY_VARIANTS {
+        lint("roadstead-gateway", values);
     }
 }
 

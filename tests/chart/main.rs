@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod drift;
+mod gateway;
 mod helm;
 mod installation;
 mod lint;

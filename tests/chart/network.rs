@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::helm::{at, of_kind, only, rendered};
 
 /// Metadata services of clouds: access to them may reveal the node's credentials.
-const METADATA: [&str; 10] = [
+pub const METADATA: [&str; 10] = [
     "169.254.169.254",
     "169.254.170.2",
     "169.254.170.23",
@@ -62,8 +62,8 @@ fn opens(rule: &Value, protocol: &str, port: u16) -> bool {
         .any(|open| open["protocol"] == protocol && open.get("port").is_none_or(|one| *one == json!(port)))
 }
 
-/// True if the operator may send to an address outside its cluster.
-fn reaches(policy: &Value, address: &str, protocol: &str, port: u16) -> bool {
+/// True if a policy lets its pods send to an address outside their cluster.
+pub fn reaches(policy: &Value, address: &str, protocol: &str, port: u16) -> bool {
     let address = address.parse().unwrap();
     list(at(policy, "/spec/egress")).iter().any(|rule| leads_to(rule, address) && opens(rule, protocol, port))
 }

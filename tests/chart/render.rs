@@ -75,21 +75,24 @@ fn the_simulated_cloud_is_there_where_it_is_asked_for_and_the_operator_is_told()
 }
 
 /// The requirements of the pod security level `restricted`, and a read-only root.
-fn the_pod_is_restricted(pod: &Value, variant: &str) {
+pub fn the_pod_is_restricted(pod: &Value, variant: &str) {
     assert_eq!(at(pod, "/securityContext/runAsNonRoot"), true, "{variant}");
     assert_eq!(at(pod, "/securityContext/runAsUser"), 65532, "{variant}");
     assert_eq!(at(pod, "/securityContext/seccompProfile/type"), "RuntimeDefault", "{variant}");
-    let container = at(pod, "/containers/0/securityContext");
-    assert_eq!(container["allowPrivilegeEscalation"], false, "{variant}");
-    assert_eq!(container["readOnlyRootFilesystem"], true, "{variant}");
-    assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{variant}");
+    let containers = [&pod["initContainers"], &pod["containers"]].into_iter().filter_map(Value::as_array).flatten();
+    for container in containers.map(|container| &container["securityContext"]) {
+        assert_eq!(container["allowPrivilegeEscalation"], false, "{variant}");
+        assert_eq!(container["readOnlyRootFilesystem"], true, "{variant}");
+        assert_eq!(container["capabilities"], json!({"drop": ["ALL"]}), "{variant}");
+    }
     let volumes = pod["volumes"].as_array().cloned().unwrap_or_default();
-    assert!(volumes.iter().all(|volume| volume.get("emptyDir").is_some()), "{variant}: {volumes:?}");
+    let of_node = |volume: &&Value| volume.get("hostPath").is_some();
+    assert_eq!(volumes.iter().find(of_node), None, "{variant}");
     assert!(pod.get("hostNetwork").is_none(), "{variant}");
 }
 
 /// Everything that selects the operator's pods selects them.
-fn the_selectors_match(objects: &[Value], variant: &str) {
+pub fn the_selectors_match(objects: &[Value], variant: &str) {
     let labels = at(only(objects, "Deployment"), "/spec/template/metadata/labels");
     let mut selectors = vec![at(only(objects, "Deployment"), "/spec/selector/matchLabels")];
     let spread = pod(objects).get("topologySpreadConstraints").and_then(Value::as_array);
@@ -172,7 +175,7 @@ fn every_variable_is_a_flag_of_what_reads_it() {
 }
 
 /// The environment variables that a subcommand reads.
-fn variables(subcommand: &str) -> Vec<String> {
+pub fn variables(subcommand: &str) -> Vec<String> {
     use clap::CommandFactory;
     let cli = roadstead::cli::Cli::command();
     let command = cli.find_subcommand(subcommand).unwrap();
@@ -192,29 +195,29 @@ fn a_digest_wins_over_a_tag() {
     assert_eq!(image(&format!("image.tag=v9,image.digest={digest}")), format!("roadstead@{digest}"));
 }
 
-/// The notes: `helm template` leaves them out, so a copy of the chart puts them into an object.
-fn notes(values: &str) -> String {
+/// The notes of a chart: `helm template` leaves them out, so a copy of the chart puts them into an object.
+pub fn notes(chart: &str, values: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let chart = folder.path().join("roadstead");
-    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    let copy = folder.path().join(chart);
+    std::fs::create_dir_all(copy.join("templates")).unwrap();
     for part in ["", "templates"] {
-        for file in std::fs::read_dir(path("charts/roadstead").join(part)).unwrap().flatten() {
+        for file in std::fs::read_dir(path("charts").join(chart).join(part)).unwrap().flatten() {
             if file.path().is_file() {
-                std::fs::copy(file.path(), chart.join(part).join(file.file_name())).unwrap();
+                std::fs::copy(file.path(), copy.join(part).join(file.file_name())).unwrap();
             }
         }
     }
     let object = r#"{"kind": "Notes", "text": {{ include (print .Template.BasePath "/NOTES.txt") . | toJson }}}"#;
-    std::fs::write(chart.join("templates/notes.yaml"), object).unwrap();
-    let chart = chart.to_str().unwrap();
-    let args = ["template", "roadstead", chart, "--namespace", NAMESPACE, "--kube-version", "1.33.0", "--set", values];
+    std::fs::write(copy.join("templates/notes.yaml"), object).unwrap();
+    let copy = copy.to_str().unwrap();
+    let args = ["template", "roadstead", copy, "--namespace", NAMESPACE, "--kube-version", "1.33.0", "--set", values];
     let objects = crate::helm::objects(&helm(&args).unwrap());
     only(&objects, "Notes")["text"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn the_notes_say_what_is_next_and_what_uninstalling_leaves() {
-    let notes = notes("installId=prod");
+    let notes = notes("roadstead", "installId=prod");
     for part in
         ["\"prod\"", "deploy/member.yaml", "ServingTarget", "ModelDeployment", "removes only the operator", NAMESPACE]
     {
@@ -224,7 +227,7 @@ fn the_notes_say_what_is_next_and_what_uninstalling_leaves() {
     assert!(
         notes.contains("pod-security.kubernetes.io/enforce=restricted") && !notes.contains("only these namespaces")
     );
-    let notes = self::notes("installId=prod,watchNamespaces={team-a,team-b}");
+    let notes = self::notes("roadstead", "installId=prod,watchNamespaces={team-a,team-b}");
     assert!(notes.contains("only these namespaces: team-a, team-b"), "{notes}");
 }
 
@@ -241,7 +244,9 @@ fn the_definitions_stay_when_their_chart_goes() {
 
 #[test]
 fn an_older_cluster_is_refused() {
-    for (chart, values) in [("roadstead-crds", "global.a=b"), ("roadstead", "installId=prod")] {
+    for (chart, values) in
+        [("roadstead-crds", "global.a=b"), ("roadstead-gateway", "global.a=b"), ("roadstead", "installId=prod")]
+    {
         let chart = path("charts").join(chart);
         let args = ["template", "x", chart.to_str().unwrap(), "--set", values, "--kube-version", "1.32.0"];
         let error = helm(&args).unwrap_err();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::helm::{at, objects, of_kind, only, rendered, text};
+use crate::helm::{at, objects, of_kind, only, rendered, rendered_gateway, text};
 use crate::variants::{VARIANTS, manifests};
 
 /// Rights to tenants' objects.
@@ -36,7 +36,7 @@ fn lines(role: &Value) -> BTreeSet<String> {
     at(role, "/rules").as_array().unwrap().iter().map(line).collect()
 }
 
-fn granted(role: &Value, expected: &[&str]) {
+pub fn granted(role: &Value, expected: &[&str]) {
     let expected: BTreeSet<String> = expected.iter().map(ToString::to_string).collect();
     assert_eq!(lines(role), expected, "the rules of {} {}", role["kind"], role["metadata"]["name"]);
 }
@@ -114,6 +114,18 @@ fn tenants_write_deployments_and_read_the_rest() {
     };
     assert!(aggregates(view, "view") && aggregates(view, "edit") && aggregates(view, "admin"));
     assert!(!aggregates(edit, "view") && aggregates(edit, "edit") && aggregates(edit, "admin"));
+}
+
+#[test]
+fn a_hub_grants_a_gateway_elsewhere_what_the_chart_grants_one_on_the_hub() {
+    let remote = objects(&text("deploy/gateway-remote.yaml"));
+    let chart = rendered_gateway(&[]);
+    assert_eq!(only(&remote, "Role")["rules"], only(&chart, "Role")["rules"]);
+    for kind in ["Role", "RoleBinding", "ServiceAccount"] {
+        assert_eq!(at(only(&remote, kind), "/metadata/namespace"), at(only(&chart, "Role"), "/metadata/namespace"));
+    }
+    assert_eq!(at(only(&remote, "ServiceAccount"), "/automountServiceAccountToken"), false);
+    assert_eq!(remote.len(), 3);
 }
 
 #[test]

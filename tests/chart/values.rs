@@ -89,9 +89,15 @@ fn every_kubeconfig_feature_can_be_allowed() {
 
 #[test]
 fn every_value_has_a_default_a_type_and_a_sentence() {
-    let source = text("charts/roadstead/values.yaml");
+    for chart in ["roadstead", "roadstead-gateway"] {
+        the_values_are_explained(chart);
+    }
+}
+
+fn the_values_are_explained(chart: &str) {
+    let source = text(&format!("charts/{chart}/values.yaml"));
     let defaults: Value = serde_saphyr::from_str(&source).unwrap();
-    let schema: Value = serde_json::from_str(&text("charts/roadstead/values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&text(&format!("charts/{chart}/values.schema.json"))).unwrap();
     same_keys(&defaults, &schema, "");
 
     let lines: Vec<&str> = source.lines().collect();
@@ -104,7 +110,7 @@ fn every_value_has_a_default_a_type_and_a_sentence() {
         let opens = line.ends_with(':');
         let amount = ["cpu:", "memory:"].iter().any(|name| key.starts_with(name));
         let explained = index > 0 && lines[index - 1].trim_start().starts_with('#');
-        assert!(explained || opens || amount, "values.yaml:{}: {line} has no comment above it", index + 1);
+        assert!(explained || opens || amount, "{chart}/values.yaml:{}: {line} has no comment above it", index + 1);
     }
 }
 
@@ -118,7 +124,7 @@ fn same_keys(defaults: &Value, schema: &Value, path: &str) {
     }
     for (key, schema) in properties {
         // Helm hands global to every chart, and amounts have no names of their own.
-        if key == "global" || path == "/resources" {
+        if key == "global" || path.ends_with("/resources") {
             continue;
         }
         let default = defaults.get(key).unwrap_or_else(|| panic!("{path}/{key} is in the schema and has no default"));

@@ -51,6 +51,65 @@ pub const VARIANTS: [(&str, &[&str]); 18] = [
     ),
 ];
 
+/// Sets of values of the gateway's chart.
+pub const GATEWAY_VARIANTS: [(&str, &[&str]); 11] = [
+    ("gateway", &[]),
+    ("gateway: routes elsewhere", &["--set", "routesNamespace=routes"]),
+    ("gateway: in another cluster", &["--set", "hub.kubeconfigSecret=hub,replicaCount=3"]),
+    (
+        "gateway: images",
+        &[
+            "--set",
+            "image.repository=registry.example.com/a/roadstead,image.tag=v9,image.pullPolicy=Always,envoy.image=registry.example.com/envoy@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "--set-json",
+            r#"imagePullSecrets=[{"name":"regcred"}]"#,
+        ],
+    ),
+    ("gateway: addresses", &["--set", "domain=models.example.com,shared=true,tls.secretName=certificate"]),
+    (
+        "gateway: limits",
+        &[
+            "--set",
+            "trustedHops=1,bufferBytes=268435456,maxConnections=1000000,pollMillis=2000,noticeSeconds=20,terminationGracePeriodSeconds=3630,envoy.concurrency=8",
+        ],
+    ),
+    (
+        "gateway: last routes on a volume",
+        &[
+            "--set-json",
+            r#"state={"persistentVolumeClaim":{"claimName":"routes"}},log={"level":"debug","format":"text"}"#,
+        ],
+    ),
+    (
+        "gateway: load balancer",
+        &[
+            "--set-json",
+            r#"service={"type":"LoadBalancer","port":443,"annotations":{"a/b":"c"},"loadBalancerClass":"example.com/lb","loadBalancerSourceRanges":["192.0.2.0/24","2001:db8::/32"]}"#,
+        ],
+    ),
+    (
+        "gateway: network peers",
+        &[
+            "--set-json",
+            r#"networkPolicy={"callersFrom":[{"ipBlock":{"cidr":"192.0.2.0/24"}}],"metricsFrom":[{"namespaceSelector":{"matchLabels":{"a":"b"}}}],"extraEgress":[{"ports":[{"protocol":"TCP","port":6443}]}]}"#,
+        ],
+    ),
+    (
+        "gateway: the least",
+        &[
+            "--set",
+            "replicaCount=1,podDisruptionBudget.enabled=false,networkPolicy.enabled=false,serviceAccount.create=false,serviceAccount.name=mine",
+        ],
+    ),
+    (
+        "gateway: scheduling",
+        &[
+            "--set-json",
+            r#"nodeSelector={"a":"b"},tolerations=[{"operator":"Exists"}],affinity={"nodeAffinity":{}},podLabels={"team":"x"},podAnnotations={"a/b":"c"},serviceAccount={"name":"gateway","annotations":{"a/b":"c"}},resources={"requests":{"cpu":1}},envoy={"resources":{"limits":{"memory":"4Gi"}}}"#,
+        ],
+    ),
+];
+
 /// Every manifest that is shipped or rendered, by its name.
 pub fn manifests() -> Vec<(String, String)> {
     let mut all = vec![("roadstead-crds".to_owned(), template("roadstead-crds", &[]).unwrap())];
@@ -59,7 +118,10 @@ pub fn manifests() -> Vec<(String, String)> {
         args.extend(values);
         all.push((variant.to_owned(), template("roadstead", &args).unwrap()));
     }
-    for file in ["deploy/install.yaml", "deploy/member.yaml"] {
+    for (variant, values) in GATEWAY_VARIANTS {
+        all.push((variant.to_owned(), template("roadstead-gateway", values).unwrap()));
+    }
+    for file in ["deploy/install.yaml", "deploy/member.yaml", "deploy/gateway-remote.yaml"] {
         all.push((file.to_owned(), text(file)));
     }
     for entry in std::fs::read_dir(path("examples/demo")).unwrap().flatten() {

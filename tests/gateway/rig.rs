@@ -11,6 +11,7 @@ use roadstead_api::v1alpha1::names;
 use roadstead_gateway::{Acks, Caller as Key, Credential, Endpoint, Key as Text, Limits, Route, Scheme, State};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
+use roadstead_ground::envoy::OPTIONS;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -102,7 +103,8 @@ impl Rig {
         self.until("the files are written", async |rig| rig.probe("/startupz").await).await;
         let envoy = tokio::task::spawn_blocking(|| roadstead_ground::envoy::envoy().unwrap()).await.unwrap();
         let bootstrap = self.folder.path().join("run/bootstrap.json").display().to_string();
-        let args = ENVOY.map(ToOwned::to_owned).into_iter().chain(["-c".to_owned(), bootstrap]).collect::<Vec<_>>();
+        let more = ["--concurrency", "1", "-c", &bootstrap];
+        let args: Vec<String> = OPTIONS.iter().chain(&more).map(ToString::to_string).collect();
         self.envoy = Some(Bound::start(&envoy, &args, &[], &self.folder.path().join("envoy.log")).unwrap());
         self.until("Envoy serves", async |rig| rig.probe("/readyz").await).await;
     }
@@ -216,22 +218,6 @@ impl Rig {
         }
     }
 }
-
-/// Options of Envoy, as the chart has them.
-const ENVOY: [&str; 12] = [
-    "--disable-hot-restart",
-    "--drain-time-s",
-    "3600",
-    "--drain-strategy",
-    "immediate",
-    "--reject-unknown-dynamic-fields",
-    "--component-log-level",
-    "config:error",
-    "--file-flush-interval-msec",
-    "1000",
-    "--concurrency",
-    "1",
-];
 
 fn version(text: &str) -> String {
     let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();

@@ -12,6 +12,19 @@ use crate::tools::{Lock, cache};
 
 /// Version of Envoy, which the chart of the gateway pins as an image.
 pub const VERSION: &str = "1.40.0";
+/// Options with which gateways run it, beside the number of its threads and its configuration. The chart has the same.
+pub const OPTIONS: [&str; 10] = [
+    "--disable-hot-restart",
+    "--drain-time-s",
+    "3600",
+    "--drain-strategy",
+    "immediate",
+    "--reject-unknown-dynamic-fields",
+    "--component-log-level",
+    "config:error",
+    "--file-flush-interval-msec",
+    "1000",
+];
 /// Digest of the package for x86-64.
 const DIGEST: &str = "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884";
 /// The program in the package.
