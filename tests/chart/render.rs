@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{NAMESPACE, at, helm, of_kind, only, path, rendered, template};
+use crate::helm::{NAMESPACE, at, helm, of_kind, only, path, rendered, rendered_gateway, template};
 use crate::variants::VARIANTS;
 
 /// The parts of the chart, each with its own name in its labels.
@@ -38,12 +38,14 @@ fn every_set_of_values_renders_whole_objects() {
                 "{name} of {variant}"
             );
             assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{name} of {variant}");
-            // Roles and their bindings alone are in namespaces of others.
+            // Roles and their bindings alone are in namespaces of others, and that of the routes is in none.
             let kind = object["kind"].as_str().unwrap();
             let namespace = object["metadata"]["namespace"].as_str();
             match kind {
                 "Role" | "RoleBinding" => assert!(namespace.is_some(), "{name} of {variant}"),
-                _ if kind.starts_with("Cluster") => assert_eq!(namespace, None, "{name} of {variant}"),
+                _ if kind.starts_with("Cluster") || kind == "Namespace" => {
+                    assert_eq!(namespace, None, "{name} of {variant}")
+                }
                 _ => assert_eq!(namespace, Some(NAMESPACE), "{name} of {variant}"),
             }
         }
@@ -158,6 +160,27 @@ fn orphans_are_deleted_only_where_that_is_said() {
     let objects = rendered(&["--set", "orphans.delete=true,orphans.minAgeSeconds=604800"]);
     assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "true");
     assert_eq!(env(&objects, "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS"), "604800");
+}
+
+#[test]
+fn with_a_gateway_the_operator_has_a_namespace_for_routes_that_stays() {
+    let none = rendered(&[]);
+    assert!(of_kind(&none, "Namespace").is_empty());
+    for name in ["ROADSTEAD_ROUTES_NAMESPACE", "ROADSTEAD_GATEWAY_URL"] {
+        assert_eq!(env(&none, name), Value::Null);
+    }
+    let objects = rendered(&["--set", "gateway.enabled=true,gateway.url=https://models.example.com"]);
+    let namespace = only(&objects, "Namespace");
+    assert_eq!(at(namespace, "/metadata/name"), "roadstead-routes");
+    assert_eq!(at(namespace, "/metadata/annotations/helm.sh~1resource-policy"), "keep");
+    assert_eq!(env(&objects, "ROADSTEAD_ROUTES_NAMESPACE"), "roadstead-routes");
+    assert_eq!(env(&objects, "ROADSTEAD_GATEWAY_URL"), "https://models.example.com");
+    let gateway = rendered_gateway(&[]);
+    assert_eq!(
+        at(only(&gateway, "Role"), "/metadata/namespace"),
+        at(namespace, "/metadata/name"),
+        "by default the same"
+    );
 }
 
 #[test]

@@ -84,11 +84,28 @@ fn told_which_namespaces_to_watch_it_may_do_nothing_in_others() {
 }
 
 #[test]
-fn secrets_are_listed_nowhere_but_in_the_operators_own_namespace() {
+fn with_a_gateway_it_writes_routes_in_their_own_namespace() {
+    for more in ["", ",watchNamespaces={team-a}"] {
+        let values = format!("gateway.enabled=true,gateway.url=https://a.example,gateway.routesNamespace=routes{more}");
+        let objects = rendered(&["--set", &values]);
+        let role = named(&objects, "Role", "roadstead-routes");
+        granted(role, &["/secrets: create,delete,list,patch,watch", "/configmaps: list,watch"]);
+        for object in [role, named(&objects, "RoleBinding", "roadstead-routes")] {
+            assert_eq!(at(object, "/metadata/namespace"), "routes");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_listed_nowhere_but_in_the_operators_own_namespace_and_that_of_the_routes() {
     for (variant, values) in VARIANTS {
         let objects = rendered(values);
         let roles = of_kind(&objects, "Role").into_iter().chain(of_kind(&objects, "ClusterRole"));
-        for role in roles.filter(|role| role["metadata"]["namespace"] != "roadstead-system") {
+        let elsewhere = |role: &&Value| {
+            !["roadstead-system", "roadstead-routes"]
+                .contains(&role["metadata"]["namespace"].as_str().unwrap_or_default())
+        };
+        for role in roles.filter(elsewhere) {
             for rule in lines(role).iter().filter(|rule| rule.contains("secrets")) {
                 assert_eq!(rule, "/secrets: create,get", "{variant}: {} {}", role["kind"], role["metadata"]["name"]);
             }

@@ -40,6 +40,7 @@ fn the_charts_form_of_an_install_id_is_that_of_the_operator() {
 fn unknown_values_are_refused() {
     refused_beside("--set", "instalId=x", "instalId");
     refused_beside("--set", "image.tagg=x", "tagg");
+    refused_beside("--set", "gateway.adress=x", "adress");
     refused_beside("--set", "log.colour=red", "colour");
     refused_beside("--set", "orphans.remove=true", "remove");
     refused_beside("--set", "serviceAccount.nam=x", "nam");
@@ -58,6 +59,13 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set", "image.repository=", "repository");
     refused_beside("--set", "image.pullPolicy=Sometimes", "pullPolicy");
     refused_beside("--set", "log.format=xml", "format");
+    refused_beside("--set", "gateway.enabled=true", "for example --set gateway.url=https://models.example.com");
+    for url in ["models.example.com", "ftp://models.example.com", "https://models.example.com/v1", "https://a.example/"]
+    {
+        refused_beside("--set", &format!("gateway.url={url}"), "url");
+    }
+    let own = "gateway.enabled=true,gateway.url=https://a.example,gateway.routesNamespace=roadstead-system";
+    refused_beside("--set", own, "the operator's own namespace");
     refused_beside("--set", "orphans.delete=perhaps", "delete");
     refused_beside("--set", "orphans.minAgeSeconds=599", "minAgeSeconds");
     refused_beside("--set", "metrics.deployments=-1", "deployments");

@@ -3,7 +3,7 @@
 use crate::helm::{path, template, text};
 
 /// Sets of values, each of which changes what is rendered.
-pub const VARIANTS: [(&str, &[&str]); 18] = [
+pub const VARIANTS: [(&str, &[&str]); 19] = [
     ("default", &[]),
     ("one replica", &["--set", "replicaCount=1"]),
     ("five replicas", &["--set", "replicaCount=5,concurrency=4"]),
@@ -31,6 +31,10 @@ pub const VARIANTS: [(&str, &[&str]); 18] = [
             "--set-json",
             r#"networkPolicy={"metricsFrom":[{"namespaceSelector":{"matchLabels":{"a":"b"}}}],"extraEgress":[{"ports":[{"protocol":"TCP","port":6443}]}]}"#,
         ],
+    ),
+    (
+        "with a gateway",
+        &["--set", "gateway.enabled=true,gateway.url=https://models.example.com,watchNamespaces={team-a}"],
     ),
     ("simulated cloud", &["--set", "simulatedCloud.enabled=true"]),
     (

@@ -43,6 +43,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{- define "roadstead.gatewayUrl" -}}
+{{- required "gateway.url is required when gateway.enabled is true: set the address that callers use, for example --set gateway.url=https://models.example.com" .Values.gateway.url -}}
+{{- end }}
+
 {{- define "roadstead.installId" -}}
 {{- required "installId is required: choose an id for this installation, for example --set installId=prod, and store it with your backups; a rebuilt hub needs it to find its endpoints (1 to 32 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen)" .Values.installId -}}
 {{- end }}
