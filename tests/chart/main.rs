@@ -8,6 +8,7 @@
 
 mod drift;
 mod gateway;
+mod gateway_pod;
 mod helm;
 mod installation;
 mod lint;

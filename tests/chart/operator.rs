@@ -139,7 +139,7 @@ impl Hub {
     }
 }
 
-fn program() -> &'static Path {
+pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_roadstead"))
 }
 
@@ -147,12 +147,18 @@ fn log(server: &ApiServer) -> PathBuf {
     server.dir().join("operator.log")
 }
 
-/// Starts the operator with the environment of the chart's pod and a token of the chart's account.
-fn start_operator(server: &ApiServer, chart: &[Value], cloud: &str) -> Bound {
+/// A kubeconfig with a token of the charts' account.
+pub fn kubeconfig_of_account(server: &ApiServer) -> PathBuf {
     let token = finish(server.kubectl().args(["create", "token", "roadstead", "--namespace", NAMESPACE])).unwrap();
     let administrator = fs::read_to_string(server.kubeconfig()).unwrap();
-    let kubeconfig = server.dir().join("operator.kubeconfig");
+    let kubeconfig = server.dir().join("account.kubeconfig");
     fs::write(&kubeconfig, administrator.replace("ground-administrator", &token)).unwrap();
+    kubeconfig
+}
+
+/// Starts the operator with the environment of the chart's pod and a token of the chart's account.
+fn start_operator(server: &ApiServer, chart: &[Value], cloud: &str) -> Bound {
+    let kubeconfig = kubeconfig_of_account(server);
     let container = at(only(chart, "Deployment"), "/spec/template/spec/containers/0");
     let words = container["args"].as_array().unwrap();
     let args: Vec<String> = words.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
