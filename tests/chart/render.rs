@@ -44,7 +44,7 @@ fn every_set_of_values_renders_whole_objects() {
             match kind {
                 "Role" | "RoleBinding" => assert!(namespace.is_some(), "{name} of {variant}"),
                 _ if kind.starts_with("Cluster") || kind == "Namespace" => {
-                    assert_eq!(namespace, None, "{name} of {variant}")
+                    assert_eq!(namespace, None, "{name} of {variant}");
                 }
                 _ => assert_eq!(namespace, Some(NAMESPACE), "{name} of {variant}"),
             }
