@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::context::Context;
 use super::routing::Author;
 use roadstead_api::v1alpha1::names;
+use roadstead_runtime::budget::Budget;
 use roadstead_runtime::cache::Part;
 use roadstead_runtime::client::PAGE;
 use roadstead_runtime::watch::watch;
@@ -39,13 +40,22 @@ pub fn start(context: &Arc<Context>, watches: &mut JoinSet<()>) {
 fn watch_deployments(context: &Arc<Context>, part: Part, watches: &mut JoinSet<()>) {
     let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.deployments));
     let api = tenants_api(&context.client, &part);
-    watches.spawn(watch(api, pages(), part, cache, |_| {}, move |change| shared.deployment_changed(&change)));
+    watches.spawn(watch(
+        endless(),
+        api,
+        pages(),
+        part,
+        cache,
+        |_| {},
+        move |change| shared.deployment_changed(&change),
+    ));
 }
 
 fn watch_endpoints(context: &Arc<Context>, part: Part, watches: &mut JoinSet<()>) {
     let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.endpoints));
     let api = tenants_api(&context.client, &part);
     watches.spawn(watch(
+        endless(),
         api,
         pages(),
         part,
@@ -64,21 +74,21 @@ fn watch_namespaces(context: &Arc<Context>, part: Part, watches: &mut JoinSet<()
         Part::Everything | Part::Namespace(_) => pages(),
     };
     let on_change = move |change| shared.namespace_changed(&change);
-    watches.spawn(watch(api, config, part, cache, prune_namespace, on_change));
+    watches.spawn(watch(endless(), api, config, part, cache, prune_namespace, on_change));
 }
 
 fn watch_targets(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.targets));
     let api = Api::all(context.client.clone());
     let on_change = move |change| shared.target_changed(&change);
-    watches.spawn(watch(api, pages(), Part::Everything, cache, |_| {}, on_change));
+    watches.spawn(watch(endless(), api, pages(), Part::Everything, cache, |_| {}, on_change));
 }
 
 fn watch_target_secrets(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.secrets));
     let api = Api::namespaced(context.client.clone(), &context.settings.namespace);
     let on_change = move |change| shared.target_secret_changed(&change);
-    watches.spawn(watch(api, pages(), Part::Everything, cache, prune_secret, on_change));
+    watches.spawn(watch(endless(), api, pages(), Part::Everything, cache, prune_secret, on_change));
 }
 
 fn watch_routes(context: &Arc<Context>, watches: &mut JoinSet<()>) {
@@ -87,11 +97,11 @@ fn watch_routes(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     let api = Api::namespaced(context.client.clone(), &gateway.namespace);
     let config = pages().labels(names::LABEL_ROUTE);
     let on_change = move |change| shared.route_changed(&change);
-    watches.spawn(watch(api, config, Part::Everything, cache, prune_secret, on_change));
+    watches.spawn(watch(endless(), api, config, Part::Everything, cache, prune_secret, on_change));
     let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.reports));
     let api: Api<DeserializeGuard<ConfigMap>> = Api::namespaced(context.client.clone(), &gateway.namespace);
     let config = pages().labels(names::LABEL_GATEWAY);
-    watches.spawn(watch(api, config, Part::Everything, cache, |_| {}, move |_| shared.gateways_reported()));
+    watches.spawn(watch(endless(), api, config, Part::Everything, cache, |_| {}, move |_| shared.gateways_reported()));
 }
 
 /// The API of a kind that lives in tenants' namespaces, as far as `part` goes.
@@ -105,6 +115,11 @@ where
         Part::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
         Part::Everything | Part::Named(_) => Api::all(client.clone()),
     }
+}
+
+/// The hub bounds its own objects.
+fn endless() -> Budget {
+    Budget::endless()
 }
 
 fn pages() -> watcher::Config {

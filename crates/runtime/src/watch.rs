@@ -23,24 +23,9 @@ use crate::text::bounded;
 ///
 /// Errors of the watch are logged and tried again with backoff. One namespace that the server refuses to show is marked
 /// so in the cache, for it must not keep the others waiting. An object that cannot be read is logged, and its last
-/// good state kept: one bad object stops neither the watch nor another object. `prune` drops what need not be kept.
+/// good state kept: one bad object stops neither the watch nor another object. `prune` drops what need not be kept,
+/// and objects beyond `budget` after that are dropped.
 pub async fn watch<K>(
-    api: Api<DeserializeGuard<K>>,
-    config: watcher::Config,
-    part: Part,
-    cache: Arc<Cache<K>>,
-    prune: fn(&mut K),
-    on_change: impl Fn(Change<K>) + Send + 'static,
-) where
-    K: Resource + Clone + DeserializeOwned + Serialize + Debug + Send + Sync + 'static,
-    K::DynamicType: Default,
-{
-    // The hub's own objects are bounded by the hub.
-    watch_within(Budget::endless(), api, config, part, cache, prune, on_change).await;
-}
-
-/// As [`watch`], for an untrusted server: objects beyond `budget` after pruning are dropped.
-pub async fn watch_within<K>(
     mut budget: Budget,
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,

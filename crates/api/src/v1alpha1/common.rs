@@ -61,6 +61,7 @@ fn quantities_schema(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
+// The model has the same enum: a schema and its descriptions belong to the API, and the model knows no schema.
 /// The way of buying capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum CapacityType {

@@ -23,7 +23,7 @@ use roadstead_runtime::budget::{Budget, Overrun};
 use roadstead_runtime::cache::{Cache, Change, Part};
 use roadstead_runtime::panics::caught;
 use roadstead_runtime::text::bounded;
-use roadstead_runtime::watch::watch_within;
+use roadstead_runtime::watch::watch;
 
 /// Time that changes are collected before the inventory is computed again, because pods change in bursts.
 const GATHER: Duration = Duration::from_millis(200);
@@ -101,15 +101,7 @@ impl Watched {
             }
         };
         let budget = Budget::new(MAX_BYTES, self.exceeded.nodes.clone());
-        tasks.spawn(watch_within(
-            budget,
-            api,
-            pages(),
-            Part::Everything,
-            Arc::clone(&self.nodes),
-            prune_node,
-            on_change,
-        ));
+        tasks.spawn(watch(budget, api, pages(), Part::Everything, Arc::clone(&self.nodes), prune_node, on_change));
     }
 
     fn watch_pods(&self, client: &Client, namespace: &str, tasks: &mut JoinSet<()>, listener: Listener) {
@@ -124,7 +116,7 @@ impl Watched {
             changed.notify_one();
         };
         let budget = Budget::new(MAX_POD_BYTES, self.exceeded.pods.clone());
-        tasks.spawn(watch_within(budget, api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
+        tasks.spawn(watch(budget, api, pages(), Part::Everything, Arc::clone(&self.pods), prune_pod, on_change));
     }
 
     fn watch_deployments(
@@ -144,15 +136,7 @@ impl Watched {
             changed.notify_one();
         };
         let budget = Budget::new(MAX_BYTES, self.exceeded.deployments.clone());
-        tasks.spawn(watch_within(
-            budget,
-            api,
-            config,
-            Part::Everything,
-            Arc::clone(&self.deployments),
-            |_| {},
-            on_change,
-        ));
+        tasks.spawn(watch(budget, api, config, Part::Everything, Arc::clone(&self.deployments), |_| {}, on_change));
     }
 
     async fn keep_inventory(self: Arc<Self>, listener: Listener) {
@@ -470,6 +454,6 @@ mod tests {
         assert_eq!(watched.compute().cut, None, "every endpoint is found");
         watched.exceeded.deployments.set(true);
         let cut = watched.compute().cut.unwrap();
-        assert!(cut.contains("more than 32 MiB") && cut.contains("namespace roadstead"), "{cut}");
+        assert!(cut.contains("exceed 32 MiB") && cut.contains("namespace roadstead"), "{cut}");
     }
 }
