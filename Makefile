@@ -38,11 +38,11 @@ test: tools canary $(DENY) ## All tests: lint, unit and property, on real API se
 	cargo fmt --all --check
 	@echo "building all tests before the first one runs"
 	cargo test --workspace --no-run
-	@echo "running the end-to-end tests, which mostly wait, beside all others (about a quarter of an hour)"
-	@$(MAKE) --no-print-directory --jobs=2 test-e2e test-others
+	@echo "running the end-to-end tests and the faults, which mostly wait, beside all others (about twenty minutes)"
+	@$(MAKE) --no-print-directory --jobs=3 test-e2e test-faults test-others
 
-test-others: tools ## All tests except the end-to-end tests
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-gateway test-trust test-orphans test-faults
+test-others: tools ## All tests except the end-to-end tests and the faults
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-gateway test-trust test-orphans
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"
