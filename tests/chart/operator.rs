@@ -202,6 +202,27 @@ fn it_works_in_the_watched_namespaces_and_needs_nothing_in_others() {
 }
 
 #[test]
+fn with_a_gateway_it_writes_routes_with_the_rights_of_the_chart() {
+    let values = "watchNamespaces={team-a},gateway.enabled=true,gateway.url=https://models.example.com";
+    let hub = Hub::start(&["team-a"], values, |_| {});
+    hub.apply("team-a", DEPLOYMENT);
+    hub.serves("team-a");
+    let status = || hub.get("team-a", "mdep/tiny")["status"].clone();
+    hub.until("an address", || status()["url"] == "https://models.example.com/team-a/tiny/v1");
+    let callers = format!("secret/{}", status()["keysSecretName"].as_str().unwrap());
+    assert!(hub.get("team-a", &callers)["data"]["default"].is_string());
+    let routes =
+        || hub.kubectl(&["get", "secrets", "-n", "roadstead-routes", "-l", "roadstead.dev/route", "-o", "name"]);
+    hub.until("a route", || routes().lines().count() == 1);
+    // Written anew when somebody deletes it, and gone with its deployment.
+    hub.kubectl(&["delete", "secrets", "-n", "roadstead-routes", "--all"]);
+    hub.until("the route again", || routes().lines().count() == 1);
+    hub.kubectl(&["delete", "mdep/tiny", "-n", "team-a", "--timeout=120s"]);
+    hub.until("no route", || routes().is_empty());
+    assert!(!hub.log().to_lowercase().contains("forbidden"), "it lacks a right:\n{}", hub.log());
+}
+
+#[test]
 fn its_account_may_do_nothing_in_namespaces_that_it_does_not_watch() {
     let hub = Hub::start(&["team-a", "elsewhere"], "watchNamespaces={team-a}", |_| {});
     for allowed in ["get secrets -n team-a", "create secrets -n team-a", "list secrets -n roadstead-system"] {
