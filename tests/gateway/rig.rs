@@ -169,7 +169,10 @@ impl Rig {
             (roadstead_gateway::File::Endpoints(route.uid.clone()), version(&eds)),
             (roadstead_gateway::File::Routes, version(&rds)),
         ];
-        let mut applied = route.endpoints.is_empty() || eds.contains(&marked);
+        // The routes are written last: until then, their file and what Envoy has applied are both the former ones.
+        let callers = || route.callers.iter().all(|caller| rds.contains(caller.key.expose()));
+        let mut applied =
+            (route.endpoints.is_empty() || eds.contains(&marked)) && rds.contains(&route.cluster()) && callers();
         for (file, version) in files {
             applied &=
                 admin.applied(&file, &routes).await.is_ok_and(|applied| !version.is_empty() && applied == version);
