@@ -117,7 +117,7 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     stop_on_signals(&stop)?;
     let config = Config::infer()
         .await
-        .context("cannot connect to the hub: there is neither a pod's service account nor a kubeconfig")?;
+        .context("cannot connect to the hub: found neither a pod's service account nor a kubeconfig")?;
     let hub = client(config, Arc::new(|| true))?;
     let settings = args.settings();
     let admin = Admin::new(PathBuf::from(&settings.paths.admin));

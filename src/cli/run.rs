@@ -124,7 +124,7 @@ fn install_id(text: &str) -> Result<String, String> {
 /// The operator's own namespace by its name.
 fn own_namespace(text: &str) -> Result<String, String> {
     let valid = syntax::is_dns_label(text);
-    if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a namespace")) }
+    if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a namespace name")) }
 }
 
 /// The address of a gateway, without a slash at its end.
@@ -136,14 +136,14 @@ fn gateway_url(text: &str) -> Result<String, String> {
     if uri.is_ok_and(|uri| is_plain(&uri)) {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
-        Err(format!("{text:?} is not an address such as https://models.example.com, without a path"))
+        Err(format!("{text:?} is not an http or https address without a path, such as https://models.example.com"))
     }
 }
 
 /// The name of a pod.
 fn object_name(text: &str) -> Result<String, String> {
     let valid = text.len() <= 253 && text.split('.').all(syntax::is_dns_label);
-    if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not the name of a pod")) }
+    if valid { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a pod name")) }
 }
 
 /// The UID of a namespace.
@@ -153,7 +153,7 @@ fn uid(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "{text:?} is not the UID of a namespace; read it with kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'"
+            "{text:?} is not a UID; read the UID of the namespace with kubectl get namespace kube-system -o jsonpath='{{.metadata.uid}}'"
         ))
     }
 }
@@ -161,7 +161,7 @@ fn uid(text: &str) -> Result<String, String> {
 /// Name of a namespace. An empty one is refused, because it must not mean all namespaces.
 fn namespace(text: &str) -> Result<String, String> {
     if !syntax::is_dns_label(text) {
-        return Err(format!("{text:?} is not the name of a namespace; to watch all namespaces, omit the option"));
+        return Err(format!("{text:?} is not a namespace name; to watch all namespaces, omit the option"));
     }
     Ok(text.to_owned())
 }
@@ -174,7 +174,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
     let config = Config::infer()
         .await
-        .context("cannot connect to the hub: there is neither a pod's service account nor a kubeconfig")?;
+        .context("cannot connect to the hub: found neither a pod's service account nor a kubeconfig")?;
     let metrics = Arc::new(Metrics::new(CLOCK));
     let readiness = ProcessReadiness::new(&[HUB, INSTALLATION, ELECTION]);
     let stop = CancellationToken::new();
@@ -298,7 +298,7 @@ async fn greet(client: &Client) -> anyhow::Result<String> {
             Err(error) if error.is_not_found() => {
                 return Err(error).context("the custom resource definitions are not installed: install the chart roadstead-crds, or run `roadstead crd | kubectl apply --server-side -f -`");
             }
-            Err(error) => tracing::warn!(%error, "the hub did not answer correctly; retrying"),
+            Err(error) => tracing::warn!(%error, "the hub did not answer the first requests; retrying"),
         }
         tokio::time::sleep(HUB_RETRY).await;
     }
@@ -318,7 +318,7 @@ async fn other_installation(args: &RunArgs, client: &Client) -> Option<Conflict>
     loop {
         match installation::conflict(client, &args.install_id, &args.watched()).await {
             Ok(conflict) => return conflict,
-            Err(error) => tracing::warn!(%error, "the hub did not list its endpoints; retrying"),
+            Err(error) => tracing::warn!(%error, "the hub did not list its InferenceEndpoints; retrying"),
         }
         tokio::time::sleep(HUB_RETRY).await;
     }
@@ -389,7 +389,7 @@ mod tests {
     fn an_empty_list_of_namespaces_does_not_come_to_mean_all() {
         for list in ["", ",", "a,", "a b", "A"] {
             let error = parse(&[&format!("--watch-namespaces={list}")]).unwrap_err().to_string();
-            assert!(error.contains("not the name of a namespace"), "{list:?}: {error}");
+            assert!(error.contains("not a namespace name"), "{list:?}: {error}");
         }
     }
 }

@@ -46,7 +46,7 @@ impl SharedFleet {
         let Sound { plan, warnings, again } =
             decided.map_err(|unsound| ActError::Unsound { violations: told(&unsound.violations) })?;
         if !warnings.is_empty() {
-            tracing::warn!(deployment = %deployment.id, violations = %told(&warnings), "the plan breaks rules that only warn; executing it");
+            tracing::warn!(deployment = %deployment.id, "the plan breaks warning-level rules ({}); executing it", told(&warnings));
         }
         Ok((plan, again.iter().map(key_of_deployment).collect()))
     }

@@ -56,7 +56,7 @@ pub async fn conflict(
         let stranger = |endpoint: &DynamicObject| maker(endpoint, install_id) != Maker::Ours;
         let found = match find::find_endpoint(client, &part, &others, stranger).await {
             Err(error) if error.code() == Some(403) && part != Part::Everything => {
-                tracing::warn!(%error, ?part, "cannot read the installation of the endpoints there");
+                tracing::warn!(%error, ?part, "cannot read the install id of endpoints in this namespace");
                 continue;
             }
             found => found?,

@@ -64,7 +64,7 @@ async fn look(context: &Context, secret: &Key) {
     match version(context, secret).await {
         Ok(version) => {
             for endpoint in context.named_secrets.saw(secret, &version, context.clock.now()) {
-                tracing::debug!(%secret, %endpoint, "a Secret that the endpoint uses changed");
+                tracing::debug!(%endpoint, "Secret {secret}, used by the endpoint, changed");
                 context.queues.endpoints.add(endpoint, ());
             }
         }

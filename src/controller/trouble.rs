@@ -180,7 +180,9 @@ async fn report<K: Troubled>(context: &Context, object: &Arc<K>, trouble: &Opera
             context.took(answer);
         }
         Ok(Told::Same | Told::HeldBack(_)) => {}
-        Err(error) => tracing::warn!(%error, object = object.name_any(), reason = trouble.reason, "cannot report it"),
+        Err(error) => {
+            tracing::warn!(%error, object = object.name_any(), reason = trouble.reason, "cannot write the status")
+        }
     }
 }
 

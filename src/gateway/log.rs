@@ -22,7 +22,7 @@ pub async fn follow(path: PathBuf, admin: Admin, metrics: Arc<Metrics>) {
     loop {
         tokio::time::sleep(LOOK).await;
         if let Err(error) = tail.pass_on(&metrics) {
-            tracing::warn!(%error, "the access log cannot be read; trying again");
+            tracing::warn!(%error, "the access log cannot be read; retrying");
         }
         if tail.read > LONGEST {
             turn_over(&mut tail, &admin, &metrics).await;

@@ -64,7 +64,7 @@ impl Reporter {
         let acks = match acks(admin, routes, known).await {
             Ok(acks) => acks,
             Err(error) => {
-                tracing::warn!(%error, "Envoy does not say what it has applied; trying again");
+                tracing::warn!(%error, "Envoy does not say what it has applied; retrying");
                 return false;
             }
         };
@@ -72,7 +72,7 @@ impl Reporter {
             return true;
         }
         if let Err(error) = self.send(&acks).await {
-            tracing::warn!(%error, "the hub does not take this gateway's report; trying again");
+            tracing::warn!(%error, "the hub does not take this gateway's report; retrying");
             return false;
         }
         *sent = Some(acks);

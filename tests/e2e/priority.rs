@@ -44,7 +44,7 @@ pub fn preempts_no_running_model(stage: &Stage) -> anyhow::Result<()> {
     let before = pods(west)?;
     stage.apply(&deployment("high", &only_west(100)))?;
     let waiting = waits(stage, "high")?;
-    let held = "offer h100 on west is in use by lower priority, which is not preempted: incumbent";
+    let held = "deployments of lower priority use offer h100 on west (incumbent); Roadstead does not preempt them";
     tells(&condition(&waiting, "Placed")["message"], &[held])?;
     ensure!(pods(west)? == before, "the incumbent was touched");
     stage.ready("incumbent").map(drop)

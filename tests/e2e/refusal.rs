@@ -28,7 +28,10 @@ pub fn backs_off_from_a_place_that_refused(stage: &Stage) -> anyhow::Result<()> 
     let exhausted = &target["status"]["exhausted"][0];
     ensure!(exhausted["attempts"] == 1 && exhausted["offer"] == "h100", "{exhausted}");
     exhausted["until"].as_str().context("until when?")?;
-    tells(&refused["message"], &["refused 1 H100 (CapacityExhausted, 1 time); backs off until"])?;
+    tells(
+        &refused["message"],
+        &["this offer refused a replica with 1 H100 (CapacityExhausted); the operator does not retry it before"],
+    )?;
     stage.until("nothing is left on east", SOON, || {
         ensure!(on_member(east)?.is_empty());
         Ok(())

@@ -72,7 +72,10 @@ pub fn reports_a_taken_name(stage: &Stage) -> anyhow::Result<()> {
         ensure!(condition(&object, "Ready")["reason"] == "NameConflict", "{}", object["status"]);
         Ok(object)
     })?;
-    tells(&condition(&object, "Ready")["message"], &["Secret", &key, "does not change it", "rename or delete"])?;
+    tells(
+        &condition(&object, "Ready")["message"],
+        &["Secret", &key, "does not change it", "delete it, or recreate it under another name"],
+    )?;
     ensure!(condition(&object, "Stalled").is_null() && placed_on(&object) == "east", "{}", object["status"]);
     ensure!(version(east, "secret", &key)? == before, "it was touched");
 

@@ -28,7 +28,7 @@ fn nodes_that_say_they_are_something_else_are_told_once_and_kept_from_pods() {
     assert_eq!(told["reason"], "NodesLeftOut");
     for part in [
         "1 node excluded: label nvidia.com/gpu.product=Tesla-T4 names T4, not H100",
-        "label nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3-SHARED its devices are shared",
+        "label nvidia.com/gpu.product=NVIDIA-H100-80GB-HBM3-SHARED means shared devices",
         "1 node has taint dedicated=ml:NoSchedule: tolerate it in nodes.tolerations of offer p5",
     ] {
         assert!(told["message"].as_str().unwrap().contains(part), "{told}");

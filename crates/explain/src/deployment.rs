@@ -4,7 +4,7 @@ use std::fmt;
 
 use roadstead_model::{CapacityType, MicroDollars};
 
-use crate::words::{count, per_hour};
+use crate::words::{at_cost, count, per_hour};
 
 /// Message of a deployment's condition, beside the sentences about its plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +62,12 @@ impl fmt::Display for DeploymentMessage<'_> {
             ),
             Self::SuspendedEdit(waiting) => write!(
                 f,
-                "suspended, and this generation is not applied: {}; set spec.suspend to false to apply it",
+                "suspended; changes of this generation wait until spec.suspend is false: {}",
                 waiting.join(", ")
             ),
             Self::SuspendedReady => f.write_str("suspended; the running endpoint stays"),
             Self::SuspendedUnready { reason, message } => write!(f, "suspended; {reason}: {message}"),
-            Self::SuspendedRollingOut => f.write_str("suspended; rolling out the newest spec"),
+            Self::SuspendedRollingOut => f.write_str("suspended; finishing the rollout that started before"),
             Self::RollingOut => f.write_str("rolling out the newest spec"),
             Self::Replacement { endpoint, reason, message } => {
                 write!(f, "replacement {endpoint}: {reason}: {message}")
@@ -104,9 +104,9 @@ impl fmt::Display for PlaceSummary<'_> {
         let Self { replicas, shape, target, cloud, region, offer, capacity_type, cost } = self;
         write!(
             f,
-            "{} of shape {shape} on {target} ({cloud} {region}), offer {offer}, {capacity_type}, for {}",
+            "{} of shape {shape} on {target} ({cloud} {region}), offer {offer}, {capacity_type}, {}",
             count(*replicas, "replica"),
-            per_hour(*cost)
+            at_cost(*cost)
         )
     }
 }
@@ -200,7 +200,15 @@ impl fmt::Display for DeploymentEvent<'_> {
             Self::Placed { place, why } => write!(f, "placed {place}; {why}"),
             Self::Adopted(place) => write!(f, "adopted the running endpoint: {place}"),
             Self::Moving { from, paid, place, why } => {
-                write!(f, "moving from {from} ({}) to {place}; {why}", per_hour(*paid))
+                let PlaceSummary { replicas, shape, target, cloud, region, offer, capacity_type, cost } = place;
+                write!(
+                    f,
+                    "moving from {from} ({}) to {target} ({}): {} of shape {shape}, {cloud} {region}, offer {offer}, \
+                     {capacity_type}; cause: {why}",
+                    per_hour(*paid),
+                    per_hour(*cost),
+                    count(*replicas, "replica")
+                )
             }
             Self::Moved { from, to, was, is, drains } => {
                 write!(f, "moved from {from} to {to}: {} instead of {}", per_hour(*is), per_hour(*was))?;

@@ -131,11 +131,18 @@ impl fmt::Display for EndpointMessage<'_> {
                 write!(f, "target {target} is unusable ({reason}); see its status")
             }
             Self::TargetMissing(target) => {
-                write!(f, "target {target} does not exist; the state of the endpoint is unknown")
+                write!(
+                    f,
+                    "target {target} does not exist, so the state of the endpoint is unknown; create the target again"
+                )
             }
-            Self::DeploymentMissing { name, uid } => write!(f, "ModelDeployment {name} (UID {uid}) does not exist"),
-            Self::DeploymentDeleting(name) => write!(f, "ModelDeployment {name} is being deleted"),
-            Self::TargetForbidden { target, rule } => write!(f, "target {target} is no longer allowed: {rule}"),
+            Self::DeploymentMissing { name, uid } => {
+                write!(f, "ModelDeployment {name} (UID {uid}) of this endpoint does not exist")
+            }
+            Self::DeploymentDeleting(name) => write!(f, "ModelDeployment {name} of this endpoint is being deleted"),
+            Self::TargetForbidden { target, rule } => {
+                write!(f, "the rules of the ModelDeployment no longer allow target {target}: {rule}")
+            }
             Self::SecretMissing { namespace, name } => {
                 write!(f, "Secret {namespace}/{name} of the deployment does not exist; create it")
             }
@@ -148,11 +155,14 @@ impl fmt::Display for EndpointMessage<'_> {
             ),
             Self::KeyNameTaken(name) => write!(
                 f,
-                "Secret {name} has the name of the endpoint's key Secret, but does not belong to Roadstead; recreate it under \
-                 another name"
+                "Secret {name} in this namespace has the name of the endpoint's key Secret, but does not belong to Roadstead: copy \
+                 your Secret to another name and delete this one"
             ),
             Self::KeyInvalid { name, field } => {
-                write!(f, "Secret {name} has no valid API key in {field:?}; delete it, and the operator recreates it")
+                write!(
+                    f,
+                    "Secret {name} in this namespace has no valid API key in {field:?}; delete it, and the operator recreates it"
+                )
             }
             Self::NotListed => f.write_str("the target has not listed the new endpoint"),
             Self::ScaledToZero => f.write_str("no replicas are wanted; address and key stay"),
@@ -161,18 +171,21 @@ impl fmt::Display for EndpointMessage<'_> {
             Self::NotProtected => {
                 f.write_str("the endpoint answers /v1/models without the key; the engine must check the key")
             }
-            Self::NoAddress => f.write_str("the endpoint has no address"),
+            Self::NoAddress => f.write_str("the target has assigned no address to the endpoint"),
             Self::StartupTimeout { limit, reason, message } => {
                 write!(f, "no answer from its address within {limit}; {reason}: {message}")
             }
             Self::ChangedByAdmission { target, fields } => write!(
                 f,
-                "admission on target {target} changes fields, and the operator keeps its values; edit the policy or \
-                 webhook there if they are wrong: {}",
+                "a webhook or policy on target {target} changes these fields, and the operator accepts the changed values: {}; if a \
+                 value is wrong, correct the webhook or policy",
                 named(fields, MAX_FIELDS)
             ),
             Self::NotConnected(target) => {
-                write!(f, "target {target} is not connected to the cluster of this endpoint")
+                write!(
+                    f,
+                    "target {target} now points to another cluster than the one that runs this endpoint; restore its credentials"
+                )
             }
         }
     }

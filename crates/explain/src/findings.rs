@@ -25,8 +25,8 @@ pub fn finding(finding: &Finding) -> String {
             )
         }
         Finding::ProviderUnsupported { target, wanted, most, held } => format!(
-            "target {target} runs at most {} per endpoint, {wanted} are wanted; the endpoint stays at {} until a place has room \
-             for all",
+            "target {target} runs at most {} per endpoint, {wanted} are wanted; the endpoint stays at {} until another place \
+             can run all {wanted}",
             count(*most, "replica"),
             count(*held, "replica")
         ),
@@ -66,8 +66,10 @@ fn lack_of_room(lack: &LackOfRoom) -> String {
             let what = replicas.map_or_else(|| "the wanted resources".to_owned(), |wanted| count(wanted, "replica"));
             let why = scarce.as_ref().map_or_else(String::new, |scarce| format!(" ({})", limit(scarce)));
             let held = count(*held, "replica");
+            let room =
+                replicas.map_or_else(|| "has room for them".to_owned(), |wanted| format!("can run all {wanted}"));
             format!(
-                "{what} do not fit on {target}, offer {offer}{why}; the endpoint stays at {held} until a place has room for all"
+                "{what} do not fit on {target}, offer {offer}{why}; the endpoint stays at {held} until a place {room}"
             )
         }
         LackOfRoom::Unschedulable { target, bound, replicas } => {

@@ -9,7 +9,8 @@ use crate::words::{count, list};
 pub fn left_out(cause: &LeftOut, nodes: u32, offer: &Offer) -> String {
     let (them, has, is) =
         if nodes == 1 { ("1 node".to_owned(), "has", "is") } else { (format!("{nodes} nodes"), "have", "are") };
-    let select = "to use it anyway, add this label to nodes.selector";
+    let these = if nodes == 1 { "this node" } else { "these nodes" };
+    let select = format!("to use {these} anyway, add this label to nodes.selector of offer {}", offer.name);
     match cause {
         LeftOut::OtherAccelerator { label, kind } => {
             format!("{them} excluded: label {label} names {kind}, not {}; {select}", offer.kind().unwrap_or_default())
@@ -37,10 +38,16 @@ pub fn left_out(cause: &LeftOut, nodes: u32, offer: &Offer) -> String {
 /// Usable nodes with a label of a product that the catalogue does not know.
 #[must_use]
 pub fn unknown_product(label: &Label, nodes: u32, offer: &Offer) -> String {
-    let nodes = if nodes == 1 { "1 node counts".to_owned() } else { format!("{nodes} nodes count") };
     let kind = offer.kind().unwrap_or_default();
+    let (nodes, are, them) = if nodes == 1 {
+        ("1 node counts".to_owned(), "it is not", "it")
+    } else {
+        (format!("{nodes} nodes count"), "they are not", "them")
+    };
     format!(
-        "{nodes} as {kind}, but the product in label {label} is unknown; if it is another accelerator, set nodes.selector"
+        "{nodes} as {kind}, but the product in label {label} is unknown; if {are}, set nodes.selector of offer {} to \
+         exclude {them}",
+        offer.name
     )
 }
 
@@ -54,8 +61,8 @@ pub fn excess(excess: &Excess, offer: &Offer) -> String {
     };
     let (resource, count) = (&offer.resource_name, offer.accelerators());
     format!(
-        "{nodes} {have} {resource}, but an instance of offer {} has {count}: at most {count} per node are used; if the \
-         devices are shared, create an offer for shared devices, otherwise one with the right accelerator.count",
+        "{nodes} {have} {resource}, but an instance of offer {} has {count}: Roadstead uses at most {count} per node; \
+         if the devices are shared, create an offer for shared devices, otherwise one with the right accelerator.count",
         offer.name
     )
 }

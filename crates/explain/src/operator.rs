@@ -52,9 +52,9 @@ impl fmt::Display for OperatorMessage<'_> {
                  Report this to its maintainers: {violations}"
             ),
             Self::WriteRefused { verb, object, answer } => write!(f, "the hub refuses to {verb} {object}: {answer}"),
-            Self::ReadRefused(answer) => write!(f, "hub: {answer}"),
+            Self::ReadRefused(answer) => write!(f, "a request to the hub failed: {answer}"),
             Self::Stale(object) => write!(f, "{object} has changed since it was read; retrying"),
-            Self::NoRandomBytes(error) => write!(f, "no random bytes for an API key: {error}"),
+            Self::NoRandomBytes(error) => write!(f, "the system returned no random bytes for an API key: {error}"),
             Self::OtherInstallation { endpoint, theirs: Some(theirs), ours, .. } => write!(
                 f,
                 "InferenceEndpoint {endpoint} belongs to installation {theirs:?}; this operator is {ours:?} and does no \

@@ -26,12 +26,12 @@ impl fmt::Display for SweepMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NeverUnready(reason) => write!(f, "the target is not Ready ({reason}); its orphans are unknown"),
-            Self::Never => f.write_str("the first sweep for orphans has not run; its orphans are unknown"),
+            Self::Never => f.write_str("the first sweep for orphans has not run; the orphans of this target are unknown"),
             Self::StaleUnready(reason) => {
                 write!(f, "the target is not Ready ({reason}); the listed orphans are those of the last sweep")
             }
             Self::Stale => f.write_str(
-                "no sweep has completed for some minutes; the listed orphans are those of the last sweep; see the operator's log",
+                "no sweep for orphans has completed for some minutes; the listed orphans are those of the last sweep; see the operator's log",
             ),
         }
     }
@@ -65,17 +65,19 @@ impl fmt::Display for OrphanMessage<'_> {
             Self::DeletionFailed(error) => write!(f, "deletion failed; retrying: {error}"),
             Self::Misplaced(target) => write!(
                 f,
-                "its tags name target {target:?}, which must adopt it; if that target no longer exists, delete it manually"
+                "tagged for target {target:?}, which adopts it; if target {target:?} no longer exists, delete this endpoint manually"
             ),
             Self::Held(Hold::NoDeployments) => f.write_str(
-                "the hub lists no ModelDeployment at all, as after a restore from an empty backup: nothing is deleted",
+                "orphan deletion paused: the hub lists no ModelDeployment, as after a restore from an empty backup; restore them, \
+                 or delete the orphans manually",
             ),
             Self::Held(Hold::FewDeployments) => f.write_str(
-                "the hub lists less than half as many ModelDeployments as before: nothing is deleted for an hour",
+                "orphan deletion paused for an hour: the hub lists less than half as many ModelDeployments as before; restore \
+                 them, or delete the orphans manually",
             ),
             Self::Held(Hold::MostlyUnknown) => f.write_str(
-                "the hub knows less than half of this installation's endpoints, as after a restore from an old backup: \
-                 nothing is deleted; delete orphans manually",
+                "orphan deletion paused: the hub knows less than half of this installation's endpoints, as after a restore from \
+                 an old backup; restore them, or delete the orphans manually",
             ),
         }
     }
@@ -102,14 +104,14 @@ impl fmt::Display for OrphanEvent<'_> {
         match self {
             Self::Appeared(orphans) => write!(
                 f,
-                "endpoints of this installation run here without a record or a deployment: {}; `roadstead orphans` lists \
-                 all",
+                "endpoints of this installation run on this target without an InferenceEndpoint or ModelDeployment on the hub: \
+                 {}; `roadstead orphans` lists all",
                 named(orphans, MAX_NAMED)
             ),
             Self::Gone => f.write_str("no orphans left on this target"),
             Self::Removed { found, cost } => write!(
                 f,
-                "deleting orphan {} of {} (offer {}, {} for {}, created at {}): this hub has neither its record nor its \
+                "deleted orphan {} of {} (offer {}, {} for {}, created at {}): this hub has neither its record nor its \
                  ModelDeployment",
                 found.name,
                 found.deployment,

@@ -3,8 +3,9 @@
 use roadstead_model::{Finding, Nowhere, Placed, Plan, Summary, Wait};
 
 use crate::findings::finding;
+use crate::verdicts::rejection;
 use crate::waits::{inventory, wait};
-use crate::words::{count, per_hour};
+use crate::words::{at_cost, count};
 
 /// The sum of a plan, and what it waits for; or what to do, where waiting does not help.
 #[must_use]
@@ -24,10 +25,12 @@ pub fn summary(summary: &Summary) -> String {
     match summary {
         Summary::ScaledToZero => "no replicas are wanted".to_owned(),
         Summary::CannotStayEmpty { endpoint, target } => {
-            format!("no replicas are wanted; {endpoint} is deleted, because {target} cannot keep it without replicas")
+            format!(
+                "no replicas are wanted; the operator deletes {endpoint}, because {target} cannot keep it without replicas"
+            )
         }
         Summary::GivesUpItsPlace { endpoint, target } => {
-            format!("no replicas are wanted; {endpoint} is deleted, because the rules forbid {target}")
+            format!("no replicas are wanted; the operator deletes {endpoint}, because {target} violates the rules")
         }
         Summary::KeepsItsPlace { endpoint, target } => {
             format!("no replicas are wanted; {endpoint} keeps its place on {target}")
@@ -43,54 +46,81 @@ pub fn summary(summary: &Summary) -> String {
         }
         Summary::Suspended => "spec.suspend is true: no decisions; the running endpoint stays".to_owned(),
         Summary::Stays { replicas, shape, target, offer, hourly_cost, findings } => {
-            let (replicas, cost) = (count(*replicas, "replica"), per_hour(*hourly_cost));
+            let (replicas, cost) = (count(*replicas, "replica"), at_cost(*hourly_cost));
             let found = findings.iter().map(|one| format!("; {}: {}", one.reason().as_str(), finding(one)));
-            format!("{replicas} of {shape} on {target}, offer {offer}, for {cost}{}", found.collect::<String>())
+            format!("{replicas} of {shape} on {target}, offer {offer}, {cost}{}", found.collect::<String>())
         }
         Summary::IsReplaced { endpoint, target, by, to } => {
             format!("{by} on {to} replaces {endpoint} on {target}")
         }
         Summary::AwaitsItsTurn { endpoint, target, why } => {
-            format!("{}; {endpoint} stays on {target} until its turn", because(why.as_ref()))
+            format!("{} until its turn", stays(endpoint, target, why.as_ref()))
         }
         Summary::Replaces { endpoint, target, why, placed } => {
-            format!("{}; replaces {endpoint} on {target}: {}", because(why.as_ref()), self::placed(placed))
+            format!("{} by {}", is_replaced(endpoint, target, why.as_ref()), self::placed(placed))
         }
         Summary::HasNoReplacement { endpoint, target, why, nowhere } => {
-            format!("{}; {endpoint} stays on {target}: {}", because(why.as_ref()), self::nowhere(nowhere))
+            format!(
+                "{}, because no other place qualifies: {}",
+                stays(endpoint, target, why.as_ref()),
+                self::nowhere(nowhere)
+            )
         }
     }
 }
 
-fn because(why: Option<&Finding>) -> String {
-    why.map(finding).unwrap_or_default()
+/// An endpoint that should leave its place and stays there, with the cause.
+fn stays(endpoint: &str, target: &str, why: Option<&Finding>) -> String {
+    match why {
+        None => format!("{endpoint} stays on {target}"),
+        Some(Finding::PolicyViolated(rule)) => {
+            format!("{endpoint} violates the rules ({}) but stays on {target}", rejection(rule))
+        }
+        Some(other) => format!("{}; {endpoint} stays on {target}", finding(other)),
+    }
+}
+
+/// An endpoint that is being replaced, with the cause.
+fn is_replaced(endpoint: &str, target: &str, why: Option<&Finding>) -> String {
+    let replaced = format!("{endpoint} on {target} is being replaced");
+    match why {
+        None => replaced,
+        Some(Finding::PolicyViolated(rule)) => format!("{replaced} ({})", rejection(rule)),
+        Some(other) => format!("{}; {replaced}", finding(other)),
+    }
 }
 
 fn placed(placed: &Placed) -> String {
     let place = &placed.placement;
     let rank = match placed.feasible {
-        0 | 1 => format!("the only feasible candidate of {}", placed.candidates),
-        feasible => format!("the best of {feasible} feasible candidates ({} in all)", placed.candidates),
+        0 | 1 => format!("the only feasible place of {}", placed.candidates),
+        feasible => format!("the best of {feasible} feasible places ({} in all)", placed.candidates),
     };
     format!(
-        "{} of {} on {}, offer {} ({}), for {}, {rank}",
+        "{} of {} on {}, offer {} ({}), {}, {rank}",
         count(place.replicas, "replica"),
         place.shape,
         place.target,
         place.offer,
         place.capacity_type,
-        per_hour(place.hourly_cost),
+        at_cost(place.hourly_cost),
     )
 }
 
 fn nowhere(nowhere: &Nowhere) -> String {
     match nowhere {
-        Nowhere::NoTarget => "no targets exist".to_owned(),
+        Nowhere::NoTarget => "no ServingTarget exists; create one".to_owned(),
         Nowhere::NoneForNamespace { namespace, targets: 1 } => {
-            format!("the only target does not allow namespace {namespace}")
+            format!(
+                "the only target does not allow namespace {namespace}; label the namespace to match its \
+                 allowedNamespaces, or edit them"
+            )
         }
         Nowhere::NoneForNamespace { namespace, targets } => {
-            format!("none of the {targets} targets allows namespace {namespace}")
+            format!(
+                "none of the {targets} targets allows namespace {namespace}; label the namespace to match the \
+                 allowedNamespaces of a target, or edit them"
+            )
         }
         Nowhere::AllRejected { replicas, candidates, reasons, largest_fit } => {
             let reasons: Vec<String> =
@@ -100,9 +130,8 @@ fn nowhere(nowhere: &Nowhere) -> String {
                 format!("; the largest fit is {fits} of {} on {}, offer {}", fit.shape, fit.target, fit.offer)
             });
             format!(
-                "no place for {} among {}: {}{largest}",
+                "no place for {} ({candidates} checked): {}{largest}",
                 count(*replicas, "replica"),
-                count(*candidates, "candidate"),
                 reasons.join(", ")
             )
         }

@@ -91,7 +91,7 @@ impl fmt::Display for TargetMessage<'_> {
                     named(users, MAX_USERS)
                 )
             }
-            Self::NoCredentials => f.write_str("credentials are missing"),
+            Self::NoCredentials => f.write_str("the operator has read no credentials for this target"),
             Self::IdentityMalformed => {
                 f.write_str("the identity that the server reports is not a UID; check the address of the target")
             }
@@ -126,7 +126,7 @@ impl fmt::Display for TargetMessage<'_> {
                 write!(f, "Secret {namespace}/{name} has no key {key:?}; add the kubeconfig under that key")
             }
             Self::InventoryIncomplete(cut) => {
-                write!(f, "{cut}; until then, deployments without an endpoint wait for this target's inventory")
+                write!(f, "{cut}; new ModelDeployments wait until the inventory of this target is complete")
             }
             Self::Attention(remarks) => {
                 f.write_str(&remarks.iter().take(MAX_REMARKS).cloned().collect::<Vec<_>>().join("; "))?;
@@ -168,6 +168,9 @@ impl fmt::Display for RefusedSize<'_> {
         let replica = count(*accelerators, "accelerator");
         let whom = only_for.map(|whom| format!(" of {whom}")).unwrap_or_default();
         let row = if *attempts > 1 { format!(", {attempts} times in a row") } else { String::new() };
-        write!(f, "offer {offer} refused a replica{whom} with {replica} ({reason}{row}); backs off until {until}")
+        write!(
+            f,
+            "offer {offer} refused a replica{whom} with {replica} ({reason}{row}); the operator does not retry it before {until}"
+        )
     }
 }

@@ -8,7 +8,7 @@ use crate::findings::finding;
 use crate::summary::summary;
 use crate::verdicts::verdict;
 use crate::waits::wait;
-use crate::words::{count, per_hour};
+use crate::words::{at_cost, count};
 
 /// Renders a plan: what is done and why, what is waited for, and a line for each candidate.
 #[must_use]
@@ -58,7 +58,7 @@ fn action(action: &Action) -> String {
         Action::Delete { endpoint, reason, exhaust } => {
             let left = exhaust.as_ref().map_or_else(String::new, |refused| {
                 let for_whom = if refused.only_for.is_some() { ", for this deployment only" } else { "" };
-                format!("; {} on {} backs off{for_whom}", refused.offer, refused.target)
+                format!("; the operator does not retry {} on {} for some time{for_whom}", refused.offer, refused.target)
             });
             format!("delete {endpoint} ({}){left}", reason.as_str())
         }
@@ -66,8 +66,8 @@ fn action(action: &Action) -> String {
 }
 
 fn kept(keep: &Keep) -> String {
-    let cost = per_hour(keep.hourly_cost);
-    let mut text = format!("keep {} with {} for {cost}", keep.endpoint, replicas(keep.replicas));
+    let cost = at_cost(keep.hourly_cost);
+    let mut text = format!("keep {} with {} {cost}", keep.endpoint, replicas(keep.replicas));
     for found in &keep.findings {
         let _ = write!(text, "\n      {}: {}", found.reason().as_str(), finding(found));
     }
@@ -76,7 +76,7 @@ fn kept(keep: &Keep) -> String {
 
 fn place(placement: &Placement) -> String {
     format!(
-        "{} of {} ({}) on {}, offer {}, {}, slot {}, for {}",
+        "{} of {} ({}) on {}, offer {}, {}, slot {}, {}",
         replicas(placement.replicas),
         placement.shape,
         placement.accelerator,
@@ -84,7 +84,7 @@ fn place(placement: &Placement) -> String {
         placement.offer,
         placement.capacity_type,
         placement.slot,
-        per_hour(placement.hourly_cost)
+        at_cost(placement.hourly_cost)
     )
 }
 

@@ -171,18 +171,23 @@ fn missing_accelerator(missing: &MissingAccelerator) -> String {
 fn refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Recorded { accelerators, kind, reason, attempts, until } => {
-            format!("refused {accelerators} {kind} ({reason}, {}); backs off until {until}", count(*attempts, "time"))
+            let row = if *attempts > 1 { format!(", {attempts} times in a row") } else { String::new() };
+            format!(
+                "this offer refused a replica with {accelerators} {kind} ({reason}{row}); the operator does not retry it \
+                 before {until}"
+            )
         }
-        Refusal::InThisPlan => "this offer has just refused an endpoint of this deployment".to_owned(),
-        Refusal::Unschedulable => "pods of the same size cannot be scheduled on this offer".to_owned(),
+        Refusal::InThisPlan => "this offer refused an endpoint of this deployment in this pass".to_owned(),
+        Refusal::Unschedulable => "pods of this size already wait for a node of this offer".to_owned(),
     }
 }
 
 fn shortage(shortage: &Shortage) -> String {
     let wanted = count(shortage.wanted, "replica");
-    let headline = format!("room for {} of {wanted} with {}", shortage.fits, shortage.accelerator);
+    let each = if shortage.wanted == 1 { "" } else { " each" };
+    let headline = format!("room for {} of {wanted} ({}{each})", shortage.fits, shortage.accelerator);
     match &shortage.limit {
-        Some(limit) => format!("{headline} ({})", self::limit(limit)),
+        Some(limit) => format!("{headline}: {}", self::limit(limit)),
         None => headline,
     }
 }
@@ -190,16 +195,16 @@ fn shortage(shortage: &Shortage) -> String {
 /// The first thing of a place that alone would not do.
 pub(crate) fn limit(limit: &Limit) -> String {
     let scarce = |what: &str, amount: &Amount, read: fn(u64) -> String| {
-        format!("{what}: a replica requests {}, the best node has {} free", read(amount.wanted), read(amount.free))
+        format!("a replica requests {}{what}, the best node has {} free", read(amount.wanted), read(amount.free))
     };
     match limit {
         Limit::MaxInstances { instances, accelerators, kind, held } => {
             format!("maxInstances {instances} allows {accelerators} {kind}, {held} are in use")
         }
         Limit::Accelerators(free) => accelerators(free),
-        Limit::Memory(amount) => scarce("memory", amount, gibibytes),
-        Limit::Cpu(amount) => scarce("CPU", amount, cores),
-        Limit::EphemeralStorage(amount) => scarce("ephemeral storage", amount, gibibytes),
+        Limit::Memory(amount) => scarce(" of memory", amount, gibibytes),
+        Limit::Cpu(amount) => scarce("", amount, cores),
+        Limit::EphemeralStorage(amount) => scarce(" of ephemeral storage", amount, gibibytes),
         Limit::Together => "no node has enough of all resources at once".to_owned(),
     }
 }
@@ -209,20 +214,20 @@ fn accelerators(free: &FreeAccelerators) -> String {
     let here = match &free.instances {
         Instances::MayBeMade(instances) => {
             let each = offer.accelerator.as_ref().map(|accelerator| format!(" of {accelerator} each"));
-            format!("{}{}", count(*instances, "instance"), each.unwrap_or_default())
+            format!("the autoscaler can add {}{}", count(*instances, "instance"), each.unwrap_or_default())
         }
         Instances::NoneShown => "the target reports no nodes".to_owned(),
         Instances::None(why) => no_nodes(*why, offer),
         Instances::Nodes { free, nodes } => {
-            format!("{} on {}", count_of(*free, "free accelerator"), count(*nodes, "node"))
+            format!("{} free on {}", count_of(*free, "accelerator"), count(*nodes, "node"))
         }
     };
-    let own = free.besides_own.then(|| ", not counting its own".to_owned());
-    let added = (free.addable > 0).then(|| format!(", {} may be added", count(free.addable, "node")));
+    let own = free.besides_own.then(|| ", excluding this endpoint's own".to_owned());
+    let added = (free.addable > 0).then(|| format!(", the autoscaler can add {}", count(free.addable, "node")));
     let unbound =
         (free.unbound > 0).then(|| format!(", {} placed but not bound to a node", count(free.unbound, "replica")));
     let causes = free.left_out.iter().map(|(cause, nodes)| format!("; {}", left_out(cause, *nodes, offer)));
-    let more = (free.more_causes > 0).then(|| format!("; {}", count(free.more_causes, "further cause")));
+    let more = (free.more_causes > 0).then(|| format!("; {}", count(free.more_causes, "more cause")));
     let excess = free.excess.map(|found| format!("; {}", excess(&found, offer)));
     [Some(here), own, added, unbound].into_iter().flatten().chain(causes).chain(more).chain(excess).collect()
 }

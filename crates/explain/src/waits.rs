@@ -9,19 +9,23 @@ use crate::words::count;
 pub fn wait(wait: &Wait) -> String {
     match wait {
         Wait::Inventory { targets, overdue } => inventory(*targets, overdue),
-        Wait::Feasible => "waits for a feasible place".to_owned(),
+        Wait::Feasible => "waiting for a feasible place".to_owned(),
         Wait::ReplacementLimit { under_way, limit } => {
-            format!("waits for its turn: {} in progress, the limit is {limit}", count(*under_way, "replacement"))
+            format!("waiting for its turn: {} in progress, the limit is {limit}", count(*under_way, "replacement"))
         }
-        Wait::Readiness { endpoint } => format!("waits until {endpoint} is ready"),
-        Wait::Publication { endpoint } => format!("waits until the address of {endpoint} is published"),
-        Wait::DrainDeadline { endpoint, deadline } => format!("{endpoint} drains until {deadline}"),
-        Wait::Successor { endpoint } => format!("{endpoint} stays until another endpoint serves"),
+        Wait::Readiness { endpoint } => format!("waiting for {endpoint} to become ready"),
+        Wait::Publication { endpoint } => format!("waiting for the address of {endpoint} to be published"),
+        Wait::DrainDeadline { endpoint, deadline } => {
+            format!("waiting for the drain of {endpoint} to end at {deadline}")
+        }
+        Wait::Successor { endpoint } => format!("waiting for another endpoint to serve before {endpoint} is removed"),
         Wait::LowerPriority { target, offer, held_by, others } => {
             let holders = holders(held_by, *others);
-            format!("offer {offer} on {target} is in use by lower priority, which is not preempted: {holders}")
+            format!(
+                "deployments of lower priority use offer {offer} on {target} ({holders}); Roadstead does not preempt them"
+            )
         }
-        Wait::Target { target } => format!("waits until target {target} is usable"),
+        Wait::Target { target } => format!("waiting for target {target} to become usable"),
     }
 }
 
@@ -31,10 +35,12 @@ pub(crate) fn inventory(targets: u32, overdue: &[String]) -> String {
     if overdue.is_empty() {
         return waiting;
     }
+    let them = if overdue.len() == 1 { "it" } else { "them" };
     format!(
-        "{waiting}; no answer for more than a minute from {}: restore the connection, or place without them with the \
-         annotation roadstead.dev/place-without",
-        overdue.join(", ")
+        "{waiting}; no answer for more than a minute from {}: restore the connection, or annotate the ModelDeployment with \
+         roadstead.dev/place-without={} to place without {them}",
+        overdue.join(", "),
+        overdue.join(",")
     )
 }
 

@@ -8,6 +8,11 @@ pub fn per_hour(cost: Option<MicroDollars>) -> String {
     cost.map_or_else(|| "an unknown price".to_owned(), |cost| format!("${cost}/h"))
 }
 
+/// An hourly cost of something bought: `for $12.50/h`, or `at an unknown price`.
+pub(crate) fn at_cost(cost: Option<MicroDollars>) -> String {
+    cost.map_or_else(|| "at an unknown price".to_owned(), |cost| format!("for ${cost}/h"))
+}
+
 /// The cause of an unknown hourly cost.
 pub(crate) fn unpriced(cause: Option<Unpriced>) -> String {
     match cause {

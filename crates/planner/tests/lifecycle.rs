@@ -385,7 +385,7 @@ fn resources_that_do_not_fit_in_place_are_a_replacement() {
     assert_eq!((plan.decision, placed_on(&plan)), (Decision::SpecChanged, Some("gke-eu")));
     assert_eq!(kept(&plan, US).pods, PodFields::StayAsPlaced);
     let keep = kept(&plan, US);
-    assert!(roadstead_explain::finding(&keep.findings[0]).contains("memory: a replica requests 200 GiB"), "{keep:?}");
+    assert!(roadstead_explain::finding(&keep.findings[0]).contains("a replica requests 200 GiB of memory"), "{keep:?}");
 }
 
 #[test]

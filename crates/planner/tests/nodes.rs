@@ -112,8 +112,8 @@ fn an_unknown_product_counts_and_is_said() {
     let (label, nodes) = members.unknown.first_key_value().unwrap();
     assert_eq!(
         roadstead_explain::unknown_product(label, *nodes, offer),
-        "1 node counts as H100, but the product in label nvidia.com/gpu.product=NVIDIA-Rubin-R100 is unknown; if it is \
-         another accelerator, set nodes.selector"
+        "1 node counts as H100, but the product in label nvidia.com/gpu.product=NVIDIA-Rubin-R100 is unknown; if it is not, \
+         set nodes.selector of offer a3 to exclude it"
     );
 }
 

@@ -155,7 +155,7 @@ fn targets_exclude_themselves() {
                 t.nodes.iter_mut().flatten().for_each(|n| n.schedulable = false);
             },
             Reason::InsufficientCapacity,
-            "0 free accelerators on 0 nodes; 2 nodes are cordoned or not ready",
+            "0 accelerators free on 0 nodes; 2 nodes are cordoned or not ready",
         ),
         (
             "tainted nodes",
@@ -170,7 +170,7 @@ fn targets_exclude_themselves() {
             "refused lately",
             |t| t.exhausted = vec![exhausted(None, NOW.plus(1))],
             Reason::Exhausted,
-            "backs off until 2026-08-01T12:00:01Z",
+            "does not retry it before 2026-08-01T12:00:01Z",
         ),
     ];
     for (name, edit, reason, told) in cases {
@@ -236,12 +236,12 @@ fn fragments_do_not_add_up() {
     let four = Deployment { replicas: 4, ..deployment("m") };
     let plan = checked(&fleet([scattered.clone()]), &four, NOW);
     let told = &in_words(verdict(&plan, "eks-us"));
-    assert_eq!(told, "room for 0 of 4 replicas with 2 H100 (8 free accelerators on 8 nodes)");
+    assert_eq!(told, "room for 0 of 4 replicas (2 H100 each): 8 accelerators free on 8 nodes");
     scattered.nodes.as_mut().unwrap().push(node("whole", 2));
     let plan = checked(&fleet([scattered]), &four, NOW);
     assert_eq!(
         in_words(verdict(&plan, "eks-us")),
-        "room for 1 of 4 replicas with 2 H100 (10 free accelerators on 9 nodes)"
+        "room for 1 of 4 replicas (2 H100 each): 10 accelerators free on 9 nodes"
     );
     let fit = plan.report.largest_fit.as_ref().expect("one fits");
     assert_eq!((fit.target.as_str(), fit.replicas), ("eks-us", 1));
@@ -253,11 +253,11 @@ fn fragments_do_not_add_up() {
 fn memory_cpu_and_disk_bound_too() {
     type Case = (fn(&mut Resources), &'static str);
     let cases: [Case; 3] = [
-        (|free| free.memory_bytes = 16 * GIB, "memory: a replica requests 64 GiB, the best node has 16 GiB free"),
-        (|free| free.cpu_millis = 7_500, "CPU: a replica requests 8 cores, the best node has 7.5 cores free"),
+        (|free| free.memory_bytes = 16 * GIB, "a replica requests 64 GiB of memory, the best node has 16 GiB free"),
+        (|free| free.cpu_millis = 7_500, "a replica requests 8 cores, the best node has 7.5 cores free"),
         (
             |free| free.ephemeral_storage_bytes = 100 * GIB,
-            "ephemeral storage: a replica requests 200 GiB, the best node has 100 GiB free",
+            "a replica requests 200 GiB of ephemeral storage, the best node has 100 GiB free",
         ),
     ];
     for (edit, told) in cases {
@@ -307,7 +307,7 @@ fn max_instances_limits_what_is_held() {
     let plan = checked(&fleet, &deployment("second"), NOW);
     assert_eq!(
         in_words(verdict(&plan, "eks-us")),
-        "room for 1 of 2 replicas with 2 H100 (maxInstances 1 allows 8 H100, 6 are in use)"
+        "room for 1 of 2 replicas (2 H100 each): maxInstances 1 allows 8 H100, 6 are in use"
     );
 }
 
@@ -442,7 +442,10 @@ fn namespaces_that_are_not_let_in_learn_only_a_number() {
     let text = render_text(&plan);
     assert!(!["eks-us", "gke-eu", "aks-uk"].iter().any(|name| text.contains(name)), "{text}");
     assert!(!plan.report.time_can_help);
-    assert_eq!(summed(&plan), "none of the 3 targets allows namespace team-a");
+    assert_eq!(
+        summed(&plan),
+        "none of the 3 targets allows namespace team-a; label the namespace to match the allowedNamespaces of a target, or edit them"
+    );
 }
 
 #[test]
@@ -456,7 +459,7 @@ fn only_what_time_cannot_change_is_final() {
     down[1].state = not_ready(NOW);
     assert!(!checked(&fleet(down), &final_rule, NOW).report.time_can_help, "the budget decides first");
     assert!(checked(&Fleet::new(), &final_rule, NOW).report.time_can_help, "no targets exist");
-    assert_eq!(summed(&checked(&Fleet::new(), &final_rule, NOW)), "no targets exist");
+    assert_eq!(summed(&checked(&Fleet::new(), &final_rule, NOW)), "no ServingTarget exists; create one");
 }
 
 #[test]
@@ -493,7 +496,7 @@ fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
     let held = plan.waits.iter().find(|wait| matches!(wait, Wait::LowerPriority { .. })).expect("told");
     assert_eq!(
         roadstead_explain::wait(held),
-        "offer a3 on eks-us is in use by lower priority, which is not preempted: mine and 1 deployment in other namespaces"
+        "deployments of lower priority use offer a3 on eks-us (mine and 1 deployment in other namespaces); Roadstead does not preempt them"
     );
     let equal = Deployment { priority: -2, ..deployment("m") };
     let plan = checked(&fleet, &equal, NOW);

@@ -102,7 +102,9 @@ impl CallError {
 pub(super) fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => bounded(&format!("{} ({} {})", status.message, status.code, status.reason)),
-        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => "the answer is not valid for an API server".to_owned(),
+        kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
+            "the answer is not that of a Kubernetes API server".to_owned()
+        }
         other => {
             let mut text = other.to_string();
             let mut source = std::error::Error::source(other);
@@ -285,7 +287,7 @@ mod tests {
         let error = serde_json::from_str::<u32>("\"canary\"").unwrap_err();
         assert!(error.to_string().contains("canary"));
         let error = CallError::Kube { call: "get secret", source: Box::new(kube::Error::SerdeError(error)) };
-        assert_eq!(error.to_string(), "get secret: the answer is not valid for an API server");
+        assert_eq!(error.to_string(), "get secret: the answer is not that of a Kubernetes API server");
         let error = String::from_utf8(b"canary\xff".to_vec()).unwrap_err();
         let error = CallError::Kube { call: "get secret", source: Box::new(kube::Error::FromUtf8(error)) };
         assert!(!error.to_string().contains("canary"), "{error}");

@@ -161,7 +161,7 @@ where
         Err(panic) => Err(panic),
     };
     if let Err(panic) = &result {
-        span.in_scope(|| tracing::error!(panic = panics::text(panic.as_ref()), "panicked; will be retried"));
+        span.in_scope(|| tracing::error!(panic = panics::text(panic.as_ref()), "reconcile panicked; retrying"));
         meter.reconcile_panicked(C::NAME);
         let _ = AssertUnwindSafe(controller.panicked(key)).catch_unwind().instrument(span.clone()).await;
     }
@@ -170,11 +170,11 @@ where
         Ok(Ok(outcome @ (Outcome::Again(_) | Outcome::Hold(_)))) => ("requeue_after", outcome),
         Ok(Ok(Outcome::Done)) => ("success", Outcome::Done),
         Ok(Err(error)) if C::is_ordinary(&error) => {
-            tracing::debug!(%error, "changed meanwhile; retrying");
+            tracing::debug!(%error, "object changed since it was read; retrying");
             ("error", Outcome::Failed)
         }
         Ok(Err(error)) => {
-            tracing::warn!(%error, "failed; will be retried");
+            tracing::warn!(%error, "reconcile failed; retrying");
             ("error", Outcome::Failed)
         }
         Ok(Ok(Outcome::Failed)) | Err(_) => ("error", Outcome::Failed),

@@ -59,6 +59,7 @@ async fn hub(args: &OrphansArgs) -> anyhow::Result<Client> {
         None => Kubeconfig::read().context("no kubeconfig of the hub: set --kubeconfig")?,
     };
     let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.context("the kubeconfig cannot be used")?;
+    let config =
+        Config::from_custom_kubeconfig(kubeconfig, &options).await.context("cannot use the kubeconfig of the hub")?;
     Ok(client(config, Arc::new(|| false))?)
 }

@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn fleet() -> Vec<ServingTarget> {
-        let held = json!({"state": "Held", "message": "the hub lists no ModelDeployment at all", "since": "2026-03-05T11:58:30Z"});
+        let held = json!({"state": "Held", "message": "orphan deletion paused: the hub lists no ModelDeployment", "since": "2026-03-05T11:58:30Z"});
         let west = [orphan("llama-70b-q9dq9dq9dq9d", &held), orphan("llama-70b-a1b2c3d4e5f6", &held)];
         let unknown = json!({"deployment": "tiny", "replicas": 1, "since": "2026-03-05T09:30:00Z", "state": "Waiting"});
         let mut unknown = orphan("tiny-k3xk3xk3xk3x", &unknown);
@@ -291,7 +291,13 @@ mod tests {
         let since = " since 2026-03-05T11:00:00Z";
         let as_told = format!("{since}: as the target says");
         for (conditions, told) in [
-            (json!([]), unknown("SweepPending", ": the first sweep for orphans has not run; its orphans are unknown")),
+            (
+                json!([]),
+                unknown(
+                    "SweepPending",
+                    ": the first sweep for orphans has not run; the orphans of this target are unknown",
+                ),
+            ),
             (told("Ready", "False", "SweepPending"), unknown("SweepPending", &as_told)),
             (told("Unreachable", "Unknown", "SweepStale"), unknown("SweepStale", &as_told)),
             (

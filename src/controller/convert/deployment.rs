@@ -83,7 +83,8 @@ pub fn deployment(
     })
 }
 
-const _: () = assert!(limits::PLACEMENTS == model::MAX_PUBLISHED, "what is cut off would be news for ever");
+const _: () =
+    assert!(limits::PLACEMENTS == model::MAX_PUBLISHED, "truncated entries would be reported as changed on every sync");
 
 /// The decision that a deployment's status publishes.
 fn decided(status: &api::ModelDeploymentStatus) -> model::Decided {

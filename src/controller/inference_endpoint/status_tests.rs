@@ -214,7 +214,7 @@ fn serving(answer: Option<ProbeAnswer>) -> Seen {
 fn a_start_counts_until_the_address_answers_and_says_what_was_missing() {
     let says = |what: &str| ProbeAnswer::Unreachable { message: what.to_owned() };
     let cases = [
-        (serving(None), "False AwaitingAddress", "AwaitingAddress: the endpoint has no address"),
+        (serving(None), "False AwaitingAddress", "AwaitingAddress: the target has assigned no address to the endpoint"),
         (serving(Some(says("no route"))), "False UnreachableFromHub", "UnreachableFromHub: no route"),
         (
             serving(Some(ProbeAnswer::ModelNotListed { message: "lists other".to_owned() })),

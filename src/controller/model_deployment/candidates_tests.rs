@@ -31,11 +31,11 @@ fn a_refusal_is_told_whole() {
     world.refuse();
     world.reconcile();
     assert!(
-        world.verdict("east").starts_with("Exhausted: refused 1 H100 (CapacityExhausted"),
+        world.verdict("east").starts_with("Exhausted: this offer refused a replica with 1 H100 (CapacityExhausted"),
         "{}",
         world.verdict("east")
     );
-    assert!(world.verdict("east").contains("backs off until"), "{}", world.verdict("east"));
+    assert!(world.verdict("east").contains("does not retry it before"), "{}", world.verdict("east"));
     for type_ in [conditions::READY, conditions::PLACED] {
         let reads = world.reads(type_);
         assert!(reads.starts_with("False NoFeasiblePlacement: ") && reads.contains("1 Exhausted"), "{reads}");

@@ -160,7 +160,7 @@ fn a_healthy_move_says_from_where_to_where_and_why_and_warns_of_nothing() {
     assert_eq!(
         told(&serving, &moving, Some(&plan), &[Arc::clone(&old), new(json!({}))]),
         [
-            "N Moving: moving from east ($5.00/h) to 1 replica of shape s on west (aws r), offer o, OnDemand, for $6.00/h; \
+            "N Moving: moving from east ($5.00/h) to west ($6.00/h): 1 replica of shape s, aws r, offer o, OnDemand; cause: \
           PolicyViolated: RegionDenied: region r is denied by pattern r"
         ]
     );

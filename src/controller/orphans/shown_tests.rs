@@ -84,7 +84,7 @@ fn before_the_first_look_the_status_stays_as_it_was() {
 #[test]
 fn what_stays_although_it_could_go_says_why() {
     for (hold, part) in [
-        (Hold::NoDeployments, "no ModelDeployment at all"),
+        (Hold::NoDeployments, "the hub lists no ModelDeployment,"),
         (Hold::FewDeployments, "less than half as many ModelDeployments"),
         (Hold::MostlyUnknown, "old backup"),
     ] {

@@ -104,9 +104,6 @@ mod tests {
     fn an_inventory_that_was_cut_is_told_before_everything_else() {
         let (reason, message) = attention(&target("AWS"), &[], Some("too much is listed")).unwrap();
         assert_eq!(reason, reasons::INVENTORY_INCOMPLETE);
-        assert!(
-            message.starts_with("too much is listed; until then, deployments without an endpoint wait"),
-            "{message}"
-        );
+        assert!(message.starts_with("too much is listed; new ModelDeployments wait"), "{message}");
     }
 }

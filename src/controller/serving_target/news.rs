@@ -151,12 +151,12 @@ mod tests {
         assert_eq!(
             told(&ServingTargetStatus::default(), &once),
             ["N Exhausted: offer a3 refused a replica of team/llama with 2 accelerators (CapacityExhausted); \
-              backs off until 2026-08-01T12:05:00Z"]
+              the operator does not retry it before 2026-08-01T12:05:00Z"]
         );
         assert_eq!(
             told(&once, &twice),
             ["N Exhausted: offer a3 refused a replica of team/llama with 2 accelerators (CapacityExhausted, \
-              2 times in a row); backs off until 2026-08-01T12:15:00Z"]
+              2 times in a row); the operator does not retry it before 2026-08-01T12:15:00Z"]
         );
     }
 }

@@ -72,7 +72,7 @@ pub async fn of_callers(context: &Context, deployment: &ModelDeployment) -> Resu
     let data = secret.and_then(|secret| secret.data).unwrap_or_default();
     let (callers, refused) = callers(&data);
     if !refused.is_empty() {
-        tracing::warn!(deployment = %key, secret = name, ?refused, "entries that are no caller's key are left out");
+        tracing::warn!(deployment = %key, ?refused, "Secret {name}: ignored entries that are not valid caller keys");
     }
     Ok(callers)
 }

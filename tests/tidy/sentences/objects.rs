@@ -132,7 +132,7 @@ fn endpoint() -> String {
 fn endpoint_events() -> String {
     let (name, target, cost) = ("llama-3pqmby4hdiu7", "east", "$40.00/h");
     every!(EndpointEvent<'_>, ToString::to_string, {
-        EndpointEvent::Overdue { .. } => [EndpointEvent::Overdue { message: "the endpoint has no address", seconds: 300 }],
+        EndpointEvent::Overdue { .. } => [EndpointEvent::Overdue { message: "the target has assigned no address to the endpoint", seconds: 300 }],
         EndpointEvent::Removed { .. } => [EndpointEvent::Removed { name, target, cost }],
         EndpointEvent::RemovalDelayed { .. } => [
             EndpointEvent::RemovalDelayed { name, target, cost, error: "get deployment: no answer within 10 s" }
@@ -172,7 +172,10 @@ fn target() -> String {
             TargetMessage::SettingsMissing => [TargetMessage::SettingsMissing],
             TargetMessage::SecretMissing { .. } => [TargetMessage::SecretMissing { namespace, name, key }],
             TargetMessage::SecretKeyMissing { .. } => [TargetMessage::SecretKeyMissing { namespace, name, key }],
-            TargetMessage::InventoryIncomplete(_) => [TargetMessage::InventoryIncomplete("Deployments take more than 64 MiB")],
+            TargetMessage::InventoryIncomplete(_) => [TargetMessage::InventoryIncomplete(
+                "Deployments labelled roadstead.dev/install-id in namespace roadstead exceed 64 MiB, so the inventory is incomplete: \
+                 delete those there that do not belong to Roadstead",
+            )],
             TargetMessage::Attention(_) => [TargetMessage::Attention(&remarks)],
         }),
         line("Exhausted", &refused(None, 1).to_string()),

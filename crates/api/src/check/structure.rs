@@ -113,7 +113,7 @@ impl Walk {
             self.block(field, format!("has {} entries, more than the limit of {limit}", values.len()));
         }
         if let Some(limit) = schema.min_items.filter(|limit| length(values.len()) < *limit) {
-            self.add(field, format!("has {} entries, fewer than the {limit} that are needed", values.len()));
+            self.add(field, format!("has {} entries, fewer than the minimum of {limit}", values.len()));
         }
         self.duplicates(field, values, schema);
         if let Some(items) = schema::items(schema) {
@@ -149,7 +149,7 @@ impl Walk {
             self.block(field, format!("has {characters} characters, more than the limit of {limit}"));
         }
         if let Some(limit) = schema.min_length.filter(|limit| length(characters) < *limit) {
-            self.add(field, format!("{} has fewer than {limit} characters", quoted(text)));
+            self.add(field, format!("{} has fewer characters than the minimum of {limit}", quoted(text)));
         }
         if let Some(allowed) = &schema.enum_ {
             let mut names = allowed.iter().filter_map(|value| value.0.as_str());
@@ -161,7 +161,7 @@ impl Walk {
         if let Some(pattern) = &schema.pattern
             && !self.matches(pattern, text)
         {
-            self.add(field, format!("{} does not match {pattern}", quoted(text)));
+            self.add(field, format!("{} does not match the pattern {pattern}", quoted(text)));
         }
     }
 

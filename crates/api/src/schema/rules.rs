@@ -166,13 +166,13 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
 /// The rules of a `ServingTarget`.
 pub const SERVING_TARGET: &[Rule] = &[
     NAME,
-    rule("spec.cloud", UNCHANGED, "the place of a target is immutable: create a new target and delete this one"),
-    rule("spec.region", UNCHANGED, "the place of a target is immutable: create a new target and delete this one"),
-    rule("spec.type", UNCHANGED, "the type of a target is immutable: create a new target and delete this one"),
+    rule("spec.cloud", UNCHANGED, "cloud and region are immutable: create a new target, then delete this one"),
+    rule("spec.region", UNCHANGED, "cloud and region are immutable: create a new target, then delete this one"),
+    rule("spec.type", UNCHANGED, "the type of a target is immutable: create a new target, then delete this one"),
     rule(
         "spec.kubernetes.namespace",
         UNCHANGED,
-        "endpoints run in this namespace: create a new target with the other namespace and delete this one",
+        "the namespace of a target is immutable: create a new target with the other namespace, then delete this target",
     ),
     rule("spec", "self.type != 'Kubernetes' || has(self.kubernetes)", "type Kubernetes requires the field kubernetes")
         .blames(".kubernetes"),
@@ -265,7 +265,7 @@ pub const SERVING_TARGET: &[Rule] = &[
 ];
 
 const OFFER_MESSAGE: &str =
-    "running endpoints were placed on the offer in its former form: give the changed offer a new name";
+    "this field of an offer is immutable: keep the offer, and add the changed one under a new name";
 
 /// The rules of an `InferenceEndpoint`.
 pub const INFERENCE_ENDPOINT: &[Rule] = &[

@@ -25,7 +25,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
 #[must_use]
 pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
     let spec = &target.spec;
-    let for_good = "; cloud and region cannot be edited, so make a new target";
+    let for_good = "; cloud and region are immutable: create a new target, then delete this one";
     let mut advice: Vec<Problem> = cloud("spec.cloud".to_owned(), &spec.cloud, for_good).into_iter().collect();
     advice.extend(region("spec.region".to_owned(), &spec.cloud, &spec.region, for_good));
     for (index, offer) in spec.offers.iter().enumerate() {
@@ -74,7 +74,7 @@ fn image(field: &str, written: &str) -> Option<Problem> {
 fn cloud(field: String, written: &str, cure: &str) -> Option<Problem> {
     let known = cloud_spelled(written)?;
     let message = format!(
-        "{written:?} is spelled {known} in the built-in table; write {known}: names are compared letter by letter{cure}"
+        "{written:?} is spelled {known} in the built-in table; write {known}: Roadstead compares names exactly{cure}"
     );
     Some(Problem { field, message })
 }
@@ -84,8 +84,8 @@ fn region(field: String, cloud: &str, written: &str, cure: &str) -> Option<Probl
     // The name may be right and the cloud wrong.
     let right = if written == known { format!("cloud {of}") } else { known.to_owned() };
     let message = format!(
-        "{written:?} is no region of {cloud} in the built-in table, but looks like {known} of {of}; write {right}: names are \
-         compared letter by letter{cure}"
+        "{written:?} is not a region of {cloud} in the built-in table, but looks like {known} of {of}; write {right}: Roadstead \
+         compares names exactly{cure}"
     );
     Some(Problem { field, message })
 }
@@ -93,8 +93,8 @@ fn region(field: String, cloud: &str, written: &str, cure: &str) -> Option<Probl
 fn accelerator(field: String, written: &str) -> Option<Problem> {
     let known = accelerator_spelled(written)?;
     let message = format!(
-        "{written:?} is spelled {known} in the built-in table; write {known}: shapes and offers match only if they spell a \
-         type alike"
+        "{written:?} is spelled {known} in the built-in table; write {known}: a shape matches an offer only if both \
+         spell the type alike"
     );
     Some(Problem { field, message })
 }
@@ -135,20 +135,20 @@ mod tests {
         assert_eq!(serving_target(&target("on-premises", "ams-rack-4", "house-blend")), []);
         let advice = serving_target(&target("AWS", "eu-central-1a", "NVIDIA-H100-80GB-HBM3"));
         assert_eq!(fields(&advice), ["spec.cloud", "spec.region", "spec.offers[0].accelerator.type"]);
-        let made_anew = "cloud and region cannot be edited, so make a new target";
+        let made_anew = "cloud and region are immutable: create a new target, then delete this one";
         let messages: Vec<&str> = advice.iter().map(|problem| problem.message.as_str()).collect();
         assert_eq!(
             messages,
             [
                 format!(
-                    "\"AWS\" is spelled aws in the built-in table; write aws: names are compared letter by letter; {made_anew}"
+                    "\"AWS\" is spelled aws in the built-in table; write aws: Roadstead compares names exactly; {made_anew}"
                 ),
                 format!(
-                    "\"eu-central-1a\" is no region of AWS in the built-in table, but looks like eu-central-1 of aws; write \
-                     eu-central-1: names are compared letter by letter; {made_anew}"
+                    "\"eu-central-1a\" is not a region of AWS in the built-in table, but looks like eu-central-1 of aws; write \
+                     eu-central-1: Roadstead compares names exactly; {made_anew}"
                 ),
-                "\"NVIDIA-H100-80GB-HBM3\" is spelled H100 in the built-in table; write H100: shapes and offers match only if \
-                 they spell a type alike"
+                "\"NVIDIA-H100-80GB-HBM3\" is spelled H100 in the built-in table; write H100: a shape matches an offer only \
+                 if both spell the type alike"
                     .to_owned(),
             ]
         );

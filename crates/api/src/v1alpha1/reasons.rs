@@ -68,7 +68,7 @@ pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
 pub const CONTAINER_CONFIG_ERROR: &str = "ContainerConfigError";
 /// The engine keeps ending.
 pub const CRASH_LOOP: &str = "CrashLoop";
-/// The engine was killed for lack of memory.
+/// The engine was OOM-killed.
 pub const OUT_OF_MEMORY: &str = "OutOfMemory";
 /// A container that the member injected into the pods fails.
 pub const INJECTED_CONTAINER_FAILED: &str = "InjectedContainerFailed";

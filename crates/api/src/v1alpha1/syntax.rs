@@ -86,13 +86,13 @@ fn is_label_name(text: &str) -> bool {
 pub fn label_fault(key: &str, value: &str) -> Option<String> {
     if !is_label_key(key) {
         return Some(format!(
-            "{key:?} is not the key of a label: use at most 63 letters, digits, '-', '_' and '.', with a letter or digit \
-             at both ends, and if need be a domain and a slash before it"
+            "{key:?} is not a label key: use at most 63 letters, digits, '-', '_' and '.', with a letter or digit \
+             at both ends, optionally after a domain and a slash"
         ));
     }
     (!is_label_value(value)).then(|| {
         format!(
-            "{value:?} is not the value of a label: use at most 63 letters, digits, '-', '_' and '.', with a letter or \
+            "{value:?} is not a label value: use at most 63 letters, digits, '-', '_' and '.', with a letter or \
              digit at both ends"
         )
     })

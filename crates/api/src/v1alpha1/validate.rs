@@ -98,7 +98,7 @@ impl Problems {
             let field = format!("{field}[{resource}]");
             if !RESOURCES.contains(&resource.as_str()) {
                 let message = format!(
-                    "{resource:?} cannot be given here; use cpu, memory or ephemeral-storage, and a shape for accelerators"
+                    "{resource:?} is not allowed here; use cpu, memory or ephemeral-storage, and a shape for accelerators"
                 );
                 self.add(field, message);
             } else if let Err(error) = quantity::millis(amount) {

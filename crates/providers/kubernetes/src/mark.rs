@@ -40,8 +40,8 @@ impl Mark<'_> {
             (_, None) => format!("has no label {name}"),
         };
         let message = format!(
-            "{} {}/{} on the member {whose}; this operator is {install_id:?}. The operator does not change it: rename or delete it, \
-             or, if it is this endpoint's, label it {installation}={install_id} and {name}={endpoint}",
+            "{} {}/{} on the member {whose}; this operator is {install_id:?}. The operator does not change it: delete it, or recreate it \
+             under another name, or, if it is this endpoint's, label it {installation}={install_id} and {name}={endpoint}",
             K::kind(&()),
             live.namespace().unwrap_or_default(),
             live.name_any()
@@ -93,7 +93,7 @@ mod tests {
                 message,
                 format!(
                     "Deployment roadstead/llama-a on the member {whose}; this operator is \"prod\". The operator does not change it: \
-                     rename or delete it, or, if it is this endpoint's, label it roadstead.dev/install-id=prod and \
+                     delete it, or recreate it under another name, or, if it is this endpoint's, label it roadstead.dev/install-id=prod and \
                      roadstead.dev/endpoint=llama-a"
                 )
             );

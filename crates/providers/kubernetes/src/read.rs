@@ -115,7 +115,7 @@ fn trouble(survey: &Survey, wanted: &Wanted, watched: &Watched, progress: &Progr
             class: ErrorClass::Transient,
             reason: reasons::RECREATE_NO_SPARE_CAPACITY,
             message: format!(
-                "no node has {} spare {}: replicas restart one by one with less capacity; with a single replica requests fail",
+                "no node has {} free {}: replicas restart one by one, with less capacity meanwhile; a single replica does not answer until it has restarted",
                 accelerator.count, accelerator.type_
             ),
             since: None,

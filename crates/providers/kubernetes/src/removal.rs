@@ -146,8 +146,10 @@ fn is_what_was_found(live: &Deployment, mark: Mark<'_>, found: &model::Found) ->
     if tagged && live.uid().as_deref() == Some(found.id.as_str()) {
         return Ok(());
     }
-    let message =
-        format!("Deployment {} on the member is not the listed one; the operator does not change it", found.name);
+    let message = format!(
+        "Deployment {} on the member has changed since it was listed; the operator does not delete it",
+        found.name
+    );
     Err(ProviderError::new(ErrorClass::Conflict, message))
 }
 

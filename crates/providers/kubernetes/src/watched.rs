@@ -192,8 +192,8 @@ impl Watched {
     fn cut(&self) -> Option<String> {
         self.exceeded.deployments.is().then(|| {
             format!(
-                "Deployments labelled {} in namespace {} exceed {} MiB, so their listing is incomplete: delete those there \
-                 that do not belong to Roadstead",
+                "Deployments labelled {} in namespace {} exceed {} MiB, so the inventory is incomplete: delete those \
+                 there that do not belong to Roadstead",
                 names::LABEL_INSTALL_ID,
                 self.namespace,
                 MAX_BYTES / (1024 * 1024)

@@ -122,7 +122,7 @@ impl Simulated {
         let Tags { install_id, namespace, deployment, .. } = &view.tags;
         let message = format!(
             "endpoint {} at the cloud belongs to {namespace}/{deployment} of installation {install_id:?}; this operator \
-             is {:?}. The operator does not change it: rename or delete it there",
+             is {:?}. The operator does not change it: delete it there, or recreate it under another name",
             view.name, self.install_id
         );
         ProviderError::new(ErrorClass::Conflict, message)
@@ -292,8 +292,9 @@ impl Workload for Simulated {
             return Err(self.foreign(&view));
         }
         if view.tags.deployment != found.deployment.name || view.uid != found.id {
-            let message =
-                format!("endpoint {name} at the cloud is not the listed one; the operator does not change it");
+            let message = format!(
+                "endpoint {name} at the cloud has changed since it was listed; the operator does not delete it"
+            );
             return Err(ProviderError::new(ErrorClass::Conflict, message));
         }
         self.delete(&view).await

@@ -99,7 +99,7 @@ async fn list(client: CloudClient, path: String, listed: Arc<Listed>, listener: 
                 tokio::time::sleep(GATHER).await;
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot list; trying again");
+                tracing::debug!(%error, "cannot list; retrying");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -61,11 +61,13 @@ async fn build(config: Config, reach: Reach, gate: WriteGate) -> Result<Client, 
     let message = match tokio::time::timeout(BUILD_TIMEOUT, building).await {
         Ok(Ok(Ok(client))) => return Ok(client),
         Err(_) => format!("its credential plugin did not end within {} s", BUILD_TIMEOUT.as_secs()),
-        Ok(Ok(Err(_))) if without_authority => "clusters[].cluster.certificate-authority-data is missing, and the \
-             operator's container has no other authorities; put the cluster's CA certificate there"
+        Ok(Ok(Err(_))) if without_authority => "clusters[].cluster.certificate-authority-data is missing; put the \
+             cluster's CA certificate there, because the operator's container has no other CA certificates"
             .to_owned(),
-        Ok(Ok(Err(_))) => "its files or commands for certificates, keys or credentials failed".to_owned(),
-        Ok(Err(_)) => "its credential plugin returned a token that is invalid in a header".to_owned(),
+        Ok(Ok(Err(_))) => "a file or command that it names for certificates, keys or credentials failed".to_owned(),
+        Ok(Err(_)) => {
+            "its credential plugin returned a token with characters that an HTTP header cannot contain".to_owned()
+        }
     };
     Err(KubeconfigError::Unusable { message })
 }
@@ -147,6 +149,6 @@ mod tests {
             "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: echo, args: ['{answer}']}}}}"
         );
         let error = refusal(&user, &[Feature::Exec]).await;
-        assert!(error.contains("invalid in a header") && !error.contains("canary"), "{error}");
+        assert!(error.contains("an HTTP header cannot contain") && !error.contains("canary"), "{error}");
     }
 }

@@ -146,7 +146,7 @@ fn crash(name: &str, last: Option<&ContainerStateTerminated>, restarts: i32) -> 
     let times = if restarts == 1 { "1 restart".to_owned() } else { format!("{restarts} restarts") };
     match last {
         Some(last) if is_oom(last) => {
-            (reasons::OUT_OF_MEMORY, format!("{name} was killed for lack of memory, {times}; request more memory"))
+            (reasons::OUT_OF_MEMORY, format!("{name} was OOM-killed, {times}; request more memory"))
         }
         Some(last) => (reasons::CRASH_LOOP, format!("{name} ended with exit code {}, {times}", last.exit_code)),
         None => (reasons::CRASH_LOOP, format!("{name} exits repeatedly, {times}")),

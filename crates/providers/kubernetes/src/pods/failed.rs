@@ -117,16 +117,16 @@ fn evicted(said: &str) -> String {
                          member's LimitRange sets"
             .to_owned(),
         (true, false) => "evicted because their node ran out of ephemeral storage; raise \
-                          spec.serving.resources.requests.ephemeral-storage to what the model's files take"
+                          spec.serving.resources.requests.ephemeral-storage to the size of the model's files"
             .to_owned(),
         _ if is(&["memory"]) => "evicted because their node ran out of memory; raise \
-                                 spec.serving.resources.requests.memory to what the engine takes"
+                                 spec.serving.resources.requests.memory to what the engine needs"
             .to_owned(),
         _ if is(&["pid"]) => {
-            "evicted because their node ran out of process ids; find what starts so many there".to_owned()
+            "evicted because their node ran out of process ids; find the workload that starts so many".to_owned()
         }
         _ if is(&["inodes"]) => {
-            "evicted because their node ran out of inodes; find what makes so many files there".to_owned()
+            "evicted because their node ran out of inodes; find the workload that creates so many files".to_owned()
         }
         _ => "evicted by their node; check the other pods there".to_owned(),
     }

@@ -197,7 +197,11 @@ fn every_reason_for_which_pods_fail_has_its_own_and_its_cure() {
     };
     let of_sidecar = json!({"containerStatuses": [part("a-mesh", false, &ended(9), &json!({}))]});
     for (status, reason, words) in [
-        (evicted("The node was low on resource: ephemeral-storage."), "Evicted", "requests.ephemeral-storage to what"),
+        (
+            evicted("The node was low on resource: ephemeral-storage."),
+            "Evicted",
+            "requests.ephemeral-storage to the size",
+        ),
         (evicted("Usage of EmptyDir volume \"cache\" exceeds the limit \"1Gi\"."), "Evicted", "more ephemeral storage"),
         (evicted("The node was low on resource: memory."), "Evicted", "requests.memory"),
         (evicted("The node was low on resource: pids."), "Evicted", "process ids"),

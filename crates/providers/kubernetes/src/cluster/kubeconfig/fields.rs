@@ -36,7 +36,7 @@ pub fn cluster(given: &Cluster, allowed: &AllowedKubeconfig) -> Result<Cluster, 
     ];
     refuse(&used, allowed)?;
     refuse_always(&[
-        (cluster.proxy_url.is_some(), "clusters[].cluster.proxy-url", "it would see the traffic"),
+        (cluster.proxy_url.is_some(), "clusters[].cluster.proxy-url", "the proxy would see the traffic"),
         (!cluster.other.is_empty(), "an unknown field of clusters[].cluster", UNKNOWN),
     ])?;
     let server = server(cluster.server.as_deref(), allowed)?;
@@ -131,8 +131,8 @@ fn check_name(field: &str, name: &str) -> Result<(), KubeconfigError> {
     }
 }
 
-/// Reason for refusing an unknown field: its meaning is unknown.
-const UNKNOWN: &str = "its meaning is unknown";
+/// Reason for refusing an unknown field.
+const UNKNOWN: &str = "this field is not supported";
 /// Impersonation would silently not happen, and the operator would act with the rights of the account itself.
 const IMPERSONATION: &str = "impersonation is not supported; use an account with only the required rights";
 

@@ -218,5 +218,5 @@ fn pem_of<'a>(sections: impl Iterator<Item = (&'static str, &'a [u8])>) -> Strin
 
 fn time(at: UnixTime) -> String {
     let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::from_second(seconds).map_or_else(|_| "a far time".to_owned(), |time| time.to_string())
+    Timestamp::from_second(seconds).map_or_else(|_| "a time after the year 9999".to_owned(), |time| time.to_string())
 }
