@@ -181,7 +181,7 @@ async fn report<K: Troubled>(context: &Context, object: &Arc<K>, trouble: &Opera
         }
         Ok(Told::Same | Told::HeldBack(_)) => {}
         Err(error) => {
-            tracing::warn!(%error, object = object.name_any(), reason = trouble.reason, "cannot write the status")
+            tracing::warn!(%error, object = object.name_any(), reason = trouble.reason, "cannot write the status");
         }
     }
 }
