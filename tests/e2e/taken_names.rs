@@ -45,7 +45,7 @@ fn elsewhere(stage: &Stage, east: &Cluster, name: &str) -> anyhow::Result<()> {
         ensure!(said["reason"] == "Exhausted", "{said}");
         Ok(said)
     })?;
-    tells(&east_said["message"], &["NameConflict", "until"])?;
+    tells(&east_said["message"], &["NameConflict", "does not retry it before"])?;
     let target = stage.ground.get("servingtarget", "", "east")?;
     let refused = &target["status"]["exhausted"][0];
     ensure!(refused["reason"] == "NameConflict" && refused["onlyFor"] == "team/llama", "{refused}");

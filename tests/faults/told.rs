@@ -67,7 +67,12 @@ pub fn candidates_follow_edits_and_belong_to_the_decision(rig: &Rig) -> anyhow::
         ensure!(llama["status"]["placements"][0]["target"] == "north", "{}", llama["status"]);
         let (west, north) = (candidate(rig, "west")?, candidate(rig, "north")?);
         let message = west["message"].as_str().unwrap_or_default();
-        ensure!(west["reason"] == "Exhausted" && message.contains("until") && north["verdict"] == "Chosen", "{west}");
+        ensure!(
+            west["reason"] == "Exhausted"
+                && message.contains("does not retry it before")
+                && north["verdict"] == "Chosen",
+            "{west}"
+        );
         Ok(())
     })?;
     rig.condition(&LLAMA, "Ready", "True")?;
