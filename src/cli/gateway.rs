@@ -50,7 +50,7 @@ pub struct GatewayArgs {
     /// Folder with tls.crt and tls.key for callers' connections; plain HTTP if absent.
     #[arg(long, env = "ROADSTEAD_GATEWAY_TLS")]
     pub tls: Option<String>,
-    /// Domain below which each deployment has the host <name>.<namespace>.<domain>.
+    /// Domain below which each deployment has the host NAME.NAMESPACE.DOMAIN.
     #[arg(long, env = "ROADSTEAD_GATEWAY_DOMAIN")]
     pub domain: Option<String>,
     /// Also serve one /v1/ that routes by the caller's key and the body's model.

@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -48,6 +48,14 @@ pub trait Object: Written {
 
 impl Written for Secret {
     const KIND: &'static str = "Secret";
+
+    fn api(client: &Client, namespace: &str) -> Api<Self> {
+        Api::namespaced(client.clone(), namespace)
+    }
+}
+
+impl Written for ConfigMap {
+    const KIND: &'static str = "ConfigMap";
 
     fn api(client: &Client, namespace: &str) -> Api<Self> {
         Api::namespaced(client.clone(), namespace)
@@ -204,12 +212,12 @@ impl Hub {
         written.map_err(|error| refused("change", secret, error))
     }
 
-    /// Deletes exactly this Secret; gone already is fine.
+    /// Deletes exactly this object of a kind that is not Roadstead's own; gone already is fine.
     ///
     /// # Errors
     /// [`ActError`]; a conflict means that it changed since it was read.
-    pub async fn delete_secret(&self, secret: &Secret) -> Result<(), ActError> {
-        self.remove(secret).await.map(drop)
+    pub async fn discard<K: Written>(&self, object: &K) -> Result<(), ActError> {
+        self.remove(object).await.map(drop)
     }
 
     async fn post<K: Written>(&self, object: &K) -> Result<K, ActError> {

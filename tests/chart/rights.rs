@@ -89,7 +89,7 @@ fn with_a_gateway_it_writes_routes_in_their_own_namespace() {
         let values = format!("gateway.enabled=true,gateway.url=https://a.example,gateway.routesNamespace=routes{more}");
         let objects = rendered(&["--set", &values]);
         let role = named(&objects, "Role", "roadstead-routes");
-        granted(role, &["/secrets: create,delete,list,patch,watch", "/configmaps: list,watch"]);
+        granted(role, &["/secrets: create,delete,list,patch,watch", "/configmaps: delete,list,watch"]);
         for object in [role, named(&objects, "RoleBinding", "roadstead-routes")] {
             assert_eq!(at(object, "/metadata/namespace"), "routes");
         }

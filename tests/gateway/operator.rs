@@ -113,9 +113,8 @@ fn serves_on(status: &Value, target: &str) -> bool {
     placement["target"] == target && placement["url"].is_string() && status["releasing"].is_null()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_address_outlives_a_move_and_no_request_is_lost() {
-    let hub = Hub::start().await;
+/// Places the deployment in the US, and waits until it has its address.
+async fn serve_in_the_us(hub: &Hub, drain_seconds: u32) -> Value {
     hub.kubectl(&["create", "namespace", "team"]);
     hub.apply(&target("east", "aws", "us-east-1", "40.00"));
     hub.apply(&target("west", "gcp", "europe-west4", "50.00"));
@@ -124,14 +123,43 @@ async fn one_address_outlives_a_move_and_no_request_is_lost() {
         "metadata": {"name": "llama", "namespace": "team"},
         "spec": {
             "model": {"source": "hf://example/llama"},
-            // Long: an endpoint that goes sooner goes because gateways said that nothing is in flight.
-            "serving": {"engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": 3600,
+            "serving": {"engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": drain_seconds,
                         "shapes": [{"name": "one", "accelerator": {"type": "H100", "count": 1}}]},
         },
     }));
-    let placed = hub
-        .until("it serves in the US at one address", |status| serves_on(status, "east") && status["url"].is_string());
-    let placed = placed.await;
+    hub.until("it serves in the US at one address", |status| serves_on(status, "east") && status["url"].is_string())
+        .await
+}
+
+/// Edits the rule by which it may be in the US.
+fn forbid_the_us(hub: &Hub) {
+    let rule = json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}).to_string();
+    hub.kubectl(&["patch", "mdep", "llama", "-n", "team", "--type=merge", "-p", &rule]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_died_delays_one_drain_until_its_deadline_and_is_forgotten() {
+    let hub = Hub::start().await;
+    hub.apply(&json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"acks": "{\"routes\":{}}"},
+        "metadata": {"name": "gateway-dead", "namespace": hub.gateway.namespace, "labels": {"roadstead.dev/gateway": ""}},
+    }));
+    serve_in_the_us(&hub, 3).await;
+    forbid_the_us(&hub);
+    hub.until("the drain is over at its deadline", |status| serves_on(status, "west")).await;
+    let reports = || {
+        hub.kubectl(&["get", "configmaps", "-n", &hub.gateway.namespace, "-l", "roadstead.dev/gateway", "-o", "name"])
+    };
+    hub.gateway
+        .until("the report of the dead one is gone", async |_| reports().trim() == "configmap/gateway-one")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_outlives_a_move_and_no_request_is_lost() {
+    let hub = Hub::start().await;
+    // Long: an endpoint that goes sooner goes because gateways said that nothing is in flight.
+    let placed = serve_in_the_us(&hub, 3600).await;
     let url = placed["status"]["url"].as_str().unwrap();
     assert_eq!(url, format!("http://{}/team/llama/v1", hub.gateway.address));
     let key = hub.key(placed["status"]["keysSecretName"].as_str().unwrap(), "default");
@@ -156,8 +184,7 @@ async fn one_address_outlives_a_move_and_no_request_is_lost() {
             answers
         }
     });
-    let rule = json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}).to_string();
-    hub.kubectl(&["patch", "mdep", "llama", "-n", "team", "--type=merge", "-p", &rule]);
+    forbid_the_us(&hub);
     let moved =
         hub.until("it serves in the EU, and the former endpoint is gone", |status| serves_on(status, "west")).await;
     stop.store(true, Ordering::SeqCst);

@@ -120,7 +120,7 @@ impl Files {
     }
 }
 
-/// Key of a resource in its file, as [`crate::render`] gives it.
+/// Key of a resource in its file, as [`crate::render()`] gives it.
 fn key(file: &File, resource: &Value) -> String {
     let name = match file {
         File::Clusters => resource.get("name").and_then(Value::as_str),

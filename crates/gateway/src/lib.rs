@@ -1,7 +1,7 @@
 //! The traffic of deployments as data, and the files by which Envoy serves it.
 //!
 //! The operator writes one [`Route`] per deployment. A gateway reads all of them and renders Envoy's configuration with
-//! [`render`]: a function from data to files, without a clock, a network or a disk. [`changes`] orders the writes between
+//! [`render()`]: a function from data to files, without a clock, a network or a disk. [`changes()`] orders the writes between
 //! two configurations, as Envoy needs them: endpoints, then clusters, then routes; removals the other way round.
 
 mod ack;

@@ -16,6 +16,16 @@ pub fn drained<'a>(route: &'a Route, gateways: &[Acks]) -> Vec<&'a str> {
     draining.map(|endpoint| endpoint.name.as_str()).filter(|name| !gateways.is_empty() && is_drained(name)).collect()
 }
 
+/// True if an endpoint that drained on the `former` route is gone from the `new` one, and the gateway never applied the
+/// former: it is dead, or cut off from the hub.
+#[must_use]
+pub fn was_silent(former: &Route, new: &Route, gateway: &Acks) -> bool {
+    let is_gone = |name: &str| new.endpoints.iter().all(|endpoint| endpoint.name != name);
+    let drained = former.endpoints.iter().any(|endpoint| endpoint.state == State::Draining && is_gone(&endpoint.name));
+    let ack = gateway.routes.get(&former.uid);
+    drained && ack.is_none_or(|ack| ack.revision != former.revision)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +44,15 @@ mod tests {
     fn gateway(revision: u64, in_flight: u64) -> Acks {
         let ack = json!({"revision": revision, "inFlight": {"old": in_flight, "new": 7}});
         serde_json::from_value(json!({"routes": {"d": ack}})).unwrap()
+    }
+
+    #[test]
+    fn a_gateway_that_did_not_answer_in_a_whole_drain_is_silent() {
+        let (former, mut new) = (route(), route());
+        assert!(!was_silent(&former, &new, &Acks::default()), "it still drains");
+        new.endpoints.remove(0);
+        assert!(was_silent(&former, &new, &Acks::default()) && was_silent(&former, &new, &gateway(3, 0)));
+        assert!(!was_silent(&former, &new, &gateway(4, 2)), "it answered, whatever was in flight at the deadline");
     }
 
     #[test]

@@ -14,9 +14,11 @@ use std::sync::Arc;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use roadstead_gateway::{Caller, Route};
 
+use self::drained::was_silent;
 use self::stored::{ROUTE, read};
 use super::context::Context;
 use super::error::ActError;
@@ -63,6 +65,24 @@ impl TrafficController {
             let written = context.hub.put_secret(former.as_deref(), &self.secret(&route)?).await?;
             context.caches.routes.apply_answer(written);
             context.wake([super::routing::Concerned::Deployment(Key::of(deployment))]);
+        }
+        match known {
+            Some(former) => self.forget_silent(&former, &route).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the reports of gateways that did not answer in a whole drain: later drains would wait for them as well.
+    /// A gateway that lives reports again in its next move.
+    async fn forget_silent(&self, former: &Route, route: &Route) -> Result<(), ActError> {
+        let reports = self.context.caches.reports.list();
+        for report in reports.iter().filter(|report| was_silent(former, route, &stored::acks(report))) {
+            tracing::warn!(
+                gateway = report.name_any(),
+                deployment = former.cluster(),
+                "the gateway did not report during a drain; later drains do not wait for it until it reports again"
+            );
+            self.context.hub.discard(report.as_ref()).await?;
         }
         Ok(())
     }
@@ -128,7 +148,7 @@ impl Reconcile<Key> for TrafficController {
             RouteDecision::Unknown => return Ok(Outcome::Again(LIST_AGAIN)),
             RouteDecision::Gone(routes) => {
                 for route in routes {
-                    self.context.hub.delete_secret(&route).await?;
+                    self.context.hub.discard(route.as_ref()).await?;
                 }
                 self.callers.forget(key);
                 self.context.caller_secrets.forget(key);

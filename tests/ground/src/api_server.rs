@@ -236,10 +236,10 @@ impl ApiServer {
 
     fn spawn(&mut self, tool: &str, args: &[String]) -> anyhow::Result<()> {
         let log = std::fs::File::create(self.dir.path().join(format!("{tool}.log")))?;
-        // The shell ends the server when this process is gone, however it went: its end of the pipe closes then.
+        // The shell ends the server when this process is gone, however it went: its end of the pipe closes then. A signal
+        // to the whole group, as a terminal sends one, must not end the shell before that.
         // Not by asking: an API server that is asked to end waits for an etcd that is gone already.
-        let script =
-            "dir=$1; shift; \"$@\" & server=$!; cat >/dev/null; kill -KILL $server; wait $server; rm -rf \"$dir\"";
+        let script = "dir=$1; shift; \"$@\" & server=$!; trap '' HUP INT TERM; cat >/dev/null; kill -KILL $server; wait $server; rm -rf \"$dir\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(self.dir.path())

@@ -21,9 +21,10 @@ impl Bound {
     pub fn start(program: &Path, args: &[String], env: &[(&str, &str)], log: &Path) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
         let pid_file = tempfile::NamedTempFile::new()?;
-        // The shell's end of the pipe closes when this process is gone: then it kills what it started.
+        // The shell's end of the pipe closes when this process is gone: then it kills what it started. A signal to the
+        // whole group, as a terminal sends one, must not end the shell before that.
         let script = "file=$1; shift; \"$@\" & child=$!; echo $child >\"$file\"; \
-                      cat >/dev/null; kill -KILL $child 2>/dev/null; wait $child";
+                      trap '' HUP INT TERM; cat >/dev/null; kill -KILL $child 2>/dev/null; wait $child";
         let shell = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(pid_file.path())
