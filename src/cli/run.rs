@@ -133,7 +133,8 @@ fn gateway_url(text: &str) -> Result<String, String> {
     let is_plain = |uri: &http::Uri| {
         ["http", "https"].contains(&uri.scheme_str().unwrap_or_default()) && uri.path() == "/" && uri.query().is_none()
     };
-    if uri.is_ok_and(|uri| is_plain(&uri)) {
+    // A fragment is no part of the parsed address, and a user is no part of one that is published.
+    if !text.contains(['@', '#']) && uri.is_ok_and(|uri| is_plain(&uri)) {
         Ok(text.trim_end_matches('/').to_owned())
     } else {
         Err(format!("{text:?} is not an http or https address without a path, such as https://models.example.com"))
@@ -348,6 +349,14 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
     use clap::{CommandFactory, FromArgMatches};
+
+    #[test]
+    fn the_address_of_a_gateway_is_one_without_a_path() {
+        assert_eq!(gateway_url("https://models.example.com/").as_deref(), Ok("https://models.example.com"));
+        for bad in ["models.example.com", "https://a/v1", "https://a?q", "https://a#f", "https://user@a", "ftp://a"] {
+            assert!(gateway_url(bad).is_err(), "{bad}");
+        }
+    }
 
     /// Options of `roadstead run`, parsed.
     fn parse(more: &[&str]) -> Result<RunArgs, clap::Error> {

@@ -25,11 +25,11 @@ impl FromStr for CloudAddress {
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
         let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-        // A port that is no port would be passed over for the usual one.
+        // A port that is no port would be passed over for the usual one, and a fragment is no part of the parsed address.
         let host = uri.host().unwrap_or_default();
         let port = uri.authority().and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
         let usual = port.is_empty() || uri.port_u16().is_some_and(|port| port > 0);
-        if plain && usual && !host.is_empty() && !trimmed.contains('@') {
+        if plain && usual && !host.is_empty() && !trimmed.contains(['@', '#']) {
             Ok(Self { text: trimmed.to_owned() })
         } else {
             Err(invalid())
@@ -60,6 +60,7 @@ mod tests {
             "https://a:1",
             "http://a:1/path",
             "http://a:1?q",
+            "http://a:1#fragment",
             "http://user@a:1",
             "http://a:65536",
             "http://a:0",
