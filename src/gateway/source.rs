@@ -58,10 +58,12 @@ fn kind(error: &watcher::Error) -> &'static str {
 }
 
 fn publish(known: &BTreeMap<String, Route>, saved: &Saved, routes: &watch::Sender<Option<Routes>>) {
-    let old = routes.borrow().clone().unwrap_or_default();
-    if routes.borrow().is_some() && *old == *known {
+    let served = routes.borrow().clone();
+    if served.as_deref() == Some(known) {
         return;
     }
+    // Before the first listing the folder has what a former process left, deployments that are gone included.
+    let old = served.unwrap_or_else(|| Arc::new(saved.read()));
     if let Err(error) = saved.write(&old, known) {
         tracing::error!(%error, "routes cannot be saved; a restart while the hub is away would serve older ones");
     }
@@ -159,6 +161,16 @@ mod tests {
         assert_eq!(revisions(&set), [("old", 1)]);
         assert!(set.take(Event::InitDone));
         assert_eq!(revisions(&set), [("new", 2)]);
+    }
+
+    #[test]
+    fn the_first_listing_removes_saved_routes_that_are_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = Saved::new(folder.path().to_owned());
+        let known = |uid: &str| BTreeMap::from([(uid.to_owned(), stored::read(&secret(uid, 1)).unwrap())]);
+        saved.write(&BTreeMap::new(), &known("gone")).unwrap();
+        publish(&known("here"), &saved, &watch::Sender::new(None));
+        assert_eq!(saved.read(), known("here"));
     }
 
     #[test]
