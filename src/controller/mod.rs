@@ -3,6 +3,7 @@
 //! `context` holds shared state, `fleet` the planner's view, `hub` the writes, `watches` the watches; each kind has its
 //! folder. Watches enqueue, and [`run`] processes the queues: decisions run in queue order, effects concurrently.
 
+mod api_key;
 mod connections;
 pub mod context;
 pub mod convert;

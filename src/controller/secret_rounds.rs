@@ -8,9 +8,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, GetParams};
 
 use super::context::Context;
-use super::named_secrets::{Version, version_of};
+use super::named_secrets::{NamedSecrets, Version, version_of};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::client::{CallError, call_opt};
+use roadstead_runtime::queue::Queue;
 
 /// Interval between two looks at Secrets.
 const TICK: Duration = Duration::from_millis(200);
@@ -24,7 +25,8 @@ pub async fn follow(context: Arc<Context>) {
         let now = context.clock.now();
         let calm = !context.newcomers.were_a_crowd(LULL, now) && !context.queues.endpoints.was_crowded(LULL);
         let due = context.named_secrets.due(now, calm);
-        join_all(due.iter().map(|secret| look(&context, secret))).await;
+        let (secrets, queue) = (&context.named_secrets, &context.queues.endpoints);
+        join_all(due.iter().map(|secret| look(&context, secrets, queue, secret))).await;
     }
 }
 
@@ -32,22 +34,24 @@ pub async fn follow(context: Arc<Context>) {
 pub async fn follow_callers(context: Arc<Context>) {
     loop {
         tokio::time::sleep(TICK).await;
-        let due = context.caller_secrets.due(context.clock.now(), true);
-        join_all(due.iter().map(|secret| look_at_callers(&context, secret))).await;
+        let (secrets, queue) = (&context.caller_secrets, &context.queues.traffic);
+        let due = secrets.due(context.clock.now(), true);
+        join_all(due.iter().map(|secret| look(&context, secrets, queue, secret))).await;
     }
 }
 
-async fn look_at_callers(context: &Context, secret: &Key) {
-    let now = || context.clock.now();
+/// Looks at one Secret, and wakes those in `queue` that have read another version of it.
+async fn look(context: &Context, secrets: &NamedSecrets, queue: &Queue<Key, ()>, secret: &Key) {
     match version(context, secret).await {
         Ok(version) => {
-            for deployment in context.caller_secrets.saw(secret, &version, now()) {
-                context.queues.traffic.add(deployment, ());
+            for user in secrets.saw(secret, &version, context.clock.now()) {
+                tracing::debug!(%secret, %user, "a Secret in use changed");
+                queue.add(user, ());
             }
         }
         Err(error) => {
             tracing::debug!(%error, %secret, "cannot read a Secret; retrying");
-            context.caller_secrets.postpone(secret, now());
+            secrets.postpone(secret, context.clock.now());
         }
     }
 }
@@ -57,20 +61,4 @@ async fn version(context: &Context, secret: &Key) -> Result<Version, CallError> 
     let api: Api<Secret> = Api::namespaced(context.client.clone(), &secret.namespace);
     let found = call_opt("get secret's metadata", api.get_metadata_with(&secret.name, &GetParams::any())).await?;
     Ok(found.as_ref().and_then(version_of))
-}
-
-/// Looks at one Secret, and wakes the endpoints that have read another version of it.
-async fn look(context: &Context, secret: &Key) {
-    match version(context, secret).await {
-        Ok(version) => {
-            for endpoint in context.named_secrets.saw(secret, &version, context.clock.now()) {
-                tracing::debug!(%endpoint, "Secret {secret}, used by the endpoint, changed");
-                context.queues.endpoints.add(endpoint, ());
-            }
-        }
-        Err(error) => {
-            tracing::debug!(%error, %secret, "cannot read a Secret; retrying");
-            context.named_secrets.postpone(secret, context.clock.now());
-        }
-    }
 }

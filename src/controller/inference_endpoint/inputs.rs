@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use data_encoding::BASE64URL_NOPAD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret as HubSecret;
 use kube::api::{Api, ObjectMeta};
@@ -11,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use roadstead_explain::EndpointMessage;
 
 use super::memory::{self, Edition, Inputs, Memory};
+use crate::controller::api_key;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::named_secrets::{Version, version_of};
@@ -20,8 +20,6 @@ use roadstead_provider::{Provider, Redacted, Secret};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::client::{call, call_opt};
 
-/// Random bytes in an API key: 256 bits.
-const KEY_BYTES: usize = 32;
 /// All that the Secrets of one endpoint may hold together: what reaches an environment is far smaller.
 const MAX_SECRET_BYTES: usize = 512 * 1024;
 
@@ -146,7 +144,7 @@ async fn api_key(
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
-        None => generate()?,
+        None => api_key::generate()?,
     };
     match context.hub.create_secret(&key_secret(endpoint, &name, &value)).await {
         Ok(made) => {
@@ -176,12 +174,6 @@ fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Reda
             let message = EndpointMessage::KeyInvalid { name: &name, field: names::API_KEY };
             Missing::new(reasons::SECRET_MISSING, message)
         })
-}
-
-fn generate() -> Result<Redacted, ActError> {
-    let mut bytes = [0_u8; KEY_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| ActError::Random(error.to_string()))?;
-    Ok(Redacted::new(format!("{}{}", names::API_KEY_PREFIX, BASE64URL_NOPAD.encode(&bytes))))
 }
 
 fn key_secret(endpoint: &InferenceEndpoint, name: &str, value: &Redacted) -> HubSecret {

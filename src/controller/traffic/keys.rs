@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use data_encoding::BASE64URL_NOPAD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta};
@@ -10,6 +9,7 @@ use kube::{Resource, ResourceExt};
 use roadstead_gateway::{Caller, Key as Text, Route};
 
 use super::build::EndpointKeys;
+use crate::controller::api_key;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::named_secrets::version_of;
@@ -17,8 +17,6 @@ use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::client::{call, call_opt};
 
-/// Random bytes in a caller's key: 256 bits.
-const KEY_BYTES: usize = 32;
 /// Name of the caller whose key the operator makes.
 const CALLER: &str = "default";
 /// Callers of one deployment.
@@ -53,7 +51,7 @@ pub async fn of_endpoints(
     Ok(keys)
 }
 
-/// Callers of a deployment, and the name of their Secret. Where the deployment names none, the operator makes one key.
+/// Callers of a deployment. Where the deployment names none, the operator makes one key.
 ///
 /// # Errors
 /// [`ActError`] of a read or the write.
@@ -104,9 +102,7 @@ fn text(value: &ByteString) -> Option<String> {
 }
 
 fn new_secret(deployment: &ModelDeployment, name: &str) -> Result<Secret, ActError> {
-    let mut bytes = [0_u8; KEY_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| ActError::Random(error.to_string()))?;
-    let key = format!("{}{}", names::API_KEY_PREFIX, BASE64URL_NOPAD.encode(&bytes));
+    let key = api_key::generate()?;
     Ok(Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
@@ -121,7 +117,7 @@ fn new_secret(deployment: &ModelDeployment, name: &str) -> Result<Secret, ActErr
             owner_references: deployment.controller_owner_ref(&()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
-        data: Some([(CALLER.to_owned(), ByteString(key.into_bytes()))].into()),
+        data: Some([(CALLER.to_owned(), ByteString(key.expose().as_bytes().to_vec()))].into()),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()
     })
