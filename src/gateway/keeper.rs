@@ -87,7 +87,7 @@ pub async fn keep(
     }
 }
 
-/// True once each host has been looked up: a configuration from names that nobody has asked for would lack endpoints.
+/// True once each host has been looked up. Before that, a configuration would lack endpoints.
 fn is_resolved(routes: &Routes, addresses: &Addresses) -> bool {
     super::addresses::hosts_of(routes).iter().all(|host| addresses.contains_key(host))
 }

@@ -98,7 +98,7 @@ impl Files {
     }
 
     /// The configuration that was written before, read by path; `uids` names the deployments with a file of endpoints.
-    /// What cannot be read counts as missing, and is written again.
+    /// A file that cannot be read counts as missing, and is written again.
     #[must_use]
     pub fn read(read: impl Fn(&str) -> Option<String>, uids: Vec<String>) -> Self {
         let plain = |file: &File| Some(Content::Plain(serde_json::from_str(&read(&file.path())?).ok()?));
