@@ -10,6 +10,7 @@ mod capacity;
 mod credentials;
 mod deletion;
 mod edits;
+mod gateway;
 mod kills;
 mod kubeconfig;
 mod kubectl;
@@ -39,7 +40,7 @@ use stage::Stage;
 
 type Scene = fn(&Stage) -> anyhow::Result<()>;
 
-const SCENES: [(&str, Scene); 33] = [
+const SCENES: [(&str, Scene); 34] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -71,6 +72,7 @@ const SCENES: [(&str, Scene); 33] = [
     ("reverts_manual_changes_on_a_member", manual_changes::reverts_manual_changes_on_a_member),
     ("keeps_a_target_in_use", targets::keeps_a_target_in_use),
     ("releases_nothing_without_a_kubeconfig", targets::releases_nothing_without_a_kubeconfig),
+    ("moves_without_losing_a_request", gateway::moves_without_losing_a_request),
     ("upgrades_without_restarting_pods", upgrades::upgrades_without_restarting_pods),
     ("adopts_its_endpoints_after_a_rebuild", rebuild::adopts_its_endpoints_after_a_rebuild),
 ];

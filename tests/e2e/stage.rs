@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use roadstead_ground::client::{Answer, chat};
 use roadstead_ground::cluster::Cluster;
+use roadstead_ground::gateway;
 use roadstead_ground::ground::{GPU, Ground, SYSTEM};
 use serde_json::{Value, json};
 
@@ -185,6 +186,8 @@ impl Stage {
             &["get", "servingtargets,mdep,iep", "-A", "-o", "yaml"][..],
             &["get", "events", "-A", "--sort-by=.lastTimestamp"],
             &["logs", "-n", SYSTEM, "-l", "app.kubernetes.io/name=roadstead", "--tail=60", "--prefix"],
+            &["get", "pods", "-n", gateway::NAMESPACE, "-o", "wide"],
+            &["logs", "-n", gateway::NAMESPACE, "-l", gateway::PODS, "-c", "gateway", "--tail=30", "--prefix"],
         ] {
             match hub.kubectl(args) {
                 Ok(text) => eprintln!("--- hub: kubectl {}\n{text}", args.join(" ")),

@@ -30,7 +30,7 @@ pub fn chat(url: &str, key: Option<&str>, model: &str, question: &str) -> anyhow
     let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
     write!(
         stream,
-        "POST {base}/v1/chat/completions HTTP/1.0\r\nHost: {host}\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {base}/v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();

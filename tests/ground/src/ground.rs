@@ -365,7 +365,7 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn chart(name: &str) -> String {
+pub(crate) fn chart(name: &str) -> String {
     repository().join("charts").join(name).display().to_string()
 }
 

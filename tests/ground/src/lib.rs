@@ -2,7 +2,8 @@
 //!
 //! `tools` builds Kubernetes once, `images` makes container images out of static binaries, `process`, `network` and `node` are
 //! what a `cluster` stands on, `machine` keeps the machine below them as it was and `picture` shows whether it is, `container` and
-//! `audit` are what is done to a cluster and seen of it, `api_server` is the small form without nodes.
+//! `audit` are what is done to a cluster and seen of it, `gateway` is the gateway on the hub and `load` its callers, `api_server`
+//! is the small form without nodes.
 
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
@@ -16,8 +17,10 @@ pub mod command;
 pub mod container;
 pub mod envoy;
 pub mod fake_node;
+pub mod gateway;
 pub mod ground;
 pub mod images;
+pub mod load;
 pub mod machine;
 pub mod network;
 pub mod node;

@@ -134,6 +134,16 @@ impl Node {
         run("ctr", &["-a", &socket, "-n", "k8s.io", "images", "import", &image.display().to_string()]).map(drop)
     }
 
+    /// True if an image of this name is loaded.
+    ///
+    /// # Errors
+    /// If containerd does not answer.
+    pub fn has_image(&self, name: &str) -> anyhow::Result<bool> {
+        let socket = self.containerd();
+        let names = run("ctr", &["-a", &socket, "-n", "k8s.io", "images", "list", "-q"])?;
+        Ok(names.lines().any(|line| line == name))
+    }
+
     /// Starts the container runtime in a mount namespace of its own, which ends with the last process in it.
     fn start_containerd(&self) -> anyhow::Result<()> {
         let config = self.dir.join("containerd.toml").display().to_string();

@@ -1,10 +1,13 @@
-//! `make demo`: the main job, seen on real clusters.
+//! `make demo`: the main job and a move, seen on real clusters.
+
+mod moving;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use roadstead_ground::client::{Answer, chat};
+use roadstead_ground::client::Answer;
 use roadstead_ground::ground::{Ground, SYSTEM, repository};
+use roadstead_ground::load::Service;
 use serde_json::Value;
 
 /// Starts everything and shows it.
@@ -17,8 +20,8 @@ pub fn run() -> anyhow::Result<()> {
     let ground = Ground::prepare()?;
     step("starting four clusters: a hub, and east, west and north as three clouds");
     ground.up()?;
-    step("installing the operator on the hub by its Helm charts");
-    ground.install(&[])?;
+    step("installing the operator and the gateway on the hub by their Helm charts");
+    ground.install_gateway()?;
     step("preparing the members with deploy/member.yaml, and telling the hub how to reach them");
     ground.connect_members()?;
     let examples = repository().join("examples/demo");
@@ -34,7 +37,9 @@ pub fn run() -> anyhow::Result<()> {
     let deployment = ground.get("mdep", "demo", "tiny")?;
     step("why there (status.candidates):");
     candidates(&deployment)?;
-    ask(&ground, &deployment, &step)?;
+    let service = ask(&ground, &deployment, &step)?;
+    moving::watch(&ground, service, &step)?;
+    println!("{}", ground.hub.kubectl(&["get", "mdep", "-n", "demo", "-o", "wide"])?);
     step("done. Try next:");
     println!(
         "  target/*/debug/ground kubectl hub get mdep,iep -A -o wide\n  \
@@ -61,20 +66,21 @@ fn candidates(deployment: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ask(ground: &Ground, deployment: &Value, step: &impl Fn(&str)) -> anyhow::Result<()> {
-    let placement = &deployment["status"]["placements"][0];
-    let url = placement["url"].as_str().context("the placement has no address")?;
-    let secret = placement["apiKeySecretName"].as_str().context("the placement has no key")?;
+/// Asks the model at the deployment's one address, with the caller's key and with another one.
+fn ask(ground: &Ground, deployment: &Value, step: &impl Fn(&str)) -> anyhow::Result<Service> {
     let question = "Which way to the roadstead?";
+    let status = |field: &str| deployment["status"][field].as_str().with_context(|| format!("the status has no {field}"));
+    let (url, secret) = (status("url")?, status("keysSecretName")?);
     step(&format!("asking {url} with the key from Secret demo/{secret}: {question}"));
-    let key = ground.secret_value("demo", secret, "apiKey")?;
+    let key = ground.secret_value("demo", secret, "default")?;
+    let service = Service { url: url.to_owned(), key, model: "tiny".to_owned() };
     let limit = Duration::from_secs(10);
-    let answer = ground.wait("the model answers", limit, || match chat(url, Some(&key), "tiny", question)? {
+    let answer = ground.wait("the model answers", limit, || match service.chat(question)? {
         Answer { status: 200, text } => Ok(text),
         other => anyhow::bail!("it answered {}: {}", other.status, other.text),
     })?;
     println!("  {answer}");
-    let refused = chat(url, None, "tiny", question)?.status;
-    println!("  without the key it answers {refused}");
-    Ok(())
+    let stranger = Service { key: "unknown".to_owned(), ..service.clone() };
+    println!("  with another key it answers {}", stranger.chat(question)?.status);
+    Ok(service)
 }

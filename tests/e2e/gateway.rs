@@ -1,0 +1,116 @@
+//! The gateway on the hub, under the load of independent callers.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use roadstead_ground::bound::Bound;
+use roadstead_ground::cluster::Cluster;
+use roadstead_ground::ground::root;
+use roadstead_ground::load::{Count, Load, Mix, Service};
+use serde_json::json;
+
+use super::stage::{SOON, Stage, TEAM, deployment, on_member, placed_on};
+
+/// Fifty streams of three seconds, and about two hundred short requests a second.
+const MIX: Mix = Mix { streams: 50, tokens: 30, askers: 40, pause: Duration::from_millis(100) };
+/// Time of the load before and after what happens.
+const A_WHILE: Duration = Duration::from_secs(4);
+
+/// Installs the gateway and places a deployment that serves through it.
+fn serve(stage: &Stage) -> anyhow::Result<Service> {
+    stage.ground.install_gateway()?;
+    let speed = json!([{"name": "ENGINE_TOKENS_PER_SECOND", "value": "10"}]);
+    stage.apply(&deployment("llama", &json!({"serving": {"env": speed, "drainTimeoutSeconds": 60}})))?;
+    ensure!(placed_on(&stage.ready("llama")?) == "east");
+    service(stage)
+}
+
+/// The deployment's address and the key of its callers.
+fn service(stage: &Stage) -> anyhow::Result<Service> {
+    let object = stage.until("the deployment has its address", SOON, || {
+        let object = stage.deployment("llama")?;
+        ensure!(object["status"]["url"].is_string(), "no address");
+        Ok(object)
+    })?;
+    let text = |field: &str| object["status"][field].as_str().with_context(|| format!("no {field}"));
+    let key = stage.ground.secret_value(TEAM, text("keysSecretName")?, "default")?;
+    let service = Service { url: text("url")?.to_owned(), key, model: "llama".to_owned() };
+    stage.until("the gateway answers", SOON, || {
+        let answer = service.chat("Ahoy?")?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    })?;
+    Ok(service)
+}
+
+/// Ends a load, and holds that every request was answered whole.
+fn nothing_failed(load: Load) -> anyhow::Result<Count> {
+    let count = load.end()?;
+    eprintln!("  {} asked, {} answered, {} streams read", count.asked, count.answered, count.streamed);
+    ensure!(count.failures.is_empty(), "{} failed, the first: {}", count.failures.len(), count.failures[0]);
+    ensure!(count.streamed >= 100 && count.answered >= 500, "too few to prove anything: {count:?}");
+    Ok(count)
+}
+
+/// Ends of the containers on a member, as its kubelet reports them.
+struct Ends {
+    log: PathBuf,
+    _watch: Bound,
+}
+
+impl Ends {
+    fn watch(member: &Cluster) -> anyhow::Result<Self> {
+        let log = root().join(format!("ends-{}", member.name));
+        let kubectl = member.command("kubectl");
+        let text = |value: &OsStr| value.to_string_lossy().into_owned();
+        let environment: Vec<_> =
+            kubectl.get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect();
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let form = "jsonpath={.metadata.name} {.status.containerStatuses[*].state.terminated.exitCode}{\"\\n\"}";
+        let args = ["get", "pods", "-n", "roadstead", "-w", "-o", form].map(ToOwned::to_owned);
+        let watch = Bound::start(Path::new(kubectl.get_program()), &args, &environment, &log)?;
+        Ok(Self { log, _watch: watch })
+    }
+
+    /// Exit codes by pod, each pod once.
+    fn codes(&self) -> anyhow::Result<Vec<(String, i32)>> {
+        let text = std::fs::read_to_string(&self.log)?;
+        let ends = text.lines().filter_map(|line| line.split_once(' '));
+        let mut codes: Vec<_> =
+            ends.filter_map(|(pod, code)| Some((pod.to_owned(), code.trim().parse().ok()?))).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        Ok(codes)
+    }
+}
+
+pub fn moves_without_losing_a_request(stage: &Stage) -> anyhow::Result<()> {
+    let service = serve(stage)?;
+    let (east, west) = (stage.ground.member("east")?, stage.ground.member("west")?);
+    let ends = Ends::watch(east)?;
+    let load = Load::start(service, MIX)?;
+    std::thread::sleep(A_WHILE);
+
+    let start = Instant::now();
+    stage.edit("llama", &json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}))?;
+    stage.until("west serves, and nothing is left on east", SOON, || {
+        ensure!(on_member(east)?.is_empty() && on_member(west)?.len() == 1, "not yet");
+        let object = stage.deployment("llama")?;
+        ensure!(placed_on(&object) == "west" && object["status"]["releasing"].is_null(), "{}", object["status"]);
+        Ok(())
+    })?;
+    eprintln!("  moved within {:.1} s", start.elapsed().as_secs_f64());
+    std::thread::sleep(A_WHILE);
+    let count = nothing_failed(load)?;
+    ensure!(count.by_pod.len() == 2, "both places answered: {:?}", count.by_pod);
+    // Ended by SIGTERM with nothing in flight; the code of a SIGKILL is 137.
+    let codes = stage.until("the old pod has ended", SOON, || {
+        let codes = ends.codes()?;
+        ensure!(!codes.is_empty(), "no end was seen");
+        Ok(codes)
+    })?;
+    ensure!(codes.iter().all(|(_, code)| *code == 0), "{codes:?}");
+    Ok(())
+}
