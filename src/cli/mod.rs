@@ -2,10 +2,13 @@
 
 pub mod crd;
 pub mod gateway;
+pub mod hub;
 pub mod orphans;
 pub mod run;
 #[cfg(feature = "simulated")]
 pub mod simulated_cloud;
+pub mod status;
+mod table;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -35,6 +38,8 @@ pub enum Command {
     /// Run the simulated cloud that targets of type Simulated use; it spends nothing.
     #[cfg(feature = "simulated")]
     SimulatedCloud(simulated_cloud::SimulatedCloudArgs),
+    /// Show a deployment with its endpoints, at once or as it changes.
+    Status(status::StatusArgs),
     /// List orphans: endpoints of this installation without a record on the hub, with their cost and age.
     Orphans(orphans::OrphansArgs),
 }
@@ -49,6 +54,7 @@ pub fn main() -> ExitCode {
         Command::SimulatedCloud(args) => block_on(simulated_cloud::run(args)),
         Command::Crd(args) => crd::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Status(args) => block_on(status::run(args)),
         Command::Orphans(args) => block_on(orphans::run(args)),
     };
     result.unwrap_or_else(|error| {

@@ -10,11 +10,11 @@ use roadstead_explain::SweepMessage;
 use roadstead_model::MicroDollars;
 use serde::Serialize;
 
+use crate::cli::table::{age, counted, table};
 use roadstead_api::v1alpha1::conditions::{self, TRUE};
 use roadstead_api::v1alpha1::{OrphanStatus, ServingTarget, reasons};
 
 const COLUMNS: [&str; 8] = ["TARGET", "NAME", "DEPLOYMENT", "OFFER", "REPLICAS", "COST/H", "AGE", "STATE"];
-const GAP: usize = 3;
 
 /// Orphans: endpoints that run at targets without a record or a deployment.
 #[derive(Debug, Serialize)]
@@ -164,30 +164,6 @@ fn row(line: &OrphanLine, now: Timestamp) -> [String; 8] {
     ]
 }
 
-fn table(rows: &[[String; 8]]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    let line = |row: &[String; 8]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<0$}", width + GAP));
-        format!("{}\n", cells.collect::<String>().trim_end())
-    };
-    rows.iter().map(line).collect()
-}
-
-fn counted(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
-}
-
-/// Age in kubectl's format, in the largest unit with two digits or more if possible.
-fn age(seconds: i64) -> String {
-    match seconds.max(0) {
-        seconds @ 0..120 => format!("{seconds}s"),
-        seconds @ 120..10_800 => format!("{}m", seconds / 60),
-        seconds @ 10_800..172_800 => format!("{}h", seconds / 3600),
-        seconds => format!("{}d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -314,15 +290,6 @@ mod tests {
             assert_eq!(report.text(NOW.parse().unwrap()), told);
             let json = serde_json::to_value(&report).unwrap();
             assert_eq!(json["notSwept"][0]["target"], "north", "{json}");
-        }
-    }
-
-    #[test]
-    fn ages_read_as_those_of_kubectl() {
-        for (seconds, text) in
-            [(-5, "0s"), (119, "119s"), (120, "2m"), (10_799, "179m"), (10_800, "3h"), (172_800, "2d")]
-        {
-            assert_eq!(age(seconds), text);
         }
     }
 }
