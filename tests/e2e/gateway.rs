@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use roadstead_ground::bound::Bound;
 use roadstead_ground::cluster::Cluster;
+use roadstead_ground::container::Container;
+use roadstead_ground::gateway::{NAMESPACE, PODS};
 use roadstead_ground::ground::root;
 use roadstead_ground::load::{Count, Load, Mix, Service};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::stage::{SOON, Stage, TEAM, deployment, on_member, placed_on};
 
@@ -17,6 +19,11 @@ use super::stage::{SOON, Stage, TEAM, deployment, on_member, placed_on};
 const MIX: Mix = Mix { streams: 50, tokens: 30, askers: 40, pause: Duration::from_millis(100) };
 /// Time of the load before and after what happens.
 const A_WHILE: Duration = Duration::from_secs(4);
+
+/// Longest time of a move.
+const LIMIT: Duration = Duration::from_mins(2);
+/// Time in which a Service notices that a gateway is gone.
+const NOTICE: Duration = Duration::from_secs(8);
 
 /// Installs the gateway and places a deployment that serves through it.
 fn serve(stage: &Stage) -> anyhow::Result<Service> {
@@ -86,22 +93,45 @@ impl Ends {
     }
 }
 
+/// Forbids the east, waits until nothing is left there, and tells how long each step took.
+fn move_to_the_west(stage: &Stage) -> anyhow::Result<()> {
+    let (east, west) = (stage.ground.member("east")?, stage.ground.member("west")?);
+    let start = Instant::now();
+    let mut last = String::new();
+    stage.edit("llama", &json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}))?;
+    loop {
+        let endpoints = stage.ground.hub.list("iep", TEAM)?;
+        let phases = endpoints.iter().map(phase).collect::<Vec<_>>().join(", ");
+        let pods = east.names(&["pod"], "roadstead")?.len();
+        let now = format!("{phases}; pods in the east: {pods}");
+        if now != last {
+            eprintln!("  {:>5.1} s: {now}", start.elapsed().as_secs_f64());
+        }
+        last = now;
+        if phases == "west Active" && on_member(east)?.is_empty() && on_member(west)?.len() == 1 {
+            break;
+        }
+        ensure!(start.elapsed() < LIMIT, "the move did not end within {} s: {last}", LIMIT.as_secs());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    ensure!(placed_on(&stage.ready("llama")?) == "west");
+    Ok(())
+}
+
+/// Place and phase of an endpoint.
+fn phase(endpoint: &Value) -> String {
+    let text = |field: &str| endpoint["spec"][field].as_str().unwrap_or_default().to_owned();
+    let state = if endpoint["metadata"]["deletionTimestamp"].is_null() { text("state") } else { "Deleting".to_owned() };
+    format!("{} {state}", text("target"))
+}
+
 pub fn moves_without_losing_a_request(stage: &Stage) -> anyhow::Result<()> {
     let service = serve(stage)?;
-    let (east, west) = (stage.ground.member("east")?, stage.ground.member("west")?);
-    let ends = Ends::watch(east)?;
+    let ends = Ends::watch(stage.ground.member("east")?)?;
     let load = Load::start(service, MIX)?;
     std::thread::sleep(A_WHILE);
 
-    let start = Instant::now();
-    stage.edit("llama", &json!({"spec": {"placement": {"jurisdictions": ["EU"]}}}))?;
-    stage.until("west serves, and nothing is left on east", SOON, || {
-        ensure!(on_member(east)?.is_empty() && on_member(west)?.len() == 1, "not yet");
-        let object = stage.deployment("llama")?;
-        ensure!(placed_on(&object) == "west" && object["status"]["releasing"].is_null(), "{}", object["status"]);
-        Ok(())
-    })?;
-    eprintln!("  moved within {:.1} s", start.elapsed().as_secs_f64());
+    move_to_the_west(stage)?;
     std::thread::sleep(A_WHILE);
     let count = nothing_failed(load)?;
     ensure!(count.by_pod.len() == 2, "both places answered: {:?}", count.by_pod);
@@ -112,5 +142,57 @@ pub fn moves_without_losing_a_request(stage: &Stage) -> anyhow::Result<()> {
         Ok(codes)
     })?;
     ensure!(codes.iter().all(|(_, code)| *code == 0), "{codes:?}");
+    Ok(())
+}
+
+pub fn restarts_and_updates_without_losing_a_request(stage: &Stage) -> anyhow::Result<()> {
+    let load = Load::start(serve(stage)?, MIX)?;
+    let (hub, east) = (&stage.ground.hub, stage.ground.member("east")?);
+    let pods = |cluster: &Cluster, namespace: &str| cluster.names(&["pod"], namespace);
+    std::thread::sleep(A_WHILE);
+
+    let (start, before) = (Instant::now(), pods(hub, NAMESPACE)?);
+    hub.kubectl(&["rollout", "restart", "deployment/roadstead-gateway", "-n", NAMESPACE])?;
+    stage.until("every pod of the gateway is a new one", LIMIT, || {
+        hub.kubectl(&["rollout", "status", "deployment/roadstead-gateway", "-n", NAMESPACE, "--timeout=60s"])?;
+        let now = pods(hub, NAMESPACE)?;
+        ensure!(now.len() == 2 && now.iter().all(|pod| !before.contains(pod)), "{now:?}");
+        Ok(())
+    })?;
+    eprintln!("  the gateway restarted within {:.1} s", start.elapsed().as_secs_f64());
+
+    let (start, before) = (Instant::now(), pods(east, "roadstead")?);
+    // There are spare accelerators, so the new pod starts beside the old one.
+    stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=4096"]}}}))?;
+    stage.until("the updated pod has replaced the former one", LIMIT, || {
+        let now = pods(east, "roadstead")?;
+        ensure!(now.len() == 1 && now != before, "{now:?}");
+        Ok(())
+    })?;
+    stage.ready("llama")?;
+    eprintln!("  the deployment was updated within {:.1} s", start.elapsed().as_secs_f64());
+    std::thread::sleep(A_WHILE);
+    let count = nothing_failed(load)?;
+    ensure!(count.by_pod.len() == 2, "the former and the updated pod answered: {:?}", count.by_pod);
+    Ok(())
+}
+
+pub fn loses_only_the_connections_of_a_killed_gateway(stage: &Stage) -> anyhow::Result<()> {
+    let load = Load::start(serve(stage)?, MIX)?;
+    std::thread::sleep(A_WHILE);
+    let envoys = Container::find(&stage.ground.hub, NAMESPACE, PODS)?;
+    ensure!(envoys.len() == 2, "{envoys:?}");
+    envoys[0].kill()?;
+    std::thread::sleep(NOTICE);
+    let cut = load.count();
+    eprintln!("  {} of {} requests failed with the gateway", cut.failures.len(), cut.asked);
+
+    move_to_the_west(stage)?;
+    std::thread::sleep(A_WHILE);
+    let count = load.end()?;
+    eprintln!("  {} asked, {} answered, {} streams read", count.asked, count.answered, count.streamed);
+    let later = count.failures.get(cut.failures.len()..).unwrap_or_default();
+    ensure!(later.is_empty(), "{} requests failed later, the first: {}", later.len(), later[0]);
+    ensure!(count.streamed >= 100 && count.answered >= 500, "too few to prove anything: {count:?}");
     Ok(())
 }
