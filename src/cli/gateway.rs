@@ -23,7 +23,7 @@ use crate::gateway::metrics::Metrics;
 use crate::gateway::report::Reporter;
 use crate::gateway::saved::Saved;
 use crate::gateway::server::Desk;
-use crate::gateway::{Routes, addresses, keeper, log, server, source};
+use crate::gateway::{Routes, addresses, keeper, log, server, source, verify};
 use crate::telemetry::logging::{self, LogFormat};
 
 /// Options of `roadstead gateway`. Each can also be given by its environment variable.
@@ -41,9 +41,12 @@ pub struct GatewayArgs {
     /// Folder of the last routes. On a volume, a gateway that starts while the hub is away serves what it served before.
     #[arg(long, env = "ROADSTEAD_GATEWAY_STATE", default_value = "/run/roadstead/routes")]
     pub state: PathBuf,
-    /// Address for /livez, /startupz, /readyz, /drain and /metrics.
+    /// Address for /livez, /startupz, /readyz and /metrics.
     #[arg(long, env = "ROADSTEAD_LISTEN", default_value = "0.0.0.0:8081")]
     pub listen: SocketAddr,
+    /// Address for /drain, which ends the service of this gateway: for its kubelet alone.
+    #[arg(long, env = "ROADSTEAD_DRAIN_LISTEN", default_value = "0.0.0.0:8082")]
+    pub drain_listen: SocketAddr,
     /// Address that callers use.
     #[arg(long, env = "ROADSTEAD_GATEWAY_ADDRESS", default_value = "0.0.0.0:8080")]
     pub address: SocketAddr,
@@ -65,6 +68,9 @@ pub struct GatewayArgs {
     /// Connections of callers at once; more are refused.
     #[arg(long, env = "ROADSTEAD_GATEWAY_MAX_CONNECTIONS", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_connections: u32,
+    /// Bytes of Envoy's heap: above 90 % it frees memory, above 95 % it refuses new requests.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_MAX_HEAP_BYTES", default_value_t = 768 << 20, value_parser = clap::value_parser!(u64).range((64 << 20)..))]
+    pub max_heap_bytes: u64,
     /// Milliseconds between two looks of Envoy at a changed file of endpoints.
     #[arg(long, env = "ROADSTEAD_GATEWAY_POLL_MILLIS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=60_000))]
     pub poll_millis: u32,
@@ -99,8 +105,10 @@ impl GatewayArgs {
             paths: Paths {
                 files: self.files.display().to_string(),
                 admin: self.files.join("admin.sock").display().to_string(),
+                verification: self.files.join("verification.sock").display().to_string(),
                 authorities: self.authorities.clone(),
             },
+            max_heap_bytes: self.max_heap_bytes,
             poll_millis: self.poll_millis,
             drain_seconds: 3600,
         }
@@ -125,9 +133,10 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     let (routes_in, routes) = watch::channel::<Option<Routes>>(None);
     let (addresses_in, resolved) = watch::channel(Addresses::new());
     let (progress_in, progress) = watch::channel(Progress::default());
+    let (verified_in, verified) = watch::channel(verify::Verified::new());
 
-    let listener =
-        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {} (--listen)", args.listen))?;
+    let listener = listen(args.listen, "--listen").await?;
+    let drain_listener = listen(args.drain_listen, "--drain-listen").await?;
     let desk = Arc::new(Desk {
         admin: admin.clone(),
         progress: progress.clone(),
@@ -135,21 +144,29 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
         metrics: Arc::clone(&metrics),
         notice: Duration::from_secs(args.notice_seconds.into()),
     });
+    let drains = tokio::spawn(server::serve_drain(drain_listener, Arc::clone(&desk), stop.clone().cancelled_owned()));
     let server = tokio::spawn(server::serve(listener, desk, stop.clone().cancelled_owned()));
     let reporter =
         Reporter { client: hub.clone(), namespace: args.routes_namespace.clone(), identity: args.identity.clone() };
+    let verification = PathBuf::from(&settings.paths.verification);
     let work = async {
         tokio::join!(
             source::follow(hub, args.routes_namespace.clone(), Saved::new(args.state.clone()), routes_in),
             addresses::resolve(routes.clone(), addresses_in),
             log::follow(args.files.join(ACCESS_LOG), admin.clone(), Arc::clone(&metrics)),
             keeper::keep(settings, admin.clone(), routes.clone(), resolved.clone(), progress_in),
+            verify::verify(verification, progress.clone(), verified_in),
         )
     };
     tokio::select! {
         _ = work => {}
-        () = reporter.report(&admin, progress, resolved.clone(), &stop) => {}
+        () = reporter.report(&admin, progress.clone(), resolved.clone(), verified, &stop) => {}
     }
+    drains.await.context("the HTTP listener panicked")??;
     server.await.context("the HTTP listener panicked")??;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({option})"))
 }

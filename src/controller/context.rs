@@ -10,7 +10,7 @@ use kube::{Client, ResourceExt};
 use roadstead_model::QueueKey;
 
 use super::connections::Connections;
-use super::fleet::SharedFleet;
+use super::fleet::{AtGateways, SharedFleet};
 use super::hub::{Hub, Object, WriteAnswer};
 use super::installation::is_foreign;
 use super::looks::Looks;
@@ -22,6 +22,7 @@ use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
 use super::traffic::drained::drained;
 use super::traffic::stored;
+use super::traffic::verified;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
 use roadstead_runtime::cache::{Cache, Change, Key};
@@ -237,7 +238,7 @@ impl Context {
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
         for endpoint in self.endpoints_of(object) {
-            self.fleet.endpoint_changed(&endpoint, Some(object), self.is_drained(&Key::of(endpoint.as_ref())));
+            self.fleet.endpoint_changed(&endpoint, Some(object), self.at_gateways(&endpoint, Some(object)));
         }
         if routing::is_newcomer(change) {
             self.newcomers.came(Key::of(object.as_ref()), self.clock.now());
@@ -328,7 +329,7 @@ impl Context {
         match change {
             Change::Upserted { .. } => {
                 self.endpoint_keys.change(&key.name, |known| *known = Some(key.clone()));
-                self.fleet.endpoint_changed(endpoint, self.deployment_of(endpoint).as_deref(), self.is_drained(&key));
+                self.see_endpoint(endpoint);
             }
             Change::Deleted(_) => {
                 self.endpoint_keys.forget(&key.name);
@@ -414,15 +415,29 @@ impl Context {
     pub fn route_changed(&self, change: &Change<Secret>) {
         let (Change::Upserted { new: secret, .. } | Change::Deleted(secret)) = change;
         if let Some(route) = stored::read(secret) {
-            self.queues.traffic.add(Key::new(route.namespace, route.name), ());
+            let key = Key::new(route.namespace, route.name);
+            self.traffic_changed(&key);
+            self.queues.traffic.add(key, ());
         }
     }
 
-    /// A gateway reported, or ended: what has drained may go.
+    /// The route of a deployment changed: its endpoints take over what it says of them.
+    pub fn traffic_changed(&self, deployment: &Key) {
+        if let Some(object) = self.caches.deployments.get(deployment) {
+            for endpoint in self.endpoints_of(&object) {
+                self.see_endpoint(&endpoint);
+            }
+        }
+    }
+
+    /// A gateway reported, or ended: what has drained may go, and what it has verified may serve.
     pub fn gateways_reported(&self) {
         let gateways: Vec<_> = self.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
         let mut concerned = Vec::new();
         for route in self.caches.routes.list().iter().filter_map(|secret| stored::read(secret)) {
+            if verified::is_due(&route, &gateways) {
+                self.queues.traffic.add(Key::new(&route.namespace, &route.name), ());
+            }
             for name in drained(&route, &gateways) {
                 let key = Key::new(&route.namespace, name);
                 if self.is_drained(&key) {
@@ -430,12 +445,28 @@ impl Context {
                 }
                 self.drained.change(&key, |()| ());
                 if let Some(endpoint) = self.caches.endpoints.get(&key) {
-                    self.fleet.endpoint_changed(&endpoint, self.deployment_of(&endpoint).as_deref(), true);
+                    self.see_endpoint(&endpoint);
                     concerned.push(Concerned::Deployment(Key::new(&route.namespace, &route.name)));
                 }
             }
         }
         self.wake(concerned);
+    }
+
+    /// Puts an endpoint into the planner's view.
+    fn see_endpoint(&self, endpoint: &InferenceEndpoint) {
+        let owner = self.deployment_of(endpoint);
+        self.fleet.endpoint_changed(endpoint, owner.as_deref(), self.at_gateways(endpoint, owner.as_deref()));
+    }
+
+    /// Reports of gateways about an endpoint.
+    fn at_gateways(&self, endpoint: &InferenceEndpoint, owner: Option<&ModelDeployment>) -> AtGateways {
+        let is_served = || {
+            let route = owner.and_then(|owner| self.route_of(owner)).and_then(|secret| stored::read(&secret));
+            route.is_some_and(|route| verified::is_in_service(&route, &endpoint.name_any()))
+        };
+        let is_checked = self.settings.gateway.is_some() && verified::is_successor(endpoint, owner);
+        AtGateways { drained: self.is_drained(&Key::of(endpoint)), unverified: is_checked && !is_served() }
     }
 
     /// True if gateways have said that nothing is in flight at an endpoint that takes no new request.

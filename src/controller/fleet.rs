@@ -10,9 +10,20 @@ use roadstead_planner as planner;
 use super::connections::TargetConnection;
 use super::convert;
 use super::error::ActError;
+use super::startup;
+use roadstead_api::planning::now;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::clock::Clock;
+
+/// Reports of gateways about an endpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AtGateways {
+    /// Nothing is in flight there at any gateway, and nothing new comes.
+    pub drained: bool,
+    /// It is to take over, and no gateway has verified it.
+    pub unverified: bool,
+}
 
 /// The planner's view of the world.
 pub struct SharedFleet {
@@ -82,13 +93,23 @@ impl SharedFleet {
     }
 
     /// An endpoint is new or changed; `deployment` is its owner, if that is known.
-    pub fn endpoint_changed(&self, endpoint: &InferenceEndpoint, deployment: Option<&ModelDeployment>, drained: bool) {
+    pub fn endpoint_changed(
+        &self,
+        endpoint: &InferenceEndpoint,
+        deployment: Option<&ModelDeployment>,
+        gateways: AtGateways,
+    ) {
         let mut seen = convert::endpoint(endpoint, deployment, BTreeMap::new());
         if let model::EndpointState::Draining { deadline } = &mut seen.state
-            && drained
+            && gateways.drained
         {
             // Nothing is in flight: it may go at any time.
             *deadline = seen.created_at;
+        }
+        if seen.ready && gateways.unverified {
+            seen.ready = false;
+            seen.unverified = true;
+            seen.answer_by = startup::verify_by(endpoint).map(now);
         }
         self.lock().observe_endpoint(seen);
     }

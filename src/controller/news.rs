@@ -50,12 +50,13 @@ pub const NORMAL: [&str; 20] = [
 ];
 
 /// Warnings that no turn of a condition gives.
-pub const WARNINGS: [&str; 6] = [
+pub const WARNINGS: [&str; 7] = [
     reasons::NOT_READY,
     reasons::AWAITING_ADDRESS,
     reasons::UNREACHABLE_FROM_HUB,
     reasons::REMOVAL_DELAYED,
     reasons::ABANDONED,
+    reasons::NO_CALLERS,
     reasons::ORPHANS_FOUND,
 ];
 

@@ -38,6 +38,13 @@ pub fn answer_by(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus)
     after(since?.0, limit_seconds(&endpoint.spec))
 }
 
+/// By when a gateway must have verified an endpoint that answers the operator: as long as its start may take.
+#[must_use]
+pub fn verify_by(endpoint: &InferenceEndpoint) -> Option<Timestamp> {
+    let answered = endpoint.status.as_ref()?.first_ready_time.as_ref()?;
+    after(answered.0, limit_seconds(&endpoint.spec))
+}
+
 /// Time of the start in progress. Older operators recorded only the creation.
 #[must_use]
 pub fn starting_since(status: &InferenceEndpointStatus) -> Option<&Time> {

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode};
 use roadstead_gateway::{File, Route};
 use serde::Deserialize;
-use tokio::net::UnixStream;
+
+use super::socket::{self, SocketError};
 
 /// Time for one call.
 const CALL: Duration = Duration::from_secs(5);
@@ -135,35 +133,14 @@ impl Admin {
     }
 
     async fn call(&self, method: Method, path: &str) -> Result<String, AdminError> {
-        let failed =
-            |error: &dyn std::fmt::Display| AdminError::Failed { path: path.to_owned(), message: error.to_string() };
-        let stream = UnixStream::connect(&self.socket).await.map_err(AdminError::Absent)?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, "admin")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| failed(&error))?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
-            let status = response.status();
-            let body =
-                Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|error| failed(&error))?;
-            let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-            if status == StatusCode::OK { Ok(text) } else { Err(failed(&format!("{status}: {}", text.trim()))) }
-        };
-        // The connection does its work while it is polled; its own end says nothing that the answer does not.
-        let mut connection = std::pin::pin!(connection);
-        let mut answer = std::pin::pin!(answer);
-        let mut open = true;
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer,
-                _ = &mut connection, if open => open = false,
-            }
-        }
+        let failed = |message: String| AdminError::Failed { path: path.to_owned(), message };
+        let (status, body) =
+            socket::ask(&self.socket, method, path, MAX_ANSWER).await.map_err(|error| match error {
+                SocketError::Absent(error) => AdminError::Absent(error),
+                SocketError::Failed(message) => failed(message),
+            })?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status == StatusCode::OK { Ok(text) } else { Err(failed(format!("{status}: {}", text.trim()))) }
     }
 }
 
@@ -174,6 +151,7 @@ fn statistic(file: &File, routes: &BTreeMap<String, Route>) -> Option<String> {
         File::Listeners => Some("listener_manager.lds.version_text".to_owned()),
         File::Clusters => Some("cluster_manager.cds.version_text".to_owned()),
         File::Routes => Some("http.gateway.rds.routes.version_text".to_owned()),
+        File::Verification => Some("http.verification.rds.verification.version_text".to_owned()),
         File::Endpoints(uid) => routes.get(uid).map(|route| format!("cluster.{}.version_text", route.cluster())),
     }
 }

@@ -2,8 +2,8 @@
 //! what Envoy has applied and what is still in flight.
 //!
 //! Decisions are in the crate `roadstead-gateway`, which turns routes into files; here are the effects. One task each: the
-//! watch of routes ([`source`]), the addresses of endpoints ([`addresses`]), the files ([`keeper`]), the reports to the hub
-//! ([`report`]), the access log ([`log`]) and the HTTP listener ([`server`]).
+//! watch of routes ([`source`]), the addresses of endpoints ([`addresses`]), the files ([`keeper`]), the endpoints that are
+//! verified ([`verify`]), the reports to the hub ([`report`]), the access log ([`log`]) and the HTTP listener ([`server`]).
 
 pub mod addresses;
 pub mod admin;
@@ -14,7 +14,9 @@ pub mod metrics;
 pub mod report;
 pub mod saved;
 pub mod server;
+pub mod socket;
 pub mod source;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Reports to the operator during a move: the revision that Envoy has applied, and the requests in flight. They are written
+//! Reports to the operator during a move: the revision that Envoy has applied, the requests in flight, and the endpoints that
+//! this gateway has verified. They are written
 //! to the hub while a route has an endpoint that is verified or drained, and not at rest.
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use roadstead_api::v1alpha1::names;
 use roadstead_gateway::render::Addresses;
-use roadstead_gateway::{Ack, Acks, File, Route, State, hosts_of_endpoint};
+use roadstead_gateway::{Ack, Acks, Endpoint, File, Route, State, hosts_of_endpoint};
 use roadstead_runtime::client::{CallError, call};
 use serde_json::json;
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Routes;
 use super::admin::{Admin, AdminError, Host};
 use super::keeper::Progress;
+use super::verify::Verified;
 use crate::controller::traffic::stored;
 
 /// Interval between two looks at Envoy during a move.
@@ -40,19 +42,22 @@ impl Reporter {
         admin: &Admin,
         mut progress: watch::Receiver<Progress>,
         addresses: watch::Receiver<Addresses>,
+        mut verified: watch::Receiver<Verified>,
         stop: &CancellationToken,
     ) {
         let mut sent = None;
         loop {
             let routes = progress.borrow_and_update().routes.clone();
             let known = addresses.borrow().clone();
+            let good = verified.borrow_and_update().clone();
             let again = match &routes {
-                Some(routes) => !self.report_once(admin, routes, &known, &mut sent).await || moves(routes),
+                Some(routes) => !self.report_once(admin, routes, &known, &good, &mut sent).await || moves(routes),
                 None => false,
             };
             tokio::select! {
                 () = stop.cancelled() => break,
                 changed = progress.changed() => if changed.is_err() { break },
+                changed = verified.changed() => if changed.is_err() { break },
                 () = tokio::time::sleep(LOOK), if again => {}
             }
         }
@@ -60,8 +65,15 @@ impl Reporter {
     }
 
     /// Writes the report if it says something new; false if that failed and must be tried again.
-    async fn report_once(&self, admin: &Admin, routes: &Routes, known: &Addresses, sent: &mut Option<Acks>) -> bool {
-        let acks = match acks(admin, routes, known).await {
+    async fn report_once(
+        &self,
+        admin: &Admin,
+        routes: &Routes,
+        known: &Addresses,
+        verified: &Verified,
+        sent: &mut Option<Acks>,
+    ) -> bool {
+        let acks = match acks(admin, routes, known, verified).await {
             Ok(acks) => acks,
             Err(error) => {
                 tracing::warn!(%error, "Envoy does not say what it has applied; retrying");
@@ -116,7 +128,7 @@ fn in_move(route: &Route) -> bool {
 }
 
 /// The report: of the routes in a move what Envoy has applied and what is in flight; of the others nothing.
-async fn acks(admin: &Admin, routes: &Routes, addresses: &Addresses) -> Result<Acks, AdminError> {
+async fn acks(admin: &Admin, routes: &Routes, addresses: &Addresses, verified: &Verified) -> Result<Acks, AdminError> {
     let mut acks = Acks::default();
     for route in routes.values().filter(|route| in_move(route)) {
         let wanted = roadstead_gateway::render::endpoints_version(route, addresses);
@@ -124,7 +136,13 @@ async fn acks(admin: &Admin, routes: &Routes, addresses: &Addresses) -> Result<A
         let hosts = admin.hosts(&format!("^{}$", route.cluster())).await?;
         let hosts = hosts.get(&route.cluster()).map_or(&[][..], Vec::as_slice);
         let revision = if applied == wanted { route.revision } else { 0 };
-        acks.routes.insert(route.uid.clone(), Ack { revision, in_flight: in_flight(route, addresses, hosts) });
+        let in_flight = in_flight(route, addresses, hosts);
+        let is_current = |endpoint: &Endpoint| {
+            verified.get(&(route.uid.clone(), endpoint.name.clone())).is_some_and(|known| known == endpoint)
+        };
+        let good = route.endpoints.iter().filter(|endpoint| is_current(endpoint));
+        let verified = good.map(|endpoint| endpoint.name.clone()).collect();
+        acks.routes.insert(route.uid.clone(), Ack { revision, in_flight, verified });
     }
     Ok(acks)
 }

@@ -47,8 +47,21 @@ pub async fn serve(
         .route("/startupz", get(started))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/drain", get(drain))
         .with_state(desk);
+    axum::serve(listener, app).with_graceful_shutdown(stop).await
+}
+
+/// Answers `/drain` until `stop` resolves: at an address of its own, so that whoever may read metrics cannot end the
+/// service.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve_drain(
+    listener: TcpListener,
+    desk: Arc<Desk>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let app = Router::new().route("/drain", get(drain)).with_state(desk);
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 

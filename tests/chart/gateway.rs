@@ -143,8 +143,10 @@ fn the_process_starts_before_envoy_and_ends_after_it() {
     }
     let drain = at(pod.envoy(), "/lifecycle/preStop/httpGet");
     assert_eq!(drain["path"], "/drain");
-    assert_eq!(&drain["port"], at(process, "/ports/0/containerPort"));
-    assert_eq!(pod.env("ROADSTEAD_LISTEN"), format!("0.0.0.0:{}", drain["port"]));
+    assert_eq!(pod.env("ROADSTEAD_DRAIN_LISTEN"), format!("0.0.0.0:{}", drain["port"]));
+    let metrics = at(process, "/ports/0/containerPort");
+    assert_eq!(pod.env("ROADSTEAD_LISTEN"), format!("0.0.0.0:{metrics}"));
+    assert_ne!(&drain["port"], metrics, "whoever may read metrics cannot end the pod's service");
     let port = at(pod.envoy(), "/ports/0");
     assert_eq!(pod.env("ROADSTEAD_GATEWAY_ADDRESS"), format!("0.0.0.0:{}", port["containerPort"]));
     let objects = rendered_gateway(&[]);
@@ -290,6 +292,8 @@ fn values_that_cannot_be_meant_are_refused() {
         ("--set", "bufferBytes=268435457", "bufferBytes"),
         ("--set", "maxConnections=0", "maxConnections"),
         ("--set", "maxConnections=1000001", "maxConnections"),
+        ("--set", "envoy.maxHeapBytes=67108863", "maxHeapBytes"),
+        ("--set", "service.nodePort=65536", "nodePort"),
         ("--set", "pollMillis=99", "pollMillis"),
         ("--set", "pollMillis=60001", "pollMillis"),
         ("--set", "noticeSeconds=601", "noticeSeconds"),

@@ -31,19 +31,21 @@ struct Pod {
     memory: TempDir,
     callers: SocketAddr,
     desk: SocketAddr,
+    drain: SocketAddr,
 }
 
 impl Pod {
     /// Starts both as kubelet does: Envoy once the process beside it has started.
     fn start(server: &ApiServer, deployment: &Value) -> Self {
         let spec = at(deployment, "/spec/template/spec");
-        let (memory, callers, desk) = (TempDir::new().unwrap(), free_address(), free_address());
+        let (memory, callers, desk, drain) = (TempDir::new().unwrap(), free_address(), free_address(), free_address());
         let kubeconfig = kubeconfig_of_account(server);
         let container = at(spec, "/initContainers/0");
         let mut env = environment(container, memory.path());
         env.extend([
             ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
             ("ROADSTEAD_LISTEN".to_owned(), desk.to_string()),
+            ("ROADSTEAD_DRAIN_LISTEN".to_owned(), drain.to_string()),
             ("ROADSTEAD_GATEWAY_ADDRESS".to_owned(), callers.to_string()),
         ]);
         let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -53,7 +55,7 @@ impl Pod {
         let container = at(spec, "/containers/0");
         let envoy = Bound::start(&envoy().unwrap(), &words(container, memory.path()), &[], &log("envoy")).unwrap();
         until("a ready pod", || ask(desk, "/readyz", None).is_some_and(|(status, _)| status == 200));
-        Self { _envoy: envoy, process, memory, callers, desk }
+        Self { _envoy: envoy, process, memory, callers, desk, drain }
     }
 
     fn log(&self, name: &str) -> String {
@@ -152,7 +154,7 @@ fn it_serves_reports_and_ends_in_order_with_what_the_chart_gives_it() {
     let report = || server.kubectl().args(["get", "configmap", "gateway-pod", "-n", ROUTES, "-o", "json"]).output();
     until("a report", || String::from_utf8_lossy(&report().unwrap().stdout).contains("llama-a"));
 
-    let drained = ask(pod.desk, "/drain", None).unwrap();
+    let drained = ask(pod.drain, "/drain", None).unwrap();
     assert_eq!(drained.0, 200, "{}", drained.1);
     assert_eq!(ask(pod.desk, "/readyz", None).unwrap().0, 503, "it gets no new caller");
     assert!(Command::new("kill").args(["-TERM", &pod.process.pid().to_string()]).status().unwrap().success());

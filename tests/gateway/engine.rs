@@ -15,6 +15,9 @@ use futures::StreamExt;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+/// The model that each engine lists, as the route of the deployment `llama` has it.
+const MODEL: &str = "llama-model";
+
 /// Conduct of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -82,6 +85,7 @@ async fn answer(State(engine): State<Arc<Engine>>, request: Request) -> Response
         full if full == Conduct::Full as u8 => StatusCode::TOO_MANY_REQUESTS.into_response(),
         fails if fails == Conduct::Fails as u8 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         hangs if hangs == Conduct::Hangs as u8 => std::future::pending().await,
+        _ if path == "/v1/models" => axum::Json(json!({"path": path, "data": [{"id": MODEL}]})).into_response(),
         _ if String::from_utf8_lossy(&body).contains("\"stream\":true") => stream(&engine),
         _ => axum::Json(json!({"path": path, "bytes": body.len()})).into_response(),
     }

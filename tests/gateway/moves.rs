@@ -121,8 +121,10 @@ async fn a_gateway_ends_without_losing_a_request() {
     let (load, tasks) = Load::start(&rig.caller("key-of-alice"));
     tokio::time::sleep(Duration::from_secs(3)).await;
     // As a load balancer does, callers go elsewhere once the gateway says that it ends.
-    let desk = Caller::new(rig.desk, None);
-    let drained = tokio::spawn(async move { desk.get("/drain").await });
+    let metrics = Caller::new(rig.desk, None);
+    assert_eq!(metrics.get("/drain").await.status, StatusCode::NOT_FOUND, "readers of metrics cannot end it");
+    let kubelet = Caller::new(rig.drain, None);
+    let drained = tokio::spawn(async move { kubelet.get("/drain").await });
     rig.until("it is not ready", async |rig| !rig.probe("/readyz").await).await;
     load.end(tasks).await;
     let answer = tokio::time::timeout(Duration::from_secs(20), drained).await.unwrap().unwrap();

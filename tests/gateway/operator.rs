@@ -156,6 +156,41 @@ async fn a_gateway_that_died_delays_one_drain_until_its_deadline_and_is_forgotte
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_that_answers_the_operator_takes_over_only_when_a_gateway_reaches_it() {
+    let mut hub = Hub::start().await;
+    serve_in_the_us(&hub, 1).await;
+    hub.gateway.kill_envoy();
+    forbid_the_us(&hub);
+    let waits = |status: &Value| status["conditions"].to_string().contains("waiting for a gateway to verify llama-");
+    hub.until("the deployment says what it waits for", waits).await;
+    let endpoints =
+        || -> Value { serde_json::from_str(&hub.kubectl(&["get", "iep", "-n", "team", "-o", "json"])).unwrap() };
+    let endpoints = endpoints()["items"].as_array().unwrap().clone();
+    let on = |target: &str| endpoints.iter().find(|endpoint| endpoint["spec"]["target"] == target).unwrap();
+    assert!(on("west")["status"]["conditions"].to_string().contains(r#""status":"True","type":"Ready""#));
+    assert_eq!(on("east")["spec"]["state"], "Active", "the former endpoint serves");
+    assert_eq!(hub.deployment()["status"]["placements"][0]["target"], "east");
+
+    hub.gateway.start_envoy().await;
+    hub.until("it serves in the EU", |status| serves_on(status, "west")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_that_no_gateway_reaches_in_the_time_of_a_start_is_withdrawn() {
+    let mut hub = Hub::start().await;
+    serve_in_the_us(&hub, 1).await;
+    hub.gateway.kill_envoy();
+    let quick = json!({"spec": {"serving": {"startupTimeoutSeconds": 10}}}).to_string();
+    hub.kubectl(&["patch", "mdep", "llama", "-n", "team", "--type=merge", "-p", &quick]);
+    forbid_the_us(&hub);
+    let targets = || hub.kubectl(&["get", "iep", "-n", "team", "-o", "jsonpath={.items[*].spec.target}"]);
+    hub.until("a replacement exists", |_| targets().contains("west")).await;
+    hub.until("it is withdrawn", |_| targets() == "east").await;
+    let endpoint = hub.kubectl(&["get", "iep", "-n", "team", "-o", "jsonpath={.items[*].spec.state}"]);
+    assert_eq!(endpoint, "Active", "the former endpoint serves on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_address_outlives_a_move_and_no_request_is_lost() {
     let hub = Hub::start().await;
     // Long: an endpoint that goes sooner goes because gateways said that nothing is in flight.

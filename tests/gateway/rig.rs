@@ -31,6 +31,8 @@ pub struct Rig {
     pub address: SocketAddr,
     /// Address of its probes and metrics.
     pub desk: SocketAddr,
+    /// Address that ends its service.
+    pub drain: SocketAddr,
     /// Its files.
     pub folder: TempDir,
     client: Client,
@@ -67,6 +69,7 @@ impl Rig {
             namespace,
             address: free_address(),
             desk: free_address(),
+            drain: free_address(),
             folder: TempDir::new().unwrap(),
             client,
             hub: server.url().unwrap(),
@@ -87,6 +90,7 @@ impl Rig {
             format!("--files={}", path("run")),
             format!("--state={}", path("state")),
             format!("--listen={}", self.desk),
+            format!("--drain-listen={}", self.drain),
             format!("--address={}", self.address),
             "--poll-millis=200".to_owned(),
             "--notice-seconds=1".to_owned(),

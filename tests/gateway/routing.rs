@@ -113,25 +113,40 @@ async fn puts_each_endpoints_prefix_before_the_path_also_in_a_retry() {
 }
 
 #[tokio::test]
-async fn only_the_operator_reaches_an_endpoint_that_is_verified() {
+async fn a_gateway_verifies_an_endpoint_before_a_caller_reaches_it() {
     let rig = Rig::start(&[]).await;
     let (old, old_address) = Engine::start().await;
     let (new, new_address) = Engine::start().await;
+    new.set(Conduct::Fails);
     let mut verifying = endpoint("llama-new", new_address);
     verifying.state = State::Verifying;
     let mut route = route("llama", vec![endpoint("llama-old", old_address), verifying]);
-    // The name under which the operator is known.
-    route.callers.push(caller("roadstead"));
     rig.apply(&route).await;
 
-    let path = "/team-a/llama/v1/models";
-    let named = |key: &str| rig.caller(key).with("x-roadstead-endpoint", "llama-new");
-    assert_eq!(named("key-of-roadstead").get(path).await.status, StatusCode::OK);
-    assert_eq!((old.count(), new.count()), (0, 1));
+    rig.until("it is asked", async |_| new.count() > 2).await;
+    let verified = async |rig: &Rig| {
+        let acks = rig.acks().await.unwrap_or_default();
+        acks.routes.get("uid-llama").filter(|ack| ack.revision == 1).map(|ack| ack.verified.clone())
+    };
+    rig.until("the route is reported", async |rig| verified(rig).await.is_some()).await;
+    assert_eq!(verified(&rig).await, Some([].into()), "it answers errors");
     assert_eq!(new.header("authorization").as_deref(), Some("Bearer key-of-llama-new"));
-    assert_eq!(named("key-of-alice").get(path).await.status, StatusCode::FORBIDDEN);
+
+    new.set(Conduct::Serves);
+    rig.until("it is verified", async |rig| verified(rig).await == Some(["llama-new".to_owned()].into())).await;
+    let asked = new.count();
+    let path = "/team-a/llama/v1/models";
     for _ in 0..10 {
         assert_eq!(rig.caller("key-of-alice").get(path).await.status, StatusCode::OK);
     }
-    assert_eq!((old.count(), new.count()), (10, 1));
+    assert_eq!((old.count(), new.count()), (10, asked), "callers reach it only once the operator says so");
+
+    route.endpoints[1].state = State::Active;
+    route.revision += 1;
+    rig.apply(&route).await;
+    let reaches = async |rig: &Rig| {
+        rig.caller("key-of-alice").get(path).await;
+        new.count() > asked
+    };
+    rig.until("callers reach it", reaches).await;
 }

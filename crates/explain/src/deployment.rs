@@ -146,6 +146,13 @@ pub enum DeploymentEvent<'a> {
     },
     /// A running endpoint was adopted.
     Adopted(PlaceSummary<'a>),
+    /// The gateway knows no caller of it.
+    NoCallers {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// The Secret with the callers' keys.
+        secret: &'a str,
+    },
     /// A replacement was placed.
     Moving {
         /// Former target.
@@ -198,6 +205,11 @@ impl fmt::Display for DeploymentEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Placed { place, why } => write!(f, "placed {place}; {why}"),
+            Self::NoCallers { namespace, secret } => write!(
+                f,
+                "Secret {namespace}/{secret} does not exist or has no usable key, so the gateway answers every caller with \
+                 401; write an entry with a key of 16 to 512 visible ASCII characters for each caller"
+            ),
             Self::Adopted(place) => write!(f, "adopted the running endpoint: {place}"),
             Self::Moving { from, paid, place, why } => {
                 let PlaceSummary { replicas, shape, target, cloud, region, offer, capacity_type, cost } = place;

@@ -14,6 +14,7 @@ pub fn wait(wait: &Wait) -> String {
             format!("waiting for its turn: {} in progress, the limit is {limit}", count(*under_way, "replacement"))
         }
         Wait::Readiness { endpoint } => format!("waiting for {endpoint} to become ready"),
+        Wait::Verification { endpoint } => format!("waiting for a gateway to verify {endpoint}"),
         Wait::Publication { endpoint } => format!("waiting for the address of {endpoint} to be published"),
         Wait::DrainDeadline { endpoint, deadline } => {
             format!("waiting for the drain of {endpoint} to end at {deadline}")

@@ -1,6 +1,6 @@
 //! Reports of a gateway to the operator during a move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub struct Ack {
     pub revision: u64,
     /// Requests in flight by endpoint.
     pub in_flight: BTreeMap<String, u64>,
+    /// Endpoints that this gateway has verified and callers do not reach yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub verified: BTreeSet<String>,
 }
 
 /// Addresses with ports under which Envoy knows an endpoint.

@@ -21,14 +21,18 @@ pub enum Change {
 #[must_use]
 pub fn changes(old: &Files, new: &Files) -> Vec<Change> {
     let mut steps = Vec::new();
-    for (file, content) in new.iter().filter(|(file, _)| !matches!(file, File::Clusters | File::Routes)) {
+    let is_first = |file: &File| !matches!(file, File::Clusters | File::Routes | File::Verification);
+    for (file, content) in new.iter().filter(|(file, _)| is_first(file)) {
         if old.get(file) != Some(content) {
             steps.push(Change::Write(file.clone(), content.clone()));
         }
     }
     let both = clusters_of_both(old, new);
     write_and_await(&mut steps, File::Clusters, old.get(&File::Clusters), both.as_ref());
-    write_and_await(&mut steps, File::Routes, old.get(&File::Routes), new.get(&File::Routes));
+    for routes in [File::Routes, File::Verification] {
+        let (old, new) = (old.get(&routes), new.get(&routes));
+        write_and_await(&mut steps, routes, old, new);
+    }
     write_and_await(&mut steps, File::Clusters, both.as_ref(), new.get(&File::Clusters));
     let gone = old.iter().map(|(file, _)| file).filter(|file| new.get(file).is_none());
     steps.extend(gone.cloned().map(Change::Remove));
@@ -126,6 +130,33 @@ mod tests {
             [State::Active, State::Draining].map(|state| rendered(&[one("llama", state), one("qwen", State::Active)]));
         let steps = changes(&serving, &draining);
         assert!(matches!(&steps[..], [Change::Write(File::Endpoints(uid), _), ..] if uid == "uid-llama"));
+    }
+
+    #[test]
+    fn an_endpoint_that_is_verified_changes_no_route_of_callers() {
+        let verifying = || {
+            let mut route = one("llama", State::Active);
+            route.endpoints.push(endpoint("b", "198.51.100.8", State::Verifying));
+            route
+        };
+        assert_eq!(
+            shown(&[one("llama", State::Active)], &[verifying()]),
+            [
+                "write cds.json with team-a/llama team-a/llama/b",
+                "await cds.json",
+                "write verification.json",
+                "await verification.json"
+            ]
+        );
+        assert_eq!(
+            shown(&[verifying()], &[one("llama", State::Active)]),
+            [
+                "write verification.json",
+                "await verification.json",
+                "write cds.json with team-a/llama",
+                "await cds.json"
+            ]
+        );
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum File {
     Clusters,
     /// Routes of all deployments.
     Routes,
+    /// Routes to the endpoints that are being verified.
+    Verification,
 }
 
 impl File {
@@ -34,6 +36,7 @@ impl File {
             Self::Endpoints(uid) => format!("eds/{uid}.json"),
             Self::Clusters => "cds.json".to_owned(),
             Self::Routes => "rds.json".to_owned(),
+            Self::Verification => "verification.json".to_owned(),
         }
     }
 }
@@ -110,7 +113,7 @@ impl Files {
         };
         let mut files = BTreeMap::new();
         files.extend(plain(&File::Bootstrap).map(|content| (File::Bootstrap, content)));
-        let others = [File::Certificate, File::Listeners, File::Clusters, File::Routes];
+        let others = [File::Certificate, File::Listeners, File::Clusters, File::Routes, File::Verification];
         for file in others.into_iter().chain(uids.into_iter().map(File::Endpoints)) {
             if let Some(content) = resources(&file) {
                 files.insert(file, content);
@@ -123,8 +126,8 @@ impl Files {
 /// Key of a resource in its file, as [`crate::render()`] gives it.
 fn key(file: &File, resource: &Value) -> String {
     let name = match file {
-        File::Clusters => resource.get("name").and_then(Value::as_str),
-        File::Bootstrap | File::Certificate | File::Listeners | File::Endpoints(_) | File::Routes => None,
+        File::Clusters | File::Listeners => resource.get("name").and_then(Value::as_str),
+        File::Bootstrap | File::Certificate | File::Endpoints(_) | File::Routes | File::Verification => None,
     };
     name.unwrap_or(ONLY).to_owned()
 }

@@ -156,7 +156,7 @@ pub enum State {
     Active,
     /// Takes requests while no active endpoint is healthy.
     Standby,
-    /// Takes only requests that name it: the operator asks it before it becomes active.
+    /// Takes no request of callers: gateways ask it before it becomes active.
     Verifying,
     /// Takes no new request; those in flight end.
     Draining,

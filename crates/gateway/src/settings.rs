@@ -10,6 +10,8 @@ pub struct Settings {
     pub listener: Listener,
     /// Folders and sockets.
     pub paths: Paths,
+    /// Bytes of Envoy's heap.
+    pub max_heap_bytes: u64,
     /// Milliseconds between two looks at a file of endpoints.
     pub poll_millis: u32,
     /// Seconds that Envoy's connections may go on after a drain has begun.
@@ -58,6 +60,8 @@ pub struct Paths {
     pub files: String,
     /// Unix socket of Envoy's administration.
     pub admin: String,
+    /// Unix socket by which the process beside Envoy verifies endpoints.
+    pub verification: String,
     /// File of the system's certificate authorities, for endpoints without their own.
     pub authorities: String,
 }

@@ -49,6 +49,8 @@ pub struct Endpoint {
     pub ever_ready: bool,
     /// It serves with all replicas now.
     pub ready: bool,
+    /// It answers the operator, and is not ready because no gateway has verified it.
+    pub unverified: bool,
     /// Time when its URL was published in the deployment's status.
     pub published_at: Option<Timestamp>,
     /// Why it does not come up, if that is known.

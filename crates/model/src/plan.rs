@@ -280,6 +280,11 @@ pub enum Wait {
         /// Which.
         endpoint: String,
     },
+    /// A gateway must reach the new endpoint before it takes over.
+    Verification {
+        /// Which.
+        endpoint: String,
+    },
     /// The new endpoint's address must be in the deployment's status.
     Publication {
         /// Which.

@@ -35,6 +35,7 @@ impl Endpoint {
             state: EndpointState::Active,
             ever_ready: false,
             ready: false,
+            unverified: false,
             published_at: None,
             failure: None,
             answer_by: None,

@@ -90,6 +90,7 @@ impl Fleet {
             state,
             ever_ready: found.ready_replicas > 0,
             ready: false,
+            unverified: false,
             published_at: None,
             failure: None,
             answer_by: None,

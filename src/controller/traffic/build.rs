@@ -1,11 +1,12 @@
 //! The route of a deployment from its spec, its endpoints and their keys. A pure function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use kube::ResourceExt;
 use roadstead_gateway::{Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State};
 
+use super::verified::is_successor;
 use roadstead_api::v1alpha1::{EndpointState, Engine, InferenceEndpoint, ModelDeployment, Traffic};
 
 /// Header and word by which engines know their API key.
@@ -16,18 +17,39 @@ const HEALTH: &str = "/health";
 /// Keys of endpoints by name.
 pub type EndpointKeys = BTreeMap<String, Key>;
 
-/// The route that follows from what is known, with the revision after `former` where it says something new.
+/// Facts that the objects of a deployment do not contain.
+pub struct RouteFacts<'a> {
+    /// Keys of the endpoints.
+    pub keys: &'a EndpointKeys,
+    /// Callers of the deployment.
+    pub callers: Vec<Caller>,
+    /// Endpoints that a gateway has verified; `None` if there is no gateway.
+    pub verified: Option<BTreeSet<String>>,
+    /// The route so far.
+    pub former: Option<&'a Route>,
+}
+
+/// The route that follows from the facts, with the revision after the former one where it says something new.
 ///
 /// An endpoint is on the route from its first answer on, and stays on it whatever the hub sees of it afterwards: whether it
-/// answers is for the gateways to see. One that drains stays until it is gone, so that requests in flight can be counted.
+/// answers is for the gateways to see. One that is to take over from another one takes requests only after a gateway has
+/// verified it. One that drains stays until it is gone, so that requests in flight can be counted.
 pub fn route<'a>(
     deployment: &ModelDeployment,
-    endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>,
-    keys: &EndpointKeys,
-    callers: Vec<Caller>,
-    former: Option<&Route>,
+    endpoints: impl IntoIterator<Item = &'a InferenceEndpoint> + Clone,
+    facts: RouteFacts<'_>,
 ) -> Route {
-    let endpoints = endpoints.into_iter().filter_map(|endpoint| part(endpoint, keys, former)).collect();
+    let RouteFacts { keys, callers, verified, former } = facts;
+    let serving = serving(endpoints.clone(), former);
+    let is_unverified = |endpoint: &InferenceEndpoint| {
+        let name = endpoint.name_any();
+        is_successor(endpoint, Some(deployment))
+            && verified.as_ref().is_some_and(|verified| !verified.contains(&name))
+            // Where no other endpoint serves, there is nothing to protect.
+            && serving.iter().any(|other| *other != name)
+    };
+    let part = |endpoint: &'a InferenceEndpoint| part(endpoint, keys, former, is_unverified(endpoint));
+    let endpoints = endpoints.into_iter().filter_map(part).collect();
     let spec = &deployment.spec;
     let mut route = Route {
         namespace: deployment.namespace().unwrap_or_default(),
@@ -63,14 +85,28 @@ fn limits(traffic: &Traffic) -> Limits {
     }
 }
 
+/// Names of the endpoints that callers reach and that stay.
+fn serving<'a>(endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>, former: Option<&Route>) -> BTreeSet<String> {
+    let is_active = |name: &String| {
+        let known = former.iter().flat_map(|former| &former.endpoints).find(|known| known.name == *name);
+        known.is_some_and(|known| known.state == State::Active)
+    };
+    endpoints.into_iter().filter(|endpoint| !leaves(endpoint)).map(ResourceExt::name_any).filter(is_active).collect()
+}
+
 /// The part of one endpoint; `None` if it has none.
-fn part(endpoint: &InferenceEndpoint, keys: &EndpointKeys, former: Option<&Route>) -> Option<Endpoint> {
+fn part(
+    endpoint: &InferenceEndpoint,
+    keys: &EndpointKeys,
+    former: Option<&Route>,
+    is_unverified: bool,
+) -> Option<Endpoint> {
     let name = endpoint.name_any();
     let was = former.and_then(|former| former.endpoints.iter().find(|known| known.name == name));
+    let served = was.filter(|was| was.state != State::Verifying);
     let status = endpoint.status.as_ref()?;
-    let leaves = endpoint.metadata.deletion_timestamp.is_some() || endpoint.spec.state == EndpointState::Draining;
-    if leaves {
-        return was.map(|was| Endpoint { state: State::Draining, ..was.clone() });
+    if leaves(endpoint) {
+        return served.map(|was| Endpoint { state: State::Draining, ..was.clone() });
     }
     let answers = status.ready_replicas > 0;
     if !answers && was.is_none() {
@@ -89,8 +125,12 @@ fn part(endpoint: &InferenceEndpoint, keys: &EndpointKeys, former: Option<&Route
         authorities: None,
         credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },
-        state: State::Active,
+        state: if served.is_none() && is_unverified { State::Verifying } else { State::Active },
     })
+}
+
+fn leaves(endpoint: &InferenceEndpoint) -> bool {
+    endpoint.metadata.deletion_timestamp.is_some() || endpoint.spec.state == EndpointState::Draining
 }
 
 /// The parts of an endpoint's address.

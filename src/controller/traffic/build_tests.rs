@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use roadstead_gateway::{Caller, Key, Route, Scheme, State};
 use serde_json::{Value, json};
 
-use super::build::route;
+use super::build::{RouteFacts, route};
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 
 fn deployment() -> ModelDeployment {
@@ -39,10 +39,20 @@ fn ready(name: &str, state: &str, replicas: i32) -> InferenceEndpoint {
 }
 
 fn routed(endpoints: &[InferenceEndpoint], former: Option<&Route>) -> Route {
+    verified(&deployment(), endpoints, former, Some(&[]))
+}
+
+fn verified(
+    deployment: &ModelDeployment,
+    endpoints: &[InferenceEndpoint],
+    former: Option<&Route>,
+    names: Option<&[&str]>,
+) -> Route {
     let keys: BTreeMap<_, _> =
         ["a", "b"].map(|name| (name.to_owned(), Key::new(format!("key-of-{name}")))).into_iter().collect();
     let callers = vec![Caller { name: "alice".to_owned(), key: Key::new("key-of-alice") }];
-    route(&deployment(), endpoints, &keys, callers, former)
+    let names = names.map(|names| names.iter().map(ToString::to_string).collect());
+    route(deployment, endpoints, RouteFacts { keys: &keys, callers, verified: names, former })
 }
 
 fn shown(route: &Route) -> Vec<(&str, u32, State)> {
@@ -78,6 +88,58 @@ fn a_draining_endpoint_stays_until_it_is_gone_and_takes_no_request() {
     assert_eq!(shown(&gone), [("b", 1, State::Active)]);
     assert_eq!([before.revision, draining.revision, gone.revision], [1, 2, 3]);
     assert_eq!(shown(&routed(&[ready("a", "Draining", 1)], None)), [], "it never took a request");
+}
+
+fn successor(name: &str, of: &str) -> InferenceEndpoint {
+    let mut endpoint = ready(name, "Active", 1);
+    endpoint.spec.replaces = Some(of.to_owned());
+    endpoint
+}
+
+#[test]
+fn a_successor_takes_requests_only_after_a_gateway_has_verified_it() {
+    let before = routed(&[ready("a", "Active", 1)], None);
+    let both = [ready("a", "Active", 1), successor("b", "a")];
+    let answers = routed(&both, Some(&before));
+    assert_eq!(shown(&answers), [("a", 1, State::Active), ("b", 1, State::Verifying)]);
+    assert_eq!(routed(&both, Some(&answers)), answers, "nothing new");
+    let known = verified(&deployment(), &both, Some(&answers), Some(&["b"]));
+    assert_eq!(shown(&known), [("a", 1, State::Active), ("b", 1, State::Active)]);
+    assert_eq!(shown(&routed(&both, Some(&known))), shown(&known), "it stays verified, whoever reports now");
+}
+
+#[test]
+fn a_successor_is_not_verified_where_that_protects_nobody() {
+    let before = routed(&[ready("a", "Active", 1)], None);
+    let both = [ready("a", "Active", 1), successor("b", "a")];
+    let served = [("a", 1, State::Active), ("b", 1, State::Active)];
+    assert_eq!(shown(&verified(&deployment(), &both, Some(&before), None)), served, "there is no gateway");
+    let of_role = |role: &str| {
+        let mut deployment = deployment();
+        let placement = json!({"endpoint": "b", "role": role, "target": "east", "cloud": "c", "region": "r", "shape": "s",
+                               "offer": "o", "capacityType": "OnDemand", "replicas": 1, "readyReplicas": 1});
+        deployment.status = Some(serde_json::from_value(json!({"placements": [placement]})).unwrap());
+        verified(&deployment, &both, Some(&before), Some(&[]))
+    };
+    assert_eq!(shown(&of_role("Serving")), served, "the deployment relies on it already");
+    assert_eq!(of_role("Standby").endpoints[1].state, State::Verifying);
+    let answers = routed(&both, Some(&before));
+    let alone = [ready("a", "Draining", 1), successor("b", "a")];
+    let last = routed(&alone, Some(&answers));
+    assert_eq!(shown(&last), [("a", 1, State::Draining), ("b", 1, State::Active)], "no other endpoint serves");
+    let mut idle = successor("b", "a");
+    idle.spec.replicas = 0;
+    let with_idle = routed(&[ready("a", "Active", 1), idle], Some(&before));
+    assert_eq!(shown(&with_idle), served, "it is to serve nobody");
+}
+
+#[test]
+fn a_successor_that_goes_unverified_leaves_nothing_to_drain() {
+    let before = routed(&[ready("a", "Active", 1)], None);
+    let answers = routed(&[ready("a", "Active", 1), successor("b", "a")], Some(&before));
+    let mut gone = successor("b", "a");
+    gone.spec.state = serde_json::from_value(json!("Draining")).unwrap();
+    assert_eq!(shown(&routed(&[ready("a", "Active", 1), gone], Some(&answers))), [("a", 1, State::Active)]);
 }
 
 #[test]

@@ -13,7 +13,10 @@ use crate::controller::api_key;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::named_secrets::version_of;
-use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use crate::controller::news::News;
+use crate::controller::tell::tell;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names, reasons};
+use roadstead_explain::DeploymentEvent;
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::client::{call, call_opt};
 
@@ -71,6 +74,11 @@ pub async fn of_callers(context: &Context, deployment: &ModelDeployment) -> Resu
     let (callers, refused) = callers(&data);
     if !refused.is_empty() {
         tracing::warn!(deployment = %key, ?refused, "Secret {name}: ignored entries that are not valid caller keys");
+    }
+    if callers.is_empty() {
+        // A Secret is read once for each of its versions, so this is told once.
+        let note = DeploymentEvent::NoCallers { namespace: &key.namespace, secret: &name }.to_string();
+        tell(context, deployment, &News::new(reasons::NO_CALLERS, note));
     }
     Ok(callers)
 }

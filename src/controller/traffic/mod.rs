@@ -9,7 +9,9 @@ mod build_tests;
 pub mod drained;
 pub mod keys;
 pub mod stored;
+pub mod verified;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::ByteString;
@@ -18,6 +20,7 @@ use kube::ResourceExt;
 use kube::api::ObjectMeta;
 use roadstead_gateway::{Caller, Route};
 
+use self::build::RouteFacts;
 use self::drained::was_silent;
 use self::stored::{ROUTE, read};
 use super::context::Context;
@@ -60,10 +63,14 @@ impl TrafficController {
         let endpoints = || endpoints.iter().map(AsRef::as_ref);
         let keys = keys::of_endpoints(context, endpoints(), known.as_ref()).await?;
         let callers = self.callers(deployment).await?;
-        let route = build::route(deployment, endpoints(), &keys, callers, known.as_ref());
+        let reports: Vec<_> = context.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
+        let verified = known.as_ref().map_or(Some(BTreeSet::new()), |known| verified::verified(known, &reports));
+        let facts = RouteFacts { keys: &keys, callers, verified, former: known.as_ref() };
+        let route = build::route(deployment, endpoints(), facts);
         if known.as_ref() != Some(&route) {
             let written = context.hub.put_secret(former.as_deref(), &self.secret(&route)?).await?;
             context.caches.routes.apply_answer(written);
+            context.traffic_changed(&Key::of(deployment));
             context.wake([super::routing::Concerned::Deployment(Key::of(deployment))]);
         }
         match known {

@@ -77,6 +77,9 @@ fn deployment_events() -> String {
         every!(DeploymentEvent<'_>, ToString::to_string, {
             DeploymentEvent::Placed { .. } => [DeploymentEvent::Placed { place: place(), why }],
             DeploymentEvent::Adopted(_) => [DeploymentEvent::Adopted(place())],
+            DeploymentEvent::NoCallers { .. } => [
+                DeploymentEvent::NoCallers { namespace: "team-a", secret: "llama-callers" }
+            ],
             DeploymentEvent::Moving { .. } => [
                 DeploymentEvent::Moving { from: "west", paid: Some(usd(30)), place: place(), why: "SpecChanged: shape a was removed" }
             ],

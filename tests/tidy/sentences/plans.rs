@@ -364,6 +364,7 @@ fn waits() -> String {
         Wait::Feasible => [Wait::Feasible],
         Wait::ReplacementLimit { .. } => [Wait::ReplacementLimit { under_way: 5, limit: 5 }],
         Wait::Readiness { .. } => [Wait::Readiness { endpoint: endpoint() }],
+        Wait::Verification { .. } => [Wait::Verification { endpoint: endpoint() }],
         Wait::Publication { .. } => [Wait::Publication { endpoint: endpoint() }],
         Wait::DrainDeadline { .. } => [Wait::DrainDeadline { endpoint: endpoint(), deadline: noon() }],
         Wait::Successor { .. } => [Wait::Successor { endpoint: endpoint() }],

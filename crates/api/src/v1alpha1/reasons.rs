@@ -137,6 +137,8 @@ pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";
 /// The operator lists the target's endpoints.
 pub const LISTING: &str = "Listing";
+/// The gateway knows no caller of a deployment.
+pub const NO_CALLERS: &str = "NoCallers";
 /// Orphans were found there.
 pub const ORPHANS_FOUND: &str = "OrphansFound";
 /// No orphans are left there.

@@ -12,7 +12,6 @@ const ADMIN_PATHS: [&str; 6] = ["/ready", "/stats", "/clusters", "/drain_listene
 
 pub(super) fn bootstrap(settings: &Settings) -> Value {
     let watched = |file: &File| json!({"resource_api_version": "V3", "path_config_source": {"path": settings.path(&file.path())}});
-    let connections = "envoy.resource_monitors.global_downstream_max_connections";
     json!({
         "node": {"id": "gateway", "cluster": "roadstead"},
         "admin": {
@@ -21,10 +20,34 @@ pub(super) fn bootstrap(settings: &Settings) -> Value {
         },
         "dynamic_resources": {"lds_config": watched(&File::Listeners), "cds_config": watched(&File::Clusters)},
         "cluster_manager": {"local_cluster_name": ""},
-        "overload_manager": {"resource_monitors": [extension(
-            connections,
-            "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-            json!({"max_active_downstream_connections": settings.listener.max_connections}),
-        )]},
+        "overload_manager": overload(settings),
+    })
+}
+
+/// Limits of the whole process. A process that reaches the memory limit of its container is killed with all streams; one
+/// that is near its heap's limit frees memory first, and then refuses new requests.
+fn overload(settings: &Settings) -> Value {
+    let monitor = |name: &str, of: &str, config: Value| {
+        extension(
+            &format!("envoy.resource_monitors.{name}"),
+            &format!("envoy.extensions.resource_monitors.{of}"),
+            config,
+        )
+    };
+    let connections = json!({"max_active_downstream_connections": settings.listener.max_connections});
+    let heap = json!({"max_heap_size_bytes": settings.max_heap_bytes});
+    let action = |name: &str, threshold: f64| {
+        json!({
+            "name": format!("envoy.overload_actions.{name}"),
+            "triggers": [{"name": "envoy.resource_monitors.fixed_heap", "threshold": {"value": threshold}}],
+        })
+    };
+    json!({
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            monitor("global_downstream_max_connections", "downstream_connections.v3.DownstreamConnectionsConfig", connections),
+            monitor("fixed_heap", "fixed_heap.v3.FixedHeapConfig", heap),
+        ],
+        "actions": [action("shrink_heap", 0.9), action("stop_accepting_requests", 0.95)],
     })
 }

@@ -61,7 +61,7 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
     cluster
 }
 
-/// Endpoints that the operator asks before callers may.
+/// Endpoints that are asked before callers reach them.
 pub(super) fn verifying(route: &Route) -> impl Iterator<Item = &Endpoint> {
     route.endpoints.iter().filter(|endpoint| endpoint.state == State::Verifying)
 }

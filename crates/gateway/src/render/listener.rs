@@ -11,6 +11,8 @@ use super::{extension, seconds, shared, typed};
 
 /// File of the access log, below the folder of the files. The process beside Envoy reads it and counts.
 pub const ACCESS_LOG: &str = "access.log";
+/// Name of the listener.
+pub(super) const NAME: &str = "callers";
 /// Prefix of the listener's statistics.
 pub(super) const STATS: &str = "gateway";
 /// Seconds in which the headers of a request must have arrived.
@@ -32,7 +34,7 @@ pub(super) fn listener(settings: &Settings) -> Value {
     typed(
         "envoy.config.listener.v3.Listener",
         json!({
-            "name": "callers",
+            "name": NAME,
             "address": {"socket_address": {"address": listener.address, "port_value": listener.port}},
             "per_connection_buffer_limit_bytes": listener.buffer_bytes,
             "filter_chains": [chain],

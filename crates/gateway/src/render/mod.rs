@@ -1,8 +1,8 @@
 //! From routes to Envoy's files.
 //!
 //! The structure and its reasons: one cluster of type EDS per deployment, each with a polled file of endpoints, so that a
-//! change of an endpoint touches nothing else and requests in flight stay countable; one listener that never changes; keys
-//! of endpoints in their metadata, so that each attempt carries the key of the endpoint that it goes to.
+//! change of an endpoint touches nothing else and requests in flight stay countable; one listener for callers that never
+//! changes, and one to verify endpoints; keys of endpoints in their metadata, so that each attempt carries the key of the endpoint that it goes to.
 
 mod bootstrap;
 mod cluster;
@@ -13,8 +13,10 @@ mod replies;
 mod routes;
 mod serving;
 mod shared;
+mod verification;
 
 pub use listener::ACCESS_LOG;
+pub use verification::path_to_verify;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -36,8 +38,9 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
     sorted.sort_by_key(|route| (&route.namespace, &route.name));
     let mut files = BTreeMap::from([
         (File::Bootstrap, Content::Plain(bootstrap::bootstrap(settings))),
-        (File::Listeners, one(listener::listener(settings))),
+        (File::Listeners, listeners(settings)),
         (File::Routes, one(routes::routes(&sorted, settings))),
+        (File::Verification, one(verification::routes(&sorted))),
     ]);
     if let Some(tls) = &settings.listener.tls {
         files.insert(File::Certificate, one(listener::certificate(tls)));
@@ -54,6 +57,11 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
     }
     files.insert(File::Clusters, Content::Resources(clusters));
     Files(files)
+}
+
+fn listeners(settings: &Settings) -> Content {
+    let all = [(listener::NAME, listener::listener(settings)), (verification::NAME, verification::listener(settings))];
+    Content::Resources(all.map(|(name, resource)| (name.to_owned(), resource)).into())
 }
 
 fn one(resource: Value) -> Content {

@@ -8,12 +8,8 @@ use crate::route::{PATHS, Route};
 use crate::settings::Settings;
 
 use super::serving::{header_input, list, serving};
-use super::{cluster, shared, typed};
+use super::{shared, typed};
 
-/// The caller that may name an endpoint: the operator, which verifies one before callers reach it.
-const OPERATOR: &str = "roadstead";
-/// The header in which the operator names an endpoint.
-const ENDPOINT: &str = "x-roadstead-endpoint";
 /// Longest list of models, in bytes.
 const MAX_LIST: u32 = 1 << 20;
 
@@ -50,25 +46,12 @@ fn by_prefix(paths: &BTreeMap<String, Value>) -> Value {
 
 /// The routes of a deployment below a prefix that ends in a slash.
 fn of_deployment(route: &Route, prefix: &str) -> Vec<Value> {
-    let mut routes: Vec<Value> = cluster::verifying(route)
-        .map(|endpoint| {
-            let mut found = serving(route, &route.verifying_cluster(endpoint), &route.callers, Some(OPERATOR));
-            found["match"] = json!({
-                "prefix": format!("{prefix}v1/"),
-                "headers": [{"name": ENDPOINT, "string_match": {"exact": endpoint.name}}],
-            });
-            found["route"]["prefix_rewrite"] = json!("/v1/");
-            found
-        })
-        .collect();
-    let mut main = serving(route, &route.cluster(), &route.callers, None);
+    let mut main = serving(route, &route.cluster(), &route.callers);
     main["match"] = json!({"prefix": format!("{prefix}v1/")});
     main["route"]["prefix_rewrite"] = json!("/v1/");
-    routes.push(main);
-    let mut others = serving(route, &route.cluster(), &route.callers, None);
+    let mut others = serving(route, &route.cluster(), &route.callers);
     let pattern = format!("{prefix}({})", PATHS.join("|"));
     others["match"] = json!({"safe_regex": {"regex": pattern}});
     others["route"]["regex_rewrite"] = json!({"pattern": {"regex": format!("^{prefix}")}, "substitution": "/"});
-    routes.push(others);
-    routes
+    vec![main, others]
 }

@@ -20,7 +20,7 @@ pub(super) fn list(routes: &[Value]) -> Value {
 }
 
 /// A route to a cluster, without what it matches.
-pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller], allowed: Option<&str>) -> Value {
+pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value {
     json!({
         "name": route.cluster(),
         // A caller must not choose the path at an endpoint.
@@ -34,7 +34,7 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller], allowed:
             "retry_policy": retries(route),
         },
         "typed_per_filter_config": {
-            "envoy.filters.http.api_key_auth": authentication(callers, allowed),
+            "envoy.filters.http.api_key_auth": authentication(callers),
             "limit": body_limit(route.limits),
         },
     })
@@ -67,16 +67,13 @@ fn retries(route: &Route) -> Value {
     policy
 }
 
-pub(super) fn authentication(callers: &[Caller], allowed: Option<&str>) -> Value {
+pub(super) fn authentication(callers: &[Caller]) -> Value {
     let credentials: Vec<Value> =
         callers.iter().map(|caller| json!({"key": caller.key.expose(), "client": caller.name})).collect();
-    let mut config = json!({
+    let config = json!({
         "credentials": credentials,
         "forwarding": {"header": CALLER, "hide_credentials": true},
     });
-    if let Some(allowed) = allowed {
-        config["allowed_clients"] = json!([allowed]);
-    }
     typed("envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute", config)
 }
 

@@ -42,7 +42,7 @@ pub(super) fn by_key(routes: &[&Route]) -> Value {
 fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>) -> Vec<Value> {
     let callers = std::slice::from_ref(caller);
     let by_model = models.iter().map(|(model, route)| {
-        let mut found = serving(route, &route.cluster(), callers, None);
+        let mut found = serving(route, &route.cluster(), callers);
         found["match"] = json!({
             "prefix": "/v1/",
             "dynamic_metadata": [{
@@ -81,7 +81,7 @@ fn answer(path: &str, callers: &[Caller], status: u16, body: &Value) -> Value {
     json!({
         "match": {"path": path},
         "direct_response": {"status": status, "body": {"inline_string": body.to_string()}},
-        "typed_per_filter_config": {"envoy.filters.http.api_key_auth": authentication(callers, None)},
+        "typed_per_filter_config": {"envoy.filters.http.api_key_auth": authentication(callers)},
     })
 }
 

@@ -22,8 +22,10 @@ pub(crate) fn settings() -> Settings {
         paths: Paths {
             files: "/run/roadstead".to_owned(),
             admin: "/run/roadstead/admin.sock".to_owned(),
+            verification: "/run/roadstead/verification.sock".to_owned(),
             authorities: "/etc/ssl/certs/ca-certificates.crt".to_owned(),
         },
+        max_heap_bytes: 768 << 20,
         poll_millis: 1000,
         drain_seconds: 3600,
     }

@@ -272,5 +272,9 @@ fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment
 
 fn await_take_over(draft: &mut Draft, replacement: &Endpoint) {
     let endpoint = replacement.name.clone();
-    draft.waits.push(if replacement.ready { Wait::Publication { endpoint } } else { Wait::Readiness { endpoint } });
+    draft.waits.push(match (replacement.ready, replacement.unverified) {
+        (true, _) => Wait::Publication { endpoint },
+        (false, true) => Wait::Verification { endpoint },
+        (false, false) => Wait::Readiness { endpoint },
+    });
 }

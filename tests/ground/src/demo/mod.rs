@@ -69,7 +69,8 @@ fn candidates(deployment: &Value) -> anyhow::Result<()> {
 /// Asks the model at the deployment's one address, with the caller's key and with another one.
 fn ask(ground: &Ground, deployment: &Value, step: &impl Fn(&str)) -> anyhow::Result<Service> {
     let question = "Which way to the roadstead?";
-    let status = |field: &str| deployment["status"][field].as_str().with_context(|| format!("the status has no {field}"));
+    let status =
+        |field: &str| deployment["status"][field].as_str().with_context(|| format!("the status has no {field}"));
     let (url, secret) = (status("url")?, status("keysSecretName")?);
     step(&format!("asking {url} with the key from Secret demo/{secret}: {question}"));
     let key = ground.secret_value("demo", secret, "default")?;
