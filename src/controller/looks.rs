@@ -36,8 +36,8 @@ struct EndpointLooks {
     news: u64,
     /// Looks in a row that were in vain.
     in_vain: u32,
-    /// The address that the last of them asked.
-    address: Option<String>,
+    /// State that the last of them showed.
+    state: Option<String>,
     sight: Option<Sight>,
 }
 
@@ -76,12 +76,13 @@ impl Looks {
         self.slots.see(key, |slot| slot.sight.as_ref().filter(is_fresh).map(|sight| sight.present.clone()))?
     }
 
-    /// Records a probe without success, at `address` if there is one; returns the pause before the next one. A new
-    /// address restarts the run, because it may answer soon.
-    pub fn in_vain(&self, key: &Key, address: Option<&str>) -> Duration {
+    /// Records a look without success; returns the pause before the next one. Another `state` than that of the last look,
+    /// such as the address of a start or the remains of a removal, is progress and restarts the run: the next step may
+    /// be due soon.
+    pub fn in_vain(&self, key: &Key, state: Option<&str>) -> Duration {
         self.slots.change(key, |slot| {
-            if slot.address.as_deref() != address {
-                slot.address = address.map(ToOwned::to_owned);
+            if slot.state.as_deref() != state {
+                slot.state = state.map(ToOwned::to_owned);
                 slot.in_vain = 0;
             }
             let doublings = slot.in_vain.min(16);
@@ -156,12 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_comes_late_or_changes_is_asked_soon_again() {
+    fn an_endpoint_that_makes_progress_is_looked_at_soon_again() {
         let looks = Looks::default();
         let pauses =
-            |address: Option<&str>| -> Vec<u64> { (0..6).map(|_| looks.in_vain(&key(), address).as_secs()).collect() };
-        for address in [None, Some("http://198.18.0.2:30000"), Some("http://198.18.0.3:30000"), None] {
-            assert_eq!(pauses(address), [1, 2, 4, 8, 16, 30], "{address:?}");
+            |state: Option<&str>| -> Vec<u64> { (0..6).map(|_| looks.in_vain(&key(), state).as_secs()).collect() };
+        let removal = [Some("its pods are terminating"), Some("its Service is terminating")];
+        let start = [None, Some("http://198.18.0.2:30000"), Some("http://198.18.0.3:30000"), None];
+        for state in start.into_iter().chain(removal) {
+            assert_eq!(pauses(state), [1, 2, 4, 8, 16, 30], "{state:?}");
         }
     }
 

@@ -120,8 +120,8 @@ pub enum EndpointMessage<'a> {
         /// The fields.
         fields: &'a [String],
     },
-    /// Its target is not connected to the cluster that runs it.
-    NotConnected(&'a str),
+    /// Its target is connected to another cluster than the one that runs it.
+    OtherCluster(&'a str),
 }
 
 impl fmt::Display for EndpointMessage<'_> {
@@ -181,7 +181,7 @@ impl fmt::Display for EndpointMessage<'_> {
                  value is wrong, correct the webhook or policy",
                 named(fields, MAX_FIELDS)
             ),
-            Self::NotConnected(target) => {
+            Self::OtherCluster(target) => {
                 write!(
                     f,
                     "target {target} now points to another cluster than the one that runs this endpoint; restore its credentials"

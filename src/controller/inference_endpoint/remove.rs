@@ -9,6 +9,7 @@ use super::intent;
 use super::memory::Memory;
 use super::news;
 use super::status;
+use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use crate::controller::hub::{self, Expect};
@@ -41,8 +42,10 @@ pub async fn remove(
     }
     let (provider, pinned) = match place(context, endpoint) {
         Ok(place) => place,
-        Err(error) => {
-            report(context, endpoint, &error, Delay::Failure).await?;
+        // The target's first check wakes this endpoint.
+        Err(Unplaced::NotTried) => return Ok(Outcome::Done),
+        Err(Unplaced::Unusable(message)) => {
+            report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message), Delay::Failure).await?;
             return Ok(Outcome::Failed);
         }
     };
@@ -59,8 +62,9 @@ pub async fn remove(
             Ok(outcome)
         }
         Ok(Removal::InProgress { message }) => {
+            let pause = context.looks.in_vain(&Key::of(endpoint.as_ref()), Some(&message));
             report(context, endpoint, &ProviderError::new(ErrorClass::Transient, message), Delay::Progress).await?;
-            Ok(Outcome::Again(context.looks.in_vain(&Key::of(endpoint.as_ref()), None)))
+            Ok(Outcome::Again(pause))
         }
         Err(error) => {
             report(context, endpoint, &error, Delay::Failure).await?;
@@ -75,17 +79,34 @@ pub async fn remove(
 /// A driver, and the identity of the place where the endpoint was made.
 type PinnedProvider = (Arc<dyn Provider>, String);
 
-/// The place to ask.
-fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<PinnedProvider, ProviderError> {
-    let status = endpoint.status.clone().unwrap_or_default();
+/// Why no place can be asked.
+enum Unplaced {
+    /// The target has not been checked since this process started.
+    NotTried,
+    /// It cannot be used, for this reason.
+    Unusable(String),
+}
+
+/// The place to ask: the one where the endpoint was made.
+fn place(context: &Context, endpoint: &InferenceEndpoint) -> Result<PinnedProvider, Unplaced> {
     let target = &endpoint.spec.target;
-    let connection = context.connections.get(target);
-    let pinned = match &status.external_id {
-        Some(id) => Some(id.site().to_owned()),
-        None => context.pinned_identity(target),
-    };
-    let place = connection.zip(pinned).and_then(|(connection, pinned)| Some((connection.at(&pinned)?.clone(), pinned)));
-    place.ok_or_else(|| ProviderError::new(ErrorClass::Transient, EndpointMessage::NotConnected(target).to_string()))
+    let unusable = |message: EndpointMessage<'_>| Err(Unplaced::Unusable(message.to_string()));
+    if context.caches.targets.get(&Key::cluster(target)).is_none() {
+        return unusable(EndpointMessage::TargetMissing(target));
+    }
+    let Some(connection) = context.connections.get(target) else { return Err(Unplaced::NotTried) };
+    let recorded = endpoint.external_id().map(|id| id.site().to_owned());
+    if let Some(pinned) = recorded.or_else(|| context.pinned_identity(target))
+        && let Some(provider) = connection.at(&pinned)
+    {
+        return Ok((Arc::clone(provider), pinned));
+    }
+    match &connection.state {
+        ConnectionState::NotReady { reason, .. } if connection.identity.is_none() => {
+            unusable(EndpointMessage::TargetUnusable { target, reason })
+        }
+        _ => unusable(EndpointMessage::OtherCluster(target)),
+    }
 }
 
 async fn release(context: &Context, endpoint: &InferenceEndpoint) -> Result<Outcome, ActError> {
@@ -130,4 +151,54 @@ async fn report(
         context.took(written);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controller::connections::TargetConnection;
+    use crate::controller::inference_endpoint::first_creation::tests::record;
+    use crate::controller::test_context::context;
+    use roadstead_api::v1alpha1::ServingTarget;
+
+    fn target(name: &str) -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name, "uid": "t"},
+            "spec": {"cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "offers": []},
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_removal_waits_for_the_first_check_of_its_target_and_names_what_is_wrong_afterwards() {
+        let context = context();
+        let endpoint = record("a", None, &json!({"externalID": {"clusterUID": "c", "namespace": "n", "uid": "u"}}));
+        let refusal = |context: &Context| match place(context, &endpoint) {
+            Ok(_) => "none".to_owned(),
+            Err(Unplaced::NotTried) => "not tried".to_owned(),
+            Err(Unplaced::Unusable(message)) => message,
+        };
+        let name = &endpoint.spec.target;
+        assert_eq!(refusal(&context), EndpointMessage::TargetMissing(name).to_string());
+        context.caches.targets.apply(target(name));
+        assert_eq!(refusal(&context), "not tried");
+        let unreachable = ConnectionState::NotReady {
+            reason: reasons::UNREACHABLE,
+            message: "no answer".to_owned(),
+            since: context.clock.wall(),
+        };
+        let connection = |identity: Option<&str>, state: &ConnectionState| TargetConnection {
+            provider: None,
+            identity: identity.map(ToOwned::to_owned),
+            state: state.clone(),
+            fingerprint: String::new(),
+        };
+        context.connections.set(name, connection(None, &unreachable));
+        let unusable = EndpointMessage::TargetUnusable { target: name, reason: reasons::UNREACHABLE };
+        assert_eq!(refusal(&context), unusable.to_string());
+        context.connections.set(name, connection(Some("other"), &ConnectionState::Ready));
+        assert_eq!(refusal(&context), EndpointMessage::OtherCluster(name).to_string());
+    }
 }

@@ -85,10 +85,72 @@ impl TargetController {
         self.context.connections.set(&key.name, connection);
         self.context.refresh_target(&key.name);
         orphans::look_at(&self.context, &target);
-        status::report(&self.context, &self.capacity, &target).await?;
+        let reported = status::report(&self.context, &self.capacity, &target).await;
+        // Whatever became of the report: the next check finds no change any more.
         if state_changed {
             self.context.target_state_changed(&key.name);
         }
+        reported?;
         Ok(Outcome::Again(CHECK_INTERVAL))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controller::test_context::{context, show};
+    use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+
+    fn target() -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget",
+            "metadata": {"name": "east", "uid": "t", "resourceVersion": "1", "finalizers": [names::FINALIZER_TARGET]},
+            "spec": {"cloud": "aws", "region": "us-east-1", "type": "Kubernetes", "offers": [],
+                     "kubernetes": {"connection": {"kubeconfigSecretRef": {"name": "east", "key": "kubeconfig"}},
+                                    "expose": {"type": "NodePort", "public": true}}},
+        }))
+        .unwrap()
+    }
+
+    fn deployment() -> ModelDeployment {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+            "metadata": {"name": "llama", "namespace": "team", "uid": "d", "resourceVersion": "1"},
+            "spec": {"serving": {"engine": "custom", "image": "i:1", "shapes": []}},
+        }))
+        .unwrap()
+    }
+
+    fn endpoint() -> InferenceEndpoint {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "InferenceEndpoint",
+            "metadata": {"name": "llama-x", "namespace": "team", "uid": "x", "generation": 1, "resourceVersion": "1"},
+            "spec": {
+                "deploymentRef": {"name": "llama", "uid": "d"}, "target": "east", "cloud": "aws", "region": "us-east-1",
+                "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 1, "resourceName": "nvidia.com/gpu"},
+                "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement",
+                "template": {"engine": "custom", "image": "i:1", "port": 1, "model": {"name": "m"},
+                             "startupTimeoutSeconds": 60, "drainTimeoutSeconds": 5},
+            },
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_first_check_wakes_the_endpoints_also_where_the_hub_refuses_the_status() {
+        let context = context();
+        context.caches.targets.apply(target());
+        show(&context, deployment(), [endpoint()]);
+        let (controller, key, waiting) = (TargetController::new(Arc::clone(&context)), Key::cluster("east"), {
+            let endpoint = context.queues.endpoints.pop().await.unwrap();
+            context.queues.endpoints.done(&endpoint, (), Outcome::Done);
+            endpoint
+        });
+        assert!(context.queues.endpoints.ready().is_empty(), "it waits for the first check");
+        let checked = controller.act(&key, controller.decide(&key)).await;
+        assert!(checked.is_err(), "the hub takes no status: {checked:?}");
+        assert_eq!(context.queues.endpoints.ready(), [waiting]);
     }
 }

@@ -128,7 +128,7 @@ fn endpoint() -> String {
         EndpointMessage::NoAddress => [EndpointMessage::NoAddress],
         EndpointMessage::StartupTimeout { .. } => [late(None), late(Some(600))],
         EndpointMessage::ChangedByAdmission { .. } => [EndpointMessage::ChangedByAdmission { target: "east", fields: &fields }],
-        EndpointMessage::NotConnected(_) => [EndpointMessage::NotConnected("east")],
+        EndpointMessage::OtherCluster(_) => [EndpointMessage::OtherCluster("east")],
     })
 }
 
