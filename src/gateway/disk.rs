@@ -1,4 +1,4 @@
-//! Files that appear whole, and that nobody else can read.
+//! Atomic writes of files that only this user can read.
 
 use std::fs;
 use std::io::{self, Write};

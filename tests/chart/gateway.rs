@@ -183,7 +183,7 @@ fn every_variable_is_an_option_of_the_gateway_that_takes_its_value() {
     }
 }
 
-/// The flag of a subcommand that a variable stands for.
+/// The flag of a subcommand that an environment variable sets.
 fn flag(subcommand: &str, variable: &str) -> String {
     use clap::CommandFactory;
     let cli = roadstead::cli::Cli::command();

@@ -81,9 +81,16 @@ pub enum EndpointMessage<'a> {
         name: &'a str,
     },
     /// A Secret of somebody else has the name of the endpoint's key Secret.
-    KeyNameTaken(&'a str),
+    KeyNameTaken {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+    },
     /// The endpoint's key Secret has no valid key.
     KeyInvalid {
+        /// Namespace of the Secret.
+        namespace: &'a str,
         /// Name of the Secret.
         name: &'a str,
         /// Field of the key.
@@ -153,17 +160,15 @@ impl fmt::Display for EndpointMessage<'_> {
                 f,
                 "the Secrets of the deployment exceed {limit} KiB in total (limit passed at {namespace}/{name}); use smaller ones"
             ),
-            Self::KeyNameTaken(name) => write!(
+            Self::KeyNameTaken { namespace, name } => write!(
                 f,
-                "Secret {name} in this namespace has the name of the endpoint's key Secret, but does not belong to Roadstead: copy \
-                 your Secret to another name and delete this one"
+                "Secret {namespace}/{name} has the name of the endpoint's key Secret but does not belong to Roadstead; copy it \
+                 to another name and delete it"
             ),
-            Self::KeyInvalid { name, field } => {
-                write!(
-                    f,
-                    "Secret {name} in this namespace has no valid API key in {field:?}; delete it, and the operator recreates it"
-                )
-            }
+            Self::KeyInvalid { namespace, name, field } => write!(
+                f,
+                "Secret {namespace}/{name} has no valid API key in {field:?}; delete it, and the operator recreates it"
+            ),
             Self::NotListed => f.write_str("the target has not listed the new endpoint"),
             Self::ScaledToZero => f.write_str("no replicas are wanted; address and key stay"),
             Self::Answers { replicas: 1, url } => write!(f, "1 replica answers at {url}"),

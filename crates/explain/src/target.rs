@@ -91,7 +91,9 @@ impl fmt::Display for TargetMessage<'_> {
                     named(users, MAX_USERS)
                 )
             }
-            Self::NoCredentials => f.write_str("the operator has read no credentials for this target"),
+            Self::NoCredentials => f.write_str(
+                "the operator has read no credentials for this target; check the Secret that its connection names",
+            ),
             Self::IdentityMalformed => {
                 f.write_str("the identity that the server reports is not a UID; check the address of the target")
             }

@@ -109,7 +109,7 @@ fn expected<'a, F: Facts>(check: &Check<'a, F>) -> Vec<Expected<'a>> {
     existing.chain(added).collect()
 }
 
-/// Clients rely on an endpoint that serves, if one that served before goes on doing so.
+/// True if the allocation is an endpoint that serves, or if no endpoint that was ever ready serves: clients lose nothing.
 fn relies_on_the_best<F: Facts>(check: &Check<'_, F>, allocation: &Allocation) -> bool {
     let removed = check.removed();
     let serves = |one: &Endpoint| one.is_active() && one.serves() && !removed.contains(one.name.as_str());

@@ -161,9 +161,9 @@ async fn api_key(
 }
 
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
-    let name = secret.name_any();
+    let (namespace, name) = (&secret.namespace().unwrap_or_default(), &secret.name_any());
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
-        return Err(Missing::new(reasons::NAME_CONFLICT, EndpointMessage::KeyNameTaken(&name)));
+        return Err(Missing::new(reasons::NAME_CONFLICT, EndpointMessage::KeyNameTaken { namespace, name }));
     }
     let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
     value
@@ -171,7 +171,7 @@ fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Reda
         .filter(|key| names::is_api_key(key))
         .map(Redacted::new)
         .ok_or_else(|| {
-            let message = EndpointMessage::KeyInvalid { name: &name, field: names::API_KEY };
+            let message = EndpointMessage::KeyInvalid { namespace, name, field: names::API_KEY };
             Missing::new(reasons::SECRET_MISSING, message)
         })
 }

@@ -116,8 +116,8 @@ fn endpoint() -> String {
         EndpointMessage::SecretMissing { .. } => [EndpointMessage::SecretMissing { namespace, name }],
         EndpointMessage::SecretKeyMissing { .. } => [EndpointMessage::SecretKeyMissing { namespace, name, key: "TOKEN" }],
         EndpointMessage::SecretsTooLarge { .. } => [EndpointMessage::SecretsTooLarge { limit: 512, namespace, name }],
-        EndpointMessage::KeyNameTaken(_) => [EndpointMessage::KeyNameTaken("llama-key")],
-        EndpointMessage::KeyInvalid { .. } => [EndpointMessage::KeyInvalid { name: "llama-key", field: "apiKey" }],
+        EndpointMessage::KeyNameTaken { .. } => [EndpointMessage::KeyNameTaken { namespace: "team-a", name: "llama-key" }],
+        EndpointMessage::KeyInvalid { .. } => [EndpointMessage::KeyInvalid { namespace: "team-a", name: "llama-key", field: "apiKey" }],
         EndpointMessage::NotListed => [EndpointMessage::NotListed],
         EndpointMessage::ScaledToZero => [EndpointMessage::ScaledToZero],
         EndpointMessage::Answers { .. } => [
