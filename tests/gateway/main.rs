@@ -14,3 +14,4 @@ mod operator;
 mod outage;
 mod rig;
 mod routing;
+mod tls;

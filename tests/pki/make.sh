@@ -48,6 +48,7 @@ issue client-expired client 20200101000000Z 20210101000000Z client authority
 issue client-future client 21100101000000Z 21200101000000Z client authority
 issue server server 20200101000000Z 21200101000000Z other authority
 issue loopback loopback 20200101000000Z 21200101000000Z other authority
+issue loopback-renewed loopback 20200101000000Z 21200101000000Z client authority
 issue server-selfsigned server 20200101000000Z 21200101000000Z other self
 # Without extensions a certificate is of version 1.
 openssl req -new -key client.key -subj /CN=client-v1 -out "$scratch/v1.csr" 2>/dev/null

@@ -152,7 +152,7 @@ fn unite(fields: &mut Value, more: Value) {
     }
 }
 
-/// Deletes exactly `live`; gone already is fine.
+/// Deletes exactly `live`; returns true while the server still has it. Gone already is fine.
 ///
 /// # Errors
 /// `Transient` if it changed meanwhile, else any [`ProviderError`].
@@ -160,7 +160,7 @@ pub async fn delete<K: MemberObject>(
     api: &Api<K>,
     live: &K,
     propagation: PropagationPolicy,
-) -> Result<(), ProviderError> {
+) -> Result<bool, ProviderError> {
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: live.uid(), resource_version: live.resource_version() }),
         propagation_policy: Some(propagation),
@@ -168,8 +168,9 @@ pub async fn delete<K: MemberObject>(
     };
     let name = live.name_any();
     match call("delete", api.delete(&name, &params)).await {
-        Ok(_) => Ok(()),
-        Err(error) if is_gone::<K>(&error, &name) => Ok(()),
+        // A server that has removed an object answers with a status, else with what is left of it.
+        Ok(answer) => Ok(answer.is_left()),
+        Err(error) if is_gone::<K>(&error, &name) => Ok(false),
         Err(error) => Err(provider_error(error)),
     }
 }

@@ -236,7 +236,7 @@ pub async fn remove_copy(
     take(secrets, name, mark, PropagationPolicy::Background, |live| known.may_be_owned(live)).await.map(drop)
 }
 
-/// Deletes the object of this name if it carries our mark; says whether something of the endpoint was there.
+/// Deletes the object of this name if it carries our mark; returns true while something of the endpoint is left.
 ///
 /// An object without it that by `may_be` cannot be the endpoint's is foreign and does not count.
 async fn take<K: MemberObject>(
@@ -261,10 +261,7 @@ async fn take_one<K: MemberObject>(
     if !mark.is_on(live) {
         return if may_be(live) { Err(mark.missing_on(live)) } else { Ok(false) };
     }
-    if live.meta().deletion_timestamp.is_none() {
-        objects::delete(api, live, propagation).await?;
-    }
-    Ok(true)
+    if live.meta().deletion_timestamp.is_some() { Ok(true) } else { objects::delete(api, live, propagation).await }
 }
 
 #[cfg(test)]
