@@ -77,8 +77,7 @@ impl Connection {
             .with_root_certificates(authorities)
             .with_no_client_auth();
         let stream = TcpStream::connect(address).await?;
-        let stream =
-            TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1")?, stream).await?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1")?, stream).await?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap();
         let certificate = certificates[0].clone().into_owned();
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
