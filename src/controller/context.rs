@@ -10,7 +10,7 @@ use kube::{Client, ResourceExt};
 use roadstead_model::QueueKey;
 
 use super::connections::Connections;
-use super::fleet::{AtGateways, SharedFleet};
+use super::fleet::SharedFleet;
 use super::hub::{Hub, Object, WriteAnswer};
 use super::installation::is_foreign;
 use super::looks::Looks;
@@ -20,11 +20,8 @@ use super::orphans::shown::Shown;
 use super::routing::{self, Author, Concerned};
 use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
-use super::traffic::drained::drained;
-use super::traffic::stored;
-use super::traffic::verified;
 use crate::telemetry::metrics::Metrics;
-use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget, names};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
 use roadstead_runtime::cache::{Cache, Change, Key};
 use roadstead_runtime::client::WriteGate;
 use roadstead_runtime::clock::Clock;
@@ -171,7 +168,7 @@ pub struct Context {
     /// The reports of panics on each object, by kind.
     pub panics: Kept<Subject, Spent>,
     /// Draining endpoints without a request in flight at any gateway.
-    drained: Kept<Key, ()>,
+    pub(super) drained: Kept<Key, ()>,
     /// Keys on the hub by endpoint name, which is unique in an installation.
     endpoint_keys: Kept<String, Option<Key>>,
 }
@@ -391,87 +388,6 @@ impl Context {
     /// A Secret in the operator's namespace changed.
     pub fn target_secret_changed(&self, change: &Change<Secret>) {
         self.wake(routing::of_secret(change));
-    }
-
-    /// The route of a deployment, as its Secret has it.
-    #[must_use]
-    pub fn route_of(&self, deployment: &ModelDeployment) -> Option<Arc<Secret>> {
-        let gateway = self.settings.gateway.as_ref()?;
-        let name = names::route_secret(&deployment.uid()?);
-        self.caches.routes.get(&Key::new(&gateway.namespace, name))
-    }
-
-    /// The routes of this installation to a deployment of this name, whatever its UID was.
-    #[must_use]
-    pub fn routes_of(&self, key: &Key) -> Vec<Arc<Secret>> {
-        let is_of = |secret: &Arc<Secret>| {
-            let ours = secret.labels().get(names::LABEL_INSTALL_ID) == Some(&self.settings.install_id);
-            ours && stored::read(secret).is_some_and(|route| route.namespace == key.namespace && route.name == key.name)
-        };
-        self.caches.routes.list().into_iter().filter(is_of).collect()
-    }
-
-    /// A route changed, by our own write or by another hand.
-    pub fn route_changed(&self, change: &Change<Secret>) {
-        let (Change::Upserted { new: secret, .. } | Change::Deleted(secret)) = change;
-        if let Some(route) = stored::read(secret) {
-            let key = Key::new(route.namespace, route.name);
-            self.traffic_changed(&key);
-            self.queues.traffic.add(key, ());
-        }
-    }
-
-    /// The route of a deployment changed: its endpoints take over what it says of them.
-    pub fn traffic_changed(&self, deployment: &Key) {
-        if let Some(object) = self.caches.deployments.get(deployment) {
-            for endpoint in self.endpoints_of(&object) {
-                self.see_endpoint(&endpoint);
-            }
-        }
-    }
-
-    /// A gateway reported, or ended: what has drained may go, and what it has verified may serve.
-    pub fn gateways_reported(&self) {
-        let gateways: Vec<_> = self.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
-        let mut concerned = Vec::new();
-        for route in self.caches.routes.list().iter().filter_map(|secret| stored::read(secret)) {
-            if verified::is_due(&route, &gateways) {
-                self.queues.traffic.add(Key::new(&route.namespace, &route.name), ());
-            }
-            for name in drained(&route, &gateways) {
-                let key = Key::new(&route.namespace, name);
-                if self.is_drained(&key) {
-                    continue;
-                }
-                self.drained.change(&key, |()| ());
-                if let Some(endpoint) = self.caches.endpoints.get(&key) {
-                    self.see_endpoint(&endpoint);
-                    concerned.push(Concerned::Deployment(Key::new(&route.namespace, &route.name)));
-                }
-            }
-        }
-        self.wake(concerned);
-    }
-
-    /// Puts an endpoint into the planner's view.
-    fn see_endpoint(&self, endpoint: &InferenceEndpoint) {
-        let owner = self.deployment_of(endpoint);
-        self.fleet.endpoint_changed(endpoint, owner.as_deref(), self.at_gateways(endpoint, owner.as_deref()));
-    }
-
-    /// Reports of gateways about an endpoint.
-    fn at_gateways(&self, endpoint: &InferenceEndpoint, owner: Option<&ModelDeployment>) -> AtGateways {
-        let is_served = || {
-            let route = owner.and_then(|owner| self.route_of(owner)).and_then(|secret| stored::read(&secret));
-            route.is_some_and(|route| verified::is_in_service(&route, &endpoint.name_any()))
-        };
-        let is_checked = self.settings.gateway.is_some() && verified::is_successor(endpoint, owner);
-        AtGateways { drained: self.is_drained(&Key::of(endpoint)), unverified: is_checked && !is_served() }
-    }
-
-    /// True if gateways have said that nothing is in flight at an endpoint that takes no new request.
-    fn is_drained(&self, endpoint: &Key) -> bool {
-        self.drained.see(endpoint, |()| ()).is_some()
     }
 
     /// A namespace changed.

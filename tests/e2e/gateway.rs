@@ -31,18 +31,18 @@ fn serve(stage: &Stage) -> anyhow::Result<Service> {
     let speed = json!([{"name": "ENGINE_TOKENS_PER_SECOND", "value": "10"}]);
     stage.apply(&deployment("llama", &json!({"serving": {"env": speed, "drainTimeoutSeconds": 60}})))?;
     ensure!(placed_on(&stage.ready("llama")?) == "east");
-    service(stage)
+    service(stage, "default")
 }
 
-/// The deployment's address and the key of its callers.
-fn service(stage: &Stage) -> anyhow::Result<Service> {
+/// The deployment's address and the key of a caller.
+fn service(stage: &Stage, caller: &str) -> anyhow::Result<Service> {
     let object = stage.until("the deployment has its address", SOON, || {
         let object = stage.deployment("llama")?;
         ensure!(object["status"]["url"].is_string(), "no address");
         Ok(object)
     })?;
     let text = |field: &str| object["status"][field].as_str().with_context(|| format!("no {field}"));
-    let key = stage.ground.secret_value(TEAM, text("keysSecretName")?, "default")?;
+    let key = stage.ground.secret_value(TEAM, text("keysSecretName")?, caller)?;
     let service = Service { url: text("url")?.to_owned(), key, model: "llama".to_owned() };
     stage.until("the gateway answers", SOON, || {
         let answer = service.chat("Ahoy?")?;
@@ -195,4 +195,39 @@ pub fn loses_only_the_connections_of_a_killed_gateway(stage: &Stage) -> anyhow::
     ensure!(later.is_empty(), "{} requests failed later, the first: {}", later.len(), later[0]);
     ensure!(count.streamed >= 100 && count.answered >= 500, "too few to prove anything: {count:?}");
     Ok(())
+}
+
+pub fn refuses_a_revoked_key(stage: &Stage) -> anyhow::Result<()> {
+    stage.ground.install_gateway()?;
+    let callers = |keys: &Value| {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "callers", "namespace": TEAM}, "stringData": keys,
+        });
+        stage.apply(&secret)
+    };
+    callers(&json!({"alice": "key-of-alice-0123", "bob": "key-of-bob-0123456"}))?;
+    stage.apply(&deployment("llama", &json!({"access": {"keysSecretRef": {"name": "callers"}}})))?;
+    stage.ready("llama")?;
+    let (alice, bob) = (service(stage, "alice")?, service(stage, "bob")?);
+    let load = Load::start(bob, Mix { streams: 2, tokens: 20, askers: 4, pause: Duration::from_millis(100) })?;
+
+    let start = Instant::now();
+    let revoke = r#"{"data": {"alice": null}}"#;
+    stage.ground.hub.kubectl(&["patch", "secret", "callers", "-n", TEAM, "--type=merge", "-p", revoke])?;
+    stage.until("the revoked key is refused", SOON, || {
+        let answer = alice.chat("Ahoy?")?;
+        ensure!(answer.status == 401, "{answer:?}");
+        Ok(())
+    })?;
+    eprintln!("  refused {:.1} s after the Secret changed", start.elapsed().as_secs_f64());
+    std::thread::sleep(Duration::from_secs(2));
+    let count = load.end()?;
+    ensure!(count.failures.is_empty() && count.answered > 0, "the other caller noticed it: {count:?}");
+
+    stage.ground.hub.kubectl(&["delete", "secret", "callers", "-n", TEAM])?;
+    stage.until("the deployment's event tells that it has no caller", SOON, || {
+        let events = stage.ground.hub.kubectl(&["get", "events", "-n", TEAM, "-o", "jsonpath={.items[*].reason}"])?;
+        ensure!(events.contains("NoCallers"), "{events}");
+        Ok(())
+    })
 }

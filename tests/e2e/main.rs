@@ -40,7 +40,7 @@ use stage::Stage;
 
 type Scene = fn(&Stage) -> anyhow::Result<()>;
 
-const SCENES: [(&str, Scene); 36] = [
+const SCENES: [(&str, Scene); 37] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -72,6 +72,7 @@ const SCENES: [(&str, Scene); 36] = [
     ("reverts_manual_changes_on_a_member", manual_changes::reverts_manual_changes_on_a_member),
     ("keeps_a_target_in_use", targets::keeps_a_target_in_use),
     ("releases_nothing_without_a_kubeconfig", targets::releases_nothing_without_a_kubeconfig),
+    ("refuses_a_revoked_key", gateway::refuses_a_revoked_key),
     ("moves_without_losing_a_request", gateway::moves_without_losing_a_request),
     ("restarts_and_updates_without_losing_a_request", gateway::restarts_and_updates_without_losing_a_request),
     ("loses_only_the_connections_of_a_killed_gateway", gateway::loses_only_the_connections_of_a_killed_gateway),

@@ -16,14 +16,15 @@ pub fn drained<'a>(route: &'a Route, gateways: &[Acks]) -> Vec<&'a str> {
     draining.map(|endpoint| endpoint.name.as_str()).filter(|name| !gateways.is_empty() && is_drained(name)).collect()
 }
 
-/// True if an endpoint that drained on the `former` route is gone from the `new` one, and the gateway never applied the
-/// former: it is dead, or cut off from the hub.
+/// True if an endpoint that drained or was unverified on the `former` route is gone from the `new` one, and the gateway
+/// never applied the former: it is dead, or cut off from the hub.
 #[must_use]
 pub fn was_silent(former: &Route, new: &Route, gateway: &Acks) -> bool {
     let is_gone = |name: &str| new.endpoints.iter().all(|endpoint| endpoint.name != name);
-    let drained = former.endpoints.iter().any(|endpoint| endpoint.state == State::Draining && is_gone(&endpoint.name));
+    let in_move = |state: State| matches!(state, State::Draining | State::Verifying);
+    let ended = former.endpoints.iter().any(|endpoint| in_move(endpoint.state) && is_gone(&endpoint.name));
     let ack = gateway.routes.get(&former.uid);
-    drained && ack.is_none_or(|ack| ack.revision != former.revision)
+    ended && ack.is_none_or(|ack| ack.revision != former.revision)
 }
 
 #[cfg(test)]
@@ -53,6 +54,15 @@ mod tests {
         new.endpoints.remove(0);
         assert!(was_silent(&former, &new, &Acks::default()) && was_silent(&former, &new, &gateway(3, 0)));
         assert!(!was_silent(&former, &new, &gateway(4, 2)), "it answered, whatever was in flight at the deadline");
+    }
+
+    #[test]
+    fn a_gateway_that_did_not_look_at_a_replacement_until_that_was_withdrawn_is_silent() {
+        let (mut former, mut new) = (route(), route());
+        former.endpoints[0].state = State::Verifying;
+        new.endpoints.remove(0);
+        assert!(was_silent(&former, &new, &gateway(3, 0)));
+        assert!(!was_silent(&former, &new, &gateway(4, 0)), "it looked, and did not reach it");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod drained;
 pub mod keys;
 pub mod stored;
 pub mod verified;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -79,15 +80,15 @@ impl TrafficController {
         }
     }
 
-    /// Removes the reports of gateways that did not answer in a whole drain: later drains would wait for them as well.
-    /// A gateway that lives reports again in its next move.
+    /// Removes the reports of gateways that did not answer in a whole drain or verification: later ones would wait for them
+    /// as well. A gateway that lives reports again in its next move.
     async fn forget_silent(&self, former: &Route, route: &Route) -> Result<(), ActError> {
         let reports = self.context.caches.reports.list();
         for report in reports.iter().filter(|report| was_silent(former, route, &stored::acks(report))) {
             tracing::warn!(
                 gateway = report.name_any(),
                 deployment = former.cluster(),
-                "the gateway did not report during a drain; later drains do not wait for it until it reports again"
+                "the gateway did not report during a move; later moves do not wait for it until it reports again"
             );
             self.context.hub.discard(report.as_ref()).await?;
         }

@@ -43,9 +43,11 @@ pub fn run() -> anyhow::Result<()> {
     step("done. Try next:");
     println!(
         "  target/*/debug/ground kubectl hub get mdep,iep -A -o wide\n  \
+         target/*/debug/roadstead status tiny -n demo --watch --kubeconfig {}\n  \
          target/*/debug/ground kubectl hub -n demo edit mdep tiny        # allow another jurisdiction, scale, change the image\n  \
          target/*/debug/ground kubectl hub -n {SYSTEM} logs -l app.kubernetes.io/name=roadstead --prefix\n  \
-         make demo-down                                                 # ends the clusters"
+         make demo-down                                                 # ends the clusters",
+        ground.hub.kubeconfig().display()
     );
     Ok(())
 }
