@@ -13,7 +13,7 @@ use roadstead_ground::ground::root;
 use roadstead_ground::load::{Count, Load, Mix, Service};
 use serde_json::{Value, json};
 
-use super::stage::{SOON, Stage, TEAM, deployment, on_member, placed_on};
+use super::stage::{SOON, Stage, TEAM, deployment, on_member, placed_on, pods};
 
 /// Fifty streams of three seconds, and about two hundred short requests a second.
 const MIX: Mix = Mix { streams: 50, tokens: 30, askers: 40, pause: Duration::from_millis(100) };
@@ -22,12 +22,25 @@ const A_WHILE: Duration = Duration::from_secs(4);
 
 /// Longest time of a move.
 const LIMIT: Duration = Duration::from_mins(2);
+/// From the hub's first answer to a leader.
+const BACK: Duration = Duration::from_secs(90);
 /// Time in which a Service notices that a gateway is gone.
 const NOTICE: Duration = Duration::from_secs(8);
+
+/// The running containers of this name in the gateway's pods.
+fn containers(cluster: &Cluster, name: &str) -> anyhow::Result<Vec<Container>> {
+    let all = Container::find(cluster, NAMESPACE, PODS)?;
+    Ok(all.into_iter().filter(|container| container.name == name).collect())
+}
 
 /// Installs the gateway and places a deployment that serves through it.
 fn serve(stage: &Stage) -> anyhow::Result<Service> {
     stage.ground.install_gateway()?;
+    place(stage)
+}
+
+/// Places a deployment that serves through the gateway.
+fn place(stage: &Stage) -> anyhow::Result<Service> {
     let speed = json!([{"name": "ENGINE_TOKENS_PER_SECOND", "value": "10"}]);
     stage.apply(&deployment("llama", &json!({"serving": {"env": speed, "drainTimeoutSeconds": 60}})))?;
     ensure!(placed_on(&stage.ready("llama")?) == "east");
@@ -148,24 +161,24 @@ pub fn moves_without_losing_a_request(stage: &Stage) -> anyhow::Result<()> {
 pub fn restarts_and_updates_without_losing_a_request(stage: &Stage) -> anyhow::Result<()> {
     let load = Load::start(serve(stage)?, MIX)?;
     let (hub, east) = (&stage.ground.hub, stage.ground.member("east")?);
-    let pods = |cluster: &Cluster, namespace: &str| cluster.names(&["pod"], namespace);
+    let names = |cluster: &Cluster, namespace: &str| cluster.names(&["pod"], namespace);
     std::thread::sleep(A_WHILE);
 
-    let (start, before) = (Instant::now(), pods(hub, NAMESPACE)?);
+    let (start, before) = (Instant::now(), names(hub, NAMESPACE)?);
     hub.kubectl(&["rollout", "restart", "deployment/roadstead-gateway", "-n", NAMESPACE])?;
     stage.until("every pod of the gateway is a new one", LIMIT, || {
         hub.kubectl(&["rollout", "status", "deployment/roadstead-gateway", "-n", NAMESPACE, "--timeout=60s"])?;
-        let now = pods(hub, NAMESPACE)?;
+        let now = names(hub, NAMESPACE)?;
         ensure!(now.len() == 2 && now.iter().all(|pod| !before.contains(pod)), "{now:?}");
         Ok(())
     })?;
     eprintln!("  the gateway restarted within {:.1} s", start.elapsed().as_secs_f64());
 
-    let (start, before) = (Instant::now(), pods(east, "roadstead")?);
+    let (start, before) = (Instant::now(), names(east, "roadstead")?);
     // There are spare accelerators, so the new pod starts beside the old one.
     stage.edit("llama", &json!({"spec": {"serving": {"args": ["--max-model-len=4096"]}}}))?;
     stage.until("the updated pod has replaced the former one", LIMIT, || {
-        let now = pods(east, "roadstead")?;
+        let now = names(east, "roadstead")?;
         ensure!(now.len() == 1 && now != before, "{now:?}");
         Ok(())
     })?;
@@ -180,7 +193,7 @@ pub fn restarts_and_updates_without_losing_a_request(stage: &Stage) -> anyhow::R
 pub fn loses_only_the_connections_of_a_killed_gateway(stage: &Stage) -> anyhow::Result<()> {
     let load = Load::start(serve(stage)?, MIX)?;
     std::thread::sleep(A_WHILE);
-    let envoys = Container::find(&stage.ground.hub, NAMESPACE, PODS)?;
+    let envoys = containers(&stage.ground.hub, "envoy")?;
     ensure!(envoys.len() == 2, "{envoys:?}");
     envoys[0].kill()?;
     std::thread::sleep(NOTICE);
@@ -230,4 +243,36 @@ pub fn refuses_a_revoked_key(stage: &Stage) -> anyhow::Result<()> {
         ensure!(events.contains("NoCallers"), "{events}");
         Ok(())
     })
+}
+
+pub fn serves_from_another_cluster_without_the_hub(stage: &Stage) -> anyhow::Result<()> {
+    let (hub, north) = (&stage.ground.hub, stage.ground.member("north")?);
+    stage.ground.install_gateway_on(north)?;
+    let load = Load::start(place(stage)?, MIX)?;
+    let east = stage.ground.member("east")?;
+    let before = pods(east)?;
+    std::thread::sleep(A_WHILE);
+
+    hub.stop_api();
+    let former = containers(north, "gateway")?;
+    ensure!(former.len() == 2, "{former:?}");
+    former.iter().try_for_each(Container::kill)?;
+    stage.until("the processes beside Envoy have started again, without a hub", LIMIT, || {
+        let now = containers(north, "gateway")?;
+        ensure!(now.len() == 2 && now.iter().all(|container| !former.contains(container)), "{now:?}");
+        north.kubectl(&["rollout", "status", "deployment/roadstead-gateway", "-n", NAMESPACE, "--timeout=5s"])
+    })?;
+    std::thread::sleep(A_WHILE);
+    hub.start_api()?;
+    stage.until("the hub takes requests", SOON, || stage.look_again("llama"))?;
+    stage.until("the operator works again", BACK, || {
+        let object = stage.deployment("llama")?;
+        let asked = &object["metadata"]["annotations"]["roadstead.dev/requestedAt"];
+        ensure!(asked.is_string() && *asked == object["status"]["lastHandledReconcileAt"], "not handled yet");
+        Ok(())
+    })?;
+    stage.ready("llama")?;
+    nothing_failed(load)?;
+    ensure!(pods(east)? == before, "a pod was touched");
+    stage.ground.remove_gateway(north)
 }

@@ -40,7 +40,7 @@ use stage::Stage;
 
 type Scene = fn(&Stage) -> anyhow::Result<()>;
 
-const SCENES: [(&str, Scene); 37] = [
+const SCENES: [(&str, Scene); 38] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -76,6 +76,7 @@ const SCENES: [(&str, Scene); 37] = [
     ("moves_without_losing_a_request", gateway::moves_without_losing_a_request),
     ("restarts_and_updates_without_losing_a_request", gateway::restarts_and_updates_without_losing_a_request),
     ("loses_only_the_connections_of_a_killed_gateway", gateway::loses_only_the_connections_of_a_killed_gateway),
+    ("serves_from_another_cluster_without_the_hub", gateway::serves_from_another_cluster_without_the_hub),
     ("upgrades_without_restarting_pods", upgrades::upgrades_without_restarting_pods),
     ("adopts_its_endpoints_after_a_rebuild", rebuild::adopts_its_endpoints_after_a_rebuild),
 ];

@@ -11,6 +11,8 @@ use crate::objects;
 /// A container that runs on a cluster's node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
+    /// Its name in the pod.
+    pub name: String,
     /// Its pod.
     pub pod: String,
     /// The pod's address.
@@ -21,21 +23,22 @@ pub struct Container {
 }
 
 impl Container {
-    /// The running containers of the pods that carry `labels` (a selector).
+    /// The running containers of the pods that carry `labels` (a selector), sidecars included.
     ///
     /// # Errors
     /// If the API server does not answer.
     pub fn find(cluster: &Cluster, namespace: &str, labels: &str) -> anyhow::Result<Vec<Self>> {
         let mut all = Vec::new();
         for pod in objects::list(&cluster.kubeconfig(), "pod", namespace, labels)? {
-            let name = pod["metadata"]["name"].as_str().context("a pod without a name")?;
+            let of_pod = pod["metadata"]["name"].as_str().context("a pod without a name")?;
             let address = pod["status"]["podIP"].as_str().unwrap_or_default();
-            let containers = pod["status"]["containerStatuses"].as_array();
-            for container in containers.into_iter().flatten().filter(|one| one["state"]["running"].is_object()) {
+            let lists = ["containerStatuses", "initContainerStatuses"].map(|list| pod["status"][list].as_array());
+            for container in lists.into_iter().flatten().flatten().filter(|one| one["state"]["running"].is_object()) {
                 let id = container["containerID"].as_str().and_then(|id| id.strip_prefix("containerd://"));
-                let id = id.with_context(|| format!("pod {name} has a container without an id"))?;
+                let id = id.with_context(|| format!("pod {of_pod} has a container without an id"))?;
                 all.push(Self {
-                    pod: name.to_owned(),
+                    name: container["name"].as_str().unwrap_or_default().to_owned(),
+                    pod: of_pod.to_owned(),
                     address: address.to_owned(),
                     id: id.to_owned(),
                     socket: cluster.node().containerd(),

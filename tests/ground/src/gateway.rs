@@ -1,42 +1,74 @@
-//! The gateway on the hub, installed by its chart as a user would do it: two pods behind one address.
+//! The gateway on the hub or on a member, installed by its chart as a user would do it: two pods behind one address.
 
 use std::fs;
 
+use serde_json::json;
+
+use crate::cluster::Cluster;
 use crate::envoy;
-use crate::ground::{Ground, OPERATOR_IMAGE, chart, root};
+use crate::ground::{Ground, OPERATOR_IMAGE, chart, repository, root};
 
 /// Namespace of the gateway's pods.
 pub const NAMESPACE: &str = "roadstead-gateway";
 /// Labels of the gateway's pods.
 pub const PODS: &str = "app.kubernetes.io/name=roadstead-gateway";
-/// Port of the gateway on the hub's node.
+/// Namespace of the routes.
+const ROUTES: &str = "roadstead-routes";
+/// Port of the gateway on a cluster's node.
 const PORT: u16 = 30080;
 
 impl Ground {
-    /// Address of the gateway for callers on this machine.
+    /// Address of the gateway on a cluster, for callers on this machine.
     #[must_use]
-    pub fn gateway_url(&self) -> String {
-        format!("http://{}:{PORT}", self.hub.network().node())
+    pub fn gateway_url(&self, cluster: &Cluster) -> String {
+        format!("http://{}:{PORT}", cluster.network().node())
     }
 
-    /// Lets the operator write routes, installs the gateway and waits until its pods are ready. Done already, it changes
-    /// nothing.
+    /// Lets the operator write routes, installs the gateway on the hub and waits until its pods are ready. Done already, it
+    /// changes nothing.
     ///
     /// # Errors
     /// If an image cannot be made or loaded, or a chart fails.
     pub fn install_gateway(&self) -> anyhow::Result<()> {
-        self.install(&["gateway.enabled=true", &format!("gateway.url={}", self.gateway_url())])?;
-        self.load_envoy()?;
-        self.upgrade_gateway(&[])?;
-        let enforced = "pod-security.kubernetes.io/enforce=restricted";
-        self.hub.kubectl(&["label", "--overwrite", "namespace", NAMESPACE, enforced]).map(drop)
+        self.write_routes(&self.gateway_url(&self.hub))?;
+        self.put_gateway(&self.hub, &[])
     }
 
-    /// Upgrades the gateway's release with further values, and waits until its new pods are ready.
+    /// Installs the gateway on a member, as docs/gateway.md describes it: with an account on the hub that may read routes.
+    /// The operator publishes its address.
     ///
     /// # Errors
-    /// If helm fails or the pods do not become ready.
-    pub fn upgrade_gateway(&self, values: &[&str]) -> anyhow::Result<()> {
+    /// As [`install_gateway`](Self::install_gateway).
+    pub fn install_gateway_on(&self, member: &Cluster) -> anyhow::Result<()> {
+        self.write_routes(&self.gateway_url(member))?;
+        let account = fs::read_to_string(repository().join("deploy/gateway-remote.yaml"))?;
+        self.hub.apply(&account)?;
+        let token = ["create", "token", "roadstead-gateway-remote", "-n", ROUTES, "--duration", "24h"];
+        let kubeconfig = self.hub.kubeconfig_with(&self.hub.kubectl(&token)?)?;
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": NAMESPACE},
+            "stringData": {"kubeconfig": kubeconfig},
+        });
+        member.apply(&namespace.to_string())?;
+        member.apply(&secret.to_string())?;
+        self.put_gateway(member, &["hub.kubeconfigSecret=hub"])
+    }
+
+    /// Removes the gateway from a cluster.
+    ///
+    /// # Errors
+    /// If helm fails.
+    pub fn remove_gateway(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        self.helm_on(cluster, &["uninstall", "roadstead-gateway", "-n", NAMESPACE, "--wait"]).map(drop)
+    }
+
+    fn write_routes(&self, url: &str) -> anyhow::Result<()> {
+        self.install(&["gateway.enabled=true", &format!("gateway.url={url}")])
+    }
+
+    fn put_gateway(&self, cluster: &Cluster, values: &[&str]) -> anyhow::Result<()> {
+        load_envoy(cluster)?;
         let chart = chart("roadstead-gateway");
         let mut args = vec!["upgrade", "--install", "roadstead-gateway", &chart, "-n", NAMESPACE, "--create-namespace"];
         let own = [
@@ -51,18 +83,20 @@ impl Ground {
             args.extend(["--set", value]);
         }
         args.extend(["--wait", "--timeout", "120s"]);
-        self.helm(&args).map(drop)
+        self.helm_on(cluster, &args)?;
+        let enforced = "pod-security.kubernetes.io/enforce=restricted";
+        cluster.kubectl(&["label", "--overwrite", "namespace", NAMESPACE, enforced]).map(drop)
     }
+}
 
-    /// Loads Envoy's image into the hub, once.
-    fn load_envoy(&self) -> anyhow::Result<()> {
-        if self.hub.node().has_image(envoy::IMAGE)? {
-            return Ok(());
-        }
-        let archive = root().join("images/envoy.tar");
-        envoy::image()?.write(&archive)?;
-        self.hub.node().load(&archive)?;
-        // The largest of all images is needed once.
-        Ok(fs::remove_file(archive)?)
+/// Loads Envoy's image into a cluster, once.
+fn load_envoy(cluster: &Cluster) -> anyhow::Result<()> {
+    if cluster.node().has_image(envoy::IMAGE)? {
+        return Ok(());
     }
+    let archive = root().join("images/envoy.tar");
+    envoy::image()?.write(&archive)?;
+    cluster.node().load(&archive)?;
+    // The largest of all images is needed once.
+    Ok(fs::remove_file(archive)?)
 }

@@ -221,8 +221,16 @@ impl Ground {
     /// # Errors
     /// If it fails; the error holds what it printed.
     pub fn helm(&self, args: &[&str]) -> anyhow::Result<String> {
+        self.helm_on(&self.hub, args)
+    }
+
+    /// Runs helm against a cluster.
+    ///
+    /// # Errors
+    /// As [`helm`](Self::helm).
+    pub fn helm_on(&self, cluster: &Cluster, args: &[&str]) -> anyhow::Result<String> {
         let home = root().join("helm");
-        let mut command = self.hub.command("helm");
+        let mut command = cluster.command("helm");
         for (variable, folder) in
             [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
         {
