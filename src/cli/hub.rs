@@ -26,6 +26,18 @@ impl HubArgs {
     /// # Errors
     /// If there is no usable kubeconfig.
     pub async fn connect(&self) -> anyhow::Result<(Client, String)> {
+        self.client(false).await
+    }
+
+    /// The same with a client that writes.
+    ///
+    /// # Errors
+    /// If there is no usable kubeconfig.
+    pub async fn connect_to_write(&self) -> anyhow::Result<(Client, String)> {
+        self.client(true).await
+    }
+
+    async fn client(&self, writes: bool) -> anyhow::Result<(Client, String)> {
         let kubeconfig = match &self.kubeconfig {
             Some(path) => Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?,
             None => Kubeconfig::read().context("no kubeconfig of the hub: set --kubeconfig")?,
@@ -35,6 +47,6 @@ impl HubArgs {
             .await
             .context("cannot use the kubeconfig of the hub")?;
         let namespace = config.default_namespace.clone();
-        Ok((client(config, Arc::new(|| false))?, namespace))
+        Ok((client(config, Arc::new(move || writes))?, namespace))
     }
 }

@@ -3,6 +3,7 @@
 pub mod crd;
 pub mod gateway;
 pub mod hub;
+pub mod moves;
 pub mod orphans;
 pub mod run;
 #[cfg(feature = "simulated")]
@@ -40,6 +41,10 @@ pub enum Command {
     SimulatedCloud(simulated_cloud::SimulatedCloudArgs),
     /// Show a deployment with its endpoints, at once or as it changes.
     Status(status::StatusArgs),
+    /// Move a deployment to a target, under its rules.
+    Move(moves::MoveArgs),
+    /// Replace everything that runs on a target elsewhere.
+    Evacuate(moves::EvacuateArgs),
     /// List orphans: endpoints of this installation without a record on the hub, with their cost and age.
     Orphans(orphans::OrphansArgs),
 }
@@ -55,6 +60,8 @@ pub fn main() -> ExitCode {
         Command::Crd(args) => crd::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Status(args) => block_on(status::run(args)),
+        Command::Move(args) => block_on(moves::move_deployment(args)),
+        Command::Evacuate(args) => block_on(moves::evacuate(args)),
         Command::Orphans(args) => block_on(orphans::run(args)),
     };
     result.unwrap_or_else(|error| {

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
+mod asked;
 mod client;
 mod collector;
 mod crash_sweep;
@@ -48,8 +49,9 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 40] = [
+const TESTS: [(&str, Test); 41] = [
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
+    ("moves_where_people_ask", asked::moves_go_where_people_ask),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),
     ("reports_metrics_of_the_fleet", metrics::tell_of_the_fleet),
     ("restarts_without_a_write", restart::writes_nothing),

@@ -89,6 +89,7 @@ pub fn selector(selector: &api::LabelSelector) -> model::LabelSelector {
 pub fn tolerations(tolerations: &[api::Toleration]) -> Vec<model::Toleration> {
     let effect = |name: &str| match name {
         "NoPlacement" => Some(model::Effect::NoPlacement),
+        "Evict" => Some(model::Effect::Evict),
         "NoSchedule" => Some(model::Effect::NoSchedule),
         "NoExecute" => Some(model::Effect::NoExecute),
         "PreferNoSchedule" => Some(model::Effect::PreferNoSchedule),

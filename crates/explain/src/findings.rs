@@ -2,7 +2,7 @@
 
 use roadstead_model::{Finding, LackOfRoom, OfferTrouble, OverBudget, SpecChange, TargetTrouble, Unaffordable};
 
-use crate::verdicts::{limit, over_budget, rejection, unusable};
+use crate::verdicts::{labelled, limit, over_budget, rejection, unusable};
 use crate::words::{count, per_hour};
 
 /// A finding about the place of an endpoint that stays.
@@ -11,6 +11,10 @@ pub fn finding(finding: &Finding) -> String {
     match finding {
         Finding::PolicyViolated(rule) => format!("{}: {}", rule.reason().as_str(), rejection(rule)),
         Finding::SpecChanged(change) => spec_change(change),
+        Finding::TargetEvicted { target, taint } => {
+            format!("taint {} evicts endpoints from target {target}", labelled(taint))
+        }
+        Finding::MoveRequested { to } => format!("a move to target {to} is requested"),
         Finding::TargetNotReady(TargetTrouble::Gone { target }) => format!("target {target} no longer exists"),
         Finding::TargetNotReady(TargetTrouble::Unusable(why)) => unusable(why),
         Finding::OverBudget(OverBudget::AsItIs { cost, budget }) => over_budget(*cost, *budget),

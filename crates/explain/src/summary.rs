@@ -110,6 +110,9 @@ fn placed(placed: &Placed) -> String {
 fn nowhere(nowhere: &Nowhere) -> String {
     match nowhere {
         Nowhere::NoTarget => "no ServingTarget exists; create one".to_owned(),
+        Nowhere::NoSuchTarget { target, namespace } => {
+            format!("target {target} does not exist or does not allow namespace {namespace}")
+        }
         Nowhere::NoneForNamespace { namespace, targets: 1 } => {
             format!(
                 "the only target does not allow namespace {namespace}; label the namespace to match its \

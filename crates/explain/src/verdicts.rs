@@ -120,9 +120,7 @@ pub fn rejection(rejection: &Rejection) -> String {
             format!("capacity type {found} is not allowed (allowed: {})", list(allowed))
         }
         Rejection::ProviderUnsupported(unsupported) => self::unsupported(unsupported),
-        Rejection::TaintNotTolerated(Taint { key, value, effect }) => {
-            format!("taint {key}={value}:{effect:?} is not tolerated")
-        }
+        Rejection::TaintNotTolerated(taint) => format!("taint {} is not tolerated", labelled(taint)),
         Rejection::OverBudget { cost, budget } => over_budget(*cost, *budget),
         Rejection::PriceUnknown { cause, budget } => {
             format!("{}, budget {}", unpriced(Some(*cause)), per_hour(*budget))
@@ -131,6 +129,12 @@ pub fn rejection(rejection: &Rejection) -> String {
         Rejection::Exhausted(refusal) => self::refusal(refusal),
         Rejection::InsufficientCapacity(shortage) => self::shortage(shortage),
     }
+}
+
+/// A taint as kubectl writes it.
+pub(crate) fn labelled(taint: &Taint) -> String {
+    let Taint { key, value, effect } = taint;
+    if value.is_empty() { format!("{key}:{effect:?}") } else { format!("{key}={value}:{effect:?}") }
 }
 
 /// The amount by which a cost is over the budget.

@@ -23,6 +23,8 @@ const fn fault(rule: Rule) -> &'static str {
         Rule::OneCreation => "the plan creates more than one endpoint",
         Rule::ReplacesActive => "the endpoint to replace is not active",
         Rule::Pace => "the fleet replaces too many endpoints at once",
+        Rule::MoveAsRequested => "the replacement is not on the target that the move was requested to",
+        Rule::EvictionByTaint => "no taint evicts the endpoint to replace",
         Rule::Suspended => "the deployment is suspended, and the plan changes something",
         Rule::InventoryFirst => "a target that could hold an endpoint has not sent its inventory",
         Rule::AdoptsFound => "the adopted endpoint was not found there, or has a record",

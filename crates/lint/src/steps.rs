@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use roadstead_model::{
-    Action, Deployment, Endpoint, EndpointKey, EndpointState, Exhaust, Facts, Found, Inventory, Numbers, Placement,
-    Rule, Target, Timestamp,
+    Action, Decision, Deployment, Endpoint, EndpointKey, EndpointState, Exhaust, Facts, Found, Inventory, Numbers,
+    Placement, Rule, Target, Timestamp, first_evicting,
 };
 
 use crate::check::Check;
@@ -45,12 +45,13 @@ pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
 pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
     let removed = check.removed();
     let created = check.plan.actions.iter().filter_map(|action| match action {
-        Action::Create { placement, replaces, .. } => Some((placement, replaces)),
+        Action::Create { placement, replaces, reason } => Some((placement, replaces, *reason)),
         _ => None,
     });
-    for (index, (placement, replaces)) in created.enumerate() {
+    for (index, (placement, replaces, reason)) in created.enumerate() {
         check.require(Rule::OneCreation, &placement.target, index == 0);
         let Some(replaced) = replaces else { continue };
+        asked(check, placement, replaced, reason);
         let stays = check.endpoint(replaced).is_some_and(Endpoint::is_active) && !removed.contains(replaced.as_str());
         check.require(Rule::ReplacesActive, replaced, stays);
         let given_up = |one: &Endpoint| {
@@ -62,6 +63,17 @@ pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
         let numbers = Numbers::Count { found, allowed: MOST_REPLACEMENTS };
         check.require_numbers(Rule::Pace, replaced, found <= MOST_REPLACEMENTS, numbers);
     }
+}
+
+/// A requested move goes where it was asked to go, and a taint replaces only what it evicts.
+fn asked<F: Facts>(check: &mut Check<'_, F>, placement: &Placement, replaced: &str, reason: Decision) {
+    let deployment = check.deployment;
+    let to = deployment.move_to.as_ref();
+    check.require(Rule::MoveAsRequested, replaced, reason != Decision::MoveRequested || to == Some(&placement.target));
+    let target = check.endpoint(replaced).and_then(|endpoint| check.facts.target(&endpoint.target));
+    let evicts =
+        target.is_some_and(|target| first_evicting(&target.taints, &deployment.rules.target_tolerations).is_some());
+    check.require(Rule::EvictionByTaint, replaced, reason != Decision::TargetEvicted || evicts);
 }
 
 /// A replacement is under way while what it replaces is there, serves or drains, and neither is out of its time.

@@ -51,6 +51,8 @@ pub struct Deployment {
     pub drain_timeout_seconds: u32,
     /// Targets that a first placement does not wait for (`roadstead.dev/place-without`).
     pub place_without: BTreeSet<String>,
+    /// Target to which it is to move (`roadstead.dev/move-to`).
+    pub move_to: Option<String>,
     /// Nothing is decided; what runs is kept as it is.
     pub suspended: bool,
 }

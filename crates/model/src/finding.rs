@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::MicroDollars;
 use crate::resources::Accelerator;
+use crate::taints::Taint;
 use crate::time::Timestamp;
 use crate::verdict::{Limit, Rejection, Unusable};
 
@@ -14,6 +15,18 @@ pub enum Finding {
     PolicyViolated(Rejection),
     /// The spec asks for another engine, shape or resources than it can have there.
     SpecChanged(SpecChange),
+    /// A taint evicts it from its target.
+    TargetEvicted {
+        /// The target.
+        target: String,
+        /// The taint.
+        taint: Taint,
+    },
+    /// A user asked for a move to another target.
+    MoveRequested {
+        /// That target.
+        to: String,
+    },
     /// Its target cannot be used now.
     TargetNotReady(TargetTrouble),
     /// It costs more than the budget, or what is wanted there would.
@@ -49,6 +62,8 @@ impl Finding {
         match self {
             Self::PolicyViolated(_) => FindingReason::PolicyViolated,
             Self::SpecChanged(_) => FindingReason::SpecChanged,
+            Self::TargetEvicted { .. } => FindingReason::TargetEvicted,
+            Self::MoveRequested { .. } => FindingReason::MoveRequested,
             Self::TargetNotReady(_) => FindingReason::TargetNotReady,
             Self::OverBudget(_) => FindingReason::OverBudget,
             Self::PriceUnknown(_) => FindingReason::PriceUnknown,
@@ -189,6 +204,10 @@ pub enum FindingReason {
     PolicyViolated,
     /// The spec asks for another engine, shape or resources than it can have there.
     SpecChanged,
+    /// A taint evicts it from its target. It stays until a replacement is ready.
+    TargetEvicted,
+    /// A user asked for a move to another target. It stays until a replacement is ready.
+    MoveRequested,
     /// Its target cannot be used now.
     TargetNotReady,
     /// It costs more than the budget, or what is wanted there would.
@@ -212,6 +231,8 @@ impl FindingReason {
         match self {
             Self::PolicyViolated => "PolicyViolated",
             Self::SpecChanged => "SpecChanged",
+            Self::TargetEvicted => "TargetEvicted",
+            Self::MoveRequested => "MoveRequested",
             Self::TargetNotReady => "TargetNotReady",
             Self::OverBudget => "OverBudget",
             Self::PriceUnknown => "PriceUnknown",

@@ -52,7 +52,7 @@ pub use price::{Price, PriceSource, Rate, Unpriced};
 pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Report};
 pub use resources::{Accelerator, Resources, Size};
 pub use summary::{Nowhere, Placed, Summary};
-pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_untolerated};
+pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_evicting, first_untolerated};
 pub use target::{Exhausted, Inventory, Location, Node, Target, TargetState};
 pub use time::Timestamp;
 pub use verdict::{

@@ -173,6 +173,10 @@ pub enum Decision {
     PolicyViolated,
     /// The running endpoint exceeds the budget: a cheaper place.
     OverBudget,
+    /// The running endpoint has to leave its target: a replacement.
+    TargetEvicted,
+    /// A user asked for a move to another target: a replacement.
+    MoveRequested,
     /// A running endpoint was adopted.
     Adopted,
     /// The inventory of targets has not been received.
@@ -195,6 +199,8 @@ impl Decision {
             Self::SpecChanged => "SpecChanged",
             Self::PolicyViolated => "PolicyViolated",
             Self::OverBudget => "OverBudget",
+            Self::TargetEvicted => "TargetEvicted",
+            Self::MoveRequested => "MoveRequested",
             Self::Adopted => "Adopted",
             Self::AwaitingInventory => "AwaitingInventory",
             Self::NoFeasiblePlacement => "NoFeasiblePlacement",

@@ -133,6 +133,13 @@ pub struct Placed {
 pub enum Nowhere {
     /// There is no target.
     NoTarget,
+    /// The target of a requested move does not exist, or does not let the namespace in.
+    NoSuchTarget {
+        /// The target.
+        target: String,
+        /// The namespace.
+        namespace: String,
+    },
     /// No target lets the namespace in.
     NoneForNamespace {
         /// The namespace.

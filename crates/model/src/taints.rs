@@ -19,6 +19,8 @@ pub struct Taint {
 pub enum Effect {
     /// On a target: nothing new is placed.
     NoPlacement,
+    /// On a target: nothing new is placed, and the endpoints there are replaced elsewhere.
+    Evict,
     /// On a node: no new pods.
     NoSchedule,
     /// On a node: no new pods, and those there leave.
@@ -76,6 +78,13 @@ pub fn first_untolerated<'t>(taints: &'t [Taint], tolerations: &[Toleration]) ->
         .find(|taint| !tolerations.iter().any(|toleration| toleration.tolerates(taint)))
 }
 
+/// The first of `taints` that evicts what runs on its target, because none of `tolerations` tolerates it.
+#[must_use]
+pub fn first_evicting<'t>(taints: &'t [Taint], tolerations: &[Toleration]) -> Option<&'t Taint> {
+    let evicts = |taint: &&Taint| taint.effect == Effect::Evict && !tolerations.iter().any(|one| one.tolerates(taint));
+    taints.iter().find(evicts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +117,14 @@ mod tests {
     fn preference_keeps_nobody_away() {
         assert_eq!(first_untolerated(&[taint(Effect::PreferNoSchedule)], &[]), None);
         assert!(first_untolerated(&[taint(Effect::NoPlacement)], &[]).is_some());
+    }
+
+    #[test]
+    fn only_an_untolerated_eviction_evicts() {
+        let (taints, all) =
+            ([taint(Effect::NoPlacement), taint(Effect::Evict)], [toleration(None, TolerationOperator::Exists, "")]);
+        assert_eq!(first_evicting(&taints, &[]), Some(&taints[1]));
+        assert_eq!(first_evicting(&taints, &all), None);
+        assert_eq!(first_evicting(&taints[..1], &[]), None);
     }
 }

@@ -96,6 +96,10 @@ rules! {
     ReplacesActive Refuse,
     /// The fleet replaces few endpoints at once.
     Pace Refuse,
+    /// A requested move goes to the target that was named.
+    MoveAsRequested Refuse,
+    /// Only an endpoint that a taint evicts is replaced because of a taint.
+    EvictionByTaint Refuse,
     /// A suspended deployment changes nothing.
     Suspended Refuse,
     /// A first place is chosen when every target that could hold an endpoint has answered.

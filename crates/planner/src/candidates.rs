@@ -40,6 +40,8 @@ pub(crate) struct Question<'a> {
     pub(crate) now: Timestamp,
     /// Refusal that this plan has seen.
     pub(crate) refused: Option<Refused<'a>>,
+    /// The only target that is judged, where a user asked for it.
+    pub(crate) only: Option<&'a str>,
 }
 
 /// A candidate and how it was judged.
@@ -146,7 +148,8 @@ pub(crate) fn judge_all<'a>(question: &Question<'a>) -> Candidates<'a> {
     // A target mostly has one or two candidates for a shape.
     let likely = 2 * question.fleet.targets().len() * question.deployment.shapes.len();
     let mut candidates = Candidates { all: Vec::with_capacity(likely), namespace_not_allowed: 0 };
-    for entry in question.fleet.entries() {
+    let asked = |entry: &&Entry| question.only.is_none_or(|only| only == entry.target.name);
+    for entry in question.fleet.entries().filter(asked) {
         match target_rule(entry, question.deployment) {
             Some(Reason::NamespaceNotAllowed) => candidates.namespace_not_allowed += 1,
             rule => judge_target(question, entry, rule, &mut candidates.all),

@@ -168,6 +168,15 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::WeightOfRole => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].weight = 0),
         Rule::PhaseOfFacts => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].phase = Phase::Starting),
         Rule::RevisionOfSet => Mutation::spoils(serving(), m(), |plan| plan.revision += 1),
+        Rule::MoveAsRequested => {
+            let asked = Deployment { move_to: Some("gke-eu".into()), ..m() };
+            Mutation::hides_wish(&serving(), asked, |wish| wish.move_to = Some("eks-us".into()))
+        }
+        Rule::EvictionByTaint => {
+            let mut seen = serving();
+            change_target(&mut seen, "eks-us", |target| target.taints = vec![eviction()]);
+            Mutation { seen: (seen, m()), ..Mutation::spoils(serving(), m(), |_| {}) }
+        }
         Rule::PlaceExists => Mutation::spoils(world(), m(), |plan| placement(plan).offer = "b4".into()),
         Rule::EngineSupported => Mutation::hides_fact(&world(), m(), |fact| {
             fact.capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]));

@@ -79,6 +79,7 @@ pub fn deployment(
             .flat_map(|targets| targets.split(','))
             .map(|target| target.trim().to_owned())
             .collect(),
+        move_to: deployment.annotations().get(names::ANNOTATION_MOVE_TO).map(|target| target.trim().to_owned()),
         suspended: spec.suspend,
     })
 }

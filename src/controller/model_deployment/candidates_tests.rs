@@ -81,8 +81,13 @@ fn what_runs_is_told_of_candidates_whose_facts_changed() {
         ),
         ("its own price", |w| w.change_target("east", Change::Price(Some(7))), "east", "stays at $7.00/h"),
         ("its own price, compared", |w| w.change_target("east", Change::Price(Some(8))), "west", "$2.00/h less"),
-        ("a taint", |w| w.change_target("west", Change::Taint(true)), "west", "TaintNotTolerated: taint t="),
-        ("its own taint", |w| w.change_target("east", Change::Taint(true)), "east", "TaintNotTolerated: taint t="),
+        ("a taint", |w| w.change_target("west", Change::Taint(true)), "west", "TaintNotTolerated: taint t:NoPlacement"),
+        (
+            "its own taint",
+            |w| w.change_target("east", Change::Taint(true)),
+            "east",
+            "TaintNotTolerated: taint t:NoPlacement",
+        ),
         ("an offer that is gone", |w| w.change_target("west", Change::Offer(false)), "west", "AcceleratorMissing"),
         (
             "a target that is being deleted",

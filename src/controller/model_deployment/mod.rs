@@ -22,6 +22,7 @@ mod news;
 #[cfg(test)]
 mod news_tests;
 mod progress;
+mod requested_move;
 mod retire;
 mod roles;
 mod status;
@@ -215,6 +216,7 @@ impl DeploymentController {
                 }
                 executed?;
                 let again = status_write::planned(context, &planned).await?;
+                requested_move::end(context, &planned).await?;
                 Ok(next(&planned.plan, again))
             }
         }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use roadstead_explain::{self as explain, DeploymentMessage, PlaceSummary, account};
-use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Wait};
+use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Summary, Wait};
 
 use super::cost::billed;
 use super::roles::Roles;
@@ -232,6 +232,7 @@ fn conditions_of(
         set.set(conditions::STALLED, TRUE, &summary.reason, &summary.message);
     }
     placed(&mut set, stage, roles);
+    migrating(&mut set, stage);
     budget(&mut set, object, roles);
     set.finish()
 }
@@ -251,6 +252,17 @@ fn placed(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>, roles: &Roles<'_
         }
         ReconcileStage::Invalid(_) | ReconcileStage::Deleting => {}
     }
+}
+
+/// A replacement that is wanted: under way, or waiting for a place or its turn.
+fn migrating(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>) {
+    let ReconcileStage::Planned { plan, .. } = stage else { return };
+    let status = match plan.summary {
+        Summary::IsReplaced { .. } | Summary::Replaces { .. } => TRUE,
+        Summary::AwaitsItsTurn { .. } | Summary::HasNoReplacement { .. } => FALSE,
+        _ => return,
+    };
+    set.set(conditions::MIGRATING, status, plan.decision.as_str(), account(plan));
 }
 
 fn place(spec: &InferenceEndpointSpec) -> PlaceSummary<'_> {
@@ -446,6 +458,10 @@ const fn matters(reason: FindingReason, something: bool) -> bool {
         // Else WithinBudget says it.
         FindingReason::OverBudget | FindingReason::PriceUnknown => something,
         // The endpoint's own condition, or a note of the plan say these.
-        FindingReason::TargetNotReady | FindingReason::OfferGone | FindingReason::StartupTimeout => false,
+        FindingReason::TargetEvicted
+        | FindingReason::MoveRequested
+        | FindingReason::TargetNotReady
+        | FindingReason::OfferGone
+        | FindingReason::StartupTimeout => false,
     }
 }

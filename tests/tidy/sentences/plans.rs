@@ -308,6 +308,10 @@ fn findings() -> String {
         every!(Finding, say, {
             Finding::PolicyViolated(_) => [policy()],
             Finding::SpecChanged(_) => [Finding::SpecChanged(SpecChange::ShapeGone { shape: text("h100x2") })],
+            Finding::TargetEvicted { .. } => [Finding::TargetEvicted { target: text("east"), taint: Taint {
+                key: text("maintenance"), value: text("july"), effect: Effect::Evict,
+            } }],
+            Finding::MoveRequested { .. } => [Finding::MoveRequested { to: text("west") }],
             Finding::TargetNotReady(_) => [Finding::TargetNotReady(TargetTrouble::Gone { target: text("east") })],
             Finding::OverBudget(_) => [Finding::OverBudget(OverBudget::AsItIs { cost: usd("40"), budget: usd("30") })],
             Finding::PriceUnknown(_) => [Finding::PriceUnknown(Unaffordable { cost: None, ..unaffordable() })],
@@ -405,6 +409,7 @@ fn summaries() -> String {
         }),
         every!(Nowhere, |one: &Nowhere| explain::summary(&Summary::Nowhere(one.clone())), {
             Nowhere::NoTarget => [Nowhere::NoTarget],
+            Nowhere::NoSuchTarget { .. } => [Nowhere::NoSuchTarget { target: text("west"), namespace: text("team-a") }],
             Nowhere::NoneForNamespace { .. } => [
                 Nowhere::NoneForNamespace { namespace: text("team-a"), targets: 1 },
                 Nowhere::NoneForNamespace { namespace: text("team-a"), targets: 3 },

@@ -157,8 +157,8 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule("spec.placement.targetTolerations[]", TOLERATION_VALUE, TOLERATION_VALUE_MESSAGE).blames(".value"),
     rule(
         "spec.placement.targetTolerations[]",
-        "!has(self.effect) || self.effect in ['', 'NoPlacement']",
-        "target taints have the effect NoPlacement; remove the effect to tolerate all of them",
+        "!has(self.effect) || self.effect in ['', 'NoPlacement', 'Evict']",
+        "target taints have the effect NoPlacement or Evict; remove the effect to tolerate all of them",
     )
     .blames(".effect"),
 ];

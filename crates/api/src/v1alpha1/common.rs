@@ -176,7 +176,7 @@ pub struct Toleration {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 63), regex(pattern = LABEL_VALUE))]
     pub value: String,
-    /// Effect of the taint: `NoPlacement` for targets; `NoSchedule`, `NoExecute`, `PreferNoSchedule` for nodes; absent:
+    /// Effect of the taint: `NoPlacement` or Evict for targets; `NoSchedule`, `NoExecute`, `PreferNoSchedule` for nodes; absent:
     /// every effect.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 32))]

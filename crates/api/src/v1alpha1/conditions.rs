@@ -11,6 +11,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// A place was decided.
 pub const PLACED: &str = "Placed";
+/// A replacement is under way, or is wanted and cannot be made; present only then.
+pub const MIGRATING: &str = "Migrating";
 /// The running endpoints are within the budget; present only if a budget is set.
 pub const WITHIN_BUDGET: &str = "WithinBudget";
 /// The provider has made it.
@@ -30,11 +32,12 @@ pub const NEEDS_ATTENTION: &str = "NeedsAttention";
 pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. It does not change conditions of other types.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     READY,
     RECONCILING,
     STALLED,
     PLACED,
+    MIGRATING,
     WITHIN_BUDGET,
     CREATED,
     SERVING,

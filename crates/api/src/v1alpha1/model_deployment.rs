@@ -355,7 +355,8 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub keys_secret_name: Option<String>,
-    /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they are True.
+    /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they are True; Migrating only while a replacement
+    /// is wanted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Number of decisions so far.

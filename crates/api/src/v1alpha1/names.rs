@@ -50,6 +50,10 @@ pub const ANNOTATION_RECORD: &str = "roadstead.dev/record";
 
 /// Set by users: look again now; echoed in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_REQUESTED_AT: &str = "roadstead.dev/requestedAt";
+/// On a deployment: the target to which it is to move, once. The operator removes it when the move is done.
+pub const ANNOTATION_MOVE_TO: &str = "roadstead.dev/move-to";
+/// On a target, with any value: its endpoints are replaced elsewhere, as by a taint with the effect Evict and this key.
+pub const ANNOTATION_EVACUATE: &str = "roadstead.dev/evacuate";
 /// Set by users: targets that a first placement does not wait for, separated by commas.
 pub const ANNOTATION_PLACE_WITHOUT: &str = "roadstead.dev/place-without";
 /// Set by administrators on an endpoint, with its UID: its target is permanently gone.

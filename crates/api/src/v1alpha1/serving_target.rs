@@ -266,6 +266,8 @@ pub struct Taint {
 pub enum TaintEffect {
     /// Nothing new is placed there.
     NoPlacement,
+    /// Nothing new is placed there, and its endpoints are replaced elsewhere.
+    Evict,
 }
 
 /// Readiness and free capacity of a target.

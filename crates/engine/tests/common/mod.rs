@@ -89,6 +89,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         max_hourly_cost: None,
         drain_timeout_seconds: 120,
         place_without: BTreeSet::new(),
+        move_to: None,
         suspended: false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use roadstead_model::{
     Decision, Demand, Deployment, Endpoint, Exhaust, FailureKind, Finding, Keep, Lack, LackOfRoom, OfferTrouble,
     OverBudget, PodFields, Removal, Resources, Size, SpecChange, TargetState, TargetTrouble, Timestamp, Unaffordable,
-    first_untolerated,
+    first_evicting, first_untolerated,
 };
 
 use crate::candidates::Question;
@@ -53,6 +53,8 @@ enum Problem {
     SpecChanged,
     /// The target wants nothing new of the kind: a taint, or something that it cannot do.
     Unwelcome,
+    /// A taint evicts it from its target.
+    Evicted,
     /// The offer is gone.
     OfferGone,
     /// It costs too much.
@@ -77,11 +79,23 @@ impl Assessment {
         if self.has(Problem::SpecChanged) {
             return Some(Decision::SpecChanged);
         }
+        if self.has(Problem::Evicted) {
+            return Some(Decision::TargetEvicted);
+        }
         // A target that cannot be used is left only for reasons that do not depend on it.
         if self.usable != Usable::Yes {
             return None;
         }
         if self.has(Problem::OverBudget) { Some(Decision::OverBudget) } else { self.lacking }
+    }
+
+    /// Why an incumbent is to be replaced, the wish of a user for another target included, which comes last.
+    pub(super) fn cause_or_wish(&mut self, question: &Question, endpoint: &Endpoint) -> Option<Decision> {
+        self.cause().or_else(|| {
+            let to = question.deployment.move_to.as_ref().filter(|to| **to != endpoint.target)?;
+            self.find(Finding::MoveRequested { to: to.clone() });
+            Some(Decision::MoveRequested)
+        })
     }
 
     /// True if a rule forbids its place.
@@ -254,6 +268,10 @@ fn look_at_target(assessment: &mut Assessment, deployment: &Deployment, endpoint
     let untolerated = first_untolerated(&entry.target.taints, &deployment.rules.target_tolerations);
     if untolerated.is_some() || lack.is_some() {
         assessment.problems.insert(Problem::Unwelcome);
+    }
+    if let Some(taint) = first_evicting(&entry.target.taints, &deployment.rules.target_tolerations) {
+        assessment.problems.insert(Problem::Evicted);
+        assessment.find(Finding::TargetEvicted { target: endpoint.target.clone(), taint: taint.clone() });
     }
 }
 

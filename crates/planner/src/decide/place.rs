@@ -111,10 +111,15 @@ pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> No
             draft.look_again(until);
         }
     }
+    let namespace = &draft.question.deployment.id.namespace;
+    if let Some(target) = draft.question.only.filter(|_| candidates.all.is_empty()) {
+        // Which of the two is not revealed to a namespace that may not use the target.
+        return Nowhere::NoSuchTarget { target: target.to_owned(), namespace: namespace.clone() };
+    }
     if candidates.all.is_empty() {
         return match candidates.namespace_not_allowed {
             0 => Nowhere::NoTarget,
-            targets => Nowhere::NoneForNamespace { namespace: draft.question.deployment.id.namespace.clone(), targets },
+            targets => Nowhere::NoneForNamespace { namespace: namespace.clone(), targets },
         };
     }
     all_rejected(draft.question.deployment, candidates)

@@ -85,14 +85,18 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outc
 /// Decides about the serving endpoint once it was ready: it stays unless it must go, and then something else is
 /// ready first.
 pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
-    let assessment = assess(&draft.question, serving);
+    let mut assessment = assess(&draft.question, serving);
     if assessment.is_undecided() {
         draft.waits.push(Wait::Readiness { endpoint: serving.name.clone() });
     }
     if assessment.usable != Usable::Yes {
         draft.waits.push(Wait::Target { target: serving.target.clone() });
     }
-    match (assessment.cause(), draft.existing.replacement()) {
+    let cause = assessment.cause_or_wish(&draft.question, serving);
+    if cause == Some(Decision::MoveRequested) {
+        draft.question.only = draft.question.deployment.move_to.as_deref();
+    }
+    match (cause, draft.existing.replacement()) {
         (None, None) => {
             let candidates = judge_all(&draft.question);
             stay(draft, serving, assessment.keep, candidates)
@@ -140,6 +144,11 @@ fn pursue<'a>(
     let candidates = judge_all(&draft.question);
     if beside.lacks_room() && may_go && candidates.best().is_some() {
         draft.delete(replacement, Removal::SpecChanged, None);
+        return seek(draft, serving, assessment, cause, None);
+    }
+    let is_asked = draft.question.only.is_none_or(|only| only == replacement.target);
+    if !is_asked && may_go && !replacement.ready && candidates.best().is_some() {
+        draft.delete(replacement, Removal::MoveAbandoned, None);
         return seek(draft, serving, assessment, cause, None);
     }
     look_again_at(draft, replacement, &beside);

@@ -41,6 +41,11 @@ pub fn accelerator(kind: &str, count: u32) -> Accelerator {
 }
 
 /// An offer of instances with eight H100 at this price.
+/// A taint that evicts what runs on its target.
+pub fn eviction() -> Taint {
+    Taint { key: "maintenance".into(), value: String::new(), effect: Effect::Evict }
+}
+
 pub fn offer(name: &str, price: &str) -> Offer {
     Offer {
         name: name.to_owned(),
@@ -124,6 +129,7 @@ pub fn deployment(name: &str) -> Deployment {
         max_hourly_cost: None,
         drain_timeout_seconds: 120,
         place_without: BTreeSet::new(),
+        move_to: None,
         suspended: false,
     }
 }

@@ -69,6 +69,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         max_hourly_cost: random.chance(25).then_some(MicroDollars(budget * 1_000_000)),
         drain_timeout_seconds: 120,
         place_without: BTreeSet::new(),
+        move_to: None,
         suspended: false,
     }
 }
