@@ -120,7 +120,7 @@ fn verdict(deployment: &ModelDeployment, target: &str) -> String {
         return format!("{target}: the deployment has an endpoint there\n");
     }
     let at = status.decided_at.map(|at| format!(" at {}", at.0)).unwrap_or_default();
-    let lines: String = status
+    let lines: Vec<String> = status
         .candidates
         .iter()
         .filter(|candidate| candidate.target == target)
@@ -133,7 +133,7 @@ fn verdict(deployment: &ModelDeployment, target: &str) -> String {
     if lines.is_empty() {
         format!("{target}: no verdict in the status, which lists the most telling candidates only\n")
     } else {
-        lines
+        lines.concat()
     }
 }
 
@@ -143,7 +143,7 @@ fn leaving(target: &str, endpoints: &[InferenceEndpoint]) -> String {
     let deployments: BTreeSet<String> = here
         .map(|endpoint| format!("{}/{}", endpoint.namespace().unwrap_or_default(), endpoint.spec.deployment_ref.name))
         .collect();
-    let names: String = deployments.iter().map(|name| format!("  {name}\n")).collect();
+    let names = deployments.iter().map(|name| format!("  {name}\n")).collect::<Vec<_>>().concat();
     match deployments.len() {
         0 => format!("requested: target {target} takes nothing new; nothing runs there\n"),
         1 => format!("requested: 1 deployment leaves target {target}\n{names}"),

@@ -1,13 +1,15 @@
 //! Ends a requested move: the annotation that asked for it is removed once the deployment serves where it was to go.
 
+use std::sync::Arc;
+
+use kube::ResourceExt;
 use roadstead_model::{Phase, Plan, Role};
 use serde_json::json;
 
 use super::Planned;
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
-use kube::ResourceExt;
-use roadstead_api::v1alpha1::names;
+use roadstead_api::v1alpha1::{ModelDeployment, names};
 use roadstead_runtime::cache::Key;
 
 /// Removes the annotation of a move that is done, so that a later failover is not undone by it.
@@ -17,10 +19,10 @@ use roadstead_runtime::cache::Key;
 pub async fn end(context: &Context, planned: &Planned) -> Result<(), ActError> {
     let Some(to) = planned.request.move_to.as_ref().filter(|to| is_done(&planned.plan, to)) else { return Ok(()) };
     let newest = context.caches.deployments.get(&Key::of(planned.object.as_ref()));
-    let asked = |object: &roadstead_api::v1alpha1::ModelDeployment| {
+    let asks = |object: &Arc<ModelDeployment>| {
         object.annotations().get(names::ANNOTATION_MOVE_TO).is_some_and(|asked| asked.trim() == to)
     };
-    let Some(newest) = newest.filter(|newest| asked(newest)) else { return Ok(()) };
+    let Some(newest) = newest.filter(asks) else { return Ok(()) };
     let change = json!({"metadata": {"annotations": {names::ANNOTATION_MOVE_TO: null}}});
     let written = context.hub.patch(newest.as_ref(), change).await?;
     context.took(written);
