@@ -17,24 +17,29 @@ pub fn moves_go_where_people_ask(rig: &Rig) -> anyhow::Result<()> {
     rig.apply(&anywhere)?;
     serves_at(rig, "east")?;
 
-    annotate(rig, &LLAMA, "roadstead.dev/move-to=west")?;
+    let move_to_west = ["move", "llama", "--namespace", TEAM, "--to", "west"];
+    let known = rig.roadstead(&[&move_to_west[..], &["--dry-run"]].concat())?;
+    ensure!(known.contains("west, h100, h100x2: Feasible"), "{known}");
+    rig.roadstead(&move_to_west)?;
     let moved = serves_at(rig, "west").context("after a request to move")?;
     ensure!(reason(&moved, "west") == "MoveRequested", "{moved}");
 
-    annotate(rig, &["servingtarget", "west"], "roadstead.dev/evacuate=")?;
+    let leaving = rig.roadstead(&["evacuate", "west"])?;
+    ensure!(leaving.contains("1 deployment leaves target west"), "{leaving}");
     let moved = serves_at(rig, "east").context("after an evacuation")?;
     ensure!(reason(&moved, "east") == "TargetEvicted", "{moved}");
 
-    annotate(rig, &LLAMA, "roadstead.dev/move-to=west")?;
+    let refused = rig.roadstead(&move_to_west)?;
+    ensure!(refused.contains("west, h100, h100x2: Rejected"), "{refused}");
     let told = rig.condition(&LLAMA, "Migrating", "False")?;
     let message = told["message"].as_str().unwrap_or_default();
     ensure!(told["reason"] == "MoveRequested" && message.contains("1 TaintNotTolerated"), "{told}");
     rig.condition(&LLAMA, "Ready", "True").context("it serves on")?;
-    Ok(())
-}
 
-fn annotate(rig: &Rig, object: &[&str], annotation: &str) -> anyhow::Result<()> {
-    rig.kubectl(&[&["annotate", "--overwrite"], object, &[annotation]].concat()).map(drop)
+    rig.roadstead(&["move", "llama", "--namespace", TEAM, "--cancel"])?;
+    rig.roadstead(&["evacuate", "west", "--cancel"])?;
+    serves_at(rig, "east").context("after the requests were withdrawn")?;
+    Ok(())
 }
 
 /// Waits until the deployment is Ready at this target alone, and nothing is asked of it any more.

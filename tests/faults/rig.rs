@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,11 @@ impl Rig {
     /// Runs kubectl as the administrator.
     pub fn kubectl(&self, args: &[&str]) -> anyhow::Result<String> {
         finish(self.server.kubectl().args(args))
+    }
+
+    /// Runs a subcommand of `roadstead` as the administrator.
+    pub fn roadstead(&self, args: &[&str]) -> anyhow::Result<String> {
+        finish(Command::new(roadstead(&self.server)).args(args).arg("--kubeconfig").arg(self.server.kubeconfig()))
     }
 
     /// Objects of the hub as JSON, named as one names them to kubectl: one with its name, or a list.
