@@ -1,6 +1,7 @@
 //! The operator writes the routes, and a gateway serves them: placed, moved by an edited rule, and gone.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -68,6 +69,14 @@ impl Hub {
 
     fn deployment(&self) -> Value {
         serde_json::from_str(&self.kubectl(&["get", "mdep", "llama", "-n", "team", "-o", "json"])).unwrap()
+    }
+
+    /// Output of `roadstead status`.
+    fn status(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_roadstead"));
+        let namespace = format!("--routes-namespace={}", self.gateway.namespace);
+        command.args(["status", "llama", "-n", "team", &namespace]).env("KUBECONFIG", self.server.kubeconfig());
+        finish(&mut command).unwrap()
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
@@ -170,6 +179,10 @@ async fn a_replacement_that_answers_the_operator_takes_over_only_when_a_gateway_
     assert!(on("west")["status"]["conditions"].to_string().contains(r#""status":"True","type":"Ready""#));
     assert_eq!(on("east")["spec"]["state"], "Active", "the former endpoint serves");
     assert_eq!(hub.deployment()["status"]["placements"][0]["target"], "east");
+    let shown = hub.status();
+    let line = |phase: &str| shown.lines().any(|line| line.contains(phase));
+    assert!(line("east     us-east-1      Serving") && line("west     europe-west4   Standby"), "{shown}");
+    assert!(line("waiting for a gateway to verify llama-"), "{shown}");
 
     hub.gateway.start_envoy().await;
     hub.until("it serves in the EU", |status| serves_on(status, "west")).await;
