@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use k8s_openapi::jiff::Timestamp;
 
 use roadstead_api::v1alpha1::reasons;
+use roadstead_model::Contact;
 use roadstead_provider::{Inventory, Provider};
 
 /// The connection to one target, as of its last check.
@@ -38,6 +39,15 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
+    /// The contact with the place's API.
+    #[must_use]
+    pub fn contact(&self) -> Contact {
+        match self {
+            Self::Ready => Contact::Answers,
+            Self::NotReady { reason, .. } => contact(reason),
+        }
+    }
+
     /// Since when the place may not be used, in this unbroken run.
     #[must_use]
     pub const fn not_ready_since(&self) -> Option<Timestamp> {
@@ -73,6 +83,25 @@ impl TargetConnection {
     pub fn at(&self, identity: &str) -> Option<&Arc<dyn Provider>> {
         if self.identity.as_deref() == Some(identity) { self.provider.as_ref() } else { None }
     }
+}
+
+/// The contact with a place that may not be used for this reason. One that leads elsewhere does not answer, and of one that
+/// belongs to another hub nothing is known.
+#[must_use]
+pub fn contact(reason: &str) -> Contact {
+    match reason {
+        reasons::LISTING => Contact::Answers,
+        reasons::UNREACHABLE | reasons::NOT_PREPARED | reasons::IDENTITY_CHANGED => Contact::Silent,
+        _ if refuses_credentials(reason) => Contact::Silent,
+        _ => Contact::Unknown,
+    }
+}
+
+/// True if the place is not asked, or does not answer, because of its credentials.
+#[must_use]
+pub fn refuses_credentials(reason: &str) -> bool {
+    [reasons::UNAUTHORIZED, reasons::CREDENTIALS_MISSING, reasons::KUBECONFIG_INVALID, reasons::KUBECONFIG_REFUSED]
+        .contains(&reason)
 }
 
 /// All connections, by the target's name.

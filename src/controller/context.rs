@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{Client, ResourceExt};
-use roadstead_model::QueueKey;
+use roadstead_model::{QueueKey, Timestamp};
 
 use super::connections::Connections;
 use super::fleet::SharedFleet;
@@ -21,7 +21,8 @@ use super::routing::{self, Author, Concerned};
 use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
 use crate::telemetry::metrics::Metrics;
-use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
+use roadstead_api::planning;
+use roadstead_api::v1alpha1::{FailoverPolicy, Health, InferenceEndpoint, ModelDeployment, ServingTarget};
 use roadstead_runtime::cache::{Cache, Change, Key};
 use roadstead_runtime::client::WriteGate;
 use roadstead_runtime::clock::Clock;
@@ -235,7 +236,9 @@ impl Context {
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
         for endpoint in self.endpoints_of(object) {
-            self.fleet.endpoint_changed(&endpoint, Some(object), self.at_gateways(&endpoint, Some(object)));
+            let (gateways, failed_at) =
+                (self.at_gateways(&endpoint, Some(object)), self.looks.failed_at(&Key::of(endpoint.as_ref())));
+            self.fleet.endpoint_changed(&endpoint, Some(object), gateways, failed_at);
         }
         if routing::is_newcomer(change) {
             self.newcomers.came(Key::of(object.as_ref()), self.clock.now());
@@ -388,6 +391,28 @@ impl Context {
     /// A Secret in the operator's namespace changed.
     pub fn target_secret_changed(&self, change: &Change<Secret>) {
         self.wake(routing::of_secret(change));
+    }
+
+    /// End of the toleration of an endpoint that fails; `None` if it does not, or is not replaced for that.
+    #[must_use]
+    pub fn tolerated_until(&self, endpoint: &InferenceEndpoint) -> Option<Timestamp> {
+        let status = endpoint.status.as_ref().filter(|status| status.health.is_some_and(Health::is_failing))?;
+        let rules = self.deployment_of(endpoint).map(|deployment| deployment.spec.failover.clone())?;
+        let since = planning::now(status.failing_since.as_ref()?.0);
+        let seconds = u32::try_from(rules.toleration_seconds).ok()?;
+        (rules.policy == FailoverPolicy::Automatic).then(|| since.plus(seconds))
+    }
+
+    /// A probe of an endpoint that began then failed, as its status says. The planner learns of the first one that this process
+    /// has seen, and of the first one after the toleration.
+    pub fn probe_failed(&self, endpoint: &InferenceEndpoint, at: Timestamp) {
+        let key = Key::of(endpoint);
+        let Some(until) = self.tolerated_until(endpoint) else { return };
+        if self.looks.failed_at(&key).is_none_or(|known| known < until && until <= at) {
+            self.looks.failed(&key, at);
+            self.see_endpoint(endpoint);
+            self.wake([Concerned::Deployment(Key::new(&key.namespace, &endpoint.spec.deployment_ref.name))]);
+        }
     }
 
     /// A namespace changed.

@@ -98,8 +98,9 @@ impl SharedFleet {
         endpoint: &InferenceEndpoint,
         deployment: Option<&ModelDeployment>,
         gateways: AtGateways,
+        failed_at: Option<Timestamp>,
     ) {
-        let mut seen = convert::endpoint(endpoint, deployment, BTreeMap::new());
+        let mut seen = convert::endpoint(endpoint, deployment, BTreeMap::new(), failed_at);
         if let model::EndpointState::Draining { deadline } = &mut seen.state
             && gateways.drained
         {
@@ -158,6 +159,11 @@ impl SharedFleet {
             let offers = fleet.members_of(target);
             offers.map(|(offer, members, usable)| convert::capacity(offer, members, &usable)).collect()
         })
+    }
+
+    /// True if the hub is presumed to be cut off from all targets.
+    pub fn is_hub_isolated(&self) -> bool {
+        self.see(planner::Fleet::is_hub_isolated)
     }
 
     /// Number of replacements that are under way at `now`.

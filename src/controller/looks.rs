@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use roadstead_model::Timestamp;
 use roadstead_provider::Present;
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::kept::Kept;
@@ -39,6 +40,8 @@ struct EndpointLooks {
     /// State that the last of them showed.
     state: Option<String>,
     sight: Option<Sight>,
+    /// Begin of the latest failed probe that was told.
+    failed_at: Option<Timestamp>,
 }
 
 /// By endpoint.
@@ -94,6 +97,16 @@ impl Looks {
     /// Records a success: the next run starts again.
     pub fn paid_off(&self, key: &Key) {
         self.slots.change_known(key, |slot| slot.in_vain = 0);
+    }
+
+    /// A failed probe of an endpoint began then.
+    pub fn failed(&self, key: &Key, at: Timestamp) {
+        self.slots.change(key, |slot| slot.failed_at = Some(at));
+    }
+
+    /// Begin of the latest failed probe that was told.
+    pub fn failed_at(&self, key: &Key) -> Option<Timestamp> {
+        self.slots.see(key, |slot| slot.failed_at)?
     }
 
     /// Forgets an endpoint.

@@ -29,7 +29,8 @@ fn on_two_nodes(stage: &Stage, east: &Cluster, nodes: [&Node; 2]) -> anyhow::Res
     for node in nodes {
         is_ready(stage, east, node)?;
     }
-    stage.apply(&deployment("llama", &json!({})))?;
+    // Longer than the member needs to bring it back.
+    stage.apply(&deployment("llama", &json!({"failover": {"tolerationSeconds": 300}})))?;
     let before = stage.ready("llama")?;
     ensure!(placed_on(&before) == "east", "{}", before["status"]);
     let (deployments, at) = (east.list("deploy", "roadstead")?, node_of_the_pod(east)?);

@@ -39,7 +39,7 @@ pub fn backs_off_from_a_place_that_refused(stage: &Stage) -> anyhow::Result<()> 
 }
 
 pub fn keeps_an_endpoint_that_was_ready(stage: &Stage) -> anyhow::Result<()> {
-    stage.apply(&deployment("llama", &json!({})))?;
+    stage.apply(&deployment("llama", &json!({"failover": {"policy": "Disabled"}})))?;
     stage.ready("llama")?;
     let east = stage.ground.member("east")?;
     // Its node is lost to it: the pod is evicted, and no other has room.

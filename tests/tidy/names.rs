@@ -16,6 +16,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("EndpointState", "the API's declaration and the planner's data of the same thing"),
     ("Engine", "the API's field `engine`, and the crate of decisions, which is named after it"),
     ("Fault", "injected by the conformance suite, and private to the planner's assessment"),
+    ("Health", "the API's declaration and the planner's data of the same thing"),
     ("Inventory", "the listing of a driver, and its state in the model"),
     ("Key", "an API key at the gateway, and the name of a cached object"),
     ("LabelSelector", "the API's declaration and the planner's data of the same thing"),

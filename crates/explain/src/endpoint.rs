@@ -37,6 +37,25 @@ pub enum EndpointMessage<'a> {
         /// A `CamelCase` reason.
         reason: &'a str,
     },
+    /// Its target is unusable, and it answers.
+    Isolated {
+        /// The target.
+        target: &'a str,
+        /// A `CamelCase` reason.
+        reason: &'a str,
+    },
+    /// Neither its target nor it answers.
+    TargetLost {
+        /// The target.
+        target: &'a str,
+        /// A `CamelCase` reason.
+        reason: &'a str,
+    },
+    /// Neither its target nor any other one answers.
+    HubIsolated {
+        /// The target.
+        target: &'a str,
+    },
     /// Its target does not exist.
     TargetMissing(&'a str),
     /// Its deployment does not exist.
@@ -137,6 +156,18 @@ impl fmt::Display for EndpointMessage<'_> {
             Self::TargetUnusable { target, reason } => {
                 write!(f, "target {target} is unusable ({reason}); see its status")
             }
+            Self::Isolated { target, reason } => write!(
+                f,
+                "target {target} is unusable ({reason}), but the endpoint answers; it stays, and nothing is changed there"
+            ),
+            Self::TargetLost { target, reason } => {
+                write!(f, "target {target} is unusable ({reason}), and the endpoint does not answer")
+            }
+            Self::HubIsolated { target } => write!(
+                f,
+                "no target answers, {target} included, so the hub is presumed cut off; nothing is replaced. Check the network \
+                 of the hub"
+            ),
             Self::TargetMissing(target) => {
                 write!(
                     f,

@@ -1,6 +1,6 @@
 //! Sentences about the place of an endpoint that stays.
 
-use roadstead_model::{Finding, LackOfRoom, OfferTrouble, OverBudget, SpecChange, TargetTrouble, Unaffordable};
+use roadstead_model::{Finding, LackOfRoom, OfferTrouble, Outage, OverBudget, SpecChange, TargetTrouble, Unaffordable};
 
 use crate::verdicts::{labelled, limit, over_budget, rejection, unusable};
 use crate::words::{count, per_hour};
@@ -15,6 +15,14 @@ pub fn finding(finding: &Finding) -> String {
             format!("taint {} evicts endpoints from target {target}", labelled(taint))
         }
         Finding::MoveRequested { to } => format!("a move to target {to} is requested"),
+        Finding::TargetLost(Outage { endpoint, target, since, until }) => {
+            format!(
+                "neither target {target} nor endpoint {endpoint} has answered since {since}; tolerated until {until}"
+            )
+        }
+        Finding::EndpointFailing(Outage { endpoint, target, since, until }) => {
+            format!("endpoint {endpoint} on {target} has not answered since {since}; tolerated until {until}")
+        }
         Finding::TargetNotReady(TargetTrouble::Gone { target }) => format!("target {target} no longer exists"),
         Finding::TargetNotReady(TargetTrouble::Unusable(why)) => unusable(why),
         Finding::OverBudget(OverBudget::AsItIs { cost, budget }) => over_budget(*cost, *budget),

@@ -126,6 +126,7 @@ pub fn rejection(rejection: &Rejection) -> String {
             format!("{}, budget {}", unpriced(Some(*cause)), per_hour(*budget))
         }
         Rejection::TargetNotReady(unusable) => self::unusable(unusable),
+        Rejection::EndpointFailing => "the endpoint that is replaced fails on this target".to_owned(),
         Rejection::Exhausted(refusal) => self::refusal(refusal),
         Rejection::InsufficientCapacity(shortage) => self::shortage(shortage),
     }

@@ -13,6 +13,9 @@ pub fn wait(wait: &Wait) -> String {
         Wait::ReplacementLimit { under_way, limit } => {
             format!("waiting for its turn: {} in progress, the limit is {limit}", count(*under_way, "replacement"))
         }
+        Wait::HubContact { endpoint } => {
+            format!("no target answers, so the hub is presumed cut off: {endpoint} stays until a target answers")
+        }
         Wait::Readiness { endpoint } => format!("waiting for {endpoint} to become ready"),
         Wait::Verification { endpoint } => format!("waiting for a gateway to verify {endpoint}"),
         Wait::Publication { endpoint } => format!("waiting for the address of {endpoint} to be published"),

@@ -7,6 +7,7 @@
 mod allocations;
 mod budget;
 mod check;
+mod failover;
 mod places;
 mod room;
 mod steps;
@@ -29,9 +30,10 @@ pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<V
     allocations::check(&mut check);
     for action in &plan.actions {
         match action {
-            Action::Create { placement, replaces, .. } => {
+            Action::Create { placement, replaces, reason } => {
                 steps::inventory(&mut check, placement, replaces.as_deref());
                 places::new(&mut check, placement);
+                failover::check(&mut check, replaces.as_deref(), *reason);
             }
             Action::Keep(keep) => places::kept(&mut check, keep),
             Action::Adopt { found, .. } => steps::adoption(&mut check, found),

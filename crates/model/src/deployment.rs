@@ -49,6 +49,8 @@ pub struct Deployment {
     pub max_hourly_cost: Option<MicroDollars>,
     /// Time in seconds that a replaced endpoint stays after the new address is published.
     pub drain_timeout_seconds: u32,
+    /// Time in seconds for which an endpoint may fail before it is replaced; `None` is for ever.
+    pub failover_after_seconds: Option<u32>,
     /// Targets that a first placement does not wait for (`roadstead.dev/place-without`).
     pub place_without: BTreeSet<String>,
     /// Target to which it is to move (`roadstead.dev/move-to`).

@@ -57,6 +57,12 @@ pub struct Endpoint {
     pub failure: Option<Failure>,
     /// Until when it has time to answer through its address; `None` while it does, or where nothing is to be served.
     pub answer_by: Option<Timestamp>,
+    /// Health, once it was ready.
+    pub health: Health,
+    /// Time of the first failed probe of an unbroken run.
+    pub failing_since: Option<Timestamp>,
+    /// Begin of the latest failed probe that this process has seen. A failure on record alone may be over.
+    pub failed_at: Option<Timestamp>,
     /// It has had pods for a while that cannot be scheduled.
     pub unschedulable: bool,
     /// Hourly cost of one replica when the price of its offer was last known.
@@ -79,6 +85,22 @@ pub enum EndpointState {
     },
     /// Its deletion is requested and not yet confirmed.
     Deleting,
+}
+
+/// Health of an endpoint that was ready, by its target's API and its own answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Health {
+    /// The target's API and the endpoint answer.
+    Healthy,
+    /// The target's API answers, the endpoint does not.
+    Failing,
+    /// The target's API does not answer, the endpoint does.
+    Isolated,
+    /// Neither answers.
+    Lost,
+    /// One of the two could not be asked.
+    #[default]
+    Unknown,
 }
 
 /// Why an endpoint does not come up.

@@ -27,6 +27,10 @@ pub enum Finding {
         /// That target.
         to: String,
     },
+    /// Neither its target nor it answers.
+    TargetLost(Outage),
+    /// It does not answer.
+    EndpointFailing(Outage),
     /// Its target cannot be used now.
     TargetNotReady(TargetTrouble),
     /// It costs more than the budget, or what is wanted there would.
@@ -64,6 +68,8 @@ impl Finding {
             Self::SpecChanged(_) => FindingReason::SpecChanged,
             Self::TargetEvicted { .. } => FindingReason::TargetEvicted,
             Self::MoveRequested { .. } => FindingReason::MoveRequested,
+            Self::TargetLost(_) => FindingReason::TargetLost,
+            Self::EndpointFailing(_) => FindingReason::EndpointFailing,
             Self::TargetNotReady(_) => FindingReason::TargetNotReady,
             Self::OverBudget(_) => FindingReason::OverBudget,
             Self::PriceUnknown(_) => FindingReason::PriceUnknown,
@@ -104,6 +110,19 @@ pub enum SpecChange {
         /// The target.
         target: String,
     },
+}
+
+/// Failure of an endpoint that was ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// The endpoint.
+    pub endpoint: String,
+    /// Its target.
+    pub target: String,
+    /// Time of the first failed probe.
+    pub since: Timestamp,
+    /// End of the toleration.
+    pub until: Timestamp,
 }
 
 /// The reason that the target of an endpoint cannot be used.
@@ -208,6 +227,10 @@ pub enum FindingReason {
     TargetEvicted,
     /// A user asked for a move to another target. It stays until a replacement is ready.
     MoveRequested,
+    /// Neither its target nor it answers. It stays until a replacement is ready.
+    TargetLost,
+    /// It does not answer. It stays until a replacement is ready.
+    EndpointFailing,
     /// Its target cannot be used now.
     TargetNotReady,
     /// It costs more than the budget, or what is wanted there would.
@@ -233,6 +256,8 @@ impl FindingReason {
             Self::SpecChanged => "SpecChanged",
             Self::TargetEvicted => "TargetEvicted",
             Self::MoveRequested => "MoveRequested",
+            Self::TargetLost => "TargetLost",
+            Self::EndpointFailing => "EndpointFailing",
             Self::TargetNotReady => "TargetNotReady",
             Self::OverBudget => "OverBudget",
             Self::PriceUnknown => "PriceUnknown",

@@ -35,10 +35,10 @@ pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role}
 pub use capabilities::{Capabilities, Demand, Lack};
 pub use cost::{cost_of_found, cost_per_million_tokens, hourly_cost};
 pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
-pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Runs};
+pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Health, Runs};
 pub use facts::Facts;
 pub use finding::{
-    Finding, FindingReason, LackOfRoom, OfferTrouble, OverBudget, SpecChange, TargetTrouble, Unaffordable,
+    Finding, FindingReason, LackOfRoom, OfferTrouble, Outage, OverBudget, SpecChange, TargetTrouble, Unaffordable,
 };
 pub use identity::{DeploymentId, EndpointKey};
 pub use labels::{LabelSelector, Labels, Operator, Requirement};
@@ -53,7 +53,7 @@ pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Report};
 pub use resources::{Accelerator, Resources, Size};
 pub use summary::{Nowhere, Placed, Summary};
 pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_evicting, first_untolerated};
-pub use target::{Exhausted, Inventory, Location, Node, Target, TargetState};
+pub use target::{Contact, Exhausted, Inventory, Location, Node, Target, TargetState};
 pub use time::Timestamp;
 pub use verdict::{
     Amount, Choice, Comparison, FreeAccelerators, Instances, Limit, Mismatch, MissingAccelerator, Preferred, Reason,

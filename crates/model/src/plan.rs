@@ -177,6 +177,10 @@ pub enum Decision {
     TargetEvicted,
     /// A user asked for a move to another target: a replacement.
     MoveRequested,
+    /// The target of the running endpoint is lost: a replacement.
+    TargetLost,
+    /// The running endpoint does not answer: a replacement.
+    EndpointFailing,
     /// A running endpoint was adopted.
     Adopted,
     /// The inventory of targets has not been received.
@@ -201,6 +205,8 @@ impl Decision {
             Self::OverBudget => "OverBudget",
             Self::TargetEvicted => "TargetEvicted",
             Self::MoveRequested => "MoveRequested",
+            Self::TargetLost => "TargetLost",
+            Self::EndpointFailing => "EndpointFailing",
             Self::Adopted => "Adopted",
             Self::AwaitingInventory => "AwaitingInventory",
             Self::NoFeasiblePlacement => "NoFeasiblePlacement",
@@ -280,6 +286,11 @@ pub enum Wait {
         under_way: u32,
         /// Maximum number.
         limit: u32,
+    },
+    /// The hub has to reach a target again.
+    HubContact {
+        /// The endpoint that stays meanwhile.
+        endpoint: String,
     },
     /// The new endpoint has to become ready.
     Readiness {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::deployment::Deployment;
-use crate::endpoint::{Endpoint, EndpointState};
+use crate::endpoint::{Endpoint, EndpointState, Health};
 use crate::placement::Placement;
 use crate::time::Timestamp;
 
@@ -39,6 +39,9 @@ impl Endpoint {
             published_at: None,
             failure: None,
             answer_by: None,
+            health: Health::Unknown,
+            failing_since: None,
+            failed_at: None,
             unschedulable: false,
             last_replica_cost: placement.replica_cost,
             replaces,

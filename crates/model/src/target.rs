@@ -28,6 +28,10 @@ pub struct Target {
     pub labels: Labels,
     /// Usability now.
     pub state: TargetState,
+    /// Contact with its API.
+    pub contact: Contact,
+    /// It is the cluster of the hub itself: its answers do not show that the hub reaches others.
+    pub in_cluster: bool,
     /// Namespaces that may use it, by their labels: `None` is none, an empty selector is all.
     pub allowed_namespaces: Option<LabelSelector>,
     /// Its taints.
@@ -77,6 +81,18 @@ pub enum TargetState {
         /// Since when.
         since: Timestamp,
     },
+}
+
+/// Contact with a target's API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Contact {
+    /// It answers.
+    Answers,
+    /// It does not answer, or refuses the credentials.
+    Silent,
+    /// It has not been asked, or cannot be.
+    #[default]
+    Unknown,
 }
 
 /// State of a target's listing by installation id.

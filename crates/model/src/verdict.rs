@@ -169,6 +169,8 @@ pub enum Rejection {
     },
     /// The target cannot be used now.
     TargetNotReady(Unusable),
+    /// The endpoint that is replaced fails there.
+    EndpointFailing,
     /// The offer refused this size lately.
     Exhausted(Refusal),
     /// It does not hold all replicas.
@@ -193,6 +195,7 @@ impl Rejection {
             Self::OverBudget { .. } => Reason::OverBudget,
             Self::PriceUnknown { .. } => Reason::PriceUnknown,
             Self::TargetNotReady(_) => Reason::TargetNotReady,
+            Self::EndpointFailing => Reason::EndpointFailing,
             Self::Exhausted(_) => Reason::Exhausted,
             Self::InsufficientCapacity(_) => Reason::InsufficientCapacity,
         }
@@ -429,6 +432,8 @@ pub enum Reason {
     PriceUnknown,
     /// The target cannot be used now.
     TargetNotReady,
+    /// The endpoint that is replaced fails there.
+    EndpointFailing,
     /// The offer refused this size lately.
     Exhausted,
     /// It does not hold all replicas.
@@ -455,6 +460,7 @@ impl Reason {
             Self::OverBudget => "OverBudget",
             Self::PriceUnknown => "PriceUnknown",
             Self::TargetNotReady => "TargetNotReady",
+            Self::EndpointFailing => "EndpointFailing",
             Self::Exhausted => "Exhausted",
             Self::InsufficientCapacity => "InsufficientCapacity",
         }
@@ -463,7 +469,14 @@ impl Reason {
     /// True if the verdict can come and go with every pod, refusal or outage, without any edit.
     #[must_use]
     pub const fn comes_and_goes(self) -> bool {
-        matches!(self, Self::Feasible | Self::TargetNotReady | Self::Exhausted | Self::InsufficientCapacity)
+        matches!(
+            self,
+            Self::Feasible
+                | Self::TargetNotReady
+                | Self::EndpointFailing
+                | Self::Exhausted
+                | Self::InsufficientCapacity
+        )
     }
 
     /// True if the verdict can change without an edit of the deployment or of a target.
@@ -475,6 +488,7 @@ impl Reason {
                 | Self::Feasible
                 | Self::PriceUnknown
                 | Self::TargetNotReady
+                | Self::EndpointFailing
                 | Self::Exhausted
                 | Self::InsufficientCapacity
         )

@@ -100,6 +100,14 @@ rules! {
     MoveAsRequested Refuse,
     /// Only an endpoint that a taint evicts is replaced because of a taint.
     EvictionByTaint Refuse,
+    /// An endpoint that fails is replaced only if its deployment wants that.
+    FailoverWanted Refuse,
+    /// Only an endpoint that was ready and was seen to fail is replaced because it fails.
+    FailoverOfFailing Refuse,
+    /// An endpoint that fails is not replaced before its toleration ends.
+    FailoverAfterToleration Refuse,
+    /// No endpoint is replaced because it fails while no target answers.
+    FailoverInContact Refuse,
     /// A suspended deployment changes nothing.
     Suspended Refuse,
     /// A first place is chosen when every target that could hold an endpoint has answered.

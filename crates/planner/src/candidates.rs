@@ -42,6 +42,8 @@ pub(crate) struct Question<'a> {
     pub(crate) refused: Option<Refused<'a>>,
     /// The only target that is judged, where a user asked for it.
     pub(crate) only: Option<&'a str>,
+    /// The target that is left because the endpoint there fails.
+    pub(crate) left: Option<&'a str>,
 }
 
 /// A candidate and how it was judged.
@@ -213,6 +215,9 @@ fn judge(question: &Question, room: &Room, shape: &Shape, cost: &Cost) -> Judgem
     }
     if room.entry.target.state != TargetState::Ready || left_out(deployment, &room.entry.target) {
         return Judgement::Rejected(Reason::TargetNotReady);
+    }
+    if question.left == Some(room.entry.target.name.as_str()) {
+        return Judgement::Rejected(Reason::EndpointFailing);
     }
     let size = Size { accelerators: shape.accelerator.count, resources: deployment.resources };
     if is_refused(question, room, &size) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use roadstead_model::{
-    Accelerator, Action, Deployment, Endpoint, EndpointKey, EndpointState, Found, Placement, Plan, PodFields, Wait,
+    Accelerator, Action, Deployment, Endpoint, EndpointKey, EndpointState, Found, Health, Placement, Plan, PodFields,
+    Wait,
 };
 
 use crate::fleet::Fleet;
@@ -94,6 +95,9 @@ impl Fleet {
             published_at: None,
             failure: None,
             answer_by: None,
+            health: Health::Unknown,
+            failing_since: None,
+            failed_at: None,
             unschedulable: false,
             last_replica_cost: None,
             replaces: None,

@@ -26,6 +26,7 @@ mod cost;
 mod decide;
 mod entry;
 mod fleet;
+mod hub;
 mod ledger;
 mod reasons;
 mod report;

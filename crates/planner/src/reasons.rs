@@ -85,6 +85,7 @@ pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) 
             Rejection::TaintNotTolerated(first_untolerated(&target.taints, &rules.target_tolerations)?.clone())
         }
         Reason::TargetNotReady => Rejection::TargetNotReady(unusable(&target.state)),
+        Reason::EndpointFailing => Rejection::EndpointFailing,
         _ => return None,
     })
 }

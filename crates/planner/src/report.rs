@@ -84,7 +84,7 @@ pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option
 /// namespace may not use it. What is reported of them once can be held against it later.
 #[must_use]
 pub fn candidates_on(fleet: &Fleet, deployment: &Deployment, now: Timestamp, target: &str) -> Vec<Candidate> {
-    let question = Question { fleet, deployment, now, refused: None, only: None };
+    let question = Question { fleet, deployment, now, refused: None, only: None, left: None };
     let judged = judge_on(&question, target);
     let entries = judged.iter().filter_map(|judged| match judged.judgement {
         Judgement::Feasible => Some(feasible_entry(&question, judged, None)),

@@ -124,6 +124,43 @@ fn moving() -> Fleet {
     fleet
 }
 
+/// `m` has not answered for a minute.
+fn failing() -> Fleet {
+    let mut fleet = serving();
+    change(&mut fleet, US, |endpoint| {
+        endpoint.ready = false;
+        endpoint.health = Health::Failing;
+        endpoint.failing_since = Some(Timestamp(NOW.0 - 60));
+        endpoint.failed_at = Some(NOW);
+    });
+    fleet
+}
+
+/// `m` answers, and its target does not.
+fn isolated() -> Fleet {
+    let mut fleet = failing();
+    change(&mut fleet, US, |endpoint| endpoint.health = Health::Isolated);
+    fleet
+}
+
+/// A mutation that breaks a rule of failover.
+fn of_failover(rule: Rule) -> Mutation {
+    let m = || deployment("m");
+    let truth = match rule {
+        Rule::FailoverWanted => (failing(), Deployment { failover_after_seconds: None, ..m() }),
+        Rule::FailoverOfFailing => (isolated(), m()),
+        Rule::FailoverAfterToleration => (failing(), Deployment { failover_after_seconds: Some(61), ..m() }),
+        _ => {
+            let mut silent = failing();
+            for name in ["eks-us", "gke-eu"] {
+                change_target(&mut silent, name, |fact| fact.contact = Contact::Silent);
+            }
+            (silent, m())
+        }
+    };
+    Mutation { truth, ..Mutation::spoils(failing(), m(), |_| {}) }
+}
+
 /// A mutation that breaks the rule. What holds for growth in place as well is in [`grown`].
 fn mutation(rule: Rule) -> Mutation {
     let m = || deployment("m");
@@ -138,6 +175,9 @@ fn mutation(rule: Rule) -> Mutation {
             }
         }),
         Rule::Pace => Mutation { seen: (serving(), eu_only()), ..Mutation::spoils(crowded(), eu_only(), |_| {}) },
+        Rule::FailoverWanted | Rule::FailoverOfFailing | Rule::FailoverAfterToleration | Rule::FailoverInContact => {
+            of_failover(rule)
+        }
         Rule::Suspended => Mutation::hides_wish(&world(), m(), |wish| wish.suspended = true),
         Rule::InventoryFirst => {
             Mutation::hides_fact(&world(), m(), |fact| fact.inventory = Inventory::Pending { since: NOW })
@@ -292,7 +332,8 @@ fn growth_in_place_is_checked_as_newcomers_are() {
 /// The rules of the check that answer to a verdict of the planner: it breaks one of them. None if nothing is wrong.
 const fn answers_to(reason: Reason) -> &'static [Rule] {
     match reason {
-        Reason::Chosen | Reason::Feasible => &[],
+        // Another endpoint on the same target breaks no rule; the planner knows a better place.
+        Reason::Chosen | Reason::Feasible | Reason::EndpointFailing => &[],
         Reason::NamespaceNotAllowed => &[Rule::NamespaceAllowed],
         Reason::SelectorMismatch => &[Rule::SelectorMatches],
         Reason::CloudNotAllowed => &[Rule::CloudAllowed],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use roadstead_api::planning::{accelerator, count, planner_capacity_type, resources, selector, timestamp, tolerations};
 use roadstead_api::v1alpha1::validate::Problem;
-use roadstead_api::v1alpha1::{self as api, CostObjective, Dollars, ModelDeployment, limits, names};
+use roadstead_api::v1alpha1::{self as api, CostObjective, Dollars, FailoverPolicy, ModelDeployment, limits, names};
 use roadstead_model::{self as model, Timestamp};
 use roadstead_runtime::cache::Key;
 
@@ -74,6 +74,10 @@ pub fn deployment(
         },
         max_hourly_cost: max_hourly_cost.map_err(|error| problem("spec.placement.cost.maxHourlyCost", error))?,
         drain_timeout_seconds: count(spec.serving.drain_timeout_seconds),
+        failover_after_seconds: match spec.failover.policy {
+            FailoverPolicy::Automatic => Some(count(spec.failover.toleration_seconds)),
+            FailoverPolicy::Disabled => None,
+        },
         place_without: place_without
             .into_iter()
             .flat_map(|targets| targets.split(','))

@@ -17,12 +17,14 @@ pub fn endpoint_key(endpoint: &InferenceEndpoint) -> model::EndpointKey {
     model::EndpointKey { namespace: endpoint.namespace().unwrap_or_default(), name: endpoint.name_any() }
 }
 
-/// An endpoint with what its status and its deployment's status say, and with its bound pods.
+/// An endpoint with what its status and its deployment's status say, and with its bound pods. The latest failed probe
+/// that this process has seen began at `failed_at`.
 #[must_use]
 pub fn endpoint(
     endpoint: &InferenceEndpoint,
     owner: Option<&ModelDeployment>,
     bound: BTreeMap<String, u32>,
+    failed_at: Option<Timestamp>,
 ) -> model::Endpoint {
     let spec = &endpoint.spec;
     let status = endpoint.status.clone().unwrap_or_default();
@@ -64,10 +66,23 @@ pub fn endpoint(
         published_at: owner.and_then(|owner| published_at(owner, &endpoint.name_any())),
         failure: failure(endpoint, &status, ready.map(|ready| ready.reason.as_str())),
         answer_by: startup::answer_by(endpoint, &status).map(now),
+        health: status.health.map_or(model::Health::Unknown, health),
+        failing_since: status.failing_since.as_ref().map(|since| now(since.0)),
+        failed_at,
         unschedulable: ready.is_some_and(|ready| ready.reason == reasons::INSUFFICIENT_CAPACITY),
         last_replica_cost: spec.replica_hourly_cost.as_ref().and_then(Dollars::known),
         replaces: spec.replaces.clone(),
         created_at: timestamp(endpoint.metadata.creation_timestamp.as_ref()),
+    }
+}
+
+const fn health(health: api::Health) -> model::Health {
+    match health {
+        api::Health::Healthy => model::Health::Healthy,
+        api::Health::Failing => model::Health::Failing,
+        api::Health::Isolated => model::Health::Isolated,
+        api::Health::Lost => model::Health::Lost,
+        api::Health::Unknown => model::Health::Unknown,
     }
 }
 
@@ -140,7 +155,7 @@ mod tests {
         }))
         .unwrap();
         record.spec.template = template::template(&deployment("a:1", 1), "s", record.spec.template.nodes.clone());
-        let outdated = |owner: &ModelDeployment| endpoint(&record, Some(owner), BTreeMap::new()).outdated;
+        let outdated = |owner: &ModelDeployment| endpoint(&record, Some(owner), BTreeMap::new(), None).outdated;
         assert!(!outdated(&deployment("a:1", 1)));
         assert!(!outdated(&deployment("a:1", 5)), "replicas are scaled, not updated");
         assert!(outdated(&deployment("a:2", 1)));

@@ -31,6 +31,8 @@ pub fn target(
         }),
         labels: target.labels().clone(),
         state: target_state(target, connection, now(at)),
+        contact: connection.map_or(model::Contact::Unknown, |connection| connection.state.contact()),
+        in_cluster: spec.kubernetes.as_ref().is_some_and(|cluster| cluster.connection.in_cluster.is_some()),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
         taints: taints(target),
         offers: spec.offers.iter().map(offer).collect(),

@@ -160,6 +160,19 @@ async fn api_key(
     }
 }
 
+/// The key on record, read from the hub's Secret at most once in the validity of inputs; `None` if it cannot be read.
+pub async fn recorded_key(context: &Context, memory: &Memory, endpoint: &InferenceEndpoint) -> Option<Redacted> {
+    let (key, now) = (Key::of(endpoint), context.clock.now());
+    if let Some(known) = memory.recorded_key(&key, now) {
+        return Some(known);
+    }
+    let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());
+    let secret = call_opt("get secret", api.get(&names::hub_key_secret(endpoint))).await.ok()??;
+    let known = existing_key(endpoint, &secret).ok()?;
+    memory.keep_recorded_key(&key, known.clone(), now + memory::resync_of(&key));
+    Some(known)
+}
+
 fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
     let (namespace, name) = (&secret.namespace().unwrap_or_default(), &secret.name_any());
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::first_creation::FirstCreation;
 use roadstead_api::v1alpha1::InferenceEndpoint;
+use roadstead_model::Timestamp;
 use roadstead_provider::{Redacted, Secret};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::kept::Kept;
@@ -57,6 +58,10 @@ pub struct Memory {
 #[derive(Default)]
 struct EndpointEntry {
     inputs: Option<Inputs>,
+    /// The API key as last read beside the inputs, and the time of its next read.
+    recorded_key: Option<(Redacted, Instant)>,
+    /// Begin of the look at it that is in progress.
+    look_began: Option<Timestamp>,
     /// Progress of its first creation.
     first: FirstCreation,
     /// For what it was last said to wait unusually long.
@@ -77,6 +82,31 @@ impl Memory {
         self.slots.change(key, |slot| slot.inputs = Some(inputs));
     }
 
+    /// A look at an endpoint begins.
+    pub fn begin_look(&self, key: &Key, now: Timestamp) {
+        self.slots.change(key, |slot| slot.look_began = Some(now));
+    }
+
+    /// Begin of the look at an endpoint that is in progress.
+    pub fn look_began(&self, key: &Key) -> Option<Timestamp> {
+        self.slots.see(key, |slot| slot.look_began)?
+    }
+
+    /// The API key of the endpoint, if it was read recently.
+    pub fn recorded_key(&self, key: &Key, now: Instant) -> Option<Redacted> {
+        let is_good = |(_, good_until): &&(Redacted, Instant)| now < *good_until;
+        self.slots.see(key, |slot| {
+            let read =
+                slot.inputs.as_ref().filter(|inputs| now < inputs.good_until).map(|inputs| inputs.api_key.clone());
+            read.or_else(|| slot.recorded_key.as_ref().filter(is_good).map(|(known, _)| known.clone()))
+        })?
+    }
+
+    /// Keeps the API key of an endpoint whose other inputs are not read.
+    pub fn keep_recorded_key(&self, key: &Key, known: Redacted, good_until: Instant) {
+        self.slots.change(key, |slot| slot.recorded_key = Some((known, good_until)));
+    }
+
     /// A provider asked not to be asked about an endpoint until then.
     pub fn throttle(&self, key: &Key, until: Instant) {
         self.slots.change(key, |slot| slot.throttled = Some(until));
@@ -90,7 +120,7 @@ impl Memory {
 
     /// Forgets what was read for an endpoint: it is not so any more.
     pub fn outdated(&self, key: &Key) {
-        self.slots.change_known(key, |slot| slot.inputs = None);
+        self.slots.change_known(key, |slot| (slot.inputs, slot.recorded_key) = (None, None));
     }
 
     /// True if it is new that the endpoint waits unusually long for `reason`; `None` is for nothing.

@@ -1,22 +1,27 @@
 //! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
 //!
 //! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `intent` writes down what is about to be asked,
-//! `serve` drives the provider, `status` says what came out, `remove` takes the endpoint away. `memory` holds what is only
+//! `serve` drives the provider, `witness` asks the endpoint itself, `status` and `health` say what came out, `remove` takes the endpoint away. `memory` holds what is only
 //! worth keeping while the process lives.
 
 mod first_creation;
 #[cfg(test)]
 mod foreign_tests;
+mod health;
+#[cfg(test)]
+mod health_tests;
 mod hold;
 mod inputs;
 mod intent;
 mod memory;
 mod news;
 mod remove;
+mod seen;
 mod serve;
 mod status;
 #[cfg(test)]
 mod status_tests;
+mod witness;
 
 use std::sync::Arc;
 

@@ -11,7 +11,9 @@ use super::inputs::{self, Missing};
 use super::intent;
 use super::memory::{self, Memory};
 use super::news;
-use super::status::{self, Seen};
+use super::seen::Seen;
+use super::status;
+use super::witness;
 use crate::controller::connections::ConnectionState;
 use crate::controller::context::Context;
 use crate::controller::convert;
@@ -19,7 +21,8 @@ use crate::controller::error::ActError;
 use crate::controller::hub::Told;
 use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::tell::{tell, tell_owner};
-use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use roadstead_api::planning;
+use roadstead_api::v1alpha1::{ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use roadstead_provider::probe::{self, ProbeAnswer};
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
 use roadstead_runtime::cache::Key;
@@ -27,6 +30,8 @@ use roadstead_runtime::queue::Outcome;
 
 /// Interval of probes of an endpoint that answers.
 const ASK_AGAIN: Duration = LONGEST_PAUSE;
+/// Interval of probes of an endpoint that was ready and does not answer, or whose target does not.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Interval of checks of an object with a conflict.
 const CONFLICT_AGAIN: Duration = Duration::from_mins(1);
 
@@ -39,6 +44,7 @@ pub async fn serve(
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
 ) -> Result<Outcome, ActError> {
+    memory.begin_look(&Key::of(endpoint.as_ref()), planning::now(context.clock.wall()));
     let target = &endpoint.spec.target;
     if context.caches.targets.get(&Key::cluster(target)).is_none() {
         return report(context, memory, endpoint, &Seen::TargetGone).await;
@@ -50,7 +56,7 @@ pub async fn serve(
     let provider = match (&connection.state, connection.usable()) {
         (ConnectionState::NotReady { reason, .. }, _) if *reason == reasons::LISTING => return Ok(Outcome::Done),
         (ConnectionState::NotReady { reason, .. }, _) => {
-            return report(context, memory, endpoint, &Seen::TargetNotReady { reason }).await;
+            return cut_off(context, memory, endpoint, reason).await;
         }
         (ConnectionState::Ready, Some(provider)) => Arc::clone(provider),
         (ConnectionState::Ready, None) => return Ok(Outcome::Done),
@@ -63,6 +69,37 @@ pub async fn serve(
         Err(ActError::Provider(error)) => failed(context, memory, endpoint, error.into()).await,
         Err(error) => Err(error),
     }
+}
+
+/// The target cannot be asked: the endpoint itself says whether it serves.
+async fn cut_off(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    reason: &'static str,
+) -> Result<Outcome, ActError> {
+    let answer = witness::ask(context, memory, endpoint).await;
+    let hub_isolated = context.fleet.is_hub_isolated();
+    let told = report(context, memory, endpoint, &Seen::TargetNotReady { reason, answer, hub_isolated }).await?;
+    Ok(match close_look(context, endpoint) {
+        Some(pause) => again_at(pause, &told),
+        // A change of the target wakes it.
+        None => told,
+    })
+}
+
+/// Pause before the next probe of an endpoint that was ready and may have to be replaced. One of them begins at the end of the
+/// toleration, when none is under way.
+fn close_look(context: &Context, endpoint: &Arc<InferenceEndpoint>) -> Option<Duration> {
+    let newest = context.caches.endpoints.get(&Key::of(endpoint.as_ref()));
+    let newest = newest.as_ref().unwrap_or(endpoint);
+    if health_of(newest)? == Health::Healthy {
+        return None;
+    }
+    let now = planning::now(context.clock.wall());
+    let left =
+        context.tolerated_until(newest).filter(|until| *until > now).map(|until| Duration::from_secs(until.since(now)));
+    Some(left.filter(|left| *left <= PROBE_INTERVAL * 2).unwrap_or(PROBE_INTERVAL))
 }
 
 async fn look(
@@ -200,6 +237,14 @@ fn forbidden(context: &Context, endpoint: &InferenceEndpoint) -> Option<String> 
     Some(EndpointMessage::TargetForbidden { target: &endpoint.spec.target, rule: reason.as_str() }.to_string())
 }
 
+fn health_of(endpoint: &InferenceEndpoint) -> Option<Health> {
+    endpoint.status.as_ref()?.health
+}
+
+fn was_ready(endpoint: &InferenceEndpoint) -> bool {
+    endpoint.status.as_ref().is_some_and(|status| status.first_ready_time.is_some())
+}
+
 /// True if the provider has done its part, so that only the address may be missing, or its answer.
 fn is_to_answer(endpoint: &InferenceEndpoint, present: &Present) -> bool {
     present.progress == Progress::Serving && endpoint.spec.replicas > 0
@@ -215,8 +260,9 @@ async fn judge(
 ) -> Result<Outcome, ActError> {
     let key = Key::of(endpoint.as_ref());
     let serving = is_to_answer(endpoint, &present);
+    let rolls_out = was_ready(endpoint) && endpoint.spec.replicas > 0 && present.ready_replicas > 0;
     let answer = match &present.probe {
-        Some(probe) if serving => Some(probe::ask(probe, provider.reach()).await),
+        Some(probe) if serving || rolls_out => Some(probe::ask(probe, provider.reach()).await),
         _ => None,
     };
     let answers = present.url.is_some() && answer.as_ref().is_none_or(ProbeAnswer::is_healthy);
@@ -227,8 +273,9 @@ async fn judge(
         context.looks.in_vain(&key, shown.url.as_deref())
     } else {
         context.looks.paid_off(&key);
-        if serving { ASK_AGAIN } else { memory::resync_of(&key) }
+        if serving || was_ready(endpoint) { ASK_AGAIN } else { memory::resync_of(&key) }
     };
+    let again = close_look(context, endpoint).map_or(again, |pause| pause.min(again));
     // With the start as just reported.
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
     let limit = status::next_limit(&newest, &shown, context.clock.wall());
@@ -269,40 +316,58 @@ async fn failed(
         memory.throttle(&key, context.clock.now() + after);
     }
     let newest = context.caches.endpoints.get(&key).unwrap_or_else(|| Arc::clone(endpoint));
-    report(context, memory, &newest, &Seen::Failed { error, made, there }).await?;
+    let answer = witness::ask(context, memory, &newest).await;
+    let told = report(context, memory, &newest, &Seen::Failed { error, made, there, answer }).await?;
     let edited = newest.metadata.generation != endpoint.metadata.generation;
     match class {
         // It was asked for something that is not wanted any more.
         _ if edited => Ok(Outcome::Again(Duration::ZERO)),
         ErrorClass::Throttled { after: Some(after) } => Ok(Outcome::Hold(after)),
+        _ if let Some(pause) = close_look(context, endpoint) => Ok(again_at(pause, &told)),
         ErrorClass::Invalid | ErrorClass::Conflict | ErrorClass::Refused => Ok(Outcome::Hold(CONFLICT_AGAIN)),
         _ => Ok(Outcome::Failed),
     }
 }
 
-/// Writes what was seen, if it says something new.
+/// Writes what was seen, if it says something new. The planner learns of a failed probe.
 async fn report(
     context: &Arc<Context>,
     memory: &Memory,
     endpoint: &Arc<InferenceEndpoint>,
     seen: &Seen,
 ) -> Result<Outcome, ActError> {
+    let (told, health) = write(context, memory, endpoint, seen).await?;
+    let key = Key::of(endpoint.as_ref());
+    let newest = context.caches.endpoints.get(&key).filter(|newest| health_of(newest) == health);
+    if let Some((newest, began)) = newest.zip(memory.look_began(&key)) {
+        context.probe_failed(&newest, began);
+    }
+    Ok(told)
+}
+
+async fn write(
+    context: &Arc<Context>,
+    memory: &Memory,
+    endpoint: &Arc<InferenceEndpoint>,
+    seen: &Seen,
+) -> Result<(Outcome, Option<Health>), ActError> {
     let former = endpoint.status.clone().unwrap_or_default();
     let create_intent = former.create_intent.clone().or_else(|| intent::untold(memory, endpoint));
     let known = InferenceEndpointStatus { create_intent, ..former.clone() };
     let mut status = status::status(endpoint, &known, seen, context.clock.wall());
+    let health = status.health;
     intent::tell(context, memory, endpoint, &mut status).await?;
     let answer = if status::names_new_operation(&former, &status) {
         // Only this record leads back to the operation.
         let written = context.hub.record(endpoint.as_ref(), &former, &status).await?;
-        let Some(answer) = written else { return Ok(Outcome::Done) };
+        let Some(answer) = written else { return Ok((Outcome::Done, health)) };
         answer
     } else {
         let urgency = status::urgency(&former, &status, endpoint.spec.replicas);
         match context.hub.tell(endpoint.as_ref(), &former, &status, urgency).await? {
             Told::Written(answer) => answer,
-            Told::Same => return Ok(Outcome::Done),
-            Told::HeldBack(wait) => return Ok(Outcome::Again(wait)),
+            Told::Same => return Ok((Outcome::Done, health)),
+            Told::HeldBack(wait) => return Ok((Outcome::Again(wait), health)),
         }
     };
     if let Some(news) = news::changed_by_admission(&former, &status) {
@@ -317,5 +382,5 @@ async fn report(
         tell(context, endpoint.as_ref(), &news);
     }
     context.took(answer);
-    Ok(Outcome::Done)
+    Ok((Outcome::Done, health))
 }

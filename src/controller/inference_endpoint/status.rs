@@ -5,11 +5,16 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_explain::EndpointMessage;
 use std::time::Duration;
 
+use super::health::{failing_since, health};
+use super::seen::Seen;
+use crate::controller::connections;
 use crate::controller::startup;
 use crate::controller::throttle::{self, Urgency};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
-use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons};
+use roadstead_api::v1alpha1::{
+    ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons,
+};
 use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 use roadstead_runtime::text::bounded;
@@ -19,50 +24,6 @@ const ROOM_SECONDS: i32 = 30;
 /// Time of repeated failures, for example of an admission webhook, after which a place counts as refusing a new
 /// endpoint.
 const PATIENCE_SECONDS: i32 = 120;
-
-/// Observation of an endpoint.
-pub enum Seen {
-    /// Its target cannot be asked.
-    TargetNotReady {
-        /// The reason; the message is in the target's own status, because it changes with every attempt.
-        reason: &'static str,
-    },
-    /// There is no such target any more.
-    TargetGone,
-    /// Something that it is made from is not there.
-    InputMissing {
-        /// A `CamelCase` reason.
-        reason: &'static str,
-        /// The missing input.
-        message: String,
-    },
-    /// It may not be created there.
-    Forbidden {
-        /// Why.
-        message: String,
-    },
-    /// Something that is not ours has its name.
-    Foreign {
-        /// The problem.
-        message: String,
-    },
-    /// The provider refused or did not answer.
-    Failed {
-        /// The error.
-        error: ProviderError,
-        /// Identity of an endpoint that was made before that.
-        made: Option<ExternalId>,
-        /// The existing part of the endpoint, if it was observed: it may run and be billed.
-        there: Option<Box<Present>>,
-    },
-    /// It is there.
-    Present {
-        /// As the provider shows it.
-        present: Box<Present>,
-        /// Its answer, if it was probed.
-        answer: Option<ProbeAnswer>,
-    },
-}
 
 /// Content of the summary condition.
 struct ReadySummary {
@@ -95,7 +56,8 @@ pub fn status(
 ) -> InferenceEndpointStatus {
     let starting_since = starting_since(endpoint, former, seen, now);
     let former = &InferenceEndpointStatus { starting_since, ..former.clone() };
-    let summary = summary(endpoint, former, seen, now);
+    let health = health(endpoint, former, seen, now);
+    let summary = summary(endpoint, former, seen, health, now);
     let mut set = Conditions::new(&former.conditions, endpoint.metadata.generation, now);
     if let Seen::Present { present, .. } = seen {
         set.set(conditions::CREATED, TRUE, conditions::CREATED, "");
@@ -116,7 +78,8 @@ pub fn status(
         conditions: set.finish(),
         starting_since: former.starting_since.clone().filter(|_| !served),
         first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| planning::api_time(now))),
-        failing_since: failing_since(former, &summary, now),
+        health,
+        failing_since: failing_since(former, health, seen, now),
         last_error: last_error(former, &summary, now),
         api_key_secret_name: Some(names::hub_key_secret(endpoint)),
         ..former.clone()
@@ -160,8 +123,11 @@ fn starting_since(
     seen: &Seen,
     now: Timestamp,
 ) -> Option<Time> {
-    if endpoint.spec.replicas == 0 || former.first_ready_time.is_some() {
+    if endpoint.spec.replicas == 0 {
         return None;
+    }
+    if former.first_ready_time.is_some() {
+        return restarting_since(former, seen, now);
     }
     let anew = match seen {
         Seen::Present { present, .. } => match &former.template_hash {
@@ -172,6 +138,18 @@ fn starting_since(
     };
     let known = startup::starting_since(former).filter(|_| !anew && !is_scaled_to_zero(former));
     Some(known.cloned().unwrap_or_else(|| planning::api_time(now)))
+}
+
+/// Time of the restart in progress of an endpoint that was ready: only a request begins one.
+fn restarting_since(former: &InferenceEndpointStatus, seen: &Seen, now: Timestamp) -> Option<Time> {
+    let new_template = match (seen, &former.template_hash) {
+        (Seen::Present { present, .. }, Some(hash)) => *hash != present.template_hash,
+        _ => false,
+    };
+    if new_template || is_scaled_to_zero(former) {
+        return Some(planning::api_time(now));
+    }
+    former.starting_since.clone()
 }
 
 fn is_scaled_to_zero(status: &InferenceEndpointStatus) -> bool {
@@ -266,23 +244,14 @@ fn provider_failed(former: &InferenceEndpointStatus) -> bool {
     conditions::find(&former.conditions, conditions::READY).is_some_and(|ready| ready.reason == reasons::PROVIDER_ERROR)
 }
 
-fn failing_since(former: &InferenceEndpointStatus, summary: &ReadySummary, now: Timestamp) -> Option<Time> {
-    match summary.status {
-        TRUE => None,
-        // Not known: the run neither starts nor ends.
-        UNKNOWN => former.failing_since.clone(),
-        _ if former.first_ready_time.is_none() => None,
-        _ => former.failing_since.clone().or_else(|| Some(planning::api_time(now))),
-    }
-}
-
 fn summary(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
     seen: &Seen,
+    health: Option<Health>,
     now: Timestamp,
 ) -> ReadySummary {
-    let summary = in_time(endpoint, former, seen, now);
+    let summary = in_time(endpoint, former, seen, health, now);
     let late = former.first_ready_time.is_none() && startup_limit(endpoint, former).is_some_and(|limit| limit <= now);
     if late && summary.status != TRUE && counts_as_a_start(endpoint, &summary) {
         too_late(endpoint, &summary)
@@ -313,14 +282,11 @@ fn in_time(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
     seen: &Seen,
+    health: Option<Health>,
     now: Timestamp,
 ) -> ReadySummary {
     match seen {
-        Seen::TargetNotReady { reason } => ReadySummary::says(
-            UNKNOWN,
-            reasons::TARGET_NOT_READY,
-            EndpointMessage::TargetUnusable { target: &endpoint.spec.target, reason },
-        ),
+        Seen::TargetNotReady { reason, hub_isolated, .. } => cut_off(endpoint, health, reason, *hub_isolated),
         Seen::TargetGone => {
             let message = EndpointMessage::TargetMissing(&endpoint.spec.target);
             ReadySummary::says(UNKNOWN, reasons::TARGET_NOT_READY, message)
@@ -337,6 +303,21 @@ fn in_time(
         Seen::Failed { error, .. } => failed(endpoint, former, error),
         Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
     }
+}
+
+/// The target cannot be asked, and the endpoint answers or does not.
+fn cut_off(endpoint: &InferenceEndpoint, health: Option<Health>, reason: &str, hub_isolated: bool) -> ReadySummary {
+    let target = &endpoint.spec.target;
+    let (told, message) = match health {
+        Some(Health::Isolated) => (reasons::ISOLATED, EndpointMessage::Isolated { target, reason }),
+        Some(_) if hub_isolated => (reasons::HUB_ISOLATED, EndpointMessage::HubIsolated { target }),
+        Some(Health::Lost) if connections::refuses_credentials(reason) => {
+            (reasons::TARGET_UNAUTHORIZED, EndpointMessage::TargetLost { target, reason })
+        }
+        Some(Health::Lost) => (reasons::TARGET_LOST, EndpointMessage::TargetLost { target, reason }),
+        _ => (reasons::TARGET_NOT_READY, EndpointMessage::TargetUnusable { target, reason }),
+    };
+    ReadySummary::says(UNKNOWN, told, message)
 }
 
 /// True if the place of a new endpoint has failed for so long that another one is tried.

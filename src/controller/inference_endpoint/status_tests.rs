@@ -4,7 +4,8 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_model::{EndpointState, FailureKind};
 use serde_json::json;
 
-use super::status::{Seen, names_new_operation, status, urgency};
+use super::seen::Seen;
+use super::status::{names_new_operation, status, urgency};
 use crate::controller::convert;
 use crate::controller::throttle::{self, Urgency};
 use roadstead_api::planning;
@@ -56,7 +57,7 @@ fn present(ready: i32, answer: Option<ProbeAnswer>) -> Seen {
 }
 
 fn failed(class: ErrorClass) -> Seen {
-    Seen::Failed { error: ProviderError::new(class, "no answer"), made: None, there: None }
+    Seen::Failed { error: ProviderError::new(class, "no answer"), made: None, there: None, answer: None }
 }
 
 fn ready(status: &InferenceEndpointStatus) -> String {
@@ -95,7 +96,9 @@ fn a_spec_that_could_not_be_brought_to_its_target_is_not_observed() {
     let new = InferenceEndpointStatus::default();
     let serving = status(&endpoint(1, "InitialPlacement"), &new, &present(2, Some(ProbeAnswer::Healthy)), at(10));
     let edited = endpoint(2, "InitialPlacement");
-    for seen in [Seen::TargetNotReady { reason: reasons::UNREACHABLE }, Seen::TargetGone] {
+    for seen in
+        [Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: None, hub_isolated: false }, Seen::TargetGone]
+    {
         let cut_off = status(&edited, &serving, &seen, at(20));
         assert_eq!((ready(&cut_off).as_str(), cut_off.observed_generation), ("Unknown TargetNotReady", 1));
     }
@@ -106,7 +109,7 @@ fn a_spec_that_could_not_be_brought_to_its_target_is_not_observed() {
 fn ever_ready(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus) -> bool {
     let mut endpoint = endpoint.clone();
     endpoint.status = Some(status.clone());
-    let seen = convert::endpoint(&endpoint, None, std::collections::BTreeMap::new());
+    let seen = convert::endpoint(&endpoint, None, std::collections::BTreeMap::new(), None);
     assert_eq!(seen.state, EndpointState::Active);
     seen.ever_ready
 }
@@ -116,7 +119,12 @@ fn what_was_adopted_while_it_served_was_ready_before() {
     let adopted = endpoint(1, reasons::ADOPTED);
     let new = InferenceEndpointStatus::default();
     assert!(ever_ready(&adopted, &new), "nobody has looked yet");
-    let cut_off = status(&adopted, &new, &Seen::TargetNotReady { reason: reasons::UNREACHABLE }, at(5));
+    let cut_off = status(
+        &adopted,
+        &new,
+        &Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: None, hub_isolated: false },
+        at(5),
+    );
     assert!(ever_ready(&adopted, &cut_off), "nobody could look yet");
     assert!(ever_ready(&adopted, &status(&adopted, &cut_off, &present(1, None), at(10))));
     let never = status(&adopted, &new, &present(0, None), at(10));
@@ -245,7 +253,10 @@ fn a_start_counts_until_the_address_answers_and_says_what_was_missing() {
 fn what_is_acted_upon_by_its_own_reason_keeps_it_past_the_limit() {
     let endpoint = newcomer(None);
     for (seen, reason) in [
-        (Seen::TargetNotReady { reason: reasons::UNREACHABLE }, "Unknown TargetNotReady"),
+        (
+            Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: None, hub_isolated: false },
+            "Unknown TargetNotReady",
+        ),
         (Seen::Foreign { message: "somebody's".to_owned() }, "False NameConflict"),
         (failed(ErrorClass::CapacityExhausted), "False ProviderError"),
         (Seen::InputMissing { reason: reasons::SECRET_MISSING, message: "hf-token".to_owned() }, "False SecretMissing"),
@@ -301,7 +312,7 @@ fn the_planner_learns_by_when_it_is_to_answer() {
     let mut endpoint = newcomer(None);
     let mut by = |told: InferenceEndpointStatus| {
         endpoint.status = Some(told);
-        convert::endpoint(&endpoint, None, std::collections::BTreeMap::new())
+        convert::endpoint(&endpoint, None, std::collections::BTreeMap::new(), None)
     };
     let new = InferenceEndpointStatus::default();
     let starting = status(&newcomer(None), &new, &serving(None), at(10));
@@ -331,7 +342,7 @@ fn pods_refused(class: ErrorClass, since: i64) -> Seen {
 fn failure(endpoint: &InferenceEndpoint, status: &InferenceEndpointStatus) -> Option<FailureKind> {
     let mut endpoint = endpoint.clone();
     endpoint.status = Some(status.clone());
-    convert::endpoint(&endpoint, None, std::collections::BTreeMap::new()).failure.map(|failure| failure.kind)
+    convert::endpoint(&endpoint, None, std::collections::BTreeMap::new(), None).failure.map(|failure| failure.kind)
 }
 
 #[test]
@@ -364,7 +375,12 @@ fn what_admission_refuses_sends_a_newcomer_on_at_once_and_what_may_pass_after_a_
 /// A rule of the place refused a part, and this is there nevertheless.
 fn refused_beside(there: Seen) -> Seen {
     let Seen::Present { present, .. } = there else { unreachable!() };
-    Seen::Failed { error: ProviderError::new(ErrorClass::Refused, "no Services"), made: None, there: Some(present) }
+    Seen::Failed {
+        error: ProviderError::new(ErrorClass::Refused, "no Services"),
+        made: None,
+        there: Some(present),
+        answer: None,
+    }
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn differs(told: &CandidateStatus, judged: &Candidate, unusable: bool) -> bool {
         // It learns of an outage only with other news, and then of its end.
         return !(reads(Reason::TargetNotReady) && judged.reason() == Reason::TargetNotReady);
     }
-    ![Reason::Feasible, Reason::Exhausted, Reason::InsufficientCapacity].into_iter().any(reads)
+    ![Reason::Feasible, Reason::EndpointFailing, Reason::Exhausted, Reason::InsufficientCapacity].into_iter().any(reads)
 }
 
 /// True if a target is unusable until an edit.

@@ -18,6 +18,7 @@ mod decide_tests;
 mod execute;
 #[cfg(test)]
 mod kstatus;
+mod last_move;
 mod news;
 #[cfg(test)]
 mod news_tests;

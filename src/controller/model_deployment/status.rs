@@ -10,6 +10,7 @@ use roadstead_explain::{self as explain, DeploymentMessage, PlaceSummary, accoun
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Summary, Wait};
 
 use super::cost::billed;
+use super::last_move::last_move;
 use super::roles::Roles;
 use super::{build, candidates};
 use crate::controller::news::price;
@@ -75,8 +76,10 @@ pub fn status(
             .take(limits::RELEASING)
             .map(|endpoint| releasing_status(&former, endpoint, now))
             .collect(),
+        last_move: None,
         last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
+    status.last_move = last_move(&former, &status.placements, endpoints);
     if let ReconcileStage::Planned { plan, outdated } = stage
         && (*outdated || candidates_are_due(object, &former, &status, plan))
     {
@@ -234,6 +237,7 @@ fn conditions_of(
     placed(&mut set, stage, roles);
     migrating(&mut set, stage);
     budget(&mut set, object, roles);
+    failover(&mut set, stage);
     set.finish()
 }
 
@@ -263,6 +267,16 @@ fn migrating(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>) {
         _ => return,
     };
     set.set(conditions::MIGRATING, status, plan.decision.as_str(), account(plan));
+}
+
+/// A failover that is under way or waits; false while nothing is replaced because the hub reaches no target.
+fn failover(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>) {
+    let ReconcileStage::Planned { plan, .. } = stage else { return };
+    if matches!(plan.decision, Decision::TargetLost | Decision::EndpointFailing) {
+        set.set(conditions::FAILOVER_ACTIVE, TRUE, plan.decision.as_str(), account(plan));
+    } else if let Some(wait) = plan.waits.iter().find(|wait| matches!(wait, Wait::HubContact { .. })) {
+        set.set(conditions::FAILOVER_ACTIVE, FALSE, reasons::HUB_ISOLATED, explain::wait(wait));
+    }
 }
 
 fn place(spec: &InferenceEndpointSpec) -> PlaceSummary<'_> {
@@ -458,7 +472,9 @@ const fn matters(reason: FindingReason, something: bool) -> bool {
         // Else WithinBudget says it.
         FindingReason::OverBudget | FindingReason::PriceUnknown => something,
         // The endpoint's own condition, or a note of the plan say these.
-        FindingReason::TargetEvicted
+        FindingReason::TargetLost
+        | FindingReason::EndpointFailing
+        | FindingReason::TargetEvicted
         | FindingReason::MoveRequested
         | FindingReason::TargetNotReady
         | FindingReason::OfferGone

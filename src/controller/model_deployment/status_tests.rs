@@ -45,6 +45,8 @@ fn target() -> model::Target {
     .unwrap();
     model::Target {
         state: model::TargetState::Ready,
+        contact: model::Contact::Answers,
+        in_cluster: false,
         nodes: Some(Vec::new()),
         inventory: model::Inventory::Answered,
         ..convert::target(&target, None, None, jiff::Timestamp::UNIX_EPOCH)
@@ -133,7 +135,7 @@ fn plan_for(object: &ModelDeployment, endpoints: &[Arc<InferenceEndpoint>]) -> P
     let mut fleet = Fleet::new();
     fleet.upsert_target(target());
     for endpoint in endpoints {
-        fleet.upsert_endpoint(convert::endpoint(endpoint, Some(object), std::collections::BTreeMap::new()));
+        fleet.upsert_endpoint(convert::endpoint(endpoint, Some(object), std::collections::BTreeMap::new(), None));
     }
     let request = convert::deployment(object, std::collections::BTreeMap::new()).unwrap();
     planner::plan(&fleet, &request, model::Timestamp(1_000))

@@ -67,6 +67,8 @@ pub fn target(name: &str, cloud: &str, region: &str, price: u32) -> model::Targe
     };
     model::Target {
         state: model::TargetState::Ready,
+        contact: model::Contact::Answers,
+        in_cluster: false,
         nodes: Some(vec![node("n1"), node("n2")]),
         inventory: model::Inventory::Answered,
         ..convert::target(&target, None, None, jiff::Timestamp::UNIX_EPOCH)
@@ -143,7 +145,7 @@ impl World {
             fleet.upsert_target(target.clone());
         }
         for endpoint in &self.endpoints {
-            fleet.upsert_endpoint(convert::endpoint(endpoint, Some(&self.object), BTreeMap::new()));
+            fleet.upsert_endpoint(convert::endpoint(endpoint, Some(&self.object), BTreeMap::new(), None));
         }
         fleet
     }

@@ -10,6 +10,8 @@ pub mod news;
 mod retire;
 mod status;
 
+pub use connect::recorded_probe;
+
 use std::sync::Arc;
 use std::time::Duration;
 

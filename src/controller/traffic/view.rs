@@ -78,7 +78,9 @@ impl Context {
     /// Puts an endpoint into the planner's view.
     pub fn see_endpoint(&self, endpoint: &InferenceEndpoint) {
         let owner = self.deployment_of(endpoint);
-        self.fleet.endpoint_changed(endpoint, owner.as_deref(), self.at_gateways(endpoint, owner.as_deref()));
+        let (gateways, failed_at) =
+            (self.at_gateways(endpoint, owner.as_deref()), self.looks.failed_at(&Key::of(endpoint)));
+        self.fleet.endpoint_changed(endpoint, owner.as_deref(), gateways, failed_at);
     }
 
     /// Reports of gateways about an endpoint.

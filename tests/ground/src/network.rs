@@ -6,6 +6,8 @@ use crate::command::run;
 
 /// Maximum number of nodes of a cluster: one from its start, and another one if a test adds it.
 pub const NODES: u8 = 2;
+/// Port of a cluster's API server.
+pub const API_PORT: u16 = 6443;
 /// The route of all addresses of clusters that no cluster has.
 const GUARD: &str = "blackhole 198.18.0.0/15 metric 4294967295";
 
@@ -118,6 +120,17 @@ impl Network {
         self.inside("nft", &["add table inet partition"])?;
         self.inside("nft", &["add chain inet partition in { type filter hook prerouting priority -400; }"])?;
         self.inside("nft", &["add rule inet partition in iifname eth0 drop"]).map(drop)
+    }
+
+    /// Swallows every packet from outside to this port, such as that of the API server.
+    ///
+    /// # Errors
+    /// If nft refuses.
+    pub fn partition_port(&self, port: u16) -> anyhow::Result<()> {
+        self.inside("nft", &["add table inet partition"])?;
+        self.inside("nft", &["add chain inet partition in { type filter hook prerouting priority -400; }"])?;
+        let rule = format!("add rule inet partition in iifname eth0 tcp dport {port} drop");
+        self.inside("nft", &[&rule]).map(drop)
     }
 
     /// Ends a partition.

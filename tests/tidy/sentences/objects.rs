@@ -107,6 +107,9 @@ fn endpoint() -> String {
     };
     every!(EndpointMessage<'_>, ToString::to_string, {
         EndpointMessage::TargetUnusable { .. } => [EndpointMessage::TargetUnusable { target: "east", reason: "Unreachable" }],
+        EndpointMessage::Isolated { .. } => [EndpointMessage::Isolated { target: "east", reason: "Unreachable" }],
+        EndpointMessage::TargetLost { .. } => [EndpointMessage::TargetLost { target: "east", reason: "Unreachable" }],
+        EndpointMessage::HubIsolated { .. } => [EndpointMessage::HubIsolated { target: "east" }],
         EndpointMessage::TargetMissing(_) => [EndpointMessage::TargetMissing("east")],
         EndpointMessage::DeploymentMissing { .. } => [EndpointMessage::DeploymentMissing { name: "llama", uid: "0b9e6f4e" }],
         EndpointMessage::DeploymentDeleting(_) => [EndpointMessage::DeploymentDeleting("llama")],

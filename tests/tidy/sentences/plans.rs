@@ -4,9 +4,9 @@ use roadstead_explain as explain;
 use roadstead_model::{
     Accelerator, Amount, Candidate, CapacityType, Choice, Comparison, Effect, Excess, Finding, FreeAccelerators,
     Instances, Label, LabelSelector, LackOfRoom, LargestFit, LeftOut, Limit, MicroDollars, Mismatch,
-    MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, OverBudget, Placed, Placement, Preferred,
-    Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shortage, SpecChange, Summary, Taint, TargetTrouble,
-    Throughput, Timestamp, Unaffordable, Unpriced, Unsupported, Unusable, Verdict, Violation, Wait,
+    MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, Outage, OverBudget, Placed, Placement,
+    Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shortage, SpecChange, Summary, Taint,
+    TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported, Unusable, Verdict, Violation, Wait,
 };
 use serde_json::json;
 
@@ -189,6 +189,7 @@ fn rejections() -> String {
             Rejection::OverBudget { .. } => [Rejection::OverBudget { cost: usd("40"), budget: usd("30") }],
             Rejection::PriceUnknown { .. } => [Rejection::PriceUnknown { cause: Unpriced::Missing, budget: usd("30") }],
             Rejection::TargetNotReady(_) => [Rejection::TargetNotReady(Unusable::WithoutInventory)],
+            Rejection::EndpointFailing => [Rejection::EndpointFailing],
             Rejection::Exhausted(_) => [Rejection::Exhausted(Refusal::InThisPlan)],
             Rejection::InsufficientCapacity(_) => [Rejection::InsufficientCapacity(shortage.clone())],
         }),
@@ -302,6 +303,10 @@ fn nodes() -> String {
     .concat()
 }
 
+fn outage() -> Outage {
+    Outage { endpoint: text("llama-3pqmby4hdiu7"), target: text("east"), since: noon(), until: noon().plus(60) }
+}
+
 fn findings() -> String {
     let say = explain::finding;
     [
@@ -312,6 +317,8 @@ fn findings() -> String {
                 key: text("maintenance"), value: text("july"), effect: Effect::Evict,
             } }],
             Finding::MoveRequested { .. } => [Finding::MoveRequested { to: text("west") }],
+            Finding::TargetLost(_) => [Finding::TargetLost(outage())],
+            Finding::EndpointFailing(_) => [Finding::EndpointFailing(outage())],
             Finding::TargetNotReady(_) => [Finding::TargetNotReady(TargetTrouble::Gone { target: text("east") })],
             Finding::OverBudget(_) => [Finding::OverBudget(OverBudget::AsItIs { cost: usd("40"), budget: usd("30") })],
             Finding::PriceUnknown(_) => [Finding::PriceUnknown(Unaffordable { cost: None, ..unaffordable() })],
@@ -367,6 +374,7 @@ fn waits() -> String {
         ],
         Wait::Feasible => [Wait::Feasible],
         Wait::ReplacementLimit { .. } => [Wait::ReplacementLimit { under_way: 5, limit: 5 }],
+        Wait::HubContact { .. } => [Wait::HubContact { endpoint: endpoint() }],
         Wait::Readiness { .. } => [Wait::Readiness { endpoint: endpoint() }],
         Wait::Verification { .. } => [Wait::Verification { endpoint: endpoint() }],
         Wait::Publication { .. } => [Wait::Publication { endpoint: endpoint() }],

@@ -15,6 +15,8 @@ pub const PLACED: &str = "Placed";
 pub const MIGRATING: &str = "Migrating";
 /// The running endpoints are within the budget; present only if a budget is set.
 pub const WITHIN_BUDGET: &str = "WithinBudget";
+/// Present only while an endpoint that fails is to be replaced, or would be if the hub reached a target.
+pub const FAILOVER_ACTIVE: &str = "FailoverActive";
 /// The provider has made it.
 pub const CREATED: &str = "Created";
 /// All replicas are of the newest form and pass the provider's checks.
@@ -32,13 +34,14 @@ pub const NEEDS_ATTENTION: &str = "NeedsAttention";
 pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. It does not change conditions of other types.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     READY,
     RECONCILING,
     STALLED,
     PLACED,
     MIGRATING,
     WITHIN_BUDGET,
+    FAILOVER_ACTIVE,
     CREATED,
     SERVING,
     CHANGED_BY_ADMISSION,

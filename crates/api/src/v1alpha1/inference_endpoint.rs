@@ -11,6 +11,7 @@ use super::common::{
     CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ReplicaResources, Toleration, labels_schema,
 };
 use super::dollars::Dollars;
+use super::failover::Health;
 use super::limits;
 use super::model_deployment::not_observed;
 
@@ -263,7 +264,10 @@ pub struct InferenceEndpointStatus {
     /// Time when the endpoint was ready for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_ready_time: Option<Time>,
-    /// Time of the first of the latest consecutive failed observations of an endpoint that was ready.
+    /// Health of an endpoint that was ready before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Time of the first failed probe of the latest unbroken run; absent while the endpoint answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
     /// Latest failure, until it is resolved.
@@ -294,6 +298,7 @@ impl Default for InferenceEndpointStatus {
             ready_replicas: 0,
             starting_since: None,
             first_ready_time: None,
+            health: None,
             failing_since: None,
             last_error: None,
             create_intent: None,

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod common;
 pub mod conditions;
 pub mod dollars;
+pub mod failover;
 pub mod inference_endpoint;
 pub mod limits;
 pub mod model_deployment;
@@ -17,6 +18,7 @@ pub mod validate;
 
 pub use common::*;
 pub use dollars::Dollars;
+pub use failover::*;
 pub use inference_endpoint::*;
 pub use model_deployment::*;
 pub use serving_target::*;

@@ -10,6 +10,7 @@ use super::common::{
     PLACE_NAME, ReplicaResources, Toleration,
 };
 use super::dollars::Dollars;
+use super::failover::{Failover, LastMove};
 use super::limits;
 
 /// A model, its engine, and the rules for its placement.
@@ -49,6 +50,9 @@ pub struct ModelDeploymentSpec {
     /// Rules and preferences for the place.
     #[serde(default)]
     pub placement: PlacementRules,
+    /// Replacement of an endpoint that does not answer.
+    #[serde(default)]
+    pub failover: Failover,
     /// Callers that may use the gateway's address of this deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
@@ -396,6 +400,9 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::RELEASING))]
     pub releasing: Vec<ReleasingStatus>,
+    /// Latest replacement that has taken over, with the times of its stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_move: Option<LastMove>,
     /// Last handled value of the annotation roadstead.dev/requestedAt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::ECHO))]
@@ -419,6 +426,7 @@ impl Default for ModelDeploymentStatus {
             omitted_candidates: None,
             decided_at: None,
             releasing: Vec::new(),
+            last_move: None,
             last_handled_reconcile_at: None,
         }
     }

@@ -46,6 +46,16 @@ pub const EXHAUSTED: &str = "Exhausted";
 pub const STARTING: &str = "Starting";
 /// The endpoint's target cannot be used now.
 pub const TARGET_NOT_READY: &str = "TargetNotReady";
+/// The endpoint's target cannot be used now, and the endpoint answers.
+pub const ISOLATED: &str = "Isolated";
+/// Neither the endpoint nor its target answers.
+pub const TARGET_LOST: &str = "TargetLost";
+/// The endpoint does not answer, and its target refuses the credentials.
+pub const TARGET_UNAUTHORIZED: &str = "TargetUnauthorized";
+/// No target answers: the hub is presumed to be cut off.
+pub const HUB_ISOLATED: &str = "HubIsolated";
+/// The endpoint does not answer.
+pub const ENDPOINT_FAILING: &str = "EndpointFailing";
 /// The address does not answer from the hub.
 pub const UNREACHABLE_FROM_HUB: &str = "UnreachableFromHub";
 /// The endpoint answers without its key.

@@ -101,7 +101,7 @@ pub struct SimulatedPreemption {
 #[serde(rename_all = "camelCase")]
 pub struct SimulatedFault {
     /// Calls that fail.
-    #[schemars(length(min = 1, max = 7), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "set"))]
     pub calls: Vec<SimulatedCall>,
     /// Effect on the matching calls.
     pub effect: SimulatedEffect,
@@ -139,6 +139,8 @@ pub enum SimulatedCall {
     Update,
     /// Deletes an endpoint.
     Delete,
+    /// A client's request to an endpoint.
+    Serve,
 }
 
 /// Effect on a call.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod outages;
 pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,8 @@ pub fn target(name: &str, cloud: &str, region: &str, dollars: u64, nodes: usize)
         location: None,
         labels: Labels::new(),
         state: TargetState::Ready,
+        contact: Contact::Answers,
+        in_cluster: false,
         allowed_namespaces: Some(LabelSelector::default()),
         taints: Vec::new(),
         offers: vec![offer(dollars)],
@@ -88,6 +91,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         objective: Objective::HourlyCost,
         max_hourly_cost: None,
         drain_timeout_seconds: 120,
+        failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),
         move_to: None,
         suspended: false,

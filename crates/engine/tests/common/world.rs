@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use roadstead_decision_engine::{Engine, Listing};
 use roadstead_model::*;
 
+use super::outages::Outages;
 use super::{BEGIN, deployment, id, key, name_of, target};
 
 const DEPLOYMENTS: usize = 16;
-const TARGETS: [(&str, &str, &str, u64); 4] = [
+pub const TARGETS: [(&str, &str, &str, u64); 4] = [
     ("east", "aws", "us-east-1", 80),
     ("west", "aws", "us-west-2", 84),
     ("europe", "gcp", "europe-west4", 88),
@@ -41,7 +42,7 @@ impl Chance {
 
 /// Something that happens at its time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+pub enum Event {
     /// A deployment's turn in the queue.
     Decide(String),
     /// The next write of a deployment's plan lands.
@@ -55,9 +56,13 @@ enum Event {
     Ready(String),
     Publish(String),
     End(String),
-    /// A user edits a deployment; a place fails or comes back.
+    /// A record's endpoint is probed, a target is checked.
+    Probe(String),
+    Check(usize),
+    /// A user edits a deployment; something fails for a while; the operator crashes.
     Edit,
-    Fail,
+    Outage,
+    Crash,
 }
 
 /// A record on the hub, with what its controller said of it.
@@ -76,18 +81,19 @@ pub struct World {
     pub moves: u64,
     /// A digest of everything that happened.
     pub digest: u64,
+    pub quiet: bool,
+    pub places: Vec<Target>,
+    pub outages: Outages,
     chance: Chance,
     queue: BTreeMap<(Timestamp, u64), Event>,
     pending: BTreeSet<Event>,
     requests: BTreeMap<String, Deployment>,
-    places: Vec<Target>,
-    down: BTreeSet<usize>,
     records: BTreeMap<String, Record>,
     history: BTreeMap<(String, u64), Option<Endpoint>>,
     writes: BTreeMap<String, (Plan, usize)>,
+    unanswered: BTreeMap<String, Timestamp>,
     sequence: u64,
     version: u64,
-    quiet: bool,
 }
 
 impl World {
@@ -100,18 +106,19 @@ impl World {
             decisions: 0,
             moves: 0,
             digest: seed,
+            quiet: false,
+            places: places.into(),
+            outages: Outages::default(),
             chance: Chance(seed | 1),
             queue: BTreeMap::new(),
             pending: BTreeSet::new(),
             requests: BTreeMap::new(),
-            places: places.into(),
-            down: BTreeSet::new(),
             records: BTreeMap::new(),
             history: BTreeMap::new(),
             writes: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             sequence: 0,
             version: 0,
-            quiet: false,
         };
         for index in 0..TARGETS.len() {
             world.tell(index);
@@ -123,11 +130,20 @@ impl World {
             world.after(index.try_into().unwrap(), Event::Decide(name));
         }
         world.after(60, Event::Edit);
-        world.after(600, Event::Fail);
+        world.after(600, Event::Outage);
+        world.after(1_000, Event::Crash);
         world
     }
 
-    fn after(&mut self, seconds: u32, event: Event) {
+    pub fn below(&mut self, bound: u32) -> u32 {
+        self.chance.below(bound)
+    }
+
+    pub fn one_in(&mut self, times: u32) -> bool {
+        self.chance.one_in(times)
+    }
+
+    pub fn after(&mut self, seconds: u32, event: Event) {
         if matches!(event, Event::Decide(_)) && !self.pending.insert(event.clone()) {
             return;
         }
@@ -154,10 +170,7 @@ impl World {
     /// Stops all edits and failures.
     pub fn calm(&mut self) {
         self.quiet = true;
-        for index in std::mem::take(&mut self.down) {
-            self.places[index].state = TargetState::Ready;
-            self.tell(index);
-        }
+        self.outages.blind = 0;
         for name in self.records.keys().cloned().collect::<Vec<_>>() {
             self.after(60, Event::Ready(name));
         }
@@ -180,13 +193,18 @@ impl World {
             Event::Ready(name) => self.ready(&name),
             Event::Publish(name) => self.publish(&name),
             Event::End(name) => self.end(&name),
+            Event::Probe(name) => self.probe(&name),
+            Event::Check(index) => self.check(index),
             Event::Edit => self.edit(),
-            Event::Fail => self.fail(),
+            Event::Outage => self.outage(),
+            Event::Crash => self.crash(),
         }
     }
 
     fn decide(&mut self, name: &str) {
-        if self.writes.contains_key(name) {
+        // What became of a write without an answer shows on the watch before it is decided again.
+        let unanswered = self.unanswered.get(name).is_some_and(|until| self.now < *until);
+        if self.writes.contains_key(name) || unanswered {
             return self.after(1, Event::Decide(name.to_owned()));
         }
         let request = self.requests[name].clone();
@@ -195,6 +213,7 @@ impl World {
         assert!(decided.warnings.is_empty(), "{name}: {:?}", decided.warnings);
         self.decisions += 1;
         self.goes_in_order(name, &decided.plan);
+        self.tolerates(&decided.plan);
         for other in decided.again {
             self.after(0, Event::Decide(other.name));
         }
@@ -235,6 +254,8 @@ impl World {
             self.writes.remove(name);
             if refused {
                 self.engine.ended(&id(name));
+            } else {
+                self.unanswered.insert(name.to_owned(), self.now.plus(5));
             }
             return self.after(5, Event::Decide(name.to_owned()));
         }
@@ -273,7 +294,8 @@ impl World {
         let Some(written) = written else { return };
         self.record(&written);
         if let Some(record) = self.records.get(&written).filter(|_| answered) {
-            self.engine.observe_endpoint(record.endpoint.clone());
+            let seen = self.as_witnessed(record.endpoint.clone());
+            self.engine.observe_endpoint(seen);
             self.engine.answered(&key(&written));
         }
         if matches!(action, Action::Keep(_)) {
@@ -283,7 +305,7 @@ impl World {
     }
 
     /// Changes a record; its name if that changes anything.
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut Endpoint)) -> Option<String> {
+    pub fn change(&mut self, name: &str, change: impl FnOnce(&mut Endpoint)) -> Option<String> {
         let record = self.records.get_mut(name)?;
         let before = record.endpoint.clone();
         change(&mut record.endpoint);
@@ -294,7 +316,7 @@ impl World {
     }
 
     /// The hub has a new version of a record, which watches show a little later.
-    fn record(&mut self, name: &str) {
+    pub fn record(&mut self, name: &str) {
         self.version += 1;
         let version = self.version;
         if let Some(record) = self.records.get_mut(name) {
@@ -312,7 +334,10 @@ impl World {
         let shown = self.history.remove(&(name.to_owned(), version));
         let newest = self.records.get(name).map_or(version, |record| record.version);
         match shown {
-            Some(Some(endpoint)) if version == newest => self.engine.observe_endpoint(endpoint),
+            Some(Some(endpoint)) if version == newest => {
+                let seen = self.as_witnessed(endpoint);
+                self.engine.observe_endpoint(seen);
+            }
             Some(None) if !self.records.contains_key(name) => self.engine.observe_endpoint_gone(&key(name)),
             _ => {}
         }
@@ -320,7 +345,7 @@ impl World {
         self.after(0, Event::Decide(owner));
     }
 
-    fn place_of(&self, endpoint: &Endpoint) -> usize {
+    pub fn place_of(&self, endpoint: &Endpoint) -> usize {
         self.places.iter().position(|place| place.name == endpoint.target).unwrap()
     }
 
@@ -366,15 +391,21 @@ impl World {
 
     fn ready(&mut self, name: &str) {
         let Some(record) = self.records.get(name) else { return };
-        let down = self.down.contains(&self.place_of(&record.endpoint));
-        if down || record.endpoint.unbound() > 0 || record.endpoint.ready {
+        let index = self.place_of(&record.endpoint);
+        if record.endpoint.ready || record.endpoint.unbound() > 0 {
             return;
+        }
+        if self.is_dark(index) || self.places[index].contact != Contact::Answers {
+            return self.after(20, Event::Ready(name.to_owned()));
         }
         self.change(name, |one| {
             one.ready = true;
             one.ever_ready = true;
+            one.health = Health::Healthy;
+            one.failing_since = None;
         });
         self.record(name);
+        self.probe_in(0, name);
         self.after(1, Event::Publish(name.to_owned()));
     }
 
@@ -388,7 +419,7 @@ impl World {
     fn end(&mut self, name: &str) {
         let Some(record) = self.records.get(name) else { return };
         let index = self.place_of(&record.endpoint);
-        if self.down.contains(&index) {
+        if self.api_is_down(index) {
             return self.after(60, Event::End(name.to_owned()));
         }
         let endpoint = self.records.remove(name).unwrap().endpoint;
@@ -400,7 +431,7 @@ impl World {
     }
 
     /// A target tells its nodes and where pods are bound.
-    fn tell(&mut self, index: usize) {
+    pub fn tell(&mut self, index: usize) {
         let place = self.places[index].clone();
         let here = self.records.values().map(|record| &record.endpoint).filter(|one| one.target == place.name);
         let bound = here.map(|one| (one.name.clone(), one.bound.clone())).collect();
@@ -428,36 +459,29 @@ impl World {
         self.after(pause, Event::Edit);
     }
 
-    fn fail(&mut self) {
-        if self.quiet {
-            return;
-        }
-        let index = self.chance.below(TARGETS.len().try_into().unwrap()) as usize;
-        let comes_back = self.down.remove(&index);
-        if comes_back {
-            self.places[index].state = TargetState::Ready;
-        } else if self.down.is_empty() {
-            self.down.insert(index);
-            self.places[index].state =
-                TargetState::NotReady { reason: "Unreachable".to_owned(), message: String::new(), since: self.now };
-        }
-        let here: Vec<String> = self
-            .records
-            .values()
-            .filter(|one| self.place_of(&one.endpoint) == index)
-            .map(|one| one.endpoint.name.clone())
-            .collect();
-        for name in here {
-            let changed = self.change(&name, |one| one.ready = comes_back && one.ever_ready && one.unbound() == 0);
-            if changed.is_some() {
-                self.record(&name);
-            }
-            let start = 30 + self.chance.below(60);
-            self.after(start, Event::Ready(name));
-        }
-        self.tell(index);
-        let pause = 300 + self.chance.below(900);
-        self.after(pause, Event::Fail);
+    /// The names of all deployments, of the records on a target, and of those of a deployment.
+    pub fn deployments(&self) -> Vec<String> {
+        self.requests.keys().cloned().collect()
+    }
+
+    pub fn records_on(&self, index: usize) -> Vec<String> {
+        let here = self.records.values().map(|record| &record.endpoint).filter(|one| self.place_of(one) == index);
+        here.map(|one| one.name.clone()).collect()
+    }
+
+    pub fn records_of(&self, deployment: &str) -> Vec<String> {
+        let own = self.records.values().map(|record| &record.endpoint);
+        own.filter(|one| one.deployment.name == deployment).map(|one| one.name.clone()).collect()
+    }
+
+    /// A record as the hub has it.
+    pub fn endpoint(&self, name: &str) -> Option<Endpoint> {
+        self.records.get(name).map(|record| record.endpoint.clone())
+    }
+
+    /// No write is under way any more.
+    pub fn forget_writes(&mut self) {
+        self.writes.clear();
     }
 
     /// Every deployment serves with all its replicas at one place, and nothing else is there.
@@ -475,7 +499,8 @@ impl World {
             };
             assert_eq!(one.replicas, request.replicas, "{name}: {one:#?}");
             assert!(request.replicas == 0 || one.serves(), "{name}: {one:#?}");
-            assert_eq!(self.engine.fleet().endpoint(&one.key()), Some(*one), "the engine knows what is so");
+            let known = self.engine.fleet().endpoint(&one.key()).cloned();
+            assert_eq!(known, Some(self.as_witnessed((*one).clone())), "the engine knows what is so");
         }
     }
 }

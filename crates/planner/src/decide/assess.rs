@@ -8,6 +8,7 @@ use roadstead_model::{
     first_evicting, first_untolerated,
 };
 
+use super::failover;
 use crate::candidates::Question;
 use crate::capacity::Own;
 use crate::cost::cost_of;
@@ -71,8 +72,8 @@ pub(super) struct Fault {
 }
 
 impl Assessment {
-    /// Why an incumbent is to be replaced.
-    pub(super) fn cause(&self) -> Option<Decision> {
+    /// Why an incumbent is to be replaced, `failing` being the decision about one that fails.
+    pub(super) fn cause(&self, failing: Option<Decision>) -> Option<Decision> {
         if self.has(Problem::Forbidden) {
             return Some(Decision::PolicyViolated);
         }
@@ -82,6 +83,9 @@ impl Assessment {
         if self.has(Problem::Evicted) {
             return Some(Decision::TargetEvicted);
         }
+        if failing.is_some() {
+            return failing;
+        }
         // A target that cannot be used is left only for reasons that do not depend on it.
         if self.usable != Usable::Yes {
             return None;
@@ -90,8 +94,13 @@ impl Assessment {
     }
 
     /// Why an incumbent is to be replaced, the wish of a user for another target included, which comes last.
-    pub(super) fn cause_or_wish(&mut self, question: &Question, endpoint: &Endpoint) -> Option<Decision> {
-        self.cause().or_else(|| {
+    pub(super) fn cause_or_wish(
+        &mut self,
+        question: &Question,
+        endpoint: &Endpoint,
+        failing: Option<Decision>,
+    ) -> Option<Decision> {
+        self.cause(failing).or_else(|| {
             let to = question.deployment.move_to.as_ref().filter(|to| **to != endpoint.target)?;
             self.find(Finding::MoveRequested { to: to.clone() });
             Some(Decision::MoveRequested)
@@ -208,7 +217,7 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
     look_at_offer(&mut assessment, endpoint, entry, room.as_ref());
     look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
     look_at_money(&mut assessment, question, endpoint, room.as_ref());
-    look_at_health(&mut assessment, endpoint);
+    look_at_health(&mut assessment, question, endpoint);
     assessment.keep.findings.sort_by_key(Finding::reason);
     assessment
 }
@@ -414,7 +423,8 @@ fn look_at_money(assessment: &mut Assessment, question: &Question, endpoint: &En
     assessment.keep.hourly_cost = cost(assessment.keep.replicas);
 }
 
-fn look_at_health(assessment: &mut Assessment, endpoint: &Endpoint) {
+fn look_at_health(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint) {
+    assessment.keep.findings.extend(failover::finding(question, endpoint));
     if endpoint.ever_ready && endpoint.unschedulable {
         assessment.find(Finding::InsufficientCapacity(LackOfRoom::Unschedulable {
             target: endpoint.target.clone(),

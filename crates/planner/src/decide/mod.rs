@@ -3,6 +3,7 @@
 mod assess;
 mod draft;
 mod existing;
+mod failover;
 mod place;
 mod settle;
 
@@ -27,7 +28,7 @@ pub const MAX_REPLACEMENTS: u32 = 5;
 /// It never fails: what cannot be done is said in the plan's decision, waits and report.
 #[must_use]
 pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
-    let question = Question { fleet, deployment, now, refused: None, only: None };
+    let question = Question { fleet, deployment, now, refused: None, only: None, left: None };
     let mut draft = Draft::new(question, Existing::of(fleet, deployment));
     let outcome = decide(&mut draft);
     if let Some(at) = next_expiry(&question) {

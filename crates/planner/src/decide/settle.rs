@@ -2,9 +2,9 @@
 
 use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal, Summary, Wait};
 
-use super::MAX_REPLACEMENTS;
 use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
 use super::draft::{Draft, Outcome};
+use super::failover::{self, Tolerance};
 use super::place::{anew, create, nothing_feasible};
 use crate::candidates::{Candidates, Question, Refused, judge_all};
 use crate::report::Chosen;
@@ -92,18 +92,28 @@ pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Out
     if assessment.usable != Usable::Yes {
         draft.waits.push(Wait::Target { target: serving.target.clone() });
     }
-    let cause = assessment.cause_or_wish(&draft.question, serving);
+    let tolerance = Tolerance::of(&draft.question, serving);
+    match tolerance {
+        Tolerance::None | Tolerance::Unclear | Tolerance::Due(_) => {}
+        Tolerance::Tolerated(until) => draft.look_again(until),
+        Tolerance::HubIsolated => draft.waits.push(Wait::HubContact { endpoint: serving.name.clone() }),
+    }
+    let replacement = draft.existing.replacement();
+    let pursued = || replacement.and_then(|_| tolerance.pursued(&draft.question, serving));
+    let own = assessment.cause_or_wish(&draft.question, serving, tolerance.due());
+    let cause = own.or_else(pursued);
+    draft.question.left = failover::left(&draft.question, &draft.existing);
     if cause == Some(Decision::MoveRequested) {
         draft.question.only = draft.question.deployment.move_to.as_deref();
     }
-    match (cause, draft.existing.replacement()) {
+    match (cause, replacement) {
         (None, None) => {
             let candidates = judge_all(&draft.question);
             stay(draft, serving, assessment.keep, candidates)
         }
         (None, Some(replacement)) => end_move(draft, serving, assessment, replacement),
         (Some(cause), None) => seek(draft, serving, assessment, cause, None),
-        (Some(cause), Some(replacement)) => pursue(draft, serving, assessment, cause, replacement),
+        (Some(cause), Some(replacement)) => pursue(draft, serving, assessment, (cause, own.is_some()), replacement),
     }
 }
 
@@ -126,12 +136,12 @@ fn end_move<'a>(
     stay(draft, serving, assessment.keep, candidates)
 }
 
-/// A replacement is on its way: it goes on, or another place is tried.
+/// A replacement is on its way: it goes on, or another place is tried if the cause may begin a replacement.
 fn pursue<'a>(
     draft: &mut Draft<'a>,
     serving: &'a Endpoint,
     assessment: Assessment,
-    cause: Decision,
+    (cause, begins): (Decision, bool),
     replacement: &'a Endpoint,
 ) -> Outcome<'a> {
     let beside = assess(&draft.question, replacement);
@@ -139,10 +149,14 @@ fn pursue<'a>(
     if let Some(fault) = beside.fault(replacement, true, draft.question.now).filter(|_| may_go) {
         let refused = fault.exhaust.is_some().then(|| place_of(replacement));
         draft.delete(replacement, fault.reason, fault.exhaust);
+        if !begins {
+            let candidates = judge_all(&draft.question);
+            return stay(draft, serving, assessment.keep, candidates);
+        }
         return seek(draft, serving, assessment, cause, refused);
     }
     let candidates = judge_all(&draft.question);
-    if beside.lacks_room() && may_go && candidates.best().is_some() {
+    if begins && beside.lacks_room() && may_go && candidates.best().is_some() {
         draft.delete(replacement, Removal::SpecChanged, None);
         return seek(draft, serving, assessment, cause, None);
     }
@@ -180,9 +194,10 @@ fn seek<'a>(
     let place = kept_at(serving, assessment.keep.hourly_cost);
     let under_way = under_way(draft);
     let before = draft.question.fleet.before_in_turn(draft.question.deployment, draft.question.now);
-    if under_way.saturating_add(before) >= MAX_REPLACEMENTS && candidates.best().is_some() {
+    let limit = failover::limit(&draft.question, cause);
+    if under_way.saturating_add(before) >= limit && candidates.best().is_some() {
         draft.keep(serving, assessment.keep);
-        draft.waits.push(Wait::ReplacementLimit { under_way, limit: MAX_REPLACEMENTS });
+        draft.waits.push(Wait::ReplacementLimit { under_way, limit });
         if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
             draft.look_again(at);
         }

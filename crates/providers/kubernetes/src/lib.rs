@@ -36,6 +36,7 @@ use roadstead_model as model;
 
 use self::admission::Admissions;
 use self::member::Member;
+pub use self::read::probe;
 use self::survey::Survey;
 use self::watched::{Watched, Watches};
 use roadstead_api::v1alpha1::{Engine, ExternalId, InferenceEndpoint, names};

@@ -14,8 +14,10 @@ use super::pods;
 use super::render::{PORT_NAME, Rollout};
 use super::survey::Survey;
 use super::watched::Watched;
-use roadstead_api::v1alpha1::{ExposeType, reasons, syntax};
-use roadstead_provider::{ErrorClass, Observation, Present, Progress, ProviderError, Trouble, TroubleKind, Wanted};
+use roadstead_api::v1alpha1::{ExposeType, InferenceEndpointSpec, reasons, syntax};
+use roadstead_provider::{
+    ErrorClass, Observation, Present, Progress, ProviderError, Redacted, Trouble, TroubleKind, Wanted,
+};
 
 /// Observation of the wanted endpoint from the survey.
 ///
@@ -50,13 +52,17 @@ pub fn observation(
         template_digest: desired.digest,
         replicas: status.replicas.unwrap_or(0).max(0),
         ready_replicas: status.ready_replicas.unwrap_or(0).max(0),
-        probe: url
-            .as_deref()
-            .map(|url| Probe::of_engine(url, wanted.api_key.clone(), wanted.endpoint.spec.model_name())),
+        probe: url.as_deref().map(|url| probe(&wanted.endpoint.spec, url, wanted.api_key.clone())),
         url,
         trouble: trouble(survey, wanted, watched, &progress),
         progress,
     })))
+}
+
+/// The way to ask the endpoint at `url` whether it answers.
+#[must_use]
+pub fn probe(endpoint: &InferenceEndpointSpec, url: &str, key: Redacted) -> Probe {
+    Probe::of_engine(url, key, endpoint.model_name())
 }
 
 /// Available alone is not enough: it stays true while a new form of the pods is stuck. The Deployment's own number of

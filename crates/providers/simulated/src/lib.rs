@@ -170,12 +170,18 @@ impl Simulated {
             template_digest: digest(&form.template_hash),
             replicas: i32::try_from(view.replicas).unwrap_or(i32::MAX),
             ready_replicas: i32::try_from(view.ready_replicas).unwrap_or(i32::MAX),
-            probe: Some(Probe::of_engine(&url, wanted.api_key.clone(), &form.model)),
+            probe: Some(probe(&form.model, &url, wanted.api_key.clone())),
             url: Some(url),
             progress,
             trouble,
         }
     }
+}
+
+/// The way to ask the endpoint at `url` whether it answers.
+#[must_use]
+pub fn probe(model: &str, url: &str, key: Redacted) -> Probe {
+    Probe::of_engine(url, key, model)
 }
 
 /// The existing and the wanted objects under an endpoint's name.

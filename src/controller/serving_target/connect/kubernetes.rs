@@ -8,11 +8,13 @@ use roadstead_explain::TargetMessage;
 use super::common::{as_used, fingerprint};
 use super::{ConnectError, Source};
 use crate::controller::context::Context;
-use roadstead_api::v1alpha1::{ServingTarget, reasons};
+use roadstead_api::v1alpha1::{InferenceEndpointSpec, ServingTarget, reasons};
 use roadstead_kubernetes::Kubernetes;
 use roadstead_kubernetes::cluster::connection::{self, Credentials};
 use roadstead_kubernetes::cluster::kubeconfig::{self, AllowedKubeconfig, KubeconfigError};
-use roadstead_provider::Provider;
+use roadstead_provider::address::Reach;
+use roadstead_provider::probe::Probe;
+use roadstead_provider::{Provider, Redacted};
 use roadstead_runtime::cache::Key;
 
 impl From<KubeconfigError> for ConnectError {
@@ -37,6 +39,11 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         Some(reference) => Credentials::Kubeconfig(secret_data(context, &reference.name, &reference.key)?),
     };
     Ok(Box::new(Cluster { credentials, namespace: kubernetes.namespace.clone() }))
+}
+
+/// The way to ask an endpoint of a cluster.
+pub fn recorded_probe(context: &Context, endpoint: &InferenceEndpointSpec, url: &str, key: Redacted) -> (Probe, Reach) {
+    (roadstead_kubernetes::probe(endpoint, url, key), allowed(context).reach())
 }
 
 fn allowed(context: &Context) -> AllowedKubeconfig {

@@ -14,8 +14,10 @@ use kube::ResourceExt;
 use roadstead_explain::TargetMessage;
 
 use crate::controller::context::Context;
-use roadstead_api::v1alpha1::{ServingTarget, TargetType, reasons};
-use roadstead_provider::{Listener, Provider, ProviderEvent};
+use roadstead_api::v1alpha1::{InferenceEndpointSpec, ServingTarget, TargetType, reasons};
+use roadstead_provider::address::Reach;
+use roadstead_provider::probe::Probe;
+use roadstead_provider::{Listener, Provider, ProviderEvent, Redacted};
 
 /// Why there is no (new) driver for a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,26 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 #[allow(dead_code, reason = "only an operator without a driver says so")]
 fn missing(type_: TargetType) -> ConnectError {
     ConnectError::new(reasons::DRIVER_MISSING, TargetMessage::DriverMissing(&format!("{type_:?}")))
+}
+
+/// The way to ask an endpoint itself by what is on record of it, and the addresses that it may lead to. Nothing is asked of its
+/// target, whose credentials may be gone.
+#[must_use]
+pub fn recorded_probe(
+    context: &Context,
+    target: &ServingTarget,
+    endpoint: &InferenceEndpointSpec,
+    url: &str,
+    key: Redacted,
+) -> Option<(Probe, Reach)> {
+    match target.spec.type_ {
+        #[cfg(feature = "kubernetes")]
+        TargetType::Kubernetes => Some(kubernetes::recorded_probe(context, endpoint, url, key)),
+        #[cfg(feature = "simulated")]
+        TargetType::Simulated => Some(simulated::recorded_probe(endpoint, url, key)),
+        #[allow(unreachable_patterns, reason = "only an operator without a driver gets here")]
+        _ => None,
+    }
 }
 
 /// Receiver of the reports of the driver of `target`.

@@ -9,8 +9,10 @@ use roadstead_explain::TargetMessage;
 use super::common::{as_used, fingerprint};
 use super::{ConnectError, Source};
 use crate::controller::context::Context;
-use roadstead_api::v1alpha1::{ServingTarget, reasons};
-use roadstead_provider::{Capabilities, Provider};
+use roadstead_api::v1alpha1::{InferenceEndpointSpec, ServingTarget, reasons};
+use roadstead_provider::address::{self, Reach};
+use roadstead_provider::probe::Probe;
+use roadstead_provider::{Capabilities, Provider, Redacted};
 use roadstead_simulated::Simulated;
 use roadstead_simulated::cloud::CloudAddress;
 use roadstead_simulated::cloud::wire::Profile;
@@ -32,6 +34,11 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
     let (profile, capabilities) =
         (roadstead_simulated::profile(&target.spec), roadstead_simulated::capabilities(&target.spec));
     Ok(Box::new(SimulatedPlace { cloud, profile, capabilities }))
+}
+
+/// The way to ask an endpoint of a simulated place.
+pub fn recorded_probe(endpoint: &InferenceEndpointSpec, url: &str, key: Redacted) -> (Probe, Reach) {
+    (roadstead_simulated::probe(endpoint.model_name(), url, key), address::anywhere)
 }
 
 #[async_trait]

@@ -68,6 +68,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         objective: if random.chance(20) { Objective::CostPerMillionTokens } else { Objective::HourlyCost },
         max_hourly_cost: random.chance(25).then_some(MicroDollars(budget * 1_000_000)),
         drain_timeout_seconds: 120,
+        failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),
         move_to: None,
         suspended: false,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use roadstead_model::{
-    Accelerator, Capabilities, CapacityType, Effect, Exhausted, Inventory, LabelSelector, Labels, MicroDollars, Node,
-    Offer, Price, Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator, catalogue::accelerator,
+    Accelerator, Capabilities, CapacityType, Contact, Effect, Exhausted, Inventory, LabelSelector, Labels,
+    MicroDollars, Node, Offer, Price, Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator,
+    catalogue::accelerator,
 };
 
 use crate::NOW;
@@ -98,6 +99,8 @@ fn target(name: String, (cloud, region, percent): Region, instances: &[Instance]
         location: None,
         labels: labels(&[("env", environment), ("tier", *random.one_of(&["a", "b", "c"]))]),
         state: if random.chance(97) { TargetState::Ready } else { not_ready() },
+        contact: Contact::Answers,
+        in_cluster: false,
         allowed_namespaces: Some(if random.chance(10) {
             LabelSelector { match_labels: labels(&[("models", "large")]), match_expressions: Vec::new() }
         } else {

@@ -228,7 +228,17 @@ async fn truth(State(cloud): ServerState) -> Json<BTreeMap<String, Vec<EndpointV
 }
 
 /// The model for a request with the key; otherwise the refusal.
-fn model(cloud: &CloudServer, place: &str, name: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
+async fn model(cloud: &CloudServer, place: &str, name: &str, headers: &HeaderMap) -> Result<String, Box<Response>> {
+    let hit = cloud.lock().0.hit(place, SimulatedCall::Serve);
+    match hit {
+        Some(Hit::Refused(refusal)) => return Err(Box::new(refused(&refusal))),
+        Some(Hit::Lost) => {
+            tokio::time::sleep(LOST).await;
+            return Err(Box::new(lost()));
+        }
+        Some(Hit::Late(seconds)) => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
+        None => {}
+    }
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let state = cloud.lock();
     match state.0.serves(place, name, bearer.and_then(|value| value.strip_prefix("Bearer ")), cloud.now()) {
@@ -243,7 +253,7 @@ async fn models(
     Path((place, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    match model(&cloud, &place, &name, &headers) {
+    match model(&cloud, &place, &name, &headers).await {
         Ok(model) => Json(json!({"object": "list", "data": [{"id": model, "object": "model"}]})).into_response(),
         Err(refused) => *refused,
     }
@@ -255,7 +265,7 @@ async fn complete(
     headers: HeaderMap,
 ) -> Response {
     let content = format!("This is {name}, simulated at {place}: there is no model.");
-    match model(&cloud, &place, &name, &headers) {
+    match model(&cloud, &place, &name, &headers).await {
         Ok(model) => Json(json!({
             "object": "chat.completion",
             "model": model,
