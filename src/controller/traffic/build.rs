@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use roadstead_gateway::{Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State};
 
 use super::verified::is_successor;
-use roadstead_api::v1alpha1::{EndpointState, Engine, InferenceEndpoint, ModelDeployment, Traffic};
+use roadstead_api::v1alpha1::{EndpointState, Engine, Health, InferenceEndpoint, ModelDeployment, Traffic};
 
 /// Header and word by which engines know their API key.
 const HEADER: (&str, &str) = ("authorization", "Bearer");
@@ -85,13 +85,19 @@ fn limits(traffic: &Traffic) -> Limits {
     }
 }
 
-/// Names of the endpoints that callers reach and that stay.
+/// Names of the endpoints that callers reach and that stay. One that fails serves nobody: a failover waits for no gateway.
 fn serving<'a>(endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>, former: Option<&Route>) -> BTreeSet<String> {
     let is_active = |name: &String| {
         let known = former.iter().flat_map(|former| &former.endpoints).find(|known| known.name == *name);
         known.is_some_and(|known| known.state == State::Active)
     };
-    endpoints.into_iter().filter(|endpoint| !leaves(endpoint)).map(ResourceExt::name_any).filter(is_active).collect()
+    let stay = endpoints.into_iter().filter(|endpoint| !leaves(endpoint) && !fails(endpoint));
+    stay.map(ResourceExt::name_any).filter(is_active).collect()
+}
+
+fn fails(endpoint: &InferenceEndpoint) -> bool {
+    let health = endpoint.status.as_ref().and_then(|status| status.health);
+    matches!(health, Some(Health::Failing | Health::Lost))
 }
 
 /// The part of one endpoint; `None` if it has none.

@@ -127,6 +127,11 @@ fn a_successor_is_not_verified_where_that_protects_nobody() {
     let alone = [ready("a", "Draining", 1), successor("b", "a")];
     let last = routed(&alone, Some(&answers));
     assert_eq!(shown(&last), [("a", 1, State::Draining), ("b", 1, State::Active)], "no other endpoint serves");
+    for health in ["Failing", "Lost"] {
+        let failing = json!({"url": "http://a.example.com:8000", "readyReplicas": 1, "health": health});
+        let failover = routed(&[endpoint("a", "Active", &failing), successor("b", "a")], Some(&before));
+        assert_eq!(shown(&failover), served, "the other one does not answer: {health}");
+    }
     let mut idle = successor("b", "a");
     idle.spec.replicas = 0;
     let with_idle = routed(&[ready("a", "Active", 1), idle], Some(&before));
