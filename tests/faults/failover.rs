@@ -1,0 +1,221 @@
+//! Places and endpoints that stop answering: what moves, when, and what is left of it.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use roadstead_api::v1alpha1::{LastMove, StageName};
+use serde_json::{Value, json};
+
+use super::objects::{deployment, target};
+use super::rig::{LONG, Rig, TEAM, wait};
+use super::weather::{Call, Disturbance, Effect};
+
+/// The shortest toleration that a deployment can have.
+const TOLERATION: i64 = 10;
+/// The longest from the end of the toleration to the record of the replacement: one probe, and time of a busy machine.
+const LATE: i64 = 5 + 5;
+
+/// Nothing that `calls` ask for answers.
+fn silence(rig: &Rig, calls: fn(&Call) -> bool) {
+    rig.weather.set(vec![Disturbance { calls, effect: Effect::Refused { code: 503, retry_after: None } }]);
+}
+
+fn is_api_of_east(call: &Call) -> bool {
+    call.path == "/places/east" || call.path.starts_with("/places/east/")
+}
+
+fn is_east(call: &Call) -> bool {
+    is_api_of_east(call) || call.path.starts_with("/serve/east/")
+}
+
+fn is_any_place(call: &Call) -> bool {
+    call.path.starts_with("/places/") || call.path.starts_with("/serve/")
+}
+
+/// A deployment of one replica with the shortest toleration.
+fn impatient() -> Value {
+    let mut object = deployment();
+    object["spec"]["replicas"] = json!(1);
+    object["spec"]["placement"] = json!({});
+    object["spec"]["failover"] = json!({"tolerationSeconds": TOLERATION});
+    object
+}
+
+/// Three places, and the deployment that serves at the cheapest of them, east.
+fn serving(rig: &Rig) -> anyhow::Result<()> {
+    rig.apply(&target("east", "aws", "us-east-1", "40.00", &json!({})))?;
+    rig.apply(&target("west", "gcp", "europe-west4", "55.20", &json!({})))?;
+    rig.apply(&target("north", "azure", "germanywestcentral", "61.00", &json!({})))?;
+    for name in ["east", "west", "north"] {
+        rig.condition(&["servingtarget", name], "Ready", "True")?;
+    }
+    rig.apply(&impatient())?;
+    serves_at(rig, "east")?;
+    rig.quiet()?;
+    rig.tape.rewind(None);
+    Ok(())
+}
+
+fn llama(rig: &Rig) -> anyhow::Result<Value> {
+    rig.get(&["mdep", "llama", "-n", TEAM])
+}
+
+/// Waits until the deployment is ready with its one endpoint at `target`.
+fn serves_at(rig: &Rig, target: &str) -> anyhow::Result<()> {
+    wait(&format!("it serves at {target}"), LONG, || {
+        let object = llama(rig)?;
+        let first = &object["status"]["placements"][0];
+        ensure!(first["target"] == target && first["url"].is_string(), "{}", object["status"]);
+        Ok(())
+    })?;
+    rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True").map(drop)
+}
+
+/// The only endpoint of the deployment.
+fn endpoint(rig: &Rig) -> anyhow::Result<Value> {
+    let all = rig.get(&["iep", "-n", TEAM])?["items"].clone();
+    ensure!(all.as_array().is_some_and(|all| all.len() == 1), "{all}");
+    Ok(all[0].clone())
+}
+
+fn is_seen_as(rig: &Rig, health: &str) -> anyhow::Result<()> {
+    wait(&format!("the endpoint is {health}"), LONG, || {
+        let endpoint = endpoint(rig)?;
+        ensure!(endpoint["status"]["health"] == health, "{}", endpoint["status"]);
+        Ok(())
+    })
+}
+
+/// Has the operator look at the deployment and its endpoint now.
+fn look(rig: &Rig, request: &str) -> anyhow::Result<()> {
+    let at = json!({"metadata": {"annotations": {"roadstead.dev/requestedAt": request}}}).to_string();
+    rig.kubectl(&["patch", "mdep", "llama", "-n", TEAM, "--type=merge", "-p", &at]).map(drop)
+}
+
+/// Nothing was created or deleted since the tape was rewound.
+fn nothing_moved(rig: &Rig) -> anyhow::Result<()> {
+    let counts = rig.tape.births_and_deaths();
+    let moved: Vec<&String> =
+        counts.keys().filter(|key| key.contains("/endpoints") || key.contains("/inferenceendpoints")).collect();
+    ensure!(moved.is_empty(), "{moved:?}");
+    Ok(())
+}
+
+/// One endpoint was created and one deleted since the tape was rewound, on the hub and at the cloud.
+fn one_moved(rig: &Rig) -> anyhow::Result<()> {
+    let counts = rig.tape.births_and_deaths();
+    for (method, where_) in [
+        ("POST", "/inferenceendpoints"),
+        ("DELETE", "/inferenceendpoints"),
+        ("POST", "/endpoints"),
+        ("DELETE", "/endpoints"),
+    ] {
+        let of = counts.iter().filter(|(key, _)| key.starts_with(method) && key.contains(where_));
+        let number: usize = of.map(|(_, count)| count).sum();
+        ensure!(number == 1, "{number} times {method} {where_}: {counts:?}");
+    }
+    Ok(())
+}
+
+/// The move from east to west was as fast as promised, and not faster.
+fn is_in_time(rig: &Rig) -> anyhow::Result<()> {
+    let told: LastMove = serde_json::from_value(llama(rig)?["status"]["lastMove"].clone()).context("no lastMove")?;
+    let at = |name| told.stages.iter().find(|stage| stage.name == name).map(|stage| stage.at.0);
+    let (detected, decided) = at(StageName::Detected).zip(at(StageName::Decided)).context("two stages")?;
+    let after = decided.duration_since(detected).as_secs();
+    eprintln!("decided {after} s after the first failed probe, done after {} s", told.duration_seconds);
+    ensure!((TOLERATION..=TOLERATION + LATE).contains(&after), "{told:?}");
+    ensure!((told.from.as_str(), told.to.as_str()) == ("east", "west"), "{told:?}");
+    Ok(())
+}
+
+/// The lost place returns: what was left there goes, and the copy that serves stays.
+fn one_copy_is_left(rig: &Rig) -> anyhow::Result<()> {
+    rig.weather.clear();
+    wait("one copy is left", LONG, || {
+        let east = rig.cloud_endpoints("east")?;
+        ensure!(east.is_empty(), "at east: {east:?}");
+        endpoint(rig).map(drop)
+    })?;
+    serves_at(rig, "west")?;
+    ensure!(rig.cloud_endpoints("west")?.len() == 1, "not one copy at west");
+    one_moved(rig)
+}
+
+/// A lost place is left for the next one within the bound, stays on the bill until it confirms the removal, and then one copy
+/// is left.
+pub fn a_lost_place_is_left_and_one_copy_remains(rig: &Rig) -> anyhow::Result<()> {
+    serving(rig)?;
+    silence(rig, is_east);
+    serves_at(rig, "west")?;
+    is_in_time(rig)?;
+    wait("the lost endpoint is being released", LONG, || {
+        let object = llama(rig)?;
+        ensure!(object["status"]["releasing"][0]["target"] == "east", "{}", object["status"]);
+        ensure!(object["status"]["hourlyCost"] == "23.80", "{}", object["status"]["hourlyCost"]);
+        Ok(())
+    })?;
+    one_copy_is_left(rig)
+}
+
+/// A place whose API does not answer while its endpoint does: nothing is created, deleted or written.
+pub fn an_isolated_place_is_left_alone(rig: &Rig) -> anyhow::Result<()> {
+    serving(rig)?;
+    silence(rig, is_api_of_east);
+    is_seen_as(rig, "Isolated")?;
+    let told = rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "Unknown")?;
+    ensure!(told["reason"] == "Isolated", "{told}");
+    rig.quiet()?;
+    let before = rig.tape.writes().iter().filter(|write| write.path.contains("/apis/")).count();
+    std::thread::sleep(Duration::from_secs(TOLERATION.unsigned_abs() + 5));
+    let writes = rig.tape.writes();
+    let hub: Vec<_> = writes.iter().filter(|write| write.path.contains("/apis/")).skip(before).collect();
+    ensure!(hub.is_empty(), "{hub:?}");
+    rig.weather.clear();
+    is_seen_as(rig, "Healthy")?;
+    rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "True")?;
+    nothing_moved(rig)
+}
+
+/// Outages, each shorter than the toleration, move nothing however often they come.
+pub fn short_outages_move_nothing(rig: &Rig) -> anyhow::Result<()> {
+    serving(rig)?;
+    for round in 0..4 {
+        silence(rig, |call| call.path.starts_with("/serve/east/"));
+        look(rig, &format!("outage {round}"))?;
+        is_seen_as(rig, "Failing")?;
+        std::thread::sleep(Duration::from_secs(2));
+        rig.weather.clear();
+        is_seen_as(rig, "Healthy")?;
+    }
+    nothing_moved(rig)
+}
+
+/// No place answers: nothing moves, however long, and afterwards nothing has happened.
+pub fn a_hub_that_is_cut_off_moves_nothing(rig: &Rig) -> anyhow::Result<()> {
+    serving(rig)?;
+    silence(rig, is_any_place);
+    wait("the hub knows that it is cut off", LONG, || {
+        let ready = rig.condition(&["mdep", "llama", "-n", TEAM], "Ready", "Unknown")?;
+        ensure!(ready["reason"] == "HubIsolated", "{ready}");
+        Ok(())
+    })?;
+    std::thread::sleep(Duration::from_secs(TOLERATION.unsigned_abs() + 5));
+    rig.weather.clear();
+    serves_at(rig, "east")?;
+    nothing_moved(rig)
+}
+
+/// The operator is killed half-way through the toleration: the bound holds all the same, and what is created and deleted is one
+/// endpoint.
+pub fn a_kill_half_way_through_the_toleration_changes_nothing(rig: &Rig) -> anyhow::Result<()> {
+    serving(rig)?;
+    silence(rig, is_east);
+    is_seen_as(rig, "Lost")?;
+    std::thread::sleep(Duration::from_secs(TOLERATION.unsigned_abs() / 2));
+    rig.stop_operator();
+    rig.start_operator()?;
+    serves_at(rig, "west")?;
+    is_in_time(rig)?;
+    one_copy_is_left(rig)
+}
