@@ -10,6 +10,7 @@ mod capacity;
 mod credentials;
 mod deletion;
 mod edits;
+mod failover;
 mod gateway;
 mod kills;
 mod kubeconfig;
@@ -52,7 +53,7 @@ const ONLY_IN_FULL: [&str; 7] = [
     "names_a_missing_secret",
 ];
 
-const SCENES: [(&str, Scene); 38] = [
+const SCENES: [(&str, Scene); 40] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -78,6 +79,8 @@ const SCENES: [(&str, Scene); 38] = [
     ("runs_no_command_of_a_kubeconfig", kubeconfig::runs_no_command_of_a_kubeconfig),
     ("hides_forbidden_targets", tenants::hides_forbidden_targets),
     ("names_a_missing_secret", tenants::names_a_missing_secret),
+    ("leaves_a_lost_member_and_one_copy_remains", failover::leaves_a_lost_member_and_one_copy_remains),
+    ("leaves_an_isolated_member_alone", failover::leaves_an_isolated_member_alone),
     ("recovers_from_a_lost_node", lost_node::recovers_from_a_lost_node),
     ("serves_while_the_hub_is_away", outage::serves_while_the_hub_is_away),
     ("reverts_manual_changes_on_the_hub", manual_changes::reverts_manual_changes_on_the_hub),

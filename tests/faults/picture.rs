@@ -5,13 +5,17 @@ use serde_json::{Map, Value, json};
 use super::rig::{Rig, TEAM};
 
 /// Fields whose values differ from run to run; that they are there still counts.
-const MASKED: [&str; 16] = [
+const MASKED: [&str; 20] = [
     "uid",
     "resourceVersion",
     "creationTimestamp",
     "deletionTimestamp",
     "lastTransitionTime",
     "firstReadyTime",
+    "at",
+    "startedAt",
+    "finishedAt",
+    "durationSeconds",
     "since",
     "decidedAt",
     "deadline",
