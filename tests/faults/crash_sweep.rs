@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use super::failover;
 use super::objects::{deployment, places};
 use super::picture::{differences, picture};
 use super::rig::{LONG, Rig, TEAM, condition, wait};
@@ -27,7 +26,7 @@ pub struct Scenario {
 }
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 6] = [
+pub const SCENARIOS: [Scenario; 5] = [
     Scenario { name: "create", begins_serving: false, act: |rig| rig.apply(&deployment()) },
     Scenario { name: "scale", begins_serving: true, act: |rig| edit(rig, "/spec/replicas", json!(3)) },
     Scenario {
@@ -45,7 +44,6 @@ pub const SCENARIOS: [Scenario; 6] = [
         begins_serving: true,
         act: |rig| rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"]).map(drop),
     },
-    failover::SCENARIO,
 ];
 
 /// End state of a run without faults.

@@ -6,7 +6,6 @@ use anyhow::{Context, ensure};
 use roadstead_api::v1alpha1::{LastMove, StageName};
 use serde_json::{Value, json};
 
-use super::crash_sweep::Scenario;
 use super::objects::{deployment, target};
 use super::rig::{LONG, Rig, TEAM, wait};
 use super::weather::{Call, Disturbance, Effect};
@@ -219,27 +218,4 @@ pub fn a_kill_half_way_through_the_toleration_changes_nothing(rig: &Rig) -> anyh
     serves_at(rig, "west")?;
     is_in_time(rig)?;
     one_copy_is_left(rig)
-}
-
-/// A failover, for the crash sweep: the place is lost, and returns when the deployment serves elsewhere.
-pub const SCENARIO: Scenario = Scenario { name: "failover", begins_serving: true, act: fail_over };
-
-fn fail_over(rig: &Rig) -> anyhow::Result<()> {
-    // In the EU the deployment serves at west.
-    let mut edited = deployment();
-    edited["spec"]["failover"] = json!({"tolerationSeconds": TOLERATION});
-    edited["spec"]["placement"] = json!({});
-    rig.apply(&edited)?;
-    silence(rig, |call| {
-        call.path == "/places/west" || call.path.starts_with("/places/west/") || call.path.starts_with("/serve/west/")
-    });
-    wait("it serves at east", LONG, || {
-        rig.start_operator()?;
-        let object = llama(rig)?;
-        let first = &object["status"]["placements"][0];
-        ensure!(first["target"] == "east" && first["url"].is_string(), "{}", object["status"]);
-        Ok(())
-    })?;
-    rig.weather.clear();
-    Ok(())
 }

@@ -72,7 +72,10 @@ pub fn status(
         set.keep(conditions::CREATED).keep(conditions::SERVING).keep(conditions::CHANGED_BY_ADMISSION);
     }
     set.set(conditions::READY, summary.status, summary.reason, &summary.message);
-    let served = summary.status == TRUE && endpoint.spec.replicas > 0 || served_before(endpoint, former, seen);
+    let answers = summary.status == TRUE && endpoint.spec.replicas > 0;
+    let served = answers || served_before(endpoint, former, seen);
+    // With the first answer, in the same write.
+    let health = health.or_else(|| answers.then_some(Health::Healthy));
     let mut status = InferenceEndpointStatus {
         observed_generation: observed_generation(endpoint, former, seen),
         conditions: set.finish(),

@@ -10,7 +10,7 @@ use crate::controller::convert;
 use crate::controller::throttle::{self, Urgency};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, find};
-use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
+use roadstead_api::v1alpha1::{ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, LastError, reasons};
 use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
 
@@ -63,6 +63,14 @@ fn failed(class: ErrorClass) -> Seen {
 fn ready(status: &InferenceEndpointStatus) -> String {
     let ready = find(&status.conditions, conditions::READY).unwrap();
     format!("{} {}", ready.status, ready.reason)
+}
+
+#[test]
+fn the_first_answer_is_one_status() {
+    let (endpoint, answer) = (endpoint(1, "InitialPlacement"), present(2, Some(ProbeAnswer::Healthy)));
+    let first = status(&endpoint, &InferenceEndpointStatus::default(), &answer, at(10));
+    assert_eq!((ready(&first).as_str(), first.health), ("True Ready", Some(Health::Healthy)));
+    assert_eq!(status(&endpoint, &first, &answer, at(40)), first, "the next look writes nothing");
 }
 
 #[test]
