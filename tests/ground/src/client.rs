@@ -1,6 +1,6 @@
 //! A client of served models, as a user's program would be one.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -33,8 +33,13 @@ pub fn chat(url: &str, key: Option<&str>, model: &str, question: &str) -> anyhow
         "POST {base}/v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{authorization}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    let mut answer = Vec::new();
+    // A gateway that refuses a request by its headers closes the connection on the body that it does not read.
+    match stream.read_to_end(&mut answer) {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset && !answer.is_empty() => {}
+        read => drop(read?),
+    }
+    let answer = String::from_utf8(answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
     let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).context("no HTTP status")?;
     let words = serde_json::from_str::<Value>(body)
