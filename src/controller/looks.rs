@@ -40,7 +40,7 @@ struct EndpointLooks {
     /// State that the last of them showed.
     state: Option<String>,
     sight: Option<Sight>,
-    /// Begin of the latest failed probe that was told.
+    /// Start time of the latest failed probe that was reported.
     failed_at: Option<Timestamp>,
 }
 
@@ -104,7 +104,7 @@ impl Looks {
         self.slots.change(key, |slot| slot.failed_at = Some(at));
     }
 
-    /// Begin of the latest failed probe that was told.
+    /// Start time of the latest failed probe that was reported.
     pub fn failed_at(&self, key: &Key) -> Option<Timestamp> {
         self.slots.see(key, |slot| slot.failed_at)?
     }

@@ -61,7 +61,7 @@ pub struct Endpoint {
     pub health: Health,
     /// Time of the first failed probe of an unbroken run.
     pub failing_since: Option<Timestamp>,
-    /// Begin of the latest failed probe that this process has seen. A failure on record alone may be over.
+    /// Start time of the latest failed probe that this process has seen. A failure on record alone may be over.
     pub failed_at: Option<Timestamp>,
     /// It has had pods for a while that cannot be scheduled.
     pub unschedulable: bool,

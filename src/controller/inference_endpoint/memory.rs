@@ -60,7 +60,7 @@ struct EndpointEntry {
     inputs: Option<Inputs>,
     /// The API key as last read beside the inputs, and the time of its next read.
     recorded_key: Option<(Redacted, Instant)>,
-    /// Begin of the look at it that is in progress.
+    /// Start time of the look at it that is in progress.
     look_began: Option<Timestamp>,
     /// Progress of its first creation.
     first: FirstCreation,
@@ -87,7 +87,7 @@ impl Memory {
         self.slots.change(key, |slot| slot.look_began = Some(now));
     }
 
-    /// Begin of the look at an endpoint that is in progress.
+    /// Start time of the look at an endpoint that is in progress.
     pub fn look_began(&self, key: &Key) -> Option<Timestamp> {
         self.slots.see(key, |slot| slot.look_began)?
     }

@@ -1,8 +1,8 @@
 //! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
 //!
 //! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `intent` writes down what is about to be asked,
-//! `serve` drives the provider, `witness` asks the endpoint itself, `status` and `health` say what came out, `remove` takes the endpoint away. `memory` holds what is only
-//! worth keeping while the process lives.
+//! `serve` drives the provider, `witness` asks the endpoint itself, `status` and `health` say what came out, `remove` takes
+//! the endpoint away. `memory` holds what is only worth keeping while the process lives.
 
 mod first_creation;
 #[cfg(test)]

@@ -96,8 +96,7 @@ fn serving<'a>(endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>, forme
 }
 
 fn fails(endpoint: &InferenceEndpoint) -> bool {
-    let health = endpoint.status.as_ref().and_then(|status| status.health);
-    matches!(health, Some(Health::Failing | Health::Lost))
+    endpoint.status.as_ref().and_then(|status| status.health).is_some_and(Health::is_failing)
 }
 
 /// The part of one endpoint; `None` if it has none.

@@ -136,7 +136,7 @@ fn end_move<'a>(
     stay(draft, serving, assessment.keep, candidates)
 }
 
-/// A replacement is on its way: it goes on, or another place is tried if the cause may begin a replacement.
+/// Continues a replacement that is under way, or tries another place if the cause may begin a replacement.
 fn pursue<'a>(
     draft: &mut Draft<'a>,
     serving: &'a Endpoint,
