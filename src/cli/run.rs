@@ -22,6 +22,7 @@ use crate::telemetry::logging::{self, LogFormat};
 use crate::telemetry::metrics::{LEASE, Metrics};
 use crate::telemetry::server::{self, ProcessReadiness};
 use roadstead_api::v1alpha1::{ServingTarget, names, syntax};
+use roadstead_model::{DEFAULT_MAX_REPLACEMENTS, ReplacementLimits};
 use roadstead_runtime::client::{WriteGate, call, client};
 use roadstead_runtime::clock::Clock;
 use roadstead_runtime::events::Events;
@@ -93,6 +94,9 @@ pub struct RunArgs {
     /// and the time that this process must have led. Use less than 600 in trials only.
     #[arg(long, env = "ROADSTEAD_ORPHAN_MIN_AGE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub orphan_min_age_seconds: u32,
+    /// Number of replacements in progress at once in the fleet: failovers, requested moves, evacuations and edits.
+    #[arg(long, env = "ROADSTEAD_MAX_REPLACEMENTS", default_value_t = DEFAULT_MAX_REPLACEMENTS, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_replacements: u32,
     /// Seconds between two sweeps for orphans.
     #[arg(long, env = "ROADSTEAD_ORPHAN_INTERVAL_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub orphan_interval_seconds: u32,
@@ -106,6 +110,10 @@ impl RunArgs {
     fn gateway(&self) -> Option<Gateway> {
         let (namespace, url) = (self.routes_namespace.clone()?, self.gateway_url.clone()?);
         Some(Gateway { namespace, url })
+    }
+
+    const fn replacements(&self) -> ReplacementLimits {
+        ReplacementLimits { fleet: self.max_replacements }
     }
 
     fn orphans(&self) -> OrphanPolicy {
@@ -269,6 +277,7 @@ async fn lead(
         drivers: args.drivers.clone(),
         watched: args.watched(),
         orphans: args.orphans(),
+        replacements: args.replacements(),
         gateway: args.gateway(),
         metrics_deployments: usize::try_from(args.metrics_deployments).unwrap_or(usize::MAX),
     };

@@ -187,6 +187,7 @@ impl Context {
     ) -> Self {
         Self {
             caches: Caches::new(&settings.watched),
+            fleet: SharedFleet::new(settings.replacements, clock),
             settings,
             clock,
             hub: Hub::new(client.clone(), clock),
@@ -195,7 +196,6 @@ impl Context {
             events,
             metrics,
             queues: Queues::new(clock),
-            fleet: SharedFleet::new(clock),
             connections: Connections::default(),
             orphans: Shown::new(clock),
             newcomers: Newcomers::default(),

@@ -11,12 +11,12 @@ use roadstead_api::v1alpha1::conditions::{self, UNKNOWN};
 use roadstead_api::v1alpha1::{Dollars, ModelDeployment, ServingTarget, reasons};
 
 /// The figures of these objects. At most `limit` deployments, the first by namespace and name, have series of their own;
-/// `replacements` are under way.
+/// `replacements` are under way, and the fleet allows `max_replacements`.
 #[must_use]
 pub fn figures(
     deployments: &[Arc<ModelDeployment>],
     targets: &[Arc<ServingTarget>],
-    replacements: u32,
+    (replacements, max_replacements): (u32, u32),
     limit: usize,
 ) -> Figures {
     let mut each: Vec<DeploymentFigures> = deployments.iter().map(|deployment| of_deployment(deployment)).collect();
@@ -37,6 +37,7 @@ pub fn figures(
         without_series,
         hourly_cost,
         replacements: i64::from(replacements),
+        max_replacements: i64::from(max_replacements),
         targets,
     }
 }
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn each_deployment_has_its_figures_and_all_of_them_a_sum() {
         let all = [deployment("b", "False", None), deployment("a", "True", Some("9.20"))];
-        let figures = figures(&all, &[], 2, 10);
+        let figures = figures(&all, &[], (2, 5), 10);
         let names: Vec<&str> = figures.each.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         let first = &figures.each[0];
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn there_are_no_more_series_than_the_limit_and_the_rest_is_counted() {
         let all: Vec<_> = (0..5).map(|number| deployment(&format!("d{number}"), "True", Some("1"))).collect();
-        let figures = figures(&all, &[], 0, 3);
+        let figures = figures(&all, &[], (0, 5), 3);
         let names: Vec<&str> = figures.each.iter().map(|one| one.name.as_str()).collect();
         assert_eq!((names, figures.without_series), (vec!["d0", "d1", "d2"], 2), "always the same ones");
         assert_eq!(figures.hourly_cost, MicroDollars(5_000_000), "sums are over all");

@@ -32,10 +32,10 @@ pub struct SharedFleet {
 }
 
 impl SharedFleet {
-    /// An empty fleet.
+    /// An empty fleet with these limits of replacements in progress.
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        Self { engine: Mutex::default(), clock }
+    pub fn new(limits: model::ReplacementLimits, clock: Clock) -> Self {
+        Self { engine: Mutex::new(Engine::new(limits)), clock }
     }
 
     fn lock(&self) -> MutexGuard<'_, Engine> {

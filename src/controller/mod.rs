@@ -96,7 +96,10 @@ fn show_figures(context: &Arc<Context>) {
         figures::figures(
             &caches.deployments.list(),
             &caches.targets.list(),
-            context.fleet.replacements_under_way(planning::now(context.clock.wall())),
+            (
+                context.fleet.replacements_under_way(planning::now(context.clock.wall())),
+                context.settings.replacements.fleet,
+            ),
             context.settings.metrics_deployments,
         )
     }));

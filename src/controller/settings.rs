@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use roadstead_model::ReplacementLimits;
+
 use super::drivers::DriverSettings;
 use roadstead_runtime::cache::Part;
 
@@ -23,6 +25,8 @@ pub struct Settings {
     pub watched: WatchedNamespaces,
     /// Treatment of orphans.
     pub orphans: OrphanPolicy,
+    /// Limits of the replacements in progress.
+    pub replacements: ReplacementLimits,
     /// The gateway in front of endpoints, if there is one.
     pub gateway: Option<Gateway>,
     /// Number of deployments with series of their own in metrics.

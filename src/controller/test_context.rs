@@ -13,6 +13,7 @@ use super::settings::{OrphanPolicy, Settings, WatchedNamespaces};
 use crate::controller::drivers::DriverSettings;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
+use roadstead_model::ReplacementLimits;
 use roadstead_runtime::cache::Part;
 use roadstead_runtime::clock::Clock;
 use roadstead_runtime::events::Events;
@@ -61,6 +62,7 @@ fn context_at(client: Client) -> Arc<Context> {
         drivers: DriverSettings::default(),
         watched: WatchedNamespaces::new([]),
         orphans: OrphanPolicy { delete: false, interval: Duration::from_mins(5), min_age: Duration::from_mins(5) },
+        replacements: ReplacementLimits::default(),
         gateway: None,
         metrics_deployments: 0,
     };

@@ -21,6 +21,8 @@ pub struct Figures {
     pub hourly_cost: MicroDollars,
     /// Number of replacements that count against the limit.
     pub replacements: i64,
+    /// Limit of that number.
+    pub max_replacements: i64,
     /// Readiness of each target.
     pub targets: Vec<(String, bool)>,
 }
@@ -121,8 +123,14 @@ fn deployments(encoder: &mut DescriptorEncoder, figures: &Figures) -> fmt::Resul
     gauge(
         encoder,
         "roadstead_replacements_under_way",
-        "Replacements that count against the limit of 5",
+        "Replacements in progress, which count against the limit",
         &figures.replacements,
+    )?;
+    gauge(
+        encoder,
+        "roadstead_replacements_limit",
+        "Limit of the replacements in progress (--max-replacements)",
+        &figures.max_replacements,
     )
 }
 

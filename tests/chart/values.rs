@@ -42,6 +42,7 @@ fn unknown_values_are_refused() {
     refused_beside("--set", "image.tagg=x", "tagg");
     refused_beside("--set", "gateway.adress=x", "adress");
     refused_beside("--set", "log.colour=red", "colour");
+    refused_beside("--set", "replacements.most=9", "most");
     refused_beside("--set", "orphans.remove=true", "remove");
     refused_beside("--set", "serviceAccount.nam=x", "nam");
     refused_beside("--set", "metrics.service.prt=1", "prt");
@@ -55,6 +56,8 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set", "takeover=prod", "takeover");
     refused_beside("--set", "replicaCount=-1", "replicaCount");
     refused_beside("--set", "concurrency=0", "concurrency");
+    refused_beside("--set", "replacements.max=0", "max");
+    refused_beside("--set", "replacements.max=10001", "max");
     refused_beside("--set", "image.digest=sha256:abc", "digest");
     refused_beside("--set", "image.repository=", "repository");
     refused_beside("--set", "image.pullPolicy=Sometimes", "pullPolicy");

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_lint::check;
 use roadstead_model::{
-    Deployment, DeploymentId, Endpoint, EndpointKey, Found, Placement, Plan, Severity, Target, Timestamp, Violation,
+    Deployment, DeploymentId, Endpoint, EndpointKey, Found, Placement, Plan, ReplacementLimits, Severity, Target,
+    Timestamp, Violation,
 };
 use roadstead_planner::{Fleet, plan};
 
@@ -48,6 +49,12 @@ pub struct Listing {
 }
 
 impl Engine {
+    /// An engine that knows nothing yet, with these limits of replacements in progress.
+    #[must_use]
+    pub fn new(limits: ReplacementLimits) -> Self {
+        Self { fleet: Fleet::with_limits(limits), ..Self::default() }
+    }
+
     /// The observed state, overlaid with the assumed one.
     #[must_use]
     pub const fn fleet(&self) -> &Fleet {

@@ -11,9 +11,6 @@ use crate::check::Check;
 use crate::failover;
 use crate::places;
 
-/// So many replacements may be under way in the fleet.
-const MOST_REPLACEMENTS: u64 = 5;
-
 /// A replacement that serves counts for so long after it is published.
 const TAKEN_OVER_SECONDS: u32 = 60;
 
@@ -62,7 +59,8 @@ pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
         let under_way = check.facts.endpoints().filter(|one| !given_up(one) && is_under_way(check.facts, one, now));
         let found = u64::try_from(under_way.count()).unwrap_or(u64::MAX).saturating_add(1);
         let slow = failover::is_failover(reason) && failover::many_are_silent(check.facts);
-        let allowed = if slow { MOST_REPLACEMENTS.div_ceil(10) } else { MOST_REPLACEMENTS };
+        let limit = u64::from(check.facts.replacement_limits().fleet);
+        let allowed = if slow { limit.div_ceil(10) } else { limit };
         let numbers = Numbers::Count { found, allowed };
         check.require_numbers(Rule::Pace, replaced, found <= allowed, numbers);
     }

@@ -2,10 +2,14 @@
 
 use crate::endpoint::{Endpoint, Found};
 use crate::identity::{DeploymentId, EndpointKey};
+use crate::limits::ReplacementLimits;
 use crate::target::Target;
 
 /// The facts that a plan was made from; whoever keeps them gives them out by name.
 pub trait Facts {
+    /// Limits of the replacements in progress.
+    fn replacement_limits(&self) -> ReplacementLimits;
+
     /// The target of this name.
     fn target(&self, name: &str) -> Option<&Target>;
 

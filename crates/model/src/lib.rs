@@ -14,6 +14,7 @@ mod facts;
 mod finding;
 mod identity;
 mod labels;
+mod limits;
 mod membership;
 mod money;
 mod offer;
@@ -42,6 +43,7 @@ pub use finding::{
 };
 pub use identity::{DeploymentId, EndpointKey};
 pub use labels::{LabelSelector, Labels, Operator, Requirement};
+pub use limits::{DEFAULT_MAX_REPLACEMENTS, ReplacementLimits};
 pub use membership::{Cloud, Excess, Label, LeftOut, Members, Membership, NoNodes, Said, free_devices};
 pub use money::{MicroDollars, MoneyError};
 pub use offer::{CapacityType, Offer};

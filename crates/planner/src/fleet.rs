@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{
     Deployment, DeploymentId, Endpoint, EndpointKey, EndpointState, Facts, Found, Members, Node, Offer, QueueKey,
-    Target, Timestamp,
+    ReplacementLimits, Target, Timestamp,
 };
 
 use crate::capacity::{Load, Standing};
@@ -16,6 +16,7 @@ use crate::entry::Entry;
 /// ([`Endpoint::planned`]), and the next plan counts it: there is no other ledger.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
+    limits: ReplacementLimits,
     targets: BTreeMap<String, Entry>,
     endpoints: BTreeMap<EndpointKey, Endpoint>,
     by_deployment: BTreeMap<DeploymentId, BTreeSet<String>>,
@@ -45,6 +46,12 @@ impl Fleet {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty fleet with these limits of replacements in progress.
+    #[must_use]
+    pub fn with_limits(limits: ReplacementLimits) -> Self {
+        Self { limits, ..Self::default() }
     }
 
     /// Puts in a target, or replaces its state. Works out which nodes each offer may use.
@@ -309,6 +316,10 @@ impl Fleet {
 }
 
 impl Facts for Fleet {
+    fn replacement_limits(&self) -> ReplacementLimits {
+        self.limits
+    }
+
     fn target(&self, name: &str) -> Option<&Target> {
         self.target(name)
     }

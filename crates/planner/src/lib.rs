@@ -33,6 +33,6 @@ mod report;
 mod room;
 mod rules;
 
-pub use decide::{MAX_REPLACEMENTS, plan};
+pub use decide::plan;
 pub use fleet::Fleet;
 pub use report::candidates_on;

@@ -98,7 +98,7 @@ fn exhausted() -> Exhausted {
 /// A fleet in which as many replacements are under way as may be.
 fn crowded() -> Fleet {
     let mut fleet = serving();
-    for index in 0..MAX_REPLACEMENTS {
+    for index in 0..DEFAULT_MAX_REPLACEMENTS {
         let of = |name: String| Endpoint { name, ..fleet.endpoint(&key(US)).unwrap().clone() };
         let other = id(&format!("other-{index}"));
         let (old, new) = (of(format!("old-{index}")), of(format!("new-{index}")));

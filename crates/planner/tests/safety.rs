@@ -282,7 +282,7 @@ impl World {
                 self.changes_nothing(deployment, &again, &plan);
             }
             changed |= changes(&plan);
-            assert!(self.fleet.replacements_under_way(self.now) <= MAX_REPLACEMENTS);
+            assert!(self.fleet.replacements_under_way(self.now) <= DEFAULT_MAX_REPLACEMENTS);
         }
         changed
     }

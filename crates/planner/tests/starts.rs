@@ -121,10 +121,29 @@ fn at_most_five_replacements_are_under_way() {
     assert_eq!(fleet.replacements_under_way(NOW), 5);
     let plan = settle(&mut fleet, &named(5, true), NOW);
     assert_eq!((plan.decision, created(&plan)), (Decision::PolicyViolated, None));
-    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 5, limit: MAX_REPLACEMENTS }));
+    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 5, limit: DEFAULT_MAX_REPLACEMENTS }));
     let plan = settle(&mut fleet, &named(0, false), NOW);
     assert_eq!(deleted(&plan, "d0-gke-eu-h100x2-1"), Some(Removal::MoveAbandoned));
     assert!(created(&settle(&mut fleet, &named(5, true), NOW)).is_some(), "one is given up");
+}
+
+#[test]
+fn the_limit_of_replacements_is_a_setting() {
+    let mut fleet = Fleet::with_limits(ReplacementLimits { fleet: 2 });
+    for mut target in two() {
+        target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
+        fleet.upsert_target(target);
+    }
+    for index in 0..3 {
+        settle(&mut fleet, &Deployment { id: id(&format!("d{index}")), ..deployment("m") }, NOW);
+        serve(&mut fleet, &format!("d{index}-eks-us-h100x2-0"), NOW);
+    }
+    let moves = |index: usize| Deployment { id: id(&format!("d{index}")), ..eu_only() };
+    for index in 0..2 {
+        assert!(created(&settle(&mut fleet, &moves(index), NOW)).is_some(), "{index}");
+    }
+    let plan = settle(&mut fleet, &moves(2), NOW);
+    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 2, limit: 2 }), "{}", render_text(&plan));
 }
 
 #[test]
@@ -163,7 +182,7 @@ fn six_that_move(third: bool) -> (Fleet, impl Fn(usize) -> Deployment) {
     for index in 0..6 {
         settle(&mut fleet, &moves(index), NOW);
     }
-    assert_eq!(fleet.replacements_under_way(NOW), MAX_REPLACEMENTS);
+    assert_eq!(fleet.replacements_under_way(NOW), DEFAULT_MAX_REPLACEMENTS);
     (fleet, moves)
 }
 

@@ -1,8 +1,7 @@
 //! Decides whether an endpoint that was ready fails for so long that it is replaced.
 
-use roadstead_model::{Contact, Decision, Endpoint, Finding, Health, Outage, Timestamp};
+use roadstead_model::{Contact, Decision, Endpoint, Facts, Finding, Health, Outage, Timestamp};
 
-use super::MAX_REPLACEMENTS;
 use super::existing::Existing;
 use crate::candidates::Question;
 use crate::hub::HubContact;
@@ -83,9 +82,10 @@ pub(super) const fn is_failover(decision: Decision) -> bool {
 
 /// Replacements that may be under way at once: a tenth while many targets do not answer.
 pub(super) fn limit(question: &Question, cause: Decision) -> u32 {
+    let limit = question.fleet.replacement_limits().fleet;
     match HubContact::of(question.fleet) {
-        HubContact::Impaired if is_failover(cause) => MAX_REPLACEMENTS.div_ceil(10),
-        _ => MAX_REPLACEMENTS,
+        HubContact::Impaired if is_failover(cause) => limit.div_ceil(10),
+        _ => limit,
     }
 }
 

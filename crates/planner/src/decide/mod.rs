@@ -20,9 +20,6 @@ use crate::candidates::{Question, judge_all, next_expiry};
 use crate::fleet::Fleet;
 use crate::report::{Chosen, build, nothing_judged};
 
-/// At most so many replacements are under way in the whole fleet.
-pub const MAX_REPLACEMENTS: u32 = 5;
-
 /// Decides what is to become of `deployment`, given `fleet` and the time.
 ///
 /// It never fails: what cannot be done is said in the plan's decision, waits and report.
