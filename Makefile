@@ -97,7 +97,7 @@ test-faults: tools ## Kills, wrong answers and lost connections: a real API serv
 	@echo "faults: kills, wrong answers and lost connections (a sample; make crash-sweep tries every interruption)"
 	cargo test --test faults
 
-crash-sweep: tools ## Every interruption of creating, scaling, editing and deleting, in three variants (about a quarter of an hour)
+crash-sweep: tools ## Every interruption of creating, editing, deleting, moving and failing over, in three variants (about an hour)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
 
 schema-sweep: tools ## Every change of every field of a deployment, one after another (about ten minutes)

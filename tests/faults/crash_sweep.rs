@@ -5,8 +5,10 @@
 //! the end state or in the counts, few in logs.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use serde_json::{Value, json};
 
 use super::objects::{deployment, places};
@@ -15,36 +17,68 @@ use super::rig::{LONG, Rig, TEAM, condition, wait};
 use super::tape::{WAYS, Way};
 use roadstead_ground::chance::Chance;
 
+/// Time between two looks at what serves.
+const SAMPLE: Duration = Duration::from_millis(20);
+
 /// A change whose every interruption is tried.
 pub struct Scenario {
     /// Name.
     pub name: &'static str,
-    /// True if a deployment serves before the change.
-    pub begins_serving: bool,
+    /// Makes the world in which it begins.
+    pub begin: fn(&Rig) -> anyhow::Result<()>,
     /// Action of the user.
     pub act: fn(&Rig) -> anyhow::Result<()>,
+    /// Holds once the operator has realised it.
+    pub until: fn(&Rig) -> anyhow::Result<()>,
+    /// Further actions, of users or of the world.
+    pub then: &'static [Step],
+    /// True if an endpoint serves at every moment.
+    pub serves_on: bool,
 }
 
-/// All of them.
+/// A further action of a scenario, and what holds once the operator has realised it.
+pub type Step = (fn(&Rig) -> anyhow::Result<()>, fn(&Rig) -> anyhow::Result<()>);
+
+/// Changes of one deployment without a fault of its place.
 pub const SCENARIOS: [Scenario; 5] = [
-    Scenario { name: "create", begins_serving: false, act: |rig| rig.apply(&deployment()) },
-    Scenario { name: "scale", begins_serving: true, act: |rig| edit(rig, "/spec/replicas", json!(3)) },
+    Scenario {
+        name: "create",
+        begin: |rig| begin(rig, false),
+        act: |rig| rig.apply(&deployment()),
+        until: is_ready,
+        then: &[],
+        serves_on: false,
+    },
+    Scenario { name: "scale", act: |rig| edit(rig, "/spec/replicas", json!(3)), ..EDIT },
     Scenario {
         name: "edit in place",
-        begins_serving: true,
         act: |rig| edit(rig, "/spec/serving/args", json!(["--max-model-len=8192"])),
+        ..EDIT
     },
     Scenario {
         name: "edit that replaces",
-        begins_serving: true,
         act: |rig| edit(rig, "/spec/placement/jurisdictions", json!(["US"])),
+        ..EDIT
     },
     Scenario {
         name: "delete",
-        begins_serving: true,
+        begin: |rig| begin(rig, true),
         act: |rig| rig.kubectl(&["delete", "mdep", "llama", "-n", TEAM, "--wait=false"]).map(drop),
+        until: is_deleted,
+        then: &[],
+        serves_on: false,
     },
 ];
+
+/// An edit of a deployment that serves.
+const EDIT: Scenario = Scenario {
+    name: "edit",
+    begin: |rig| begin(rig, true),
+    act: |_| Ok(()),
+    until: is_ready,
+    then: &[],
+    serves_on: true,
+};
 
 /// End state of a run without faults.
 pub struct Reference {
@@ -56,10 +90,18 @@ pub struct Reference {
     pub writes: usize,
 }
 
+/// Interrupts these scenarios: at every write if `ROADSTEAD_SWEEP` says `all`, otherwise at a sample by `seed`.
+pub fn sweep(rig: &Rig, scenarios: &[Scenario], seed: u64) -> anyhow::Result<()> {
+    match std::env::var("ROADSTEAD_SWEEP").as_deref() {
+        Ok("all") => exhaustive(rig, scenarios),
+        _ => sample(rig, scenarios, seed),
+    }
+}
+
 /// Every write of every scenario, in every way.
-pub fn exhaustive(rig: &Rig) -> anyhow::Result<()> {
+fn exhaustive(rig: &Rig, scenarios: &[Scenario]) -> anyhow::Result<()> {
     let mut runs = 0;
-    for scenario in &SCENARIOS {
+    for scenario in scenarios {
         let reference = reference(rig, scenario)?;
         eprintln!("{}: {} writes", scenario.name, reference.writes);
         for number in 1..=reference.writes {
@@ -74,10 +116,10 @@ pub fn exhaustive(rig: &Rig) -> anyhow::Result<()> {
 }
 
 /// A few writes of every scenario, chosen by `seed`.
-pub fn sample(rig: &Rig, seed: u64) -> anyhow::Result<()> {
+fn sample(rig: &Rig, scenarios: &[Scenario], seed: u64) -> anyhow::Result<()> {
     let mut chance = Chance::new(seed);
     eprintln!("seed {seed} (ROADSTEAD_SEED)");
-    for scenario in &SCENARIOS {
+    for scenario in scenarios {
         let reference = reference(rig, scenario)?;
         for way in WAYS {
             let number = 1 + chance.below(reference.writes);
@@ -171,28 +213,62 @@ pub fn begin(rig: &Rig, serving: bool) -> anyhow::Result<()> {
 }
 
 fn reference(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
-    begin(rig, scenario.begins_serving)?;
+    (scenario.begin)(rig)?;
     undisturbed(rig, scenario)
 }
 
 /// End state of the scenario without faults.
 pub fn undisturbed(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
     rig.tape.rewind(None);
-    (scenario.act)(rig)?;
-    wait("the change is realised", LONG, || realised(rig, scenario))?;
-    rig.quiet()?;
-    realised(rig, scenario)?;
+    watched(rig, scenario, || {
+        act(rig, scenario)?;
+        rig.quiet()
+    })?;
+    scenario.then.last().map_or(scenario.until, |(_, until)| *until)(rig)?;
     Ok(Reference { picture: picture(rig)?, counts: rig.tape.births_and_deaths(), writes: rig.tape.writes().len() })
 }
 
-fn realised(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
-    let all = rig.get(&["mdep", "-n", TEAM])?;
-    let Some(llama) = all["items"].get(0) else {
-        ensure!(scenario.name == "delete", "it is gone");
-        return Ok(());
-    };
-    ensure!(scenario.name != "delete", "it is still there");
-    let ready = condition(llama, "Ready").context("it has no condition Ready")?;
+/// Goes through the scenario; an operator that a fault has killed is started again, as a Deployment does with its pod.
+fn act(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
+    for (act, until) in [(scenario.act, scenario.until)].iter().chain(scenario.then) {
+        act(rig)?;
+        wait("the change is realised", LONG, || {
+            rig.start_operator()?;
+            until(rig)
+        })?;
+    }
+    Ok(())
+}
+
+/// Runs `run`; where the scenario promises it, an endpoint serves all the while, and never more than the former and the new one
+/// are there.
+fn watched(rig: &Rig, scenario: &Scenario, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if !scenario.serves_on {
+        return run();
+    }
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                let endpoints = [rig.cloud_endpoints("east")?, rig.cloud_endpoints("west")?].concat();
+                let there: Vec<&Value> = endpoints.iter().filter(|one| one["deleting"] == false).collect();
+                ensure!(there.iter().any(|one| one["readyReplicas"] != 0), "no endpoint serves: {endpoints:?}");
+                ensure!(there.len() <= 2, "more than the former and the new endpoint: {endpoints:?}");
+                std::thread::sleep(SAMPLE);
+            }
+            Ok(())
+        });
+        let result = run();
+        ended.store(true, Ordering::Relaxed);
+        let seen = watch.join().unwrap_or_else(|_| Err(anyhow!("the watch of the cloud panicked")));
+        result.and(seen)
+    })
+}
+
+/// The deployment serves as its newest spec says, with one endpoint.
+pub fn is_ready(rig: &Rig) -> anyhow::Result<()> {
+    let llama = rig.get(&["mdep", "llama", "-n", TEAM])?;
+    let ready = condition(&llama, "Ready").context("it has no condition Ready")?;
     let current = llama["status"]["observedGeneration"] == llama["metadata"]["generation"];
     ensure!(current && ready["status"] == "True", "{ready}");
     let endpoints = rig.get(&["iep", "-n", TEAM])?;
@@ -200,13 +276,21 @@ fn realised(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn is_deleted(rig: &Rig) -> anyhow::Result<()> {
+    let all = rig.get(&["mdep", "-n", TEAM])?;
+    ensure!(all["items"] == json!([]), "it is still there");
+    Ok(())
+}
+
 /// One run in which the write `number` goes wrong.
 fn disturbed(rig: &Rig, scenario: &Scenario, reference: &Reference, number: usize, way: Way) -> anyhow::Result<()> {
     let what = format!("{}, write {number} of {}, {way:?}", scenario.name, reference.writes);
-    begin(rig, scenario.begins_serving).with_context(|| format!("before {what}"))?;
+    (scenario.begin)(rig).with_context(|| format!("before {what}"))?;
     rig.tape.rewind(Some((number, way)));
-    (scenario.act)(rig)?;
-    let result = survive(rig, reference);
+    let result = watched(rig, scenario, || {
+        act(rig, scenario)?;
+        survive(rig, reference)
+    });
     result.with_context(|| {
         let writes: Vec<String> =
             rig.tape.writes().iter().map(|write| format!("{} {} {:?}", write.method, write.path, write.code)).collect();

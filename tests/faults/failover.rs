@@ -16,7 +16,7 @@ const TOLERATION: i64 = 10;
 const LATE: i64 = 5 + 5;
 
 /// Nothing that `calls` ask for answers.
-fn silence(rig: &Rig, calls: fn(&Call) -> bool) {
+pub fn silence(rig: &Rig, calls: fn(&Call) -> bool) {
     rig.weather.set(vec![Disturbance { calls, effect: Effect::Refused { code: 503, retry_after: None } }]);
 }
 
@@ -24,7 +24,7 @@ fn is_api_of_east(call: &Call) -> bool {
     call.path == "/places/east" || call.path.starts_with("/places/east/")
 }
 
-fn is_east(call: &Call) -> bool {
+pub fn is_east(call: &Call) -> bool {
     is_api_of_east(call) || call.path.starts_with("/serve/east/")
 }
 
@@ -33,7 +33,7 @@ fn is_any_place(call: &Call) -> bool {
 }
 
 /// A deployment of one replica with the shortest toleration.
-fn impatient() -> Value {
+pub fn impatient() -> Value {
     let mut object = deployment();
     object["spec"]["replicas"] = json!(1);
     object["spec"]["placement"] = json!({});
@@ -43,13 +43,18 @@ fn impatient() -> Value {
 
 /// Three places, and the deployment that serves at the cheapest of them, east.
 fn serving(rig: &Rig) -> anyhow::Result<()> {
-    rig.apply(&target("east", "aws", "us-east-1", "40.00", &json!({})))?;
-    rig.apply(&target("west", "gcp", "europe-west4", "55.20", &json!({})))?;
-    rig.apply(&target("north", "azure", "germanywestcentral", "61.00", &json!({})))?;
+    serving_as(rig, &impatient(), &json!({}))
+}
+
+/// The same with this deployment, at places that behave so.
+fn serving_as(rig: &Rig, deployment: &Value, simulated: &Value) -> anyhow::Result<()> {
+    rig.apply(&target("east", "aws", "us-east-1", "40.00", simulated))?;
+    rig.apply(&target("west", "gcp", "europe-west4", "55.20", simulated))?;
+    rig.apply(&target("north", "azure", "germanywestcentral", "61.00", simulated))?;
     for name in ["east", "west", "north"] {
         rig.condition(&["servingtarget", name], "Ready", "True")?;
     }
-    rig.apply(&impatient())?;
+    rig.apply(deployment)?;
     serves_at(rig, "east")?;
     rig.quiet()?;
     rig.tape.rewind(None);
@@ -87,7 +92,7 @@ fn is_seen_as(rig: &Rig, health: &str) -> anyhow::Result<()> {
 }
 
 /// Has the operator look at the deployment and its endpoint now.
-fn look(rig: &Rig, request: &str) -> anyhow::Result<()> {
+pub fn look(rig: &Rig, request: &str) -> anyhow::Result<()> {
     let at = json!({"metadata": {"annotations": {"roadstead.dev/requestedAt": request}}}).to_string();
     rig.kubectl(&["patch", "mdep", "llama", "-n", TEAM, "--type=merge", "-p", &at]).map(drop)
 }
@@ -177,18 +182,50 @@ pub fn an_isolated_place_is_left_alone(rig: &Rig) -> anyhow::Result<()> {
     nothing_moved(rig)
 }
 
-/// Outages, each shorter than the toleration, move nothing however often they come.
+/// Ten outages in a row, each shorter than the toleration and all together longer, move nothing.
 pub fn short_outages_move_nothing(rig: &Rig) -> anyhow::Result<()> {
     serving(rig)?;
-    for round in 0..4 {
+    for round in 0..10 {
         silence(rig, |call| call.path.starts_with("/serve/east/"));
         look(rig, &format!("outage {round}"))?;
         is_seen_as(rig, "Failing")?;
         std::thread::sleep(Duration::from_secs(2));
         rig.weather.clear();
+        look(rig, &format!("after outage {round}"))?;
         is_seen_as(rig, "Healthy")?;
     }
     nothing_moved(rig)
+}
+
+/// An endpoint fails whose health is unknown again and again, because a Secret that it names comes and goes: the run of failures
+/// goes on, and the endpoint is replaced in time.
+pub fn health_that_is_unknown_now_and_then_moves_in_time(rig: &Rig) -> anyhow::Result<()> {
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub", "namespace": TEAM}, "stringData": {"token": "a"},
+    });
+    rig.apply(&secret)?;
+    let mut needy = impatient();
+    needy["spec"]["serving"]["env"] = json!([{
+        "name": "HF_TOKEN", "secretKeyRef": {"name": "hub", "key": "token"},
+    }]);
+    serving_as(rig, &needy, &json!({}))?;
+    silence(rig, |call| call.path.starts_with("/serve/east/"));
+    look(rig, "outage")?;
+    is_seen_as(rig, "Failing")?;
+    let since = endpoint(rig)?["status"]["failingSince"].clone();
+    ensure!(since.is_string(), "no run of failures began");
+    for round in 0..2 {
+        rig.kubectl(&["delete", "secret", "hub", "-n", TEAM])?;
+        look(rig, &format!("unknown {round}"))?;
+        is_seen_as(rig, "Unknown")?;
+        ensure!(endpoint(rig)?["status"]["failingSince"] == since, "the run ended");
+        rig.apply(&secret)?;
+        look(rig, &format!("failing {round}"))?;
+        is_seen_as(rig, "Failing")?;
+        ensure!(endpoint(rig)?["status"]["failingSince"] == since, "the run began anew");
+    }
+    serves_at(rig, "west")?;
+    is_in_time(rig)
 }
 
 /// No place answers: nothing moves, however long, and afterwards nothing has happened.
@@ -206,16 +243,59 @@ pub fn a_hub_that_is_cut_off_moves_nothing(rig: &Rig) -> anyhow::Result<()> {
     nothing_moved(rig)
 }
 
-/// The operator is killed half-way through the toleration: the bound holds all the same, and what is created and deleted is one
-/// endpoint.
-pub fn a_kill_half_way_through_the_toleration_changes_nothing(rig: &Rig) -> anyhow::Result<()> {
-    serving(rig)?;
+/// The operator is killed half-way through the toleration and in each phase of the move: the bound holds all the same, and what is
+/// created and deleted is one endpoint.
+pub fn a_kill_in_every_phase_changes_nothing(rig: &Rig) -> anyhow::Result<()> {
+    let mut patient = impatient();
+    patient["spec"]["serving"]["drainTimeoutSeconds"] = json!(5);
+    serving_as(rig, &patient, &json!({"startupSeconds": 4, "deletionSeconds": 4}))?;
+    let kill = || {
+        rig.stop_operator();
+        rig.start_operator()
+    };
     silence(rig, is_east);
     is_seen_as(rig, "Lost")?;
     std::thread::sleep(Duration::from_secs(TOLERATION.unsigned_abs() / 2));
-    rig.stop_operator();
-    rig.start_operator()?;
+    kill()?;
+    for phase in [Phase::Surge, Phase::Drain, Phase::Remove] {
+        wait(&format!("the move is in the phase {phase:?}"), LONG, || phase.is_reached(rig))?;
+        kill()?;
+    }
     serves_at(rig, "west")?;
     is_in_time(rig)?;
+    rig.weather.clear();
+    wait("the returned copy is being removed", LONG, || {
+        let east = rig.cloud_endpoints("east")?;
+        ensure!(east.first().is_some_and(|one| one["deleting"] == true), "{east:?}");
+        Ok(())
+    })?;
+    kill()?;
     one_copy_is_left(rig)
+}
+
+/// Phase of a move from east to west as the hub's records show it.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// The replacement starts.
+    Surge,
+    /// The former endpoint drains.
+    Drain,
+    /// The former endpoint is to be removed.
+    Remove,
+}
+
+impl Phase {
+    fn is_reached(self, rig: &Rig) -> anyhow::Result<()> {
+        let all = rig.get(&["iep", "-n", TEAM])?["items"].clone();
+        let on =
+            |target: &str| all.as_array().into_iter().flatten().find(|one| one["spec"]["target"] == target).cloned();
+        let (east, west) = (on("east").context("none on east")?, on("west").context("none on west")?);
+        let reached = match self {
+            Self::Surge => west["status"]["firstReadyTime"].is_null(),
+            Self::Drain => east["spec"]["state"] == "Draining" && east["metadata"]["deletionTimestamp"].is_null(),
+            Self::Remove => east["metadata"]["deletionTimestamp"].is_string(),
+        };
+        ensure!(reached, "{all}");
+        Ok(())
+    }
 }

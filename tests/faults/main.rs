@@ -11,6 +11,7 @@
 mod asked;
 mod client;
 mod collector;
+mod crash_moves;
 mod crash_sweep;
 mod credentials;
 mod failover;
@@ -50,12 +51,13 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 46] = [
+const TESTS: [(&str, Test); 48] = [
     ("leaves_a_lost_place_and_one_copy_remains", failover::a_lost_place_is_left_and_one_copy_remains),
     ("leaves_an_isolated_place_alone", failover::an_isolated_place_is_left_alone),
     ("moves_nothing_in_short_outages", failover::short_outages_move_nothing),
+    ("moves_though_health_is_unknown_now_and_then", failover::health_that_is_unknown_now_and_then_moves_in_time),
     ("moves_nothing_while_the_hub_is_cut_off", failover::a_hub_that_is_cut_off_moves_nothing),
-    ("fails_over_in_time_though_it_is_killed", failover::a_kill_half_way_through_the_toleration_changes_nothing),
+    ("fails_over_in_time_though_it_is_killed", failover::a_kill_in_every_phase_changes_nothing),
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
     ("moves_where_people_ask", asked::moves_go_where_people_ask),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),
@@ -78,6 +80,7 @@ const TESTS: [(&str, Test); 46] = [
     ("keeps_the_key_of_an_adopted_endpoint", successor::has_the_key_of_what_it_finds),
     ("schema_sweep_reports_every_change_and_recovers_when_reverted", sequences),
     ("crash_sweep_converges_after_every_interruption", crash_sweep),
+    ("crash_sweep_of_moves_converges_after_every_interruption", crash_sweep_of_moves),
     ("crash_sweep_leaves_nothing_of_a_withdrawn_deployment", crash_sweep::withdrawn),
     ("adopts_endpoints_as_they_run", rebuilt::an_edited_file_ends_no_replica_before_another_serves),
     ("converges_in_any_network_weather", views::any_weather_ends_like_calm),
@@ -100,10 +103,11 @@ const TESTS: [(&str, Test); 46] = [
 ];
 
 fn crash_sweep(rig: &Rig) -> anyhow::Result<()> {
-    match std::env::var("ROADSTEAD_SWEEP").as_deref() {
-        Ok("all") => crash_sweep::exhaustive(rig),
-        _ => crash_sweep::sample(rig, seed()),
-    }
+    crash_sweep::sweep(rig, &crash_sweep::SCENARIOS, seed())
+}
+
+fn crash_sweep_of_moves(rig: &Rig) -> anyhow::Result<()> {
+    crash_sweep::sweep(rig, &crash_moves::MOVES, seed())
 }
 
 fn sequences(rig: &Rig) -> anyhow::Result<()> {

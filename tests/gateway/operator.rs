@@ -23,7 +23,8 @@ struct Hub {
     server: ApiServer,
     gateway: Rig,
     _cloud: Bound,
-    _operator: Bound,
+    args: Vec<String>,
+    operator: Option<Bound>,
 }
 
 impl Hub {
@@ -41,8 +42,7 @@ impl Hub {
         let (cloud, desk) = (free_address(), free_address());
         let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let cloud_process = Bound::start(program, &args, &[], &folder.join("cloud.log")).unwrap();
-        let kubeconfig = server.kubeconfig().display().to_string();
-        let args = [
+        let args = vec![
             "run".to_owned(),
             "--install-id=gateway-test".to_owned(),
             "--namespace=default".to_owned(),
@@ -54,9 +54,18 @@ impl Hub {
             format!("--routes-namespace={}", gateway.namespace),
             format!("--gateway-url=http://{}", gateway.address),
         ];
-        let log = folder.join("operator.log");
-        let operator = Bound::start(program, &args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap();
-        Self { server, gateway, _cloud: cloud_process, _operator: operator }
+        let mut hub = Self { server, gateway, _cloud: cloud_process, args, operator: None };
+        hub.restart_operator();
+        hub
+    }
+
+    /// Kills the operator, if it runs, and starts it.
+    fn restart_operator(&mut self) {
+        self.operator = None;
+        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
+        let kubeconfig = self.server.kubeconfig().display().to_string();
+        let log = self.gateway.folder.path().join("operator.log");
+        self.operator = Some(Bound::start(program, &self.args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap());
     }
 
     fn apply(&self, object: &Value) {
@@ -172,9 +181,9 @@ async fn a_replacement_that_answers_the_operator_takes_over_only_when_a_gateway_
     forbid_the_us(&hub);
     let waits = |status: &Value| status["conditions"].to_string().contains("waiting for a gateway to verify llama-");
     hub.until("the deployment says what it waits for", waits).await;
-    let endpoints =
-        || -> Value { serde_json::from_str(&hub.kubectl(&["get", "iep", "-n", "team", "-o", "json"])).unwrap() };
-    let endpoints = endpoints()["items"].as_array().unwrap().clone();
+    let known = hub.kubectl(&["get", "iep", "-n", "team", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    let endpoints: Value = serde_json::from_str(&hub.kubectl(&["get", "iep", "-n", "team", "-o", "json"])).unwrap();
+    let endpoints = endpoints["items"].as_array().unwrap().clone();
     let on = |target: &str| endpoints.iter().find(|endpoint| endpoint["spec"]["target"] == target).unwrap();
     assert!(on("west")["status"]["conditions"].to_string().contains(r#""status":"True","type":"Ready""#));
     assert_eq!(on("east")["spec"]["state"], "Active", "the former endpoint serves");
@@ -183,6 +192,13 @@ async fn a_replacement_that_answers_the_operator_takes_over_only_when_a_gateway_
     let line = |phase: &str| shown.lines().any(|line| line.contains(phase));
     assert!(line("east     us-east-1      Serving") && line("west     europe-west4   Standby"), "{shown}");
     assert!(line("waiting for a gateway to verify llama-"), "{shown}");
+
+    // A kill while it is verified changes nothing.
+    hub.restart_operator();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    hub.until("the new process waits for the same", waits).await;
+    assert_eq!(hub.kubectl(&["get", "iep", "-n", "team", "-o", "jsonpath={.items[*].metadata.uid}"]), known);
+    assert_eq!(hub.deployment()["status"]["placements"][0]["target"], "east");
 
     hub.gateway.start_envoy().await;
     hub.until("it serves in the EU", |status| serves_on(status, "west")).await;
