@@ -1,6 +1,6 @@
 //! Sentences about a whole plan.
 
-use roadstead_model::{Finding, Nowhere, Placed, Plan, Summary, Wait};
+use roadstead_model::{Finding, MicroDollars, Nowhere, PartSummary, Placed, Plan, Summary, Wait};
 
 use crate::findings::finding;
 use crate::verdicts::rejection;
@@ -50,6 +50,9 @@ pub fn summary(summary: &Summary) -> String {
             let found = findings.iter().map(|one| format!("; {}: {}", one.reason().as_str(), finding(one)));
             format!("{replicas} of {shape} on {target}, offer {offer}, {cost}{}", found.collect::<String>())
         }
+        Summary::Divided { parts, placed, wanted, nowhere } => {
+            self::parts(parts, placed.as_ref(), *wanted, nowhere.as_ref())
+        }
         Summary::IsReplaced { endpoint, target, by, to } => {
             format!("{by} on {to} replaces {endpoint} on {target}")
         }
@@ -91,6 +94,12 @@ fn is_replaced(endpoint: &str, target: &str, why: Option<&Finding>) -> String {
 }
 
 fn placed(placed: &Placed) -> String {
+    if !placed.others.is_empty() || placed.replicas() < placed.wanted {
+        let all = placed
+            .placements()
+            .map(|place| part(place.replicas, &place.shape, &place.target, &place.offer, place.hourly_cost));
+        return divided(all, placed.replicas(), placed.wanted);
+    }
     let place = &placed.placement;
     let rank = match placed.feasible {
         0 | 1 => format!("the only feasible place of {}", placed.candidates),
@@ -105,6 +114,31 @@ fn placed(placed: &Placed) -> String {
         place.capacity_type,
         at_cost(place.hourly_cost),
     )
+}
+
+/// Replicas that are divided over places.
+fn divided(places: impl Iterator<Item = String>, replicas: u32, wanted: u32) -> String {
+    let places: Vec<String> = places.collect();
+    let of = if replicas == wanted {
+        count(wanted, "replica")
+    } else {
+        format!("{replicas} of {}", count(wanted, "replica"))
+    };
+    format!("{of} in {}: {}", count(u32::try_from(places.len()).unwrap_or(u32::MAX), "place"), places.join(" + "))
+}
+
+fn part(replicas: u32, shape: &str, target: &str, offer: &str, cost: Option<MicroDollars>) -> String {
+    format!("{replicas} of {shape} on {target}, offer {offer}, {}", at_cost(cost))
+}
+
+/// Parts that stay, new places, and why replicas have none.
+fn parts(parts: &[PartSummary], placed: Option<&Placed>, wanted: u32, nowhere: Option<&Nowhere>) -> String {
+    let kept = parts.iter().map(|one| part(one.replicas, &one.shape, &one.target, &one.offer, one.hourly_cost));
+    let replicas = parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.replicas));
+    let kept = divided(kept, replicas, wanted);
+    let new = placed.map(|placed| format!("; new: {}", self::placed(placed))).unwrap_or_default();
+    let lacking = nowhere.map(|nowhere| format!("; {}", self::nowhere(nowhere))).unwrap_or_default();
+    format!("{kept}{new}{lacking}")
 }
 
 fn nowhere(nowhere: &Nowhere) -> String {

@@ -41,6 +41,10 @@ const fn would_cost(reason: Reason) -> bool {
 
 fn choice(choice: &Choice) -> String {
     let remarks = &choice.remarks;
+    if let Some((replicas, wanted)) = choice.share {
+        let cost = per_hour(choice.cost);
+        return format!("gets {replicas} of {} for {cost}{}", count(wanted, "replica"), self::remarks(remarks));
+    }
     let per_million = remarks.charged_per_million.map(|price| format!("${price} per million tokens"));
     let cost = per_million.unwrap_or_else(|| per_hour(choice.cost));
     let cheapest = match (choice.best_of, choice.cost.or(remarks.charged_per_million), remarks.unpriced) {

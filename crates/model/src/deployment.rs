@@ -35,7 +35,7 @@ pub struct Deployment {
     pub engine: String,
     /// Scheme of the model's source, like `hf`; `None` where it has none.
     pub source: Option<String>,
-    /// Replicas wanted, all in one placement; 0 is scaled to zero.
+    /// Replicas wanted; 0 is scaled to zero.
     pub replicas: u32,
     /// Requests of each replica beside accelerators.
     pub resources: Resources,
@@ -57,6 +57,30 @@ pub struct Deployment {
     pub move_to: Option<String>,
     /// Nothing is decided; what runs is kept as it is.
     pub suspended: bool,
+    /// Its replicas may be divided over several places: one address leads to all of them.
+    pub divisible: bool,
+    /// The failure domains over which its replicas are spread, where they may be divided.
+    pub spread: Option<Spread>,
+}
+
+/// Failure domains over which replicas are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Kind of the domains.
+    pub topology: Topology,
+    /// Domains that hold at least one replica, if there are so many replicas.
+    pub min_domains: u32,
+}
+
+/// Kind of failure domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Topology {
+    /// A region of a cloud.
+    Region,
+    /// A cloud.
+    Cloud,
+    /// A target.
+    Target,
 }
 
 /// One way to run one replica, on one node.

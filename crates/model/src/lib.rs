@@ -35,7 +35,7 @@ mod violation;
 pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role};
 pub use capabilities::{Capabilities, Demand, Lack};
 pub use cost::{cost_of_found, cost_per_million_tokens, hourly_cost};
-pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape};
+pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape, Spread, Topology};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Health, Runs};
 pub use facts::Facts;
 pub use finding::{
@@ -53,7 +53,7 @@ pub use plan::{Action, Decision, Exhaust, Keep, Plan, PodFields, Removal, Wait};
 pub use price::{Price, PriceSource, Rate, Unpriced};
 pub use report::{Candidate, LargestFit, MAX_CANDIDATES, Report};
 pub use resources::{Accelerator, Resources, Size};
-pub use summary::{Nowhere, Placed, Summary};
+pub use summary::{Nowhere, PartSummary, Placed, Summary};
 pub use taints::{Effect, Taint, Toleration, TolerationOperator, first_evicting, first_untolerated};
 pub use target::{Contact, Exhausted, Inventory, Location, Node, Target, TargetState};
 pub use time::Timestamp;

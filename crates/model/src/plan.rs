@@ -187,6 +187,10 @@ pub enum Decision {
     AwaitingInventory,
     /// No candidate is feasible.
     NoFeasiblePlacement,
+    /// Some of the replicas have no place.
+    PartlyPlaced,
+    /// All replicas have a place, in fewer failure domains than wanted.
+    SpreadUnsatisfied,
     /// Nothing is decided.
     Suspended,
 }
@@ -210,6 +214,8 @@ impl Decision {
             Self::Adopted => "Adopted",
             Self::AwaitingInventory => "AwaitingInventory",
             Self::NoFeasiblePlacement => "NoFeasiblePlacement",
+            Self::PartlyPlaced => "PartlyPlaced",
+            Self::SpreadUnsatisfied => "SpreadUnsatisfied",
             Self::Suspended => "Suspended",
         }
     }

@@ -73,6 +73,17 @@ pub enum Summary {
         /// Findings about its place, most important first.
         findings: Vec<Finding>,
     },
+    /// Replicas are divided over endpoints, and all of these stay.
+    Divided {
+        /// The endpoints that stay.
+        parts: Vec<PartSummary>,
+        /// Places for further replicas.
+        placed: Option<Placed>,
+        /// Replicas that are wanted.
+        wanted: u32,
+        /// The reasons that replicas have no place.
+        nowhere: Option<Nowhere>,
+    },
     /// A replacement is under way.
     IsReplaced {
         /// The endpoint that stays meanwhile.
@@ -117,15 +128,47 @@ pub enum Summary {
     },
 }
 
+/// A part of the replicas, and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartSummary {
+    /// Replicas that it is to have.
+    pub replicas: u32,
+    /// Its shape.
+    pub shape: String,
+    /// Its target.
+    pub target: String,
+    /// Its offer.
+    pub offer: String,
+    /// Cost an hour; `None` is unknown.
+    pub hourly_cost: Option<MicroDollars>,
+}
+
 /// A chosen place among the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
-    /// The place.
+    /// The place, or the first of them.
     pub placement: Placement,
+    /// The other places, where replicas are divided.
+    pub others: Vec<Placement>,
+    /// Replicas that are wanted.
+    pub wanted: u32,
     /// Number of feasible candidates, this one included.
     pub feasible: u32,
     /// Number of candidates.
     pub candidates: u32,
+}
+
+impl Placed {
+    /// All places.
+    pub fn placements(&self) -> impl Iterator<Item = &Placement> {
+        std::iter::once(&self.placement).chain(&self.others)
+    }
+
+    /// Replicas that got a place.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        self.placements().fold(0, |sum, placement| sum.saturating_add(placement.replicas))
+    }
 }
 
 /// The reasons that no place would do.

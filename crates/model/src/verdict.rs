@@ -50,6 +50,8 @@ pub struct Choice {
     /// Number of feasible candidates, this one included; `None` where an endpoint is kept there, whatever it costs
     /// elsewhere.
     pub best_of: Option<u32>,
+    /// Replicas there, and those that were divided, where it is one place of several.
+    pub share: Option<(u32, u32)>,
     /// Further facts that count in the comparison.
     pub remarks: Remarks,
 }

@@ -1,8 +1,8 @@
 //! All candidates of a deployment, judged as newcomers.
 
 use roadstead_model::{
-    Demand, Deployment, Exhausted, Inventory, LargestFit, Offer, Reason, Shape, Size, Target, TargetState, Timestamp,
-    first_untolerated,
+    Demand, Deployment, Exhausted, Inventory, Lack, LargestFit, MicroDollars, Offer, Reason, Shape, Size, Target,
+    TargetState, Timestamp, first_untolerated,
 };
 
 use crate::cost::{Adjusted, Cost, preference};
@@ -36,6 +36,10 @@ pub(crate) struct Question<'a> {
     pub(crate) fleet: &'a Fleet,
     /// The deployment to place.
     pub(crate) deployment: &'a Deployment,
+    /// Replicas to place: all of the deployment's, or a part's.
+    pub(crate) replicas: u32,
+    /// Budget for them: the deployment's, without the cost of its other parts.
+    pub(crate) budget: Option<MicroDollars>,
     /// The time it is.
     pub(crate) now: Timestamp,
     /// Refusal that this plan has seen.
@@ -44,6 +48,19 @@ pub(crate) struct Question<'a> {
     pub(crate) only: Option<&'a str>,
     /// The target that is left because the endpoint there fails.
     pub(crate) left: Option<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    /// Asks about all replicas of a deployment.
+    pub(crate) const fn new(fleet: &'a Fleet, deployment: &'a Deployment, now: Timestamp) -> Self {
+        let (replicas, budget) = (deployment.replicas, deployment.max_hourly_cost);
+        Self { fleet, deployment, replicas, budget, now, refused: None, only: None, left: None }
+    }
+
+    /// The abilities that a place must have.
+    pub(crate) fn demand(&self) -> Demand<'a> {
+        Demand { replicas: self.replicas, ..Demand::of(self.deployment) }
+    }
 }
 
 /// A candidate and how it was judged.
@@ -59,6 +76,8 @@ pub(crate) struct Judged<'a> {
     pub(crate) cost: Cost,
     /// Result of the judgement.
     pub(crate) judgement: Judgement,
+    /// Replicas that it could hold as a part of them, where they may be divided.
+    pub(crate) part: u32,
     order: Order,
 }
 
@@ -182,50 +201,67 @@ fn judge_target<'a>(question: &Question<'a>, entry: &'a Entry, rule: Option<Reas
     let (preference, premium) = preference(deployment, &entry.target)
         .map_or((usize::MAX, 0), |(index, preference)| (index, preference.premium_percent));
     for (index, shape) in deployment.shapes.iter().enumerate() {
-        let mut place = |offer: Option<&'a Offer>, cost: Cost, judgement| {
-            let Deployment { objective, replicas, .. } = deployment;
-            let adjusted = Adjusted::new(*objective, &cost, *replicas, shape.tokens_per_second, premium);
+        let mut place = |offer: Option<&'a Offer>, cost: Cost, (judgement, part)| {
+            let adjusted =
+                Adjusted::new(deployment.objective, &cost, question.replicas, shape.tokens_per_second, premium);
             let order = Order { adjusted, shape: index, preference };
-            judged.push(Judged { entry, offer, shape, cost, judgement, order });
+            judged.push(Judged { entry, offer, shape, cost, judgement, part, order });
         };
         let mut found = false;
         for (position, offer) in entry.target.offers.iter().enumerate() {
             if offer.has_kind_of(&shape.accelerator) {
                 found = true;
-                let cost = Cost::on(offer, shape, deployment.replicas, question.now);
+                let cost = Cost::on(offer, shape, question.replicas, question.now);
                 let judgement = match (rule, entry.room(position)) {
                     (Judgement::Feasible, Some(room)) => judge(question, &room, shape, &cost),
-                    (rule, _) => rule,
+                    (rule, _) => (rule, 0),
                 };
                 place(Some(offer), cost, judgement);
             }
         }
         if !found {
             let missing = Judgement::Rejected(Reason::AcceleratorMissing);
-            place(None, Cost::NOWHERE, if rule == Judgement::Feasible { missing } else { rule });
+            place(None, Cost::NOWHERE, (if rule == Judgement::Feasible { missing } else { rule }, 0));
         }
     }
 }
 
-/// Judges one place on a target that no rule forbids. What only an edit can change comes first.
-fn judge(question: &Question, room: &Room, shape: &Shape, cost: &Cost) -> Judgement {
+/// Judges one place on a target that no rule forbids, and says what part it could hold. What only an edit can change comes
+/// first.
+fn judge(question: &Question, room: &Room, shape: &Shape, cost: &Cost) -> (Judgement, u32) {
     let deployment = question.deployment;
-    if let Some(reason) = offer_rule(deployment, room, shape).or_else(|| price_rule(deployment, cost)) {
-        return Judgement::Rejected(reason);
+    let broken = offer_rule(question, room, shape).or_else(|| price_rule(question, cost));
+    let may_hold_part = deployment.divisible && broken.is_none_or(|reason| concerns_all(question, room, reason));
+    if let Some(reason) = broken.filter(|_| !may_hold_part) {
+        return (Judgement::Rejected(reason), 0);
     }
+    let rejected = |reason| (Judgement::Rejected(broken.unwrap_or(reason)), 0);
     if room.entry.target.state != TargetState::Ready || left_out(deployment, &room.entry.target) {
-        return Judgement::Rejected(Reason::TargetNotReady);
+        return rejected(Reason::TargetNotReady);
     }
     if question.left == Some(room.entry.target.name.as_str()) {
-        return Judgement::Rejected(Reason::EndpointFailing);
+        return rejected(Reason::EndpointFailing);
     }
     let size = Size { accelerators: shape.accelerator.count, resources: deployment.resources };
     if is_refused(question, room, &size) {
-        return Judgement::Rejected(Reason::Exhausted);
+        return rejected(Reason::Exhausted);
     }
-    match room.slots(&size, None, deployment.replicas) {
-        fits if fits < deployment.replicas => Judgement::Fits(fits),
-        _ => Judgement::Feasible,
+    let fits = room.slots(&size, None, question.replicas);
+    let part = fits.min(room.entry.target.capabilities.max_replicas.unwrap_or(u32::MAX));
+    match broken {
+        Some(reason) => (Judgement::Rejected(reason), part),
+        None if fits < question.replicas => (Judgement::Fits(fits), part),
+        None => (Judgement::Feasible, part),
+    }
+}
+
+/// True if a place is rejected only because it is to hold all replicas.
+fn concerns_all(question: &Question, room: &Room, reason: Reason) -> bool {
+    let capabilities = &room.entry.target.capabilities;
+    match reason {
+        Reason::OverBudget => true,
+        Reason::ProviderUnsupported => matches!(capabilities.lacks(&question.demand()), Some(Lack::Replicas { .. })),
+        _ => false,
     }
 }
 
@@ -246,23 +282,23 @@ pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
     target.inventory != Inventory::Answered && deployment.place_without.contains(&target.name)
 }
 
-fn offer_rule(deployment: &Deployment, room: &Room, shape: &Shape) -> Option<Reason> {
-    let target = &room.entry.target;
+fn offer_rule(question: &Question, room: &Room, shape: &Shape) -> Option<Reason> {
+    let (deployment, target) = (question.deployment, &room.entry.target);
     if room.offer.accelerators() < shape.accelerator.count {
         return Some(Reason::AcceleratorMissing);
     }
     if let Some(reason) = capacity_type_rule(deployment, room.offer.capacity_type) {
         return Some(reason);
     }
-    if target.capabilities.lacks(&Demand::of(deployment)).is_some() {
+    if target.capabilities.lacks(&question.demand()).is_some() {
         return Some(Reason::ProviderUnsupported);
     }
     let taint = first_untolerated(&target.taints, &deployment.rules.target_tolerations);
     taint.map(|_| Reason::TaintNotTolerated)
 }
 
-fn price_rule(deployment: &Deployment, cost: &Cost) -> Option<Reason> {
-    let budget = deployment.max_hourly_cost?;
+fn price_rule(question: &Question, cost: &Cost) -> Option<Reason> {
+    let budget = question.budget?;
     match cost.hourly {
         Err(_) => Some(Reason::PriceUnknown),
         Ok(cost) if cost > budget => Some(Reason::OverBudget),

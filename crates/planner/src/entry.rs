@@ -36,6 +36,21 @@ impl Entry {
         self.target.offers.get(self.position(name)?)
     }
 
+    /// The first offer whose nodes lead, from offer to offer by shared nodes, to those of the offer of this name.
+    pub(crate) fn pool_of(&self, name: &str) -> usize {
+        let Some(position) = self.position(name) else { return usize::MAX };
+        let reach = |offer: usize| self.offer_nodes.get(offer).map_or(0, |nodes| nodes.reach);
+        let mut pool = reach(position);
+        loop {
+            let all = (0..self.offer_nodes.len()).map(reach).filter(|other| other & pool != 0);
+            let grown = all.fold(pool, |pool, other| pool | other);
+            if grown == pool {
+                return usize::try_from(pool.trailing_zeros()).unwrap_or(0);
+            }
+            pool = grown;
+        }
+    }
+
     /// For a node, the offers that may use it, as bits.
     pub(crate) fn mask_of(&self, node: usize) -> u64 {
         mask_of(&self.offer_nodes, node)

@@ -24,6 +24,7 @@ mod candidates;
 mod capacity;
 mod cost;
 mod decide;
+mod division;
 mod entry;
 mod fleet;
 mod hub;

@@ -1,9 +1,9 @@
 //! Reasons as data: the names and numbers that decided, gathered for the few candidates that are reported.
 
 use roadstead_model::{
-    Amount, Choice, Comparison, Demand, Deployment, FreeAccelerators, Instances, Lack, Limit, Members, MicroDollars,
-    Mismatch, MissingAccelerator, Objective, Offer, Preferred, Reason, Refusal, RegionRule, Rejection, Remarks,
-    Resources, Shortage, Size, Target, TargetState, Throughput, Unsupported, Unusable, first_untolerated, free_devices,
+    Amount, Choice, Comparison, Deployment, FreeAccelerators, Instances, Lack, Limit, Members, MicroDollars, Mismatch,
+    MissingAccelerator, Objective, Offer, Preferred, Reason, Refusal, RegionRule, Rejection, Remarks, Resources,
+    Shortage, Size, Target, TargetState, Throughput, Unsupported, Unusable, first_untolerated, free_devices,
 };
 
 use crate::candidates::{Judged, Judgement, Question, last_refusal};
@@ -16,9 +16,9 @@ use crate::room::Room;
 const MAX_CAUSES: usize = 3;
 
 /// The first part of a request that the target cannot do.
-fn unsupported(deployment: &Deployment, target: &Target) -> Option<Unsupported> {
-    let can = &target.capabilities;
-    Some(match can.lacks(&Demand::of(deployment))? {
+fn unsupported(question: &Question, target: &Target) -> Option<Unsupported> {
+    let (deployment, can) = (question.deployment, &target.capabilities);
+    Some(match can.lacks(&question.demand())? {
         Lack::Engine => {
             Unsupported::Engine { engine: deployment.engine.clone(), engines: can.engines.clone().unwrap_or_default() }
         }
@@ -26,7 +26,7 @@ fn unsupported(deployment: &Deployment, target: &Target) -> Option<Unsupported> 
             source: deployment.source.clone().unwrap_or_default(),
             sources: can.sources.clone().unwrap_or_default(),
         },
-        Lack::Replicas { most } => Unsupported::Replicas { wanted: deployment.replicas, most },
+        Lack::Replicas { most } => Unsupported::Replicas { wanted: question.replicas, most },
         Lack::ScaleToZero => Unsupported::ScaleToZero,
         Lack::UpdateInPlace => Unsupported::UpdateInPlace,
     })
@@ -45,20 +45,19 @@ pub(crate) fn rejection(question: &Question, judged: &Judged) -> Option<Rejectio
             kind: shape.accelerator.kind.clone(),
             offered: entry.target.offers.iter().filter_map(Offer::kind).map(ToOwned::to_owned).collect(),
         }),
-        (Reason::OverBudget, _) => {
-            Rejection::OverBudget { cost: judged.cost.hourly.ok(), budget: deployment.max_hourly_cost }
-        }
+        (Reason::OverBudget, _) => Rejection::OverBudget { cost: judged.cost.hourly.ok(), budget: question.budget },
         (Reason::PriceUnknown, _) => {
-            Rejection::PriceUnknown { cause: judged.cost.hourly.err()?, budget: deployment.max_hourly_cost }
+            Rejection::PriceUnknown { cause: judged.cost.hourly.err()?, budget: question.budget }
         }
         (Reason::Exhausted, _) => Rejection::Exhausted(refusal(question, judged)),
-        (Reason::InsufficientCapacity, _) => Rejection::InsufficientCapacity(shortage(deployment, judged)),
-        (reason, _) => return forbidden(deployment, entry, reason),
+        (Reason::InsufficientCapacity, _) => Rejection::InsufficientCapacity(shortage(question, judged)),
+        (reason, _) => return forbidden(question, entry, reason),
     })
 }
 
 /// The rule about a target that has this reason; `None` where it is not about a target.
-pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) -> Option<Rejection> {
+pub(crate) fn forbidden(question: &Question, entry: &Entry, reason: Reason) -> Option<Rejection> {
+    let deployment = question.deployment;
     let (target, rules) = (&entry.target, &deployment.rules);
     Some(match reason {
         Reason::NamespaceNotAllowed => {
@@ -80,7 +79,7 @@ pub(crate) fn forbidden(deployment: &Deployment, entry: &Entry, reason: Reason) 
             found: entry.location.as_ref().map(|location| location.jurisdictions.clone()).unwrap_or_default(),
             wanted: rules.jurisdictions.clone().unwrap_or_default(),
         },
-        Reason::ProviderUnsupported => Rejection::ProviderUnsupported(unsupported(deployment, target)?),
+        Reason::ProviderUnsupported => Rejection::ProviderUnsupported(unsupported(question, target)?),
         Reason::TaintNotTolerated => {
             Rejection::TaintNotTolerated(first_untolerated(&target.taints, &rules.target_tolerations)?.clone())
         }
@@ -107,7 +106,7 @@ pub(crate) fn unusable(state: &TargetState) -> Unusable {
 
 /// Facts that speak for the chosen candidate, of so many that are feasible.
 pub(crate) fn choice(question: &Question, judged: &Judged, feasible: u32) -> Choice {
-    Choice { cost: judged.cost.hourly.ok(), best_of: Some(feasible), remarks: remarks(question, judged) }
+    Choice { cost: judged.cost.hourly.ok(), best_of: Some(feasible), share: None, remarks: remarks(question, judged) }
 }
 
 /// Facts against a feasible candidate, compared with one that costs `chosen`.
@@ -129,7 +128,7 @@ pub(crate) fn remarks(question: &Question, judged: &Judged) -> Remarks {
         }),
         throughput: tokens.map(|tokens_per_second| Throughput {
             tokens_per_second,
-            per_million: hourly.ok().map(|cost| per_million_tokens(cost, tokens_per_second, deployment.replicas)),
+            per_million: hourly.ok().map(|cost| per_million_tokens(cost, tokens_per_second, question.replicas)),
         }),
         charged_per_million,
         unpriced: hourly.err(),
@@ -178,13 +177,13 @@ fn refusal(question: &Question, judged: &Judged) -> Refusal {
     }
 }
 
-fn shortage(deployment: &Deployment, judged: &Judged) -> Shortage {
+fn shortage(question: &Question, judged: &Judged) -> Shortage {
     let room = judged.entry.room_of(judged.offer_name());
     Shortage {
-        wanted: deployment.replicas,
+        wanted: question.replicas,
         accelerator: judged.shape.accelerator.clone(),
         fits: if let Judgement::Fits(fits) = judged.judgement { fits } else { 0 },
-        limit: room.map(|room| limit(&room, &judged.size(deployment), None, deployment.replicas)),
+        limit: room.map(|room| limit(&room, &judged.size(question.deployment), None, question.replicas)),
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Chosen<'a> {
     pub(crate) cost: Option<MicroDollars>,
     /// An endpoint is there already.
     pub(crate) kept: bool,
+    /// Its replicas, and those that were to be divided, where it gets a part of them.
+    pub(crate) share: Option<(u32, u32)>,
 }
 
 impl Chosen<'_> {
@@ -51,8 +53,14 @@ pub(crate) const fn nothing_judged() -> Report {
 }
 
 /// Makes the report.
-pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option<Chosen>) -> Report {
-    let is_chosen = |judged: &Judged| chosen.is_some_and(|chosen| chosen.stands_for(judged));
+pub(crate) fn build(question: &Question, candidates: &Candidates, all_chosen: &[Chosen]) -> Report {
+    let chosen_as = |judged: &Judged| all_chosen.iter().find(|chosen| chosen.stands_for(judged)).copied();
+    let is_chosen = |judged: &Judged| chosen_as(judged).is_some();
+    // Others are compared with the one place of all replicas.
+    let chosen = match all_chosen {
+        [only] => Some(*only),
+        _ => None,
+    };
     let (first, others): (Vec<&Judged>, Vec<&Judged>) = candidates.all.iter().partition(|j| is_chosen(j));
     let (feasible, rejected): (Vec<&Judged>, Vec<&Judged>) =
         others.into_iter().partition(|judged| judged.judgement == Judgement::Feasible);
@@ -64,7 +72,7 @@ pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option
     let (rejected, more_rejected) = rejected.split_at(rejected.len().min(room - listed_feasible));
 
     let mut listed = Vec::with_capacity(MAX_CANDIDATES);
-    listed.extend(first.iter().map(|judged| chosen_entry(question, candidates, judged, chosen)));
+    listed.extend(first.iter().map(|judged| chosen_entry(question, candidates, judged, chosen_as(judged))));
     listed.extend(feasible.iter().map(|judged| feasible_entry(question, judged, chosen)));
     listed.extend(rejected.iter().filter_map(|judged| rejected_entry(question, judged)));
     let mut omitted = BTreeMap::new();
@@ -84,7 +92,7 @@ pub(crate) fn build(question: &Question, candidates: &Candidates, chosen: Option
 /// namespace may not use it. What is reported of them once can be held against it later.
 #[must_use]
 pub fn candidates_on(fleet: &Fleet, deployment: &Deployment, now: Timestamp, target: &str) -> Vec<Candidate> {
-    let question = Question { fleet, deployment, now, refused: None, only: None, left: None };
+    let question = Question::new(fleet, deployment, now);
     let judged = judge_on(&question, target);
     let entries = judged.iter().filter_map(|judged| match judged.judgement {
         Judgement::Feasible => Some(feasible_entry(&question, judged, None)),
@@ -127,7 +135,12 @@ fn entry(judged: &Judged, verdict: Verdict) -> Candidate {
 
 fn chosen_entry(question: &Question, candidates: &Candidates, judged: &Judged, chosen: Option<Chosen>) -> Candidate {
     let choice = match chosen {
-        Some(chosen) if chosen.kept => Choice { cost: chosen.cost, best_of: None, remarks: remarks(question, judged) },
+        Some(Chosen { kept: true, cost, .. }) => {
+            Choice { cost, best_of: None, share: None, remarks: remarks(question, judged) }
+        }
+        Some(Chosen { share: Some(share), cost, .. }) => {
+            Choice { cost, best_of: None, share: Some(share), remarks: remarks(question, judged) }
+        }
         _ => choice(question, judged, number_of(candidates.feasible())),
     };
     let hourly_cost = chosen.and_then(|chosen| chosen.cost).or(judged.cost.hourly.ok());

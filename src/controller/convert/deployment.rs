@@ -85,6 +85,8 @@ pub fn deployment(
             .collect(),
         move_to: deployment.annotations().get(names::ANNOTATION_MOVE_TO).map(|target| target.trim().to_owned()),
         suspended: spec.suspend,
+        divisible: false,
+        spread: None,
     })
 }
 

@@ -4,9 +4,10 @@ use roadstead_explain as explain;
 use roadstead_model::{
     Accelerator, Amount, Candidate, CapacityType, Choice, Comparison, Effect, Excess, Finding, FreeAccelerators,
     Instances, Label, LabelSelector, LackOfRoom, LargestFit, LeftOut, Limit, MicroDollars, Mismatch,
-    MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, Outage, OverBudget, Placed, Placement,
-    Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shortage, SpecChange, Summary, Taint,
-    TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported, Unusable, Verdict, Violation, Wait,
+    MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, Outage, OverBudget, PartSummary, Placed,
+    Placement, Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shortage, SpecChange, Summary,
+    Taint, TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported, Unusable, Verdict, Violation,
+    Wait,
 };
 use serde_json::json;
 
@@ -69,7 +70,17 @@ fn placement() -> Placement {
 }
 
 fn placed(feasible: u32) -> Placed {
-    Placed { placement: placement(), feasible, candidates: 9 }
+    Placed { placement: placement(), others: Vec::new(), wanted: 2, feasible, candidates: 9 }
+}
+
+fn part() -> PartSummary {
+    PartSummary { replicas: 2, shape: text("h100x2"), target: text("east"), offer: text("a3"), hourly_cost: usd("40") }
+}
+
+/// Two places for four of five replicas.
+fn divided() -> Placed {
+    let other = Placement { target: text("west"), slot: 1, ..placement() };
+    Placed { others: vec![other], wanted: 5, ..placed(2) }
 }
 
 fn free(instances: Instances) -> FreeAccelerators {
@@ -141,7 +152,10 @@ fn verdicts() -> String {
         ..Remarks::default()
     };
     let none = Remarks::default();
-    let choice = |cost, best_of, remarks: &Remarks| Verdict::Chosen(Choice { cost, best_of, remarks: remarks.clone() });
+    let chosen = |cost, best_of, share, remarks: &Remarks| {
+        Verdict::Chosen(Choice { cost, best_of, share, remarks: remarks.clone() })
+    };
+    let choice = |cost, best_of, remarks: &Remarks| chosen(cost, best_of, None, remarks);
     let other = |cost, chosen| Verdict::Feasible(Comparison { cost, chosen, remarks: Remarks::default() });
     every!(Verdict, verdict, {
         Verdict::Chosen(_) => [
@@ -149,6 +163,7 @@ fn verdicts() -> String {
             choice(usd("40"), Some(1), &none),
             choice(None, Some(3), &none),
             choice(usd("40"), Some(3), &none),
+            chosen(usd("40"), None, Some((2, 5)), &none),
             choice(usd("0"), Some(3), &remarks),
             choice(None, Some(3), &Remarks { unpriced: Some(Unpriced::ByTokens), ..none.clone() }),
             choice(None, Some(3), &Remarks { charged_per_million: usd("0.60"), ..none.clone() }),
@@ -396,7 +411,7 @@ fn summaries() -> String {
             Summary::GivesUpItsPlace { .. } => [Summary::GivesUpItsPlace { endpoint: endpoint(), target: target() }],
             Summary::KeepsItsPlace { .. } => [Summary::KeepsItsPlace { endpoint: endpoint(), target: target() }],
             Summary::AwaitsInventory { .. } => [Summary::AwaitsInventory { targets: 2, overdue: vec![text("west")] }],
-            Summary::Placed(_) => [Summary::Placed(placed(1)), Summary::Placed(placed(3))],
+            Summary::Placed(_) => [Summary::Placed(placed(1)), Summary::Placed(placed(3)), Summary::Placed(divided())],
             Summary::Nowhere(_) => [Summary::Nowhere(all_rejected())],
             Summary::Adopts { .. } => [Summary::Adopts { endpoint: endpoint(), target: target(), ready_replicas: 1, replicas: 2 }],
             Summary::Suspended => [Summary::Suspended],
@@ -404,6 +419,10 @@ fn summaries() -> String {
                 replicas: 2, shape: text("h100x2"), target: target(), offer: text("a3"), hourly_cost: usd("40"),
                 findings: vec![Finding::OverBudget(OverBudget::AsItIs { cost: usd("40"), budget: usd("30") })],
             }],
+            Summary::Divided { .. } => [
+                Summary::Divided { parts: vec![part()], placed: Some(divided()), wanted: 7, nowhere: None },
+                Summary::Divided { parts: vec![part()], placed: None, wanted: 7, nowhere: Some(all_rejected()) },
+            ],
             Summary::IsReplaced { .. } => [Summary::IsReplaced {
                 endpoint: endpoint(), target: target(), by: text("llama-q9dq9dq9dq9d"), to: text("west"),
             }],

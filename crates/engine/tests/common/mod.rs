@@ -94,6 +94,8 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),
         move_to: None,
+        divisible: false,
+        spread: None,
         suspended: false,
     }
 }

@@ -117,6 +117,11 @@ impl Assessment {
         self.lacking.is_some()
     }
 
+    /// True if nothing speaks against more replicas at its place.
+    pub(super) fn may_grow(&self) -> bool {
+        self.usable == Usable::Yes && self.lacking.is_none() && !self.undecided && !self.has_any_but(Problem::Unwelcome)
+    }
+
     /// True if it has to be ready before it is known what fits there.
     pub(super) const fn is_undecided(&self) -> bool {
         self.undecided
@@ -149,6 +154,10 @@ impl Assessment {
 
     fn has(&self, problem: Problem) -> bool {
         self.problems.contains(&problem)
+    }
+
+    fn has_any_but(&self, problem: Problem) -> bool {
+        self.problems.iter().any(|found| *found != problem)
     }
 
     fn find(&mut self, finding: Finding) {
@@ -201,7 +210,7 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
     let mut assessment = Assessment {
         keep: Keep {
             endpoint: endpoint.name.clone(),
-            replicas: deployment.replicas,
+            replicas: question.replicas,
             pods: PodFields::FollowSpec,
             hourly_cost: None,
             findings: Vec::new(),
@@ -211,32 +220,34 @@ pub(super) fn assess(question: &Question, endpoint: &Endpoint) -> Assessment {
         lacking: None,
         undecided: false,
     };
-    look_at_rules(&mut assessment, deployment, endpoint, entry);
-    look_at_spec(&mut assessment, deployment, endpoint, entry);
+    look_at_rules(&mut assessment, question, endpoint, entry);
+    look_at_spec(&mut assessment, question, endpoint, entry);
     look_at_target(&mut assessment, deployment, endpoint, entry);
     look_at_offer(&mut assessment, endpoint, entry, room.as_ref());
-    look_at_room(&mut assessment, deployment, endpoint, room.as_ref());
+    look_at_room(&mut assessment, question, endpoint, room.as_ref());
     look_at_money(&mut assessment, question, endpoint, room.as_ref());
     look_at_health(&mut assessment, question, endpoint);
     assessment.keep.findings.sort_by_key(Finding::reason);
     assessment
 }
 
-fn look_at_rules(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
+fn look_at_rules(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint, entry: Option<&Entry>) {
+    let deployment = question.deployment;
     let of_target = entry.and_then(|entry| Some((entry, target_rule(entry, deployment)?)));
     let rule = match of_target {
-        Some((entry, reason)) => forbidden(deployment, entry, reason),
+        Some((entry, reason)) => forbidden(question, entry, reason),
         None if capacity_type_rule(deployment, endpoint.capacity_type).is_some() => {
             Some(capacity_type(deployment, endpoint.capacity_type))
         }
         None => return,
     };
     assessment.problems.insert(Problem::Forbidden);
-    assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
+    assessment.keep.replicas = question.replicas.min(endpoint.replicas);
     assessment.keep.findings.extend(rule.map(Finding::PolicyViolated));
 }
 
-fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, entry: Option<&Entry>) {
+fn look_at_spec(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint, entry: Option<&Entry>) {
+    let deployment = question.deployment;
     let is_updated = endpoint.outdated || deployment.resources != endpoint.resources;
     let cannot_update = entry.is_some_and(|entry| !entry.target.capabilities.update_in_place);
     let change = match deployment.shape(&endpoint.shape) {
@@ -253,7 +264,7 @@ fn look_at_spec(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
         Some(_) => return,
     };
     assessment.problems.insert(Problem::SpecChanged);
-    assessment.keep.replicas = deployment.replicas.min(endpoint.replicas);
+    assessment.keep.replicas = question.replicas.min(endpoint.replicas);
     assessment.keep.pods = PodFields::StayAsPlaced;
     assessment.find(Finding::SpecChanged(change));
 }
@@ -310,13 +321,13 @@ fn look_at_offer(assessment: &mut Assessment, endpoint: &Endpoint, entry: Option
 }
 
 /// True if the wanted replicas and resources fit where the endpoint is; what does not fit stays as it was.
-fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: &Endpoint, room: Option<&Room>) {
+fn look_at_room(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint, room: Option<&Room>) {
     if assessment.has(Problem::SpecChanged) {
         return;
     }
-    let (wanted, asked) = (assessment.keep.replicas, deployment.resources);
+    let (wanted, asked) = (assessment.keep.replicas, question.deployment.resources);
     let held = wanted.min(endpoint.replicas);
-    let most = room.and_then(|room| most_replicas(room, deployment));
+    let most = room.and_then(|room| most_replicas(room, question));
     let all =
         if most.is_some_and(|most| wanted > most.max(held)) { Fit::No } else { fit(room, endpoint, wanted, asked) };
     let part = fit(room, endpoint, held, asked);
@@ -352,8 +363,8 @@ fn look_at_room(assessment: &mut Assessment, deployment: &Deployment, endpoint: 
 }
 
 /// The replicas that the place runs of one endpoint, where more are wanted.
-fn most_replicas(room: &Room, deployment: &Deployment) -> Option<u32> {
-    match room.entry.target.capabilities.lacks(&Demand::of(deployment)) {
+fn most_replicas(room: &Room, question: &Question) -> Option<u32> {
+    match room.entry.target.capabilities.lacks(&question.demand()) {
         Some(Lack::Replicas { most }) => Some(most),
         _ => None,
     }
@@ -395,12 +406,11 @@ fn bound_elsewhere(room: &Room, endpoint: &Endpoint) -> u32 {
 
 /// Cost and budget of the endpoint. Replicas that exceed the budget are not added, with or without room for them.
 fn look_at_money(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint, room: Option<&Room>) {
-    let deployment = question.deployment;
     let cost = |replicas| cost_of(endpoint, room.map(|room| room.offer), replicas, question.now);
     let held = assessment.keep.replicas.min(endpoint.replicas);
     let elsewhere = assessment.has(Problem::Forbidden) || assessment.has(Problem::SpecChanged);
-    let wanted = if elsewhere { held } else { deployment.replicas };
-    if let Some(budget) = deployment.max_hourly_cost {
+    let wanted = if elsewhere { held } else { question.replicas };
+    if let Some(budget) = question.budget {
         let (now, then) = (cost(held), cost(wanted));
         let is_over = now.is_some_and(|now| now > budget);
         if is_over {
@@ -410,13 +420,13 @@ fn look_at_money(assessment: &mut Assessment, question: &Question, endpoint: &En
         if wanted > held && then.is_none_or(|then| then > budget) {
             assessment.lacking = assessment.lacking.or(Some(Decision::Scaled));
             assessment.keep.replicas = held;
-            let growth = Unaffordable { wanted, cost: then, budget: deployment.max_hourly_cost, held };
+            let growth = Unaffordable { wanted, cost: then, budget: question.budget, held };
             assessment.find(match then {
                 Some(_) => Finding::OverBudget(OverBudget::Grown(growth)),
                 None => Finding::PriceUnknown(growth),
             });
         } else if is_over {
-            let budget = deployment.max_hourly_cost;
+            let budget = question.budget;
             assessment.find(Finding::OverBudget(OverBudget::AsItIs { cost: now, budget }));
         }
     }

@@ -13,7 +13,7 @@ use crate::cost::cost_of;
 use crate::report::Chosen;
 
 /// A plan that is being made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Draft<'a> {
     /// Input of the judgement.
     pub(super) question: Question<'a>,
@@ -37,8 +37,8 @@ pub(super) struct Outcome<'a> {
     pub(super) decision: Decision,
     /// The sum with names and numbers.
     pub(super) summary: Summary,
-    /// The place chosen or kept.
-    pub(super) chosen: Option<Chosen<'a>>,
+    /// The places chosen or kept.
+    pub(super) chosen: Vec<Chosen<'a>>,
     /// The candidates, as they were judged, if a place was looked for.
     pub(super) candidates: Option<Candidates<'a>>,
 }
@@ -76,16 +76,28 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Leaves the rest to the next plan, at once: the fleet does not show yet what this plan takes.
+    pub(super) fn decide_again(&mut self) {
+        self.look_again(self.question.now.plus(1));
+    }
+
+    /// True if the plan creates an endpoint.
+    pub(super) fn has_created(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Create { .. }))
+    }
+
+    /// True if the plan removes an endpoint.
+    pub(super) fn is_removed(&self, endpoint: &Endpoint) -> bool {
+        self.removed.contains(endpoint.name.as_str())
+    }
+
     /// True if an endpoint may go without a loss: it never was ready, or another one serves in its stead, or nothing is
     /// to be served.
     pub(super) fn may_go(&self, endpoint: &Endpoint) -> bool {
         !endpoint.ever_ready
             || self.question.deployment.replicas == 0
             || self.existing.all().any(|other| {
-                other.name != endpoint.name
-                    && other.is_active()
-                    && other.serves()
-                    && !self.removed.contains(other.name.as_str())
+                other.name != endpoint.name && other.is_active() && other.serves() && !self.is_removed(other)
             })
     }
 

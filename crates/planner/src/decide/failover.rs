@@ -2,7 +2,6 @@
 
 use roadstead_model::{Contact, Decision, Endpoint, Facts, Finding, Health, Outage, Timestamp};
 
-use super::existing::Existing;
 use crate::candidates::Question;
 use crate::hub::HubContact;
 
@@ -49,6 +48,12 @@ impl Tolerance {
         }
     }
 
+    /// True if the target of the endpoint is left, `is_moving` being that a replacement exists: the endpoint fails there, or
+    /// may fail while its replacement starts.
+    pub(super) fn leaves(self, is_moving: bool) -> bool {
+        self.due().is_some() || (self != Self::None && is_moving)
+    }
+
     /// The cause for which a replacement that exists is pursued: also while it is not known whether the endpoint still fails.
     pub(super) fn pursued(self, question: &Question, endpoint: &Endpoint) -> Option<Decision> {
         match self {
@@ -65,14 +70,6 @@ fn decision(question: &Question, endpoint: &Endpoint) -> Decision {
     } else {
         Decision::EndpointFailing
     }
-}
-
-/// The target that a deployment leaves because its endpoint there fails, or may fail while its replacement starts.
-pub(super) fn left<'a>(question: &Question, existing: &Existing<'a>) -> Option<&'a str> {
-    let serving = existing.serving()?;
-    let tolerance = Tolerance::of(question, serving);
-    let leaves = tolerance.due().is_some() || (tolerance != Tolerance::None && existing.replacement().is_some());
-    leaves.then_some(serving.target.as_str())
 }
 
 /// True if a decision replaces an endpoint because it fails.

@@ -1,11 +1,15 @@
 //! Decides for one deployment, step by step.
 
 mod assess;
+mod dividing;
 mod draft;
 mod existing;
 mod failover;
+mod leftover;
+mod parts;
 mod place;
 mod settle;
+mod shares;
 
 use assess::assess;
 use draft::{Draft, Outcome};
@@ -25,14 +29,14 @@ use crate::report::{Chosen, build, nothing_judged};
 /// It never fails: what cannot be done is said in the plan's decision, waits and report.
 #[must_use]
 pub fn plan(fleet: &Fleet, deployment: &Deployment, now: Timestamp) -> Plan {
-    let question = Question { fleet, deployment, now, refused: None, only: None, left: None };
+    let question = Question::new(fleet, deployment, now);
     let mut draft = Draft::new(question, Existing::of(fleet, deployment));
     let outcome = decide(&mut draft);
     if let Some(at) = next_expiry(&question) {
         draft.look_again(at);
     }
     let mut report = match &outcome.candidates {
-        Some(candidates) => build(&draft.question, candidates, outcome.chosen),
+        Some(candidates) => build(&draft.question, candidates, &outcome.chosen),
         None => nothing_judged(),
     };
     let lacks_only_room = |action: &Action| matches!(action, Action::Keep(keep) if keep.lacks_only_room());
@@ -69,11 +73,10 @@ fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
     if suspended {
         return suspend(draft);
     }
-    let outcome = match draft.existing.serving() {
+    let outcome = match draft.existing.parts().first().cloned() {
         None => place::first(draft),
-        Some(serving) if draft.question.deployment.replicas == 0 => settle::at_zero(draft, serving),
-        Some(serving) if serving.ever_ready => settle::incumbent(draft, serving),
-        Some(serving) => settle::newcomer(draft, serving),
+        Some(_) if existing::is_divided(draft.question.deployment) => parts::decide(draft),
+        Some(only) => settle::part(draft, &only),
     };
     settle::retire_spare(draft);
     settle::let_drained_go(draft);
@@ -108,7 +111,14 @@ fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Opt
             ready_replicas: first.ready_replicas,
             replicas: first.replicas,
         },
-        chosen: Some(Chosen { target: &first.target, offer: &first.offer, shape: &first.shape, cost, kept: true }),
+        chosen: vec![Chosen {
+            target: &first.target,
+            offer: &first.offer,
+            shape: &first.shape,
+            cost,
+            kept: true,
+            share: None,
+        }],
         candidates: Some(judge_all(&draft.question)),
     })
 }
@@ -128,5 +138,5 @@ fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
         };
         draft.keep(endpoint, keep);
     }
-    Outcome { decision: Decision::Suspended, summary: Summary::Suspended, chosen: None, candidates: None }
+    Outcome { decision: Decision::Suspended, summary: Summary::Suspended, chosen: Vec::new(), candidates: None }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{Decision, Deployment, Endpoint, Inventory, Nowhere, Placed, Placement, Reason, Summary, Wait};
 
+use super::dividing::{Piece, divide_candidates};
 use super::draft::{Draft, Outcome};
+
 use crate::candidates::{Candidates, Judged, Judgement, Question, Refused, judge_all, last_refusal};
 use crate::cost::Cost;
 use crate::entry::Entry;
@@ -26,66 +28,108 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
         return Outcome {
             decision: Decision::ScaledToZero,
             summary: Summary::ScaledToZero,
-            chosen: None,
+            chosen: Vec::new(),
             candidates: None,
         };
     }
     if let Some(summary) = await_inventory(draft) {
         let candidates = judge_all(&draft.question);
-        return Outcome { decision: Decision::AwaitingInventory, summary, chosen: None, candidates: Some(candidates) };
+        return Outcome {
+            decision: Decision::AwaitingInventory,
+            summary,
+            chosen: Vec::new(),
+            candidates: Some(candidates),
+        };
     }
     anew(draft, None)
 }
 
-/// Chooses a place for a deployment that has no endpoint that stays, what `refused` left out.
+/// Chooses places for replicas that no endpoint has, what `refused` left out.
 pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> Outcome<'a> {
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
-    if let Some((chosen, placed)) = create(draft, &candidates, None, Decision::InitialPlacement) {
+    let pieces = choose(draft, &candidates, None);
+    if let Some((chosen, placed)) = create(draft, &candidates, &pieces, None, Decision::InitialPlacement) {
+        if placed.replicas() < draft.question.replicas {
+            let _ = nothing_feasible(draft, &candidates);
+        }
         return Outcome {
             decision: Decision::InitialPlacement,
             summary: Summary::Placed(placed),
-            chosen: Some(chosen),
+            chosen,
             candidates: Some(candidates),
         };
     }
     let summary = Summary::Nowhere(nothing_feasible(draft, &candidates));
-    Outcome { decision: Decision::NoFeasiblePlacement, summary, chosen: None, candidates: Some(candidates) }
+    Outcome { decision: Decision::NoFeasiblePlacement, summary, chosen: Vec::new(), candidates: Some(candidates) }
 }
 
-/// Creates an endpoint at the best candidate, if there is one.
+/// The best places for the replicas in question, which may take over from `replaced`. Without a gateway that is one place
+/// for all of them. Else they are divided: what serves is replaced only by all of them, but fewer are better than none.
+pub(super) fn choose<'a>(
+    draft: &Draft<'a>,
+    candidates: &Candidates<'a>,
+    replaced: Option<&Endpoint>,
+) -> Vec<Piece<'a>> {
+    let question = &draft.question;
+    if !question.deployment.divisible {
+        let best = candidates.best().and_then(|best| Some((*best, best.offer?)));
+        return best.map(|(judged, offer)| Piece { judged, offer, replicas: question.replicas }).into_iter().collect();
+    }
+    let pieces = divide_candidates(draft, candidates, replaced);
+    let replicas: u32 = pieces.iter().map(|piece| piece.replicas).sum();
+    let all = replicas >= question.replicas;
+    if all || replaced.is_none_or(|replaced| !replaced.ready) { pieces } else { Vec::new() }
+}
+
+/// Creates an endpoint for each of the pieces; nothing if there are none.
 pub(super) fn create<'a>(
     draft: &mut Draft<'a>,
     candidates: &Candidates<'a>,
+    pieces: &[Piece<'a>],
     replaces: Option<&Endpoint>,
     reason: Decision,
-) -> Option<(Chosen<'a>, Placed)> {
-    let best = candidates.best()?;
-    let offer = best.offer?;
-    let deployment = draft.question.deployment;
-    let placement = Placement {
-        target: best.entry.target.name.clone(),
-        offer: offer.name.clone(),
-        shape: best.shape.name.clone(),
-        accelerator: best.shape.accelerator.clone(),
-        capacity_type: offer.capacity_type,
-        slot: free_slot(draft),
-        replicas: deployment.replicas,
-        replica_cost: Cost::on(offer, best.shape, 1, draft.question.now).hourly.ok(),
-        hourly_cost: best.cost.hourly.ok(),
-    };
+) -> Option<(Vec<Chosen<'a>>, Placed)> {
+    if draft.has_created() && !pieces.is_empty() {
+        draft.decide_again();
+        return None;
+    }
+    let wanted = draft.question.replicas;
+    let mut slots = free_slots(draft);
+    let mut chosen = Vec::with_capacity(pieces.len());
+    let mut placements = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let (judged, offer) = (piece.judged, piece.offer);
+        let cost = |replicas| Cost::on(offer, judged.shape, replicas, draft.question.now).hourly.ok();
+        let placement = Placement {
+            target: judged.entry.target.name.clone(),
+            offer: offer.name.clone(),
+            shape: judged.shape.name.clone(),
+            accelerator: judged.shape.accelerator.clone(),
+            capacity_type: offer.capacity_type,
+            slot: slots.next().unwrap_or(u32::MAX),
+            replicas: piece.replicas,
+            replica_cost: cost(1),
+            hourly_cost: cost(piece.replicas),
+        };
+        chosen.push(Chosen {
+            target: &judged.entry.target.name,
+            offer: &offer.name,
+            shape: &judged.shape.name,
+            cost: placement.hourly_cost,
+            kept: false,
+            share: (piece.replicas < wanted).then_some((piece.replicas, wanted)),
+        });
+        draft.create(placement.clone(), replaces, reason);
+        placements.push(placement);
+    }
+    let (first, others) = placements.split_first()?;
     let placed = Placed {
-        placement: placement.clone(),
+        placement: first.clone(),
+        others: others.to_vec(),
+        wanted,
         feasible: number_of(candidates.feasible()),
         candidates: number_of(candidates.all.len()),
-    };
-    draft.create(placement, replaces, reason);
-    let chosen = Chosen {
-        target: &best.entry.target.name,
-        offer: &offer.name,
-        shape: &best.shape.name,
-        cost: best.cost.hourly.ok(),
-        kept: false,
     };
     Some((chosen, placed))
 }
@@ -94,12 +138,12 @@ fn number_of(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The lowest slot that nothing of the deployment holds, what is being deleted or only found included.
-fn free_slot(draft: &Draft) -> u32 {
+/// The slots that nothing of the deployment holds, what is being deleted or only found included, the lowest first.
+fn free_slots(draft: &Draft) -> impl Iterator<Item = u32> + use<> {
     let found = draft.question.fleet.found_of(&draft.question.deployment.id);
     let held: BTreeSet<u32> =
         draft.existing.all().map(|endpoint| endpoint.slot).chain(found.iter().map(|found| found.slot)).collect();
-    (0..=u32::MAX).find(|slot| !held.contains(slot)).unwrap_or(u32::MAX)
+    (0..=u32::MAX).filter(move |slot| !held.contains(slot))
 }
 
 /// Waits while no candidate is feasible, and a summary of the reasons.
@@ -122,10 +166,10 @@ pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> No
             targets => Nowhere::NoneForNamespace { namespace: namespace.clone(), targets },
         };
     }
-    all_rejected(draft.question.deployment, candidates)
+    all_rejected(&draft.question, candidates)
 }
 
-fn all_rejected(deployment: &Deployment, candidates: &Candidates) -> Nowhere {
+fn all_rejected(question: &Question, candidates: &Candidates) -> Nowhere {
     let mut reasons = BTreeMap::<Reason, u32>::new();
     for judged in &candidates.all {
         *reasons.entry(judged.judgement.reason()).or_default() += 1;
@@ -133,7 +177,7 @@ fn all_rejected(deployment: &Deployment, candidates: &Candidates) -> Nowhere {
     let mut reasons: Vec<(Reason, u32)> = reasons.into_iter().collect();
     reasons.sort_by_key(|(reason, number)| (std::cmp::Reverse(*number), *reason));
     Nowhere::AllRejected {
-        replicas: deployment.replicas,
+        replicas: question.replicas,
         candidates: number_of(candidates.all.len()),
         reasons,
         largest_fit: candidates.largest_fit().map(|(judged, replicas)| judged.largest_fit(replicas)),

@@ -2,18 +2,29 @@
 
 use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal, Summary, Wait};
 
-use super::assess::{Assessment, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
+use super::assess::{Assessment, Fault, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
 use super::draft::{Draft, Outcome};
+use super::existing::ServingPart;
 use super::failover::{self, Tolerance};
-use super::place::{anew, create, nothing_feasible};
+use super::place::{anew, choose, create, nothing_feasible};
 use crate::candidates::{Candidates, Question, Refused, judge_all};
 use crate::report::Chosen;
 
+/// Decides about one part, whose replicas the question asks for.
+pub(super) fn part<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
+    match part.serving {
+        _ if draft.question.deployment.replicas == 0 => at_zero(draft, part),
+        serving if serving.ever_ready => incumbent(draft, part),
+        _ => newcomer(draft, part),
+    }
+}
+
 /// Keeps the endpoint of a deployment that is scaled to zero, with nothing in it: its place, key and URL stay. Where a
 /// rule forbids it, it goes: scaled up, the deployment could not stay there anyway.
-pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
-    if let Some(replacement) = draft.existing.replacement() {
-        draft.delete(replacement, Removal::MoveAbandoned, None);
+fn at_zero<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
+    let serving = part.serving;
+    for successor in &part.successors {
+        draft.delete(successor, Removal::MoveAbandoned, None);
     }
     let assessment = assess(&draft.question, serving);
     if assessment.is_forbidden() {
@@ -21,7 +32,7 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outco
         return Outcome {
             decision: Decision::ScaledToZero,
             summary: Summary::GivesUpItsPlace { endpoint: serving.name.clone(), target: serving.target.clone() },
-            chosen: None,
+            chosen: Vec::new(),
             candidates: None,
         };
     }
@@ -31,7 +42,7 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outco
         return Outcome {
             decision: Decision::ScaledToZero,
             summary: Summary::CannotStayEmpty { endpoint: serving.name.clone(), target: serving.target.clone() },
-            chosen: None,
+            chosen: Vec::new(),
             candidates: None,
         };
     }
@@ -42,15 +53,16 @@ pub(super) fn at_zero<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outco
     Outcome {
         decision: Decision::ScaledToZero,
         summary: Summary::KeepsItsPlace { endpoint: serving.name.clone(), target: serving.target.clone() },
-        chosen: None,
+        chosen: Vec::new(),
         candidates: None,
     }
 }
 
 /// Decides about the serving endpoint while it never was ready: it has no claim to its place yet.
-pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
-    if let Some(replacement) = draft.existing.replacement() {
-        draft.delete(replacement, Removal::Superfluous, None);
+fn newcomer<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
+    let serving = part.serving;
+    for successor in &part.successors {
+        draft.delete(successor, Removal::Superfluous, None);
     }
     let assessment = assess(&draft.question, serving);
     if let Some(fault) = assessment.fault(serving, false, draft.question.now) {
@@ -84,7 +96,8 @@ pub(super) fn newcomer<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outc
 
 /// Decides about the serving endpoint once it was ready: it stays unless it must go, and then something else is
 /// ready first.
-pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Outcome<'a> {
+fn incumbent<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
+    let serving = part.serving;
     let mut assessment = assess(&draft.question, serving);
     if assessment.is_undecided() {
         draft.waits.push(Wait::Readiness { endpoint: serving.name.clone() });
@@ -98,130 +111,189 @@ pub(super) fn incumbent<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint) -> Out
         Tolerance::Tolerated(until) => draft.look_again(until),
         Tolerance::HubIsolated => draft.waits.push(Wait::HubContact { endpoint: serving.name.clone() }),
     }
-    let replacement = draft.existing.replacement();
-    let pursued = || replacement.and_then(|_| tolerance.pursued(&draft.question, serving));
+    let is_moving = !part.successors.is_empty();
+    let pursued = || is_moving.then(|| tolerance.pursued(&draft.question, serving)).flatten();
     let own = assessment.cause_or_wish(&draft.question, serving, tolerance.due());
     let cause = own.or_else(pursued);
-    draft.question.left = failover::left(&draft.question, &draft.existing);
+    draft.question.left = tolerance.leaves(is_moving).then_some(serving.target.as_str());
     if cause == Some(Decision::MoveRequested) {
         draft.question.only = draft.question.deployment.move_to.as_deref();
     }
-    match (cause, replacement) {
-        (None, None) => {
+    match cause {
+        None if is_moving => end_move(draft, part, assessment),
+        None => {
             let candidates = judge_all(&draft.question);
             stay(draft, serving, assessment.keep, candidates)
         }
-        (None, Some(replacement)) => end_move(draft, serving, assessment, replacement),
-        (Some(cause), None) => seek(draft, serving, assessment, cause, None),
-        (Some(cause), Some(replacement)) => pursue(draft, serving, assessment, (cause, own.is_some()), replacement),
+        Some(cause) if is_moving => pursue(draft, part, assessment, (cause, own.is_some())),
+        Some(cause) => seek(draft, part, assessment, cause, None),
     }
 }
 
-/// The serving endpoint can stay after all: its replacement goes, unless it is ready already, as it is to be.
-fn end_move<'a>(
-    draft: &mut Draft<'a>,
-    serving: &'a Endpoint,
-    assessment: Assessment,
-    replacement: &'a Endpoint,
-) -> Outcome<'a> {
-    let beside = assess(&draft.question, replacement).keep;
-    let ready = replacement.ready && !beside.tells_anew(replacement, draft.question.deployment);
-    if !ready && draft.may_go(replacement) {
-        draft.delete(replacement, Removal::MoveAbandoned, None);
-    } else {
-        draft.keep(replacement, beside);
-        await_take_over(draft, replacement);
+/// The serving endpoint can stay after all: what was to take over goes, unless it is ready already, as it is to be.
+fn end_move<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>, assessment: Assessment) -> Outcome<'a> {
+    for successor in &part.successors {
+        let beside = assess(&draft.question, successor).keep;
+        let ready = successor.ready && !beside.tells_anew(successor, draft.question.deployment);
+        if !ready && draft.may_go(successor) {
+            draft.delete(successor, Removal::MoveAbandoned, None);
+        } else {
+            draft.keep(successor, beside);
+            await_take_over(draft, successor);
+        }
     }
     let candidates = judge_all(&draft.question);
-    stay(draft, serving, assessment.keep, candidates)
+    stay(draft, part.serving, assessment.keep, candidates)
 }
 
 /// Continues a replacement that is under way, or tries another place if the cause may begin a replacement.
 fn pursue<'a>(
     draft: &mut Draft<'a>,
-    serving: &'a Endpoint,
+    part: &ServingPart<'a>,
     assessment: Assessment,
     (cause, begins): (Decision, bool),
-    replacement: &'a Endpoint,
 ) -> Outcome<'a> {
-    let beside = assess(&draft.question, replacement);
-    let may_go = draft.may_go(replacement);
-    if let Some(fault) = beside.fault(replacement, true, draft.question.now).filter(|_| may_go) {
-        let refused = fault.exhaust.is_some().then(|| place_of(replacement));
-        draft.delete(replacement, fault.reason, fault.exhaust);
-        if !begins {
-            let candidates = judge_all(&draft.question);
-            return stay(draft, serving, assessment.keep, candidates);
+    let mut refused = None;
+    let mut kept = Vec::new();
+    for successor in &part.successors {
+        let beside = assess(&question_of(draft, part, successor), successor);
+        match unfit(draft, successor, &beside, begins) {
+            Some(fault) => {
+                refused = fault.exhaust.is_some().then(|| place_of(successor)).or(refused);
+                draft.delete(successor, fault.reason, fault.exhaust);
+            }
+            None => kept.push((*successor, beside)),
         }
-        return seek(draft, serving, assessment, cause, refused);
+    }
+    if kept.is_empty() && begins {
+        return seek(draft, part, assessment, cause, refused);
     }
     let candidates = judge_all(&draft.question);
-    if begins && beside.lacks_room() && may_go && candidates.best().is_some() {
-        draft.delete(replacement, Removal::SpecChanged, None);
-        return seek(draft, serving, assessment, cause, None);
+    if kept.is_empty() {
+        return stay(draft, part.serving, assessment.keep, candidates);
     }
-    let is_asked = draft.question.only.is_none_or(|only| only == replacement.target);
-    if !is_asked && may_go && !replacement.ready && candidates.best().is_some() {
-        draft.delete(replacement, Removal::MoveAbandoned, None);
-        return seek(draft, serving, assessment, cause, None);
-    }
-    look_again_at(draft, replacement, &beside);
-    let summary = Summary::IsReplaced {
-        endpoint: serving.name.clone(),
-        target: serving.target.clone(),
-        by: replacement.name.clone(),
-        to: replacement.target.clone(),
+    let places = |of: fn(&Endpoint) -> &String| {
+        let places: Vec<&str> = kept.iter().map(|(successor, _)| of(successor).as_str()).collect();
+        places.join(" and ")
     };
-    let chosen = kept_at(replacement, beside.keep.hourly_cost);
-    draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
-    draft.keep(replacement, beside.keep);
-    await_take_over(draft, replacement);
-    Outcome { decision: cause, summary, chosen: Some(chosen), candidates: Some(candidates) }
+    let summary = Summary::IsReplaced {
+        endpoint: part.serving.name.clone(),
+        target: part.serving.target.clone(),
+        by: places(|successor| &successor.name),
+        to: places(|successor| &successor.target),
+    };
+    draft.keep(part.serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
+    let mut chosen = Vec::new();
+    let mut replicas = 0_u32;
+    for (successor, beside) in kept {
+        look_again_at(draft, successor, &beside);
+        chosen.push(kept_at(successor, beside.keep.hourly_cost));
+        replicas = replicas.saturating_add(beside.keep.replicas);
+        draft.keep(successor, beside.keep);
+        await_take_over(draft, successor);
+    }
+    if begins && draft.question.deployment.divisible && replicas < draft.question.replicas {
+        complete(draft, part, (cause, refused), replicas, &mut chosen);
+    }
+    Outcome { decision: cause, summary, chosen, candidates: Some(candidates) }
+}
+
+/// Looks for places for the replicas that the successors of a part lack.
+fn complete<'a>(
+    draft: &mut Draft<'a>,
+    part: &ServingPart<'a>,
+    (cause, refused): (Decision, Option<Refused<'a>>),
+    replicas: u32,
+    chosen: &mut Vec<Chosen<'a>>,
+) {
+    let whole = draft.question;
+    draft.question.replicas = whole.replicas.saturating_sub(replicas);
+    draft.question.refused = refused;
+    let candidates = judge_all(&draft.question);
+    let pieces = choose(draft, &candidates, Some(part.serving));
+    match create(draft, &candidates, &pieces, Some(part.serving), cause) {
+        Some((places, _)) => chosen.extend(places),
+        None => drop(nothing_feasible(draft, &candidates)),
+    }
+    draft.question = whole;
+}
+
+/// The question about one successor: alone it is to have all replicas of the part, else those that it was given.
+fn question_of<'a>(draft: &Draft<'a>, part: &ServingPart<'a>, successor: &Endpoint) -> Question<'a> {
+    if part.successors.len() < 2 {
+        return draft.question;
+    }
+    Question { replicas: successor.replicas, ..draft.question }
+}
+
+/// Why a successor goes again. What is no longer wanted there goes only if another place would do.
+fn unfit(draft: &Draft, successor: &Endpoint, beside: &Assessment, begins: bool) -> Option<Fault> {
+    if !draft.may_go(successor) {
+        return None;
+    }
+    let question = &draft.question;
+    let elsewhere = || judge_all(question).best().is_some();
+    let fault = |reason| Fault { reason, exhaust: None };
+    let is_asked = question.only.is_none_or(|only| only == successor.target);
+    beside
+        .fault(successor, true, question.now)
+        .or_else(|| {
+            let lacks_room = begins && beside.lacks_room() && !question.deployment.divisible;
+            (lacks_room && elsewhere()).then(|| fault(Removal::SpecChanged))
+        })
+        .or_else(|| (!is_asked && !successor.ready && elsewhere()).then(|| fault(Removal::MoveAbandoned)))
 }
 
 /// Looks for a place that can take over from the serving endpoint, which stays meanwhile.
 fn seek<'a>(
     draft: &mut Draft<'a>,
-    serving: &'a Endpoint,
+    part: &ServingPart<'a>,
     assessment: Assessment,
     cause: Decision,
     refused: Option<Refused<'a>>,
 ) -> Outcome<'a> {
+    let serving = part.serving;
     let (endpoint, target) = (serving.name.clone(), serving.target.clone());
     let why = assessment.keep.findings.first().cloned();
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
-    let place = kept_at(serving, assessment.keep.hourly_cost);
-    let under_way = under_way(draft);
+    let pieces = choose(draft, &candidates, Some(serving));
+    let place = vec![kept_at(serving, assessment.keep.hourly_cost)];
+    let under_way = under_way(draft, part);
     let before = draft.question.fleet.before_in_turn(draft.question.deployment, draft.question.now);
     let limit = failover::limit(&draft.question, cause);
-    if under_way.saturating_add(before) >= limit && candidates.best().is_some() {
+    let is_full = under_way.saturating_add(before) >= limit;
+    if !pieces.is_empty() && (is_full || draft.has_created()) {
         draft.keep(serving, assessment.keep);
-        draft.waits.push(Wait::ReplacementLimit { under_way, limit });
-        if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
-            draft.look_again(at);
+        if is_full {
+            draft.waits.push(Wait::ReplacementLimit { under_way, limit });
+            if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
+                draft.look_again(at);
+            }
+        } else {
+            draft.decide_again();
         }
         let summary = Summary::AwaitsItsTurn { endpoint, target, why };
-        return Outcome { decision: cause, summary, chosen: Some(place), candidates: Some(candidates) };
+        return Outcome { decision: cause, summary, chosen: place, candidates: Some(candidates) };
     }
-    if candidates.best().is_some() {
-        draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
-    } else {
+    if pieces.is_empty() {
         draft.keep(serving, assessment.keep);
+    } else {
+        draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
     }
-    if let Some((chosen, placed)) = create(draft, &candidates, Some(serving), cause) {
+    if let Some((chosen, placed)) = create(draft, &candidates, &pieces, Some(serving), cause) {
         let summary = Summary::Replaces { endpoint, target, why, placed };
-        return Outcome { decision: cause, summary, chosen: Some(chosen), candidates: Some(candidates) };
+        return Outcome { decision: cause, summary, chosen, candidates: Some(candidates) };
     }
     let nowhere = nothing_feasible(draft, &candidates);
     let summary = Summary::HasNoReplacement { endpoint, target, why, nowhere };
-    Outcome { decision: cause, summary, chosen: Some(place), candidates: Some(candidates) }
+    Outcome { decision: cause, summary, chosen: place, candidates: Some(candidates) }
 }
 
-/// Replacements of the fleet beside the one that this deployment may have had so far.
-fn under_way(draft: &Draft) -> u32 {
+/// Replacements of the fleet beside the one that this part may have had so far.
+fn under_way(draft: &Draft, part: &ServingPart) -> u32 {
     let all = draft.question.fleet.replacements_under_way(draft.question.now);
-    all.saturating_sub(u32::from(draft.existing.replacement().is_some()))
+    all.saturating_sub(u32::from(!part.successors.is_empty()))
 }
 
 /// The serving endpoint stays.
@@ -235,24 +307,25 @@ fn stay<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint, keep: Keep, candidates
         hourly_cost: keep.hourly_cost,
         findings: keep.findings.clone(),
     };
-    let chosen = kept_at(serving, keep.hourly_cost);
+    let chosen = vec![kept_at(serving, keep.hourly_cost)];
     draft.keep(serving, keep);
-    Outcome { decision, summary, chosen: Some(chosen), candidates: Some(candidates) }
+    Outcome { decision, summary, chosen, candidates: Some(candidates) }
 }
 
-/// Retires every further active endpoint once the serving one serves; what never was ready goes at once.
+/// Retires every further active endpoint once something serves in its stead; what never was ready goes at once.
 pub(super) fn retire_spare(draft: &mut Draft) {
-    let serving = draft.existing.serving();
-    let published = serving.filter(|serving| serving.serves()).and_then(|serving| serving.published_at);
     for other in draft.existing.spare() {
-        let replaced = serving.is_some_and(|serving| serving.takes_over_from(other));
-        let reason = if replaced { Removal::Replaced } else { Removal::Superfluous };
+        let successor = draft.existing.taken_over_by(other);
+        let reason = if draft.existing.is_taken_over(other) { Removal::Replaced } else { Removal::Superfluous };
         let drain = draft.question.deployment.drain_timeout_seconds;
-        match published.filter(|_| draft.may_go(other)) {
-            _ if !other.ever_ready => draft.delete(other, reason, None),
-            Some(published) if replaced => draft.retire(other, published.plus(drain), reason),
-            Some(_) => draft.retire(other, draft.question.now.plus(drain), reason),
-            None => draft.waits.push(Wait::Successor { endpoint: other.name.clone() }),
+        let serves = draft.existing.parts().iter().any(|part| part.serving.serves());
+        let begun = successor.and_then(|successor| successor.published_at).unwrap_or(draft.question.now);
+        if !other.ever_ready {
+            draft.delete(other, reason, None);
+        } else if serves && draft.may_go(other) {
+            draft.retire(other, begun.plus(drain), reason);
+        } else {
+            draft.waits.push(Wait::Successor { endpoint: other.name.clone() });
         }
     }
 }
@@ -274,7 +347,7 @@ pub(super) fn let_drained_go(draft: &mut Draft) {
 
 /// The place of an endpoint that stays, for the report.
 fn kept_at(endpoint: &Endpoint, cost: Option<MicroDollars>) -> Chosen<'_> {
-    Chosen { target: &endpoint.target, offer: &endpoint.offer, shape: &endpoint.shape, cost, kept: true }
+    Chosen { target: &endpoint.target, offer: &endpoint.offer, shape: &endpoint.shape, cost, kept: true, share: None }
 }
 
 fn place_of(endpoint: &Endpoint) -> Refused<'_> {

@@ -133,6 +133,8 @@ pub fn deployment(name: &str) -> Deployment {
         failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),
         move_to: None,
+        divisible: false,
+        spread: None,
         suspended: false,
     }
 }

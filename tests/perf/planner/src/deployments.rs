@@ -71,6 +71,8 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),
         move_to: None,
+        divisible: false,
+        spread: None,
         suspended: false,
     }
 }
