@@ -49,6 +49,7 @@ fn serves_at(rig: &Rig, target: &str) -> anyhow::Result<Value> {
         let status = &object["status"];
         let targets: Vec<_> = status["placements"].as_array().into_iter().flatten().map(|one| &one["target"]).collect();
         ensure!(targets == [target] && status["releasing"].is_null(), "{status}");
+        ensure!(status["moves"].is_null(), "{status}");
         ensure!(condition(&object, "Ready").is_some_and(|ready| ready["status"] == "True"), "{status}");
         ensure!(condition(&object, "Migrating").is_none(), "{status}");
         ensure!(object["metadata"]["annotations"]["roadstead.dev/move-to"].is_null(), "{}", object["metadata"]);

@@ -158,6 +158,8 @@ pub fn a_lost_place_is_left_and_one_copy_remains(rig: &Rig) -> anyhow::Result<()
         let object = llama(rig)?;
         ensure!(object["status"]["releasing"][0]["target"] == "east", "{}", object["status"]);
         ensure!(object["status"]["hourlyCost"] == "23.80", "{}", object["status"]["hourlyCost"]);
+        let moves = &object["status"]["moves"];
+        ensure!(moves[0]["kind"] == "Failover" && moves[0]["step"] == "Remove", "{moves}");
         Ok(())
     })?;
     one_copy_is_left(rig)

@@ -187,7 +187,9 @@ async fn a_replacement_that_answers_the_operator_takes_over_only_when_a_gateway_
     let on = |target: &str| endpoints.iter().find(|endpoint| endpoint["spec"]["target"] == target).unwrap();
     assert!(on("west")["status"]["conditions"].to_string().contains(r#""status":"True","type":"Ready""#));
     assert_eq!(on("east")["spec"]["state"], "Active", "the former endpoint serves");
-    assert_eq!(hub.deployment()["status"]["placements"][0]["target"], "east");
+    let told = hub.deployment()["status"].clone();
+    assert_eq!(told["placements"][0]["target"], "east");
+    assert_eq!((&told["moves"][0]["kind"], &told["moves"][0]["step"]), (&json!("Replacement"), &json!("Verify")));
     let shown = hub.status();
     let line = |phase: &str| shown.lines().any(|line| line.contains(phase));
     assert!(line("east     us-east-1      Serving") && line("west     europe-west4   Standby"), "{shown}");

@@ -7,6 +7,7 @@
 pub mod deployment;
 pub mod endpoint;
 mod findings;
+mod moves;
 mod nodes;
 pub mod operator;
 pub mod orphans;
@@ -21,6 +22,7 @@ mod words;
 pub use deployment::{DeploymentEvent, DeploymentMessage, PlaceSummary};
 pub use endpoint::{EndpointEvent, EndpointMessage, StartLimit};
 pub use findings::finding;
+pub use moves::{EndpointAt, MoveMessage};
 pub use nodes::{excess, left_out, no_nodes, unknown_product};
 pub use operator::OperatorMessage;
 pub use orphans::{Hold, OrphanEvent, OrphanMessage, SweepMessage};

@@ -10,9 +10,12 @@ use crate::cli::table::{age, counted, table};
 use crate::controller::startup;
 use roadstead_api::v1alpha1::conditions::{self, TRUE};
 use roadstead_api::v1alpha1::{
-    EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, PlacementRole,
+    EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, MoveStatus, MoveStep, PlacementRole,
 };
+use roadstead_explain::per_hour;
 use roadstead_gateway::Acks;
+
+const STEPS: [MoveStep; 5] = [MoveStep::Surge, MoveStep::Verify, MoveStep::Shift, MoveStep::Drain, MoveStep::Remove];
 
 const COLUMNS: [&str; 9] =
     ["ENDPOINT", "TARGET", "REGION", "PHASE", "REPLICAS", "COST/H", "IN FLIGHT", "SINCE", "NOTE"];
@@ -86,7 +89,35 @@ impl View {
         let mut rows = vec![COLUMNS.map(str::to_owned)];
         rows.extend(self.lines.iter().map(|line| line.row(now)));
         text.push_str(&table(&rows));
+        for one in &self.status.moves {
+            text.push_str(&self.progress(one, now));
+        }
         text
+    }
+
+    /// A move with its steps, what it waits for, and the cost while both endpoints run.
+    fn progress(&self, one: &MoveStatus, now: Timestamp) -> String {
+        let record = |name: &str| self.lines.iter().map(|line| &line.endpoint).find(|record| record.name_any() == name);
+        let target = |name: &str| record(name).map_or("-", |record| record.spec.target.as_str());
+        let cost = |name: &str| record(name)?.spec.hourly_cost.as_ref()?.known();
+        let steps: Vec<String> = STEPS
+            .iter()
+            .map(|step| if *step == one.step { format!("[{step:?}]") } else { format!("{step:?}") })
+            .collect();
+        let deadline = one.deadline.as_ref().map(|deadline| format!(", until {} at the latest", deadline.0));
+        let both = cost(&one.endpoint).zip(cost(&one.replaces)).map(|(new, old)| new.saturating_add(old));
+        format!(
+            "\n{:?} from {} to {} ({}), started {} ago: {}\n  {}{}\n  {} while both run\n",
+            one.kind,
+            target(&one.replaces),
+            target(&one.endpoint),
+            one.reason,
+            age(now.as_second() - one.started_at.0.as_second()),
+            steps.join(" > "),
+            one.message,
+            deadline.unwrap_or_default(),
+            per_hour(both),
+        )
     }
 }
 
@@ -263,8 +294,23 @@ mod tests {
             "conditions": condition("False", "PolicyViolated", ready_message),
             "placements": [placement(OLD, roles[0], "east"), placement(NEW, roles[1], "west")],
         });
+        let starts = new["readyReplicas"] == 0;
+        let waits = if starts {
+            format!("for {NEW} on west to become ready")
+        } else {
+            format!("for a gateway to verify {NEW} on west")
+        };
+        status["moves"] = json!([{
+            "endpoint": NEW, "replaces": OLD, "kind": "Replacement", "reason": "PolicyViolated", "startedAt": "2026-03-05T11:58:00Z",
+            "step": if starts { "Surge" } else { "Verify" }, "deadline": "2026-03-05T12:08:00Z",
+            "message": format!("waiting {waits}"),
+        }]);
         let mut old = json!({});
         if draining {
+            status["moves"][0]["step"] = json!("Drain");
+            status["moves"][0]["deadline"] = json!("2026-03-05T12:01:48Z");
+            status["moves"][0]["message"] =
+                json!(format!("waiting for the requests in flight at {OLD} on east to end"));
             status["conditions"] = condition("True", "Ready", "");
             status["placements"] = json!([placement(NEW, "Serving", "west")]);
             status["releasing"] = json!([{"endpoint": OLD, "target": "east", "since": "2026-03-05T11:59:48Z"}]);

@@ -19,6 +19,7 @@ mod execute;
 #[cfg(test)]
 mod kstatus;
 mod last_move;
+mod moves;
 mod news;
 #[cfg(test)]
 mod news_tests;

@@ -24,6 +24,10 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
         // Of no use before something serves.
         known.api_key_secret_name.clone_from(&new.api_key_secret_name);
     }
+    for (known, new) in same.moves.iter_mut().zip(&status.moves) {
+        known.deadline.clone_from(&new.deadline);
+        known.message.clone_from(&new.message);
+    }
     for condition in &mut same.conditions {
         if let Some(new) = conditions::find(&status.conditions, &condition.type_) {
             condition.message.clone_from(&new.message);

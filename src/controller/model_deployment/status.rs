@@ -11,6 +11,7 @@ use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Pl
 
 use super::cost::billed;
 use super::last_move::last_move;
+use super::moves::moves;
 use super::roles::Roles;
 use super::{build, candidates};
 use crate::controller::news::price;
@@ -76,6 +77,7 @@ pub fn status(
             .take(limits::RELEASING)
             .map(|endpoint| releasing_status(&former, endpoint, now))
             .collect(),
+        moves: moves(&former, plan, endpoints),
         last_move: None,
         last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };

@@ -5,8 +5,8 @@ use roadstead_explain::operator::with_hub_cure;
 use roadstead_explain::orphans::orphan;
 use roadstead_explain::target::offer_remark;
 use roadstead_explain::{
-    DeploymentEvent, DeploymentMessage, EndpointEvent, EndpointMessage, Hold, OperatorMessage, OrphanEvent,
-    OrphanMessage, PlaceSummary, RefusedSize, StartLimit, SweepMessage, TargetMessage,
+    DeploymentEvent, DeploymentMessage, EndpointAt, EndpointEvent, EndpointMessage, Hold, MoveMessage, OperatorMessage,
+    OrphanEvent, OrphanMessage, PlaceSummary, RefusedSize, StartLimit, SweepMessage, TargetMessage,
 };
 use roadstead_model::{CapacityType, DeploymentId, Found, MicroDollars, Timestamp};
 
@@ -33,6 +33,7 @@ fn place() -> PlaceSummary<'static> {
 pub fn sections() -> Vec<(&'static str, String)> {
     vec![
         ("Conditions of a ModelDeployment", deployment()),
+        ("Moves of a ModelDeployment", moves()),
         ("Events about a ModelDeployment", deployment_events()),
         ("Conditions of an InferenceEndpoint", endpoint()),
         ("Events about an InferenceEndpoint", endpoint_events()),
@@ -67,6 +68,20 @@ fn deployment() -> String {
         line("Placed", &places([place()], [PlaceSummary { target: "west", cost: None, ..place() }])),
     ]
     .concat()
+}
+
+fn moves() -> String {
+    let (old, new) = (
+        EndpointAt { endpoint: "llama-3pqmby4hdiu7", target: "east" },
+        EndpointAt { endpoint: "llama-q9dq9dq9dq9d", target: "west" },
+    );
+    every!(MoveMessage<'_>, ToString::to_string, {
+        MoveMessage::Surge(_) => [MoveMessage::Surge(new)],
+        MoveMessage::Verify(_) => [MoveMessage::Verify(new)],
+        MoveMessage::Shift { .. } => [MoveMessage::Shift { new, old }],
+        MoveMessage::Drain(_) => [MoveMessage::Drain(old)],
+        MoveMessage::Remove(_) => [MoveMessage::Remove(old)],
+    })
 }
 
 fn deployment_events() -> String {

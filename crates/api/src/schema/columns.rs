@@ -44,6 +44,7 @@ pub const MODEL_DEPLOYMENT: &[Column] = &[
     REPLICAS,
     text("COST/H", ".status.hourlyCost"),
     REASON,
+    wide("MOVE", ".status.moves[0].step"),
     wide("MODEL", ".spec.model.source"),
     AGE,
 ];

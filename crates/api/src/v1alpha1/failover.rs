@@ -1,6 +1,5 @@
-//! Failover: its rules in a deployment's spec, the health of an endpoint, and the record of the last move.
+//! Failover: its rules in a deployment's spec, and the health of an endpoint.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,59 +57,4 @@ impl Health {
     pub const fn is_failing(self) -> bool {
         matches!(self, Self::Failing | Self::Lost)
     }
-}
-
-/// The latest replacement that has taken over, measured from persisted times.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LastMove {
-    /// The endpoint that took over.
-    #[schemars(length(max = 63))]
-    pub endpoint: String,
-    /// The endpoint that it replaced.
-    #[schemars(length(max = 63))]
-    pub replaces: String,
-    /// Target of the replaced endpoint.
-    #[schemars(length(max = 63))]
-    pub from: String,
-    /// Target of the new endpoint.
-    #[schemars(length(max = 63))]
-    pub to: String,
-    /// Reason of the replacement.
-    #[schemars(length(max = 128))]
-    pub reason: String,
-    /// Time of the first stage.
-    pub started_at: Time,
-    /// Time of the last stage.
-    pub finished_at: Time,
-    /// Time in seconds between them.
-    pub duration_seconds: i64,
-    /// Stages in their order.
-    #[schemars(length(max = 8))]
-    pub stages: Vec<MoveStage>,
-}
-
-/// A stage of a move.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MoveStage {
-    /// The stage.
-    pub name: StageName,
-    /// Time of the stage.
-    pub at: Time,
-}
-
-/// Name of a stage of a move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum StageName {
-    /// First failed probe of the replaced endpoint; only in a failover.
-    Detected,
-    /// The replacement was decided and recorded.
-    Decided,
-    /// The target had created the replacement.
-    Created,
-    /// The replacement answered.
-    Ready,
-    /// Its address was published.
-    Routed,
 }

@@ -47,6 +47,8 @@ pub const CONDITIONS: i64 = 16;
 pub const PLACEMENTS: usize = 16;
 /// Candidates in a deployment's status; how many more there are is counted beside them.
 pub const CANDIDATES: usize = 64;
+/// Moves in a deployment's status.
+pub const MOVES: usize = 16;
 /// Endpoints in `status.releasing`.
 pub const RELEASING: usize = 64;
 /// Groups of nodes of one offer in a target's status: one for each number of free accelerators.

@@ -10,8 +10,9 @@ use super::common::{
     PLACE_NAME, ReplicaResources, Toleration,
 };
 use super::dollars::Dollars;
-use super::failover::{Failover, LastMove};
+use super::failover::Failover;
 use super::limits;
+use super::moves::{LastMove, MoveStatus};
 
 /// A model, its engine, and the rules for its placement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -400,6 +401,10 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::RELEASING))]
     pub releasing: Vec<ReleasingStatus>,
+    /// Replacements under way, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::MOVES))]
+    pub moves: Vec<MoveStatus>,
     /// Latest replacement that has taken over, with the times of its stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_move: Option<LastMove>,
@@ -426,6 +431,7 @@ impl Default for ModelDeploymentStatus {
             omitted_candidates: None,
             decided_at: None,
             releasing: Vec::new(),
+            moves: Vec::new(),
             last_move: None,
             last_handled_reconcile_at: None,
         }
