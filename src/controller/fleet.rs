@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use roadstead_decision_engine::{Engine, Listing, Sound};
-use roadstead_model::{self as model, Timestamp};
+use roadstead_gateway::Endpoint;
+use roadstead_model::{self as model, Shifting, Timestamp};
 use roadstead_planner as planner;
 
 use super::connections::TargetConnection;
 use super::convert;
 use super::error::ActError;
 use super::startup;
+use super::traffic::verified::is_in_service;
 use roadstead_api::planning::now;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, OfferCapacity, ServingTarget};
 use roadstead_runtime::cache::Key;
@@ -21,8 +23,32 @@ use roadstead_runtime::clock::Clock;
 pub struct AtGateways {
     /// Nothing is in flight there at any gateway, and nothing new comes.
     pub drained: bool,
+    /// Its part in a take-over.
+    pub take_over: TakeOver,
+}
+
+/// Part of an endpoint in a take-over at the gateways.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum TakeOver {
+    /// Nothing keeps it from serving.
+    #[default]
+    Open,
     /// It is to take over, and no gateway has verified it.
-    pub unverified: bool,
+    Unverified,
+    /// It is to take over, and takes a share of the requests.
+    Shifting(Shifting),
+}
+
+impl TakeOver {
+    /// The part of a replacement by its route.
+    #[must_use]
+    pub fn of(endpoint: &Endpoint) -> Self {
+        match &endpoint.shift {
+            _ if is_in_service(endpoint) => Self::Open,
+            None => Self::Unverified,
+            Some(shift) => Self::Shifting(Shifting { percent: shift.percent, until: Timestamp(shift.until) }),
+        }
+    }
 }
 
 /// The planner's view of the world.
@@ -107,10 +133,17 @@ impl SharedFleet {
             // Nothing is in flight: it may go at any time.
             *deadline = seen.created_at;
         }
-        if seen.ready && gateways.unverified {
-            seen.ready = false;
-            seen.unverified = true;
-            seen.answer_by = startup::verify_by(endpoint).map(now);
+        match gateways.take_over {
+            TakeOver::Unverified if seen.ready => {
+                seen.ready = false;
+                seen.unverified = true;
+                seen.answer_by = startup::verify_by(endpoint).map(now);
+            }
+            TakeOver::Shifting(step) if seen.ready => {
+                seen.ready = false;
+                seen.shifting = Some(step);
+            }
+            TakeOver::Open | TakeOver::Unverified | TakeOver::Shifting(_) => {}
         }
         self.lock().observe_endpoint(seen);
     }

@@ -22,15 +22,26 @@ fn a_deployment_is_shown_with_place_and_cost() {
         "observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "hourlyCost": "21.10",
         "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        "moves": [{"endpoint": "llama-aaaaaaaaaaaa", "replaces": "llama-bbbbbbbbbbbb", "kind": "Failover", "reason": "TargetLost",
+            "step": "Drain", "startedAt": "2026-01-01T00:00:00Z", "message": ""}],
         "placements": [{"endpoint": "llama-aaaaaaaaaaaa", "target": "gke-eu", "cloud": "gcp", "region": "europe-west4",
             "shape": "h100x2", "offer": "a3", "capacityType": "OnDemand", "replicas": 2, "readyReplicas": 2}]}}"#;
     text(kubectl(namespace).args(["patch", "mdep", "llama", "--subresource=status", "--type=merge", "-p", status]));
     let wide = text(kubectl(namespace).args(["get", "mdep", "-o", "wide"]));
     let rows = table(&wide);
-    assert_eq!(rows[0], ["NAME", "READY", "TARGET", "REGION", "REPLICAS", "COST/H", "REASON", "MODEL", "AGE"]);
-    let expected =
-        ["llama", "True", "gke-eu", "europe-west4", "2", "21.10", "Ready", "hf://meta-llama/Llama-3.3-70B-Instruct"];
-    assert_eq!(rows[1][..8], expected, "{wide}");
+    assert_eq!(rows[0], ["NAME", "READY", "TARGET", "REGION", "REPLICAS", "COST/H", "REASON", "MOVE", "MODEL", "AGE"]);
+    let expected = [
+        "llama",
+        "True",
+        "gke-eu",
+        "europe-west4",
+        "2",
+        "21.10",
+        "Ready",
+        "Drain",
+        "hf://meta-llama/Llama-3.3-70B-Instruct",
+    ];
+    assert_eq!(rows[1][..9], expected, "{wide}");
     text(kubectl(namespace).args(["wait", "mdep/llama", "--for=condition=Ready", "--timeout=5s"]));
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use roadstead_gateway::State;
+use roadstead_gateway::{ShiftProgress, State};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -99,6 +99,31 @@ async fn a_move_under_load_loses_nothing_and_is_reported_drained_when_it_is() {
     rig.apply(&route).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     load.end(tasks).await;
+}
+
+#[tokio::test]
+async fn a_shift_gives_each_endpoint_its_share_under_load() {
+    let rig = Rig::start(&[]).await;
+    let (old, old_address) = Engine::start().await;
+    let (new, new_address) = Engine::start().await;
+    let mut route = route("llama", vec![endpoint("llama-old", old_address), endpoint("llama-new", new_address)]);
+    for (revision, percent) in [(1, 10), (2, 40)] {
+        let from = "llama-old".to_owned();
+        route.endpoints[1].shift = Some(ShiftProgress { from, percent, step: 0, until: 0 });
+        route.revision = revision;
+        rig.apply(&route).await;
+        let before = [old.count(), new.count()];
+        let (load, tasks) = Load::start(&rig.caller("key-of-alice"));
+        rig.until("enough was asked", async |_| old.count() + new.count() > before[0] + before[1] + 1_000).await;
+        load.end(tasks).await;
+        let (of_old, of_new) = (old.count() - before[0], new.count() - before[1]);
+        let share = 100 * of_new / (of_old + of_new);
+        assert!(
+            share.abs_diff(percent.into()) <= 2,
+            "{share} % instead of {percent} %: {of_new} of {}",
+            of_old + of_new
+        );
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
 use serde_json::{Value, json};
 
-use crate::caller::Caller;
+use crate::caller::{Answer, Caller};
 use crate::rig::{Rig, free_address};
 
 /// Time for what an operator does.
@@ -221,6 +221,75 @@ async fn a_replacement_that_no_gateway_reaches_in_the_time_of_a_start_is_withdra
     assert_eq!(endpoint, "Active", "the former endpoint serves on");
 }
 
+/// Requests one after another at the deployment's address, none of which may fail.
+struct Asking {
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<Vec<String>>,
+}
+
+impl Asking {
+    fn start(caller: &Caller) -> Self {
+        let (stop, caller) = (Arc::new(AtomicBool::new(false)), caller.clone());
+        let stopped = Arc::clone(&stop);
+        let task = tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while !stopped.load(Ordering::SeqCst) {
+                let answer = ask(&caller).await.unwrap();
+                assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+                answers.push(answer.body);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            answers
+        });
+        Self { stop, task }
+    }
+
+    /// All answers so far.
+    async fn end(self) -> Vec<String> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.task.await.unwrap()
+    }
+}
+
+async fn ask(caller: &Caller) -> anyhow::Result<Answer> {
+    caller.try_post("/team/llama/v1/chat/completions", &json!({"model": "llama", "messages": []})).await
+}
+
+/// A caller of the deployment that is placed, once it is answered.
+async fn caller(hub: &Hub, placed: &Value) -> Caller {
+    let key = hub.key(placed["status"]["keysSecretName"].as_str().unwrap(), "default");
+    let caller = Caller::new(hub.gateway.address, Some(&key));
+    hub.gateway
+        .until("it answers", async |_| ask(&caller).await.is_ok_and(|answer| answer.status == StatusCode::OK))
+        .await;
+    caller
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_goes_on_where_it_was_although_the_operator_is_killed_in_it() {
+    let mut hub = Hub::start().await;
+    // Long: an endpoint that goes sooner goes because gateways said that nothing is in flight.
+    let placed = serve_in_the_us(&hub, 3600).await;
+    let steps = json!([{"weightPercent": 20, "durationSeconds": 6}, {"weightPercent": 60, "durationSeconds": 4}]);
+    let in_steps = json!({"spec": {"migration": {"shift": {"steps": steps}}}}).to_string();
+    hub.kubectl(&["patch", "mdep", "llama", "-n", "team", "--type=merge", "-p", &in_steps]);
+    let asking = Asking::start(&caller(&hub, &placed).await);
+    forbid_the_us(&hub);
+    let in_step = |status: &Value, percent: i32| {
+        status["moves"][0]["step"] == "Shift" && status["moves"][0]["weightPercent"] == percent
+    };
+    let first = hub.until("the first step", |status| in_step(status, 20)).await;
+    hub.restart_operator();
+    let second = hub.until("the second step", |status| in_step(status, 60)).await;
+    assert_eq!(second["status"]["placements"][0]["target"], "east", "the old endpoint stays until the last step");
+    let time = |object: &Value| object["status"]["moves"][0]["deadline"].as_str().unwrap().to_owned();
+    assert!(time(&first) < time(&second));
+    let moved = hub.until("it serves in the EU alone", |status| serves_on(status, "west")).await;
+    assert!(moved["status"]["moves"].is_null(), "{}", moved["status"]);
+    let answers = asking.end().await;
+    assert!(answers.first().unwrap().contains("at east") && answers.last().unwrap().contains("at west"), "{answers:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_outlives_a_move_and_no_request_is_lost() {
     let hub = Hub::start().await;
@@ -228,33 +297,12 @@ async fn one_address_outlives_a_move_and_no_request_is_lost() {
     let placed = serve_in_the_us(&hub, 3600).await;
     let url = placed["status"]["url"].as_str().unwrap();
     assert_eq!(url, format!("http://{}/team/llama/v1", hub.gateway.address));
-    let key = hub.key(placed["status"]["keysSecretName"].as_str().unwrap(), "default");
-    let caller = Caller::new(hub.gateway.address, Some(&key));
-    let ask = async |caller: &Caller| {
-        let body = json!({"model": "llama", "messages": []});
-        caller.try_post("/team/llama/v1/chat/completions", &body).await
-    };
-    hub.gateway.until("it answers", async |_| ask(&caller).await.unwrap().status == StatusCode::OK).await;
-
-    let stop = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn({
-        let (stop, caller) = (Arc::clone(&stop), caller.clone());
-        async move {
-            let mut answers = Vec::new();
-            while !stop.load(Ordering::SeqCst) {
-                let answer = ask(&caller).await.unwrap();
-                assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-                answers.push(answer.body);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            answers
-        }
-    });
+    let caller = caller(&hub, &placed).await;
+    let asking = Asking::start(&caller);
     forbid_the_us(&hub);
     let moved =
         hub.until("it serves in the EU, and the former endpoint is gone", |status| serves_on(status, "west")).await;
-    stop.store(true, Ordering::SeqCst);
-    let answers = load.await.unwrap();
+    let answers = asking.end().await;
     assert!(answers.first().unwrap().contains("at east") && answers.last().unwrap().contains("at west"), "{answers:?}");
     assert_eq!(moved["status"]["url"], placed["status"]["url"]);
 

@@ -273,5 +273,6 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         credential: Some(credential),
         weight: 1,
         state: State::Active,
+        shift: None,
     }
 }

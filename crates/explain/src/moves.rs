@@ -30,6 +30,8 @@ pub enum MoveMessage<'a> {
         new: EndpointAt<'a>,
         /// The old endpoint.
         old: EndpointAt<'a>,
+        /// Percentage of the requests for the new endpoint, in a step of a shift.
+        percent: Option<u32>,
     },
     /// The old endpoint drains.
     Drain(EndpointAt<'a>),
@@ -42,7 +44,10 @@ impl fmt::Display for MoveMessage<'_> {
         match self {
             Self::Surge(new) => write!(f, "waiting for {new} to become ready"),
             Self::Verify(new) => write!(f, "waiting for a gateway to verify {new}"),
-            Self::Shift { new, old } => write!(f, "{new} and {old} take requests"),
+            Self::Shift { new, old, percent: None } => write!(f, "{new} and {old} take requests"),
+            Self::Shift { new, old, percent: Some(percent) } => {
+                write!(f, "{new} takes {percent} % of the requests, {old} the rest")
+            }
             Self::Drain(old) => write!(f, "waiting for the requests in flight at {old} to end"),
             Self::Remove(old) => write!(f, "waiting for the target to confirm the removal of {old}"),
         }

@@ -1,6 +1,6 @@
 //! Sentences about what is waited for.
 
-use roadstead_model::Wait;
+use roadstead_model::{Shifting, Wait};
 
 use crate::words::count;
 
@@ -18,6 +18,9 @@ pub fn wait(wait: &Wait) -> String {
         }
         Wait::Readiness { endpoint } => format!("waiting for {endpoint} to become ready"),
         Wait::Verification { endpoint } => format!("waiting for a gateway to verify {endpoint}"),
+        Wait::Shift { endpoint, step: Shifting { percent, until } } => {
+            format!("{endpoint} takes {percent} % of the requests until {until}")
+        }
         Wait::Publication { endpoint } => format!("waiting for the address of {endpoint} to be published"),
         Wait::DrainDeadline { endpoint, deadline } => {
             format!("waiting for the drain of {endpoint} to end at {deadline}")

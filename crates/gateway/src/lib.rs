@@ -15,5 +15,5 @@ pub use ack::{Ack, Acks, hosts_of_endpoint};
 pub use changes::{Change, changes};
 pub use files::{Content, File, Files};
 pub use render::render;
-pub use route::{Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, State};
+pub use route::{Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, ShiftProgress, State};
 pub use settings::{Listener, Paths, Settings, Tls};

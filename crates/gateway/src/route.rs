@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// administration, stay inside.
 pub const PATHS: [&str; 6] = ["tokenize", "detokenize", "rerank", "score", "pooling", "classify"];
 
+/// Percentage of everything.
+const WHOLE: u32 = 100;
+
 /// Everything that a gateway needs to serve one deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +41,35 @@ impl Route {
     #[must_use]
     pub fn cluster(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The endpoint of this name.
+    #[must_use]
+    pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name)
+    }
+
+    /// Weight of an active endpoint with the shifts in progress: the two endpoints of a shift divide the weight of the old one.
+    #[must_use]
+    pub fn shared_weight(&self, endpoint: &Endpoint) -> u32 {
+        let shifts: Vec<&ShiftProgress> = self.endpoints.iter().filter_map(|new| new.shift.as_ref()).collect();
+        if shifts.is_empty() {
+            return endpoint.weight;
+        }
+        let from = |old: &str| -> Vec<u32> {
+            shifts.iter().filter(|shift| shift.from == old).map(|shift| shift.percent).collect()
+        };
+        // Several endpoints that replace one divide what it gives.
+        let (whole, percent, parts) = if let Some(shift) = &endpoint.shift {
+            let whole = self.endpoint(&shift.from).map_or(endpoint.weight, |old| old.weight);
+            (whole, shift.percent, from(&shift.from).len())
+        } else {
+            let given = from(&endpoint.name);
+            let all = WHOLE.saturating_mul(u32::try_from(given.len().max(1)).unwrap_or(u32::MAX));
+            (endpoint.weight, all.saturating_sub(given.iter().sum()), given.len())
+        };
+        let parts = u32::try_from(parts.max(1)).unwrap_or(u32::MAX);
+        (whole.saturating_mul(percent) / parts).max(1)
     }
 
     /// Name of the cluster by which one endpoint is verified before it takes requests of callers.
@@ -117,6 +149,23 @@ pub struct Endpoint {
     pub weight: u32,
     /// Part in serving.
     pub state: State,
+    /// The step of a shift, while it takes requests from another endpoint step by step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<ShiftProgress>,
+}
+
+/// The step of a shift of requests from one endpoint to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShiftProgress {
+    /// Name of the endpoint whose requests are shifted.
+    pub from: String,
+    /// Percentage of the requests of both, from 1 to 99.
+    pub percent: u32,
+    /// Number of the step, from 0.
+    pub step: u32,
+    /// End of the step in seconds since the epoch.
+    pub until: i64,
 }
 
 /// Protocol of an endpoint.

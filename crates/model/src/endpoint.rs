@@ -51,6 +51,8 @@ pub struct Endpoint {
     pub ready: bool,
     /// It answers the operator, and is not ready because no gateway has verified it.
     pub unverified: bool,
+    /// It answers the operator, and is not ready because it takes only a share of the requests.
+    pub shifting: Option<Shifting>,
     /// Time when its URL was published in the deployment's status.
     pub published_at: Option<Timestamp>,
     /// Why it does not come up, if that is known.
@@ -71,6 +73,15 @@ pub struct Endpoint {
     pub replaces: Option<String>,
     /// Time of the decision.
     pub created_at: Timestamp,
+}
+
+/// Step of a shift of requests to an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shifting {
+    /// Percentage of the requests that it takes.
+    pub percent: u32,
+    /// End of the step.
+    pub until: Timestamp,
 }
 
 /// Intended state of an endpoint.

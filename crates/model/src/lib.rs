@@ -36,7 +36,7 @@ pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role}
 pub use capabilities::{Capabilities, Demand, Lack};
 pub use cost::{cost_of_found, cost_per_million_tokens, hourly_cost};
 pub use deployment::{Deployment, Objective, Preference, QueueKey, Rules, Shape, Spread, Topology};
-pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Health, Runs};
+pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Health, Runs, Shifting};
 pub use facts::Facts;
 pub use finding::{
     Finding, FindingReason, LackOfRoom, OfferTrouble, Outage, OverBudget, SpecChange, TargetTrouble, Unaffordable,

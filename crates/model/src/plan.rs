@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::allocation::Allocation;
 use crate::deployment::Deployment;
-use crate::endpoint::{Endpoint, Found};
+use crate::endpoint::{Endpoint, Found, Shifting};
 use crate::finding::{Finding, FindingReason};
 use crate::identity::DeploymentId;
 use crate::money::MicroDollars;
@@ -307,6 +307,13 @@ pub enum Wait {
     Verification {
         /// Which.
         endpoint: String,
+    },
+    /// The new endpoint takes a growing share of the requests before it takes over.
+    Shift {
+        /// Which.
+        endpoint: String,
+        /// Its step.
+        step: Shifting,
     },
     /// The new endpoint's address must be in the deployment's status.
     Publication {

@@ -36,6 +36,7 @@ impl Endpoint {
             ever_ready: false,
             ready: false,
             unverified: false,
+            shifting: None,
             published_at: None,
             failure: None,
             answer_by: None,

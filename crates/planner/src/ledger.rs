@@ -92,6 +92,7 @@ impl Fleet {
             ever_ready: found.ready_replicas > 0,
             ready: false,
             unverified: false,
+            shifting: None,
             published_at: None,
             failure: None,
             answer_by: None,

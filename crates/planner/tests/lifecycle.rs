@@ -207,13 +207,13 @@ fn a_forbidden_incumbent_is_replaced_before_it_goes() {
         endpoint.published_at = Some(NOW.plus(30));
     });
     let plan = settle(&mut fleet, &deployment, NOW.plus(31));
-    assert_eq!(drained(&plan, US), Some(NOW.plus(150)), "drain timeout after the publication");
-    assert_eq!(plan.recheck_at, Some(NOW.plus(150)));
+    assert_eq!(drained(&plan, US), Some(NOW.plus(151)), "drain timeout after the decision");
+    assert_eq!(plan.recheck_at, Some(NOW.plus(151)));
     assert_eq!(plan.decision, Decision::Unchanged);
 
-    let plan = settle(&mut fleet, &deployment, NOW.plus(149));
-    assert_eq!(deleted(&plan, US), None);
     let plan = settle(&mut fleet, &deployment, NOW.plus(150));
+    assert_eq!(deleted(&plan, US), None);
+    let plan = settle(&mut fleet, &deployment, NOW.plus(151));
     assert_eq!(deleted(&plan, US), Some(Removal::Replaced));
     gone(&mut fleet, US);
     let plan = settle(&mut fleet, &deployment, NOW.plus(160));

@@ -30,6 +30,21 @@ fn a_requested_move_replaces_before_it_removes_also_where_the_place_costs_more()
 }
 
 #[test]
+fn the_old_endpoint_has_its_whole_drain_however_long_gateways_took() {
+    let mut fleet = serving();
+    settle(&mut fleet, &to("gke-eu"), NOW);
+    serve(&mut fleet, EU_REPLACEMENT, NOW.plus(10));
+    let step = Shifting { percent: 10, until: NOW.plus(600) };
+    change(&mut fleet, EU_REPLACEMENT, |endpoint| (endpoint.ready, endpoint.shifting) = (false, Some(step)));
+    let plan = settle(&mut fleet, &to("gke-eu"), NOW.plus(20));
+    assert!(plan.waits.contains(&Wait::Shift { endpoint: EU_REPLACEMENT.into(), step }), "{:?}", plan.waits);
+    assert_eq!((drained(&plan, US), deleted(&plan, US)), (None, None));
+    change(&mut fleet, EU_REPLACEMENT, |endpoint| (endpoint.ready, endpoint.shifting) = (true, None));
+    let plan = settle(&mut fleet, &to("gke-eu"), NOW.plus(600));
+    assert_eq!((drained(&plan, US), deleted(&plan, US)), (Some(NOW.plus(600 + 120)), None));
+}
+
+#[test]
 fn a_deployment_that_is_where_it_was_asked_to_go_stays() {
     let plan = settle(&mut serving(), &to("eks-us"), NOW);
     assert_eq!((plan.decision, created(&plan)), (Decision::Unchanged, None));

@@ -63,6 +63,7 @@ pub fn endpoint(
         ever_ready: status.first_ready_time.is_some() || is_unseen_adoption(spec, &status),
         ready: is_ready,
         unverified: false,
+        shifting: None,
         published_at: owner.and_then(|owner| published_at(owner, &endpoint.name_any())),
         failure: failure(endpoint, &status, ready.map(|ready| ready.reason.as_str())),
         answer_by: startup::answer_by(endpoint, &status).map(now),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use roadstead_explain::{EndpointAt, MoveMessage};
-use roadstead_model::{Decision, Plan, Wait};
+use roadstead_model::{Decision, Plan, Shifting, Wait};
 
 use crate::controller::startup;
 use roadstead_api::planning;
@@ -46,15 +46,17 @@ impl<'a> ReplacementPair<'a> {
 
     fn status(&self, former: &ModelDeploymentStatus, plan: Option<&Plan>) -> Option<MoveStatus> {
         let step = self.step(former, plan);
+        let share = self.share(plan).filter(|_| step == MoveStep::Shift);
         Some(MoveStatus {
             endpoint: self.new.name_any(),
             replaces: self.old.name_any(),
             kind: kind(&self.new.spec.reason),
             reason: self.new.spec.reason.clone(),
             step,
+            weight_percent: share.map(|share| i32::try_from(share.percent).unwrap_or(i32::MAX)),
             started_at: self.new.metadata.creation_timestamp.clone()?,
-            deadline: self.deadline(step),
-            message: limits::message(&self.message(step)),
+            deadline: share.map_or_else(|| self.deadline(step), |share| Some(planning::time(share.until))),
+            message: limits::message(&self.message(step, share)),
         })
     }
 
@@ -81,6 +83,14 @@ impl<'a> ReplacementPair<'a> {
         }
     }
 
+    /// The share of the requests that the new endpoint takes for now.
+    fn share(&self, plan: Option<&Plan>) -> Option<Shifting> {
+        plan?.waits.iter().find_map(|wait| match wait {
+            Wait::Shift { endpoint, step } if *endpoint == self.new.name_any() => Some(*step),
+            _ => None,
+        })
+    }
+
     fn deadline(&self, step: MoveStep) -> Option<Time> {
         let status = self.new.status.clone().unwrap_or_default();
         match step {
@@ -91,14 +101,14 @@ impl<'a> ReplacementPair<'a> {
         }
     }
 
-    fn message(&self, step: MoveStep) -> String {
+    fn message(&self, step: MoveStep, share: Option<Shifting>) -> String {
         let (new, old) = (self.new.name_any(), self.old.name_any());
         let new = EndpointAt { endpoint: &new, target: &self.new.spec.target };
         let old = EndpointAt { endpoint: &old, target: &self.old.spec.target };
         let message = match step {
             MoveStep::Surge => MoveMessage::Surge(new),
             MoveStep::Verify => MoveMessage::Verify(new),
-            MoveStep::Shift => MoveMessage::Shift { new, old },
+            MoveStep::Shift => MoveMessage::Shift { new, old, percent: share.map(|share| share.percent) },
             MoveStep::Drain => MoveMessage::Drain(old),
             MoveStep::Remove => MoveMessage::Remove(old),
         };
@@ -235,6 +245,15 @@ mod tests {
         for ((step, deadline, message), expected) in cases {
             assert_eq!((step, deadline, message.as_str()), expected);
         }
+    }
+
+    #[test]
+    fn a_step_of_a_shift_has_its_share_and_its_end() {
+        let step = Shifting { percent: 25, until: Timestamp(1_785_585_780) };
+        let told = of(&[old(&json!({})), new("", true)], vec![Wait::Shift { endpoint: "new".to_owned(), step }]);
+        assert_eq!((told[0].step, told[0].weight_percent), (MoveStep::Shift, Some(25)));
+        assert_eq!(told[0].deadline.as_ref().unwrap().0.to_string(), "2026-08-01T12:03:00Z");
+        assert_eq!(told[0].message, "new on west takes 25 % of the requests, old on east the rest");
     }
 
     #[test]

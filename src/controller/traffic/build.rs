@@ -6,8 +6,10 @@ use http::Uri;
 use kube::ResourceExt;
 use roadstead_gateway::{Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State};
 
+use super::record::{fails, leaves};
+use super::shift;
 use super::verified::is_successor;
-use roadstead_api::v1alpha1::{EndpointState, Engine, Health, InferenceEndpoint, ModelDeployment, Traffic};
+use roadstead_api::v1alpha1::{Engine, InferenceEndpoint, ModelDeployment, Traffic};
 
 /// Header and word by which engines know their API key.
 const HEADER: (&str, &str) = ("authorization", "Bearer");
@@ -27,19 +29,21 @@ pub struct RouteFacts<'a> {
     pub verified: Option<BTreeSet<String>>,
     /// The route so far.
     pub former: Option<&'a Route>,
+    /// Seconds since the epoch.
+    pub now: i64,
 }
 
 /// The route that follows from the facts, with the revision after the former one where it says something new.
 ///
 /// An endpoint is on the route from its first answer on, and stays on it whatever the hub sees of it afterwards: whether it
 /// answers is for the gateways to see. One that is to take over from another one takes requests only after a gateway has
-/// verified it. One that drains stays until it is gone, so that requests in flight can be counted.
+/// verified it, and step by step where its deployment says so. One that drains stays until it is gone, so that requests in flight can be counted.
 pub fn route<'a>(
     deployment: &ModelDeployment,
-    endpoints: impl IntoIterator<Item = &'a InferenceEndpoint> + Clone,
+    endpoints: &(impl IntoIterator<Item = &'a InferenceEndpoint> + Clone),
     facts: RouteFacts<'_>,
 ) -> Route {
-    let RouteFacts { keys, callers, verified, former } = facts;
+    let RouteFacts { keys, callers, verified, former, now } = facts;
     let serving = serving(endpoints.clone(), former);
     let is_unverified = |endpoint: &InferenceEndpoint| {
         let name = endpoint.name_any();
@@ -49,7 +53,10 @@ pub fn route<'a>(
             && serving.iter().any(|other| *other != name)
     };
     let part = |endpoint: &'a InferenceEndpoint| part(endpoint, keys, former, is_unverified(endpoint));
-    let endpoints = endpoints.into_iter().filter_map(part).collect();
+    let mut parts: Vec<Endpoint> = endpoints.clone().into_iter().filter_map(part).collect();
+    if verified.is_some() {
+        shift::settle(&mut parts, deployment, endpoints, former, now);
+    }
     let spec = &deployment.spec;
     let mut route = Route {
         namespace: deployment.namespace().unwrap_or_default(),
@@ -60,7 +67,7 @@ pub fn route<'a>(
         health_path: health_path(deployment),
         callers,
         limits: limits(&spec.traffic),
-        endpoints,
+        endpoints: parts,
     };
     if former.is_some_and(|former| *former != route) {
         route.revision += 1;
@@ -88,15 +95,10 @@ fn limits(traffic: &Traffic) -> Limits {
 /// Names of the endpoints that callers reach and that stay. One that fails serves nobody: a failover waits for no gateway.
 fn serving<'a>(endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>, former: Option<&Route>) -> BTreeSet<String> {
     let is_active = |name: &String| {
-        let known = former.iter().flat_map(|former| &former.endpoints).find(|known| known.name == *name);
-        known.is_some_and(|known| known.state == State::Active)
+        former.and_then(|former| former.endpoint(name)).is_some_and(|known| known.state == State::Active)
     };
     let stay = endpoints.into_iter().filter(|endpoint| !leaves(endpoint) && !fails(endpoint));
     stay.map(ResourceExt::name_any).filter(is_active).collect()
-}
-
-fn fails(endpoint: &InferenceEndpoint) -> bool {
-    endpoint.status.as_ref().and_then(|status| status.health).is_some_and(Health::is_failing)
 }
 
 /// The part of one endpoint; `None` if it has none.
@@ -107,11 +109,11 @@ fn part(
     is_unverified: bool,
 ) -> Option<Endpoint> {
     let name = endpoint.name_any();
-    let was = former.and_then(|former| former.endpoints.iter().find(|known| known.name == name));
+    let was = former.and_then(|former| former.endpoint(&name));
     let served = was.filter(|was| was.state != State::Verifying);
     let status = endpoint.status.as_ref()?;
     if leaves(endpoint) {
-        return served.map(|was| Endpoint { state: State::Draining, ..was.clone() });
+        return served.map(|was| Endpoint { state: State::Draining, shift: None, ..was.clone() });
     }
     let answers = status.ready_replicas > 0;
     if !answers && was.is_none() {
@@ -131,11 +133,8 @@ fn part(
         credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },
         state: if served.is_none() && is_unverified { State::Verifying } else { State::Active },
+        shift: None,
     })
-}
-
-fn leaves(endpoint: &InferenceEndpoint) -> bool {
-    endpoint.metadata.deletion_timestamp.is_some() || endpoint.spec.state == EndpointState::Draining
 }
 
 /// The parts of an endpoint's address.

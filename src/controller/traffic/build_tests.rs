@@ -48,11 +48,21 @@ fn verified(
     former: Option<&Route>,
     names: Option<&[&str]>,
 ) -> Route {
+    at(0, deployment, endpoints, former, names)
+}
+
+fn at(
+    now: i64,
+    deployment: &ModelDeployment,
+    endpoints: &[InferenceEndpoint],
+    former: Option<&Route>,
+    names: Option<&[&str]>,
+) -> Route {
     let keys: BTreeMap<_, _> =
         ["a", "b"].map(|name| (name.to_owned(), Key::new(format!("key-of-{name}")))).into_iter().collect();
     let callers = vec![Caller { name: "alice".to_owned(), key: Key::new("key-of-alice") }];
     let names = names.map(|names| names.iter().map(ToString::to_string).collect());
-    route(deployment, endpoints, RouteFacts { keys: &keys, callers, verified: names, former })
+    route(deployment, &endpoints, RouteFacts { keys: &keys, callers, verified: names, former, now })
 }
 
 fn shown(route: &Route) -> Vec<(&str, u32, State)> {
@@ -136,6 +146,87 @@ fn a_successor_is_not_verified_where_that_protects_nobody() {
     idle.spec.replicas = 0;
     let with_idle = routed(&[ready("a", "Active", 1), idle], Some(&before));
     assert_eq!(shown(&with_idle), served, "it is to serve nobody");
+}
+
+fn in_steps() -> ModelDeployment {
+    let mut deployment = deployment();
+    deployment.spec.migration = serde_json::from_value(json!({"shift": {"steps": [
+        {"weightPercent": 10, "durationSeconds": 60}, {"weightPercent": 50, "durationSeconds": 30},
+    ]}}))
+    .unwrap();
+    deployment
+}
+
+/// Percentage of a successor, end of its step, and the weights of the route as gateways use them.
+fn shifted(route: &Route) -> (Option<(u32, i64)>, Vec<u32>) {
+    let step = route.endpoint("b").and_then(|b| b.shift.as_ref()).map(|step| (step.percent, step.until));
+    (step, route.endpoints.iter().map(|endpoint| route.shared_weight(endpoint)).collect())
+}
+
+/// The old endpoint `a`, its verified successor `b`, and the route on which `b` is to be verified.
+fn before_the_shift() -> ([InferenceEndpoint; 2], Route) {
+    let both = [ready("a", "Active", 2), successor("b", "a")];
+    let before = routed(&both[..1], None);
+    let verifying = at(0, &in_steps(), &both, Some(&before), Some(&[]));
+    assert_eq!(shown(&verifying), [("a", 2, State::Active), ("b", 1, State::Verifying)]);
+    (both, verifying)
+}
+
+#[test]
+fn a_verified_successor_takes_requests_step_by_step_and_each_step_lasts_its_time() {
+    let (both, verifying) = before_the_shift();
+    let next = |now: i64, former: &Route| at(now, &in_steps(), &both, Some(former), Some(&["b"]));
+    let first = next(1_000, &verifying);
+    assert_eq!(shifted(&first), (Some((10, 1_060)), vec![180, 20]));
+    assert_eq!(next(1_059, &first), first, "nothing new before the end of the step");
+    let second = next(1_200, &first);
+    assert_eq!(shifted(&second), (Some((50, 1_230)), vec![100, 100]), "an operator that was away cuts no step short");
+    let last = next(1_230, &second);
+    assert_eq!(shifted(&last), (None, vec![2, 1]));
+    assert_eq!(next(9_000, &last), last, "it shifts once");
+    assert_eq!([first.revision, second.revision, last.revision], [3, 4, 5]);
+}
+
+#[test]
+fn a_successor_that_fails_in_a_shift_gives_all_requests_back_and_is_verified_anew() {
+    let (both, verifying) = before_the_shift();
+    let first = at(0, &in_steps(), &both, Some(&verifying), Some(&["b"]));
+    let mut failing = successor("b", "a");
+    failing.status.as_mut().unwrap().health = Some(serde_json::from_value(json!("Failing")).unwrap());
+    let fails = [ready("a", "Active", 2), failing];
+    for now in [10, 60] {
+        let back = at(now, &in_steps(), &fails, Some(&first), Some(&["b"]));
+        assert_eq!(shown(&back), [("a", 2, State::Active), ("b", 1, State::Verifying)], "at {now}");
+        assert_eq!(shifted(&back).0, None);
+        let again = at(now, &in_steps(), &fails, Some(&back), Some(&["b"]));
+        assert_eq!(shown(&again), shown(&back), "a gateway alone does not begin the shift again");
+        let answers = at(500, &in_steps(), &both, Some(&again), Some(&["b"]));
+        assert_eq!(shifted(&answers).0, Some((10, 560)), "it begins with the first step");
+    }
+}
+
+#[test]
+fn a_failover_takes_no_steps() {
+    let (both, verifying) = before_the_shift();
+    let first = at(0, &in_steps(), &both, Some(&verifying), Some(&["b"]));
+    let lost = json!({"url": "http://a.example.com:8000", "readyReplicas": 2, "health": "Lost"});
+    for old in [endpoint("a", "Active", &lost), ready("a", "Draining", 2)] {
+        let failover = [old, successor("b", "a")];
+        for former in [&verifying, &first] {
+            let route = at(10, &in_steps(), &failover, Some(former), Some(&["b"]));
+            assert_eq!((route.endpoint("b").unwrap().state, shifted(&route).0), (State::Active, None));
+        }
+    }
+}
+
+#[test]
+fn a_suspended_deployment_stays_in_its_step() {
+    let (both, verifying) = before_the_shift();
+    let first = at(0, &in_steps(), &both, Some(&verifying), Some(&["b"]));
+    let mut suspended = in_steps();
+    suspended.spec.suspend = true;
+    assert_eq!(at(5_000, &suspended, &both, Some(&first), Some(&["b"])), first);
+    assert_eq!(shifted(&at(5_000, &deployment(), &both, Some(&first), Some(&["b"]))).0, None, "steps can be removed");
 }
 
 #[test]

@@ -8,12 +8,15 @@ mod build;
 mod build_tests;
 pub mod drained;
 pub mod keys;
+mod record;
+mod shift;
 pub mod stored;
 pub mod verified;
 mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -57,7 +60,12 @@ impl TrafficController {
         Self { context, callers: Kept::default() }
     }
 
-    async fn serve(&self, deployment: &ModelDeployment, endpoints: &[Arc<InferenceEndpoint>]) -> Result<(), ActError> {
+    /// Brings the route up to date; returns when it changes by time alone.
+    async fn serve(
+        &self,
+        deployment: &ModelDeployment,
+        endpoints: &[Arc<InferenceEndpoint>],
+    ) -> Result<Option<Duration>, ActError> {
         let context = &self.context;
         let former = context.route_of(deployment);
         let known = former.as_deref().and_then(read);
@@ -66,18 +74,20 @@ impl TrafficController {
         let callers = self.callers(deployment).await?;
         let reports: Vec<_> = context.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
         let verified = known.as_ref().map_or(Some(BTreeSet::new()), |known| verified::verified(known, &reports));
-        let facts = RouteFacts { keys: &keys, callers, verified, former: known.as_ref() };
-        let route = build::route(deployment, endpoints(), facts);
+        let now = context.clock.wall().as_second();
+        let facts = RouteFacts { keys: &keys, callers, verified, former: known.as_ref(), now };
+        let route = build::route(deployment, &endpoints(), facts);
         if known.as_ref() != Some(&route) {
             let written = context.hub.put_secret(former.as_deref(), &self.secret(&route)?).await?;
             context.caches.routes.apply_answer(written);
             context.traffic_changed(&Key::of(deployment));
             context.wake([super::routing::Concerned::Deployment(Key::of(deployment))]);
         }
-        match known {
-            Some(former) => self.forget_silent(&former, &route).await,
-            None => Ok(()),
+        if let Some(former) = known {
+            self.forget_silent(&former, &route).await?;
         }
+        let next = shift::next_end(&route).filter(|_| !deployment.spec.suspend);
+        Ok(next.map(|end| Duration::from_secs(end.saturating_sub(now).max(1).unsigned_abs())))
     }
 
     /// Removes the reports of gateways that did not answer in a whole drain or verification: later ones would wait for them
@@ -164,7 +174,8 @@ impl Reconcile<Key> for TrafficController {
             RouteDecision::Serve(deployment, endpoints) => {
                 let ours: Vec<_> =
                     endpoints.into_iter().filter(|endpoint| !self.context.is_foreign(endpoint)).collect();
-                self.serve(&deployment, &ours).await?;
+                let again = self.serve(&deployment, &ours).await?;
+                return Ok(again.map_or(Outcome::Done, Outcome::Again));
             }
         }
         Ok(Outcome::Done)

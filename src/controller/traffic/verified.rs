@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
-use roadstead_gateway::{Acks, Route, State};
+use roadstead_gateway::{Acks, Endpoint, Route, State};
 
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, PlacementRole};
 
@@ -35,16 +35,18 @@ pub fn is_successor(endpoint: &InferenceEndpoint, owner: Option<&ModelDeployment
     endpoint.spec.replaces.is_some() && endpoint.spec.replicas > 0 && !serves
 }
 
-/// True if callers reach the endpoint by this route.
+/// True if the endpoint takes its whole share of the callers' requests by this route.
 #[must_use]
-pub fn is_in_service(route: &Route, endpoint: &str) -> bool {
-    route.endpoints.iter().any(|known| known.name == endpoint && known.state != State::Verifying)
+pub fn is_in_service(endpoint: &Endpoint) -> bool {
+    endpoint.state != State::Verifying && endpoint.shift.is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use roadstead_gateway::ShiftProgress;
     use serde_json::json;
+
+    use super::*;
 
     fn route() -> Route {
         let endpoint = |name: &str, state: &str| json!({"name": name, "scheme": "http", "host": "192.0.2.1", "port": 1, "weight": 1, "state": state});
@@ -82,8 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn callers_reach_an_endpoint_once_it_is_on_the_route_and_verified() {
-        assert!(is_in_service(&route(), "old"));
-        assert!(!is_in_service(&route(), "new") && !is_in_service(&route(), "unknown"));
+    fn an_endpoint_is_in_service_once_it_is_verified_and_takes_its_whole_share() {
+        let mut route = route();
+        assert!(is_in_service(&route.endpoints[0]) && !is_in_service(&route.endpoints[1]));
+        route.endpoints[1].state = State::Active;
+        assert!(is_in_service(&route.endpoints[1]));
+        route.endpoints[1].shift = Some(ShiftProgress { from: "old".to_owned(), percent: 10, step: 0, until: 0 });
+        assert!(!is_in_service(&route.endpoints[1]));
     }
 }

@@ -9,7 +9,7 @@ use super::drained::drained;
 use super::stored;
 use super::verified;
 use crate::controller::context::Context;
-use crate::controller::fleet::AtGateways;
+use crate::controller::fleet::{AtGateways, TakeOver};
 use crate::controller::routing::Concerned;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
 use roadstead_runtime::cache::{Change, Key};
@@ -86,12 +86,17 @@ impl Context {
     /// Reports of gateways about an endpoint.
     #[must_use]
     pub fn at_gateways(&self, endpoint: &InferenceEndpoint, owner: Option<&ModelDeployment>) -> AtGateways {
-        let is_served = || {
-            let route = owner.and_then(|owner| self.route_of(owner)).and_then(|secret| stored::read(&secret));
-            route.is_some_and(|route| verified::is_in_service(&route, &endpoint.name_any()))
-        };
         let is_checked = self.settings.gateway.is_some() && verified::is_successor(endpoint, owner);
-        AtGateways { drained: self.is_drained(&Key::of(endpoint)), unverified: is_checked && !is_served() }
+        let known = || {
+            let route = owner.and_then(|owner| self.route_of(owner)).and_then(|secret| stored::read(&secret))?;
+            route.endpoint(&endpoint.name_any()).cloned()
+        };
+        let take_over = match is_checked.then(known) {
+            None => TakeOver::Open,
+            Some(None) => TakeOver::Unverified,
+            Some(Some(known)) => TakeOver::of(&known),
+        };
+        AtGateways { drained: self.is_drained(&Key::of(endpoint)), take_over }
     }
 
     /// True if gateways have said that nothing is in flight at an endpoint that takes no new request.

@@ -78,7 +78,9 @@ fn moves() -> String {
     every!(MoveMessage<'_>, ToString::to_string, {
         MoveMessage::Surge(_) => [MoveMessage::Surge(new)],
         MoveMessage::Verify(_) => [MoveMessage::Verify(new)],
-        MoveMessage::Shift { .. } => [MoveMessage::Shift { new, old }],
+        MoveMessage::Shift { .. } => [
+            MoveMessage::Shift { new, old, percent: None }, MoveMessage::Shift { new, old, percent: Some(10) },
+        ],
         MoveMessage::Drain(_) => [MoveMessage::Drain(old)],
         MoveMessage::Remove(_) => [MoveMessage::Remove(old)],
     })

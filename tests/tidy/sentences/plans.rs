@@ -5,7 +5,7 @@ use roadstead_model::{
     Accelerator, Amount, Candidate, CapacityType, Choice, Comparison, Effect, Excess, Finding, FreeAccelerators,
     Instances, Label, LabelSelector, LackOfRoom, LargestFit, LeftOut, Limit, MicroDollars, Mismatch,
     MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, Outage, OverBudget, PartSummary, Placed,
-    Placement, Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shortage, SpecChange, Summary,
+    Placement, Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shifting, Shortage, SpecChange, Summary,
     Taint, TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported, Unusable, Verdict, Violation,
     Wait,
 };
@@ -392,6 +392,7 @@ fn waits() -> String {
         Wait::HubContact { .. } => [Wait::HubContact { endpoint: endpoint() }],
         Wait::Readiness { .. } => [Wait::Readiness { endpoint: endpoint() }],
         Wait::Verification { .. } => [Wait::Verification { endpoint: endpoint() }],
+        Wait::Shift { .. } => [Wait::Shift { endpoint: endpoint(), step: Shifting { percent: 10, until: noon() } }],
         Wait::Publication { .. } => [Wait::Publication { endpoint: endpoint() }],
         Wait::DrainDeadline { .. } => [Wait::DrainDeadline { endpoint: endpoint(), deadline: noon() }],
         Wait::Successor { .. } => [Wait::Successor { endpoint: endpoint() }],

@@ -186,7 +186,7 @@ fn people_can_find_the_kinds() {
         })
         .collect();
     let expected = [
-        ("mdep", "READY TARGET REGION REPLICAS COST/H REASON MODEL AGE"),
+        ("mdep", "READY TARGET REGION REPLICAS COST/H REASON MOVE MODEL AGE"),
         ("stgt", "READY CLOUD REGION TYPE REASON AGE"),
         ("iep", "READY STATE TARGET REGION REPLICAS COST/H REASON MODEL URL AGE"),
     ]

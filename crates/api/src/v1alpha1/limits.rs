@@ -47,6 +47,8 @@ pub const CONDITIONS: i64 = 16;
 pub const PLACEMENTS: usize = 16;
 /// Candidates in a deployment's status; how many more there are is counted beside them.
 pub const CANDIDATES: usize = 64;
+/// Steps of a shift.
+pub const SHIFT_STEPS: u32 = 8;
 /// Moves in a deployment's status.
 pub const MOVES: usize = 16;
 /// Endpoints in `status.releasing`.

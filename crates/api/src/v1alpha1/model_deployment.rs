@@ -12,6 +12,7 @@ use super::common::{
 use super::dollars::Dollars;
 use super::failover::Failover;
 use super::limits;
+use super::migration::Migration;
 use super::moves::{LastMove, MoveStatus};
 
 /// A model, its engine, and the rules for its placement.
@@ -54,6 +55,9 @@ pub struct ModelDeploymentSpec {
     /// Replacement of an endpoint that does not answer.
     #[serde(default)]
     pub failover: Failover,
+    /// Rules for the take-over by a replacement.
+    #[serde(default)]
+    pub migration: Migration,
     /// Callers that may use the gateway's address of this deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,

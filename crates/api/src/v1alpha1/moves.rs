@@ -23,10 +23,13 @@ pub struct MoveStatus {
     pub reason: String,
     /// The step in progress.
     pub step: MoveStep,
+    /// Percentage of the requests for the new endpoint in a step of a shift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_percent: Option<i32>,
     /// Time of the decision.
     pub started_at: Time,
-    /// End of the step at the latest: the new endpoint is withdrawn then, or the old one removed. Absent where the step has no
-    /// end of its own.
+    /// End of the step at the latest: the new endpoint is withdrawn then or takes its next share, or the old one is removed.
+    /// Absent where the step has no end of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
     /// Condition that the move waits for.

@@ -36,6 +36,11 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
             },
         },
         "lb_policy": "LEAST_REQUEST",
+        // Where weights differ, they alone decide: Envoy else divides them by the requests in flight, and an endpoint with a
+        // tenth of the weight gets a quarter of a steady load. Equal weights go by requests in flight.
+        "least_request_lb_config": {
+            "active_request_bias": {"default_value": 0.0, "runtime_key": "roadstead.active_request_bias"},
+        },
         // At 1 instead of 50 %, unhealthy endpoints get requests only where nothing is healthy.
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
         "ignore_health_on_host_removal": true,
@@ -73,7 +78,7 @@ pub(super) fn verifying_cluster(
     addresses: &Addresses,
     settings: &Settings,
 ) -> Option<Value> {
-    let hosts = hosts(endpoint, addresses);
+    let hosts = hosts(endpoint, endpoint.weight, addresses);
     if hosts.is_empty() {
         return None;
     }

@@ -20,7 +20,7 @@ pub(super) fn endpoints(route: &Route, addresses: &Addresses) -> Value {
             .endpoints
             .iter()
             .filter(|endpoint| states.contains(&endpoint.state))
-            .flat_map(|endpoint| hosts(endpoint, addresses))
+            .flat_map(|endpoint| hosts(endpoint, route.shared_weight(endpoint), addresses))
             .collect();
         json!({"priority": priority, "lb_endpoints": hosts})
     };
@@ -35,10 +35,10 @@ pub(super) fn assignment(cluster: &str, localities: &[Value]) -> Value {
     typed("envoy.config.endpoint.v3.ClusterLoadAssignment", json!({"cluster_name": cluster, "endpoints": localities}))
 }
 
-/// The hosts of an endpoint: one for each address.
-pub(super) fn hosts(endpoint: &Endpoint, addresses: &Addresses) -> Vec<Value> {
+/// The hosts of an endpoint, which divide its weight: one for each address.
+pub(super) fn hosts(endpoint: &Endpoint, weight: u32, addresses: &Addresses) -> Vec<Value> {
     let all = addresses_of(endpoint, addresses);
-    let weight = endpoint.weight.clamp(1, u32::MAX / SHARE / 1024) * SHARE / divisor(all.len());
+    let weight = weight.clamp(1, u32::MAX / SHARE / 1024) * SHARE / divisor(all.len());
     all.iter().map(|address| host(endpoint, *address, weight)).collect()
 }
 

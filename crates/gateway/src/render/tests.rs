@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::route::{Caller, Credential, Key, Limits, Scheme, State};
+use crate::route::{Caller, Credential, Key, Limits, Scheme, ShiftProgress, State};
 use crate::settings::{Listener, Paths, Tls};
 
 pub(crate) fn settings() -> Settings {
@@ -47,6 +47,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         credential: Some(credential),
         weight: 1,
         state,
+        shift: None,
     }
 }
 
@@ -100,6 +101,22 @@ fn renders_a_deployment_in_the_middle_of_a_move() {
     old.weight = 9;
     let new = endpoint("llama-new", "198.51.100.8", State::Verifying);
     golden("move", &render(&[route("llama", vec![old, new])], &addresses(), &settings()));
+}
+
+#[test]
+fn a_shift_divides_the_weight_of_the_old_endpoint_and_leaves_the_others_theirs() {
+    let mut route =
+        route("llama", ["old", "new", "other"].map(|name| endpoint(name, "198.51.100.7", State::Active)).into());
+    for (endpoint, weight) in route.endpoints.iter_mut().zip([4, 1, 2]) {
+        endpoint.weight = weight;
+    }
+    let weights =
+        |route: &Route| -> Vec<u32> { route.endpoints.iter().map(|endpoint| route.shared_weight(endpoint)).collect() };
+    assert_eq!(weights(&route), [4, 1, 2]);
+    route.endpoints[1].shift = Some(ShiftProgress { from: "old".to_owned(), percent: 25, step: 0, until: 0 });
+    assert_eq!(weights(&route), [300, 100, 200]);
+    route.endpoints[2].shift = Some(ShiftProgress { from: "old".to_owned(), percent: 75, step: 1, until: 0 });
+    assert_eq!(weights(&route), [200, 50, 150], "two that replace one divide what it gives");
 }
 
 #[test]

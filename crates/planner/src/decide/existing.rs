@@ -72,12 +72,6 @@ impl<'a> Existing<'a> {
         self.spare.clone()
     }
 
-    /// The endpoint of a part that serves and has taken over from `other`, if one has.
-    pub(super) fn taken_over_by(&self, other: &Endpoint) -> Option<&'a Endpoint> {
-        let successors = self.parts.iter().map(|part| part.serving).filter(|serving| serving.takes_over_from(other));
-        successors.filter(|serving| serving.serves()).max_by_key(|serving| serving.published_at)
-    }
-
     /// True if an endpoint of a part takes over from `other`.
     pub(super) fn is_taken_over(&self, other: &Endpoint) -> bool {
         self.parts.iter().any(|part| part.serving.takes_over_from(other))

@@ -315,15 +315,14 @@ fn stay<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint, keep: Keep, candidates
 /// Retires every further active endpoint once something serves in its stead; what never was ready goes at once.
 pub(super) fn retire_spare(draft: &mut Draft) {
     for other in draft.existing.spare() {
-        let successor = draft.existing.taken_over_by(other);
         let reason = if draft.existing.is_taken_over(other) { Removal::Replaced } else { Removal::Superfluous };
-        let drain = draft.question.deployment.drain_timeout_seconds;
         let serves = draft.existing.parts().iter().any(|part| part.serving.serves());
-        let begun = successor.and_then(|successor| successor.published_at).unwrap_or(draft.question.now);
         if !other.ever_ready {
             draft.delete(other, reason, None);
         } else if serves && draft.may_go(other) {
-            draft.retire(other, begun.plus(drain), reason);
+            // From now on, not from the publication: a gateway may have taken long to verify what serves.
+            let deadline = draft.question.now.plus(draft.question.deployment.drain_timeout_seconds);
+            draft.retire(other, deadline, reason);
         } else {
             draft.waits.push(Wait::Successor { endpoint: other.name.clone() });
         }
@@ -369,9 +368,10 @@ fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment
 
 fn await_take_over(draft: &mut Draft, replacement: &Endpoint) {
     let endpoint = replacement.name.clone();
-    draft.waits.push(match (replacement.ready, replacement.unverified) {
+    draft.waits.push(match (replacement.ready, replacement.shifting) {
         (true, _) => Wait::Publication { endpoint },
-        (false, true) => Wait::Verification { endpoint },
-        (false, false) => Wait::Readiness { endpoint },
+        (false, Some(step)) => Wait::Shift { endpoint, step },
+        (false, None) if replacement.unverified => Wait::Verification { endpoint },
+        (false, None) => Wait::Readiness { endpoint },
     });
 }
