@@ -43,6 +43,10 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Move a deployment to a target, under its rules.
     Move(moves::MoveArgs),
+    /// Keep new placements away from a target; its endpoints stay.
+    Cordon(moves::CordonArgs),
+    /// Let a target take placements again.
+    Uncordon(moves::CordonArgs),
     /// Replace everything that runs on a target elsewhere.
     Evacuate(moves::EvacuateArgs),
     /// List orphans: endpoints of this installation without a record on the hub, with their cost and age.
@@ -61,6 +65,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Status(args) => block_on(status::run(args)),
         Command::Move(args) => block_on(moves::move_deployment(args)),
+        Command::Cordon(args) => block_on(moves::cordon(args, true)),
+        Command::Uncordon(args) => block_on(moves::cordon(args, false)),
         Command::Evacuate(args) => block_on(moves::evacuate(args)),
         Command::Orphans(args) => block_on(orphans::run(args)),
     };

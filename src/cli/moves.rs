@@ -1,4 +1,4 @@
-//! `roadstead move` and `roadstead evacuate`: requests to the operator, which are annotations.
+//! `roadstead move`, `cordon`, `uncordon` and `evacuate`: requests to the operator, which are annotations.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -35,6 +35,20 @@ pub struct MoveArgs {
     /// Withdraws the request; a replacement that does not serve yet is removed.
     #[arg(long)]
     pub cancel: bool,
+    /// The hub.
+    #[command(flatten)]
+    pub hub: HubArgs,
+}
+
+/// Options of `roadstead cordon` and `roadstead uncordon`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A cordon is the annotation roadstead.dev/cordon on the ServingTarget: nothing new is placed there, and its \
+                        endpoints stay."
+)]
+pub struct CordonArgs {
+    /// Name of the target.
+    pub target: String,
     /// The hub.
     #[command(flatten)]
     pub hub: HubArgs,
@@ -97,6 +111,36 @@ pub async fn evacuate(args: EvacuateArgs) -> anyhow::Result<ExitCode> {
     let endpoints: Api<InferenceEndpoint> = Api::all(client);
     let endpoints = call("list inferenceendpoints", endpoints.list(&ListParams::default())).await?.items;
     say(&leaving(&args.target, &endpoints))
+}
+
+/// Cordons or uncordons a target.
+///
+/// # Errors
+/// If the hub cannot be asked, has no such target, or refuses the change.
+pub async fn cordon(args: CordonArgs, cordoned: bool) -> anyhow::Result<ExitCode> {
+    let (client, _) = args.hub.connect_to_write().await?;
+    let api: Api<ServingTarget> = Api::all(client);
+    let name = &args.target;
+    let found =
+        call_opt("get servingtarget", api.get(name)).await?.with_context(|| format!("no ServingTarget {name}"))?;
+    let value = if cordoned { json!("") } else { Value::Null };
+    annotate(&api, name, names::ANNOTATION_CORDON, &value).await?;
+    say(&cordon_text(&found, cordoned))
+}
+
+/// Result of a cordon or its end, with what else keeps placements away.
+fn cordon_text(target: &ServingTarget, cordoned: bool) -> String {
+    let name = target.name_any();
+    if cordoned {
+        return format!("target {name} is cordoned: it takes nothing new, and its endpoints stay\n");
+    }
+    let mut others = target.taints();
+    others.retain(|taint| taint.key != names::ANNOTATION_CORDON);
+    let others: Vec<String> = others.into_iter().map(|taint| format!("{}:{:?}", taint.key, taint.effect)).collect();
+    if others.is_empty() {
+        return format!("target {name} is uncordoned: it takes placements again\n");
+    }
+    format!("target {name} is uncordoned, and has other taints: {}\n", others.join(", "))
 }
 
 async fn annotate<K>(api: &Api<K>, name: &str, annotation: &str, value: &Value) -> anyhow::Result<()>
@@ -180,6 +224,26 @@ mod tests {
         assert_eq!(told("west"), "west, h100, h100x2: Rejected at 2026-08-01T12:00:00Z: $55.20/h is over the budget\n");
         assert_eq!(told("east"), "east: the deployment has an endpoint there\n");
         assert_eq!(told("north"), "north: no verdict in the status, which lists the most telling candidates only\n");
+    }
+
+    #[test]
+    fn an_uncordoned_target_names_what_else_keeps_placements_away() {
+        let target = |annotations: &[&str]| -> ServingTarget {
+            let annotations: Value = annotations.iter().map(|key| ((*key).to_owned(), json!(""))).collect();
+            serde_json::from_value(json!({
+                "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget",
+                "metadata": {"name": "east", "annotations": annotations},
+                "spec": {"cloud": "aws", "region": "us-east-1", "type": "Simulated", "simulated": {}, "offers": []},
+            }))
+            .unwrap()
+        };
+        let (cordon, evacuate) = (names::ANNOTATION_CORDON, names::ANNOTATION_EVACUATE);
+        let text = cordon_text(&target(&[]), true);
+        assert_eq!(text, "target east is cordoned: it takes nothing new, and its endpoints stay\n");
+        let text = cordon_text(&target(&[cordon]), false);
+        assert_eq!(text, "target east is uncordoned: it takes placements again\n");
+        let text = cordon_text(&target(&[cordon, evacuate]), false);
+        assert_eq!(text, "target east is uncordoned, and has other taints: roadstead.dev/evacuate:Evict\n");
     }
 
     #[test]

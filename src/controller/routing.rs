@@ -89,7 +89,7 @@ pub fn of_target(change: &Change<ServingTarget>) -> Vec<Concerned> {
         Change::Upserted { old: Some(old), new } => {
             old.spec != new.spec
                 || old.labels() != new.labels()
-                || is_evacuated(old) != is_evacuated(new)
+                || old.taints() != new.taints()
                 || old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
         }
         Change::Upserted { old: None, .. } | Change::Deleted(_) => true,
@@ -99,11 +99,6 @@ pub fn of_target(change: &Change<ServingTarget>) -> Vec<Concerned> {
         concerned.extend([Concerned::AllDeployments, Concerned::EndpointsOn(name)]);
     }
     concerned
-}
-
-/// True if an annotation asks for the eviction of all endpoints.
-fn is_evacuated(target: &ServingTarget) -> bool {
-    target.annotations().contains_key(names::ANNOTATION_EVACUATE)
 }
 
 /// A target became usable or unusable: for those who wait, for those who are there, and for its endpoints.

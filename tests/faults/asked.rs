@@ -29,6 +29,13 @@ pub fn moves_go_where_people_ask(rig: &Rig) -> anyhow::Result<()> {
     let moved = serves_at(rig, "east").context("after an evacuation")?;
     ensure!(reason(&moved, "east") == "TargetEvicted", "{moved}");
 
+    rig.roadstead(&["evacuate", "west", "--cancel"])?;
+    rig.roadstead(&["cordon", "west"])?;
+    wait("the cordon is among the taints of the target", LONG, || {
+        let taints = rig.get(&["servingtargets", "west"])?["status"]["taints"].clone();
+        ensure!(taints[0]["key"] == "roadstead.dev/cordon" && taints[1].is_null(), "{taints}");
+        Ok(())
+    })?;
     let refused = rig.roadstead(&move_to_west)?;
     ensure!(refused.contains("west, h100, h100x2: Rejected"), "{refused}");
     let told = rig.condition(&LLAMA, "Migrating", "False")?;
@@ -37,7 +44,7 @@ pub fn moves_go_where_people_ask(rig: &Rig) -> anyhow::Result<()> {
     rig.condition(&LLAMA, "Ready", "True").context("it serves on")?;
 
     rig.roadstead(&["move", "llama", "--namespace", TEAM, "--cancel"])?;
-    rig.roadstead(&["evacuate", "west", "--cancel"])?;
+    rig.roadstead(&["uncordon", "west"])?;
     serves_at(rig, "east").context("after the requests were withdrawn")?;
     Ok(())
 }

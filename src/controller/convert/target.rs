@@ -3,7 +3,7 @@
 use k8s_openapi::jiff;
 use kube::ResourceExt;
 use roadstead_api::planning::{now, offer, selector, timestamp};
-use roadstead_api::v1alpha1::{ServingTarget, TaintEffect, conditions, names, reasons, validate};
+use roadstead_api::v1alpha1::{ServingTarget, Taint, TaintEffect, conditions, reasons, validate};
 use roadstead_explain as explain;
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::Inventory;
@@ -34,7 +34,7 @@ pub fn target(
         contact: connection.map_or(model::Contact::Unknown, |connection| connection.state.contact()),
         in_cluster: spec.kubernetes.as_ref().is_some_and(|cluster| cluster.connection.in_cluster.is_some()),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
-        taints: taints(target),
+        taints: target.taints().into_iter().map(taint).collect(),
         offers: spec.offers.iter().map(offer).collect(),
         nodes: inventory.map_or_else(|| Some(Vec::new()), |inventory| inventory.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
@@ -48,22 +48,12 @@ pub fn target(
     }
 }
 
-/// The taints of the spec, and the eviction that an annotation asks for.
-fn taints(target: &ServingTarget) -> Vec<model::Taint> {
-    let declared = target.spec.taints.iter().map(|taint| model::Taint {
-        key: taint.key.clone(),
-        value: taint.value.clone(),
-        effect: match taint.effect {
-            TaintEffect::NoPlacement => model::Effect::NoPlacement,
-            TaintEffect::Evict => model::Effect::Evict,
-        },
-    });
-    let evacuated = target.annotations().contains_key(names::ANNOTATION_EVACUATE).then(|| model::Taint {
-        key: names::ANNOTATION_EVACUATE.to_owned(),
-        value: String::new(),
-        effect: model::Effect::Evict,
-    });
-    declared.chain(evacuated).collect()
+fn taint(taint: Taint) -> model::Taint {
+    let effect = match taint.effect {
+        TaintEffect::NoPlacement => model::Effect::NoPlacement,
+        TaintEffect::Evict => model::Effect::Evict,
+    };
+    model::Taint { key: taint.key, value: taint.value, effect }
 }
 
 /// An inventory comes a moment before the check that finds the target usable; until then it would count as a place that has

@@ -189,19 +189,18 @@ fn pinned(former: &ServingTargetStatus, connection: &TargetConnection, users: &[
 
 fn taints(target: &ServingTarget, former: &ServingTargetStatus, now: Timestamp) -> Vec<TaintStatus> {
     target
-        .spec
-        .taints
-        .iter()
+        .taints()
+        .into_iter()
         .map(|taint| {
             let known = former
                 .taints
                 .iter()
                 .find(|known| known.key == taint.key && known.effect == taint.effect && known.value == taint.value);
             TaintStatus {
-                key: taint.key.clone(),
-                value: taint.value.clone(),
-                effect: taint.effect,
                 since: known.map_or_else(|| planning::api_time(now), |known| known.since.clone()),
+                key: taint.key,
+                value: taint.value,
+                effect: taint.effect,
             }
         })
         .collect()

@@ -54,6 +54,8 @@ pub const ANNOTATION_REQUESTED_AT: &str = "roadstead.dev/requestedAt";
 pub const ANNOTATION_MOVE_TO: &str = "roadstead.dev/move-to";
 /// On a target, with any value: its endpoints are replaced elsewhere, as by a taint with the effect Evict and this key.
 pub const ANNOTATION_EVACUATE: &str = "roadstead.dev/evacuate";
+/// On a target, with any value: nothing new is placed there, as by a taint with the effect `NoPlacement` and this key.
+pub const ANNOTATION_CORDON: &str = "roadstead.dev/cordon";
 /// Set by users: targets that a first placement does not wait for, separated by commas.
 pub const ANNOTATION_PLACE_WITHOUT: &str = "roadstead.dev/place-without";
 /// Set by administrators on an endpoint, with its UID: its target is permanently gone.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::CustomResource;
+use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ use super::common::{
 use super::dollars::Dollars;
 use super::limits;
 use super::model_deployment::not_observed;
+use super::names::{ANNOTATION_CORDON, ANNOTATION_EVACUATE};
 use super::simulated::SimulatedTarget;
 
 /// A place where models may run: its location, connection, offers and allowed namespaces.
@@ -246,6 +247,20 @@ pub struct OfferNodes {
     pub tolerations: Vec<Toleration>,
 }
 
+/// Number of taints that annotations can request.
+const REQUESTED_TAINTS: u32 = 2;
+
+impl ServingTarget {
+    /// The taints of the spec, and those that annotations request.
+    #[must_use]
+    pub fn taints(&self) -> Vec<Taint> {
+        let requested = [(ANNOTATION_CORDON, TaintEffect::NoPlacement), (ANNOTATION_EVACUATE, TaintEffect::Evict)];
+        let requested = requested.into_iter().filter(|(key, _)| self.annotations().contains_key(*key));
+        let as_taint = |(key, effect): (&str, _)| Taint { key: key.to_owned(), value: String::new(), effect };
+        self.spec.taints.iter().cloned().chain(requested.map(as_taint)).collect()
+    }
+}
+
 /// Keeps away deployments that do not tolerate it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -289,7 +304,7 @@ pub struct ServingTargetStatus {
     pub failing_since: Option<Time>,
     /// Taints, each with the time when it was added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = limits::TAINTS))]
+    #[schemars(length(max = limits::TAINTS + REQUESTED_TAINTS))]
     pub taints: Vec<TaintStatus>,
     /// Free capacity by offer; at most a minute old.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
