@@ -191,7 +191,7 @@ fn leaving(target: &str, endpoints: &[InferenceEndpoint]) -> String {
     match deployments.len() {
         0 => format!("requested: target {target} takes nothing new; nothing runs there\n"),
         1 => format!("requested: 1 deployment leaves target {target}\n{names}"),
-        many => format!("requested: {many} deployments leave target {target}, five at a time by priority\n{names}"),
+        many => format!("requested: {many} deployments leave target {target}, at the pace of the fleet\n{names}"),
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         let all = [endpoint("a", "east"), endpoint("b", "east"), endpoint("c", "west")];
         assert_eq!(
             leaving("east", &all),
-            "requested: 2 deployments leave target east, five at a time by priority\n  team/a\n  team/b\n"
+            "requested: 2 deployments leave target east, at the pace of the fleet\n  team/a\n  team/b\n"
         );
         assert_eq!(leaving("west", &all), "requested: 1 deployment leaves target west\n  team/c\n");
         assert_eq!(leaving("north", &all), "requested: target north takes nothing new; nothing runs there\n");

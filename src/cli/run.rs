@@ -97,6 +97,13 @@ pub struct RunArgs {
     /// Number of replacements in progress at once in the fleet: failovers, requested moves, evacuations and edits.
     #[arg(long, env = "ROADSTEAD_MAX_REPLACEMENTS", default_value_t = DEFAULT_MAX_REPLACEMENTS, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_replacements: u32,
+    /// Number of replacements in progress in one namespace at which others of that namespace wait; failovers do not. Unlimited if
+    /// absent.
+    #[arg(long, env = "ROADSTEAD_MAX_REPLACEMENTS_PER_NAMESPACE", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_replacements_per_namespace: Option<u32>,
+    /// Number of replacements in progress to one target at which others to that target wait. Unlimited if absent.
+    #[arg(long, env = "ROADSTEAD_MAX_REPLACEMENTS_PER_TARGET", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_replacements_per_target: Option<u32>,
     /// Seconds between two sweeps for orphans.
     #[arg(long, env = "ROADSTEAD_ORPHAN_INTERVAL_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub orphan_interval_seconds: u32,
@@ -113,7 +120,11 @@ impl RunArgs {
     }
 
     const fn replacements(&self) -> ReplacementLimits {
-        ReplacementLimits { fleet: self.max_replacements }
+        ReplacementLimits {
+            fleet: self.max_replacements,
+            namespace: self.max_replacements_per_namespace,
+            destination: self.max_replacements_per_target,
+        }
     }
 
     fn orphans(&self) -> OrphanPolicy {

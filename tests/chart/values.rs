@@ -58,6 +58,8 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set", "concurrency=0", "concurrency");
     refused_beside("--set", "replacements.max=0", "max");
     refused_beside("--set", "replacements.max=10001", "max");
+    refused_beside("--set", "replacements.maxPerNamespace=0", "maxPerNamespace");
+    refused_beside("--set", "replacements.maxPerTarget=10001", "maxPerTarget");
     refused_beside("--set", "image.digest=sha256:abc", "digest");
     refused_beside("--set", "image.repository=", "repository");
     refused_beside("--set", "image.pullPolicy=Sometimes", "pullPolicy");

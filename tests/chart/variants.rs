@@ -6,7 +6,13 @@ use crate::helm::{path, template, text};
 pub const VARIANTS: [(&str, &[&str]); 19] = [
     ("default", &[]),
     ("one replica", &["--set", "replicaCount=1"]),
-    ("five replicas", &["--set", "replicaCount=5,concurrency=4,replacements.max=500"]),
+    (
+        "five replicas",
+        &[
+            "--set",
+            "replicaCount=5,concurrency=4,replacements.max=500,replacements.maxPerNamespace=3,replacements.maxPerTarget=2",
+        ],
+    ),
     ("takeover", &["--set", "takeover=01234567-89ab-cdef-0123-456789abcdef"]),
     (
         "another image",

@@ -23,6 +23,8 @@ const fn fault(rule: Rule) -> &'static str {
         Rule::OneCreation => "the plan creates more than one endpoint",
         Rule::ReplacesActive => "the endpoint to replace is not active",
         Rule::Pace => "the fleet replaces too many endpoints at once",
+        Rule::NamespaceBudget => "the namespace replaces too many endpoints at once",
+        Rule::DestinationBudget => "too many replacements at once go to the target",
         Rule::MoveAsRequested => "the replacement is not on the target that the move was requested to",
         Rule::EvictionByTaint => "no taint evicts the endpoint to replace",
         Rule::FailoverWanted => "failover of the deployment is disabled",

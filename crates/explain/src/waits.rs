@@ -1,6 +1,6 @@
 //! Sentences about what is waited for.
 
-use roadstead_model::{Shifting, Wait};
+use roadstead_model::{ReplacementBudget, Shifting, Wait};
 
 use crate::words::count;
 
@@ -10,8 +10,9 @@ pub fn wait(wait: &Wait) -> String {
     match wait {
         Wait::Inventory { targets, overdue } => inventory(*targets, overdue),
         Wait::Feasible => "waiting for a feasible place".to_owned(),
-        Wait::ReplacementLimit { under_way, limit } => {
-            format!("waiting for its turn: {} in progress, the limit is {limit}", count(*under_way, "replacement"))
+        Wait::ReplacementLimit { budget, under_way, limit } => {
+            let (number, of) = (count(*under_way, "replacement"), replacements_of(budget));
+            format!("waiting for its turn: {number} in progress{of}, the limit is {limit}")
         }
         Wait::HubContact { endpoint } => {
             format!("no target answers, so the hub is presumed cut off: {endpoint} stays until a target answers")
@@ -33,6 +34,15 @@ pub fn wait(wait: &Wait) -> String {
             )
         }
         Wait::Target { target } => format!("waiting for target {target} to become usable"),
+    }
+}
+
+/// The replacements of a budget, after `in progress`.
+fn replacements_of(budget: &ReplacementBudget) -> String {
+    match budget {
+        ReplacementBudget::Fleet => String::new(),
+        ReplacementBudget::Namespace { namespace } => format!(" in namespace {namespace}"),
+        ReplacementBudget::Destination { target } => format!(" to target {target}"),
     }
 }
 

@@ -57,12 +57,32 @@ pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
         };
         let now = check.plan.decided_at;
         let under_way = check.facts.endpoints().filter(|one| !given_up(one) && is_under_way(check.facts, one, now));
-        let found = u64::try_from(under_way.count()).unwrap_or(u64::MAX).saturating_add(1);
-        let slow = failover::is_failover(reason) && failover::many_are_silent(check.facts);
-        let limit = u64::from(check.facts.replacement_limits().fleet);
-        let allowed = if slow { limit.div_ceil(10) } else { limit };
-        let numbers = Numbers::Count { found, allowed };
-        check.require_numbers(Rule::Pace, replaced, found <= allowed, numbers);
+        budgets(check, &under_way.collect::<Vec<_>>(), placement, (replaced, reason));
+    }
+}
+
+/// With one more replacement beside those `under_way`, every budget is kept.
+fn budgets<F: Facts>(
+    check: &mut Check<'_, F>,
+    under_way: &[&Endpoint],
+    placement: &Placement,
+    (replaced, reason): (&str, Decision),
+) {
+    let (limits, namespace) = (check.facts.replacement_limits(), &check.deployment.id.namespace);
+    let fails = failover::is_failover(reason);
+    let slow = fails && failover::many_are_silent(check.facts);
+    let of_fleet = if slow { limits.fleet.div_ceil(10) } else { limits.fleet };
+    let in_namespace = under_way.iter().filter(|one| one.deployment.namespace == *namespace).count();
+    let to_target = under_way.iter().filter(|one| one.target == placement.target).count();
+    let budgets = [
+        (Rule::Pace, under_way.len(), Some(of_fleet)),
+        (Rule::NamespaceBudget, in_namespace, limits.namespace.filter(|_| !fails)),
+        (Rule::DestinationBudget, to_target, limits.destination),
+    ];
+    for (rule, others, limit) in budgets {
+        let Some(allowed) = limit.map(u64::from) else { continue };
+        let found = u64::try_from(others).unwrap_or(u64::MAX).saturating_add(1);
+        check.require_numbers(rule, replaced, found <= allowed, Numbers::Count { found, allowed });
     }
 }
 

@@ -43,7 +43,7 @@ pub use finding::{
 };
 pub use identity::{DeploymentId, EndpointKey};
 pub use labels::{LabelSelector, Labels, Operator, Requirement};
-pub use limits::{DEFAULT_MAX_REPLACEMENTS, ReplacementLimits};
+pub use limits::{DEFAULT_MAX_REPLACEMENTS, ReplacementBudget, ReplacementLimits};
 pub use membership::{Cloud, Excess, Label, LeftOut, Members, Membership, NoNodes, Said, free_devices};
 pub use money::{MicroDollars, MoneyError};
 pub use offer::{CapacityType, Offer};

@@ -7,6 +7,7 @@ use crate::deployment::Deployment;
 use crate::endpoint::{Endpoint, Found, Shifting};
 use crate::finding::{Finding, FindingReason};
 use crate::identity::DeploymentId;
+use crate::limits::ReplacementBudget;
 use crate::money::MicroDollars;
 use crate::placement::Placement;
 use crate::report::Report;
@@ -288,6 +289,8 @@ pub enum Wait {
     Feasible,
     /// Too many replacements are under way.
     ReplacementLimit {
+        /// Those that count.
+        budget: ReplacementBudget,
         /// Number in progress.
         under_way: u32,
         /// Maximum number.

@@ -96,6 +96,10 @@ rules! {
     ReplacesActive Refuse,
     /// The fleet replaces few endpoints at once.
     Pace Refuse,
+    /// Few endpoints of one namespace are replaced at once by choice.
+    NamespaceBudget Refuse,
+    /// Few replacements at once go to one target.
+    DestinationBudget Refuse,
     /// A requested move goes to the target that was named.
     MoveAsRequested Refuse,
     /// Only an endpoint that a taint evicts is replaced because of a taint.

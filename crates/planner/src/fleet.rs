@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{
     Deployment, DeploymentId, Endpoint, EndpointKey, EndpointState, Facts, Found, Members, Node, Offer, QueueKey,
-    ReplacementLimits, Target, Timestamp,
+    ReplacementBudget, ReplacementLimits, Target, Timestamp,
 };
 
 use crate::capacity::{Load, Standing};
@@ -23,14 +23,17 @@ pub struct Fleet {
     by_target: BTreeMap<String, BTreeSet<EndpointKey>>,
     loads: BTreeMap<String, BTreeMap<String, Load>>,
     /// Until when each replacement of a deployment counts as under way.
-    moving: BTreeMap<DeploymentId, Vec<Timestamp>>,
-    /// Deployments that wait until they may be replaced, and since when.
-    waiting: BTreeMap<DeploymentId, Turn>,
+    moving: BTreeMap<DeploymentId, Vec<MoveEnd>>,
+    /// Deployments that wait until they may be replaced, for which budget, and since when.
+    waiting: BTreeMap<DeploymentId, (ReplacementBudget, Turn)>,
     /// Found endpoints, by target.
     found: BTreeMap<String, Vec<Found>>,
     /// The targets where something of a deployment was found.
     found_on: BTreeMap<DeploymentId, BTreeSet<String>>,
 }
+
+/// End of a replacement in progress, and its target.
+type MoveEnd = (Timestamp, String);
 
 /// Position of a deployment among those that wait to be replaced.
 type Turn = (Timestamp, QueueKey);
@@ -226,25 +229,44 @@ impl Fleet {
     /// is past the time in which it was to answer, and not one whose predecessor was to be gone by now.
     #[must_use]
     pub fn replacements_under_way(&self, now: Timestamp) -> u32 {
-        let under_way = self.moving.values().flatten().filter(|until| **until > now);
+        self.in_progress(&ReplacementBudget::Fleet, now)
+    }
+
+    /// Number of replacements in progress that count against a budget.
+    pub(crate) fn in_progress(&self, budget: &ReplacementBudget, now: Timestamp) -> u32 {
+        let counts = |id: &DeploymentId, to: &str| match budget {
+            ReplacementBudget::Fleet => true,
+            ReplacementBudget::Namespace { namespace } => id.namespace == *namespace,
+            ReplacementBudget::Destination { target } => to == target,
+        };
+        let moves = self.moving.iter().flat_map(|(id, moves)| moves.iter().map(move |(until, to)| (id, until, to)));
+        let under_way = moves.filter(|(id, until, to)| **until > now && counts(id, to));
         u32::try_from(under_way.count()).unwrap_or(u32::MAX)
     }
 
     /// Time when the next replacement stops counting, if time alone causes that.
     pub(crate) fn next_turn_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.moving.values().flatten().copied().filter(|until| *until > now && *until < OPEN).min()
+        let ends = self.moving.values().flatten().map(|(until, _)| *until);
+        ends.filter(|until| *until > now && *until < OPEN).min()
     }
 
-    /// Number of deployments that have waited longer for their replacement than this one: they come first.
-    pub(crate) fn before_in_turn(&self, deployment: &Deployment, now: Timestamp) -> u32 {
-        let own = self.waiting.get(&deployment.id).cloned().unwrap_or_else(|| (now, deployment.queue_key()));
-        let before = self.waiting.iter().filter(|(id, turn)| **id != deployment.id && **turn < own);
+    /// Number of deployments that have waited longer for a budget than this one: they come first.
+    pub(crate) fn before_in_turn(&self, deployment: &Deployment, budget: &ReplacementBudget, now: Timestamp) -> u32 {
+        let own = self.turn_of(deployment, now);
+        let is_before = |id: &DeploymentId, turn: &Turn| *id != deployment.id && *turn < own;
+        let before = self.waiting.iter().filter(|(id, (of, turn))| of == budget && is_before(id, turn));
         u32::try_from(before.count()).unwrap_or(u32::MAX)
     }
 
-    /// Has a deployment wait for its replacement, since `now` unless it waits already.
-    pub(crate) fn wait_for_turn(&mut self, deployment: &Deployment, now: Timestamp) {
-        self.waiting.entry(deployment.id.clone()).or_insert_with(|| (now, deployment.queue_key()));
+    fn turn_of(&self, deployment: &Deployment, now: Timestamp) -> Turn {
+        let known = self.waiting.get(&deployment.id).map(|(_, turn)| turn.clone());
+        known.unwrap_or_else(|| (now, deployment.queue_key()))
+    }
+
+    /// Has a deployment wait for a budget, since `now` unless it waits already.
+    pub(crate) fn wait_for_turn(&mut self, deployment: &Deployment, budget: &ReplacementBudget, now: Timestamp) {
+        let turn = self.turn_of(deployment, now);
+        self.waiting.insert(deployment.id.clone(), (budget.clone(), turn));
     }
 
     /// True if a deployment waits until it may be replaced.
@@ -289,8 +311,10 @@ impl Fleet {
     }
 
     fn count_moves(&mut self, deployment: &DeploymentId) {
-        let moves: Vec<Timestamp> =
-            self.endpoints_of(deployment).filter_map(|endpoint| self.takes_over_until(endpoint)).collect();
+        let moves: Vec<MoveEnd> = self
+            .endpoints_of(deployment)
+            .filter_map(|endpoint| Some((self.takes_over_until(endpoint)?, endpoint.target.clone())))
+            .collect();
         if moves.is_empty() {
             self.moving.remove(deployment);
         } else {

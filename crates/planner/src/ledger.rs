@@ -13,10 +13,13 @@ impl Fleet {
     /// Puts the actions of a plan in, as if they were carried out; `name` gives the name of the endpoint that a
     /// placement makes. Facts that come later replace what is put in here.
     pub fn assume(&mut self, deployment: &Deployment, plan: &Plan, name: impl Fn(&Placement) -> String) {
-        if plan.waits.iter().any(|wait| matches!(wait, Wait::ReplacementLimit { .. })) {
-            self.wait_for_turn(deployment, plan.decided_at);
-        } else {
-            self.leave_turn(&deployment.id);
+        let waits_for = plan.waits.iter().find_map(|wait| match wait {
+            Wait::ReplacementLimit { budget, .. } => Some(budget),
+            _ => None,
+        });
+        match waits_for {
+            Some(budget) => self.wait_for_turn(deployment, budget, plan.decided_at),
+            None => self.leave_turn(&deployment.id),
         }
         for action in &plan.actions {
             match action {

@@ -117,6 +117,18 @@ fn crowded() -> Fleet {
     fleet
 }
 
+/// No limit is near.
+const OPEN: ReplacementLimits = ReplacementLimits { fleet: 100, namespace: None, destination: None };
+
+/// A replacement that is decided without these limits.
+fn beyond(limits: ReplacementLimits) -> Mutation {
+    let crowded = crowded();
+    let mut limited = Fleet::with_limits(limits);
+    crowded.targets().cloned().for_each(|target| limited.upsert_target(target));
+    crowded.endpoints().cloned().for_each(|endpoint| limited.upsert_endpoint(endpoint));
+    Mutation { seen: (serving(), eu_only()), ..Mutation::spoils(limited, eu_only(), |_| {}) }
+}
+
 /// `m` serves in the US, and its replacement starts in the EU.
 fn moving() -> Fleet {
     let mut fleet = serving();
@@ -175,6 +187,8 @@ fn mutation(rule: Rule) -> Mutation {
             }
         }),
         Rule::Pace => Mutation { seen: (serving(), eu_only()), ..Mutation::spoils(crowded(), eu_only(), |_| {}) },
+        Rule::NamespaceBudget => beyond(ReplacementLimits { namespace: Some(5), ..OPEN }),
+        Rule::DestinationBudget => beyond(ReplacementLimits { destination: Some(0), ..OPEN }),
         Rule::FailoverWanted | Rule::FailoverOfFailing | Rule::FailoverAfterToleration | Rule::FailoverInContact => {
             of_failover(rule)
         }

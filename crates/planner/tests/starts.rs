@@ -121,15 +121,20 @@ fn at_most_five_replacements_are_under_way() {
     assert_eq!(fleet.replacements_under_way(NOW), 5);
     let plan = settle(&mut fleet, &named(5, true), NOW);
     assert_eq!((plan.decision, created(&plan)), (Decision::PolicyViolated, None));
-    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 5, limit: DEFAULT_MAX_REPLACEMENTS }));
+    assert!(plan.waits.contains(&full(ReplacementBudget::Fleet, 5)));
     let plan = settle(&mut fleet, &named(0, false), NOW);
     assert_eq!(deleted(&plan, "d0-gke-eu-h100x2-1"), Some(Removal::MoveAbandoned));
     assert!(created(&settle(&mut fleet, &named(5, true), NOW)).is_some(), "one is given up");
 }
 
-#[test]
-fn the_limit_of_replacements_is_a_setting() {
-    let mut fleet = Fleet::with_limits(ReplacementLimits { fleet: 2 });
+/// So many replacements are in progress, which is the limit.
+fn full(budget: ReplacementBudget, limit: u32) -> Wait {
+    Wait::ReplacementLimit { budget, under_way: limit, limit }
+}
+
+/// Deployments `d0` to `d2` that serve on the cheaper target, with these limits.
+fn three_that_serve(limits: ReplacementLimits) -> Fleet {
+    let mut fleet = Fleet::with_limits(limits);
     for mut target in two() {
         target.nodes = Some((0..10).map(|index| node(&format!("n{index}"), 8)).collect());
         fleet.upsert_target(target);
@@ -138,12 +143,85 @@ fn the_limit_of_replacements_is_a_setting() {
         settle(&mut fleet, &Deployment { id: id(&format!("d{index}")), ..deployment("m") }, NOW);
         serve(&mut fleet, &format!("d{index}-eks-us-h100x2-0"), NOW);
     }
+    fleet
+}
+
+#[test]
+fn a_namespace_and_a_destination_have_limits_of_their_own() {
+    let (namespace, target) = ("team-a".to_owned(), "gke-eu".to_owned());
+    for (limits, budget) in [
+        (
+            ReplacementLimits { namespace: Some(1), ..ReplacementLimits::default() },
+            ReplacementBudget::Namespace { namespace },
+        ),
+        (
+            ReplacementLimits { destination: Some(1), ..ReplacementLimits::default() },
+            ReplacementBudget::Destination { target },
+        ),
+    ] {
+        let mut fleet = three_that_serve(limits);
+        let moves = |index: usize| Deployment { id: id(&format!("d{index}")), ..eu_only() };
+        assert!(created(&settle(&mut fleet, &moves(0), NOW)).is_some());
+        let plan = settle(&mut fleet, &moves(1), NOW);
+        assert_eq!((created(&plan), plan.decision), (None, Decision::PolicyViolated));
+        assert!(plan.waits.contains(&full(budget.clone(), 1)), "{}", render_text(&plan));
+        serve(&mut fleet, "d0-gke-eu-h100x2-1", NOW.plus(10));
+        settle(&mut fleet, &moves(0), NOW.plus(10));
+        settle(&mut fleet, &moves(0), NOW.plus(130));
+        assert_eq!(created(&settle(&mut fleet, &moves(2), NOW.plus(131))), None, "another one has waited longer");
+        assert!(created(&settle(&mut fleet, &moves(1), NOW.plus(132))).is_some(), "the first move is done");
+    }
+}
+
+#[test]
+fn who_waits_for_a_namespace_keeps_nobody_elsewhere_waiting() {
+    let limits = ReplacementLimits { fleet: 2, namespace: Some(1), ..ReplacementLimits::default() };
+    let mut fleet = three_that_serve(limits);
+    let moves = |index: usize| Deployment { id: id(&format!("d{index}")), ..eu_only() };
+    for index in 0..2 {
+        settle(&mut fleet, &moves(index), NOW);
+    }
+    assert!(fleet.waits_for_turn(&id("d1")));
+    let other = DeploymentId { namespace: "team-b".into(), name: "m".into() };
+    let other = |base: Deployment| Deployment { id: other.clone(), ..base };
+    settle(&mut fleet, &other(deployment("m")), NOW);
+    let mut serving = fleet.endpoints_of(&other(eu_only()).id).next().unwrap().clone();
+    (serving.ready, serving.ever_ready, serving.published_at) = (true, true, Some(NOW));
+    fleet.upsert_endpoint(serving);
+    let plan = settle(&mut fleet, &other(eu_only()), NOW.plus(1));
+    assert!(created(&plan).is_some(), "{}", render_text(&plan));
+}
+
+#[test]
+fn a_failover_waits_for_its_destination_and_not_for_its_namespace() {
+    let fails = |limits: ReplacementLimits| {
+        let mut fleet = three_that_serve(limits);
+        settle(&mut fleet, &Deployment { id: id("d0"), ..eu_only() }, NOW);
+        change(&mut fleet, "d1-eks-us-h100x2-0", |endpoint| {
+            endpoint.ready = false;
+            endpoint.health = Health::Failing;
+            (endpoint.failing_since, endpoint.failed_at) = (Some(NOW), Some(NOW.plus(60)));
+        });
+        let fails = Deployment { id: id("d1"), failover_after_seconds: Some(60), ..deployment("m") };
+        settle(&mut fleet, &fails, NOW.plus(60))
+    };
+    let plan = fails(ReplacementLimits { namespace: Some(1), ..ReplacementLimits::default() });
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::EndpointFailing, Some("gke-eu")));
+    let plan = fails(ReplacementLimits { destination: Some(1), ..ReplacementLimits::default() });
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::EndpointFailing, None));
+    let budget = ReplacementBudget::Destination { target: "gke-eu".into() };
+    assert!(plan.waits.contains(&full(budget, 1)), "{}", render_text(&plan));
+}
+
+#[test]
+fn the_limit_of_replacements_is_a_setting() {
+    let mut fleet = three_that_serve(ReplacementLimits { fleet: 2, ..ReplacementLimits::default() });
     let moves = |index: usize| Deployment { id: id(&format!("d{index}")), ..eu_only() };
     for index in 0..2 {
         assert!(created(&settle(&mut fleet, &moves(index), NOW)).is_some(), "{index}");
     }
     let plan = settle(&mut fleet, &moves(2), NOW);
-    assert!(plan.waits.contains(&Wait::ReplacementLimit { under_way: 2, limit: 2 }), "{}", render_text(&plan));
+    assert!(plan.waits.contains(&full(ReplacementBudget::Fleet, 2)), "{}", render_text(&plan));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roadstead_model::{
-    Action, Decision, DeploymentId, Finding, Keep, Pattern, Plan, PodFields, RegionRule, Rejection, Removal, Report,
-    Summary, Timestamp, Wait,
+    Action, Decision, DeploymentId, Finding, Keep, Pattern, Plan, PodFields, RegionRule, Rejection, Removal,
+    ReplacementBudget, Report, Summary, Timestamp, Wait,
 };
 use serde_json::{Value, json};
 
@@ -267,6 +267,7 @@ fn suspension_its_end_deletion_and_waiting_for_a_turn_need_nobody() {
 
     let violated = status("False PolicyViolated", &["a east 1 5.00"]);
     assert_eq!(turns(&ready, &violated), ["W PolicyViolated: m"]);
-    let plan = plan(Vec::new(), vec![Wait::ReplacementLimit { under_way: 5, limit: 5 }]);
+    let plan =
+        plan(Vec::new(), vec![Wait::ReplacementLimit { budget: ReplacementBudget::Fleet, under_way: 5, limit: 5 }]);
     assert_eq!(told(&ready, &violated, Some(&plan), &[]), ["N PolicyViolated: m"]);
 }

@@ -5,9 +5,9 @@ use roadstead_model::{
     Accelerator, Amount, Candidate, CapacityType, Choice, Comparison, Effect, Excess, Finding, FreeAccelerators,
     Instances, Label, LabelSelector, LackOfRoom, LargestFit, LeftOut, Limit, MicroDollars, Mismatch,
     MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, Outage, OverBudget, PartSummary, Placed,
-    Placement, Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, Rule, Shifting, Shortage, SpecChange, Summary,
-    Taint, TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported, Unusable, Verdict, Violation,
-    Wait,
+    Placement, Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, ReplacementBudget, Rule, Shifting,
+    Shortage, SpecChange, Summary, Taint, TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported,
+    Unusable, Verdict, Violation, Wait,
 };
 use serde_json::json;
 
@@ -388,7 +388,15 @@ fn waits() -> String {
             Wait::Inventory { targets: 3, overdue: vec![text("east"), text("west")] },
         ],
         Wait::Feasible => [Wait::Feasible],
-        Wait::ReplacementLimit { .. } => [Wait::ReplacementLimit { under_way: 5, limit: 5 }],
+        Wait::ReplacementLimit { .. } => [
+            Wait::ReplacementLimit { budget: ReplacementBudget::Fleet, under_way: 5, limit: 5 },
+            Wait::ReplacementLimit {
+                budget: ReplacementBudget::Namespace { namespace: text("team-a") }, under_way: 1, limit: 1,
+            },
+            Wait::ReplacementLimit {
+                budget: ReplacementBudget::Destination { target: text("west") }, under_way: 2, limit: 2,
+            },
+        ],
         Wait::HubContact { .. } => [Wait::HubContact { endpoint: endpoint() }],
         Wait::Readiness { .. } => [Wait::Readiness { endpoint: endpoint() }],
         Wait::Verification { .. } => [Wait::Verification { endpoint: endpoint() }],
@@ -452,7 +460,9 @@ fn violations() -> String {
     let broken = |rule: Rule| {
         let numbers = match rule {
             Rule::WithinBudget => Some(Numbers::Cost { found: usd("40"), allowed: usd("30") }),
-            Rule::Pace => Some(Numbers::Count { found: 6, allowed: 5 }),
+            Rule::Pace | Rule::NamespaceBudget | Rule::DestinationBudget => {
+                Some(Numbers::Count { found: 6, allowed: 5 })
+            }
             _ => None,
         };
         explain::violation(&Violation { rule, subject: text("llama-3pqmby4hdiu7"), numbers })

@@ -10,6 +10,7 @@ mod parts;
 mod place;
 mod settle;
 mod shares;
+mod turn;
 
 use assess::assess;
 use draft::{Draft, Outcome};

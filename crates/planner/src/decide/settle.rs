@@ -5,8 +5,9 @@ use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal
 use super::assess::{Assessment, Fault, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
 use super::draft::{Draft, Outcome};
 use super::existing::ServingPart;
-use super::failover::{self, Tolerance};
+use super::failover::Tolerance;
 use super::place::{anew, choose, create, nothing_feasible};
+use super::turn;
 use crate::candidates::{Candidates, Question, Refused, judge_all};
 use crate::report::Chosen;
 
@@ -259,14 +260,11 @@ fn seek<'a>(
     let candidates = judge_all(&draft.question);
     let pieces = choose(draft, &candidates, Some(serving));
     let place = vec![kept_at(serving, assessment.keep.hourly_cost)];
-    let under_way = under_way(draft, part);
-    let before = draft.question.fleet.before_in_turn(draft.question.deployment, draft.question.now);
-    let limit = failover::limit(&draft.question, cause);
-    let is_full = under_way.saturating_add(before) >= limit;
-    if !pieces.is_empty() && (is_full || draft.has_created()) {
+    let wait = turn::wait(draft, part, cause, &pieces);
+    if !pieces.is_empty() && (wait.is_some() || draft.has_created()) {
         draft.keep(serving, assessment.keep);
-        if is_full {
-            draft.waits.push(Wait::ReplacementLimit { under_way, limit });
+        if let Some(wait) = wait {
+            draft.waits.push(wait);
             if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
                 draft.look_again(at);
             }
@@ -288,12 +286,6 @@ fn seek<'a>(
     let nowhere = nothing_feasible(draft, &candidates);
     let summary = Summary::HasNoReplacement { endpoint, target, why, nowhere };
     Outcome { decision: cause, summary, chosen: place, candidates: Some(candidates) }
-}
-
-/// Replacements of the fleet beside the one that this part may have had so far.
-fn under_way(draft: &Draft, part: &ServingPart) -> u32 {
-    let all = draft.question.fleet.replacements_under_way(draft.question.now);
-    all.saturating_sub(u32::from(!part.successors.is_empty()))
 }
 
 /// The serving endpoint stays.
