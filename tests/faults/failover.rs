@@ -301,3 +301,29 @@ impl Phase {
         Ok(())
     }
 }
+
+/// A place that was lost and is stable again gets its deployment back; one copy is left.
+pub fn a_deployment_returns_home(rig: &Rig) -> anyhow::Result<()> {
+    let mut returns = impatient();
+    returns["spec"]["failover"]["failback"] = json!({"policy": "Always", "stabilizationSeconds": TOLERATION});
+    serving_as(rig, &returns, &json!({}))?;
+    silence(rig, is_east);
+    serves_at(rig, "west")?;
+    let away = llama(rig)?;
+    ensure!(away["status"]["home"]["target"] == "east", "{}", away["status"]);
+    rig.weather.clear();
+    serves_at(rig, "east")?;
+    let back = llama(rig)?;
+    ensure!(
+        back["status"]["home"].is_null() && back["status"]["lastMove"]["reason"] == "FailedBack",
+        "{}",
+        back["status"]
+    );
+    wait("one copy is left", LONG, || {
+        let west = rig.cloud_endpoints("west")?;
+        ensure!(west.is_empty(), "at west: {west:?}");
+        endpoint(rig).map(drop)
+    })?;
+    ensure!(rig.cloud_endpoints("east")?.len() == 1, "not one copy at east");
+    Ok(())
+}

@@ -15,6 +15,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("Endpoint", "the model's, and the same thing on the wire of the simulated cloud"),
     ("EndpointState", "the API's declaration and the planner's data of the same thing"),
     ("Engine", "the API's field `engine`, and the crate of decisions, which is named after it"),
+    ("Failback", "the API's declaration and the planner's data of the same thing"),
     ("Fault", "injected by the conformance suite, and private to the planner's assessment"),
     ("Health", "the API's declaration and the planner's data of the same thing"),
     ("Inventory", "the listing of a driver, and its state in the model"),

@@ -15,6 +15,9 @@ pub fn finding(finding: &Finding) -> String {
             format!("taint {} evicts endpoints from target {target}", labelled(taint))
         }
         Finding::MoveRequested { to } => format!("a move to target {to} is requested"),
+        Finding::FailedBack { to, since } => {
+            format!("target {to}, which a failover left, is usable again since {since}")
+        }
         Finding::TargetLost(Outage { endpoint, target, since, until }) => {
             format!(
                 "neither target {target} nor endpoint {endpoint} has answered since {since}; tolerated until {until}"

@@ -26,6 +26,7 @@ const fn fault(rule: Rule) -> &'static str {
         Rule::NamespaceBudget => "the namespace replaces too many endpoints at once",
         Rule::DestinationBudget => "too many replacements at once go to the target",
         Rule::MoveAsRequested => "the replacement is not on the target that the move was requested to",
+        Rule::FailbackHome => "the replacement is not on the target that a failover left, or that is not stable",
         Rule::EvictionByTaint => "no taint evicts the endpoint to replace",
         Rule::FailoverWanted => "failover of the deployment is disabled",
         Rule::FailoverOfFailing => "the endpoint to replace was never ready, answers, or was not seen to fail",

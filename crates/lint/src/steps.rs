@@ -91,6 +91,10 @@ fn asked<F: Facts>(check: &mut Check<'_, F>, placement: &Placement, replaced: &s
     let deployment = check.deployment;
     let to = deployment.move_to.as_ref();
     check.require(Rule::MoveAsRequested, replaced, reason != Decision::MoveRequested || to == Some(&placement.target));
+    let home = deployment.failback.as_ref().filter(|failback| failback.home == placement.target);
+    let ready_since = check.facts.target(&placement.target).and_then(|target| target.ready_since);
+    let is_stable = home.zip(ready_since).is_some_and(|(home, since)| home.due(since) <= check.plan.decided_at);
+    check.require(Rule::FailbackHome, replaced, reason != Decision::FailedBack || is_stable);
     let target = check.endpoint(replaced).and_then(|endpoint| check.facts.target(&endpoint.target));
     let evicts =
         target.is_some_and(|target| first_evicting(&target.taints, &deployment.rules.target_tolerations).is_some());

@@ -51,6 +51,8 @@ pub struct Deployment {
     pub drain_timeout_seconds: u32,
     /// Time in seconds for which an endpoint may fail before it is replaced; `None` is for ever.
     pub failover_after_seconds: Option<u32>,
+    /// Return to the target that a failover left; `None` if there is none, or it is not wanted.
+    pub failback: Option<Failback>,
     /// Targets that a first placement does not wait for (`roadstead.dev/place-without`).
     pub place_without: BTreeSet<String>,
     /// Target to which it is to move (`roadstead.dev/move-to`).
@@ -81,6 +83,27 @@ pub enum Topology {
     Cloud,
     /// A target.
     Target,
+}
+
+/// Return to the target that a failover left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failback {
+    /// The target.
+    pub home: String,
+    /// Time of the failover.
+    pub left_at: Timestamp,
+    /// Time in seconds for which the target must have been usable.
+    pub stabilization_seconds: u32,
+    /// It returns only to a place that costs less.
+    pub only_if_cheaper: bool,
+}
+
+impl Failback {
+    /// Earliest time of the return to a target that is usable since `ready_since`.
+    #[must_use]
+    pub fn due(&self, ready_since: Timestamp) -> Timestamp {
+        self.left_at.max(ready_since).plus(self.stabilization_seconds)
+    }
 }
 
 /// One way to run one replica, on one node.

@@ -27,6 +27,13 @@ pub enum Finding {
         /// That target.
         to: String,
     },
+    /// The target that a failover left is usable again.
+    FailedBack {
+        /// That target.
+        to: String,
+        /// Since when.
+        since: Timestamp,
+    },
     /// Neither its target nor it answers.
     TargetLost(Outage),
     /// It does not answer.
@@ -68,6 +75,7 @@ impl Finding {
             Self::SpecChanged(_) => FindingReason::SpecChanged,
             Self::TargetEvicted { .. } => FindingReason::TargetEvicted,
             Self::MoveRequested { .. } => FindingReason::MoveRequested,
+            Self::FailedBack { .. } => FindingReason::FailedBack,
             Self::TargetLost(_) => FindingReason::TargetLost,
             Self::EndpointFailing(_) => FindingReason::EndpointFailing,
             Self::TargetNotReady(_) => FindingReason::TargetNotReady,
@@ -227,6 +235,8 @@ pub enum FindingReason {
     TargetEvicted,
     /// A user asked for a move to another target. It stays until a replacement is ready.
     MoveRequested,
+    /// The target that a failover left is usable again. It stays until a replacement is ready.
+    FailedBack,
     /// Neither its target nor it answers. It stays until a replacement is ready.
     TargetLost,
     /// It does not answer. It stays until a replacement is ready.
@@ -256,6 +266,7 @@ impl FindingReason {
             Self::SpecChanged => "SpecChanged",
             Self::TargetEvicted => "TargetEvicted",
             Self::MoveRequested => "MoveRequested",
+            Self::FailedBack => "FailedBack",
             Self::TargetLost => "TargetLost",
             Self::EndpointFailing => "EndpointFailing",
             Self::TargetNotReady => "TargetNotReady",

@@ -182,6 +182,8 @@ pub enum Decision {
     TargetLost,
     /// The running endpoint does not answer: a replacement.
     EndpointFailing,
+    /// The target that a failover left is usable again: a return.
+    FailedBack,
     /// A running endpoint was adopted.
     Adopted,
     /// The inventory of targets has not been received.
@@ -212,6 +214,7 @@ impl Decision {
             Self::MoveRequested => "MoveRequested",
             Self::TargetLost => "TargetLost",
             Self::EndpointFailing => "EndpointFailing",
+            Self::FailedBack => "FailedBack",
             Self::Adopted => "Adopted",
             Self::AwaitingInventory => "AwaitingInventory",
             Self::NoFeasiblePlacement => "NoFeasiblePlacement",

@@ -28,6 +28,8 @@ pub struct Target {
     pub labels: Labels,
     /// Usability now.
     pub state: TargetState,
+    /// Time since which it is usable without a break, where that is known.
+    pub ready_since: Option<Timestamp>,
     /// Contact with its API.
     pub contact: Contact,
     /// It is the cluster of the hub itself: its answers do not show that the hub reaches others.

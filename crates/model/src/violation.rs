@@ -102,6 +102,8 @@ rules! {
     DestinationBudget Refuse,
     /// A requested move goes to the target that was named.
     MoveAsRequested Refuse,
+    /// A deployment returns only to the target that a failover left, once that is stable.
+    FailbackHome Refuse,
     /// Only an endpoint that a taint evicts is replaced because of a taint.
     EvictionByTaint Refuse,
     /// An endpoint that fails is replaced only if its deployment wants that.

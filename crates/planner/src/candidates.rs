@@ -158,6 +158,16 @@ impl<'a> Judged<'a> {
         }
     }
 
+    /// True if it would do.
+    pub(crate) fn is_feasible(&self) -> bool {
+        self.judgement == Judgement::Feasible
+    }
+
+    /// True if it costs less by the deployment's objective and preferences.
+    pub(crate) fn is_cheaper_than(&self, other: &Self) -> bool {
+        self.order.adjusted < other.order.adjusted
+    }
+
     /// The size of one replica.
     pub(crate) const fn size(&self, deployment: &Deployment) -> Size {
         Size { accelerators: self.shape.accelerator.count, resources: deployment.resources }

@@ -231,6 +231,12 @@ fn mutation(rule: Rule) -> Mutation {
             change_target(&mut seen, "eks-us", |target| target.taints = vec![eviction()]);
             Mutation { seen: (seen, m()), ..Mutation::spoils(serving(), m(), |_| {}) }
         }
+        Rule::FailbackHome => {
+            let failback =
+                Failback { home: "gke-eu".into(), left_at: NOW, stabilization_seconds: 0, only_if_cheaper: false };
+            let returns = Deployment { failback: Some(failback), ..m() };
+            Mutation::hides_wish(&serving(), returns, |wish| wish.failback = None)
+        }
         Rule::PlaceExists => Mutation::spoils(world(), m(), |plan| placement(plan).offer = "b4".into()),
         Rule::EngineSupported => Mutation::hides_fact(&world(), m(), |fact| {
             fact.capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]));

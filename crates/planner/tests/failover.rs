@@ -260,3 +260,92 @@ fn an_edit_is_replaced_at_the_full_pace_while_most_targets_do_not_answer() {
     let plan = settle(&mut fleet, &edited, due());
     assert_eq!((placed_on(&plan), reason_of(&plan)), (Some("gke-eu"), Some(Decision::SpecChanged)));
 }
+
+/// `m` serves in the EU after it left the US at [`NOW`], and returns after half an hour.
+fn away(only_if_cheaper: bool) -> (Fleet, Deployment) {
+    let mut fleet = fleet(two());
+    let eu = Deployment { rules: eu_only().rules, ..m() };
+    settle(&mut fleet, &eu, NOW);
+    serve(&mut fleet, EU, NOW);
+    let failback = Failback { home: "eks-us".into(), left_at: NOW, stabilization_seconds: 1_800, only_if_cheaper };
+    (fleet, Deployment { failback: Some(failback), ..m() })
+}
+
+const EU: &str = "m-gke-eu-h100x2-0";
+const HOME: &str = "m-eks-us-h100x2-1";
+
+#[test]
+fn a_deployment_returns_home_after_the_stabilization_and_not_before() {
+    let (mut fleet, m) = away(false);
+    let plan = settle(&mut fleet, &m, NOW.plus(1_799));
+    assert_eq!((plan.decision, created(&plan), plan.recheck_at), (Decision::Unchanged, None, Some(NOW.plus(1_800))));
+    let plan = settle(&mut fleet, &m, NOW.plus(1_800));
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::FailedBack, Some("eks-us")));
+    assert_eq!(findings(&plan, EU), [FindingReason::FailedBack]);
+    let plan = settle(&mut fleet, &m, NOW.plus(1_810));
+    assert_eq!((plan.decision, deleted(&plan, EU), deleted(&plan, HOME)), (Decision::FailedBack, None, None));
+    serve(&mut fleet, HOME, NOW.plus(1_820));
+    let plan = settle(&mut fleet, &Deployment { failback: None, ..m }, NOW.plus(1_820));
+    assert_eq!(drained(&plan, EU), Some(NOW.plus(1_940)), "replaced before it is removed");
+}
+
+#[test]
+fn a_home_that_flaps_moves_nothing() {
+    let (mut fleet, m) = away(false);
+    for hour in 1..=12 {
+        let back = NOW.plus(hour * 3_600);
+        for now in [back, back.plus(1_799)] {
+            change_target(&mut fleet, "eks-us", |target| target.ready_since = Some(back));
+            assert_eq!(created(&settle(&mut fleet, &m, now)), None, "hour {hour}");
+        }
+        lose(&mut fleet, "eks-us");
+        assert_eq!(created(&settle(&mut fleet, &m, back.plus(2_000))), None, "hour {hour}: it is lost again");
+        recover(&mut fleet, "eks-us");
+    }
+    change_target(&mut fleet, "eks-us", |target| target.ready_since = None);
+    assert_eq!(created(&settle(&mut fleet, &m, NOW.plus(90_000))), None, "nobody knows since when it is usable");
+}
+
+#[test]
+fn a_deployment_returns_only_to_a_cheaper_home_if_it_says_so() {
+    let (mut fleet, m) = away(true);
+    change_target(&mut fleet, "eks-us", |target| {
+        target.offers[0].price = Some(Price::per_instance_hour(dollars("90")));
+    });
+    let plan = settle(&mut fleet, &m, NOW.plus(1_800));
+    assert_eq!((plan.decision, created(&plan)), (Decision::Unchanged, None));
+    change_target(&mut fleet, "eks-us", |target| {
+        target.offers[0].price = Some(Price::per_instance_hour(dollars("80")));
+    });
+    assert_eq!(placed_on(&settle(&mut fleet, &m, NOW.plus(1_801))), Some("eks-us"));
+}
+
+#[test]
+fn a_home_without_room_or_forbidden_by_a_rule_is_no_home() {
+    let (mut fleet, m) = away(false);
+    let plan = settle(&mut fleet, &Deployment { rules: eu_only().rules, ..m.clone() }, NOW.plus(1_800));
+    assert_eq!((plan.decision, created(&plan)), (Decision::Unchanged, None));
+    assert!(plan.waits.is_empty(), "{:?}", plan.waits);
+    change_target(&mut fleet, "eks-us", |target| target.nodes = Some(Vec::new()));
+    let plan = settle(&mut fleet, &m, NOW.plus(1_800));
+    assert_eq!((plan.decision, created(&plan), plan.waits.len()), (Decision::Unchanged, None, 0));
+}
+
+#[test]
+fn the_loss_of_home_during_a_failback_withdraws_the_replacement_and_the_deployment_serves_on() {
+    let (mut fleet, m) = away(false);
+    settle(&mut fleet, &m, NOW.plus(1_800));
+    lose(&mut fleet, "eks-us");
+    let plan = settle(&mut fleet, &m, NOW.plus(1_830));
+    assert_eq!((deleted(&plan, HOME), deleted(&plan, EU)), (Some(Removal::MoveAbandoned), None));
+    assert_eq!(plan.decision, Decision::Unchanged);
+}
+
+#[test]
+fn a_home_that_refuses_is_left_alone_until_its_back_off_ends() {
+    let (mut fleet, m) = away(false);
+    settle(&mut fleet, &m, NOW.plus(1_800));
+    fail(&mut fleet, HOME, FailureKind::CapacityExhausted);
+    let plan = settle(&mut fleet, &m, NOW.plus(1_830));
+    assert_eq!((deleted(&plan, HOME), created(&plan)), (Some(Removal::CapacityExhausted), None));
+}

@@ -5,9 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 use roadstead_api::planning::{accelerator, count, planner_capacity_type, resources, selector, timestamp, tolerations};
 use roadstead_api::v1alpha1::validate::Problem;
-use roadstead_api::v1alpha1::{self as api, CostObjective, Dollars, FailoverPolicy, ModelDeployment, limits, names};
+use roadstead_api::v1alpha1::{
+    self as api, CostObjective, Dollars, FailbackPolicy, FailoverPolicy, ModelDeployment, limits, names,
+};
 use roadstead_model::{self as model, Timestamp};
 use roadstead_runtime::cache::Key;
+
+/// The return to the target that a failover left, if there is one and the deployment wants it.
+fn failback(deployment: &ModelDeployment) -> Option<model::Failback> {
+    let wanted = &deployment.spec.failover.failback;
+    let home = deployment.status.as_ref()?.home.as_ref().filter(|_| wanted.policy != FailbackPolicy::Never)?;
+    Some(model::Failback {
+        home: home.target.clone(),
+        left_at: timestamp(Some(&home.since)),
+        stabilization_seconds: count(wanted.stabilization_seconds),
+        only_if_cheaper: wanted.policy == FailbackPolicy::WhenCheaper,
+    })
+}
 
 /// The planner's name of a deployment.
 #[must_use]
@@ -78,6 +92,7 @@ pub fn deployment(
             FailoverPolicy::Automatic => Some(count(spec.failover.toleration_seconds)),
             FailoverPolicy::Disabled => None,
         },
+        failback: failback(deployment),
         place_without: place_without
             .into_iter()
             .flat_map(|targets| targets.split(','))

@@ -3,7 +3,7 @@
 use k8s_openapi::jiff;
 use kube::ResourceExt;
 use roadstead_api::planning::{now, offer, selector, timestamp};
-use roadstead_api::v1alpha1::{ServingTarget, Taint, TaintEffect, conditions, reasons, validate};
+use roadstead_api::v1alpha1::{ServingTarget, ServingTargetStatus, Taint, TaintEffect, conditions, reasons, validate};
 use roadstead_explain as explain;
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::Inventory;
@@ -31,6 +31,7 @@ pub fn target(
         }),
         labels: target.labels().clone(),
         state: target_state(target, connection, now(at)),
+        ready_since: ready_since(&status),
         contact: connection.map_or(model::Contact::Unknown, |connection| connection.state.contact()),
         in_cluster: spec.kubernetes.as_ref().is_some_and(|cluster| cluster.connection.in_cluster.is_some()),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
@@ -61,6 +62,12 @@ fn taint(taint: Taint) -> model::Taint {
 fn is_listing(connection: Option<&TargetConnection>) -> bool {
     matches!(connection.map(|connection| &connection.state),
         Some(ConnectionState::NotReady { reason, .. }) if *reason == reasons::LISTING)
+}
+
+/// Time of the transition of the condition Ready to True.
+fn ready_since(status: &ServingTargetStatus) -> Option<Timestamp> {
+    let ready = conditions::find(&status.conditions, conditions::READY)?;
+    (ready.status == conditions::TRUE).then(|| now(ready.last_transition_time.0))
 }
 
 fn target_state(target: &ServingTarget, connection: Option<&TargetConnection>, at: Timestamp) -> model::TargetState {

@@ -16,6 +16,7 @@ mod current_tests;
 #[cfg(test)]
 mod decide_tests;
 mod execute;
+mod home;
 #[cfg(test)]
 mod kstatus;
 mod last_move;

@@ -123,6 +123,8 @@ fn kind(reason: &str) -> MoveKind {
         MoveKind::Failover
     } else if is(Decision::MoveRequested) {
         MoveKind::Requested
+    } else if is(Decision::FailedBack) {
+        MoveKind::Failback
     } else if is(Decision::TargetEvicted) {
         MoveKind::Evacuation
     } else {
@@ -263,6 +265,7 @@ mod tests {
             ("EndpointFailing", MoveKind::Failover),
             ("MoveRequested", MoveKind::Requested),
             ("TargetEvicted", MoveKind::Evacuation),
+            ("FailedBack", MoveKind::Failback),
             ("PolicyViolated", MoveKind::Replacement),
             ("SpecChanged", MoveKind::Replacement),
         ] {

@@ -10,6 +10,7 @@ use roadstead_explain::{self as explain, DeploymentMessage, PlaceSummary, accoun
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Summary, Wait};
 
 use super::cost::billed;
+use super::home::home;
 use super::last_move::last_move;
 use super::moves::moves;
 use super::roles::Roles;
@@ -79,9 +80,11 @@ pub fn status(
             .collect(),
         moves: moves(&former, plan, endpoints),
         last_move: None,
+        home: None,
         last_handled_reconcile_at: requested_at(object).map(|at| limits::echo(at)),
     };
     status.last_move = last_move(&former, &status.placements, endpoints);
+    status.home = home(&former, &roles.serving, status.last_move.as_ref());
     if let ReconcileStage::Planned { plan, outdated } = stage
         && (*outdated || candidates_are_due(object, &former, &status, plan))
     {
@@ -478,6 +481,7 @@ const fn matters(reason: FindingReason, something: bool) -> bool {
         | FindingReason::EndpointFailing
         | FindingReason::TargetEvicted
         | FindingReason::MoveRequested
+        | FindingReason::FailedBack
         | FindingReason::TargetNotReady
         | FindingReason::OfferGone
         | FindingReason::StartupTimeout => false,

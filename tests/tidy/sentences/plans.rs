@@ -331,6 +331,7 @@ fn findings() -> String {
             Finding::TargetEvicted { .. } => [Finding::TargetEvicted { target: text("east"), taint: Taint {
                 key: text("maintenance"), value: text("july"), effect: Effect::Evict,
             } }],
+            Finding::FailedBack { .. } => [Finding::FailedBack { to: text("west"), since: noon() }],
             Finding::MoveRequested { .. } => [Finding::MoveRequested { to: text("west") }],
             Finding::TargetLost(_) => [Finding::TargetLost(outage())],
             Finding::EndpointFailing(_) => [Finding::EndpointFailing(outage())],

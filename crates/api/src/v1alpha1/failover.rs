@@ -14,6 +14,44 @@ pub struct Failover {
     #[serde(default = "default_toleration")]
     #[schemars(range(min = 10, max = 86400))]
     pub toleration_seconds: i32,
+    /// Return to the target that a failover left.
+    #[serde(default)]
+    pub failback: Failback,
+}
+
+/// Return to the target that a failover left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failback {
+    /// Never: the deployment stays where it is. `WhenCheaper`: it returns if the former target costs less. Always: it returns.
+    #[serde(default)]
+    pub policy: FailbackPolicy,
+    /// Time in seconds for which the former target must have been Ready, counted from the failover at the earliest.
+    #[serde(default = "default_stabilization")]
+    #[schemars(range(min = 10, max = 604_800))]
+    pub stabilization_seconds: i32,
+}
+
+const fn default_stabilization() -> i32 {
+    1800
+}
+
+impl Default for Failback {
+    fn default() -> Self {
+        Self { policy: FailbackPolicy::default(), stabilization_seconds: default_stabilization() }
+    }
+}
+
+/// Policy of failback.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum FailbackPolicy {
+    /// The deployment stays where it is.
+    #[default]
+    Never,
+    /// The deployment returns if the former target costs less, preferences counted.
+    WhenCheaper,
+    /// The deployment returns.
+    Always,
 }
 
 const fn default_toleration() -> i32 {
@@ -22,7 +60,11 @@ const fn default_toleration() -> i32 {
 
 impl Default for Failover {
     fn default() -> Self {
-        Self { policy: FailoverPolicy::default(), toleration_seconds: default_toleration() }
+        Self {
+            policy: FailoverPolicy::default(),
+            toleration_seconds: default_toleration(),
+            failback: Failback::default(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::dollars::Dollars;
 use super::failover::Failover;
 use super::limits;
 use super::migration::Migration;
-use super::moves::{LastMove, MoveStatus};
+use super::moves::{HomeStatus, LastMove, MoveStatus};
 
 /// A model, its engine, and the rules for its placement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -412,6 +412,9 @@ pub struct ModelDeploymentStatus {
     /// Latest replacement that has taken over, with the times of its stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_move: Option<LastMove>,
+    /// Target that the first of the latest failovers left, until the deployment moves for another reason; failback returns to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<HomeStatus>,
     /// Last handled value of the annotation roadstead.dev/requestedAt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = limits::ECHO))]
@@ -437,6 +440,7 @@ impl Default for ModelDeploymentStatus {
             releasing: Vec::new(),
             moves: Vec::new(),
             last_move: None,
+            home: None,
             last_handled_reconcile_at: None,
         }
     }

@@ -46,8 +46,21 @@ pub enum MoveKind {
     Requested,
     /// A taint evicts the old endpoint from its target.
     Evacuation,
+    /// The deployment returns to the target that a failover left.
+    Failback,
     /// The old endpoint does not meet the spec or the rules any more.
     Replacement,
+}
+
+/// Target that a failover left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HomeStatus {
+    /// The target.
+    #[schemars(length(max = 63))]
+    pub target: String,
+    /// Time of the failover.
+    pub since: Time,
 }
 
 /// Step of a move, in the order of the steps.

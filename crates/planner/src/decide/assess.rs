@@ -160,7 +160,7 @@ impl Assessment {
         self.problems.iter().any(|found| *found != problem)
     }
 
-    fn find(&mut self, finding: Finding) {
+    pub(super) fn find(&mut self, finding: Finding) {
         self.keep.findings.push(finding);
     }
 }

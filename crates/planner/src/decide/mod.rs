@@ -4,6 +4,7 @@ mod assess;
 mod dividing;
 mod draft;
 mod existing;
+mod failback;
 mod failover;
 mod leftover;
 mod parts;

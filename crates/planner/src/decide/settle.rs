@@ -5,6 +5,7 @@ use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal
 use super::assess::{Assessment, Fault, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
 use super::draft::{Draft, Outcome};
 use super::existing::ServingPart;
+use super::failback::HomeReturn;
 use super::failover::Tolerance;
 use super::place::{anew, choose, create, nothing_feasible};
 use super::turn;
@@ -113,12 +114,17 @@ fn incumbent<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
         Tolerance::HubIsolated => draft.waits.push(Wait::HubContact { endpoint: serving.name.clone() }),
     }
     let is_moving = !part.successors.is_empty();
+    let own = assessment
+        .cause_or_wish(&draft.question, serving, tolerance.due())
+        .or_else(|| failback(draft, part, &mut assessment));
     let pursued = || is_moving.then(|| tolerance.pursued(&draft.question, serving)).flatten();
-    let own = assessment.cause_or_wish(&draft.question, serving, tolerance.due());
     let cause = own.or_else(pursued);
     draft.question.left = tolerance.leaves(is_moving).then_some(serving.target.as_str());
     if cause == Some(Decision::MoveRequested) {
         draft.question.only = draft.question.deployment.move_to.as_deref();
+    }
+    if cause == Some(Decision::FailedBack) {
+        draft.question.only = draft.question.deployment.failback.as_ref().map(|failback| failback.home.as_str());
     }
     match cause {
         None if is_moving => end_move(draft, part, assessment),
@@ -128,6 +134,24 @@ fn incumbent<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
         }
         Some(cause) if is_moving => pursue(draft, part, assessment, (cause, own.is_some())),
         Some(cause) => seek(draft, part, assessment, cause, None),
+    }
+}
+
+/// The decision to return home. Parts of a divided deployment have no home.
+fn failback(draft: &mut Draft, part: &ServingPart, assessment: &mut Assessment) -> Option<Decision> {
+    if draft.existing.parts().len() > 1 {
+        return None;
+    }
+    match HomeReturn::of(&draft.question, part) {
+        HomeReturn::No => None,
+        HomeReturn::From(stable) => {
+            draft.look_again(stable);
+            None
+        }
+        HomeReturn::Due(finding) => {
+            assessment.find(finding);
+            Some(Decision::FailedBack)
+        }
     }
 }
 

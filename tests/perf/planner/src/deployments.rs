@@ -70,6 +70,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         drain_timeout_seconds: 120,
         failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),
+        failback: None,
         move_to: None,
         divisible: false,
         spread: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use roadstead_model::{
     Accelerator, Capabilities, CapacityType, Contact, Effect, Exhausted, Inventory, LabelSelector, Labels,
-    MicroDollars, Node, Offer, Price, Resources, Size, Taint, Target, TargetState, Toleration, TolerationOperator,
-    catalogue::accelerator,
+    MicroDollars, Node, Offer, Price, Resources, Size, Taint, Target, TargetState, Timestamp, Toleration,
+    TolerationOperator, catalogue::accelerator,
 };
 
 use crate::NOW;
@@ -99,6 +99,7 @@ fn target(name: String, (cloud, region, percent): Region, instances: &[Instance]
         location: None,
         labels: labels(&[("env", environment), ("tier", *random.one_of(&["a", "b", "c"]))]),
         state: if random.chance(97) { TargetState::Ready } else { not_ready() },
+        ready_since: Some(Timestamp(0)),
         contact: Contact::Answers,
         in_cluster: false,
         allowed_namespaces: Some(if random.chance(10) {
