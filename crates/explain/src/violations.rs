@@ -59,6 +59,8 @@ const fn fault(rule: Rule) -> &'static str {
         Rule::TargetUsable => "the target cannot be used",
         Rule::ShapeFits => "placement, offer and shape do not match",
         Rule::AllReplicas => "the placement does not have all replicas",
+        Rule::ReplicasOfAll => "the parts have more replicas together than are wanted",
+        Rule::OwnNodes => "two additions share nodes",
         Rule::OwnSlot => "another endpoint of the deployment has the slot",
         Rule::NotRefused => "the offer refused this size",
         Rule::Room => "the offer has no room for so many replicas",

@@ -1,11 +1,11 @@
 //! Rules about the wanted set: its allocations are those that the steps and the existing endpoints give.
 
-use roadstead_model::{Action, Allocation, Endpoint, EndpointState, Facts, Found, Phase, Placement, Role, Rule};
+use roadstead_model::{
+    Action, Allocation, Endpoint, EndpointState, Facts, Found, MAX_PUBLISHED, Phase, Placement, Role, Rule,
+};
 
 use crate::check::Check;
-
-/// The most allocations that serve: replicas are not divided over places.
-const MOST_SERVING: usize = 1;
+use crate::division::{self, is_divided};
 
 /// An allocation as the steps and the facts give it.
 struct Expected<'a> {
@@ -48,7 +48,7 @@ impl<'a> Expected<'a> {
     }
 
     fn is(&self, allocation: &Allocation) -> bool {
-        allocation.endpoint.as_deref() == self.endpoint
+        allocation.endpoint.as_deref() == self.endpoint && (self.endpoint.is_some() || allocation.slot == self.slot)
     }
 }
 
@@ -85,7 +85,8 @@ pub(crate) fn check<F: Facts>(check: &mut Check<'_, F>) {
         check.require(Rule::WeightOfRole, name(allocation), allocation.weight == share);
     }
     let serving: Vec<&Allocation> = plan.allocations.iter().filter(|one| one.role == Role::Serving).collect();
-    check.require(Rule::OneServing, &deployment, serving.len() <= MOST_SERVING);
+    let most = if is_divided(check) { MAX_PUBLISHED } else { 1 };
+    check.require(Rule::OneServing, &deployment, serving.len() <= most);
     for allocation in serving {
         let relied_on = relies_on_the_best(check, allocation);
         check.require(Rule::ServesFromReady, name(allocation), relied_on);
@@ -114,6 +115,9 @@ fn relies_on_the_best<F: Facts>(check: &Check<'_, F>, allocation: &Allocation) -
     let removed = check.removed();
     let serves = |one: &Endpoint| one.is_active() && one.serves() && !removed.contains(one.name.as_str());
     let relied_on = allocation.endpoint.as_deref().and_then(|name| check.endpoint(name));
+    if is_divided(check) {
+        return !division::is_taken_over(check, allocation);
+    }
     relied_on.is_some_and(serves) || !check.own().any(|one| one.ever_ready && serves(one))
 }
 

@@ -7,6 +7,7 @@
 mod allocations;
 mod budget;
 mod check;
+mod division;
 mod failover;
 mod places;
 mod room;
@@ -28,6 +29,7 @@ pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<V
     steps::creations(&mut check);
     steps::suspension(&mut check);
     allocations::check(&mut check);
+    division::check(&mut check);
     for action in &plan.actions {
         match action {
             Action::Create { placement, replaces, reason } => {

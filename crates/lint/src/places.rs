@@ -10,6 +10,7 @@ use roadstead_model::{
 
 use crate::budget;
 use crate::check::Check;
+use crate::division::is_divided;
 use crate::room::{self, Asked};
 
 /// A new endpoint is at a place that every rule allows and that holds all replicas.
@@ -25,10 +26,12 @@ pub(crate) fn new<F: Facts>(check: &mut Check<'_, F>, placement: &Placement) {
     for rule in broken_by_target(deployment, target) {
         check.require(rule, subject, false);
     }
-    newcomer(check, target, offer);
+    newcomer(check, target, offer, placement.replicas);
     check.require(Rule::ShapeFits, subject, matches(placement, offer, shape));
     let numbers = Numbers::Count { found: placement.replicas.into(), allowed: deployment.replicas.into() };
-    check.require_numbers(Rule::AllReplicas, subject, placement.replicas == deployment.replicas, numbers);
+    let has_all = placement.replicas == deployment.replicas
+        || (is_divided(check) && (1..=deployment.replicas).contains(&placement.replicas));
+    check.require_numbers(Rule::AllReplicas, subject, has_all, numbers);
     let slots: BTreeSet<u32> = check.own().map(|one| one.slot).collect();
     let found = check.facts.found_of(&deployment.id);
     let taken = slots.contains(&placement.slot) || found.iter().any(|one| one.slot == placement.slot);
@@ -71,7 +74,7 @@ fn jurisdictions(target: &Target) -> BTreeSet<String> {
 }
 
 /// Rules for what is new alone.
-fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer) {
+fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer, replicas: u32) {
     let (deployment, subject) = (check.deployment, target.name.as_str());
     let bought = deployment.rules.capacity_types.contains(&offer.capacity_type);
     check.require(Rule::CapacityTypeAllowed, subject, bought);
@@ -80,9 +83,8 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer) 
     let loads = |source| can.sources.as_ref().is_none_or(|sources| sources.contains(source));
     check.require(Rule::EngineSupported, subject, runs);
     check.require(Rule::SourceSupported, subject, deployment.source.as_ref().is_none_or(loads));
-    let numbers =
-        Numbers::Count { found: deployment.replicas.into(), allowed: can.max_replicas.map_or(u64::MAX, u64::from) };
-    let holds = can.max_replicas.is_none_or(|most| deployment.replicas <= most);
+    let numbers = Numbers::Count { found: replicas.into(), allowed: can.max_replicas.map_or(u64::MAX, u64::from) };
+    let holds = can.max_replicas.is_none_or(|most| replicas <= most);
     check.require_numbers(Rule::ReplicasSupported, subject, holds, numbers);
     let tolerated = first_untolerated(&target.taints, &deployment.rules.target_tolerations).is_none();
     check.require(Rule::TaintsTolerated, subject, tolerated);

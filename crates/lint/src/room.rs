@@ -63,7 +63,7 @@ fn needed(asked: &Asked<'_>) -> Option<u32> {
 }
 
 /// The nodes that take replicas of an offer.
-fn usable<'a>(target: &'a Target, offer: &'a Offer) -> impl Iterator<Item = &'a Node> {
+pub(crate) fn usable<'a>(target: &'a Target, offer: &'a Offer) -> impl Iterator<Item = &'a Node> {
     let membership = Membership::of(&target.cloud, offer);
     target.nodes.iter().flatten().filter(move |node| membership.takes(node))
 }

@@ -8,6 +8,7 @@ use roadstead_model::{
 };
 
 use crate::check::Check;
+use crate::division::{self, is_divided};
 use crate::failover;
 use crate::places;
 
@@ -34,12 +35,14 @@ pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
     let another = check.own().filter(is_serving).any(|endpoint| !removed.contains(endpoint.name.as_str()));
     for name in removed {
         let served = check.endpoint(name).is_some_and(|endpoint| endpoint.ever_ready);
-        let may_go = !served || another || check.deployment.replicas == 0;
+        let at_work = check.endpoint(name).filter(|one| is_divided(check) && one.is_active() && one.serves());
+        let covered = at_work.is_none_or(|endpoint| division::may_go(check, endpoint));
+        let may_go = !served || (another && covered) || check.deployment.replicas == 0;
         check.require(Rule::ReplaceBeforeRemove, name, may_go);
     }
 }
 
-/// One new endpoint at most; a replacement has something to replace, and the pace is kept.
+/// One new endpoint at most, unless replicas are divided; a replacement has something to replace, and the pace is kept.
 pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
     let removed = check.removed();
     let created = check.plan.actions.iter().filter_map(|action| match action {
@@ -47,7 +50,8 @@ pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
         _ => None,
     });
     for (index, (placement, replaces, reason)) in created.enumerate() {
-        check.require(Rule::OneCreation, &placement.target, index == 0);
+        let is_divided = is_divided(check);
+        check.require(Rule::OneCreation, &placement.target, index == 0 || is_divided);
         let Some(replaced) = replaces else { continue };
         asked(check, placement, replaced, reason);
         let stays = check.endpoint(replaced).is_some_and(Endpoint::is_active) && !removed.contains(replaced.as_str());

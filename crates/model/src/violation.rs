@@ -90,7 +90,7 @@ rules! {
     OneAction Refuse,
     /// No endpoint that served is removed before another endpoint serves.
     ReplaceBeforeRemove Refuse,
-    /// A plan creates one endpoint at most.
+    /// A plan creates one endpoint at most, unless replicas are divided.
     OneCreation Refuse,
     /// A replacement replaces an active endpoint that stays meanwhile.
     ReplacesActive Refuse,
@@ -131,7 +131,7 @@ rules! {
     AllocatedAsPlanned Refuse,
     /// An allocation has the role of its step: a removed endpoint drains, a replacement is on standby.
     RoleOfStep Refuse,
-    /// One allocation serves at most.
+    /// One allocation serves at most, unless replicas are divided.
     OneServing Refuse,
     /// The deployment does not rely on an endpoint that does not serve while another one does.
     ServesFromReady Refuse,
@@ -168,8 +168,12 @@ rules! {
     TargetUsable Refuse,
     /// Placement, offer and shape have the same accelerators and capacity type.
     ShapeFits Refuse,
-    /// A new endpoint has all replicas.
+    /// A new endpoint has all replicas, or some of them where they are divided.
     AllReplicas Refuse,
+    /// Parts have no more replicas together than are wanted.
+    ReplicasOfAll Refuse,
+    /// Endpoints that a plan creates or grows share no nodes.
+    OwnNodes Refuse,
     /// A new endpoint has an unused slot.
     OwnSlot Refuse,
     /// Nothing is tried where it was refused.

@@ -251,6 +251,11 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::TargetUsable => Mutation::hides_fact(&world(), m(), |fact| fact.state = not_ready(NOW)),
         Rule::ShapeFits => Mutation::spoils(world(), m(), |plan| placement(plan).capacity_type = CapacityType::Spot),
         Rule::AllReplicas => Mutation::spoils(world(), m(), |plan| placement(plan).replicas = 1),
+        Rule::ReplicasOfAll => Mutation::spoils(world(), divisible(), |plan| add(plan, |_| {})),
+        Rule::OwnNodes => {
+            let wish = Deployment { replicas: 4, ..divisible() };
+            Mutation::spoils(world(), wish, |plan| add(plan, |placement| placement.offer = "a3".into()))
+        }
         Rule::OwnSlot => Mutation::spoils(serving(), eu_only(), |plan| placement(plan).slot = 0),
         Rule::NotRefused => Mutation::hides_fact(&world(), m(), |fact| fact.exhausted = vec![exhausted()]),
         Rule::CostOfOffer => Mutation::hides_fact(&world(), m(), |fact| fact.offers[0].price = Some(per_hour("81"))),
@@ -272,6 +277,24 @@ fn mutation(rule: Rule) -> Mutation {
         | Rule::MaxInstances
         | Rule::WithinBudget => grown(rule, &world(), m()).expect("the rule holds for newcomers"),
     }
+}
+
+/// Two replicas that may be divided.
+fn divisible() -> Deployment {
+    Deployment { divisible: true, ..deployment("m") }
+}
+
+/// Creates what the plan creates once more, in another slot and changed.
+fn add(plan: &mut Plan, change: impl FnOnce(&mut Placement)) {
+    let mut more = plan.actions.clone();
+    if let Some(Action::Create { placement, .. }) = more.first_mut() {
+        placement.slot += 1;
+        change(placement);
+    }
+    let mut allocation = plan.allocations[0].clone();
+    allocation.slot += 1;
+    plan.allocations.push(allocation);
+    plan.actions.extend(more);
 }
 
 /// A mutation that breaks a rule which holds for what grows in place as well as for newcomers.

@@ -16,13 +16,14 @@ pub(super) struct Shared<'a> {
     pub(super) replicas: u32,
 }
 
-/// The replicas that each part keeps: those that it was given, without superfluous ones.
+/// The replicas that each part keeps, the most valuable part first: those that it was given, without superfluous ones.
 pub(super) fn shares<'a>(draft: &Draft<'a>) -> Vec<Shared<'a>> {
     let wanted = draft.question.deployment.replicas;
     let share = |part: &ServingPart<'a>| Shared { replicas: part.serving.replicas.min(wanted), part: part.clone() };
     let mut shared: Vec<Shared> = draft.existing.parts().iter().map(share).collect();
+    sort_by_worth(draft, &mut shared);
     let mut excess = sum(&shared).saturating_sub(wanted);
-    for index in order_of_reduction(draft, &shared) {
+    for index in (0..shared.len()).rev() {
         let taken = excess.min(most_to_take(draft, &shared, index));
         if let Some(shared) = shared.get_mut(index) {
             shared.replicas -= taken;
@@ -37,18 +38,14 @@ pub(super) fn sum(shared: &[Shared]) -> u32 {
     shared.iter().fold(0, |sum, shared| sum.saturating_add(shared.replicas))
 }
 
-/// The parts that lose replicas first come first: what serves least, then what costs most, then the youngest.
-fn order_of_reduction(draft: &Draft, shared: &[Shared]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..shared.len()).collect();
-    order.sort_by_cached_key(|index| {
-        shared.get(*index).map(|shared| {
-            let serving = shared.part.serving;
-            let price = price_of(draft, serving).map_or(i128::MAX, |price| price.adjusted);
-            let serves = (serving.serves(), serving.ever_ready, serving.ready);
-            (serves, Reverse(price), Reverse(serving.created_at), Reverse(serving.name.as_str()))
-        })
+/// Sorts the parts: what serves first, then what costs least, then the oldest. The last one loses replicas first.
+fn sort_by_worth(draft: &Draft, shared: &mut [Shared]) {
+    shared.sort_by_cached_key(|shared| {
+        let serving = shared.part.serving;
+        let price = price_of(draft, serving).map_or(i128::MAX, |price| price.adjusted);
+        let serves = (serving.serves(), serving.ever_ready, serving.ready);
+        (Reverse(serves), price, serving.created_at, serving.name.as_str())
     });
-    order
 }
 
 /// Replicas that a part can lose: the last one in its domain stays where that is one of the wanted domains, and what serves

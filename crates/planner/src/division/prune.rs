@@ -2,7 +2,8 @@
 //!
 //! Within a domain, let the cheapest places of the first pools, in order of their price, hold all wished replicas together.
 //! Then no other pool of the domain is needed: its replicas would fit in the free room of these, and cost no more there. In
-//! the same way whole domains are left out, as long as as many are left as are lacking. What costs the same as the last one
+//! the same way whole domains are left out whose places cost more than the cheapest pools of all domains that hold all
+//! replicas, as long as as many domains are left as are lacking. What costs the same as the last one
 //! stays: it may hold the replicas in fewer endpoints.
 
 use super::supply::{Supply, Wish};
@@ -20,8 +21,13 @@ pub(super) struct Domain {
     /// Replicas that the cheapest places of its pools hold.
     most: u32,
     /// Weight of its dearest pool that is needed: others of the same weight may make fewer endpoints.
-    dearest: (bool, i128),
+    dearest: Weight,
+    /// Weight of the cheapest place of each pool, with the replicas that it holds.
+    cheapest: Vec<(Weight, u32)>,
 }
+
+/// Weight of one replica; unknown ones last.
+type Weight = (bool, i128);
 
 /// Price of one replica: unknown ones last, then weight, then new endpoints, then the order of the supplies.
 type SortKey = (bool, i128, bool, usize);
@@ -42,7 +48,14 @@ pub(super) fn cheapest_pools(supplies: &[Supply], wish: &Wish<'_>, weights: Weig
             let is_lacking = wish.lacking > 0 && !wish.held.contains(&supply.domain);
             domains.push((
                 supply.domain,
-                Domain { pools: Vec::new(), is_lacking, price, most: 0, dearest: (price.0, price.1) },
+                Domain {
+                    pools: Vec::new(),
+                    is_lacking,
+                    price,
+                    most: 0,
+                    dearest: (price.0, price.1),
+                    cheapest: Vec::new(),
+                },
             ));
             domains.len() - 1
         });
@@ -54,6 +67,7 @@ pub(super) fn cheapest_pools(supplies: &[Supply], wish: &Wish<'_>, weights: Weig
             pools.push((supply.pool, at, domain.pools.len()));
             domain.pools.push(vec![index]);
             domain.most = domain.most.saturating_add(supply.most);
+            domain.cheapest.push(((price.0, price.1), supply.most));
         }
     }
     let mut domains: Vec<Domain> = domains.into_iter().map(|(_, domain)| domain).collect();
@@ -61,19 +75,21 @@ pub(super) fn cheapest_pools(supplies: &[Supply], wish: &Wish<'_>, weights: Weig
     if prune { enough(domains, wish) } else { domains }
 }
 
-/// The first domains that hold all replicas and are as many as are lacking.
+/// The domains that are as cheap as the pools that hold all replicas, and as many as are lacking.
 fn enough(domains: Vec<Domain>, wish: &Wish<'_>) -> Vec<Domain> {
-    let (mut most, mut lacking, mut dearest) = (0_u32, 0_u32, None);
-    let mut kept = Vec::with_capacity(domains.len());
-    for domain in domains {
-        let weight = (domain.price.0, domain.price.1);
-        let is_needed = most < wish.replicas || (domain.is_lacking && lacking < wish.lacking);
-        if is_needed || dearest == Some(weight) {
-            dearest = Some(weight);
-            most = most.saturating_add(domain.most);
-            lacking += u32::from(domain.is_lacking);
-            kept.push(domain);
-        }
-    }
-    kept
+    let mut pools: Vec<(Weight, u32)> = domains.iter().flat_map(|domain| domain.cheapest.iter().copied()).collect();
+    pools.sort_by_key(|(weight, _)| *weight);
+    let mut most = 0_u32;
+    let dearest = pools.into_iter().find(|(_, more)| {
+        most = most.saturating_add(*more);
+        most >= wish.replicas
+    });
+    let mut lacking = 0_u32;
+    let is_needed = |domain: &Domain| {
+        let is_cheap = dearest.is_none_or(|(weight, _)| (domain.price.0, domain.price.1) <= weight);
+        let fills = domain.is_lacking && lacking < wish.lacking;
+        lacking += u32::from(domain.is_lacking && (is_cheap || fills));
+        is_cheap || fills
+    };
+    domains.into_iter().filter(is_needed).collect()
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod brute;
 pub mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -243,6 +244,14 @@ pub fn gone(fleet: &mut Fleet, name: &str) {
 /// The one placement that a plan creates.
 pub fn created(plan: &Plan) -> Option<&Placement> {
     plan.actions.iter().find_map(|action| match action {
+        Action::Create { placement, .. } => Some(placement),
+        _ => None,
+    })
+}
+
+/// The places of all endpoints that a plan creates.
+pub fn all_created(plan: &Plan) -> impl Iterator<Item = &Placement> {
+    plan.actions.iter().filter_map(|action| match action {
         Action::Create { placement, .. } => Some(placement),
         _ => None,
     })
