@@ -140,9 +140,7 @@ fn scaled_to_zero_one_endpoint_keeps_its_place() {
     let zero = settle(&mut fleet, &divisible(0), NOW.plus(60));
     assert_eq!(zero.decision, Decision::ScaledToZero);
     assert_eq!(serving_replicas(&zero), BTreeMap::from([("a-us", 0)]), "{}", render_text(&zero));
-    for name in [B] {
-        gone(&mut fleet, name);
-    }
+    gone(&mut fleet, B);
     let again = settle(&mut fleet, &divisible(2), NOW.plus(600));
     assert_eq!(
         (new(&again), serving_replicas(&again)),

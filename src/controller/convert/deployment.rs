@@ -101,12 +101,21 @@ pub fn deployment(
         move_to: deployment.annotations().get(names::ANNOTATION_MOVE_TO).map(|target| target.trim().to_owned()),
         suspended: spec.suspend,
         divisible: false,
-        spread: None,
+        spread: spec.placement.spread.as_ref().map(spread),
     })
 }
 
 const _: () =
     assert!(limits::PLACEMENTS == model::MAX_PUBLISHED, "truncated entries would be reported as changed on every sync");
+
+const fn spread(spread: &api::Spread) -> model::Spread {
+    let topology = match spread.topology {
+        api::SpreadTopology::Region => model::Topology::Region,
+        api::SpreadTopology::Cloud => model::Topology::Cloud,
+        api::SpreadTopology::Target => model::Topology::Target,
+    };
+    model::Spread { topology, min_domains: spread.min_domains.unsigned_abs() }
+}
 
 /// The decision that a deployment's status publishes.
 fn decided(status: &api::ModelDeploymentStatus) -> model::Decided {

@@ -112,7 +112,10 @@ impl DeploymentController {
         if !problems.is_empty() {
             return Err(problems);
         }
-        convert::deployment(object, self.context.namespace_labels(object)).map_err(|problem| vec![problem])
+        let request =
+            convert::deployment(object, self.context.namespace_labels(object)).map_err(|problem| vec![problem])?;
+        // Only a gateway makes one address of several places.
+        Ok(model::Deployment { divisible: self.context.settings.gateway.is_some(), ..request })
     }
 
     fn runs_with_its_image(&self, object: &ModelDeployment) -> bool {

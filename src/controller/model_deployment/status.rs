@@ -338,8 +338,16 @@ fn summary(object: &ModelDeployment, stage: &ReconcileStage<'_>, roles: &Roles<'
 fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<ReadySummary> {
     let missing = build::missing(object, &roles.serving);
     let summaries = roles.serving.iter().map(|serving| of_endpoint(object, plan, serving, &missing));
-    let summary = summaries.reduce(|worst, next| if next.rank() > worst.rank() { next } else { worst })?;
+    let mut summary = summaries.reduce(|worst, next| if next.rank() > worst.rank() { next } else { worst })?;
+    if summary.status == TRUE && is_partial(plan) {
+        summary = ReadySummary::reconciling(plan.decision.as_str(), account(plan));
+    }
     Some(beside_standby(summary, roles))
+}
+
+/// True if replicas are divided, and some have no place, or too few failure domains have one.
+const fn is_partial(plan: &Plan) -> bool {
+    matches!(plan.decision, Decision::PartlyPlaced | Decision::SpreadUnsatisfied)
 }
 
 /// Progress of the replacement. If it is refused permanently, only an edit helps.
@@ -405,7 +413,8 @@ fn of_endpoint(object: &ModelDeployment, plan: &Plan, serving: &InferenceEndpoin
             if published && (missing.is_empty() || at_zero) {
                 ReadySummary::new(TRUE, &ready.reason, &ready.message)
             } else {
-                ReadySummary::reconciling(reasons::REPLACING, account(plan))
+                let reason = if is_partial(plan) { plan.decision.as_str() } else { reasons::REPLACING };
+                ReadySummary::reconciling(reason, account(plan))
             }
         }
         Some(ready) if ready.status == UNKNOWN => {

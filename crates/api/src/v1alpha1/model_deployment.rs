@@ -242,6 +242,9 @@ pub struct PlacementRules {
     /// Cost objective and budget.
     #[serde(default)]
     pub cost: CostRules,
+    /// Failure domains over which the replicas are spread. Replicas are divided over places only with a gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
     /// Target taints that this deployment tolerates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::TOLERATIONS))]
@@ -257,9 +260,35 @@ impl Default for PlacementRules {
             jurisdictions: None,
             capacity_types: default_capacity_types(),
             cost: CostRules::default(),
+            spread: None,
             target_tolerations: Vec::new(),
         }
     }
+}
+
+/// Failure domains over which replicas are spread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Spread {
+    /// Kind of failure domain: a region of a cloud, a cloud, or a target.
+    #[serde(default)]
+    pub topology: SpreadTopology,
+    /// Number of domains that hold at least one replica each, as far as there are replicas. While a domain is missing, a
+    /// replica waits for it.
+    #[schemars(range(min = 1, max = 8))]
+    pub min_domains: i32,
+}
+
+/// Kind of failure domain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SpreadTopology {
+    /// A region of a cloud.
+    #[default]
+    Region,
+    /// A cloud.
+    Cloud,
+    /// A target.
+    Target,
 }
 
 fn default_capacity_types() -> Vec<CapacityType> {

@@ -126,7 +126,9 @@ impl World {
         for index in 0..DEPLOYMENTS {
             let name = format!("d{index}");
             let replicas = 1 + world.chance.below(4);
-            world.requests.insert(name.clone(), deployment(&name, replicas));
+            // Every other one may be divided.
+            let request = Deployment { divisible: index % 2 == 1, ..deployment(&name, replicas) };
+            world.requests.insert(name.clone(), request);
             world.after(index.try_into().unwrap(), Event::Decide(name));
         }
         world.after(60, Event::Edit);
@@ -451,6 +453,9 @@ impl World {
         if self.chance.one_in(3) {
             let eu = self.chance.one_in(2);
             request.rules.jurisdictions = eu.then(|| BTreeSet::from(["EU".to_owned()]));
+        } else if request.divisible && self.chance.one_in(4) {
+            let min_domains = self.chance.below(4);
+            request.spread = Some(Spread { topology: Topology::Region, min_domains });
         } else {
             request.replicas = self.chance.below(6);
         }
@@ -484,7 +489,23 @@ impl World {
         self.writes.clear();
     }
 
-    /// Every deployment serves with all its replicas at one place, and nothing else is there.
+    /// The replicas that are divided, or have been.
+    pub fn divided(&self) -> usize {
+        let parts = |name: &String| self.records.values().filter(|one| one.endpoint.deployment.name == *name).count();
+        self.requests.keys().filter(|name| parts(name) > 1).count()
+    }
+
+    /// A divided deployment serves with all its replicas in as many domains as it wants.
+    fn is_divided_as_wanted(&self, request: &Deployment, own: &[&Endpoint]) {
+        let replicas: u32 = own.iter().map(|one| one.replicas).sum();
+        assert_eq!(replicas, request.replicas, "{own:#?}");
+        assert!(own.iter().all(|one| one.serves() && (one.replicas > 0 || own.len() == 1)), "{own:#?}");
+        let domains: BTreeSet<&str> = own.iter().map(|one| one.target.as_str()).collect();
+        let wanted = request.spread.map_or(0, |spread| spread.min_domains.min(request.replicas));
+        assert!(domains.len() >= wanted as usize, "{wanted} domains: {own:#?}");
+    }
+
+    /// Every deployment serves with all its replicas at one place, or as many as it wants, and nothing else is there.
     pub fn is_settled(&self) {
         for (name, request) in &self.requests {
             let own: Vec<&Endpoint> = self
@@ -493,6 +514,10 @@ impl World {
                 .map(|record| &record.endpoint)
                 .filter(|one| one.deployment.name == *name)
                 .collect();
+            if request.divisible && request.replicas > 0 {
+                self.is_divided_as_wanted(request, &own);
+                continue;
+            }
             let [one] = own.as_slice() else {
                 assert!(request.replicas == 0 && own.is_empty(), "{name}: {own:#?}");
                 continue;
