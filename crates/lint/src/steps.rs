@@ -1,6 +1,6 @@
 //! Rules about the steps of a plan: what goes, what comes, and in which order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{
     Action, Decision, Deployment, Endpoint, EndpointKey, EndpointState, Exhaust, Facts, Found, Inventory, Numbers,
@@ -76,10 +76,21 @@ fn budgets<F: Facts>(
     let fails = failover::is_failover(reason);
     let slow = fails && failover::many_are_silent(check.facts);
     let of_fleet = if slow { limits.fleet.div_ceil(10) } else { limits.fleet };
-    let in_namespace = under_way.iter().filter(|one| one.deployment.namespace == *namespace).count();
-    let to_target = under_way.iter().filter(|one| one.target == placement.target).count();
+    // Several endpoints may take over from one: that is one replacement.
+    let other = |one: &Endpoint| {
+        let replaces = one.replaces.clone().unwrap_or_default();
+        let is_this = one.deployment == check.deployment.id && replaces == replaced;
+        (!is_this).then(|| (one.deployment.namespace.clone(), replaces))
+    };
+    let number = |counts: &dyn Fn(&Endpoint) -> bool| {
+        let counted = under_way.iter().filter(|one| counts(one)).filter_map(|one| other(one));
+        counted.collect::<BTreeSet<_>>().len()
+    };
+    let in_namespace = number(&|one| one.deployment.namespace == *namespace);
+    let to_target = number(&|one| one.target == placement.target);
+    let in_fleet = number(&|_| true);
     let budgets = [
-        (Rule::Pace, under_way.len(), Some(of_fleet)),
+        (Rule::Pace, in_fleet, Some(of_fleet)),
         (Rule::NamespaceBudget, in_namespace, limits.namespace.filter(|_| !fails)),
         (Rule::DestinationBudget, to_target, limits.destination),
     ];

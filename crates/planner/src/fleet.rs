@@ -23,7 +23,7 @@ pub struct Fleet {
     by_target: BTreeMap<String, BTreeSet<EndpointKey>>,
     loads: BTreeMap<String, BTreeMap<String, Load>>,
     /// Until when each replacement of a deployment counts as under way.
-    moving: BTreeMap<DeploymentId, Vec<MoveEnd>>,
+    moving: BTreeMap<DeploymentId, Vec<Moving>>,
     /// Deployments that wait until they may be replaced, for which budget, and since when.
     waiting: BTreeMap<DeploymentId, (ReplacementBudget, Turn)>,
     /// Found endpoints, by target.
@@ -32,8 +32,16 @@ pub struct Fleet {
     found_on: BTreeMap<DeploymentId, BTreeSet<String>>,
 }
 
-/// End of a replacement in progress, and its target.
-type MoveEnd = (Timestamp, String);
+/// A replacement in progress. Several endpoints may take over from one: that is one replacement.
+#[derive(Debug, Clone)]
+struct Moving {
+    /// The endpoint that is replaced.
+    replaced: String,
+    /// Target of what takes over.
+    to: String,
+    /// End of the time for which it counts.
+    until: Timestamp,
+}
 
 /// Position of a deployment among those that wait to be replaced.
 type Turn = (Timestamp, QueueKey);
@@ -239,14 +247,16 @@ impl Fleet {
             ReplacementBudget::Namespace { namespace } => id.namespace == *namespace,
             ReplacementBudget::Destination { target } => to == target,
         };
-        let moves = self.moving.iter().flat_map(|(id, moves)| moves.iter().map(move |(until, to)| (id, until, to)));
-        let under_way = moves.filter(|(id, until, to)| **until > now && counts(id, to));
-        u32::try_from(under_way.count()).unwrap_or(u32::MAX)
+        let of = |(id, moves): (_, &Vec<Moving>)| {
+            let counted = moves.iter().filter(|one| one.until > now && counts(id, &one.to));
+            counted.map(|one| one.replaced.as_str()).collect::<BTreeSet<_>>().len()
+        };
+        u32::try_from(self.moving.iter().map(of).sum::<usize>()).unwrap_or(u32::MAX)
     }
 
     /// Time when the next replacement stops counting, if time alone causes that.
     pub(crate) fn next_turn_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let ends = self.moving.values().flatten().map(|(until, _)| *until);
+        let ends = self.moving.values().flatten().map(|one| one.until);
         ends.filter(|until| *until > now && *until < OPEN).min()
     }
 
@@ -311,10 +321,7 @@ impl Fleet {
     }
 
     fn count_moves(&mut self, deployment: &DeploymentId) {
-        let moves: Vec<MoveEnd> = self
-            .endpoints_of(deployment)
-            .filter_map(|endpoint| Some((self.takes_over_until(endpoint)?, endpoint.target.clone())))
-            .collect();
+        let moves: Vec<Moving> = self.endpoints_of(deployment).filter_map(|endpoint| self.moving(endpoint)).collect();
         if moves.is_empty() {
             self.moving.remove(deployment);
         } else {
@@ -322,8 +329,8 @@ impl Fleet {
         }
     }
 
-    /// Until when an endpoint counts as a replacement under way; nothing where it is none.
-    fn takes_over_until(&self, endpoint: &Endpoint) -> Option<Timestamp> {
+    /// The replacement in progress by an endpoint; nothing where it is none.
+    fn moving(&self, endpoint: &Endpoint) -> Option<Moving> {
         let replaced = endpoint.replaces.as_ref().filter(|_| endpoint.is_active())?;
         let key = EndpointKey { namespace: endpoint.deployment.namespace.clone(), name: replaced.clone() };
         let replaced = self.endpoints.get(&key).filter(|replaced| endpoint.takes_over_from(replaced))?;
@@ -335,7 +342,7 @@ impl Fleet {
             }
             EndpointState::Active => endpoint.answer_by,
         };
-        Some(until.unwrap_or(OPEN))
+        Some(Moving { replaced: replaced.name.clone(), to: endpoint.target.clone(), until: until.unwrap_or(OPEN) })
     }
 }
 
