@@ -25,8 +25,8 @@ pub(crate) fn check<F: Facts>(check: &mut Check<'_, F>) {
     nodes(check);
 }
 
-/// What serves has no more replicas than are wanted, beside one for each domain that is to get one; and so has what takes
-/// over from one endpoint.
+/// Endpoints that serve have no more replicas than are wanted, beside one for each domain that is to get one; and so have those
+/// that take over from one endpoint.
 fn replicas<F: Facts>(check: &mut Check<'_, F>) {
     let deployment = check.deployment;
     let domains = deployment.spread.map_or(0, |spread| spread.min_domains.min(deployment.replicas));
@@ -49,7 +49,7 @@ fn replicas<F: Facts>(check: &mut Check<'_, F>) {
     }
 }
 
-/// Where something is added, all that serves costs no more than the budget.
+/// Parts cost no more than the budget together, where one is added.
 fn budget<F: Facts>(check: &mut Check<'_, F>) {
     let Some(budget) = check.deployment.max_hourly_cost else { return };
     if !added(check).any(|(replaces, ..)| replaces.is_none()) {

@@ -78,9 +78,9 @@ fn budgets<F: Facts>(
     let of_fleet = if slow { limits.fleet.div_ceil(10) } else { limits.fleet };
     // Several endpoints may take over from one: that is one replacement.
     let other = |one: &Endpoint| {
-        let replaces = one.replaces.clone().unwrap_or_default();
-        let is_this = one.deployment == check.deployment.id && replaces == replaced;
-        (!is_this).then(|| (one.deployment.namespace.clone(), replaces))
+        let of = one.replaces.clone().unwrap_or_default();
+        let is_this = one.deployment == check.deployment.id && of == replaced;
+        (!is_this).then(|| (one.deployment.namespace.clone(), of))
     };
     let number = |counts: &dyn Fn(&Endpoint) -> bool| {
         let counted = under_way.iter().filter(|one| counts(one)).filter_map(|one| other(one));

@@ -62,12 +62,12 @@ pub struct Deployment {
     /// Its replicas may be divided over several places: one address leads to all of them.
     pub divisible: bool,
     /// The failure domains over which its replicas are spread, where they may be divided.
-    pub spread: Option<Spread>,
+    pub spread: Option<SpreadRule>,
 }
 
 /// Failure domains over which replicas are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct SpreadRule {
     /// Kind of the domains.
     pub topology: Topology,
     /// Domains that hold at least one replica, if there are so many replicas.

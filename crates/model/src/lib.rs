@@ -35,7 +35,7 @@ mod violation;
 pub use allocation::{Allocation, Decided, MAX_PUBLISHED, Phase, Published, Role};
 pub use capabilities::{Capabilities, Demand, Lack};
 pub use cost::{cost_of_found, cost_per_million_tokens, hourly_cost};
-pub use deployment::{Deployment, Failback, Objective, Preference, QueueKey, Rules, Shape, Spread, Topology};
+pub use deployment::{Deployment, Failback, Objective, Preference, QueueKey, Rules, Shape, SpreadRule, Topology};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Health, Runs, Shifting};
 pub use facts::Facts;
 pub use finding::{

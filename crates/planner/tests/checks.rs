@@ -251,11 +251,7 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::TargetUsable => Mutation::hides_fact(&world(), m(), |fact| fact.state = not_ready(NOW)),
         Rule::ShapeFits => Mutation::spoils(world(), m(), |plan| placement(plan).capacity_type = CapacityType::Spot),
         Rule::AllReplicas => Mutation::spoils(world(), m(), |plan| placement(plan).replicas = 1),
-        Rule::ReplicasOfAll => Mutation::spoils(world(), divisible(), |plan| add(plan, |_| {})),
-        Rule::OwnNodes => {
-            let wish = Deployment { replicas: 4, ..divisible() };
-            Mutation::spoils(world(), wish, |plan| add(plan, |placement| placement.offer = "a3".into()))
-        }
+        Rule::ReplicasOfAll | Rule::OwnNodes => Mutation::spoils(world(), divisible(), add_again),
         Rule::OwnSlot => Mutation::spoils(serving(), eu_only(), |plan| placement(plan).slot = 0),
         Rule::NotRefused => Mutation::hides_fact(&world(), m(), |fact| fact.exhausted = vec![exhausted()]),
         Rule::CostOfOffer => Mutation::hides_fact(&world(), m(), |fact| fact.offers[0].price = Some(per_hour("81"))),
@@ -284,12 +280,11 @@ fn divisible() -> Deployment {
     Deployment { divisible: true, ..deployment("m") }
 }
 
-/// Creates what the plan creates once more, in another slot and changed.
-fn add(plan: &mut Plan, change: impl FnOnce(&mut Placement)) {
+/// Creates the same endpoint once more, in another slot.
+fn add_again(plan: &mut Plan) {
     let mut more = plan.actions.clone();
     if let Some(Action::Create { placement, .. }) = more.first_mut() {
         placement.slot += 1;
-        change(placement);
     }
     let mut allocation = plan.allocations[0].clone();
     allocation.slot += 1;

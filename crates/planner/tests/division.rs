@@ -20,7 +20,7 @@ fn divisible(replicas: u32) -> Deployment {
 }
 
 fn spread(replicas: u32, min_domains: u32) -> Deployment {
-    Deployment { spread: Some(Spread { topology: Topology::Region, min_domains }), ..divisible(replicas) }
+    Deployment { spread: Some(SpreadRule { topology: Topology::Region, min_domains }), ..divisible(replicas) }
 }
 
 /// Three targets of one node each: four replicas of two accelerators fit on each. The first is the cheapest.
@@ -379,7 +379,7 @@ proptest! {
         let mut endpoints = endpoints;
         endpoints.sort_by(|a, b| a.name.cmp(&b.name));
         endpoints.dedup_by(|a, b| a.name == b.name);
-        let spread = (min_domains > 0).then_some(Spread { topology: Topology::Region, min_domains });
+        let spread = (min_domains > 0).then_some(SpreadRule { topology: Topology::Region, min_domains });
         let objective = Objective::HourlyCost;
         let deployment = Deployment { replicas, divisible: true, spread, objective, ..deployment };
         let plan = checked(&fleet_of(&targets, &endpoints), &deployment, NOW);

@@ -108,13 +108,13 @@ pub fn deployment(
 const _: () =
     assert!(limits::PLACEMENTS == model::MAX_PUBLISHED, "truncated entries would be reported as changed on every sync");
 
-const fn spread(spread: &api::Spread) -> model::Spread {
+const fn spread(spread: &api::Spread) -> model::SpreadRule {
     let topology = match spread.topology {
         api::SpreadTopology::Region => model::Topology::Region,
         api::SpreadTopology::Cloud => model::Topology::Cloud,
         api::SpreadTopology::Target => model::Topology::Target,
     };
-    model::Spread { topology, min_domains: spread.min_domains.unsigned_abs() }
+    model::SpreadRule { topology, min_domains: spread.min_domains.unsigned_abs() }
 }
 
 /// The decision that a deployment's status publishes.

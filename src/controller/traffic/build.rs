@@ -52,7 +52,10 @@ pub fn route<'a>(
             // Where no other endpoint serves, there is nothing to protect.
             && serving.iter().any(|other| *other != name)
     };
-    let part = |endpoint: &'a InferenceEndpoint| part(endpoint, keys, former, is_unverified(endpoint));
+    let part = |endpoint: &'a InferenceEndpoint| {
+        let factor = weight_of_replica(deployment, &endpoint.spec.shape);
+        part(endpoint, (keys, former), factor, is_unverified(endpoint))
+    };
     let mut parts: Vec<Endpoint> = endpoints.clone().into_iter().filter_map(part).collect();
     if verified.is_some() {
         shift::settle(&mut parts, deployment, endpoints, former, now);
@@ -101,11 +104,29 @@ fn serving<'a>(endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>, forme
     stay.map(ResourceExt::name_any).filter(is_active).collect()
 }
 
+/// Weight of the fastest shape where shapes differ in throughput.
+const FASTEST: i32 = 100;
+
+/// Weight of a ready replica: by its throughput, where every shape declares one and they differ.
+fn weight_of_replica(deployment: &ModelDeployment, shape: &str) -> u32 {
+    let shapes = &deployment.spec.serving.shapes;
+    let throughputs: Option<BTreeSet<i32>> = shapes.iter().map(|shape| shape.tokens_per_second).collect();
+    let own = shapes.iter().find(|one| one.name == shape).and_then(|shape| shape.tokens_per_second);
+    let (Some(throughputs), Some(own)) = (throughputs, own) else { return 1 };
+    match throughputs.last() {
+        Some(most) if throughputs.len() > 1 => {
+            let percent = i64::from(own) * i64::from(FASTEST) / i64::from((*most).max(1));
+            u32::try_from(percent).unwrap_or(1).max(1)
+        }
+        _ => 1,
+    }
+}
+
 /// The part of one endpoint; `None` if it has none.
 fn part(
     endpoint: &InferenceEndpoint,
-    keys: &EndpointKeys,
-    former: Option<&Route>,
+    (keys, former): (&EndpointKeys, Option<&Route>),
+    weight_of_replica: u32,
     is_unverified: bool,
 ) -> Option<Endpoint> {
     let name = endpoint.name_any();
@@ -122,7 +143,7 @@ fn part(
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
     let (header, word) = HEADER;
     let key = keys.get(&name)?.clone();
-    let weight = u32::try_from(status.ready_replicas).unwrap_or(0);
+    let weight = u32::try_from(status.ready_replicas).unwrap_or(0).saturating_mul(weight_of_replica);
     Some(Endpoint {
         name,
         scheme,

@@ -82,6 +82,24 @@ fn an_endpoint_is_on_the_route_from_its_first_answer_with_the_weight_of_its_read
 }
 
 #[test]
+fn a_faster_shape_gets_more_of_the_requests() {
+    let mut deployment = deployment();
+    let mut slow = deployment.spec.serving.shapes[0].clone();
+    deployment.spec.serving.shapes[0].tokens_per_second = Some(4_000);
+    slow.name = "slow".into();
+    slow.tokens_per_second = Some(1_000);
+    deployment.spec.serving.shapes.push(slow);
+    let fast = deployment.spec.serving.shapes[0].name.clone();
+    let on = |name: &str, shape: &str, replicas| {
+        let mut endpoint = ready(name, "Active", replicas);
+        endpoint.spec.shape = shape.to_owned();
+        endpoint
+    };
+    let route = at(0, &deployment, &[on("a", &fast, 1), on("b", "slow", 2)], None, None);
+    assert_eq!(shown(&route), [("a", 100, State::Active), ("b", 50, State::Active)]);
+}
+
+#[test]
 fn an_endpoint_stays_on_the_route_whatever_the_hub_sees_of_it() {
     let before = routed(&[ready("a", "Active", 2)], None);
     let after = routed(&[ready("a", "Active", 0)], Some(&before));

@@ -273,8 +273,7 @@ pub struct Spread {
     /// Kind of failure domain: a region of a cloud, a cloud, or a target.
     #[serde(default)]
     pub topology: SpreadTopology,
-    /// Number of domains that hold at least one replica each, as far as there are replicas. While a domain is missing, a
-    /// replica waits for it.
+    /// Number of domains with at least one replica each. While a domain is missing, a replica waits for it.
     #[schemars(range(min = 1, max = 8))]
     pub min_domains: i32,
 }

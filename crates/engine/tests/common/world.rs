@@ -455,7 +455,7 @@ impl World {
             request.rules.jurisdictions = eu.then(|| BTreeSet::from(["EU".to_owned()]));
         } else if request.divisible && self.chance.one_in(4) {
             let min_domains = self.chance.below(4);
-            request.spread = Some(Spread { topology: Topology::Region, min_domains });
+            request.spread = Some(SpreadRule { topology: Topology::Region, min_domains });
         } else {
             request.replicas = self.chance.below(6);
         }
@@ -495,16 +495,6 @@ impl World {
         self.requests.keys().filter(|name| parts(name) > 1).count()
     }
 
-    /// A divided deployment serves with all its replicas in as many domains as it wants.
-    fn is_divided_as_wanted(&self, request: &Deployment, own: &[&Endpoint]) {
-        let replicas: u32 = own.iter().map(|one| one.replicas).sum();
-        assert_eq!(replicas, request.replicas, "{own:#?}");
-        assert!(own.iter().all(|one| one.serves() && (one.replicas > 0 || own.len() == 1)), "{own:#?}");
-        let domains: BTreeSet<&str> = own.iter().map(|one| one.target.as_str()).collect();
-        let wanted = request.spread.map_or(0, |spread| spread.min_domains.min(request.replicas));
-        assert!(domains.len() >= wanted as usize, "{wanted} domains: {own:#?}");
-    }
-
     /// Every deployment serves with all its replicas at one place, or as many as it wants, and nothing else is there.
     pub fn is_settled(&self) {
         for (name, request) in &self.requests {
@@ -515,7 +505,7 @@ impl World {
                 .filter(|one| one.deployment.name == *name)
                 .collect();
             if request.divisible && request.replicas > 0 {
-                self.is_divided_as_wanted(request, &own);
+                is_divided_as_wanted(request, &own);
                 continue;
             }
             let [one] = own.as_slice() else {
@@ -528,4 +518,14 @@ impl World {
             assert_eq!(known, Some(self.as_witnessed((*one).clone())), "the engine knows what is so");
         }
     }
+}
+
+/// A divided deployment serves with all its replicas in as many domains as it wants.
+fn is_divided_as_wanted(request: &Deployment, own: &[&Endpoint]) {
+    let replicas: u32 = own.iter().map(|one| one.replicas).sum();
+    assert_eq!(replicas, request.replicas, "{own:#?}");
+    assert!(own.iter().all(|one| one.serves() && (one.replicas > 0 || own.len() == 1)), "{own:#?}");
+    let domains: BTreeSet<&str> = own.iter().map(|one| one.target.as_str()).collect();
+    let wanted = request.spread.map_or(0, |spread| spread.min_domains.min(request.replicas));
+    assert!(domains.len() >= wanted as usize, "{wanted} domains: {own:#?}");
 }

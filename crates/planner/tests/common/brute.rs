@@ -1,4 +1,4 @@
-//! What a place can hold and costs, found by trying everything.
+//! The room of a place and its cost, found by trying everything.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
