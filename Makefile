@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -134,6 +134,11 @@ bench-calibrate: ## Run the benchmarks three times and write the calibration for
 bench-operator: tools ## The operator on a real API server: writes, rates, memory, silence (twenty minutes or more)
 	@echo "operator: a release build, 1,000 deployments applied at once, 1,000 pods scheduled, 5,000 deployments restarted"
 	cargo bench --package roadstead-perf --bench operator
+
+bench-gateway: tools ## The gateway beside nginx, plain Envoy and LiteLLM, and with 1,000 deployments (root installs wrk and nginx; ten minutes)
+	@command -v wrk >/dev/null && test -x /usr/sbin/nginx || { echo "installing the Debian packages wrk and nginx-light"; apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends wrk nginx-light; }
+	@echo "gateway: a release build, then ten minutes of load on loopback"
+	cargo bench --package roadstead-perf --bench gateway
 
 lint: ## Format, clippy and rustdoc
 	@echo "checking the format, clippy and rustdoc"

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::files::File;
 use crate::settings::Settings;
 
-use super::extension;
+use super::{extension, listener};
 
 /// Paths of the administration that the process beside Envoy uses; others answer 403. None of them shows a key.
 const ADMIN_PATHS: [&str; 6] = ["/ready", "/stats", "/clusters", "/drain_listeners", "/healthcheck/", "/reopen_logs"];
@@ -20,6 +20,10 @@ pub(super) fn bootstrap(settings: &Settings) -> Value {
         },
         "dynamic_resources": {"lds_config": watched(&File::Listeners), "cds_config": watched(&File::Clusters)},
         "cluster_manager": {"local_cluster_name": ""},
+        // A thousand deployments would have two hundred thousand statistics, of which the process beside Envoy reads these.
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [
+            {"suffix": ".version_text"}, {"exact": format!("http.{}.downstream_rq_active", listener::STATS)},
+        ]}}},
         "overload_manager": overload(settings),
     })
 }

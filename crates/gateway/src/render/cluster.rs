@@ -53,7 +53,6 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
             "max_requests": MAX_REQUESTS, "max_connections": MAX_CONNECTIONS, "max_pending_requests": MAX_PENDING,
             "retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 10},
         }]},
-        "track_cluster_stats": {"per_endpoint_stats": true},
     });
     merge(&mut cluster, more);
     if let Some(path) = &route.health_path {

@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +10,7 @@ use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::audit::{Audited, Mark, Write};
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::finish;
-use roadstead_perf::{cpu_seconds_of, peak_memory_mb_of};
+use roadstead_perf::{cpu_seconds_of, peak_memory_mb_of, program};
 use serde_json::json;
 
 use crate::audit;
@@ -48,7 +47,7 @@ pub struct Operator {
 impl Rig {
     /// Starts the hub and the cloud.
     pub async fn set() -> Result<Self> {
-        let program = build()?;
+        let program = program()?;
         let server = ApiServer::start_audited(&Audited::WritesOf(OPERATOR.to_owned()))?;
         server.define(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds")))?;
         let client = server.client().await?;
@@ -197,23 +196,6 @@ pub fn sum(text: &str, name: &str, labels: &str) -> f64 {
         rest.is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))
     });
     series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
-/// Builds the operator as a release is, and copies it: a build in the middle of a run must not change what is measured.
-fn build() -> Result<PathBuf> {
-    if let Some(program) = std::env::var_os("ROADSTEAD_BENCH_PROGRAM") {
-        return Ok(PathBuf::from(program));
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    finish(Command::new(cargo).args(["build", "--release", "--package", "roadstead", "--bins"]).current_dir(root))?;
-    let program = std::env::current_exe()?;
-    let folder = program.parent().and_then(|deps| deps.parent()).context("this program is not in a target folder")?;
-    let copies = folder.join("perf/operator");
-    std::fs::create_dir_all(&copies)?;
-    let copy = copies.join("roadstead");
-    std::fs::copy(folder.join("roadstead"), &copy).context("copying the operator")?;
-    Ok(copy)
 }
 
 /// Load average of one minute.
