@@ -59,6 +59,9 @@ pub struct GatewayArgs {
     /// Also serve one /v1/ that routes by the caller's key and the body's model.
     #[arg(long, env = "ROADSTEAD_GATEWAY_SHARED", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub shared: bool,
+    /// Also log the tokens that an answer's usage states; whole answers are then kept until they are complete.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_LOG_TOKENS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub log_tokens: bool,
     /// Number of proxies in front whose X-Forwarded-For is believed.
     #[arg(long, env = "ROADSTEAD_GATEWAY_TRUSTED_HOPS", default_value_t = 0)]
     pub trusted_hops: u32,
@@ -98,6 +101,7 @@ impl GatewayArgs {
                 tls: self.tls.clone().map(|folder| Tls { folder }),
                 domain: self.domain.clone(),
                 shared: self.shared,
+                tokens: self.log_tokens,
                 trusted_hops: self.trusted_hops,
                 buffer_bytes: self.buffer_bytes,
                 max_connections: self.max_connections,

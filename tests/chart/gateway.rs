@@ -197,13 +197,14 @@ fn flag(subcommand: &str, variable: &str) -> String {
 fn values_reach_the_process() {
     let pod = Pod::of(&[
         "--set",
-        "domain=models.example.com,shared=true,tls.secretName=certificate,trustedHops=2,bufferBytes=16777216,maxConnections=100000,pollMillis=2000,noticeSeconds=15",
+        "domain=models.example.com,shared=true,logTokens=true,tls.secretName=certificate,trustedHops=2,bufferBytes=16777216,maxConnections=100000,pollMillis=2000,noticeSeconds=15",
         "--set-json",
         r#"state={"persistentVolumeClaim":{"claimName":"routes"}}"#,
     ]);
     for (name, value) in [
         ("DOMAIN", "models.example.com"),
         ("SHARED", "true"),
+        ("LOG_TOKENS", "true"),
         ("TLS", "/etc/roadstead/tls"),
         ("TRUSTED_HOPS", "2"),
         ("BUFFER_BYTES", "16777216"),

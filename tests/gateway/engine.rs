@@ -87,18 +87,27 @@ async fn answer(State(engine): State<Arc<Engine>>, request: Request) -> Response
         hangs if hangs == Conduct::Hangs as u8 => std::future::pending().await,
         _ if path == "/v1/models" => axum::Json(json!({"path": path, "data": [{"id": MODEL}]})).into_response(),
         _ if String::from_utf8_lossy(&body).contains("\"stream\":true") => stream(&engine),
-        _ => axum::Json(json!({"path": path, "bytes": body.len()})).into_response(),
+        _ if path == "/v1/large" => axum::Json(json!({"data": "x".repeat(1 << 20)})).into_response(),
+        _ => {
+            let usage = json!({"prompt_tokens": 9, "completion_tokens": 3});
+            axum::Json(json!({"path": path, "bytes": body.len(), "usage": usage})).into_response()
+        }
     }
 }
 
-/// Twenty events in two seconds.
+/// Twenty events in two seconds; the last but one states the usage.
 fn stream(engine: &Arc<Engine>) -> Response {
     let in_flight = InFlight::begin(engine);
     let events = futures::stream::iter(0..20).then(move |number| {
         let _ = &in_flight;
         async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            let event = if number == 19 { "data: [DONE]\n\n".to_owned() } else { format!("data: {number}\n\n") };
+            let event = match number {
+                19 => "[DONE]".to_owned(),
+                18 => json!({"usage": {"prompt_tokens": 9, "completion_tokens": 20}}).to_string(),
+                _ => number.to_string(),
+            };
+            let event = format!("data: {event}\n\n");
             Ok::<_, std::convert::Infallible>(event)
         }
     });

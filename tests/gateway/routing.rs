@@ -150,3 +150,35 @@ async fn a_gateway_verifies_an_endpoint_before_a_caller_reaches_it() {
     };
     rig.until("callers reach it", reaches).await;
 }
+
+#[tokio::test]
+async fn logs_the_tokens_of_answers_and_streams_where_that_is_on() {
+    let rig = Rig::start(&["--log-tokens", "--buffer-bytes=65536"]).await;
+    let (_engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    let caller = rig.caller("key-of-alice");
+    let body = |stream: bool| json!({"stream": stream, "prompt": "a-secret-prompt"});
+    assert_eq!(caller.post("/team-a/llama/v1/completions", &body(false)).await.json()["usage"]["completion_tokens"], 3);
+    let stream = caller.post("/team-a/llama/v1/chat/completions", &body(true)).await.body;
+    assert!(stream.contains("\"completion_tokens\":20") && stream.contains("[DONE]"), "{stream}");
+    // What usage is in is kept until it is whole.
+    let large = caller.post("/team-a/llama/v1/large", &body(false)).await;
+    assert_eq!(large.status, StatusCode::INTERNAL_SERVER_ERROR, "longer than the buffer");
+
+    let tokens = |path: &str| {
+        let log = rig.log("process.log");
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let mut found = lines.filter(|line| line["path"] == path);
+        found.next().map(|line| [line["promptTokens"].as_u64(), line["completionTokens"].as_u64()])
+    };
+    for (path, expected) in [
+        ("/team-a/llama/v1/completions", [Some(9), Some(3)]),
+        ("/team-a/llama/v1/chat/completions", [Some(9), Some(20)]),
+        ("/team-a/llama/v1/large", [None, None]),
+    ] {
+        rig.until("the request is logged", async |_| tokens(path).is_some()).await;
+        assert_eq!(tokens(path), Some(expected), "{path}");
+    }
+    let log = rig.log("process.log");
+    assert!(!log.contains("a-secret-prompt") && !log.contains("key-of-"), "neither bodies nor keys are logged");
+}

@@ -35,6 +35,9 @@ pub struct Listener {
     /// True for one `/v1/` in front of all deployments, which routes by the body's `model`.
     #[serde(default)]
     pub shared: bool,
+    /// True to log the tokens that an answer's usage states.
+    #[serde(default)]
+    pub tokens: bool,
     /// Proxies in front of the gateway whose `x-forwarded-for` is believed.
     #[serde(default)]
     pub trusted_hops: u32,

@@ -7,7 +7,7 @@ use crate::settings::{Settings, Tls};
 
 use super::replies::local_replies;
 use super::serving::CALLER;
-use super::{extension, seconds, shared, typed};
+use super::{extension, seconds, shared, tokens, typed};
 
 /// File of the access log, below the folder of the files. The process beside Envoy reads it and counts.
 pub const ACCESS_LOG: &str = "access.log";
@@ -98,6 +98,9 @@ fn filters(settings: &Settings) -> Value {
             "forwarding": {"header": CALLER, "hide_credentials": true},
         }),
     ));
+    if settings.listener.tokens {
+        filters.extend(tokens::filters());
+    }
     filters.push(extension(
         "envoy.filters.http.router",
         "envoy.extensions.filters.http.router.v3.Router",
@@ -108,7 +111,7 @@ fn filters(settings: &Settings) -> Value {
 
 /// One line of JSON per request; neither bodies nor keys.
 fn access_log(settings: &Settings) -> Value {
-    let fields = json!({
+    let mut fields = json!({
         "time": "%START_TIME%",
         "request": "%REQ(X-REQUEST-ID)%",
         "deployment": "%ROUTE_NAME%",
@@ -126,6 +129,9 @@ fn access_log(settings: &Settings) -> Value {
         "bytesOut": "%BYTES_SENT%",
         "from": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     });
+    if let Some(fields) = fields.as_object_mut().filter(|_| settings.listener.tokens) {
+        fields.extend(tokens::fields());
+    }
     extension(
         "envoy.access_loggers.file",
         "envoy.extensions.access_loggers.file.v3.FileAccessLog",

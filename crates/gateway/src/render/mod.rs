@@ -13,6 +13,7 @@ mod replies;
 mod routes;
 mod serving;
 mod shared;
+mod tokens;
 mod verification;
 
 pub use listener::ACCESS_LOG;

@@ -15,6 +15,7 @@ pub(crate) fn settings() -> Settings {
             tls: None,
             domain: None,
             shared: false,
+            tokens: false,
             trusted_hops: 0,
             buffer_bytes: 8 << 20,
             max_connections: 20_000,
@@ -135,6 +136,7 @@ fn renders_every_state_and_every_setting() {
     ];
     let mut settings = settings();
     settings.listener.shared = true;
+    settings.listener.tokens = true;
     settings.listener.domain = Some("models.example.com".to_owned());
     settings.listener.tls = Some(Tls { folder: "/etc/roadstead/tls".to_owned() });
     let qwen = Route { health_path: None, ..route("qwen", vec![endpoint("qwen-a", "198.51.100.7", State::Active)]) };

@@ -72,6 +72,7 @@ fn settings(listen: SocketAddr, folder: &Path) -> Settings {
             tls: None,
             domain: None,
             shared: false,
+            tokens: false,
             trusted_hops: 0,
             buffer_bytes: 8 << 20,
             max_connections: 20_000,
