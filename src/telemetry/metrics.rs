@@ -21,8 +21,8 @@ use super::figures::{FigureSource, FleetCollector, dollars};
 use super::process::ProcessCollector;
 use roadstead_model::MicroDollars;
 use roadstead_runtime::clock::Clock;
+use roadstead_runtime::meter::Meter;
 use roadstead_runtime::queue::Counts;
-use roadstead_runtime::workers::Meter;
 
 /// Reconciles take from a millisecond (nothing to do) to the call timeout of ten seconds, several times over.
 const RECONCILE_BUCKETS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

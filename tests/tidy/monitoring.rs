@@ -8,7 +8,7 @@ use roadstead::telemetry::metrics::Metrics;
 use roadstead_ground::promql::{Query, Scrape};
 use roadstead_model::MicroDollars;
 use roadstead_runtime::clock::Clock;
-use roadstead_runtime::workers::Meter;
+use roadstead_runtime::meter::Meter;
 use serde_json::Value;
 
 use crate::{none, root};

@@ -5,15 +5,16 @@ use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::aside::Slots;
+use super::meter::Meter;
 use super::panics::{self, Panic};
-use super::queue::{Counts, Outcome, Queue};
+use super::queue::{Outcome, Queue};
 
 /// Work of one controller on one key.
 pub trait Reconcile<K>: Send + Sync + 'static {
@@ -42,41 +43,6 @@ pub trait Reconcile<K>: Send + Sync + 'static {
     }
 }
 
-/// Counts the work of controllers, each under its name.
-pub trait Meter: Send + Sync + 'static {
-    /// The most objects that `controller` may work on at once.
-    fn max_concurrent_reconciles(&self, controller: &'static str, limit: usize);
-    /// The objects that wait for `controller`, and what happened to its queue since the last call.
-    fn queue(&self, controller: &'static str, depth: usize, counts: Counts);
-    /// `controller` begins to work on an object.
-    fn worker_started(&self, controller: &'static str);
-    /// `controller` no longer works on an object.
-    fn worker_ended(&self, controller: &'static str);
-    /// A try of `controller` panicked.
-    fn reconcile_panicked(&self, controller: &'static str);
-    /// A try of `controller` ended with `result` after `time`.
-    fn reconciled(&self, controller: &'static str, result: &'static str, time: Duration);
-}
-
-/// Counts a worker as active until it is dropped, however its try ends.
-struct ActiveWorker<'a> {
-    meter: &'a dyn Meter,
-    controller: &'static str,
-}
-
-impl<'a> ActiveWorker<'a> {
-    fn new(meter: &'a dyn Meter, controller: &'static str) -> Self {
-        meter.worker_started(controller);
-        Self { meter, controller }
-    }
-}
-
-impl Drop for ActiveWorker<'_> {
-    fn drop(&mut self) {
-        self.meter.worker_ended(self.controller);
-    }
-}
-
 /// Maximum number of concurrent reconciles.
 #[derive(Clone)]
 pub struct Concurrency {
@@ -93,21 +59,21 @@ impl Concurrency {
         Self { most, after: None }
     }
 
-    /// Waits until the preferred queue has no backlog, or so few of `tasks` are left that one more may start.
-    async fn give_way(&mut self, tasks: &mut JoinSet<()>) {
+    /// Waits until the preferred queue has no backlog, or so few of `slots` are taken that one more may start. The caller has
+    /// taken a slot.
+    async fn give_way(&mut self, slots: &Slots) {
         let few = (self.most / 16).max(1);
         let Some(after) = &mut self.after else { return };
-        while tasks.len() >= few {
-            tokio::select! {
-                // An error means that the other queue is closed.
-                () = after.wait_for(|waiting| !waiting).map(drop) => return,
-                _ = tasks.join_next() => {}
-            }
+        tokio::select! {
+            // An error means that the other queue is closed.
+            _ = after.wait_for(|waiting| !waiting) => {}
+            () = slots.wait_for_free(self.most - few) => {}
         }
     }
 }
 
-/// Processes `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for running tasks.
+/// Processes `queue` with at most `concurrency` keys at once, until the queue is closed; then waits for running tasks. Those
+/// that wait [`aside`](super::aside::aside) are not counted.
 pub async fn work<K, R, C>(
     queue: Arc<Queue<K, R>>,
     controller: Arc<C>,
@@ -120,24 +86,26 @@ pub async fn work<K, R, C>(
     C: Reconcile<K>,
 {
     meter.max_concurrent_reconciles(C::NAME, concurrency.most);
-    let slots = Arc::new(Semaphore::new(concurrency.most));
+    let slots = Slots::new(concurrency.most, Arc::clone(&meter), C::NAME);
     let rank = Arc::new(rank);
     let mut tasks = JoinSet::new();
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let Some(slot) = slots.take().await else { break };
         let Some(key) = queue.pop().await else { break };
         while tasks.try_join_next().is_some() {}
-        concurrency.give_way(&mut tasks).await;
+        concurrency.give_way(&slots).await;
         meter.queue(C::NAME, queue.depth(), queue.take_counts());
         let (queue, controller, rank, meter) =
             (Arc::clone(&queue), Arc::clone(&controller), Arc::clone(&rank), Arc::clone(&meter));
-        let (clock, start) = (queue.clock(), queue.clock().now());
+        let (slots, clock, start) = (slots.clone(), queue.clock(), queue.clock().now());
         let decision = std::panic::catch_unwind(AssertUnwindSafe(|| controller.decide(&key)));
         tasks.spawn(async move {
-            let (result, outcome) = attempt(controller.as_ref(), &key, decision, meter.as_ref()).await;
-            meter.reconciled(C::NAME, result, clock.now() - start);
-            queue.done(&key, rank(&key), outcome);
-            drop(slot);
+            let reconcile = async {
+                let (result, outcome) = attempt(controller.as_ref(), &key, decision, meter.as_ref()).await;
+                meter.reconciled(C::NAME, result, clock.now() - start);
+                queue.done(&key, rank(&key), outcome);
+            };
+            slots.run(slot, reconcile).await;
         });
     }
     while tasks.join_next().await.is_some() {}
@@ -154,7 +122,6 @@ where
     K: Display + Sync,
     C: Reconcile<K>,
 {
-    let _active = ActiveWorker::new(meter, C::NAME);
     let span = tracing::info_span!("reconcile", controller = C::NAME, object = %key);
     let result = match decision {
         Ok(decision) => AssertUnwindSafe(controller.act(key, decision)).catch_unwind().instrument(span.clone()).await,
@@ -186,9 +153,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
 
     use super::*;
+    use crate::aside::{MOST_ASIDE, aside};
     use crate::clock::Clock;
+    use crate::queue::Counts;
 
     /// Counts panics and active workers.
     #[derive(Default)]
@@ -275,18 +245,88 @@ mod tests {
     async fn a_few_go_on_and_the_rest_waits_while_others_have_a_backlog() {
         let (others, after) = watch::channel(true);
         let mut concurrency = Concurrency { most: 32, after: Some(after) };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(std::future::pending());
+        let slots = Slots::new(32, Arc::new(Tally::default()), "test");
         let patience = Duration::from_mins(1);
-        let mut may_begin =
-            async |tasks: &mut JoinSet<()>| tokio::time::timeout(patience, concurrency.give_way(tasks)).await.is_ok();
-        assert!(may_begin(&mut tasks).await, "a second one");
-        let second = tasks.spawn(std::future::pending());
-        assert!(!may_begin(&mut tasks).await, "a third one");
-        second.abort();
-        assert!(may_begin(&mut tasks).await, "one after the second");
-        tasks.spawn(std::future::pending());
+        let mut taken = vec![slots.take().await.unwrap(), slots.take().await.unwrap()];
+        let mut may_begin = async || tokio::time::timeout(patience, concurrency.give_way(&slots)).await.is_ok();
+        assert!(may_begin().await, "a second one");
+        taken.push(slots.take().await.unwrap());
+        assert!(!may_begin().await, "a third one");
+        taken.pop();
+        assert!(may_begin().await, "one after the second");
+        taken.push(slots.take().await.unwrap());
         others.send_replace(false);
-        assert!(may_begin(&mut tasks).await, "nobody waits any more");
+        assert!(may_begin().await, "nobody waits any more");
+    }
+
+    /// Keys below [`SILENT`] ask somebody who answers after five seconds.
+    #[derive(Default)]
+    struct Asker {
+        asking: AtomicUsize,
+        most_asking: AtomicUsize,
+        answered: AtomicUsize,
+        others: AtomicUsize,
+    }
+
+    /// More than may wait aside at once.
+    const SILENT: usize = MOST_ASIDE + 100;
+
+    impl Reconcile<usize> for Asker {
+        const NAME: &'static str = "test";
+        type Decision = ();
+        type Error = &'static str;
+
+        fn decide(&self, _key: &usize) {}
+
+        async fn act(&self, key: &usize, (): ()) -> Result<Outcome, &'static str> {
+            if *key >= SILENT {
+                self.others.fetch_add(1, Relaxed);
+                return Ok(Outcome::Done);
+            }
+            aside(async {
+                let asking = self.asking.fetch_add(1, Relaxed) + 1;
+                self.most_asking.fetch_max(asking, Relaxed);
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                self.asking.fetch_sub(1, Relaxed);
+            })
+            .await;
+            self.answered.fetch_add(1, Relaxed);
+            Ok(Outcome::Done)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_that_wait_aside_take_no_slot_from_others_within_their_own_bound() {
+        let queue: Arc<Queue<usize, usize>> = Arc::new(Queue::new(Clock::system()));
+        let (asker, tally) = (Arc::new(Asker::default()), Arc::new(Tally::default()));
+        queue.add_all((0..MOST_ASIDE).map(|key| (key, key)));
+        tokio::spawn(work(Arc::clone(&queue), Arc::clone(&asker), Concurrency::of(4), |key| *key, tally.clone()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(asker.asking.load(Relaxed), MOST_ASIDE, "all are asked at once, by four workers");
+        queue.add(SILENT, 0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(asker.others.load(Relaxed), 1, "another key does not wait for them");
+        let active = tally.started.load(Relaxed) - tally.ended.load(Relaxed);
+        assert_eq!(active, 0, "no worker is active");
+
+        queue.add_all((MOST_ASIDE..SILENT).map(|key| (key, key)));
+        tokio::time::sleep(Duration::from_secs(13)).await;
+        let counts = (asker.answered.load(Relaxed), asker.most_asking.load(Relaxed));
+        assert_eq!(counts, (SILENT, MOST_ASIDE), "answers, and the most that were asked at once");
+        assert_eq!(tally.started.load(Relaxed), tally.ended.load(Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_waits_aside_is_not_worked_on_twice_at_once() {
+        let queue: Arc<Queue<usize, usize>> = Arc::new(Queue::new(Clock::system()));
+        let (asker, tally) = (Arc::new(Asker::default()), Arc::new(Tally::default()));
+        tokio::spawn(work(Arc::clone(&queue), Arc::clone(&asker), Concurrency::of(4), |key| *key, tally));
+        for _ in 0..3 {
+            queue.add(0, 0);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        let counts = (asker.answered.load(Relaxed), asker.most_asking.load(Relaxed));
+        assert_eq!(counts, (2, 1), "once, and once more for the news meanwhile");
     }
 }

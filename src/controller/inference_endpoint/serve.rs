@@ -25,6 +25,7 @@ use roadstead_api::planning;
 use roadstead_api::v1alpha1::{ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use roadstead_provider::probe::{self, ProbeAnswer};
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
+use roadstead_runtime::aside::aside;
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::queue::Outcome;
 
@@ -262,7 +263,7 @@ async fn judge(
     let serving = is_to_answer(endpoint, &present);
     let rolls_out = was_ready(endpoint) && endpoint.spec.replicas > 0 && present.ready_replicas > 0;
     let answer = match &present.probe {
-        Some(probe) if serving || rolls_out => Some(probe::ask(probe, provider.reach()).await),
+        Some(probe) if serving || rolls_out => Some(aside(probe::ask(probe, provider.reach())).await),
         _ => None,
     };
     let answers = present.url.is_some() && answer.as_ref().is_none_or(ProbeAnswer::is_healthy);

@@ -8,6 +8,7 @@ use crate::controller::context::Context;
 use crate::controller::serving_target::recorded_probe;
 use roadstead_api::v1alpha1::InferenceEndpoint;
 use roadstead_provider::probe::{self, ProbeAnswer};
+use roadstead_runtime::aside::aside;
 use roadstead_runtime::cache::Key;
 
 /// Answer of an endpoint that was ready; `None` if it cannot be asked.
@@ -17,5 +18,5 @@ pub async fn ask(context: &Context, memory: &Memory, endpoint: &Arc<InferenceEnd
     let target = context.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
     let key = inputs::recorded_key(context, memory, endpoint).await?;
     let (probe, reach) = recorded_probe(context, &target, &endpoint.spec, url, key)?;
-    Some(probe::ask(&probe, reach).await)
+    Some(aside(probe::ask(&probe, reach)).await)
 }
