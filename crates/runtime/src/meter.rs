@@ -1,4 +1,4 @@
-//! What controllers count.
+//! Counters of controllers.
 
 use std::time::Duration;
 
