@@ -15,6 +15,7 @@ mod crash_moves;
 mod crash_sweep;
 mod credentials;
 mod failover;
+mod fleet;
 mod gitops;
 mod leaders;
 mod link;
@@ -51,7 +52,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 49] = [
+const TESTS: [(&str, Test); 50] = [
     ("leaves_a_lost_place_and_one_copy_remains", failover::a_lost_place_is_left_and_one_copy_remains),
     ("leaves_an_isolated_place_alone", failover::an_isolated_place_is_left_alone),
     ("moves_nothing_in_short_outages", failover::short_outages_move_nothing),
@@ -59,6 +60,7 @@ const TESTS: [(&str, Test); 49] = [
     ("moves_nothing_while_the_hub_is_cut_off", failover::a_hub_that_is_cut_off_moves_nothing),
     ("fails_over_in_time_though_it_is_killed", failover::a_kill_in_every_phase_changes_nothing),
     ("returns_home_after_a_failover", failover::a_deployment_returns_home),
+    ("leaves_a_target_of_many_in_order_and_at_its_pace", fleet::a_target_of_many_is_left_in_order_and_at_its_pace),
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
     ("moves_where_people_ask", asked::moves_go_where_people_ask),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),

@@ -77,6 +77,11 @@ impl Operator {
         })
     }
 
+    /// Adds an option, from the next start on.
+    pub fn add_option(&mut self, option: String) {
+        self.args.push(option);
+    }
+
     fn process(&self) -> MutexGuard<'_, Option<Bound>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }

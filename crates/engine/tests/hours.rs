@@ -6,6 +6,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::outages::{CLOSE, TOLERATION};
 use common::world::World;
 
@@ -162,10 +164,13 @@ fn a_crash_in_the_middle_of_the_toleration_neither_shortens_nor_restarts_it() {
         let mut world = quiet(named.0);
         let index = world.place_where("d0");
         world.cut_off(index, true, true, HOUR);
-        world.run(TOLERATION / 2);
+        world.run(TOLERATION / 2 + 30);
+        let begun: BTreeMap<_, _> = world.failing_since();
+        assert!(!begun.is_empty(), "nothing fails yet");
         world.crash();
         world.run(10 * TOLERATION);
         let (name, since, decided_at) = world.outages.failovers[0].clone();
+        assert_eq!(begun.get(&name), Some(&since), "the run of failures goes on over the crash");
         let after = u32::try_from(decided_at.since(since)).unwrap();
         assert!((TOLERATION..=TOLERATION + CLOSE + WRITES).contains(&after), "{name}: {after} s");
         world.run(2 * HOUR);

@@ -92,8 +92,10 @@ pub enum Contact {
     Answers,
     /// It does not answer, or refuses the credentials.
     Silent,
-    /// It has not been asked, or cannot be.
+    /// It has not been asked yet.
     #[default]
+    Pending,
+    /// It cannot be asked.
     Unknown,
 }
 

@@ -1,5 +1,6 @@
 //! The snapshot and the ledger: everything that a plan depends on, kept indexed as it changes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_model::{
@@ -43,8 +44,8 @@ struct Moving {
     until: Timestamp,
 }
 
-/// Position of a deployment among those that wait to be replaced.
-type Turn = (Timestamp, QueueKey);
+/// Position of a deployment among those that wait to be replaced: by priority, then by the beginning of the wait.
+type Turn = (Reverse<i32>, Timestamp, QueueKey);
 
 /// Replacements that serve and whose predecessor still does count for so long: a suspended deployment keeps both.
 const TAKEN_OVER_SECONDS: u32 = 60;
@@ -260,7 +261,7 @@ impl Fleet {
         ends.filter(|until| *until > now && *until < OPEN).min()
     }
 
-    /// Number of deployments that have waited longer for a budget than this one: they come first.
+    /// Number of deployments whose turn for a budget comes before that of this one.
     pub(crate) fn before_in_turn(&self, deployment: &Deployment, budget: &ReplacementBudget, now: Timestamp) -> u32 {
         let own = self.turn_of(deployment, now);
         let is_before = |id: &DeploymentId, turn: &Turn| *id != deployment.id && *turn < own;
@@ -269,8 +270,8 @@ impl Fleet {
     }
 
     fn turn_of(&self, deployment: &Deployment, now: Timestamp) -> Turn {
-        let known = self.waiting.get(&deployment.id).map(|(_, turn)| turn.clone());
-        known.unwrap_or_else(|| (now, deployment.queue_key()))
+        let since = self.waiting.get(&deployment.id).map_or(now, |(_, (_, since, _))| *since);
+        (Reverse(deployment.priority), since, deployment.queue_key())
     }
 
     /// Has a deployment wait for a budget, since `now` unless it waits already.

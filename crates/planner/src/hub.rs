@@ -14,18 +14,21 @@ pub(crate) enum HubContact {
     Normal,
     /// More than [`MANY_PERCENT`] of the targets do not answer.
     Impaired,
+    /// Of two targets or more, none has answered yet, and some have not been asked: nothing is known of the hub.
+    Unclear,
     /// Of two targets or more, none answers: the hub is presumed to be cut off.
     Isolated,
 }
 
 impl HubContact {
-    /// The contact as the targets show it. A target that has not been asked does not prove that the hub is connected.
+    /// The contact as the targets show it. A target that has not been asked proves neither that the hub is connected nor that it
+    /// is cut off: a new process asks its targets one after another.
     pub(crate) fn of(fleet: &Fleet) -> Self {
         let contacts = || fleet.targets().filter(|target| !target.in_cluster).map(|target| target.contact);
         let number = |of: Contact| contacts().filter(|contact| *contact == of).count();
         let (all, silent) = (contacts().count(), number(Contact::Silent));
         if all >= 2 && silent > 0 && number(Contact::Answers) == 0 {
-            Self::Isolated
+            if number(Contact::Pending) > 0 { Self::Unclear } else { Self::Isolated }
         } else if silent * 100 > all * MANY_PERCENT && all >= 2 {
             Self::Impaired
         } else {

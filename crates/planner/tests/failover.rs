@@ -207,11 +207,21 @@ fn nothing_moves_while_no_target_answers_and_nothing_has_happened_afterwards() {
 }
 
 #[test]
-fn a_target_that_has_not_been_asked_does_not_prove_that_the_hub_is_connected() {
+fn a_target_that_cannot_be_asked_does_not_prove_that_the_hub_is_connected() {
     let mut fleet = lost();
     change_target(&mut fleet, "gke-eu", |target| target.contact = Contact::Unknown);
     assert!(fleet.is_hub_isolated());
     assert_eq!(placed_on(&checked(&fleet, &m(), due())), None);
+}
+
+#[test]
+fn a_target_that_has_not_been_asked_yet_proves_nothing_about_the_hub() {
+    let mut fleet = lost();
+    change_target(&mut fleet, "gke-eu", |target| target.contact = Contact::Pending);
+    assert!(!fleet.is_hub_isolated(), "a process that has just begun is not cut off");
+    let plan = checked(&fleet, &m(), due());
+    assert_eq!(placed_on(&plan), None, "nothing is replaced before a target answers");
+    assert!(plan.waits.iter().any(|wait| matches!(wait, Wait::Target { .. })), "decided again once a target answers");
 }
 
 #[test]

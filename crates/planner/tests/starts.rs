@@ -282,6 +282,29 @@ fn a_replacement_that_failed_lets_those_go_first_that_have_waited_longer() {
 }
 
 #[test]
+fn a_turn_goes_to_the_highest_priority_and_then_to_who_has_waited_longest() {
+    let (mut fleet, moves) = six_that_move(true);
+    let waits = |fleet: &mut Fleet, name: &str, priority: i32, now: Timestamp| {
+        let before = Deployment { id: id(name), priority, ..deployment("m") };
+        settle(fleet, &before, now);
+        serve(fleet, &format!("{name}-eks-us-h100x2-0"), now);
+        let after = Deployment { id: id(name), priority, ..eu_only() };
+        assert_eq!(created(&settle(fleet, &after, now)), None);
+        after
+    };
+    // d5 waits since the beginning, with priority 0.
+    let urgent = waits(&mut fleet, "urgent", 10, NOW.plus(20));
+    let later = waits(&mut fleet, "later", 0, NOW.plus(1));
+    let now = NOW.plus(1_200);
+    for (ended, next) in [("d0", urgent), ("d1", moves(5)), ("d2", later.clone())] {
+        assert_eq!(created(&settle(&mut fleet, &later, now)), None, "before {}", next.id);
+        let key = key(&format!("{ended}-gke-eu-h100x2-1"));
+        fleet.remove_endpoint(&key);
+        assert!(created(&settle(&mut fleet, &next, now)).is_some(), "{}", next.id);
+    }
+}
+
+#[test]
 fn a_deployment_that_is_gone_keeps_nobody_waiting() {
     let (mut fleet, moves) = six_that_move(true);
     assert!(fleet.waits_for_turn(&id("d5")));

@@ -32,7 +32,7 @@ pub fn target(
         labels: target.labels().clone(),
         state: target_state(target, connection, now(at)),
         ready_since: ready_since(&status),
-        contact: connection.map_or(model::Contact::Unknown, |connection| connection.state.contact()),
+        contact: connection.map_or(model::Contact::Pending, |connection| connection.state.contact()),
         in_cluster: spec.kubernetes.as_ref().is_some_and(|cluster| cluster.connection.in_cluster.is_some()),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
         taints: target.taints().into_iter().map(taint).collect(),

@@ -48,7 +48,7 @@ const fn by_witnesses(api: Contact, answers: Option<bool>) -> Health {
         (Contact::Answers, Some(false)) => Health::Failing,
         (Contact::Silent, Some(true)) => Health::Isolated,
         (Contact::Silent, Some(false)) => Health::Lost,
-        (Contact::Unknown, _) | (_, None) => Health::Unknown,
+        (Contact::Pending | Contact::Unknown, _) | (_, None) => Health::Unknown,
     }
 }
 

@@ -165,7 +165,7 @@ impl World {
         self.outages.failed.clear();
         self.forget_writes();
         for index in 0..TARGETS.len() {
-            self.places[index].contact = Contact::Unknown;
+            self.places[index].contact = Contact::Pending;
             self.places[index].state =
                 TargetState::NotReady { reason: "Unknown".to_owned(), message: String::new(), since: self.now };
             self.tell(index);
@@ -218,6 +218,12 @@ impl World {
     pub fn place_where(&self, deployment: &str) -> usize {
         let own = self.engine.fleet().endpoints_of(&id(deployment)).find(|one| one.serves()).unwrap();
         self.place_of(own)
+    }
+
+    /// When the run of failures of each failing endpoint began.
+    pub fn failing_since(&self) -> BTreeMap<String, Timestamp> {
+        let all = self.deployments().into_iter().flat_map(|name| self.records_of(&name));
+        all.filter_map(|name| Some((name.clone(), self.endpoint(&name)?.failing_since?))).collect()
     }
 
     /// The endpoints of a deployment that the hub has on record.

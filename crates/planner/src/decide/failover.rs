@@ -34,8 +34,11 @@ impl Tolerance {
                 (None, _) => Self::Unclear,
                 // It may have answered since its last failed probe: the next one decides.
                 (Some(failed), until) if failed < until => Self::Tolerated(until),
-                _ if HubContact::of(question.fleet) == HubContact::Isolated => Self::HubIsolated,
-                _ => Self::Due(decision(question, endpoint)),
+                _ => match HubContact::of(question.fleet) {
+                    HubContact::Isolated => Self::HubIsolated,
+                    HubContact::Unclear => Self::Unclear,
+                    HubContact::Normal | HubContact::Impaired => Self::Due(decision(question, endpoint)),
+                },
             },
         }
     }

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod audit;
+mod failover;
 mod fleet;
 mod place;
 mod restart;
@@ -23,6 +24,7 @@ const BENCH: Bench = Bench {
     parts: &[
         Part { name: "place", work: Work::Measured(place::measure) },
         Part { name: "restart", work: Work::Measured(restart::measure) },
+        Part { name: "failover", work: Work::Measured(failover::measure) },
     ],
     informs: &[],
     plot: None,

@@ -11,7 +11,7 @@ use roadstead_ground::audit::{Audited, Mark, Write};
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::finish;
 use roadstead_perf::{cpu_seconds_of, peak_memory_mb_of, program};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::audit;
 use crate::fleet::{self, TEAM};
@@ -64,6 +64,11 @@ impl Rig {
 
     /// Starts an operator.
     pub fn start_operator(&self) -> Result<Operator> {
+        self.start_operator_with(&[])
+    }
+
+    /// Starts an operator with these options beside the usual ones.
+    pub fn start_operator_with(&self, more: &[String]) -> Result<Operator> {
         let listen = free_address()?;
         let args = [
             "run".to_owned(),
@@ -73,6 +78,7 @@ impl Rig {
             format!("--listen={listen}"),
             format!("--simulated-cloud=http://{}", self.cloud),
         ];
+        let args = [&args[..], more].concat();
         let kubeconfig = self.kubeconfig.display().to_string();
         let log = self.server.dir().join("operator.log");
         let started = Instant::now();
@@ -82,8 +88,12 @@ impl Rig {
 
     /// Creates targets and waits until they can be used.
     pub async fn offer(&self, deployments: usize, startup_seconds: u32) -> Result<()> {
-        let targets = fleet::targets(deployments, startup_seconds);
-        fleet::create(&self.client, "/apis/roadstead.dev/v1alpha1/servingtargets", &targets).await?;
+        self.offer_these(&fleet::targets(deployments, startup_seconds)).await
+    }
+
+    /// Creates these targets and waits until all can be used.
+    pub async fn offer_these(&self, targets: &[Value]) -> Result<()> {
+        fleet::create(&self.client, "/apis/roadstead.dev/v1alpha1/servingtargets", targets).await?;
         let args = ["wait", "servingtargets", "--all", "--for=condition=Ready", "--timeout=60s"];
         finish(self.server.kubectl().args(args)).map(drop)
     }

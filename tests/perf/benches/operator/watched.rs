@@ -104,6 +104,14 @@ pub fn deployment_kind() -> ApiResource {
     )
 }
 
+/// The kind of endpoints.
+pub fn endpoint_kind() -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("roadstead.dev", "v1alpha1", "InferenceEndpoint"),
+        "inferenceendpoints",
+    )
+}
+
 /// Those of the conditions that are true of the object.
 pub fn true_of(object: &Value, mut conditions: Vec<&'static str>) -> Vec<&'static str> {
     let known = object["status"]["conditions"].as_array();
