@@ -132,7 +132,7 @@ bench-calibrate: ## Run the benchmarks three times and write the calibration for
 	cargo bench --package roadstead-perf-planner --bench planner -- --calibrate 3
 
 bench-operator: tools ## The operator on a real API server: writes, rates, memory, silence (twenty minutes or more)
-	@echo "operator: a release build, 1,000 deployments applied at once, 1,000 pods scheduled, 5,000 deployments restarted"
+	@echo "operator: a release build, 1,000 deployments applied at once, 1,000 pods scheduled, 5,000 deployments restarted, 1,000 failed over"
 	cargo bench --package roadstead-perf --bench operator
 
 bench-gateway: tools ## The gateway beside nginx, plain Envoy and LiteLLM, and with 1,000 deployments (root installs wrk and nginx; ten minutes)

@@ -23,7 +23,7 @@ use crate::watched::{Watched, deployment_kind, endpoint_kind, true_of};
 const LIMIT: Duration = Duration::from_mins(15);
 /// Time without writes after which the fleet is settled.
 const QUIET: Duration = Duration::from_secs(5);
-const TOLERATION_SECONDS: i64 = 30;
+const TOLERATION_SECONDS: u32 = 30;
 /// From the creation of an endpoint until it answers.
 const STARTUP_SECONDS: u32 = 2;
 /// The target that is lost, cheaper than all others.
@@ -161,12 +161,12 @@ async fn decisions(rig: &Rig, writes: &[Write], deployments: usize, measures: &m
     for one in &lost {
         let since: Timestamp = one.data["status"]["failingSince"].as_str().context("no failingSince")?.parse()?;
         let deployment = one.data["spec"]["deploymentRef"]["name"].as_str().context("no deployment")?;
-        tolerated_until.insert(deployment.to_owned(), seconds(since) + TOLERATION_SECONDS as f64);
+        tolerated_until.insert(deployment.to_owned(), seconds(since) + f64::from(TOLERATION_SECONDS));
     }
     let tallies = tally(writes, &tolerated_until)?;
     let first = tolerated_until.values().copied().fold(f64::INFINITY, f64::min);
-    let last = tallies.values().map(|tally| tally.recorded_at).fold(f64::NEG_INFINITY, f64::max);
-    measures.record("failover.seconds", last - first);
+    let latest = tallies.values().map(|tally| tally.recorded_at).fold(f64::NEG_INFINITY, f64::max);
+    measures.record("failover.seconds", latest - first);
     let late = tallies.iter().filter_map(|(name, tally)| Some(tally.recorded_at - tolerated_until.get(name)?));
     let late = Distribution::of(late);
     measures.record("failover.p50", late.percentile(50));
@@ -178,7 +178,7 @@ async fn decisions(rig: &Rig, writes: &[Write], deployments: usize, measures: &m
 }
 
 fn seconds(time: Timestamp) -> f64 {
-    time.as_microsecond() as f64 / 1e6
+    time.as_duration().as_secs_f64()
 }
 
 /// The writes about one deployment until its replacement is recorded, and the time of that.
@@ -223,6 +223,6 @@ async fn spread(rig: &Rig, targets: &[Value], measures: &mut Measures) -> Result
         let room = offer["maxInstances"].as_u64().unwrap_or_default() * 8;
         used.get(&key).map_or(0, |used| used.saturating_sub(room))
     });
-    measures.record("failover.excess", excess.sum::<u64>() as f64);
+    measures.record("failover.excess", count(usize::try_from(excess.sum::<u64>())?));
     Ok(())
 }
