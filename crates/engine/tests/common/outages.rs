@@ -220,7 +220,7 @@ impl World {
         self.place_of(own)
     }
 
-    /// When the run of failures of each failing endpoint began.
+    /// Start of the run of failures of each failing endpoint.
     pub fn failing_since(&self) -> BTreeMap<String, Timestamp> {
         let all = self.deployments().into_iter().flat_map(|name| self.records_of(&name));
         all.filter_map(|name| Some((name.clone(), self.endpoint(&name)?.failing_since?))).collect()

@@ -152,7 +152,7 @@ async fn endpoints(rig: &Rig) -> Result<Vec<DynamicObject>> {
     Ok(api.list(&ListParams::default()).await?.items)
 }
 
-/// When each replacement was recorded, by the end of the toleration, and with how many writes.
+/// Time of each recorded replacement since the end of the toleration, and the number of writes.
 async fn decisions(rig: &Rig, writes: &[Write], deployments: usize, measures: &mut Measures) -> Result<()> {
     let lost: Vec<DynamicObject> =
         endpoints(rig).await?.into_iter().filter(|one| one.data["spec"]["target"] == LOST).collect();
