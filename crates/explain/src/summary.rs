@@ -62,6 +62,18 @@ pub fn summary(summary: &Summary) -> String {
         Summary::Replaces { endpoint, target, why, placed } => {
             format!("{} by {}", is_replaced(endpoint, target, why.as_ref()), self::placed(placed))
         }
+        Summary::RemovesFirst { endpoint, target, why } => {
+            format!("{}; it is removed before its replacement is created", is_replaced(endpoint, target, why.as_ref()))
+        }
+        Summary::CannotRemoveFirst { endpoint, target, why } => {
+            format!(
+                "{}, because {target} cannot confirm its removal and migration.order is RemoveThenReplace",
+                stays(endpoint, target, why.as_ref())
+            )
+        }
+        Summary::AwaitsRemoval { endpoint, target } => {
+            format!("{target} has not confirmed the removal of {endpoint}; the replacement is created afterwards")
+        }
         Summary::HasNoReplacement { endpoint, target, why, nowhere } => {
             format!(
                 "{}, because no other place qualifies: {}",

@@ -40,6 +40,7 @@ const fn fault(rule: Rule) -> &'static str {
         Rule::OneAllocation => "the endpoint does not have exactly one allocation, or the allocation has no endpoint",
         Rule::AllocatedAsPlanned => "its allocation differs from the step in target, slot or replicas",
         Rule::RoleOfStep => "the role of its allocation does not match the step",
+        Rule::NeverTwo => "the plan creates an endpoint beside one that is to be removed first",
         Rule::OneServing => "more than one allocation serves",
         Rule::ServesFromReady => "the deployment relies on an endpoint that does not serve while another one does",
         Rule::WeightOfRole => "the weight of its allocation does not match the role",

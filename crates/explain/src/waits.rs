@@ -33,6 +33,7 @@ pub fn wait(wait: &Wait) -> String {
                 "deployments of lower priority use offer {offer} on {target} ({holders}); Roadstead does not preempt them"
             )
         }
+        Wait::Removal { endpoint, target } => format!("waiting for {target} to confirm the removal of {endpoint}"),
         Wait::Target { target } => format!("waiting for target {target} to become usable"),
     }
 }

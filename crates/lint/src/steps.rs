@@ -37,7 +37,8 @@ pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
         let served = check.endpoint(name).is_some_and(|endpoint| endpoint.ever_ready);
         let at_work = check.endpoint(name).filter(|one| is_divided(check) && one.is_active() && one.serves());
         let covered = at_work.is_none_or(|endpoint| division::may_go(check, endpoint));
-        let may_go = !served || (another && covered) || check.deployment.replicas == 0;
+        let leaves_nothing = check.deployment.replicas == 0 || check.deployment.removes_first;
+        let may_go = !served || (another && covered) || leaves_nothing;
         check.require(Rule::ReplaceBeforeRemove, name, may_go);
     }
 }
@@ -52,6 +53,8 @@ pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
     for (index, (placement, replaces, reason)) in created.enumerate() {
         let is_divided = is_divided(check);
         check.require(Rule::OneCreation, &placement.target, index == 0 || is_divided);
+        let alone = !check.deployment.removes_first || check.own().next().is_none();
+        check.require(Rule::NeverTwo, &placement.target, alone);
         let Some(replaced) = replaces else { continue };
         asked(check, placement, replaced, reason);
         let stays = check.endpoint(replaced).is_some_and(Endpoint::is_active) && !removed.contains(replaced.as_str());

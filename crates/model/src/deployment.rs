@@ -59,6 +59,8 @@ pub struct Deployment {
     pub move_to: Option<String>,
     /// Nothing is decided; what runs is kept as it is.
     pub suspended: bool,
+    /// An endpoint that is replaced is removed before its replacement is created: there are never two.
+    pub removes_first: bool,
     /// Its replicas may be divided over several places: one address leads to all of them.
     pub divisible: bool,
     /// The failure domains over which its replicas are spread, where they may be divided.

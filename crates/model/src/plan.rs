@@ -188,6 +188,8 @@ pub enum Decision {
     Adopted,
     /// The inventory of targets has not been received.
     AwaitingInventory,
+    /// An endpoint has to be gone before its replacement is created.
+    AwaitingRemoval,
     /// No candidate is feasible.
     NoFeasiblePlacement,
     /// Some of the replicas have no place.
@@ -217,6 +219,7 @@ impl Decision {
             Self::FailedBack => "FailedBack",
             Self::Adopted => "Adopted",
             Self::AwaitingInventory => "AwaitingInventory",
+            Self::AwaitingRemoval => "AwaitingRemoval",
             Self::NoFeasiblePlacement => "NoFeasiblePlacement",
             Self::PartlyPlaced => "PartlyPlaced",
             Self::SpreadUnsatisfied => "SpreadUnsatisfied",
@@ -348,6 +351,13 @@ pub enum Wait {
         held_by: Vec<String>,
         /// Number of others.
         others: u32,
+    },
+    /// The removal of an endpoint has to be confirmed before its replacement is created.
+    Removal {
+        /// Which.
+        endpoint: String,
+        /// Its target.
+        target: String,
     },
     /// A target has to be usable again.
     Target {

@@ -115,6 +115,31 @@ pub enum Summary {
         /// The place.
         placed: Placed,
     },
+    /// An endpoint is removed before its replacement is created.
+    RemovesFirst {
+        /// The endpoint.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The most important finding about its place.
+        why: Option<Finding>,
+    },
+    /// An endpoint that is to be removed first stays, because its target cannot confirm the removal.
+    CannotRemoveFirst {
+        /// The endpoint.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The most important finding about its place.
+        why: Option<Finding>,
+    },
+    /// The removal of an endpoint is not confirmed, and its replacement waits for that.
+    AwaitsRemoval {
+        /// The endpoint.
+        endpoint: String,
+        /// Its target.
+        target: String,
+    },
     /// No place for a replacement would do.
     HasNoReplacement {
         /// The endpoint that stays.

@@ -92,6 +92,8 @@ rules! {
     ReplaceBeforeRemove Refuse,
     /// A plan creates one endpoint at most, unless replicas are divided.
     OneCreation Refuse,
+    /// Nothing is created beside another endpoint where that one is to be removed first.
+    NeverTwo Refuse,
     /// A replacement replaces an active endpoint that stays meanwhile.
     ReplacesActive Refuse,
     /// The fleet replaces few endpoints at once.

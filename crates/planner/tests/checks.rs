@@ -251,6 +251,7 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::TargetUsable => Mutation::hides_fact(&world(), m(), |fact| fact.state = not_ready(NOW)),
         Rule::ShapeFits => Mutation::spoils(world(), m(), |plan| placement(plan).capacity_type = CapacityType::Spot),
         Rule::AllReplicas => Mutation::spoils(world(), m(), |plan| placement(plan).replicas = 1),
+        Rule::NeverTwo => Mutation::hides_wish(&serving(), eu_only(), |wish| wish.removes_first = true),
         Rule::ReplicasOfAll | Rule::OwnNodes => Mutation::spoils(world(), divisible(), add_again),
         Rule::OwnSlot => Mutation::spoils(serving(), eu_only(), |plan| placement(plan).slot = 0),
         Rule::NotRefused => Mutation::hides_fact(&world(), m(), |fact| fact.exhausted = vec![exhausted()]),

@@ -100,6 +100,7 @@ pub fn deployment(
             .collect(),
         move_to: deployment.annotations().get(names::ANNOTATION_MOVE_TO).map(|target| target.trim().to_owned()),
         suspended: spec.suspend,
+        removes_first: spec.migration.order == api::MigrationOrder::RemoveThenReplace,
         divisible: false,
         spread: spec.placement.spread.as_ref().map(spread),
     })

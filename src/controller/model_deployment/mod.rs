@@ -115,7 +115,8 @@ impl DeploymentController {
         let request =
             convert::deployment(object, self.context.namespace_labels(object)).map_err(|problem| vec![problem])?;
         // Only a gateway makes one address of several places.
-        Ok(model::Deployment { divisible: self.context.settings.gateway.is_some(), ..request })
+        let divisible = self.context.settings.gateway.is_some() && !request.removes_first;
+        Ok(model::Deployment { divisible, ..request })
     }
 
     fn runs_with_its_image(&self, object: &ModelDeployment) -> bool {

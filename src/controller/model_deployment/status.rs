@@ -267,8 +267,11 @@ fn placed(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>, roles: &Roles<'_
 fn migrating(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>) {
     let ReconcileStage::Planned { plan, .. } = stage else { return };
     let status = match plan.summary {
-        Summary::IsReplaced { .. } | Summary::Replaces { .. } => TRUE,
-        Summary::AwaitsItsTurn { .. } | Summary::HasNoReplacement { .. } => FALSE,
+        Summary::IsReplaced { .. }
+        | Summary::Replaces { .. }
+        | Summary::RemovesFirst { .. }
+        | Summary::AwaitsRemoval { .. } => TRUE,
+        Summary::AwaitsItsTurn { .. } | Summary::HasNoReplacement { .. } | Summary::CannotRemoveFirst { .. } => FALSE,
         _ => return,
     };
     set.set(conditions::MIGRATING, status, plan.decision.as_str(), account(plan));

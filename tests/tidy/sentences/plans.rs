@@ -408,6 +408,7 @@ fn waits() -> String {
         Wait::LowerPriority { .. } => [Wait::LowerPriority {
             target: text("east"), offer: text("a3"), held_by: vec![text("batch"), text("demo")], others: 1,
         }],
+        Wait::Removal { .. } => [Wait::Removal { endpoint: endpoint(), target: text("east") }],
         Wait::Target { .. } => [Wait::Target { target: text("east") }],
     })
 }
@@ -440,6 +441,9 @@ fn summaries() -> String {
             Summary::Replaces { .. } => [Summary::Replaces {
                 endpoint: endpoint(), target: target(), why: Some(policy()), placed: placed(2),
             }],
+            Summary::RemovesFirst { .. } => [Summary::RemovesFirst { endpoint: endpoint(), target: target(), why: Some(policy()) }],
+            Summary::CannotRemoveFirst { .. } => [Summary::CannotRemoveFirst { endpoint: endpoint(), target: target(), why: Some(policy()) }],
+            Summary::AwaitsRemoval { .. } => [Summary::AwaitsRemoval { endpoint: endpoint(), target: target() }],
             Summary::HasNoReplacement { .. } => [Summary::HasNoReplacement {
                 endpoint: endpoint(), target: target(), why: Some(policy()), nowhere: all_rejected(),
             }],

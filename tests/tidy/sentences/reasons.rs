@@ -29,7 +29,7 @@ fn existing() -> BTreeSet<String> {
             ProviderUnsupported, OfferGone, StartupTimeout),
         names!(Decision: InitialPlacement, Unchanged, Scaled, ScaledToZero, SpecChanged, PolicyViolated, OverBudget, TargetLost,
             EndpointFailing, TargetEvicted, MoveRequested, FailedBack, Adopted,
-            AwaitingInventory, NoFeasiblePlacement, PartlyPlaced, SpreadUnsatisfied, Suspended),
+            AwaitingInventory, AwaitingRemoval, NoFeasiblePlacement, PartlyPlaced, SpreadUnsatisfied, Suspended),
         names!(Removal: Replaced, Superfluous, CapacityExhausted, StartupTimeout, AdmissionRefused, NameConflict,
             TargetNotReady, PolicyViolated, SpecChanged, OverBudget, OfferGone, MoveAbandoned, ScaledToZero),
     ]

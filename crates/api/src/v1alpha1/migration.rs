@@ -9,9 +9,22 @@ use super::limits;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Migration {
+    /// Order of a replacement. With `RemoveThenReplace` there are never two endpoints, and nothing serves in between.
+    #[serde(default)]
+    pub order: MigrationOrder,
     /// Shift of the requests to the new endpoint, with a gateway.
     #[serde(default)]
     pub shift: Shift,
+}
+
+/// Order of a replacement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MigrationOrder {
+    /// The new endpoint serves before the old one is removed.
+    #[default]
+    ReplaceThenRemove,
+    /// The old endpoint is removed, and its removal confirmed, before the new one is created.
+    RemoveThenReplace,
 }
 
 /// Shift of the requests to the new endpoint.

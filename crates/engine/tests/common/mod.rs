@@ -96,6 +96,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         place_without: BTreeSet::new(),
         failback: None,
         move_to: None,
+        removes_first: false,
         divisible: false,
         spread: None,
         suspended: false,

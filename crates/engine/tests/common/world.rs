@@ -126,8 +126,9 @@ impl World {
         for index in 0..DEPLOYMENTS {
             let name = format!("d{index}");
             let replicas = 1 + world.chance.below(4);
-            // Every other one may be divided.
-            let request = Deployment { divisible: index % 2 == 1, ..deployment(&name, replicas) };
+            // Every other one may be divided, and every fourth removes first.
+            let (divisible, removes_first) = (index % 2 == 1, index % 4 == 2);
+            let request = Deployment { divisible, removes_first, ..deployment(&name, replicas) };
             world.requests.insert(name.clone(), request);
             world.after(index.try_into().unwrap(), Event::Decide(name));
         }
@@ -238,7 +239,8 @@ impl World {
         let own = || self.records.values().map(|record| &record.endpoint).filter(|one| one.deployment.name == *name);
         let serves = own().any(|one| one.is_active() && one.serves() && !going(&one.name));
         let lost = own().any(|one| one.is_active() && one.serves() && going(&one.name));
-        assert!(serves || !lost || self.requests[name].replicas == 0, "{name} goes first: {plan:#?}");
+        let request = &self.requests[name];
+        assert!(serves || !lost || request.replicas == 0 || request.removes_first, "{name} goes first: {plan:#?}");
     }
 
     fn write(&mut self, name: &str) {
@@ -270,6 +272,8 @@ impl World {
         let request = self.requests[name].clone();
         let written = match action {
             Action::Create { placement, replaces, .. } => {
+                let is_alone = !self.requests[name].removes_first || self.records_of(name).is_empty();
+                assert!(is_alone, "{name} has two: {action:?}");
                 let endpoint = name_of(&request)(placement);
                 if self.records.contains_key(&endpoint) {
                     return;

@@ -191,6 +191,12 @@ fn fault_of(endpoint: &Endpoint, kind: FailureKind) -> Fault {
     Fault { reason, exhaust: Some(exhaust(endpoint, kind, !kind.is_refusal())) }
 }
 
+/// The statement that an endpoint failed where it is, for its own deployment.
+pub(super) fn left_alone(endpoint: &Endpoint) -> Exhaust {
+    let reason = Decision::EndpointFailing.as_str().to_owned();
+    Exhaust { reason, ..exhaust(endpoint, FailureKind::StartupTimeout, true) }
+}
+
 fn exhaust(endpoint: &Endpoint, kind: FailureKind, only_for_this: bool) -> Exhaust {
     Exhaust {
         target: endpoint.target.clone(),

@@ -96,6 +96,7 @@ impl<'a> Draft<'a> {
     pub(super) fn may_go(&self, endpoint: &Endpoint) -> bool {
         !endpoint.ever_ready
             || self.question.deployment.replicas == 0
+            || (self.question.deployment.removes_first && !endpoint.is_active())
             || self.existing.all().any(|other| {
                 other.name != endpoint.name && other.is_active() && other.serves() && !self.is_removed(other)
             })

@@ -47,7 +47,15 @@ pub(super) fn first<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
 /// Chooses places for replicas that no endpoint has, what `refused` left out.
 pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> Outcome<'a> {
     draft.question.refused = refused;
-    let candidates = judge_all(&draft.question);
+    let candidates = requested(draft).unwrap_or_else(|| judge_all(&draft.question));
+    if let Some(summary) = await_removal(draft) {
+        return Outcome {
+            decision: Decision::AwaitingRemoval,
+            summary,
+            chosen: Vec::new(),
+            candidates: Some(candidates),
+        };
+    }
     let pieces = choose(draft, &candidates, None);
     if let Some((chosen, placed)) = create(draft, &candidates, &pieces, None, Decision::InitialPlacement) {
         if placed.replicas() < draft.question.replicas {
@@ -62,6 +70,26 @@ pub(super) fn anew<'a>(draft: &mut Draft<'a>, refused: Option<Refused<'a>>) -> O
     }
     let summary = Summary::Nowhere(nothing_feasible(draft, &candidates));
     Outcome { decision: Decision::NoFeasiblePlacement, summary, chosen: Vec::new(), candidates: Some(candidates) }
+}
+
+/// The candidates on the target to which a user asked to move, if one of them is feasible.
+fn requested<'a>(draft: &Draft<'a>) -> Option<Candidates<'a>> {
+    let only = Some(draft.question.deployment.move_to.as_deref()?);
+    let there = judge_all(&Question { only, ..draft.question });
+    there.best().is_some().then_some(there)
+}
+
+/// Waits until everything is gone, where nothing is created beside an endpoint.
+fn await_removal(draft: &mut Draft) -> Option<Summary> {
+    if !draft.question.deployment.removes_first {
+        return None;
+    }
+    let left: Vec<&Endpoint> = draft.existing.all().collect();
+    for endpoint in &left {
+        draft.waits.push(Wait::Removal { endpoint: endpoint.name.clone(), target: endpoint.target.clone() });
+    }
+    let first = left.first()?;
+    Some(Summary::AwaitsRemoval { endpoint: first.name.clone(), target: first.target.clone() })
 }
 
 /// The best places for the replicas in question, which may take over from `replaced`. Without a gateway that is one place

@@ -2,9 +2,9 @@
 
 use roadstead_model::{Decision, Endpoint, Keep, MicroDollars, PodFields, Removal, Summary, Wait};
 
-use super::assess::{Assessment, Fault, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone};
+use super::assess::{Assessment, Fault, NOT_READY_GRACE_SECONDS, Usable, assess, failed_unless_alone, left_alone};
 use super::draft::{Draft, Outcome};
-use super::existing::ServingPart;
+use super::existing::{ServingPart, is_divided};
 use super::failback::HomeReturn;
 use super::failover::Tolerance;
 use super::place::{anew, choose, create, nothing_feasible};
@@ -157,11 +157,16 @@ fn failback(draft: &mut Draft, part: &ServingPart, assessment: &mut Assessment) 
 
 /// The serving endpoint can stay after all: what was to take over goes, unless it is ready already, as it is to be.
 fn end_move<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>, assessment: Assessment) -> Outcome<'a> {
-    for successor in &part.successors {
-        let beside = assess(&draft.question, successor).keep;
+    let beside = |successor: &&'a Endpoint| assess(&question_of(draft, part, successor), successor).keep;
+    let kept: Vec<Keep> = part.successors.iter().map(beside).collect();
+    let replicas = kept.iter().fold(0_u32, |sum, keep| sum.saturating_add(keep.replicas));
+    // Part of its replicas cannot take over from it.
+    let suffice = !is_divided(draft.question.deployment) || replicas >= draft.question.replicas;
+    for (successor, beside) in part.successors.iter().zip(kept) {
         let ready = successor.ready && !beside.tells_anew(successor, draft.question.deployment);
-        if !ready && draft.may_go(successor) {
-            draft.delete(successor, Removal::MoveAbandoned, None);
+        if (!ready || !suffice) && draft.may_go(successor) {
+            let drain = if successor.serves() { draft.question.deployment.drain_timeout_seconds } else { 0 };
+            draft.retire(successor, draft.question.now.plus(drain), Removal::MoveAbandoned);
         } else {
             draft.keep(successor, beside);
             await_take_over(draft, successor);
@@ -283,6 +288,13 @@ fn seek<'a>(
     draft.question.refused = refused;
     let candidates = judge_all(&draft.question);
     let pieces = choose(draft, &candidates, Some(serving));
+    let removes_first = draft.question.deployment.removes_first;
+    if removes_first && assessment.usable != Usable::Yes && !pieces.is_empty() {
+        let chosen = vec![kept_at(serving, assessment.keep.hourly_cost)];
+        draft.keep(serving, assessment.keep);
+        let summary = Summary::CannotRemoveFirst { endpoint, target, why };
+        return Outcome { decision: cause, summary, chosen, candidates: Some(candidates) };
+    }
     let place = vec![kept_at(serving, assessment.keep.hourly_cost)];
     let wait = turn::wait(draft, part, cause, &pieces);
     if !pieces.is_empty() && (wait.is_some() || draft.has_created()) {
@@ -298,6 +310,11 @@ fn seek<'a>(
         let summary = Summary::AwaitsItsTurn { endpoint, target, why };
         return Outcome { decision: cause, summary, chosen: place, candidates: Some(candidates) };
     }
+    if removes_first && !pieces.is_empty() {
+        remove(draft, serving, cause);
+        let summary = Summary::RemovesFirst { endpoint, target, why };
+        return Outcome { decision: cause, summary, chosen: Vec::new(), candidates: Some(candidates) };
+    }
     if pieces.is_empty() {
         draft.keep(serving, assessment.keep);
     } else {
@@ -310,6 +327,16 @@ fn seek<'a>(
     let nowhere = nothing_feasible(draft, &candidates);
     let summary = Summary::HasNoReplacement { endpoint, target, why, nowhere };
     Outcome { decision: cause, summary, chosen: place, candidates: Some(candidates) }
+}
+
+/// Removes an endpoint whose replacement is created afterwards. A place where it failed is left alone for a while.
+fn remove<'a>(draft: &mut Draft<'a>, serving: &'a Endpoint, cause: Decision) {
+    if cause == Decision::EndpointFailing {
+        draft.delete(serving, Removal::Replaced, Some(left_alone(serving)));
+    } else {
+        let drain = if serving.serves() { draft.question.deployment.drain_timeout_seconds } else { 0 };
+        draft.retire(serving, draft.question.now.plus(drain), Removal::Replaced);
+    }
 }
 
 /// The serving endpoint stays.

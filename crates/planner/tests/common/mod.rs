@@ -136,6 +136,7 @@ pub fn deployment(name: &str) -> Deployment {
         place_without: BTreeSet::new(),
         failback: None,
         move_to: None,
+        removes_first: false,
         divisible: false,
         spread: None,
         suspended: false,

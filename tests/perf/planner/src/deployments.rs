@@ -72,6 +72,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         place_without: BTreeSet::new(),
         failback: None,
         move_to: None,
+        removes_first: false,
         divisible: false,
         spread: None,
         suspended: false,
