@@ -236,9 +236,7 @@ impl Context {
     pub fn deployment_changed(&self, change: &Change<ModelDeployment>) {
         let (Change::Upserted { new: object, .. } | Change::Deleted(object)) = change;
         for endpoint in self.endpoints_of(object) {
-            let (gateways, failed_at) =
-                (self.at_gateways(&endpoint, Some(object)), self.looks.failed_at(&Key::of(endpoint.as_ref())));
-            self.fleet.endpoint_changed(&endpoint, Some(object), gateways, failed_at);
+            self.see_endpoint_of(&endpoint, Some(object));
         }
         if routing::is_newcomer(change) {
             self.newcomers.came(Key::of(object.as_ref()), self.clock.now());

@@ -102,6 +102,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::controller::routing::Author;
     use crate::controller::test_context::{context, show};
     use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
 
@@ -154,5 +155,18 @@ mod tests {
         let checked = controller.act(&key, controller.decide(&key)).await;
         assert!(checked.is_err(), "the hub takes no status: {checked:?}");
         assert_eq!(context.queues.endpoints.ready(), [waiting]);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_is_shown_after_it_is_gone_does_not_hold_its_target() {
+        let context = context();
+        show(&context, deployment(), [endpoint()]);
+        assert!(context.is_in_use("east"));
+        let gone = context.caches.endpoints.delete(&endpoint().metadata).unwrap();
+        context.endpoint_changed(&gone, Author::Anybody);
+        // The watch of deployments had read it before.
+        context.see_endpoint_of(&endpoint(), Some(&deployment()));
+        assert!(!context.is_in_use("east"));
+        assert!(context.queues.targets.depth() > 0, "the target is looked at again");
     }
 }

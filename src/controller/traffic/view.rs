@@ -77,10 +77,19 @@ impl Context {
 
     /// Puts an endpoint into the planner's view.
     pub fn see_endpoint(&self, endpoint: &InferenceEndpoint) {
-        let owner = self.deployment_of(endpoint);
-        let (gateways, failed_at) =
-            (self.at_gateways(endpoint, owner.as_deref()), self.looks.failed_at(&Key::of(endpoint)));
-        self.fleet.endpoint_changed(endpoint, owner.as_deref(), gateways, failed_at);
+        self.see_endpoint_of(endpoint, self.deployment_of(endpoint).as_deref());
+    }
+
+    /// Puts an endpoint of this owner into the planner's view.
+    pub fn see_endpoint_of(&self, endpoint: &InferenceEndpoint, owner: Option<&ModelDeployment>) {
+        let key = Key::of(endpoint);
+        let (gateways, failed_at) = (self.at_gateways(endpoint, owner), self.looks.failed_at(&key));
+        self.fleet.endpoint_changed(endpoint, owner, gateways, failed_at);
+        // Another watch may have shown meanwhile that it is gone: nobody would take it out again, nor let its target go.
+        if self.caches.endpoints.get(&key).is_none() {
+            self.fleet.endpoint_deleted(&key);
+            self.wake([Concerned::Target(endpoint.spec.target.clone())]);
+        }
     }
 
     /// Reports of gateways about an endpoint.
