@@ -276,3 +276,47 @@ pub fn serves_from_another_cluster_without_the_hub(stage: &Stage) -> anyhow::Res
     ensure!(pods(east)? == before, "a pod was touched");
     stage.ground.remove_gateway(north)
 }
+
+pub fn serves_while_a_rebuilt_hub_takes_over(stage: &Stage) -> anyhow::Result<()> {
+    let (east, north) = (stage.ground.member("east")?, stage.ground.member("north")?);
+    let callers = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "callers", "namespace": TEAM},
+        "stringData": {"alice": "key-of-alice-0123"},
+    });
+    let speed = json!([{"name": "ENGINE_TOKENS_PER_SECOND", "value": "10"}]);
+    let llama = deployment(
+        "llama",
+        &json!({
+            "serving": {"env": speed}, "access": {"keysSecretRef": {"name": "callers"}},
+        }),
+    );
+    stage.ground.install_gateway_on(north)?;
+    stage.apply(&callers)?;
+    stage.apply(&llama)?;
+    ensure!(placed_on(&stage.ready("llama")?) == "east");
+    let load = Load::start(service(stage, "alice")?, MIX)?;
+    let before = pods(east)?;
+    let former = stage.ground.get("namespace", "", "kube-system")?["metadata"]["uid"].clone();
+    std::thread::sleep(A_WHILE);
+
+    stage.ground.rebuild_hub()?;
+    let takeover = format!("takeover={}", former.as_str().context("no UID")?);
+    let address = format!("gateway.url={}", stage.ground.gateway_url(north));
+    stage.ground.install(&[&takeover, "gateway.enabled=true", &address])?;
+    stage.ground.connect_members()?;
+    stage.team()?;
+    stage.targets()?;
+    stage.apply(&callers)?;
+    stage.apply(&llama)?;
+    ensure!(placed_on(&stage.ready("llama")?) == "east");
+    // The gateway knows the former hub alone. It gets to know the new one when that has the routes.
+    stage.ground.install_gateway_on(north)?;
+    north.kubectl(&["rollout", "restart", "deployment/roadstead-gateway", "-n", NAMESPACE])?;
+    stage.until("gateways of the new hub serve", LIMIT, || {
+        north.kubectl(&["rollout", "status", "deployment/roadstead-gateway", "-n", NAMESPACE, "--timeout=5s"])
+    })?;
+    std::thread::sleep(A_WHILE);
+    nothing_failed(load)?;
+    ensure!(pods(east)? == before, "a pod was touched:\n{before}\n{}", pods(east)?);
+    stage.ground.remove_gateway(north)
+}

@@ -43,7 +43,8 @@ type Scene = fn(&Stage) -> anyhow::Result<()>;
 
 /// Scenes whose parts other tests show in seconds, on the planner, the drivers or one API server: only a full run plays them
 /// on real clusters.
-const ONLY_IN_FULL: [&str; 7] = [
+const ONLY_IN_FULL: [&str; 8] = [
+    "serves_while_a_rebuilt_hub_takes_over",
     "waits_for_enough_accelerators_on_one_node",
     "waits_for_free_memory",
     "preempts_no_running_model",
@@ -53,7 +54,7 @@ const ONLY_IN_FULL: [&str; 7] = [
     "names_a_missing_secret",
 ];
 
-const SCENES: [(&str, Scene); 40] = [
+const SCENES: [(&str, Scene); 41] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -92,6 +93,7 @@ const SCENES: [(&str, Scene); 40] = [
     ("restarts_and_updates_without_losing_a_request", gateway::restarts_and_updates_without_losing_a_request),
     ("loses_only_the_connections_of_a_killed_gateway", gateway::loses_only_the_connections_of_a_killed_gateway),
     ("serves_from_another_cluster_without_the_hub", gateway::serves_from_another_cluster_without_the_hub),
+    ("serves_while_a_rebuilt_hub_takes_over", gateway::serves_while_a_rebuilt_hub_takes_over),
     ("upgrades_without_restarting_pods", upgrades::upgrades_without_restarting_pods),
     ("adopts_its_endpoints_after_a_rebuild", rebuild::adopts_its_endpoints_after_a_rebuild),
 ];
