@@ -19,14 +19,15 @@ const FLUSH: Duration = Duration::from_secs(2);
 /// Passes on and counts the log for ever.
 pub async fn follow(path: PathBuf, admin: Admin, metrics: Arc<Metrics>) {
     let mut tail = Tail::new(path);
+    // The first look comes before Envoy's first line: a file that is found then has been passed on by another process.
     loop {
-        tokio::time::sleep(LOOK).await;
         if let Err(error) = tail.pass_on(&metrics) {
             tracing::warn!(%error, "the access log cannot be read; retrying");
         }
         if tail.read > LONGEST {
             turn_over(&mut tail, &admin, &metrics).await;
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

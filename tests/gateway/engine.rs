@@ -87,6 +87,7 @@ async fn answer(State(engine): State<Arc<Engine>>, request: Request) -> Response
         hangs if hangs == Conduct::Hangs as u8 => std::future::pending().await,
         _ if path == "/v1/models" => axum::Json(json!({"path": path, "data": [{"id": MODEL}]})).into_response(),
         _ if String::from_utf8_lossy(&body).contains("\"stream\":true") => stream(&engine),
+        _ if path == "/v1/scalar" => axum::Json(7).into_response(),
         _ if path == "/v1/large" => axum::Json(json!({"data": "x".repeat(1 << 20)})).into_response(),
         _ => {
             let usage = json!({"prompt_tokens": 9, "completion_tokens": 3});

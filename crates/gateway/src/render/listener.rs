@@ -99,7 +99,7 @@ fn filters(settings: &Settings) -> Value {
         }),
     ));
     if settings.listener.tokens {
-        filters.extend(tokens::filters());
+        filters.push(tokens::filter());
     }
     filters.push(extension(
         "envoy.filters.http.router",

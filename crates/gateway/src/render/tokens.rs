@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{extension, typed};
+use super::extension;
 
 /// Namespace of the tokens in a request's metadata.
 const NAMESPACE: &str = "roadstead.tokens";
@@ -10,23 +10,14 @@ const NAMESPACE: &str = "roadstead.tokens";
 const FIELDS: [(&str, [&str; 2]); 2] =
     [("promptTokens", ["prompt_tokens", "input_tokens"]), ("completionTokens", ["completion_tokens", "output_tokens"])];
 
-/// The filters that read usage: of whole answers, which Envoy keeps until they are complete, and of streams event by event.
-pub(super) fn filters() -> [Value; 2] {
-    let whole = extension(
+/// The filter that reads the usage of answers, which Envoy keeps until they are complete. Streams pass by: the parser of events
+/// ends Envoy 1.40 at an event that is JSON and no object (ADR 0058).
+pub(super) fn filter() -> Value {
+    extension(
         "tokens",
         "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata",
         json!({"response_rules": {"rules": rules()}}),
-    );
-    let parser = typed(
-        "envoy.extensions.content_parsers.json.v3.JsonContentParser",
-        json!({"rules": rules().into_iter().map(|rule| json!({"rule": rule})).collect::<Vec<_>>()}),
-    );
-    let events = extension(
-        "tokens of events",
-        "envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata",
-        json!({"response_rules": {"content_parser": {"name": "json", "typed_config": parser}}}),
-    );
-    [whole, events]
+    )
 }
 
 fn rules() -> Vec<Value> {
