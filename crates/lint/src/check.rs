@@ -51,6 +51,12 @@ impl<'a, F: Facts> Check<'a, F> {
         self.facts.endpoints_of(&self.deployment.id)
     }
 
+    /// Active endpoints that serve, and that the plan does not remove.
+    pub(crate) fn still_serving(&self) -> impl Iterator<Item = &'a Endpoint> {
+        let removed = self.removed();
+        self.own().filter(move |one| one.is_active() && one.serves() && !removed.contains(one.name.as_str()))
+    }
+
     /// Names of the endpoints that the plan drains or deletes.
     pub(crate) fn removed(&self) -> BTreeSet<&'a str> {
         let removed = self.plan.actions.iter().filter_map(|action| match action {

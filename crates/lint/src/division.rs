@@ -115,23 +115,18 @@ fn share(target: &Target, one: &str, other: &str) -> bool {
 /// True if an endpoint may be removed although it serves: what takes over from it serves, or what it was to take over from,
 /// or all replicas are served without it.
 pub(crate) fn may_go<F: Facts>(check: &Check<'_, F>, gone: &Endpoint) -> bool {
-    let removed = check.removed();
-    let serving = || check.own().filter(|one| one.is_active() && one.serves() && !removed.contains(one.name.as_str()));
     let replicas = |of: &dyn Fn(&Endpoint) -> bool| {
-        serving().filter(|one| of(one)).map(|one| u64::from(one.replicas)).sum::<u64>()
+        check.still_serving().filter(|one| of(one)).map(|one| u64::from(one.replicas)).sum::<u64>()
     };
     replicas(&|one| one.takes_over_from(gone)) >= gone.replicas.into()
-        || serving().any(|one| gone.takes_over_from(one))
+        || check.still_serving().any(|one| gone.takes_over_from(one))
         || replicas(&|_| true) >= check.deployment.replicas.into()
 }
 
 /// True if a serving allocation that does not serve has been taken over from.
 pub(crate) fn is_taken_over<F: Facts>(check: &Check<'_, F>, allocation: &Allocation) -> bool {
-    let removed = check.removed();
     let Some(endpoint) = allocation.endpoint.as_deref().and_then(|name| check.endpoint(name)) else { return false };
-    let successors = check.own().filter(|one| {
-        one.takes_over_from(endpoint) && one.is_active() && one.serves() && !removed.contains(one.name.as_str())
-    });
+    let successors = check.still_serving().filter(|one| one.takes_over_from(endpoint));
     let replicas: u64 = successors.map(|one| u64::from(one.replicas)).sum();
     replicas > 0 && replicas >= endpoint.replicas.into()
 }

@@ -31,8 +31,7 @@ pub(crate) fn subjects<F: Facts>(check: &mut Check<'_, F>) {
 /// An endpoint that served is removed only if another one serves.
 pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
     let removed = check.removed();
-    let is_serving = |endpoint: &&Endpoint| endpoint.is_active() && endpoint.ready && endpoint.published_at.is_some();
-    let another = check.own().filter(is_serving).any(|endpoint| !removed.contains(endpoint.name.as_str()));
+    let another = check.still_serving().next().is_some();
     for name in removed {
         let served = check.endpoint(name).is_some_and(|endpoint| endpoint.ever_ready);
         let at_work = check.endpoint(name).filter(|one| is_divided(check) && one.is_active() && one.serves());

@@ -76,6 +76,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Decides something under another question, and returns to this one.
+    pub(super) fn asking<T>(&mut self, question: Question<'a>, decide: impl FnOnce(&mut Self) -> T) -> T {
+        let own = std::mem::replace(&mut self.question, question);
+        let decided = decide(self);
+        self.question = own;
+        decided
+    }
+
     /// Leaves the rest to the next plan, at once: the fleet does not show yet what this plan takes.
     pub(super) fn decide_again(&mut self) {
         self.look_again(self.question.now.plus(1));

@@ -79,21 +79,13 @@ impl Leftover {
         candidates: &Candidates<'a>,
         pieces: &[Piece<'a>],
     ) -> Option<Created<'a>> {
-        let whole = draft.question;
-        draft.question = self.question(draft);
         let reason = if self.is_for_spread { Decision::SpecChanged } else { Decision::Scaled };
-        let created = create(draft, candidates, pieces, None, reason);
-        draft.question = whole;
-        created
+        draft.asking(self.question(draft), |draft| create(draft, candidates, pieces, None, reason))
     }
 
     /// Why they have no place.
     pub(super) fn nowhere<'a>(&self, draft: &mut Draft<'a>, candidates: &Candidates<'a>) -> Nowhere {
-        let whole = draft.question;
-        draft.question = self.question(draft);
-        let nowhere = nothing_feasible(draft, candidates);
-        draft.question = whole;
-        nowhere
+        draft.asking(self.question(draft), |draft| nothing_feasible(draft, candidates))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Endpoints that run stay. Missing replicas go where they are cheapest, in place or elsewhere; superfluous ones leave what
 //! serves least, then what costs most. Each part is then planned as a deployment of its own that wants its share.
 
-use roadstead_model::{Action, Decision, Endpoint, Keep, MicroDollars, PartSummary, Placed, Summary};
+use roadstead_model::{Action, Decision, Keep, MicroDollars, PartSummary, Placed, Summary};
 
 use super::dividing::Piece;
 use super::draft::{Draft, Outcome};
@@ -71,10 +71,9 @@ fn plan_parts<'a>(draft: &mut Draft<'a>, shared: &[Shared<'a>]) -> Vec<Outcome<'
     for (shared, own) in shared.iter().zip(costs) {
         let others = total.saturating_sub(own);
         let budget = whole.budget.map(|budget| budget.saturating_sub(others));
-        draft.question = Question { replicas: shared.replicas, budget, ..whole };
-        outcomes.push(settle::part(draft, &shared.part));
+        let question = Question { replicas: shared.replicas, budget, ..whole };
+        outcomes.push(draft.asking(question, |draft| settle::part(draft, &shared.part)));
     }
-    draft.question = whole;
     outcomes
 }
 
@@ -116,17 +115,16 @@ fn summaries(draft: &Draft) -> Vec<PartSummary> {
         Action::Keep(keep) => Some(keep),
         _ => None,
     });
-    let of = |endpoint: &Endpoint, replicas, hourly_cost| PartSummary {
-        replicas,
-        shape: endpoint.shape.clone(),
-        target: endpoint.target.clone(),
-        offer: endpoint.offer.clone(),
-        hourly_cost,
-    };
     let part = |keep: &Keep| {
-        let parts = draft.existing.parts().iter().map(|part| part.serving);
-        let serving = parts.into_iter().find(|serving| serving.name == keep.endpoint)?;
-        Some(of(serving, keep.replicas, keep.hourly_cost))
+        let mut parts = draft.existing.parts().iter().map(|part| part.serving);
+        let serving = parts.find(|serving| serving.name == keep.endpoint)?;
+        Some(PartSummary {
+            replicas: keep.replicas,
+            shape: serving.shape.clone(),
+            target: serving.target.clone(),
+            offer: serving.offer.clone(),
+            hourly_cost: keep.hourly_cost,
+        })
     };
     kept.filter_map(part).collect()
 }

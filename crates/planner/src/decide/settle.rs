@@ -236,16 +236,15 @@ fn complete<'a>(
     replicas: u32,
     chosen: &mut Vec<Chosen<'a>>,
 ) {
-    let whole = draft.question;
-    draft.question.replicas = whole.replicas.saturating_sub(replicas);
-    draft.question.refused = refused;
-    let candidates = judge_all(&draft.question);
-    let pieces = choose(draft, &candidates, Some(part.serving));
-    match create(draft, &candidates, &pieces, Some(part.serving), cause) {
-        Some((places, _)) => chosen.extend(places),
-        None => drop(nothing_feasible(draft, &candidates)),
-    }
-    draft.question = whole;
+    let missing = draft.question.replicas.saturating_sub(replicas);
+    draft.asking(Question { replicas: missing, refused, ..draft.question }, |draft| {
+        let candidates = judge_all(&draft.question);
+        let pieces = choose(draft, &candidates, Some(part.serving));
+        match create(draft, &candidates, &pieces, Some(part.serving), cause) {
+            Some((places, _)) => chosen.extend(places),
+            None => drop(nothing_feasible(draft, &candidates)),
+        }
+    });
 }
 
 /// The question about one successor: alone it is to have all replicas of the part, else those that it was given.
