@@ -129,8 +129,11 @@ impl Assessment {
 
     /// Why an endpoint that does not serve yet cannot stay. One that was ready once only goes for what makes its place
     /// forbidden, unless it takes over and stopped answering before it did.
-    pub(super) fn fault(&self, endpoint: &Endpoint, takes_over: bool, now: Timestamp) -> Option<Fault> {
-        let is_newcomer = !endpoint.ever_ready || (takes_over && !endpoint.ready);
+    pub(super) fn fault(&self, question: &Question, endpoint: &Endpoint, takes_over: bool) -> Option<Fault> {
+        let now = question.now;
+        // Kept under a new spec, it would not be ready any more.
+        let is_ready = endpoint.ready && !self.keep.tells_anew(endpoint, question.deployment);
+        let is_newcomer = !endpoint.ever_ready || (takes_over && !is_ready);
         if is_newcomer && let Some(fault) = failed(endpoint, takes_over, now) {
             return Some(fault);
         }

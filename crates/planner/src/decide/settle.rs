@@ -67,7 +67,7 @@ fn newcomer<'a>(draft: &mut Draft<'a>, part: &ServingPart<'a>) -> Outcome<'a> {
         draft.delete(successor, Removal::Superfluous, None);
     }
     let assessment = assess(&draft.question, serving);
-    if let Some(fault) = assessment.fault(serving, false, draft.question.now) {
+    if let Some(fault) = assessment.fault(&draft.question, serving, false) {
         let refused = fault.exhaust.is_some().then(|| place_of(serving));
         draft.delete(serving, fault.reason, fault.exhaust);
         return anew(draft, refused);
@@ -265,7 +265,7 @@ fn unfit(draft: &Draft, successor: &Endpoint, beside: &Assessment, begins: bool)
     let fault = |reason| Fault { reason, exhaust: None };
     let is_asked = question.only.is_none_or(|only| only == successor.target);
     beside
-        .fault(successor, true, question.now)
+        .fault(question, successor, true)
         .or_else(|| {
             let lacks_room = begins && beside.lacks_room() && !question.deployment.divisible;
             (lacks_room && elsewhere()).then(|| fault(Removal::SpecChanged))
@@ -285,6 +285,10 @@ fn seek<'a>(
     let (endpoint, target) = (serving.name.clone(), serving.target.clone());
     let why = assessment.keep.findings.first().cloned();
     draft.question.refused = refused;
+    // What was to take over may be withdrawn by now.
+    let is_moving = part.successors.iter().any(|successor| !draft.is_removed(successor));
+    let leaves = Tolerance::of(&draft.question, serving).leaves(is_moving);
+    draft.question.left = leaves.then_some(serving.target.as_str());
     let candidates = judge_all(&draft.question);
     let pieces = choose(draft, &candidates, Some(serving));
     let removes_first = draft.question.deployment.removes_first;
