@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use kube::Config;
 use roadstead_gateway::render::{ACCESS_LOG, Addresses};
-use roadstead_gateway::{Listener, Paths, Settings, Tls};
-use roadstead_runtime::client::client;
+use roadstead_gateway::{Listener, Paths, Sees, Settings, Tls};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +18,10 @@ use super::run::stop_on_signals;
 use crate::gateway::admin::Admin;
 use crate::gateway::keeper::Progress;
 use crate::gateway::metrics::Metrics;
-use crate::gateway::report::Reporter;
+use crate::gateway::report::{Findings, Reporter};
 use crate::gateway::saved::Saved;
 use crate::gateway::server::Desk;
-use crate::gateway::{Routes, addresses, keeper, log, server, source, verify};
+use crate::gateway::{Routes, addresses, hub, keeper, log, server, sight, source, verify};
 use crate::telemetry::logging::{self, LogFormat};
 
 /// Options of `roadstead gateway`. Each can also be given by its environment variable.
@@ -127,10 +125,7 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     logging::init(args.log_format, &args.log)?;
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
-    let config = Config::infer()
-        .await
-        .context("cannot connect to the hub: found neither a pod's service account nor a kubeconfig")?;
-    let hub = client(config, Arc::new(|| true))?;
+    let (hub_in, hub) = watch::channel(hub::connect().await?);
     let settings = args.settings();
     let admin = Admin::new(PathBuf::from(&settings.paths.admin));
     let metrics = Arc::new(Metrics::default());
@@ -138,6 +133,7 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     let (addresses_in, resolved) = watch::channel(Addresses::new());
     let (progress_in, progress) = watch::channel(Progress::default());
     let (verified_in, verified) = watch::channel(verify::Verified::new());
+    let (sees_in, sees) = watch::channel(Sees::new());
 
     let listener = listen(args.listen, "--listen").await?;
     let drain_listener = listen(args.drain_listen, "--drain-listen").await?;
@@ -151,20 +147,23 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     let drains = tokio::spawn(server::serve_drain(drain_listener, Arc::clone(&desk), stop.clone().cancelled_owned()));
     let server = tokio::spawn(server::serve(listener, desk, stop.clone().cancelled_owned()));
     let reporter =
-        Reporter { client: hub.clone(), namespace: args.routes_namespace.clone(), identity: args.identity.clone() };
+        Reporter { hub: hub.clone(), namespace: args.routes_namespace.clone(), identity: args.identity.clone() };
     let verification = PathBuf::from(&settings.paths.verification);
     let work = async {
         tokio::join!(
+            hub::follow(hub_in),
             source::follow(hub, args.routes_namespace.clone(), Saved::new(args.state.clone()), routes_in),
             addresses::resolve(routes.clone(), addresses_in),
             log::follow(args.files.join(ACCESS_LOG), admin.clone(), Arc::clone(&metrics)),
             keeper::keep(settings, admin.clone(), routes.clone(), resolved.clone(), progress_in),
             verify::verify(verification, progress.clone(), verified_in),
+            sight::look(admin.clone(), progress.clone(), resolved.clone(), sees_in),
         )
     };
+    let findings = Findings { progress: progress.clone(), addresses: resolved.clone(), verified, sees };
     tokio::select! {
         _ = work => {}
-        () = reporter.report(&admin, progress.clone(), resolved.clone(), verified, &stop) => {}
+        () = reporter.report(&admin, findings, &stop) => {}
     }
     drains.await.context("the HTTP listener panicked")??;
     server.await.context("the HTTP listener panicked")??;

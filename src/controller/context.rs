@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{Client, ResourceExt};
 use roadstead_model::{QueueKey, Timestamp};
+use tokio::time::Instant;
 
 use super::connections::Connections;
 use super::fleet::SharedFleet;
@@ -20,6 +21,7 @@ use super::orphans::shown::Shown;
 use super::routing::{self, Author, Concerned};
 use super::settings::{Settings, WatchedNamespaces};
 use super::throttle::Subject;
+use super::traffic::witness::GatewayWord;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{FailoverPolicy, Health, InferenceEndpoint, ModelDeployment, ServingTarget};
@@ -170,6 +172,10 @@ pub struct Context {
     pub panics: Kept<Subject, Spent>,
     /// Draining endpoints without a request in flight at any gateway.
     pub(super) drained: Kept<Key, ()>,
+    /// Word of the gateways about endpoints, when they last reported.
+    pub(super) words: Kept<Key, GatewayWord>,
+    /// Time at which this process saw each report of a gateway, and whether it saw it being written.
+    pub(super) reported_at: Kept<String, Option<(Instant, bool)>>,
     /// Keys on the hub by endpoint name, which is unique in an installation.
     endpoint_keys: Kept<String, Option<Key>>,
 }
@@ -204,6 +210,8 @@ impl Context {
             caller_secrets: NamedSecrets::every(CALLERS_ROUND),
             panics: Kept::default(),
             drained: Kept::default(),
+            words: Kept::default(),
+            reported_at: Kept::default(),
             endpoint_keys: Kept::default(),
         }
     }
@@ -332,6 +340,7 @@ impl Context {
             Change::Deleted(_) => {
                 self.endpoint_keys.forget(&key.name);
                 self.drained.forget(&key);
+                self.words.forget(&key);
                 self.fleet.endpoint_deleted(&key);
             }
         }
@@ -409,7 +418,11 @@ impl Context {
         if self.looks.failed_at(&key).is_none_or(|known| known < until && until <= at) {
             self.looks.failed(&key, at);
             self.see_endpoint(endpoint);
-            self.wake([Concerned::Deployment(Key::new(&key.namespace, &endpoint.spec.deployment_ref.name))]);
+            let deployment = Key::new(&key.namespace, &endpoint.spec.deployment_ref.name);
+            if until <= at {
+                self.newcomers.came(deployment.clone(), self.clock.now());
+            }
+            self.wake([Concerned::Deployment(deployment)]);
         }
     }
 
@@ -426,7 +439,10 @@ impl Context {
                 Concerned::Deployment(key) => deployments.extend([key]),
                 Concerned::AllDeployments => deployments.extend(self.deployment_keys(|_| true)),
                 Concerned::WaitingDeployments => deployments.extend(self.fleet.unsettled()),
-                Concerned::DeploymentsOn(target) => deployments.extend(self.fleet.deployments_on(&target)),
+                Concerned::DeploymentsOn(target) => {
+                    deployments.extend(self.fleet.deployments_on(&target));
+                    deployments.extend(self.deployments_away_from(&target));
+                }
                 Concerned::DeploymentsIn(namespace) => {
                     deployments.extend(self.deployment_keys(|key| key.namespace == namespace));
                 }
@@ -450,6 +466,14 @@ impl Context {
         self.queues.targets.add_all(targets.into_iter().map(|key| (key, ())));
     }
 
+    /// The deployments whose home is this target: they may have nothing there any more, and return when it is stable.
+    fn deployments_away_from(&self, target: &str) -> Vec<Key> {
+        let all = self.caches.deployments.list();
+        let home = |one: &ModelDeployment| one.status.as_ref()?.home.as_ref().map(|home| home.target.clone());
+        let away = all.iter().filter(|one| home(one.as_ref()).as_deref() == Some(target));
+        away.map(|one| Key::of(one.as_ref())).collect()
+    }
+
     fn deployment_keys(&self, fits: impl Fn(&Key) -> bool) -> Vec<Key> {
         let all = self.caches.deployments.list();
         all.iter().map(|deployment| Key::of(deployment.as_ref())).filter(fits).collect()
@@ -463,5 +487,34 @@ impl Context {
         let all = self.caches.targets.list();
         let named = all.iter().filter(|target| target.spec.secret_name() == Some(secret));
         named.map(|target| Key::of(target.as_ref())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controller::test_context::{context, show};
+
+    #[tokio::test]
+    async fn a_target_that_returns_wakes_those_whose_home_it_is() {
+        let context = context();
+        let (home, key) = (json!({"target": "east", "since": "2026-08-01T12:00:00Z"}), Key::new("team", "away"));
+        let away = json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+            "metadata": {"name": "away", "namespace": "team", "uid": "away", "generation": 1, "resourceVersion": "1"},
+            "spec": {"serving": {"engine": "custom", "image": "i:1",
+                                 "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}}]}},
+            "status": {"observedGeneration": 1, "home": home},
+        });
+        show(&context, serde_json::from_value(away).unwrap(), []);
+        let queue = &context.queues.deployments;
+        assert_eq!(queue.pop().await.as_ref(), Some(&key));
+        queue.done(&key, context.rank(&key), roadstead_runtime::queue::Outcome::Done);
+        context.wake(routing::of_connection("west"));
+        assert_eq!(queue.depth(), 0, "it is at home elsewhere");
+        context.wake(routing::of_connection("east"));
+        assert_eq!(queue.ready(), [key]);
     }
 }

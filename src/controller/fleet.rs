@@ -93,9 +93,11 @@ impl SharedFleet {
         look(self.lock().fleet())
     }
 
-    /// A deployment is no longer planned (gone, being deleted or invalid).
-    pub fn forget_deployment(&self, key: &Key) {
-        self.lock().forget(&convert::deployment_id(key));
+    /// A deployment is no longer planned (gone, being deleted or invalid). Returns those whose turn may have come with that.
+    #[must_use]
+    pub fn forget_deployment(&self, key: &Key) -> BTreeSet<Key> {
+        let again = self.lock().forget(&convert::deployment_id(key), now(self.clock.wall()));
+        again.iter().map(key_of_deployment).collect()
     }
 
     /// The write about an endpoint that a plan decided is answered, and the answer has been observed.
@@ -174,7 +176,7 @@ impl SharedFleet {
 
     /// The deployments that wait for something that a target's inventory can change.
     pub fn unsettled(&self) -> BTreeSet<Key> {
-        self.lock().unsettled().iter().map(key_of_deployment).collect()
+        self.lock().unsettled(now(self.clock.wall())).iter().map(key_of_deployment).collect()
     }
 
     /// The deployments that have an endpoint on the target.

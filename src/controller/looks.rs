@@ -125,6 +125,7 @@ mod tests {
     fn present() -> Present {
         Present {
             in_sync: true,
+            interrupts: false,
             changed_by_admission: Vec::new(),
             external_id: ExternalId::default(),
             template_hash: String::new(),

@@ -1,4 +1,5 @@
-//! The crowd of deployments that have never been planned.
+//! The crowd of deployments that wait for a first record of a place: those that have never been planned, and those whose
+//! endpoint has failed for longer than its toleration.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,10 @@ use roadstead_runtime::cache::Key;
 /// of a second; and one manifest of a few deployments is started without a wait.
 const CROWD: usize = 16;
 
-/// Deployments that were seen and not planned yet. A deployment that is planned again, because it waits for room or
+/// Time without a crowd after which a burst is over: clients that create many objects pause for less.
+pub const LULL: Duration = Duration::from_millis(500);
+
+/// Deployments that came and were not planned since. A deployment that is planned again, because it waits for room or
 /// because a target changed, is not among them and delays no start.
 #[derive(Default)]
 pub struct Newcomers {
@@ -31,7 +35,7 @@ impl Newcomers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A deployment has come.
+    /// A deployment has come, or its endpoint is to be replaced now.
     pub fn came(&self, key: Key, now: Instant) {
         let mut state = self.lock();
         state.waiting.insert(key);
@@ -65,8 +69,6 @@ impl State {
 mod tests {
     use super::*;
     use roadstead_runtime::clock::Clock;
-
-    const LULL: Duration = Duration::from_millis(500);
 
     fn key(number: usize) -> Key {
         Key::new("team", format!("d{number}"))

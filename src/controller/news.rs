@@ -12,10 +12,11 @@ use roadstead_model::MicroDollars;
 use roadstead_runtime::events::EventSeverity;
 
 /// Reasons that a condition passes through while the operator is at work: no event has them.
-pub const SILENT: [&str; 10] = [
+pub const SILENT: [&str; 11] = [
     reasons::STARTING,
     reasons::AWAITING_ADDRESS,
     reasons::UNREACHABLE_FROM_HUB,
+    reasons::AWAITING_GATEWAYS,
     reasons::REPLACING,
     reasons::LISTING,
     reasons::UNKNOWN,

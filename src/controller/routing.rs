@@ -17,7 +17,7 @@ pub enum Concerned {
     AllDeployments,
     /// The deployments that wait for room, for a target or for their turn.
     WaitingDeployments,
-    /// The deployments with an endpoint on this target.
+    /// The deployments with an endpoint on this target, and those that a failover made leave it.
     DeploymentsOn(String),
     /// The deployments of this namespace.
     DeploymentsIn(String),

@@ -101,7 +101,8 @@ fn watch_routes(context: &Arc<Context>, watches: &mut JoinSet<()>) {
     let (shared, cache) = (Arc::clone(context), Arc::clone(&context.caches.reports));
     let api: Api<DeserializeGuard<ConfigMap>> = Api::namespaced(context.client.clone(), &gateway.namespace);
     let config = pages().labels(names::LABEL_GATEWAY);
-    watches.spawn(watch(endless(), api, config, Part::Everything, cache, |_| {}, move |_| shared.gateways_reported()));
+    let on_change = move |change| shared.gateways_reported(&change);
+    watches.spawn(watch(endless(), api, config, Part::Everything, cache, |_| {}, on_change));
 }
 
 /// The API of a kind that lives in tenants' namespaces, as far as `part` goes.

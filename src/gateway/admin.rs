@@ -15,6 +15,9 @@ const CALL: Duration = Duration::from_secs(5);
 /// Longest answer, in bytes: two thousand endpoints in JSON are 8 MB.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// Clusters that one call names.
+const MOST_NAMED: usize = 50;
+
 /// Why Envoy did not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -83,6 +86,39 @@ impl Admin {
             .into_iter()
             .map(|one| (one.name, one.host_statuses.iter().map(Host::from).collect()))
             .collect())
+    }
+
+    /// The hosts of these clusters. Of many, those of all clusters are asked for.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn hosts_of(&self, clusters: &[String]) -> Result<BTreeMap<String, Vec<Host>>, AdminError> {
+        if clusters.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        if clusters.len() > MOST_NAMED {
+            return self.hosts("").await;
+        }
+        let names: Vec<String> = clusters.iter().map(|name| regex_of(name)).collect();
+        self.hosts(&format!("^({})$", names.join("%7C"))).await
+    }
+
+    /// Numbers of healthy and of all hosts, by cluster.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn members(&self) -> Result<BTreeMap<String, (u64, u64)>, AdminError> {
+        let text = self.ask(Method::GET, "/stats?filter=%5C.membership_(healthy%7Ctotal)$").await?;
+        let mut members: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for (name, value) in text.lines().filter_map(|line| line.strip_prefix("cluster.")?.split_once(": ")) {
+            let value = value.parse().unwrap_or(0);
+            if let Some(cluster) = name.strip_suffix(".membership_healthy") {
+                members.entry(cluster.to_owned()).or_default().0 = value;
+            } else if let Some(cluster) = name.strip_suffix(".membership_total") {
+                members.entry(cluster.to_owned()).or_default().1 = value;
+            }
+        }
+        Ok(members)
     }
 
     /// Value of a counter or gauge.

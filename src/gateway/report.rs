@@ -1,6 +1,6 @@
-//! Reports to the operator during a move: the revision that Envoy has applied, the requests in flight, and the endpoints that
-//! this gateway has verified. They are written
-//! to the hub while a route has an endpoint that is verified or drained, and not at rest.
+//! Reports to the operator: during a move the revision that Envoy has applied, the requests in flight, and the endpoints that
+//! this gateway has verified; and the endpoints that do not answer, or of which the operator asks whether they do. A report is
+//! written when it says something new, and at short intervals while the operator asks steadily: not at rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use roadstead_api::v1alpha1::names;
 use roadstead_gateway::render::Addresses;
-use roadstead_gateway::{Ack, Acks, Endpoint, File, Route, State, hosts_of_endpoint};
+use roadstead_gateway::{Ack, Acks, Endpoint, File, Route, Sees, State, hosts_of_endpoint};
 use roadstead_runtime::client::{CallError, call};
 use serde_json::json;
 use tokio::sync::watch;
@@ -19,16 +19,32 @@ use tokio_util::sync::CancellationToken;
 use super::Routes;
 use super::admin::{Admin, AdminError, Host};
 use super::keeper::Progress;
+use super::sight::is_asked_steadily;
 use super::verify::Verified;
 use crate::controller::traffic::stored;
 
 /// Interval between two looks at Envoy during a move.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Interval at which a gateway says that it still looks, while the operator asks steadily.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// Knowledge of this process beside that of Envoy.
+pub struct Findings {
+    /// Routes whose files are written.
+    pub progress: watch::Receiver<Progress>,
+    /// Addresses of endpoints.
+    pub addresses: watch::Receiver<Addresses>,
+    /// Verified endpoints.
+    pub verified: watch::Receiver<Verified>,
+    /// Endpoints that answer or do not.
+    pub sees: watch::Receiver<Sees>,
+}
+
 /// Author and place of the reports.
 pub struct Reporter {
     /// Client of the hub.
-    pub client: Client,
+    pub hub: watch::Receiver<Client>,
     /// Namespace of the routes.
     pub namespace: String,
     /// Name of this gateway, such as that of its pod.
@@ -37,27 +53,32 @@ pub struct Reporter {
 
 impl Reporter {
     /// Reports until `stop`, and takes the report back then: a gateway that has ended is not waited for.
-    pub async fn report(
-        &self,
-        admin: &Admin,
-        mut progress: watch::Receiver<Progress>,
-        addresses: watch::Receiver<Addresses>,
-        mut verified: watch::Receiver<Verified>,
-        stop: &CancellationToken,
-    ) {
+    pub async fn report(&self, admin: &Admin, mut findings: Findings, stop: &CancellationToken) {
         let mut sent = None;
+        let mut beat = 0;
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let routes = progress.borrow_and_update().routes.clone();
-            let known = addresses.borrow().clone();
-            let good = verified.borrow_and_update().clone();
-            let again = match &routes {
-                Some(routes) => !self.report_once(admin, routes, &known, &good, &mut sent).await || moves(routes),
-                None => false,
+            let routes = findings.progress.borrow_and_update().routes.clone();
+            let said = Statement {
+                verified: findings.verified.borrow_and_update().clone(),
+                sees: findings.sees.borrow_and_update().clone(),
+                beat,
+            };
+            let known = findings.addresses.borrow().clone();
+            let (again, steadily) = match &routes {
+                Some(routes) => {
+                    let again = !self.report_once(admin, routes, &known, said, &mut sent).await || moves(routes);
+                    (again, is_asked_steadily(routes))
+                }
+                None => (false, false),
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                changed = progress.changed() => if changed.is_err() { break },
-                changed = verified.changed() => if changed.is_err() { break },
+                changed = findings.progress.changed() => if changed.is_err() { break },
+                changed = findings.verified.changed() => if changed.is_err() { break },
+                changed = findings.sees.changed() => if changed.is_err() { break },
+                _ = beats.tick(), if steadily => beat += 1,
                 () = tokio::time::sleep(LOOK), if again => {}
             }
         }
@@ -70,11 +91,11 @@ impl Reporter {
         admin: &Admin,
         routes: &Routes,
         known: &Addresses,
-        verified: &Verified,
+        said: Statement,
         sent: &mut Option<Acks>,
     ) -> bool {
-        let acks = match acks(admin, routes, known, verified).await {
-            Ok(acks) => acks,
+        let acks = match acks(admin, routes, known, &said.verified).await {
+            Ok(routes) => Acks { routes, sees: said.sees, beat: said.beat },
             Err(error) => {
                 tracing::warn!(%error, "Envoy does not say what it has applied; retrying");
                 return false;
@@ -92,7 +113,7 @@ impl Reporter {
     }
 
     fn api(&self) -> Api<ConfigMap> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+        Api::namespaced(self.hub.borrow().clone(), &self.namespace)
     }
 
     fn name(&self) -> String {
@@ -118,6 +139,13 @@ impl Reporter {
     }
 }
 
+/// Parts of a report that Envoy is not asked for.
+struct Statement {
+    verified: Verified,
+    sees: Sees,
+    beat: u64,
+}
+
 fn moves(routes: &Routes) -> bool {
     routes.values().any(in_move)
 }
@@ -127,9 +155,14 @@ fn in_move(route: &Route) -> bool {
     route.endpoints.iter().any(|endpoint| matches!(endpoint.state, State::Verifying | State::Draining))
 }
 
-/// The report: of the routes in a move what Envoy has applied and what is in flight; of the others nothing.
-async fn acks(admin: &Admin, routes: &Routes, addresses: &Addresses, verified: &Verified) -> Result<Acks, AdminError> {
-    let mut acks = Acks::default();
+/// Of the routes in a move what Envoy has applied and what is in flight; of the others nothing.
+async fn acks(
+    admin: &Admin,
+    routes: &Routes,
+    addresses: &Addresses,
+    verified: &Verified,
+) -> Result<BTreeMap<String, Ack>, AdminError> {
+    let mut acks = BTreeMap::new();
     for route in routes.values().filter(|route| in_move(route)) {
         let wanted = roadstead_gateway::render::endpoints_version(route, addresses);
         let applied = admin.applied(&File::Endpoints(route.uid.clone()), routes).await?;
@@ -142,7 +175,7 @@ async fn acks(admin: &Admin, routes: &Routes, addresses: &Addresses, verified: &
         };
         let good = route.endpoints.iter().filter(|endpoint| is_current(endpoint));
         let verified = good.map(|endpoint| endpoint.name.clone()).collect();
-        acks.routes.insert(route.uid.clone(), Ack { revision, in_flight, verified });
+        acks.insert(route.uid.clone(), Ack { revision, in_flight, verified });
     }
     Ok(acks)
 }

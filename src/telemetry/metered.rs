@@ -8,6 +8,7 @@ use roadstead_model as model;
 use crate::telemetry::metrics::Metrics;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
 use roadstead_provider::address::Reach;
+use roadstead_provider::probe::{Probe, ProbeAnswer};
 use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Provider, ProviderError, Redacted, Removal,
     Site, Wanted, Workload,
@@ -75,6 +76,10 @@ impl<P: Provider> Site for Metered<P> {
 
     fn reach(&self) -> Reach {
         self.inner.reach()
+    }
+
+    async fn ask(&self, probe: &Probe) -> ProbeAnswer {
+        self.inner.ask(probe).await
     }
 }
 

@@ -167,6 +167,15 @@ fn a_member_grants_one_namespace_and_a_look_at_nodes_and_pods() {
 }
 
 #[test]
+fn probes_through_the_api_server_need_one_right_in_the_namespace_of_the_member() {
+    let (proxy, member) = (objects(&text("deploy/member-proxy.yaml")), objects(&text("deploy/member.yaml")));
+    granted(only(&proxy, "Role"), &["/services/proxy: get"]);
+    assert_eq!(at(only(&proxy, "RoleBinding"), "/subjects"), at(only(&member, "RoleBinding"), "/subjects"));
+    assert_eq!(at(only(&proxy, "Role"), "/metadata/namespace"), at(only(&member, "Role"), "/metadata/namespace"));
+    assert_eq!(proxy.len(), 2);
+}
+
+#[test]
 fn nothing_is_granted_by_a_wildcard() {
     for (manifest, text) in manifests() {
         let objects = objects(&text);

@@ -131,9 +131,14 @@ pub fn manifests() -> Vec<(String, String)> {
     for (variant, values) in GATEWAY_VARIANTS {
         all.push((variant.to_owned(), template("roadstead-gateway", values).unwrap()));
     }
-    for file in ["deploy/install.yaml", "deploy/member.yaml", "deploy/gateway-remote.yaml"] {
+    for file in ["deploy/install.yaml", "deploy/gateway-remote.yaml"] {
         all.push((file.to_owned(), text(file)));
     }
+    // The second one adds a right to the account of the first.
+    all.push((
+        "deploy/member.yaml".to_owned(),
+        text("deploy/member.yaml") + "\n---\n" + &text("deploy/member-proxy.yaml"),
+    ));
     for entry in std::fs::read_dir(path("examples/demo")).unwrap().flatten() {
         let name = format!("examples/demo/{}", entry.file_name().to_string_lossy());
         all.push((name.clone(), text(&name)));

@@ -30,6 +30,16 @@ pub fn deletes_everything(stage: &Stage) -> anyhow::Result<()> {
     gone(stage, "llama")
 }
 
+pub fn ends_with_its_namespace(stage: &Stage) -> anyhow::Result<()> {
+    stage.apply(&deployment("llama", &json!({})))?;
+    stage.ready("llama")?;
+    // The namespace's keys may go before the endpoint that uses them.
+    stage.ground.hub.kubectl(&["delete", "namespace", TEAM, "--timeout=90s"])?;
+    let left = stage.ground.member("east")?.names(&EVERYTHING, "roadstead")?;
+    ensure!(left.is_empty(), "left on the member: {left:?}");
+    stage.team()
+}
+
 pub fn keeps_a_deletion_until_the_member_confirms_it(stage: &Stage) -> anyhow::Result<()> {
     stage.apply(&deployment("llama", &json!({})))?;
     stage.ready("llama")?;

@@ -18,10 +18,13 @@ use super::stage::{SOON, Stage, TEAM, deployment, on_member, placed_on, pods};
 /// Fifty streams of three seconds, and about two hundred short requests a second.
 const MIX: Mix = Mix { streams: 50, tokens: 30, askers: 40, pause: Duration::from_millis(100) };
 /// Time of the load before and after what happens.
-const A_WHILE: Duration = Duration::from_secs(4);
+pub const A_WHILE: Duration = Duration::from_secs(4);
+
+/// Answers in a row that show that two gateways know a route: by chance one of them gives all in one of a thousand cases.
+const ANSWERS: u32 = 10;
 
 /// Longest time of a move.
-const LIMIT: Duration = Duration::from_mins(2);
+pub const LIMIT: Duration = Duration::from_mins(2);
 /// From the hub's first answer to a leader.
 const BACK: Duration = Duration::from_secs(90);
 /// Time in which a Service notices that a gateway is gone.
@@ -48,7 +51,7 @@ fn place(stage: &Stage) -> anyhow::Result<Service> {
 }
 
 /// The deployment's address and the key of a caller.
-fn service(stage: &Stage, caller: &str) -> anyhow::Result<Service> {
+pub fn service(stage: &Stage, caller: &str) -> anyhow::Result<Service> {
     let object = stage.until("the deployment has its address", SOON, || {
         let object = stage.deployment("llama")?;
         ensure!(object["status"]["url"].is_string(), "no address");
@@ -57,16 +60,19 @@ fn service(stage: &Stage, caller: &str) -> anyhow::Result<Service> {
     let text = |field: &str| object["status"][field].as_str().with_context(|| format!("no {field}"));
     let key = stage.ground.secret_value(TEAM, text("keysSecretName")?, caller)?;
     let service = Service { url: text("url")?.to_owned(), key, model: "llama".to_owned() };
-    stage.until("the gateway answers", SOON, || {
-        let answer = service.chat("Ahoy?")?;
-        ensure!(answer.status == 200, "{answer:?}");
+    // Each question is a connection of its own: so many answers in a row come from every gateway.
+    stage.until("every gateway answers", SOON, || {
+        for _ in 0..ANSWERS {
+            let answer = service.chat("Ahoy?")?;
+            ensure!(answer.status == 200, "{answer:?}");
+        }
         Ok(())
     })?;
     Ok(service)
 }
 
 /// Ends a load, and holds that every request was answered whole.
-fn nothing_failed(load: Load) -> anyhow::Result<Count> {
+pub fn nothing_failed(load: Load) -> anyhow::Result<Count> {
     let count = load.end()?;
     eprintln!("  {} asked, {} answered, {} streams read", count.asked, count.answered, count.streamed);
     ensure!(count.failures.is_empty(), "{} failed, the first: {}", count.failures.len(), count.failures[0]);
@@ -132,7 +138,7 @@ fn move_to_the_west(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// Place and phase of an endpoint.
-fn phase(endpoint: &Value) -> String {
+pub fn phase(endpoint: &Value) -> String {
     let text = |field: &str| endpoint["spec"][field].as_str().unwrap_or_default().to_owned();
     let state = if endpoint["metadata"]["deletionTimestamp"].is_null() { text("state") } else { "Deleting".to_owned() };
     format!("{} {state}", text("target"))
@@ -208,6 +214,58 @@ pub fn loses_only_the_connections_of_a_killed_gateway(stage: &Stage) -> anyhow::
     ensure!(later.is_empty(), "{} requests failed later, the first: {}", later.len(), later[0]);
     ensure!(count.streamed >= 100 && count.answered >= 500, "too few to prove anything: {count:?}");
     Ok(())
+}
+
+/// Targets and roles of the placements; without a role it serves.
+fn roles(object: &Value) -> Vec<(&str, &str)> {
+    let placements = object["status"]["placements"].as_array().into_iter().flatten();
+    placements.map(|one| (one["target"].as_str().unwrap_or(""), one["role"].as_str().unwrap_or("Serving"))).collect()
+}
+
+pub fn hands_a_lost_member_over_to_the_standby(stage: &Stage) -> anyhow::Result<()> {
+    stage.ground.install_gateway()?;
+    let failover = json!({"tolerationSeconds": 20, "standby": {"replicas": 1}});
+    stage.apply(&deployment("llama", &json!({"failover": failover, "serving": {"drainTimeoutSeconds": 10}})))?;
+    ensure!(placed_on(&stage.ready("llama")?) == "east");
+    let service = service(stage, "default")?;
+    stage.condition("mdep", TEAM, "llama", "StandbyReady", "True", LIMIT)?;
+    let object = stage.deployment("llama")?;
+    ensure!(roles(&object) == [("east", "Serving"), ("west", "Standby")], "{}", object["status"]);
+
+    let east = stage.ground.member("east")?;
+    let load =
+        Load::start(service.clone(), Mix { streams: 2, tokens: 20, askers: 4, pause: Duration::from_millis(100) })?;
+    std::thread::sleep(A_WHILE);
+    east.network().partition()?;
+    let (start, before) = (Instant::now(), load.count());
+    let served = stage.until("the standby answers", SOON, || {
+        let now = load.count();
+        ensure!(now.answered >= before.answered + 20, "{} answers since then", now.answered - before.answered);
+        Ok(now)
+    });
+    eprintln!("  the standby served {:.1} s after the member was cut off", start.elapsed().as_secs_f64());
+    let moved = stage.until("the standby has taken over, and another one stands by", LIMIT, || {
+        let object = stage.deployment("llama")?;
+        ensure!(roles(&object) == [("west", "Serving"), ("north", "Standby")], "{}", object["status"]);
+        Ok(object)
+    });
+    east.network().heal()?;
+    let (served, object) = (served?, moved?);
+    eprintln!("  {} failed of {} until then; {}", served.failures.len(), served.asked, object["status"]["lastMove"]);
+    let during = load.count();
+    stage.until("one copy remains on each of the others", LIMIT, || {
+        for (member, number) in [("east", 0), ("west", 1), ("north", 1)] {
+            let found = on_member(stage.ground.member(member)?)?;
+            ensure!(found.len() == number, "on {member}: {found:?}");
+        }
+        Ok(())
+    })?;
+    let count = load.end()?;
+    // What was in flight on the lost member is lost; nothing else is.
+    let later = count.failures.get(during.failures.len()..).unwrap_or_default();
+    ensure!(later.is_empty(), "{} requests failed later, the first: {}", later.len(), later[0]);
+    ensure!(count.failures.len() <= 12, "{} requests failed, the first: {}", count.failures.len(), count.failures[0]);
+    stage.condition("servingtarget", "", "east", "Ready", "True", SOON).map(drop)
 }
 
 pub fn refuses_a_revoked_key(stage: &Stage) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@
 mod capacity;
 mod credentials;
 mod deletion;
+mod division;
 mod edits;
 mod failover;
 mod gateway;
@@ -19,6 +20,7 @@ mod leaders;
 mod load_balancer;
 mod lost_node;
 mod manual_changes;
+mod moves;
 mod operators;
 mod outage;
 mod priority;
@@ -43,7 +45,12 @@ type Scene = fn(&Stage) -> anyhow::Result<()>;
 
 /// Scenes whose parts other tests show in seconds, on the planner, the drivers or one API server: only a full run plays them
 /// on real clusters.
-const ONLY_IN_FULL: [&str; 8] = [
+const ONLY_IN_FULL: [&str; 13] = [
+    "moves_once_though_the_operator_is_killed_in_every_step",
+    "rolls_back_from_an_image_that_crashes_and_tries_the_next_place",
+    "returns_home_when_home_is_stable_and_not_before",
+    "waits_for_a_lost_target_if_it_is_to_remove_first",
+    "edits_without_losing_a_request",
     "serves_while_a_rebuilt_hub_takes_over",
     "waits_for_enough_accelerators_on_one_node",
     "waits_for_free_memory",
@@ -54,7 +61,7 @@ const ONLY_IN_FULL: [&str; 8] = [
     "names_a_missing_secret",
 ];
 
-const SCENES: [(&str, Scene); 41] = [
+const SCENES: [(&str, Scene); 49] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -65,6 +72,7 @@ const SCENES: [(&str, Scene); 41] = [
     ("gives_the_slot_to_the_highest_priority", priority::gives_the_slot_to_the_highest_priority),
     ("preempts_no_running_model", priority::preempts_no_running_model),
     ("deletes_everything", deletion::deletes_everything),
+    ("ends_with_its_namespace", deletion::ends_with_its_namespace),
     ("keeps_a_deletion_until_the_member_confirms_it", deletion::keeps_a_deletion_until_the_member_confirms_it),
     ("works_with_kubectl", kubectl::works_with_kubectl),
     ("distinguishes_broken_credentials", credentials::distinguishes_broken_credentials),
@@ -92,8 +100,21 @@ const SCENES: [(&str, Scene); 41] = [
     ("moves_without_losing_a_request", gateway::moves_without_losing_a_request),
     ("restarts_and_updates_without_losing_a_request", gateway::restarts_and_updates_without_losing_a_request),
     ("loses_only_the_connections_of_a_killed_gateway", gateway::loses_only_the_connections_of_a_killed_gateway),
+    ("hands_a_lost_member_over_to_the_standby", gateway::hands_a_lost_member_over_to_the_standby),
     ("serves_from_another_cluster_without_the_hub", gateway::serves_from_another_cluster_without_the_hub),
     ("serves_while_a_rebuilt_hub_takes_over", gateway::serves_while_a_rebuilt_hub_takes_over),
+    ("serves_divided_and_survives_the_loss_of_a_part", division::serves_divided_and_survives_the_loss_of_a_part),
+    (
+        "moves_once_though_the_operator_is_killed_in_every_step",
+        moves::moves_once_though_the_operator_is_killed_in_every_step,
+    ),
+    (
+        "rolls_back_from_an_image_that_crashes_and_tries_the_next_place",
+        moves::rolls_back_from_an_image_that_crashes_and_tries_the_next_place,
+    ),
+    ("returns_home_when_home_is_stable_and_not_before", moves::returns_home_when_home_is_stable_and_not_before),
+    ("waits_for_a_lost_target_if_it_is_to_remove_first", moves::waits_for_a_lost_target_if_it_is_to_remove_first),
+    ("edits_without_losing_a_request", moves::edits_without_losing_a_request),
     ("upgrades_without_restarting_pods", upgrades::upgrades_without_restarting_pods),
     ("adopts_its_endpoints_after_a_rebuild", rebuild::adopts_its_endpoints_after_a_rebuild),
 ];

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
 use serde_json::{Value, json};
@@ -19,6 +19,9 @@ use roadstead_ground::chance::Chance;
 
 /// Time between two looks at what serves.
 const SAMPLE: Duration = Duration::from_millis(20);
+/// The longest from the end of a process to the writes of the next one, on a busy machine: the next one takes the lease, reads
+/// everything, and decides after a probe of its own.
+const RESTART: Duration = Duration::from_secs(20);
 
 /// A change whose every interruption is tried.
 pub struct Scenario {
@@ -86,6 +89,8 @@ pub struct Reference {
     pub picture: Value,
     /// Numbers of creations and deletions of each object.
     pub counts: BTreeMap<String, usize>,
+    /// Time in which two endpoints were there: what the overlap costs.
+    pub overlap: Duration,
     /// Number of writes.
     pub writes: usize,
 }
@@ -220,12 +225,13 @@ fn reference(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
 /// End state of the scenario without faults.
 pub fn undisturbed(rig: &Rig, scenario: &Scenario) -> anyhow::Result<Reference> {
     rig.tape.rewind(None);
-    watched(rig, scenario, || {
+    let overlap = watched(rig, scenario, || {
         act(rig, scenario)?;
         rig.quiet()
     })?;
     scenario.then.last().map_or(scenario.until, |(_, until)| *until)(rig)?;
-    Ok(Reference { picture: picture(rig)?, counts: rig.tape.births_and_deaths(), writes: rig.tape.writes().len() })
+    let (counts, writes) = (rig.tape.births_and_deaths(), rig.tape.writes().len());
+    Ok(Reference { picture: picture(rig)?, counts, overlap, writes })
 }
 
 /// Goes through the scenario; an operator that a fault has killed is started again, as a Deployment does with its pod.
@@ -241,22 +247,29 @@ fn act(rig: &Rig, scenario: &Scenario) -> anyhow::Result<()> {
 }
 
 /// Runs `run`; where the scenario promises it, an endpoint serves all the while, and never more than the former and the new one
-/// are there.
-fn watched(rig: &Rig, scenario: &Scenario, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// are there. Returns the time in which both were.
+fn watched(rig: &Rig, scenario: &Scenario, run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
     if !scenario.serves_on {
-        return run();
+        return run().map(|()| Duration::ZERO);
     }
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let watch = scope.spawn(|| {
+            let (mut overlap, mut last) = (Duration::ZERO, Instant::now());
             while !ended.load(Ordering::Relaxed) {
                 let endpoints = [rig.cloud_endpoints("east")?, rig.cloud_endpoints("west")?].concat();
                 let there: Vec<&Value> = endpoints.iter().filter(|one| one["deleting"] == false).collect();
                 ensure!(there.iter().any(|one| one["readyReplicas"] != 0), "no endpoint serves: {endpoints:?}");
                 ensure!(there.len() <= 2, "more than the former and the new endpoint: {endpoints:?}");
+                let now = Instant::now();
+                // Both are billed, also while one is being deleted.
+                if endpoints.len() == 2 {
+                    overlap += now - last;
+                }
+                last = now;
                 std::thread::sleep(SAMPLE);
             }
-            Ok(())
+            Ok(overlap)
         });
         let result = run();
         ended.store(true, Ordering::Relaxed);
@@ -290,6 +303,11 @@ fn disturbed(rig: &Rig, scenario: &Scenario, reference: &Reference, number: usiz
     let result = watched(rig, scenario, || {
         act(rig, scenario)?;
         survive(rig, reference)
+    });
+    let result = result.and_then(|overlap| {
+        let limit = reference.overlap + RESTART;
+        ensure!(overlap <= limit, "two endpoints cost money for {overlap:?}; {:?} undisturbed", reference.overlap);
+        Ok(())
     });
     result.with_context(|| {
         let writes: Vec<String> =

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::objects::{deployment, target};
 use super::rig::{LONG, Rig, TEAM, wait};
-use super::weather::{Call, Disturbance, Effect};
+use super::weather::{Call, Disturbance, Effect, Weather};
 
 /// The shortest toleration that a deployment can have.
 const TOLERATION: i64 = 10;
@@ -17,7 +17,12 @@ const LATE: i64 = 5 + 5;
 
 /// Nothing that `calls` ask for answers.
 pub fn silence(rig: &Rig, calls: fn(&Call) -> bool) {
-    rig.weather.set(vec![Disturbance { calls, effect: Effect::Refused { code: 503, retry_after: None } }]);
+    silence_at(&rig.weather, calls);
+}
+
+/// The same for an operator with a weather of its own.
+pub fn silence_at(weather: &Weather, calls: fn(&Call) -> bool) {
+    weather.set(vec![Disturbance { calls, effect: Effect::Refused { code: 503, retry_after: None } }]);
 }
 
 fn is_api_of_east(call: &Call) -> bool {
@@ -61,7 +66,7 @@ fn serving_as(rig: &Rig, deployment: &Value, simulated: &Value) -> anyhow::Resul
     Ok(())
 }
 
-fn llama(rig: &Rig) -> anyhow::Result<Value> {
+pub fn llama(rig: &Rig) -> anyhow::Result<Value> {
     rig.get(&["mdep", "llama", "-n", TEAM])
 }
 

@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use super::failover::is_east;
+use super::failover::{is_east, silence_at};
 use super::objects::target;
 use super::rig::{LONG, Rig, TEAM, condition, wait};
 use super::tape::Write;
-use super::weather::{Disturbance, Effect};
 
 /// Deployments on the target that is lost; every second one has a higher priority.
 const DEPLOYMENTS: usize = 200;
@@ -28,8 +27,7 @@ pub fn a_target_of_many_is_left_in_order_and_at_its_pace(rig: &Rig) -> anyhow::R
     operator.start()?;
     serve(rig)?;
     operator.tape.rewind(None);
-    let calls = is_east;
-    operator.weather.set(vec![Disturbance { calls, effect: Effect::Refused { code: 503, retry_after: None } }]);
+    silence_at(&operator.weather, is_east);
 
     wait("a part is replaced", LONG, || {
         let count = replacements(&operator.tape.writes()).len();
@@ -39,6 +37,9 @@ pub fn a_target_of_many_is_left_in_order_and_at_its_pace(rig: &Rig) -> anyhow::R
     let before = replacements(&operator.tape.writes()).len();
     rig.apply(&deployment("urgent", 0))?;
     rig.condition(&["mdep", "urgent", "-n", TEAM], "Placed", "True")?;
+    let placed_after = placed_after(&rig.get(&["mdep", "urgent", "-n", TEAM])?)?;
+    // The times of both are rounded down to seconds.
+    ensure!(placed_after <= 2, "a new deployment was placed {placed_after} s after its creation");
     let overtaken = replacements(&operator.tape.writes()).len() - before;
     ensure!(overtaken < DEPLOYMENTS - 3 * PACE, "a new deployment waited for {overtaken} replacements");
     wait("all are served elsewhere", LONG * 3, || elsewhere(rig))?;
@@ -47,7 +48,7 @@ pub fn a_target_of_many_is_left_in_order_and_at_its_pace(rig: &Rig) -> anyhow::R
     keeps_its_pace(&writes)?;
     goes_by_priority(&writes)?;
     fills_no_target_beyond_its_room(rig)?;
-    eprintln!("{overtaken} replacements were recorded while a new deployment was placed");
+    eprintln!("{overtaken} replacements were recorded while a new deployment was placed, within {placed_after} s");
     operator.weather.clear();
     wait("the lost target is empty", LONG * 2, || {
         let left = rig.cloud_endpoints("east")?.len();
@@ -57,6 +58,15 @@ pub fn a_target_of_many_is_left_in_order_and_at_its_pace(rig: &Rig) -> anyhow::R
     elsewhere(rig)?;
     operator.stop();
     Ok(())
+}
+
+/// Seconds from the creation of a deployment until it was placed.
+fn placed_after(deployment: &Value) -> anyhow::Result<i64> {
+    let second = |time: &Value| -> anyhow::Result<i64> {
+        Ok(time.as_str().context("no time")?.parse::<k8s_openapi::jiff::Timestamp>()?.as_second())
+    };
+    let placed = condition(deployment, "Placed").context("no condition Placed")?;
+    Ok(second(&placed["lastTransitionTime"])? - second(&deployment["metadata"]["creationTimestamp"])?)
 }
 
 fn serve(rig: &Rig) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ mod collector;
 mod crash_moves;
 mod crash_sweep;
 mod credentials;
+mod division;
 mod failover;
 mod fleet;
 mod gitops;
@@ -34,12 +35,14 @@ mod secrets;
 mod sequences;
 mod silent;
 mod stale;
+mod standby;
 mod successor;
 mod tape;
 mod told;
 mod unseen;
 mod views;
 mod weather;
+mod witness;
 mod writes;
 
 use std::process::ExitCode;
@@ -52,15 +55,18 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 50] = [
+const TESTS: [(&str, Test); 53] = [
     ("leaves_a_lost_place_and_one_copy_remains", failover::a_lost_place_is_left_and_one_copy_remains),
     ("leaves_an_isolated_place_alone", failover::an_isolated_place_is_left_alone),
+    ("moves_nothing_that_gateways_reach", witness::what_gateways_reach_stays),
     ("moves_nothing_in_short_outages", failover::short_outages_move_nothing),
     ("moves_though_health_is_unknown_now_and_then", failover::health_that_is_unknown_now_and_then_moves_in_time),
     ("moves_nothing_while_the_hub_is_cut_off", failover::a_hub_that_is_cut_off_moves_nothing),
     ("fails_over_in_time_though_it_is_killed", failover::a_kill_in_every_phase_changes_nothing),
+    ("hands_a_lost_place_over_to_the_standby", standby::takes_over_from_a_lost_place),
     ("returns_home_after_a_failover", failover::a_deployment_returns_home),
     ("leaves_a_target_of_many_in_order_and_at_its_pace", fleet::a_target_of_many_is_left_in_order_and_at_its_pace),
+    ("replaces_a_lost_part_and_leaves_the_others_alone", division::a_lost_part_is_replaced_and_the_others_stay),
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
     ("moves_where_people_ask", asked::moves_go_where_people_ask),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),

@@ -135,7 +135,8 @@ fn happened(rig: &Rig, unseen: &Unseen, known: Option<&Effect>) -> anyhow::Resul
     wait("the end", LONG, || (unseen.end)(rig))?;
     rig.quiet()?;
     (unseen.end)(rig)?;
-    Ok(Reference { picture: picture(rig)?, counts: rig.tape.births_and_deaths(), writes: rig.tape.writes().len() })
+    let (counts, writes) = (rig.tape.births_and_deaths(), rig.tape.writes().len());
+    Ok(Reference { picture: picture(rig)?, counts, overlap: Duration::ZERO, writes })
 }
 
 /// A kubeconfig is replaced twice while the events of Secrets do not come: only the last one is ever used.

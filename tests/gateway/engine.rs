@@ -30,6 +30,8 @@ pub enum Conduct {
     Fails,
     /// Answers nothing at all.
     Hangs,
+    /// Fails its health checks.
+    Sick,
 }
 
 /// An engine in this process.
@@ -74,7 +76,8 @@ impl Engine {
 async fn answer(State(engine): State<Arc<Engine>>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     if path == "/health" {
-        return "ok".into_response();
+        let is_sick = engine.conduct.load(Ordering::SeqCst) == Conduct::Sick as u8;
+        return if is_sick { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { "ok".into_response() };
     }
     engine.requests.fetch_add(1, Ordering::SeqCst);
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

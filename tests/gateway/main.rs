@@ -15,3 +15,4 @@ mod outage;
 mod rig;
 mod routing;
 mod tls;
+mod witness;

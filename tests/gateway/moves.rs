@@ -60,6 +60,63 @@ impl Load {
 }
 
 #[tokio::test]
+async fn an_interrupted_endpoint_cuts_no_stream_and_others_take_its_requests() {
+    let rig = Rig::start(&[]).await;
+    let (a, a_address) = Engine::start().await;
+    let (_b, b_address) = Engine::start().await;
+    let mut route = route("llama", vec![endpoint("llama-a", a_address), endpoint("llama-b", b_address)]);
+    rig.apply(&route).await;
+    let (load, tasks) = Load::start(&rig.caller("key-of-alice"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    route.endpoints[0].state = State::Draining;
+    route.revision += 1;
+    rig.write(&route).await;
+    rig.until("nothing is in flight there", async |rig| {
+        let acks = rig.acks().await.unwrap_or_default();
+        acks.routes.get(&route.uid).is_some_and(|ack| ack.revision == 2 && ack.in_flight.get("llama-a") == Some(&0))
+    })
+    .await;
+    assert_eq!(a.active.load(Ordering::SeqCst), 0);
+    let before = a.count();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(a.count(), before, "it takes no new request");
+    route.endpoints[0].state = State::Active;
+    route.revision += 1;
+    rig.write(&route).await;
+    rig.until("it takes requests again", async |_| a.count() > before).await;
+    load.end(tasks).await;
+}
+
+#[tokio::test]
+async fn callers_are_told_when_to_come_again_while_the_only_endpoint_is_interrupted() {
+    let rig = Rig::start(&[]).await;
+    let (engine, address) = Engine::start().await;
+    let mut route = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    let streaming = caller.clone();
+    let stream = tokio::spawn(async move { streaming.post(PATH, &json!({"stream": true})).await });
+    rig.until("the stream has begun", async |_| engine.active.load(Ordering::SeqCst) == 1).await;
+    route.endpoints[0].state = State::Draining;
+    route.revision += 1;
+    rig.write(&route).await;
+    rig.until("the gateway says that it is applied", async |rig| {
+        rig.acks().await.is_some_and(|acks| acks.routes.get(&route.uid).is_some_and(|ack| ack.revision == 2))
+    })
+    .await;
+    let before = engine.count();
+    for _ in 0..20 {
+        let refused = caller.post(PATH, &json!({})).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.body);
+        assert_eq!(refused.json()["error"]["code"], "no_endpoint");
+        assert_eq!(refused.headers["retry-after"], "2");
+    }
+    assert_eq!(engine.count(), before, "no new request reaches the endpoint");
+    let whole = stream.await.unwrap();
+    assert!(whole.status == StatusCode::OK && whole.body.contains("[DONE]"), "{}", whole.body);
+}
+
+#[tokio::test]
 async fn a_move_under_load_loses_nothing_and_is_reported_drained_when_it_is() {
     let rig = Rig::start(&[]).await;
     let (old, old_address) = Engine::start().await;

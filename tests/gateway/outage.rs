@@ -30,6 +30,74 @@ async fn serves_without_the_hub_also_after_a_restart_of_everything() {
 }
 
 #[tokio::test]
+async fn a_rebuilt_hub_ends_no_route_before_its_operator_has_published_all() {
+    let mut rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    let old = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&old).await;
+    rig.kill_process();
+    // The hub is another one now, and has no routes.
+    rig.remove(&old).await;
+    rig.start_process();
+    rig.until("the process has read the hub", async |rig| rig.log("process.log").contains("former routes stay")).await;
+    assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK);
+
+    let mut new = route("llama", vec![]);
+    new.uid = "uid-of-the-rebuilt".to_owned();
+    new.callers = vec![crate::rig::caller("bob")];
+    rig.write(&new).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK, "nothing serves on the new route");
+    new.endpoints = vec![endpoint("llama-a", address)];
+    new.revision += 1;
+    rig.apply(&new).await;
+    rig.until("the new route is in effect", async |rig| {
+        rig.caller("key-of-bob").get(PATH).await.status == StatusCode::OK
+            && rig.caller("key-of-alice").get(PATH).await.status == StatusCode::UNAUTHORIZED
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn routes_that_a_rebuilt_hub_does_not_have_go_once_it_is_complete() {
+    let mut rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    let old = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&old).await;
+    rig.kill_process();
+    rig.remove(&old).await;
+    rig.start_process();
+    rig.until("the process has read the hub", async |rig| rig.log("process.log").contains("former routes stay")).await;
+    rig.publish().await;
+    rig.until("the route is gone", async |rig| {
+        rig.caller("key-of-alice").get(PATH).await.status == StatusCode::UNAUTHORIZED
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rotated_kubeconfig_is_followed_without_a_restart() {
+    let mut rig = Rig::start(&[]).await;
+    let (_engine, address) = Engine::start().await;
+    let mut route = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&route).await;
+    rig.lose_hub();
+    rig.kill_process();
+    rig.start_process();
+    rig.until("the process has the saved routes", async |rig| rig.probe("/startupz").await).await;
+    route.callers = vec![crate::rig::caller("bob")];
+    route.revision += 1;
+    rig.write(&route).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(rig.caller("key-of-bob").get(PATH).await.status, StatusCode::UNAUTHORIZED, "the hub is not reached");
+    rig.find_hub();
+    rig.until("the new route is in effect", async |rig| {
+        rig.caller("key-of-bob").get(PATH).await.status == StatusCode::OK
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_restarted_process_touches_no_file_that_is_as_it_must_be() {
     let mut rig = Rig::start(&[]).await;
     let (_engine, address) = Engine::start().await;

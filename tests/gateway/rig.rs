@@ -8,7 +8,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use roadstead_api::v1alpha1::names;
-use roadstead_gateway::{Acks, Caller as Key, Credential, Endpoint, Key as Text, Limits, Route, Scheme, State};
+use roadstead_gateway::{
+    Acks, Caller as Key, Credential, Endpoint, Key as Text, Limits, Route, Scheme, State, WitnessRequest,
+};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::envoy::OPTIONS;
@@ -130,6 +132,21 @@ impl Rig {
         assert_ne!(lost, text, "the kubeconfig names another server");
         self.kubeconfig = self.folder.path().join("kubeconfig");
         std::fs::write(&self.kubeconfig, lost).unwrap();
+    }
+
+    /// Rotates the kubeconfig of a process that reaches no hub to one that leads there.
+    pub fn find_hub(&self) {
+        let text = std::fs::read_to_string(&self.kubeconfig).unwrap();
+        let server = text.split("server: \"").nth(1).unwrap().split('"').next().unwrap();
+        std::fs::write(&self.kubeconfig, text.replace(server, &self.hub)).unwrap();
+    }
+
+    /// Says on the hub that all routes have been published.
+    pub async fn publish(&self) {
+        let name = names::ROUTES_PUBLISHED;
+        let mark = json!({"metadata": {"name": name, "labels": {names::LABEL_ROUTE: name}}});
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        secrets.create(&PostParams::default(), &serde_json::from_value(mark).unwrap()).await.unwrap();
     }
 
     /// A caller with this key.
@@ -274,5 +291,6 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         weight: 1,
         state: State::Active,
         shift: None,
+        asked: WitnessRequest::Nothing,
     }
 }

@@ -1,19 +1,20 @@
-//! The table of promises in ARCHITECTURE.md: every invariant has a row, and every test in it exists.
+//! The tables of promises and of named invariants in ARCHITECTURE.md: every invariant has a row, and every test in it exists.
 
 use std::collections::BTreeSet;
 use std::fs;
 
 use crate::{files, none, root};
 
-/// Rows of the table: the number of the invariant and the names of the tests.
-fn rows(page: &str) -> Vec<(u32, Vec<&str>)> {
+/// Rows of both tables: the number of the invariant or its name, and the names of the tests.
+fn rows(page: &str) -> Vec<(&str, Vec<&str>)> {
     let section = page.split("\n### Promises and their tests\n").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
     let cells = section.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     cells
         .filter_map(|cells| {
-            let number = cells.get(1)?.parse().ok()?;
-            Some((number, cells.get(3)?.split('`').skip(1).step_by(2).collect()))
+            let name = *cells.get(1)?;
+            name.trim_start_matches('I').parse::<u32>().ok()?;
+            Some((name, cells.get(3)?.split('`').skip(1).step_by(2).collect()))
         })
         .collect()
 }
@@ -29,8 +30,10 @@ fn invariants(page: &str) -> u32 {
 fn every_invariant_has_a_promise_with_a_test() {
     let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     let rows = rows(&page);
-    let told: BTreeSet<u32> = rows.iter().filter(|(_, tests)| !tests.is_empty()).map(|(number, _)| *number).collect();
-    assert_eq!(told, (1..=invariants(&page)).collect(), "the numbers of the rows are those of the invariants");
+    let told: BTreeSet<&str> = rows.iter().filter(|(_, tests)| !tests.is_empty()).map(|(name, _)| *name).collect();
+    let numbers = (1..=invariants(&page)).map(|number| number.to_string());
+    let wanted: BTreeSet<String> = numbers.chain((1..=10).map(|number| format!("I{number}"))).collect();
+    assert_eq!(told, wanted.iter().map(String::as_str).collect(), "the names of the rows are those of the invariants");
 }
 
 #[test]

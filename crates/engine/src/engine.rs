@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_lint::check;
 use roadstead_model::{
-    Deployment, DeploymentId, Endpoint, EndpointKey, Found, Placement, Plan, ReplacementLimits, Severity, Target,
-    Timestamp, Violation,
+    Deployment, DeploymentId, Endpoint, EndpointKey, Found, Placement, Plan, ReplacementBudget, ReplacementLimits,
+    Severity, Target, Timestamp, Violation,
 };
 use roadstead_planner::{Fleet, plan};
 
@@ -28,7 +28,7 @@ pub struct Sound {
     pub plan: Plan,
     /// Rules that it breaks and that do not forbid it.
     pub warnings: Vec<Violation>,
-    /// Deployments that are to be decided again because of it: this one has left the queue for replacements.
+    /// Deployments that are to be decided again because of it: this one has left a queue for replacements.
     pub again: BTreeSet<DeploymentId>,
 }
 
@@ -76,15 +76,15 @@ impl Engine {
         self.ended(&deployment.id);
         let plan = plan(&self.fleet, deployment, now);
         let warnings = sound(&self.fleet, deployment, &plan)?;
-        let waited = self.fleet.waits_for_turn(&deployment.id);
+        let waited_for = self.fleet.turn_for(&deployment.id).cloned();
         self.assume(deployment, &plan, name);
-        let left = waited && !self.fleet.waits_for_turn(&deployment.id);
+        let left = waited_for.is_some() && waited_for.as_ref() != self.fleet.turn_for(&deployment.id);
         if plan.waits.is_empty() {
             self.unsettled.remove(&deployment.id);
         } else {
             self.unsettled.insert(deployment.id.clone());
         }
-        let again = if left { self.unsettled.clone() } else { BTreeSet::new() };
+        let again = if left { self.fleet.next_in_turn(now) } else { BTreeSet::new() };
         Ok(Sound { plan, warnings, again })
     }
 
@@ -206,17 +206,27 @@ impl Engine {
         self.fleet.remove_found(target, name);
     }
 
-    /// A deployment is no longer decided: it is gone, being deleted or invalid.
-    pub fn forget(&mut self, deployment: &DeploymentId) {
+    /// A deployment is no longer decided: it is gone, being deleted or invalid. Returns those that are to be decided again
+    /// because it has left a queue for replacements.
+    pub fn forget(&mut self, deployment: &DeploymentId, now: Timestamp) -> BTreeSet<DeploymentId> {
         self.ended(deployment);
         self.unsettled.remove(deployment);
+        let waited = self.fleet.waits_for_turn(deployment);
         self.fleet.leave_turn(deployment);
+        if waited { self.fleet.next_in_turn(now) } else { BTreeSet::new() }
     }
 
-    /// The deployments that wait for something that facts can change.
+    /// The deployments that wait for something that facts can change, such as room. Of those that wait for their turn alone
+    /// only the first are among them: a thousand may wait, and nothing changes for the others before these have left.
     #[must_use]
-    pub const fn unsettled(&self) -> &BTreeSet<DeploymentId> {
-        &self.unsettled
+    pub fn unsettled(&self, now: Timestamp) -> BTreeSet<DeploymentId> {
+        let next = self.fleet.next_in_turn(now);
+        // The place of one that waits for its destination may be another one by now.
+        let waits_in_line = |id: &DeploymentId| match self.fleet.turn_for(id) {
+            Some(ReplacementBudget::Fleet | ReplacementBudget::Namespace { .. }) => !next.contains(id),
+            Some(ReplacementBudget::Destination { .. }) | None => false,
+        };
+        self.unsettled.iter().filter(|id| !waits_in_line(id)).cloned().collect()
     }
 }
 

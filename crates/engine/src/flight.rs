@@ -18,6 +18,8 @@ struct FieldChanges {
     replicas: Option<u32>,
     resources: Option<Resources>,
     state: Option<EndpointState>,
+    /// True if a standby takes over from another endpoint.
+    promoted: bool,
     /// True if the endpoint gets a new spec: its ready pods do not serve that spec yet.
     told_anew: bool,
 }
@@ -34,12 +36,15 @@ impl Flight {
     pub(crate) fn laid(&self) -> Endpoint {
         let Some(seen) = &self.seen else { return self.assumed.clone() };
         let replicas = self.change.replicas.map_or(seen.replicas, |replicas| replicas.max(seen.replicas));
+        let takes_over = if self.change.promoted { &self.assumed } else { seen };
         Endpoint {
             replicas,
             resources: self.change.resources.unwrap_or(seen.resources),
             state: self.change.state.unwrap_or(seen.state),
             ready: seen.ready && !self.change.told_anew,
             priority: self.assumed.priority,
+            replaces: takes_over.replaces.clone(),
+            promoted_at: takes_over.promoted_at,
             ..seen.clone()
         }
     }
@@ -51,13 +56,14 @@ impl Flight {
 }
 
 impl FieldChanges {
-    const NONE: Self = Self { replicas: None, resources: None, state: None, told_anew: false };
+    const NONE: Self = Self { replicas: None, resources: None, state: None, promoted: false, told_anew: false };
 
     fn between(before: &Endpoint, after: &Endpoint) -> Self {
         Self {
             replicas: (before.replicas != after.replicas).then_some(after.replicas),
             resources: (before.resources != after.resources).then_some(after.resources),
             state: (before.state != after.state).then_some(after.state),
+            promoted: before.promoted_at != after.promoted_at,
             told_anew: before.ready && !after.ready,
         }
     }

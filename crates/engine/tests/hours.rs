@@ -8,6 +8,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use common::homes::STABILIZATION;
 use common::outages::{CLOSE, TOLERATION};
 use common::world::World;
 
@@ -40,31 +41,37 @@ fn seeds(usual: u64) -> Vec<u64> {
 
 #[test]
 fn six_hours_of_edits_outages_crashes_and_lost_answers_promise_nothing_twice_and_settle() {
+    let mut promotions = 0;
     for seed in seeds(4) {
         let named = Seed(seed);
         let mut world = World::new(named.0);
+        some_return(&mut world);
         world.run(6 * HOUR);
         assert!(world.decisions > 500 && world.moves > 10, "{} decisions, {} moves", world.decisions, world.moves);
         world.calm();
         world.run(2 * HOUR);
         world.is_settled();
+        promotions += world.promotions;
     }
+    assert!(promotions > 0 || number("ROADSTEAD_SEED").is_some(), "no standby took over");
 }
 
 #[test]
 fn hours_of_outages_with_witnesses_that_fail_replace_nothing_early_and_leave_one_copy() {
-    let mut failovers = 0;
+    let (mut failovers, mut returns) = (0, 0);
     for seed in seeds(8) {
         let named = Seed(1_000 + seed);
         let mut world = World::new(named.0);
+        some_return(&mut world);
         world.outages.blind = 4;
         world.run(2 * HOUR);
         failovers += world.outages.failovers.len();
         world.calm();
         world.run(2 * HOUR);
         world.is_settled();
+        returns += world.homes.returns.len();
     }
-    assert!(failovers > 0, "nothing was tested");
+    assert!(failovers > 0 && returns > 0, "{failovers} failovers, {returns} returns: nothing was tested");
 }
 
 #[test]
@@ -76,6 +83,11 @@ fn the_same_seed_gives_the_same_life() {
     };
     assert_eq!(life(7), life(7));
     assert_ne!(life(7), life(8));
+}
+
+/// Some of the deployments that are not divided return to the target that a failover left.
+fn some_return(world: &mut World) {
+    world.homes.returning = ["d0", "d4", "d8", "d12"].map(ToOwned::to_owned).into();
 }
 
 /// A world in which everything serves and only the test disturbs anything.
@@ -117,6 +129,56 @@ fn a_lost_target_is_left_between_the_toleration_and_one_probe_later() {
             assert!((TOLERATION..=TOLERATION + CLOSE + WRITES).contains(&after), "{name}: {after} s");
         }
         world.run(2 * HOUR);
+        world.is_settled();
+    }
+}
+
+/// A world in which `d0` returns, and has left its home, which is back; and the index of its home.
+fn away(seed: u64) -> (World, usize) {
+    let mut world = quiet(seed);
+    world.homes.returning.insert("d0".to_owned());
+    let home = world.place_where("d0");
+    // Longer than any start, so that the target does not return before the replacement serves.
+    world.cut_off(home, true, true, 15 * TOLERATION);
+    world.run(16 * TOLERATION);
+    assert_ne!(world.place_where("d0"), home, "it has not left");
+    assert_eq!(world.homes.returns, [], "it returned at once");
+    (world, home)
+}
+
+#[test]
+fn a_deployment_returns_home_once_home_is_stable_and_never_while_it_flaps() {
+    for seed in seeds(5) {
+        let named = Seed(seed);
+        let (mut world, home) = away(named.0);
+        for _ in 0..10 {
+            world.cut_off(home, true, false, 30);
+            world.run(STABILIZATION / 2);
+            assert_eq!(world.homes.returns, [], "home flaps");
+        }
+        assert_ne!(world.place_where("d0"), home, "home flaps");
+        world.run(3 * STABILIZATION);
+        assert_eq!((world.homes.returns.len(), world.place_where("d0")), (1, home), "home is stable");
+        world.run(HOUR);
+        assert_eq!(world.homes.returns.len(), 1, "once");
+        world.is_settled();
+    }
+}
+
+#[test]
+fn the_loss_of_home_in_the_middle_of_a_return_is_survived() {
+    for seed in seeds(5) {
+        let named = Seed(seed);
+        let (mut world, home) = away(named.0);
+        while world.homes.returns.is_empty() {
+            world.run(1);
+        }
+        let away = world.place_where("d0");
+        world.cut_off(home, true, true, HOUR);
+        world.run(HOUR / 2);
+        assert_eq!(world.place_where("d0"), away, "it serves where it was");
+        world.run(3 * HOUR);
+        assert_eq!(world.place_where("d0"), home, "it returned when home was stable again");
         world.is_settled();
     }
 }

@@ -39,6 +39,21 @@ pub enum DeploymentMessage<'a> {
         /// Message of that endpoint's condition.
         message: &'a str,
     },
+    /// Its standby answers.
+    StandbyReady(PlaceSummary<'a>),
+    /// Its standby does not answer.
+    StandbyUnready {
+        /// Name of the endpoint.
+        endpoint: &'a str,
+        /// Reason of that endpoint's condition.
+        reason: &'a str,
+        /// Message of that endpoint's condition.
+        message: &'a str,
+    },
+    /// Its standby is created later.
+    StandbyLater,
+    /// There is no gateway that could send requests to a standby.
+    StandbyWithoutGateway,
     /// Cost of its endpoints, and its budget.
     Cost {
         /// Cost of all replicas.
@@ -72,6 +87,12 @@ impl fmt::Display for DeploymentMessage<'_> {
             Self::Replacement { endpoint, reason, message } => {
                 write!(f, "replacement {endpoint}: {reason}: {message}")
             }
+            Self::StandbyReady(place) => write!(f, "{place}; it receives requests while no serving endpoint answers"),
+            Self::StandbyUnready { endpoint, reason, message } => write!(f, "standby {endpoint}: {reason}: {message}"),
+            Self::StandbyLater => f.write_str("the standby is created when all replicas serve"),
+            Self::StandbyWithoutGateway => f.write_str(
+                "a standby needs a gateway, and this installation has none; install the chart roadstead-gateway",
+            ),
             Self::Cost { cost, budget } => write!(f, "costs ${cost}/h, budget ${budget}/h"),
             Self::CostUnknown(budget) => write!(f, "the price of an endpoint is unknown, budget ${budget}/h"),
         }
@@ -111,15 +132,17 @@ impl fmt::Display for PlaceSummary<'_> {
     }
 }
 
-/// The places of a deployment's endpoints: those that serve, and those that are to take over.
+/// The places of a deployment's endpoints: those that serve, those that are to take over, and those that stand by.
 #[must_use]
 pub fn places<'a>(
     serving: impl IntoIterator<Item = PlaceSummary<'a>>,
+    replacements: impl IntoIterator<Item = PlaceSummary<'a>>,
     standby: impl IntoIterator<Item = PlaceSummary<'a>>,
 ) -> String {
     let serving = serving.into_iter().map(|place| place.to_string());
-    let standby = standby.into_iter().map(|place| format!("replacement: {place}"));
-    serving.chain(standby).collect::<Vec<_>>().join("; ")
+    let replacements = replacements.into_iter().map(|place| format!("replacement: {place}"));
+    let standby = standby.into_iter().map(|place| format!("standby: {place}"));
+    serving.chain(replacements).chain(standby).collect::<Vec<_>>().join("; ")
 }
 
 /// A missing part of the spec: another number of replicas.

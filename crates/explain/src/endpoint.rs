@@ -126,6 +126,30 @@ pub enum EndpointMessage<'a> {
         /// Its address.
         url: &'a str,
     },
+    /// It answers gateways, and not the hub.
+    AtGateways {
+        /// Its address.
+        url: &'a str,
+        /// Failure of the hub's probe.
+        why: &'a str,
+    },
+    /// Gateways do not reach it.
+    NotAtGateways {
+        /// Its address.
+        url: &'a str,
+    },
+    /// No gateway has said whether it answers.
+    AwaitingGateways {
+        /// Its address.
+        url: &'a str,
+    },
+    /// It takes no new request before an update that restarts its last replica.
+    Interrupting {
+        /// Its target.
+        target: &'a str,
+        /// End of the wait for requests in flight.
+        deadline: &'a str,
+    },
     /// It answers without its key.
     NotProtected,
     /// Its Service has no address.
@@ -204,6 +228,21 @@ impl fmt::Display for EndpointMessage<'_> {
             Self::ScaledToZero => f.write_str("no replicas are wanted; address and key stay"),
             Self::Answers { replicas: 1, url } => write!(f, "1 replica answers at {url}"),
             Self::Answers { replicas, url } => write!(f, "{} answer at {url}", count(*replicas, "replica")),
+            Self::AtGateways { url, why } => {
+                write!(f, "the gateways reach {url} and the hub does not ({why}); nothing is replaced")
+            }
+            Self::NotAtGateways { url } => write!(
+                f,
+                "no gateway reaches {url}, so callers do not get there; check sourceRanges, firewalls and name resolution"
+            ),
+            Self::AwaitingGateways { url } => {
+                write!(f, "waiting for a gateway to reach {url}; check that gateways run and reach the hub")
+            }
+            Self::Interrupting { target, deadline } => write!(
+                f,
+                "{target} has no spare accelerator, so the update restarts the last replica; it takes no new request and restarts \
+                 when none is in flight, at {deadline} at the latest. Other endpoints serve meanwhile; if there is none, callers get 503"
+            ),
             Self::NotProtected => {
                 f.write_str("the endpoint answers /v1/models without the key; the engine must check the key")
             }

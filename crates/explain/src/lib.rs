@@ -9,6 +9,7 @@ pub mod endpoint;
 mod findings;
 mod moves;
 mod nodes;
+mod nowhere;
 pub mod operator;
 pub mod orphans;
 mod summary;

@@ -3,6 +3,7 @@
 use roadstead_model::{Finding, MicroDollars, Nowhere, PartSummary, Placed, Plan, Summary, Wait};
 
 use crate::findings::finding;
+use crate::nowhere;
 use crate::verdicts::rejection;
 use crate::waits::{inventory, wait};
 use crate::words::{at_cost, count};
@@ -37,7 +38,7 @@ pub fn summary(summary: &Summary) -> String {
         }
         Summary::AwaitsInventory { targets, overdue } => inventory(*targets, overdue),
         Summary::Placed(placed) => self::placed(placed),
-        Summary::Nowhere(nowhere) => self::nowhere(nowhere),
+        Summary::Nowhere(nowhere) => nowhere::sentence(nowhere),
         Summary::Adopts { endpoint, target, ready_replicas, replicas } => {
             format!(
                 "adopts {endpoint}, which runs on {target} with {ready_replicas} of {} ready",
@@ -62,6 +63,9 @@ pub fn summary(summary: &Summary) -> String {
         Summary::Replaces { endpoint, target, why, placed } => {
             format!("{} by {}", is_replaced(endpoint, target, why.as_ref()), self::placed(placed))
         }
+        Summary::Promotes { endpoint, target, why, standby, to } => {
+            format!("{} by {standby} on {to}, which stood by", is_replaced(endpoint, target, why.as_ref()))
+        }
         Summary::RemovesFirst { endpoint, target, why } => {
             format!("{}; it is removed before its replacement is created", is_replaced(endpoint, target, why.as_ref()))
         }
@@ -78,7 +82,7 @@ pub fn summary(summary: &Summary) -> String {
             format!(
                 "{}, because no other place qualifies: {}",
                 stays(endpoint, target, why.as_ref()),
-                self::nowhere(nowhere)
+                nowhere::sentence(nowhere)
             )
         }
     }
@@ -149,40 +153,6 @@ fn parts(parts: &[PartSummary], placed: Option<&Placed>, wanted: u32, nowhere: O
     let replicas = parts.iter().fold(0, |sum: u32, part| sum.saturating_add(part.replicas));
     let kept = divided(kept, replicas, wanted);
     let new = placed.map(|placed| format!("; new: {}", self::placed(placed))).unwrap_or_default();
-    let lacking = nowhere.map(|nowhere| format!("; {}", self::nowhere(nowhere))).unwrap_or_default();
+    let lacking = nowhere.map(|nowhere| format!("; {}", nowhere::sentence(nowhere))).unwrap_or_default();
     format!("{kept}{new}{lacking}")
-}
-
-fn nowhere(nowhere: &Nowhere) -> String {
-    match nowhere {
-        Nowhere::NoTarget => "no ServingTarget exists; create one".to_owned(),
-        Nowhere::NoSuchTarget { target, namespace } => {
-            format!("target {target} does not exist or does not allow namespace {namespace}")
-        }
-        Nowhere::NoneForNamespace { namespace, targets: 1 } => {
-            format!(
-                "the only target does not allow namespace {namespace}; label the namespace to match its \
-                 allowedNamespaces, or edit them"
-            )
-        }
-        Nowhere::NoneForNamespace { namespace, targets } => {
-            format!(
-                "none of the {targets} targets allows namespace {namespace}; label the namespace to match the \
-                 allowedNamespaces of a target, or edit them"
-            )
-        }
-        Nowhere::AllRejected { replicas, candidates, reasons, largest_fit } => {
-            let reasons: Vec<String> =
-                reasons.iter().map(|(reason, number)| format!("{number} {}", reason.as_str())).collect();
-            let largest = largest_fit.as_ref().map_or_else(String::new, |fit| {
-                let fits = count(fit.replicas, "replica");
-                format!("; the largest fit is {fits} of {} on {}, offer {}", fit.shape, fit.target, fit.offer)
-            });
-            format!(
-                "no place for {} ({candidates} checked): {}{largest}",
-                count(*replicas, "replica"),
-                reasons.join(", ")
-            )
-        }
-    }
 }

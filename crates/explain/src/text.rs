@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use roadstead_model::{Action, Candidate, Keep, Placement, Plan, Reason, Report, Verdict};
+use roadstead_model::{Action, Candidate, EndpointState, Keep, Placement, Plan, Reason, Report, Verdict};
 
 use crate::findings::finding;
 use crate::summary::summary;
@@ -44,13 +44,22 @@ fn section(text: &mut String, title: &str, items: impl Iterator<Item = String>) 
 fn action(action: &Action) -> String {
     match action {
         Action::Keep(keep) => kept(keep),
-        Action::Adopt { found, drain_until: None } => format!("adopt {} on {}", found.name, found.target),
-        Action::Adopt { found, drain_until: Some(until) } => {
-            format!("adopt {} on {}, to drain until {until}", found.name, found.target)
+        Action::Adopt { found, state } => {
+            let state = match state {
+                EndpointState::Active => String::new(),
+                EndpointState::Standby => ", to stand by".to_owned(),
+                EndpointState::Draining { deadline } => format!(", to drain until {deadline}"),
+                EndpointState::Deleting => ", to be deleted".to_owned(),
+            };
+            format!("adopt {} on {}{state}", found.name, found.target)
         }
-        Action::Create { placement, replaces, reason } => {
+        Action::Create { placement, replaces, stands_by, reason } => {
             let instead = replaces.as_ref().map_or_else(String::new, |name| format!(", to replace {name}"));
-            format!("create {}{instead} ({})", place(placement), reason.as_str())
+            let role = if *stands_by { ", to stand by" } else { "" };
+            format!("create {}{instead}{role} ({})", place(placement), reason.as_str())
+        }
+        Action::Promote { endpoint, replaces, reason } => {
+            format!("promote the standby {endpoint}, to replace {replaces} ({})", reason.as_str())
         }
         Action::Drain { endpoint, deadline, reason } => {
             format!("drain {endpoint} until {deadline} ({})", reason.as_str())

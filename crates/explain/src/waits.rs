@@ -2,6 +2,7 @@
 
 use roadstead_model::{ReplacementBudget, Shifting, Wait};
 
+use crate::nowhere;
 use crate::words::count;
 
 /// A sentence about something that has to happen before more can be done.
@@ -35,6 +36,15 @@ pub fn wait(wait: &Wait) -> String {
         }
         Wait::Removal { endpoint, target } => format!("waiting for {target} to confirm the removal of {endpoint}"),
         Wait::Target { target } => format!("waiting for target {target} to become usable"),
+        Wait::StandbyPlace { replicas, nowhere: None } => format!(
+            "no place for a standby of {}: every target shares a failure domain with a serving endpoint",
+            count(*replicas, "replica")
+        ),
+        Wait::StandbyPlace { replicas, nowhere: Some(nowhere) } => format!(
+            "no place for a standby of {} in another failure domain: {}",
+            count(*replicas, "replica"),
+            nowhere::sentence(nowhere)
+        ),
     }
 }
 

@@ -12,6 +12,29 @@ use crate::route::Endpoint;
 pub struct Acks {
     /// The reports.
     pub routes: BTreeMap<String, Ack>,
+    /// Endpoints that answer this gateway or do not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sees: Sees,
+    /// Grows at short intervals while the operator asks steadily about an endpoint.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beat: u64,
+}
+
+/// Endpoints that answer a gateway or do not, by the UID of the deployment and the name of the endpoint.
+pub type Sees = BTreeMap<String, BTreeMap<String, Answering>>;
+
+/// Result of a gateway's health checks of one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answering {
+    /// True if the endpoint answers.
+    pub answers: bool,
+    /// Since when, in seconds since the epoch by the gateway's clock.
+    pub since: i64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Report about one route.

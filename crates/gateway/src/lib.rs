@@ -11,9 +11,11 @@ pub mod render;
 mod route;
 mod settings;
 
-pub use ack::{Ack, Acks, hosts_of_endpoint};
+pub use ack::{Ack, Acks, Answering, Sees, hosts_of_endpoint};
 pub use changes::{Change, changes};
 pub use files::{Content, File, Files};
 pub use render::render;
-pub use route::{Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, ShiftProgress, State};
+pub use route::{
+    Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, ShiftProgress, State, WitnessRequest,
+};
 pub use settings::{Listener, Paths, Settings, Tls};

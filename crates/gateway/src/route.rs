@@ -49,6 +49,12 @@ impl Route {
         self.endpoints.iter().find(|endpoint| endpoint.name == name)
     }
 
+    /// True if callers' requests have somewhere to go.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| matches!(endpoint.state, State::Active | State::Standby))
+    }
+
     /// Weight of an active endpoint with the shifts in progress: the two endpoints of a shift divide the weight of the old one.
     #[must_use]
     pub fn shared_weight(&self, endpoint: &Endpoint) -> u32 {
@@ -152,6 +158,30 @@ pub struct Endpoint {
     /// The step of a shift, while it takes requests from another endpoint step by step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<ShiftProgress>,
+    /// Question of the operator about it.
+    #[serde(default, skip_serializing_if = "WitnessRequest::is_nothing")]
+    pub asked: WitnessRequest,
+}
+
+/// Question of the operator to the gateways about an endpoint. That an active endpoint does not answer is reported in
+/// any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WitnessRequest {
+    /// Nothing more.
+    #[default]
+    Nothing,
+    /// Also that it answers.
+    Changes,
+    /// The same, and at short intervals that the gateway still says so.
+    Steadily,
+}
+
+impl WitnessRequest {
+    /// True if nothing is asked.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
 }
 
 /// The step of a shift of requests from one endpoint to another.

@@ -22,9 +22,10 @@ impl<'a> Expected<'a> {
     /// Of an existing endpoint.
     fn of(endpoint: &'a Endpoint, action: Option<&Action>) -> Self {
         let (roles, replicas, phase): (&[Role], _, _) = match action {
-            Some(Action::Keep(keep)) => (&[Role::Serving, Role::Standby], keep.replicas, phase(endpoint)),
+            Some(Action::Keep(keep)) => (staying(endpoint), keep.replicas, phase(endpoint)),
+            Some(Action::Promote { .. }) => (&[Role::Replacement], endpoint.replicas, phase(endpoint)),
             Some(Action::Delete { .. }) => (&[Role::Draining], endpoint.replicas, Phase::Ending),
-            None if endpoint.is_active() => (&[Role::Serving, Role::Standby], endpoint.replicas, phase(endpoint)),
+            None if endpoint.stays() => (staying(endpoint), endpoint.replicas, phase(endpoint)),
             Some(_) | None => (&[Role::Draining], endpoint.replicas, phase(endpoint)),
         };
         let Endpoint { name, target, slot, .. } = endpoint;
@@ -32,16 +33,24 @@ impl<'a> Expected<'a> {
     }
 
     /// Of a new endpoint.
-    fn new(placement: &'a Placement, replaces: bool) -> Self {
+    fn new(placement: &'a Placement, replaces: bool, stands_by: bool) -> Self {
         let Placement { target, slot, replicas, .. } = placement;
-        let roles: &[Role] = if replaces { &[Role::Standby] } else { &[Role::Serving] };
+        let roles: &[Role] = match (replaces, stands_by) {
+            (_, true) => &[Role::Standby],
+            (true, false) => &[Role::Replacement],
+            (false, false) => &[Role::Serving],
+        };
         Self { endpoint: None, target, slot: *slot, replicas: *replicas, roles, phase: Phase::Starting }
     }
 
     /// Of an adopted endpoint.
-    fn adopted(found: &'a Found, drains: bool) -> Self {
+    fn adopted(found: &'a Found, state: EndpointState) -> Self {
         let Found { name, target, slot, replicas, ready_replicas, .. } = found;
-        let roles: &[Role] = if drains { &[Role::Draining] } else { &[Role::Serving] };
+        let roles: &[Role] = match state {
+            EndpointState::Active => &[Role::Serving],
+            EndpointState::Standby => &[Role::Standby],
+            EndpointState::Draining { .. } | EndpointState::Deleting => &[Role::Draining],
+        };
         let is_ready = *ready_replicas > 0 && ready_replicas >= replicas;
         let phase = if is_ready { Phase::Ready } else { Phase::Starting };
         Self { endpoint: Some(name), target, slot: *slot, replicas: *replicas, roles, phase }
@@ -50,6 +59,11 @@ impl<'a> Expected<'a> {
     fn is(&self, allocation: &Allocation) -> bool {
         allocation.endpoint.as_deref() == self.endpoint && (self.endpoint.is_some() || allocation.slot == self.slot)
     }
+}
+
+/// The roles that an endpoint which stays may have.
+fn staying(endpoint: &Endpoint) -> &'static [Role] {
+    if endpoint.stands_by() { &[Role::Standby] } else { &[Role::Serving, Role::Replacement] }
 }
 
 fn phase(endpoint: &Endpoint) -> Phase {
@@ -103,9 +117,11 @@ fn expected<'a, F: Facts>(check: &Check<'a, F>) -> Vec<Expected<'a>> {
         Expected::of(endpoint, action)
     });
     let added = actions.iter().filter_map(|action| match action {
-        Action::Create { placement, replaces, .. } => Some(Expected::new(placement, replaces.is_some())),
-        Action::Adopt { found, drain_until } => Some(Expected::adopted(found, drain_until.is_some())),
-        Action::Keep(_) | Action::Drain { .. } | Action::Delete { .. } => None,
+        Action::Create { placement, replaces, stands_by, .. } => {
+            Some(Expected::new(placement, replaces.is_some(), *stands_by))
+        }
+        Action::Adopt { found, state } => Some(Expected::adopted(found, *state)),
+        Action::Keep(_) | Action::Promote { .. } | Action::Drain { .. } | Action::Delete { .. } => None,
     });
     existing.chain(added).collect()
 }

@@ -31,7 +31,7 @@ fn replicas<F: Facts>(check: &mut Check<'_, F>) {
     let deployment = check.deployment;
     let domains = deployment.spread.map_or(0, |spread| spread.min_domains.min(deployment.replicas));
     let numbers = |found, allowed: u32| Numbers::Count { found, allowed: allowed.into() };
-    let adds = added(check).any(|(replaces, ..)| replaces.is_none());
+    let adds = adds(check, false);
     let serving = check.plan.allocations.iter().filter(|one| one.role == Role::Serving);
     let found: u64 = serving.map(|one| u64::from(one.replicas)).sum();
     let most = deployment.replicas.saturating_add(domains);
@@ -52,15 +52,18 @@ fn replicas<F: Facts>(check: &mut Check<'_, F>) {
 /// Parts cost no more than the budget together, where one is added.
 fn budget<F: Facts>(check: &mut Check<'_, F>) {
     let Some(budget) = check.deployment.max_hourly_cost else { return };
-    if !added(check).any(|(replaces, ..)| replaces.is_none()) {
+    // What serves comes first: a standby counts only where one is added, and goes where it costs too much.
+    let adds_standby = adds(check, true);
+    if !adds(check, false) && !adds_standby {
         return;
     }
-    let is_serving = |name: &str| {
+    let counts = |name: &str| {
         let allocation = check.plan.allocations.iter().find(|one| one.endpoint.as_deref() == Some(name));
-        allocation.is_some_and(|one: &Allocation| one.role == Role::Serving)
+        allocation
+            .is_some_and(|one: &Allocation| one.role == Role::Serving || (adds_standby && one.role == Role::Standby))
     };
     let costs = check.plan.actions.iter().filter_map(|action| match action {
-        Action::Keep(keep) if is_serving(&keep.endpoint) => Some(keep.hourly_cost),
+        Action::Keep(keep) if counts(&keep.endpoint) => Some(keep.hourly_cost),
         Action::Create { placement, replaces: None, .. } => Some(placement.hourly_cost),
         _ => None,
     });
@@ -87,6 +90,15 @@ fn nodes<F: Facts>(check: &mut Check<'_, F>) {
         let alone = !others.into_iter().any(|(_, other)| shares(other));
         check.require(Rule::OwnNodes, target, alone);
     }
+}
+
+/// True if the plan creates an endpoint that replaces none, and stands by or not.
+fn adds<F: Facts>(check: &Check<'_, F>, a_standby: bool) -> bool {
+    check
+        .plan
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::Create { replaces: None, stands_by, .. } if *stands_by == a_standby))
 }
 
 /// New endpoints: the one that each replaces, target, offer and replicas.

@@ -11,6 +11,7 @@ mod division;
 mod failover;
 mod places;
 mod room;
+mod standby;
 mod steps;
 mod worst;
 
@@ -32,10 +33,17 @@ pub fn check<F: Facts>(facts: &F, deployment: &Deployment, plan: &Plan) -> Vec<V
     division::check(&mut check);
     for action in &plan.actions {
         match action {
-            Action::Create { placement, replaces, reason } => {
+            Action::Create { placement, replaces, stands_by, reason } => {
                 steps::inventory(&mut check, placement, replaces.as_deref());
-                places::new(&mut check, placement);
+                places::new(&mut check, placement, *stands_by);
+                if *stands_by {
+                    standby::created(&mut check, placement);
+                }
                 failover::check(&mut check, replaces.as_deref(), *reason);
+            }
+            Action::Promote { endpoint, replaces, reason } => {
+                standby::promoted(&mut check, endpoint, replaces);
+                failover::check(&mut check, Some(replaces), *reason);
             }
             Action::Keep(keep) => places::kept(&mut check, keep),
             Action::Adopt { found, .. } => steps::adoption(&mut check, found),

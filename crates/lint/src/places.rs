@@ -14,7 +14,7 @@ use crate::division::is_divided;
 use crate::room::{self, Asked};
 
 /// A new endpoint is at a place that every rule allows and that holds all replicas.
-pub(crate) fn new<F: Facts>(check: &mut Check<'_, F>, placement: &Placement) {
+pub(crate) fn new<F: Facts>(check: &mut Check<'_, F>, placement: &Placement, stands_by: bool) {
     let subject = placement.target.as_str();
     let deployment = check.deployment;
     let target = check.facts.target(subject);
@@ -31,7 +31,7 @@ pub(crate) fn new<F: Facts>(check: &mut Check<'_, F>, placement: &Placement) {
     let numbers = Numbers::Count { found: placement.replicas.into(), allowed: deployment.replicas.into() };
     let has_all = placement.replicas == deployment.replicas
         || (is_divided(check) && (1..=deployment.replicas).contains(&placement.replicas));
-    check.require_numbers(Rule::AllReplicas, subject, has_all, numbers);
+    check.require_numbers(Rule::AllReplicas, subject, has_all || stands_by, numbers);
     let slots: BTreeSet<u32> = check.own().map(|one| one.slot).collect();
     let found = check.facts.found_of(&deployment.id);
     let taken = slots.contains(&placement.slot) || found.iter().any(|one| one.slot == placement.slot);
@@ -122,8 +122,9 @@ fn is_refused<F: Facts>(check: &Check<'_, F>, target: &Target, offer: &Offer, si
 pub(crate) fn kept<F: Facts>(check: &mut Check<'_, F>, keep: &Keep) {
     let Some(endpoint) = check.endpoint(&keep.endpoint) else { return };
     let (deployment, subject) = (check.deployment, keep.endpoint.as_str());
-    check.require(Rule::KeepsActive, subject, endpoint.is_active());
-    let most = deployment.replicas.max(if deployment.suspended { endpoint.replicas } else { 0 });
+    check.require(Rule::KeepsActive, subject, endpoint.stays());
+    let wanted = if endpoint.stands_by() { deployment.standby_replicas } else { deployment.replicas };
+    let most = wanted.max(if deployment.suspended || endpoint.stands_by() { endpoint.replicas } else { 0 });
     let numbers = Numbers::Count { found: keep.replicas.into(), allowed: most.into() };
     check.require_numbers(Rule::NoMoreThanWanted, subject, keep.replicas <= most, numbers);
     let follows = keep.pods == PodFields::FollowSpec;

@@ -46,7 +46,7 @@ pub(crate) fn removals<F: Facts>(check: &mut Check<'_, F>) {
 pub(crate) fn creations<F: Facts>(check: &mut Check<'_, F>) {
     let removed = check.removed();
     let created = check.plan.actions.iter().filter_map(|action| match action {
-        Action::Create { placement, replaces, reason } => Some((placement, replaces, *reason)),
+        Action::Create { placement, replaces, reason, .. } => Some((placement, replaces, *reason)),
         _ => None,
     });
     for (index, (placement, replaces, reason)) in created.enumerate() {
@@ -126,8 +126,10 @@ fn is_under_way<F: Facts>(facts: &F, endpoint: &Endpoint, now: Timestamp) -> boo
     let ends = match replaced.state {
         EndpointState::Deleting => return false,
         EndpointState::Draining { deadline } => Some(deadline),
-        EndpointState::Active if endpoint.ready => endpoint.published_at.map(|at| at.plus(TAKEN_OVER_SECONDS)),
-        EndpointState::Active => endpoint.answer_by,
+        EndpointState::Active | EndpointState::Standby if endpoint.ready => {
+            endpoint.published_at.map(|at| at.plus(TAKEN_OVER_SECONDS))
+        }
+        EndpointState::Active | EndpointState::Standby => endpoint.answer_by,
     };
     ends.is_none_or(|end| end > now)
 }
@@ -138,7 +140,7 @@ pub(crate) fn suspension<F: Facts>(check: &mut Check<'_, F>) {
         return;
     }
     let changes = |action: &Action| match action {
-        Action::Create { .. } | Action::Drain { .. } | Action::Delete { .. } => true,
+        Action::Create { .. } | Action::Promote { .. } | Action::Drain { .. } | Action::Delete { .. } => true,
         Action::Keep(keep) => check.endpoint(&keep.endpoint).is_some_and(|one| one.replicas != keep.replicas),
         Action::Adopt { .. } => false,
     };

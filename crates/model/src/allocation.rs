@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoint::{Endpoint, EndpointState, Found};
 use crate::placement::Placement;
 
-/// Maximum number of serving and standby allocations with published roles.
+/// Maximum number of allocations with published roles: all but those that drain.
 pub const MAX_PUBLISHED: usize = 16;
 
 /// The contribution of one placement to a deployment.
@@ -35,6 +35,8 @@ pub enum Role {
     /// The deployment relies on it.
     Serving,
     /// It takes over from another allocation once it serves, or waits until it can be removed without a loss.
+    Replacement,
+    /// It receives requests only while nothing serves.
     Standby,
     /// It receives no new requests and is removed.
     Draining,
@@ -108,7 +110,7 @@ impl Allocation {
 const fn weight(role: Role, replicas: u32) -> u32 {
     match role {
         Role::Serving => replicas,
-        Role::Standby | Role::Draining => 0,
+        Role::Replacement | Role::Standby | Role::Draining => 0,
     }
 }
 
@@ -130,7 +132,7 @@ pub struct Decided {
     pub revision: u64,
     /// Generation of the spec that it was made for; 0 before the first one.
     pub generation: i64,
-    /// Serving and standby allocations, by the name of their endpoint.
+    /// Allocations that do not drain, by the name of their endpoint.
     pub allocations: BTreeMap<String, Published>,
 }
 
@@ -144,7 +146,7 @@ pub struct Published {
 }
 
 impl Decided {
-    /// The revision of a decision with these allocations: the former one while the serving and standby endpoints are the same.
+    /// The revision of a decision with these allocations: the former one while the endpoints that do not drain are the same.
     #[must_use]
     pub fn revision_of(&self, allocations: &[Allocation]) -> u64 {
         if self.is_the_same(allocations) { self.revision } else { self.revision.saturating_add(1) }

@@ -65,6 +65,8 @@ pub struct Deployment {
     pub divisible: bool,
     /// The failure domains over which its replicas are spread, where they may be divided.
     pub spread: Option<SpreadRule>,
+    /// Replicas that stand by in another failure domain; 0 is none.
+    pub standby_replicas: u32,
 }
 
 /// Failure domains over which replicas are spread.
@@ -204,6 +206,18 @@ impl QueueKey {
 }
 
 impl Deployment {
+    /// Replicas that are to stand by now: none while nothing is to be served, or without one address for all places.
+    #[must_use]
+    pub const fn wanted_standby(&self) -> u32 {
+        if self.divisible && self.replicas > 0 { self.standby_replicas } else { 0 }
+    }
+
+    /// The kind of failure domain that a standby does not share with what serves.
+    #[must_use]
+    pub fn topology(&self) -> Topology {
+        self.spread.map_or(Topology::Region, |spread| spread.topology)
+    }
+
     /// Its place in the planning queue.
     #[must_use]
     pub fn queue_key(&self) -> QueueKey {

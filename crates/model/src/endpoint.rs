@@ -73,6 +73,8 @@ pub struct Endpoint {
     pub replaces: Option<String>,
     /// Time of the decision.
     pub created_at: Timestamp,
+    /// Time when it was promoted from a standby, if it was one.
+    pub promoted_at: Option<Timestamp>,
 }
 
 /// Step of a shift of requests to an endpoint.
@@ -89,6 +91,8 @@ pub struct Shifting {
 pub enum EndpointState {
     /// It serves or will.
     Active,
+    /// It stands by: it receives requests only while nothing serves.
+    Standby,
     /// It still serves, and goes at the deadline.
     Draining {
         /// Earliest time of its deletion.
@@ -189,17 +193,30 @@ impl Endpoint {
         self.ready && self.published_at.is_some()
     }
 
-    /// True if it is meant to stay.
+    /// True if it serves or is to.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.state, EndpointState::Active)
     }
 
-    /// True if it is to take over from `other`. Names come back once an endpoint is gone, so what is younger than this
-    /// one is not what it replaces, even if it is called the same.
+    /// True if it stands by.
+    #[must_use]
+    pub const fn stands_by(&self) -> bool {
+        matches!(self.state, EndpointState::Standby)
+    }
+
+    /// True if it is meant to stay.
+    #[must_use]
+    pub const fn stays(&self) -> bool {
+        self.is_active() || self.stands_by()
+    }
+
+    /// True if it is to take over from `other`. Names come back once an endpoint is gone, so what is younger than the
+    /// decision to replace it is not what this one replaces, even if it is called the same.
     #[must_use]
     pub fn takes_over_from(&self, other: &Self) -> bool {
-        self.replaces.as_ref() == Some(&other.name) && self.name != other.name && other.created_at <= self.created_at
+        let since = self.promoted_at.unwrap_or(self.created_at);
+        self.replaces.as_ref() == Some(&other.name) && self.name != other.name && other.created_at <= since
     }
 
     /// True if it could not answer for as long as a start may take.

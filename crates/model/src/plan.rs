@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::allocation::Allocation;
 use crate::deployment::Deployment;
-use crate::endpoint::{Endpoint, Found, Shifting};
+use crate::endpoint::{Endpoint, EndpointState, Found, Shifting};
 use crate::finding::{Finding, FindingReason};
 use crate::identity::DeploymentId;
 use crate::limits::ReplacementBudget;
@@ -12,7 +12,7 @@ use crate::money::MicroDollars;
 use crate::placement::Placement;
 use crate::report::Report;
 use crate::resources::Size;
-use crate::summary::Summary;
+use crate::summary::{Nowhere, Summary};
 use crate::time::Timestamp;
 
 /// Everything that was decided for one deployment at one time: what is wanted, and the steps from what exists to it.
@@ -23,11 +23,11 @@ use crate::time::Timestamp;
 pub struct Plan {
     /// Whose plan it is.
     pub deployment: DeploymentId,
-    /// Revision of the decision: one more than the last published one if the serving or standby endpoints change.
+    /// Revision of the decision: one more than the last published one if the endpoints that do not drain change.
     pub revision: u64,
     /// The time it was made for.
     pub decided_at: Timestamp,
-    /// Wanted allocations, one for every existing endpoint: serving ones first, then standby ones, then draining ones.
+    /// Wanted allocations, one for every existing endpoint: serving ones first, then replacements, standbys and draining ones.
     pub allocations: Vec<Allocation>,
     /// Actions to carry out.
     pub actions: Vec<Action>,
@@ -52,8 +52,8 @@ pub enum Action {
     Adopt {
         /// The found endpoint.
         found: Found,
-        /// `None`: it becomes the active endpoint. Else it drains until then.
-        drain_until: Option<Timestamp>,
+        /// Its state from now on.
+        state: EndpointState,
     },
     /// Make a new endpoint.
     Create {
@@ -61,6 +61,17 @@ pub enum Action {
         placement: Placement,
         /// The endpoint it takes over from.
         replaces: Option<String>,
+        /// It stands by.
+        stands_by: bool,
+        /// Why.
+        reason: Decision,
+    },
+    /// Let a standby take over.
+    Promote {
+        /// Which.
+        endpoint: String,
+        /// The endpoint it takes over from.
+        replaces: String,
         /// Why.
         reason: Decision,
     },
@@ -89,9 +100,10 @@ impl Action {
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         match self {
-            Self::Keep(Keep { endpoint, .. }) | Self::Drain { endpoint, .. } | Self::Delete { endpoint, .. } => {
-                Some(endpoint)
-            }
+            Self::Keep(Keep { endpoint, .. })
+            | Self::Promote { endpoint, .. }
+            | Self::Drain { endpoint, .. }
+            | Self::Delete { endpoint, .. } => Some(endpoint),
             Self::Adopt { .. } | Self::Create { .. } => None,
         }
     }
@@ -196,6 +208,8 @@ pub enum Decision {
     PartlyPlaced,
     /// All replicas have a place, in fewer failure domains than wanted.
     SpreadUnsatisfied,
+    /// An endpoint that stands by was created.
+    StandbyPlaced,
     /// Nothing is decided.
     Suspended,
 }
@@ -223,6 +237,7 @@ impl Decision {
             Self::NoFeasiblePlacement => "NoFeasiblePlacement",
             Self::PartlyPlaced => "PartlyPlaced",
             Self::SpreadUnsatisfied => "SpreadUnsatisfied",
+            Self::StandbyPlaced => "StandbyPlaced",
             Self::Suspended => "Suspended",
         }
     }
@@ -257,6 +272,8 @@ pub enum Removal {
     MoveAbandoned,
     /// No replicas are wanted, and its target keeps no endpoint without any.
     ScaledToZero,
+    /// It stood by in the failure domain of what serves, or could stay there no longer.
+    StandbyMoved,
 }
 
 impl Removal {
@@ -277,6 +294,7 @@ impl Removal {
             Self::OfferGone => "OfferGone",
             Self::MoveAbandoned => "MoveAbandoned",
             Self::ScaledToZero => "ScaledToZero",
+            Self::StandbyMoved => "StandbyMoved",
         }
     }
 }
@@ -363,5 +381,12 @@ pub enum Wait {
     Target {
         /// Which.
         target: String,
+    },
+    /// No place is feasible for the standby.
+    StandbyPlace {
+        /// Replicas that are to stand by.
+        replicas: u32,
+        /// Why there is no place; `None` where every target shares a failure domain with what serves.
+        nowhere: Option<Nowhere>,
     },
 }

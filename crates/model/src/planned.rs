@@ -47,6 +47,7 @@ impl Endpoint {
             last_replica_cost: placement.replica_cost,
             replaces,
             created_at: now,
+            promoted_at: None,
         }
     }
 }

@@ -115,6 +115,19 @@ pub enum Summary {
         /// The place.
         placed: Placed,
     },
+    /// A standby takes over.
+    Promotes {
+        /// The endpoint that it takes over from.
+        endpoint: String,
+        /// Its target.
+        target: String,
+        /// The most important finding about its place.
+        why: Option<Finding>,
+        /// The standby.
+        standby: String,
+        /// Its target.
+        to: String,
+    },
     /// An endpoint is removed before its replacement is created.
     RemovesFirst {
         /// The endpoint.

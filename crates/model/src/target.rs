@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::capabilities::Capabilities;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Topology};
 use crate::identity::DeploymentId;
 use crate::labels::{LabelSelector, Labels};
 use crate::offer::Offer;
@@ -48,6 +48,18 @@ pub struct Target {
     pub inventory: Inventory,
     /// Abilities beside having room.
     pub capabilities: Capabilities,
+}
+
+impl Target {
+    /// Its failure domain.
+    #[must_use]
+    pub fn domain(&self, topology: Topology) -> (&str, &str) {
+        match topology {
+            Topology::Region => (&self.cloud, &self.region),
+            Topology::Cloud => (&self.cloud, ""),
+            Topology::Target => (&self.name, ""),
+        }
+    }
 }
 
 /// Legal location of a target.

@@ -131,7 +131,7 @@ rules! {
     OneAllocation Refuse,
     /// An allocation has the target, slot and replicas that its step gives.
     AllocatedAsPlanned Refuse,
-    /// An allocation has the role of its step: a removed endpoint drains, a replacement is on standby.
+    /// An allocation has the role of its step: a removed endpoint drains, a replacement takes over, a standby stands by.
     RoleOfStep Refuse,
     /// One allocation serves at most, unless replicas are divided.
     OneServing Refuse,
@@ -141,7 +141,7 @@ rules! {
     WeightOfRole Refuse,
     /// The phase of an allocation is that of its endpoint.
     PhaseOfFacts Warn,
-    /// The revision is one more than the last published one if the serving or standby endpoints changed.
+    /// The revision is one more than the last published one if the endpoints that do not drain changed.
     RevisionOfSet Warn,
 
     /// Target, offer and shape of a new endpoint exist.
@@ -174,6 +174,12 @@ rules! {
     AllReplicas Refuse,
     /// Parts have no more replicas together than are wanted.
     ReplicasOfAll Refuse,
+    /// One endpoint at most stands by, with the replicas that are wanted.
+    StandbyWanted Refuse,
+    /// A new standby is in another failure domain than everything that serves.
+    StandbyApart Refuse,
+    /// Only a standby that serves takes over.
+    PromotesReady Refuse,
     /// Endpoints that a plan creates or grows share no nodes.
     OwnNodes Refuse,
     /// A new endpoint has an unused slot.
@@ -189,7 +195,7 @@ rules! {
     /// Replicas that are added cost no more than the budget, and their price is known where there is one.
     WithinBudget Refuse,
 
-    /// Only an active endpoint is kept.
+    /// No endpoint that is on its way out is kept.
     KeepsActive Refuse,
     /// No endpoint gets more replicas than are wanted.
     NoMoreThanWanted Refuse,

@@ -238,19 +238,24 @@ impl Fleet {
     /// is past the time in which it was to answer, and not one whose predecessor was to be gone by now.
     #[must_use]
     pub fn replacements_under_way(&self, now: Timestamp) -> u32 {
-        self.in_progress(&ReplacementBudget::Fleet, now)
+        self.in_progress(&ReplacementBudget::Fleet, now, None)
     }
 
-    /// Number of replacements in progress that count against a budget.
-    pub(crate) fn in_progress(&self, budget: &ReplacementBudget, now: Timestamp) -> u32 {
+    /// Number of replacements in progress that count against a budget, without that of one endpoint.
+    pub(crate) fn in_progress(&self, budget: &ReplacementBudget, now: Timestamp, without: Option<&Endpoint>) -> u32 {
         let counts = |id: &DeploymentId, to: &str| match budget {
             ReplacementBudget::Fleet => true,
             ReplacementBudget::Namespace { namespace } => id.namespace == *namespace,
             ReplacementBudget::Destination { target } => to == target,
         };
-        let of = |(id, moves): (_, &Vec<Moving>)| {
-            let counted = moves.iter().filter(|one| one.until > now && counts(id, &one.to));
-            counted.map(|one| one.replaced.as_str()).collect::<BTreeSet<_>>().len()
+        let of = |(id, moves): (&DeploymentId, &Vec<Moving>)| {
+            let is_left_out =
+                |one: &Moving| without.is_some_and(|without| without.deployment == *id && without.name == one.replaced);
+            let counted = moves.iter().filter(|one| one.until > now && counts(id, &one.to) && !is_left_out(one));
+            match moves.len() {
+                1 => counted.count(),
+                _ => counted.map(|one| one.replaced.as_str()).collect::<BTreeSet<_>>().len(),
+            }
         };
         u32::try_from(self.moving.iter().map(of).sum::<usize>()).unwrap_or(u32::MAX)
     }
@@ -283,7 +288,38 @@ impl Fleet {
     /// True if a deployment waits until it may be replaced.
     #[must_use]
     pub fn waits_for_turn(&self, deployment: &DeploymentId) -> bool {
-        self.waiting.contains_key(deployment)
+        self.turn_for(deployment).is_some()
+    }
+
+    /// The budget for which a deployment waits until it may be replaced.
+    #[must_use]
+    pub fn turn_for(&self, deployment: &DeploymentId) -> Option<&ReplacementBudget> {
+        self.waiting.get(deployment).map(|(budget, _)| budget)
+    }
+
+    /// The deployments whose turn may have come: of those that wait for a budget, as many as it has room for, and one more,
+    /// because a deployment does not count the replacement that it has itself. For everybody else nothing changes before
+    /// these have left.
+    #[must_use]
+    pub fn next_in_turn(&self, now: Timestamp) -> BTreeSet<DeploymentId> {
+        let mut queues: BTreeMap<&ReplacementBudget, BTreeSet<(&Turn, &DeploymentId)>> = BTreeMap::new();
+        for (id, (budget, turn)) in &self.waiting {
+            queues.entry(budget).or_default().insert((turn, id));
+        }
+        let first = queues.into_iter().flat_map(|(budget, queue)| {
+            let room = self.limit_of(budget).saturating_sub(self.in_progress(budget, now, None));
+            queue.into_iter().take(usize::try_from(room).unwrap_or(usize::MAX).saturating_add(1))
+        });
+        first.map(|(_, id)| id.clone()).collect()
+    }
+
+    fn limit_of(&self, budget: &ReplacementBudget) -> u32 {
+        let limit = match budget {
+            ReplacementBudget::Fleet => Some(self.limits.fleet),
+            ReplacementBudget::Namespace { .. } => self.limits.namespace,
+            ReplacementBudget::Destination { .. } => self.limits.destination,
+        };
+        limit.unwrap_or(u32::MAX)
     }
 
     /// A deployment does not wait for its replacement any more.
@@ -338,10 +374,10 @@ impl Fleet {
         let until = match replaced.state {
             EndpointState::Deleting => return None,
             EndpointState::Draining { deadline } => Some(deadline),
-            EndpointState::Active if endpoint.ready => {
+            EndpointState::Active | EndpointState::Standby if endpoint.ready => {
                 endpoint.published_at.map(|published| published.plus(TAKEN_OVER_SECONDS))
             }
-            EndpointState::Active => endpoint.answer_by,
+            EndpointState::Active | EndpointState::Standby => endpoint.answer_by,
         };
         Some(Moving { replaced: replaced.name.clone(), to: endpoint.target.clone(), until: until.unwrap_or(OPEN) })
     }

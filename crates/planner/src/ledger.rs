@@ -23,19 +23,21 @@ impl Fleet {
         }
         for action in &plan.actions {
             match action {
-                Action::Create { placement, replaces, .. } => self.upsert_endpoint(Endpoint::planned(
-                    name(placement),
-                    deployment,
-                    placement,
-                    replaces.clone(),
-                    plan.decided_at,
-                )),
-                Action::Adopt { found, drain_until } => {
-                    let state =
-                        drain_until.map_or(EndpointState::Active, |deadline| EndpointState::Draining { deadline });
-                    let endpoint = self.adopted(deployment, found, state);
+                Action::Create { placement, replaces, stands_by, .. } => {
+                    let (name, now) = (name(placement), plan.decided_at);
+                    let new = Endpoint::planned(name, deployment, placement, replaces.clone(), now);
+                    let state = if *stands_by { EndpointState::Standby } else { EndpointState::Active };
+                    self.upsert_endpoint(Endpoint { state, ..new });
+                }
+                Action::Adopt { found, state } => {
+                    let endpoint = self.adopted(deployment, found, *state);
                     self.upsert_endpoint(endpoint);
                 }
+                Action::Promote { endpoint, replaces, .. } => self.change(deployment, endpoint, |endpoint| {
+                    endpoint.state = EndpointState::Active;
+                    endpoint.replaces = Some(replaces.clone());
+                    endpoint.promoted_at = Some(plan.decided_at);
+                }),
                 Action::Keep(keep) => self.change(deployment, &keep.endpoint, |endpoint| {
                     // A new spec is not served before an observation confirms it.
                     endpoint.ready &= !keep.tells_anew(endpoint, deployment);
@@ -106,6 +108,7 @@ impl Fleet {
             last_replica_cost: None,
             replaces: None,
             created_at: found.created_at,
+            promoted_at: None,
         }
     }
 }

@@ -40,9 +40,9 @@ fn a_replacement_stands_by_until_it_serves_and_then_what_it_replaces_drains() {
     assert_eq!(wanted(&first), [("", Role::Serving, 2, Phase::Starting)]);
     serve(&mut fleet, US, NOW);
     let moving = settle(&mut fleet, &eu_only(), NOW.plus(10));
-    assert_eq!(wanted(&moving), [(US, Role::Serving, 2, Phase::Ready), ("", Role::Standby, 2, Phase::Starting)]);
+    assert_eq!(wanted(&moving), [(US, Role::Serving, 2, Phase::Ready), ("", Role::Replacement, 2, Phase::Starting)]);
     let starting = settle(&mut fleet, &eu_only(), NOW.plus(20));
-    let standby = (EU_REPLACEMENT, Role::Standby, 2, Phase::Starting);
+    let standby = (EU_REPLACEMENT, Role::Replacement, 2, Phase::Starting);
     assert_eq!(wanted(&starting), [(US, Role::Serving, 2, Phase::Ready), standby]);
     serve(&mut fleet, EU_REPLACEMENT, NOW.plus(30));
     let moved = settle(&mut fleet, &eu_only(), NOW.plus(40));
@@ -86,7 +86,7 @@ fn a_suspended_deployment_keeps_every_role() {
     let mut fleet = serving();
     settle(&mut fleet, &eu_only(), NOW.plus(10));
     let suspended = Deployment { suspended: true, ..eu_only() };
-    let standby = (EU_REPLACEMENT, Role::Standby, 2, Phase::Starting);
+    let standby = (EU_REPLACEMENT, Role::Replacement, 2, Phase::Starting);
     assert_eq!(wanted(&checked(&fleet, &suspended, NOW.plus(20))), [(US, Role::Serving, 2, Phase::Ready), standby]);
 }
 

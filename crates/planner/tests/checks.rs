@@ -42,8 +42,13 @@ impl Mutation {
 
     /// A planner that does not see a fact about the first target.
     fn hides_fact(fleet: &Fleet, deployment: Deployment, fact: impl Fn(&mut Target)) -> Self {
+        Self::hides_fact_of(fleet, deployment, "eks-us", fact)
+    }
+
+    /// A planner that does not see a fact about a target.
+    fn hides_fact_of(fleet: &Fleet, deployment: Deployment, target: &str, fact: impl Fn(&mut Target)) -> Self {
         let mut truth = fleet.clone();
-        change_target(&mut truth, "eks-us", fact);
+        change_target(&mut truth, target, fact);
         Self { truth: (truth, deployment.clone()), seen: (fleet.clone(), deployment), spoil: Box::new(|_| {}) }
     }
 
@@ -136,6 +141,26 @@ fn moving() -> Fleet {
     fleet
 }
 
+const STANDBY: &str = "m-gke-eu-h100x2-1";
+
+/// `m` with a standby of one replica.
+fn wants_standby() -> Deployment {
+    Deployment { divisible: true, standby_replicas: 1, ..deployment("m") }
+}
+
+/// `m` serves; with a standby that is due to take over, or without one.
+fn standing_by(is_due: bool) -> Fleet {
+    if !is_due {
+        return serving();
+    }
+    let mut fleet = serving();
+    settle(&mut fleet, &wants_standby(), NOW);
+    serve(&mut fleet, STANDBY, NOW);
+    let failing = failing().endpoint(&key(US)).unwrap().clone();
+    fleet.upsert_endpoint(failing);
+    fleet
+}
+
 /// `m` has not answered for a minute.
 fn failing() -> Fleet {
     let mut fleet = serving();
@@ -173,6 +198,45 @@ fn of_failover(rule: Rule) -> Mutation {
     Mutation { truth, ..Mutation::spoils(failing(), m(), |_| {}) }
 }
 
+/// A mutation that breaks a rule of the standby.
+fn of_standby(rule: Rule) -> Mutation {
+    match rule {
+        Rule::StandbyWanted => {
+            Mutation::hides_wish(&standing_by(false), wants_standby(), |wish| wish.standby_replicas = 2)
+        }
+        Rule::StandbyApart => Mutation::hides_fact_of(&standing_by(false), wants_standby(), "gke-eu", |fact| {
+            (fact.cloud, fact.region) = ("aws".into(), "us-east-1".into());
+        }),
+        _ => {
+            let mut truth = standing_by(true);
+            change(&mut truth, STANDBY, |standby| standby.ready = false);
+            Mutation { truth: (truth, wants_standby()), ..Mutation::spoils(standing_by(true), wants_standby(), |_| {}) }
+        }
+    }
+}
+
+/// A mutation that breaks a rule about the cause of a move.
+fn of_cause(rule: Rule) -> Mutation {
+    let m = || deployment("m");
+    match rule {
+        Rule::MoveAsRequested => {
+            let asked = Deployment { move_to: Some("gke-eu".into()), ..m() };
+            Mutation::hides_wish(&serving(), asked, |wish| wish.move_to = Some("eks-us".into()))
+        }
+        Rule::EvictionByTaint => {
+            let mut seen = serving();
+            change_target(&mut seen, "eks-us", |target| target.taints = vec![eviction()]);
+            Mutation { seen: (seen, m()), ..Mutation::spoils(serving(), m(), |_| {}) }
+        }
+        _ => {
+            let failback =
+                Failback { home: "gke-eu".into(), left_at: NOW, stabilization_seconds: 0, only_if_cheaper: false };
+            let returns = Deployment { failback: Some(failback), ..m() };
+            Mutation::hides_wish(&serving(), returns, |wish| wish.failback = None)
+        }
+    }
+}
+
 /// A mutation that breaks the rule. What holds for growth in place as well is in [`grown`].
 fn mutation(rule: Rule) -> Mutation {
     let m = || deployment("m");
@@ -197,7 +261,10 @@ fn mutation(rule: Rule) -> Mutation {
             Mutation::hides_fact(&world(), m(), |fact| fact.inventory = Inventory::Pending { since: NOW })
         }
         Rule::AdoptsFound => Mutation::spoils(serving(), m(), |plan| {
-            plan.actions.push(Action::Adopt { found: found("eks-us"), drain_until: Some(NOW.plus(120)) });
+            plan.actions.push(Action::Adopt {
+                found: found("eks-us"),
+                state: EndpointState::Draining { deadline: NOW.plus(120) },
+            });
         }),
         Rule::DrainTime => Mutation::spoils(serving(), m(), |plan| plan.actions = vec![drain(US, NOW.plus(3_600))]),
         Rule::RefusalWhereItWas => {
@@ -216,27 +283,13 @@ fn mutation(rule: Rule) -> Mutation {
             plan.allocations.iter_mut().for_each(|one| one.role = Role::Serving);
         }),
         Rule::ServesFromReady => Mutation::spoils(moving(), eu_only(), |plan| {
-            let swap = |role| if role == Role::Serving { Role::Standby } else { Role::Serving };
+            let swap = |role| if role == Role::Serving { Role::Replacement } else { Role::Serving };
             plan.allocations.iter_mut().for_each(|one| one.role = swap(one.role));
         }),
         Rule::WeightOfRole => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].weight = 0),
         Rule::PhaseOfFacts => Mutation::spoils(serving(), m(), |plan| plan.allocations[0].phase = Phase::Starting),
         Rule::RevisionOfSet => Mutation::spoils(serving(), m(), |plan| plan.revision += 1),
-        Rule::MoveAsRequested => {
-            let asked = Deployment { move_to: Some("gke-eu".into()), ..m() };
-            Mutation::hides_wish(&serving(), asked, |wish| wish.move_to = Some("eks-us".into()))
-        }
-        Rule::EvictionByTaint => {
-            let mut seen = serving();
-            change_target(&mut seen, "eks-us", |target| target.taints = vec![eviction()]);
-            Mutation { seen: (seen, m()), ..Mutation::spoils(serving(), m(), |_| {}) }
-        }
-        Rule::FailbackHome => {
-            let failback =
-                Failback { home: "gke-eu".into(), left_at: NOW, stabilization_seconds: 0, only_if_cheaper: false };
-            let returns = Deployment { failback: Some(failback), ..m() };
-            Mutation::hides_wish(&serving(), returns, |wish| wish.failback = None)
-        }
+        Rule::MoveAsRequested | Rule::EvictionByTaint | Rule::FailbackHome => of_cause(rule),
         Rule::PlaceExists => Mutation::spoils(world(), m(), |plan| placement(plan).offer = "b4".into()),
         Rule::EngineSupported => Mutation::hides_fact(&world(), m(), |fact| {
             fact.capabilities.engines = Some(BTreeSet::from(["custom".to_owned()]));
@@ -252,6 +305,7 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::ShapeFits => Mutation::spoils(world(), m(), |plan| placement(plan).capacity_type = CapacityType::Spot),
         Rule::AllReplicas => Mutation::spoils(world(), m(), |plan| placement(plan).replicas = 1),
         Rule::NeverTwo => Mutation::hides_wish(&serving(), eu_only(), |wish| wish.removes_first = true),
+        Rule::StandbyWanted | Rule::StandbyApart | Rule::PromotesReady => of_standby(rule),
         Rule::ReplicasOfAll | Rule::OwnNodes => Mutation::spoils(world(), divisible(), add_again),
         Rule::OwnSlot => Mutation::spoils(serving(), eu_only(), |plan| placement(plan).slot = 0),
         Rule::NotRefused => Mutation::hides_fact(&world(), m(), |fact| fact.exhausted = vec![exhausted()]),
@@ -403,7 +457,7 @@ fn at_rejected(deployment: &Deployment, candidate: &Candidate, plan: &Plan) -> O
         replica_cost: None,
         hourly_cost: candidate.hourly_cost,
     };
-    let create = Action::Create { placement, replaces: None, reason: Decision::InitialPlacement };
+    let create = Action::Create { placement, replaces: None, stands_by: false, reason: Decision::InitialPlacement };
     Some(Plan { actions: vec![create], ..plan.clone() })
 }
 
@@ -442,7 +496,7 @@ fn changed_sets(plan: &Plan) -> Vec<Plan> {
         change(&|all| all[index].weight += 1);
         change(&|all| {
             let drains = all[index].role == Role::Draining;
-            all[index].role = if drains { Role::Standby } else { Role::Draining };
+            all[index].role = if drains { Role::Replacement } else { Role::Draining };
         });
         change(&|all| {
             let ends = all[index].phase == Phase::Ending;

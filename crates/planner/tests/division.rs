@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::brute::{allowed, cost, holds, refused};
@@ -267,7 +268,36 @@ struct Place {
     most: u32,
     /// Cost of one replica, and the same divided by (1 + premium) in millionths.
     price: Option<(u128, u128)>,
+    /// Tokens per second of one replica; 1 where cost by the hour is compared.
+    tokens: u128,
 }
+
+/// A sum of costs by a sum of throughputs; less is better.
+#[derive(Debug, Clone, Copy)]
+struct Ratio {
+    cost: u128,
+    tokens: u128,
+}
+
+impl Ord for Ratio {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.cost * other.tokens).cmp(&(other.cost * self.tokens))
+    }
+}
+
+impl PartialOrd for Ratio {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ratio {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Ratio {}
 
 /// All candidates that hold a replica.
 fn places(targets: &[Target], endpoints: &[Endpoint], deployment: &Deployment) -> Vec<Place> {
@@ -294,6 +324,10 @@ fn places(targets: &[Target], endpoints: &[Endpoint], deployment: &Deployment) -
                     domain: (target.cloud.clone(), target.region.clone()),
                     most,
                     price: cost(offer, shape, 1).map(|one| (one, one * 1_000_000 * 100 / (100 + premium))),
+                    tokens: match deployment.objective {
+                        Objective::HourlyCost => 1,
+                        Objective::CostPerMillionTokens => shape.tokens_per_second.unwrap().into(),
+                    },
                 });
             }
         }
@@ -303,14 +337,21 @@ fn places(targets: &[Target], endpoints: &[Endpoint], deployment: &Deployment) -
 }
 
 /// Value of a division: less is better.
-type Value = (std::cmp::Reverse<u32>, u32, u128, usize);
+type Value = (std::cmp::Reverse<u32>, u32, Ratio, usize);
 
-fn value(division: &[(Place, u32)]) -> Value {
+fn value(division: &[(Place, u32)], objective: Objective) -> Value {
     let replicas = division.iter().map(|(_, replicas)| replicas).sum();
     let unknown = division.iter().filter(|(place, _)| place.price.is_none()).map(|(_, replicas)| replicas).sum();
-    let adjusted =
-        division.iter().map(|(place, replicas)| place.price.map_or(0, |(_, one)| one) * u128::from(*replicas)).sum();
-    (std::cmp::Reverse(replicas), unknown, adjusted, division.len())
+    let priced =
+        || division.iter().filter_map(|(place, replicas)| Some((place, place.price?.1, u128::from(*replicas))));
+    let cost = priced().map(|(_, one, replicas)| one * replicas).sum();
+    let tokens = match objective {
+        Objective::HourlyCost => 1,
+        Objective::CostPerMillionTokens => {
+            priced().map(|(place, _, replicas)| place.tokens * replicas).sum::<u128>().max(1)
+        }
+    };
+    (std::cmp::Reverse(replicas), unknown, Ratio { cost, tokens }, division.len())
 }
 
 /// True if a division is allowed: places that share nodes exclude each other, the budget holds, and a replica is held back
@@ -364,7 +405,7 @@ fn best_by_brute_force(targets: &[Target], endpoints: &[Endpoint], deployment: &
         divisions.extend(more);
     }
     let allowed = divisions.iter().filter(|division| !division.is_empty() && is_allowed(targets, division, deployment));
-    allowed.map(|division| value(division)).min()
+    allowed.map(|division| value(division, deployment.objective)).min()
 }
 
 proptest! {
@@ -375,12 +416,12 @@ proptest! {
         (targets, endpoints, deployment) in any_world(),
         replicas in 1u32..5,
         min_domains in 0u32..4,
+        objective in prop_oneof![Just(Objective::HourlyCost), Just(Objective::CostPerMillionTokens)],
     ) {
         let mut endpoints = endpoints;
         endpoints.sort_by(|a, b| a.name.cmp(&b.name));
         endpoints.dedup_by(|a, b| a.name == b.name);
         let spread = (min_domains > 0).then_some(SpreadRule { topology: Topology::Region, min_domains });
-        let objective = Objective::HourlyCost;
         let deployment = Deployment { replicas, divisible: true, spread, objective, ..deployment };
         let plan = checked(&fleet_of(&targets, &endpoints), &deployment, NOW);
         let all = places(&targets, &endpoints, &deployment);
@@ -392,7 +433,7 @@ proptest! {
                 (all.iter().find(is).expect("a place that holds a replica").clone(), made.replicas)
             })
             .collect();
-        let found = (!found.is_empty()).then(|| value(&found));
+        let found = (!found.is_empty()).then(|| value(&found, objective));
         prop_assert_eq!(found, best_by_brute_force(&targets, &endpoints, &deployment), "{}", render_text(&plan));
     }
 }

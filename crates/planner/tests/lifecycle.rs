@@ -544,12 +544,12 @@ fn what_was_found_is_taken_over_the_best_first() {
         .actions
         .iter()
         .map(|action| match action {
-            Action::Adopt { found, drain_until } => (found.name.as_str(), *drain_until),
+            Action::Adopt { found, state } => (found.name.as_str(), *state),
             other => panic!("{other:?}"),
         })
         .collect();
-    let until = Some(NOW.plus(120));
-    assert_eq!(adopted, [("new", None), ("older", until), ("old", until)]);
+    let drains = EndpointState::Draining { deadline: NOW.plus(120) };
+    assert_eq!(adopted, [("new", EndpointState::Active), ("older", drains), ("old", drains)]);
     let plan = settle(&mut fleet, &deployment("m"), NOW.plus(500));
     assert_eq!(kept(&plan, "new").replicas, 2);
     assert_eq!((deleted(&plan, "old"), deleted(&plan, "older")), (None, None), "nothing else serves yet");
@@ -566,7 +566,7 @@ fn what_is_found_later_drains() {
     assert_eq!(plan.decision, Decision::Unchanged);
     assert!(matches!(
         &plan.actions[0],
-        Action::Adopt { found, drain_until: Some(_) } if found.name == "late"
+        Action::Adopt { found, state: EndpointState::Draining { .. } } if found.name == "late"
     ));
     let plan = settle(&mut fleet, &deployment("m"), NOW.plus(120));
     assert_eq!(deleted(&plan, "late"), Some(Removal::Superfluous));

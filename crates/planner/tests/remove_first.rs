@@ -62,6 +62,24 @@ fn an_endpoint_whose_target_cannot_confirm_its_removal_stays() {
 }
 
 #[test]
+fn an_endpoint_whose_target_is_back_is_probed_once_more_before_it_is_removed() {
+    let anywhere = Deployment { removes_first: true, ..deployment("m") };
+    let mut fleet = serving();
+    change(&mut fleet, US, |endpoint| {
+        endpoint.ready = false;
+        endpoint.health = Health::Lost;
+        endpoint.failing_since = Some(NOW);
+        endpoint.failed_at = Some(NOW.plus(90));
+    });
+    change_target(&mut fleet, "eks-us", |target| target.ready_since = Some(NOW.plus(91)));
+    let back = checked(&fleet, &anywhere, NOW.plus(92));
+    assert_eq!((deleted(&back, US), drained(&back, US)), (None, None), "{}", render_text(&back));
+    change(&mut fleet, US, |endpoint| endpoint.failed_at = Some(NOW.plus(96)));
+    let failing = checked(&fleet, &anywhere, NOW.plus(97));
+    assert!(deleted(&failing, US).is_some() || drained(&failing, US).is_some(), "{}", render_text(&failing));
+}
+
+#[test]
 fn a_lost_endpoint_waits_for_its_target_and_a_failing_one_is_removed() {
     let anywhere = Deployment { removes_first: true, ..deployment("m") };
     let mut fleet = serving();

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use roadstead_model as model;
 
 use crate::address::Reach;
+use crate::probe::{Probe, ProbeAnswer};
 use crate::{
     Capabilities, Claim, Inventory, Listener, Observation, Progress, Provider, ProviderError, Redacted, Removal, Site,
     Wanted, Workload,
@@ -72,6 +73,10 @@ impl<P: Provider> Site for Discreet<P> {
 
     fn reach(&self) -> Reach {
         self.inner.reach()
+    }
+
+    async fn ask(&self, probe: &Probe) -> ProbeAnswer {
+        self.inner.ask(probe).await
     }
 }
 

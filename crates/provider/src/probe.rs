@@ -45,6 +45,24 @@ pub struct Probe {
     pub without_key: WithoutKey,
     /// Certificates, in PEM, of the authorities that vouch for an https address; empty: those of the system.
     pub authorities: String,
+    /// The way to it.
+    pub way: ProbeWay,
+}
+
+/// The way on which a probe reaches an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeWay {
+    /// Its address.
+    Address,
+    /// The API server of its place, which only the driver can ask.
+    ApiServer {
+        /// Path at the API server that stands for the root of the endpoint.
+        path: String,
+        /// Path at the endpoint that answers 200 without a key while it can serve.
+        health: String,
+    },
+    /// None: the gateways ask it.
+    Gateways,
 }
 
 impl Probe {
@@ -59,6 +77,7 @@ impl Probe {
             question: ProbeQuestion::Models,
             without_key: WithoutKey::IsRefused,
             authorities: String::new(),
+            way: ProbeWay::Address,
         }
     }
 }
@@ -116,9 +135,19 @@ pub enum ProbeAnswer {
     },
     /// It answers completions without a key.
     NotProtected,
-    /// It does not answer as it should.
+    /// It answers otherwise than it should.
+    Unexpected {
+        /// The answer.
+        message: String,
+    },
+    /// It does not answer.
     Unreachable {
         /// The failure.
+        message: String,
+    },
+    /// The place does not let the operator ask it, which says nothing about the endpoint.
+    NotPermitted {
+        /// The missing right and its cure.
         message: String,
     },
 }
@@ -162,7 +191,7 @@ async fn question(probe: &Probe, reach: Reach) -> Result<ProbeAnswer, ProviderEr
         ProbeQuestion::Completion => ProbeRequest::token_of(&probe.model),
     };
     let (status, body) = ask_for(&asked, probe, true, reach).await?;
-    let told = |status: StatusCode, how: &str| ProbeAnswer::Unreachable {
+    let told = |status: StatusCode, how: &str| ProbeAnswer::Unexpected {
         message: format!("{}{} answered {} {how}", probe.base, asked.path, status.as_u16()),
     };
     if status != StatusCode::OK {
@@ -343,13 +372,13 @@ mod tests {
         let answer = asked(|headers| guarded(&headers, "<html>".to_owned())).await;
         assert!(matches!(answer, ProbeAnswer::ModelNotListed { .. }));
         let answer = asked(|_| (StatusCode::BAD_GATEWAY, String::new())).await;
-        assert!(matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("502")), "{answer:?}");
+        assert!(matches!(&answer, ProbeAnswer::Unexpected { message } if message.contains("502")), "{answer:?}");
         let busy = |headers: HeaderMap| match guarded(&headers, list("llama")) {
             (StatusCode::UNAUTHORIZED, body) => (StatusCode::SERVICE_UNAVAILABLE, body),
             answer => answer,
         };
         let answer = asked(busy).await;
-        assert!(matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("503")), "{answer:?}");
+        assert!(matches!(&answer, ProbeAnswer::Unexpected { message } if message.contains("503")), "{answer:?}");
         let url = serve(|headers| guarded(&headers, "x".repeat(2 * MAX_BODY_BYTES))).await;
         let error = question(&probe(&url), address::anywhere).await.unwrap_err();
         assert!(error.message.contains("cannot read the answer"), "{error}");
@@ -390,7 +419,7 @@ mod tests {
         let url =
             say(b"HTTP/1.1 307 x\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
         let answer = question(&probe(&url), address::anywhere).await.unwrap();
-        assert_eq!(answer, ProbeAnswer::Unreachable { message: format!("{url}/v1/models answered 307 with the key") });
+        assert_eq!(answer, ProbeAnswer::Unexpected { message: format!("{url}/v1/models answered 307 with the key") });
     }
 
     #[tokio::test]
@@ -441,7 +470,7 @@ mod tests {
         assert_eq!(question(&service, address::anywhere).await.unwrap(), ProbeAnswer::Healthy);
         let elsewhere = Probe { headers: Vec::new(), ..service.clone() };
         let answer = question(&elsewhere, address::anywhere).await.unwrap();
-        assert!(matches!(&answer, ProbeAnswer::Unreachable { message } if message.contains("401")), "{answer:?}");
+        assert!(matches!(&answer, ProbeAnswer::Unexpected { message } if message.contains("401")), "{answer:?}");
     }
 
     #[tokio::test]

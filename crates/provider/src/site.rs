@@ -8,6 +8,7 @@ use roadstead_model::{self as model, Capabilities};
 
 use crate::ProviderError;
 use crate::address::{self, Reach};
+use crate::probe::{self, Probe, ProbeAnswer};
 
 /// One place that serves models: a cluster, or one (provider, account, region).
 #[async_trait]
@@ -40,6 +41,11 @@ pub trait Site: Send + Sync {
     /// Addresses to which its endpoints may lead; a place that names their hosts itself may not name every one.
     fn reach(&self) -> Reach {
         address::elsewhere
+    }
+
+    /// Asks an endpoint there whether it answers.
+    async fn ask(&self, probe: &Probe) -> ProbeAnswer {
+        probe::ask(probe, self.reach()).await
     }
 }
 

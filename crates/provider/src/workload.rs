@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
 use roadstead_model as model;
 
-use crate::probe::Probe;
+use crate::probe::{Probe, ProbeWay};
 use crate::{ErrorClass, Provider, ProviderError, Redacted, Wanted};
 
 /// The endpoints at a place.
@@ -70,6 +70,8 @@ pub enum Observation {
 pub struct Present {
     /// Nothing is left to be created or changed.
     pub in_sync: bool,
+    /// The due change ends the last ready replica before another one is ready.
+    pub interrupts: bool,
     /// The fields that the place itself changes in what it is asked for, which is accepted: names, without values.
     pub changed_by_admission: Vec<String>,
     /// Identity of the endpoint there.
@@ -90,6 +92,14 @@ pub struct Present {
     pub progress: Progress,
     /// The most telling thing that is wrong, if anything is.
     pub trouble: Option<Trouble>,
+}
+
+impl Present {
+    /// True if the gateways ask the endpoint, and the operator does not.
+    #[must_use]
+    pub fn is_asked_by_gateways(&self) -> bool {
+        self.probe.as_ref().is_some_and(|probe| probe.way == ProbeWay::Gateways)
+    }
 }
 
 /// Progress of an endpoint at its place.

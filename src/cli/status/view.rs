@@ -11,6 +11,7 @@ use crate::controller::startup;
 use roadstead_api::v1alpha1::conditions::{self, TRUE};
 use roadstead_api::v1alpha1::{
     EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, MoveStatus, MoveStep, PlacementRole,
+    Witness, reasons,
 };
 use roadstead_explain::per_hour;
 use roadstead_gateway::Acks;
@@ -28,6 +29,8 @@ enum EndpointPhase {
     /// The deployment relies on it, and it does not answer.
     NotReady,
     /// It answers, and is to take over.
+    Replacement,
+    /// It answers, and takes requests only while nothing serves.
     Standby,
     /// It has not answered yet.
     Starting,
@@ -145,12 +148,16 @@ impl EndpointLine {
         let ready = || conditions::find(&status.conditions, conditions::READY);
         let replaces = spec.replaces.as_ref().map(|replaced| format!("replaces {replaced}"));
         let limit = || startup::answer_by(&self.endpoint, &status).map(|limit| format!("must answer by {limit}"));
+        let witness = status.witness.filter(|witness| *witness == Witness::Gateways);
+        let witness = witness.map(|_| "heard by gateways".to_owned());
         let is_told = |reason: &String| *reason != format!("{:?}", self.phase);
         let reason = || ready().map(|ready| ready.reason.clone()).filter(is_told);
         let notes = match self.phase {
-            EndpointPhase::Serving => Vec::new(),
-            EndpointPhase::NotReady => vec![reason()],
-            EndpointPhase::Standby => vec![replaces],
+            EndpointPhase::Serving | EndpointPhase::Standby => {
+                vec![reason().filter(|reason| *reason != reasons::READY), witness]
+            }
+            EndpointPhase::NotReady => vec![reason(), witness],
+            EndpointPhase::Replacement => vec![replaces],
             EndpointPhase::Starting => vec![replaces, reason(), limit()],
             EndpointPhase::Draining => {
                 let deadline = spec.deadline.as_ref();
@@ -179,8 +186,11 @@ fn phase(endpoint: &InferenceEndpoint, status: &ModelDeploymentStatus) -> Endpoi
     } else if endpoint.spec.state == EndpointState::Draining {
         EndpointPhase::Draining
     } else if answers {
-        let is_standby = placement.is_some_and(|placement| placement.role == PlacementRole::Standby);
-        if is_standby { EndpointPhase::Standby } else { EndpointPhase::Serving }
+        match placement.map(|placement| placement.role) {
+            Some(PlacementRole::Replacement) => EndpointPhase::Replacement,
+            Some(PlacementRole::Standby) => EndpointPhase::Standby,
+            Some(PlacementRole::Serving) | None => EndpointPhase::Serving,
+        }
     } else if told.is_some_and(|told| told.first_ready_time.is_some()) {
         EndpointPhase::NotReady
     } else {
@@ -201,7 +211,7 @@ fn since(endpoint: &InferenceEndpoint, phase: EndpointPhase, status: &ModelDeplo
                 .map(|releasing| releasing.since.clone())
         }
         EndpointPhase::Starting => endpoint.metadata.creation_timestamp.clone(),
-        EndpointPhase::Serving | EndpointPhase::NotReady | EndpointPhase::Standby => {
+        EndpointPhase::Serving | EndpointPhase::NotReady | EndpointPhase::Replacement | EndpointPhase::Standby => {
             let ready = conditions::find(&told?.conditions, conditions::READY)?;
             Some(ready.last_transition_time.clone())
         }
@@ -287,7 +297,7 @@ mod tests {
     fn moving(new: &Value, draining: bool) -> View {
         let (ready_message, roles) = (
             "us-east-1 is in US; allowed: EU; waiting for a gateway to verify the new endpoint",
-            ["Serving", "Standby"],
+            ["Serving", "Replacement"],
         );
         let mut status = json!({
             "url": "https://models.example.com/team-a/llama-70b/v1", "keysSecretName": "llama-70b-callers", "hourlyCost": "23.80",
@@ -326,7 +336,7 @@ mod tests {
     #[test]
     fn a_move_is_shown_step_by_step() {
         golden("1-starting.txt", &moving(&starting(), false));
-        golden("2-standby.txt", &moving(&ready(), false));
+        golden("2-replacement.txt", &moving(&ready(), false));
         golden("3-draining.txt", &moving(&ready(), true));
     }
 

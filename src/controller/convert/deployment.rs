@@ -103,6 +103,7 @@ pub fn deployment(
         removes_first: spec.migration.order == api::MigrationOrder::RemoveThenReplace,
         divisible: false,
         spread: spec.placement.spread.as_ref().map(spread),
+        standby_replicas: count(spec.failover.standby.replicas),
     })
 }
 
@@ -123,6 +124,7 @@ fn decided(status: &api::ModelDeploymentStatus) -> model::Decided {
     let published = |placement: &api::PlacementStatus| model::Published {
         role: match placement.role {
             api::PlacementRole::Serving => model::Role::Serving,
+            api::PlacementRole::Replacement => model::Role::Replacement,
             api::PlacementRole::Standby => model::Role::Standby,
         },
         replicas: count(placement.replicas),

@@ -33,6 +33,7 @@ pub fn endpoint(
     } else {
         match spec.state {
             api::EndpointState::Active => model::EndpointState::Active,
+            api::EndpointState::Standby => model::EndpointState::Standby,
             api::EndpointState::Draining => {
                 model::EndpointState::Draining { deadline: timestamp(spec.deadline.as_ref()) }
             }
@@ -74,6 +75,7 @@ pub fn endpoint(
         last_replica_cost: spec.replica_hourly_cost.as_ref().and_then(Dollars::known),
         replaces: spec.replaces.clone(),
         created_at: timestamp(endpoint.metadata.creation_timestamp.as_ref()),
+        promoted_at: spec.promoted_at.as_ref().map(|at| now(at.0)),
     }
 }
 

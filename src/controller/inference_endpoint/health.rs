@@ -1,16 +1,16 @@
-//! Health of an endpoint that was ready, from two witnesses: its target's API, and the endpoint itself. Pure.
+//! Health of an endpoint that was ready, from its target's API and from what was heard of the endpoint itself. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use roadstead_model::Contact;
 
+use super::heard::Heard;
 use super::seen::Seen;
 use crate::controller::connections::contact;
 use crate::controller::startup;
 use roadstead_api::planning;
-use roadstead_api::v1alpha1::{Health, InferenceEndpoint, InferenceEndpointStatus};
-use roadstead_provider::ErrorClass;
-use roadstead_provider::probe::ProbeAnswer;
+use roadstead_api::v1alpha1::{Health, InferenceEndpoint, InferenceEndpointStatus, Witness};
+use roadstead_provider::{ErrorClass, Present};
 
 /// Health of the endpoint; `None` where it was never ready, or where nothing is to be served.
 pub fn health(
@@ -22,23 +22,45 @@ pub fn health(
     if former.first_ready_time.is_none() || endpoint.spec.replicas == 0 {
         return None;
     }
-    let answers = |answer: &Option<ProbeAnswer>| answer.as_ref().map(serves);
+    let serves = |answer: &Heard| answer.serves().map(|(serves, _)| serves);
     Some(match seen {
-        Seen::TargetNotReady { answer, hub_isolated: true, .. } if answers(answer) != Some(true) => Health::Unknown,
-        Seen::TargetNotReady { reason, answer, .. } => by_witnesses(contact(reason), answers(answer)),
-        Seen::Failed { error, answer, .. } => by_witnesses(word_of(error.class), answers(answer)),
-        Seen::Present { answer, .. } => match answers(answer).unwrap_or(false) {
-            false if restarts(endpoint, former, now) => Health::Unknown,
-            answers => by_witnesses(Contact::Answers, Some(answers)),
+        Seen::TargetNotReady { answer, hub_isolated: true, .. } if serves(answer) != Some(true) => Health::Unknown,
+        Seen::TargetNotReady { reason, answer, .. } => by_witnesses(contact(reason), serves(answer)),
+        Seen::Failed { error, answer, .. } => by_witnesses(word_of(error.class), serves(answer)),
+        Seen::Present { present, answer } => match there(present, answer) {
+            Some(false) if restarts(endpoint, former, now) => Health::Unknown,
+            serves => by_witnesses(Contact::Answers, serves),
         },
         Seen::TargetGone | Seen::InputMissing { .. } | Seen::Forbidden { .. } | Seen::Foreign { .. } => Health::Unknown,
     })
 }
 
-/// True if the endpoint serves its callers. One without protection does, however wrong that is: a replacement would not be
-/// protected either.
-const fn serves(answer: &ProbeAnswer) -> bool {
-    matches!(answer, ProbeAnswer::Healthy | ProbeAnswer::NotProtected)
+/// True if an endpoint that its target shows serves. One without a ready replica does not, whatever was heard before.
+fn there(present: &Present, answer: &Heard) -> Option<bool> {
+    if shows_no_replica(present, answer) {
+        return Some(false);
+    }
+    let serves = answer.serves().map(|(serves, _)| serves);
+    // If the operator is to ask it and did not, something is missing: the address, or a ready replica.
+    serves.or_else(|| (answer.probe.is_none() && !present.is_asked_by_gateways()).then_some(false))
+}
+
+/// True if the target itself shows that nothing can answer, so that no witness is needed.
+const fn shows_no_replica(present: &Present, answer: &Heard) -> bool {
+    present.ready_replicas == 0 && answer.probe.is_none()
+}
+
+/// The witness by which a health was decided; `None` where none was.
+pub fn witness(health: Option<Health>, seen: &Seen) -> Option<Witness> {
+    let (Seen::TargetNotReady { answer, .. } | Seen::Failed { answer, .. } | Seen::Present { answer, .. }) = seen
+    else {
+        return None;
+    };
+    if matches!(seen, Seen::Present { present, .. } if shows_no_replica(present, answer)) {
+        return None;
+    }
+    let (_, witness) = answer.serves()?;
+    health.filter(|health| *health != Health::Unknown).map(|_| witness)
 }
 
 /// The table of health: the target's API, and the endpoint's own answer.

@@ -1,7 +1,9 @@
 //! Endpoints: made what they should be at their provider, watched until they answer, and removed until nothing is left.
 //!
-//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `intent` writes down what is about to be asked,
-//! `serve` drives the provider, `witness` asks the endpoint itself, `status` and `health` say what came out, `remove` takes
+//! `hold` sees to the finalizers, `inputs` gathers the key and the Secrets, `intent` writes down what is about to be asked, `interruption`
+//! delays an update that ends the last replica,
+//! `serve` drives the provider, `witness` asks the endpoint itself, `heard` weighs
+//! its answer and the word of the gateways, `status` and `health` say what came out, `remove` takes
 //! the endpoint away. `memory` holds what is only worth keeping while the process lives.
 
 mod first_creation;
@@ -10,9 +12,11 @@ mod foreign_tests;
 mod health;
 #[cfg(test)]
 mod health_tests;
+mod heard;
 mod hold;
 mod inputs;
 mod intent;
+mod interruption;
 mod memory;
 mod news;
 mod remove;

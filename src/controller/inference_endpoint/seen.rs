@@ -1,7 +1,7 @@
 //! The result of one look at an endpoint.
 
+use super::heard::Heard;
 use roadstead_api::v1alpha1::ExternalId;
-use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{Present, ProviderError};
 
 /// Observation of an endpoint.
@@ -11,7 +11,7 @@ pub enum Seen {
         /// The reason; the message is in the target's own status, because it changes with every attempt.
         reason: &'static str,
         /// The endpoint's own answer, if it was asked.
-        answer: Option<ProbeAnswer>,
+        answer: Heard,
         /// No target answers: the hub is presumed to be cut off.
         hub_isolated: bool,
     },
@@ -43,13 +43,13 @@ pub enum Seen {
         /// The existing part of the endpoint, if it was observed: it may run and be billed.
         there: Option<Box<Present>>,
         /// The endpoint's own answer, if it was asked.
-        answer: Option<ProbeAnswer>,
+        answer: Heard,
     },
     /// It is there.
     Present {
         /// As the provider shows it.
         present: Box<Present>,
-        /// Its answer, if it was probed.
-        answer: Option<ProbeAnswer>,
+        /// Its answer, if it was asked.
+        answer: Heard,
     },
 }

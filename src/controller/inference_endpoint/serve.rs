@@ -6,9 +6,11 @@ use std::time::Duration;
 use kube::ResourceExt;
 use roadstead_explain::EndpointMessage;
 
+use super::heard::Heard;
 use super::hold;
 use super::inputs::{self, Missing};
 use super::intent;
+use super::interruption::{self, UpdateStep};
 use super::memory::{self, Memory};
 use super::news;
 use super::seen::Seen;
@@ -21,9 +23,10 @@ use crate::controller::error::ActError;
 use crate::controller::hub::Told;
 use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::tell::{tell, tell_owner};
+use crate::controller::traffic::witness::GatewayWord;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, reasons};
-use roadstead_provider::probe::{self, ProbeAnswer};
+use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
 use roadstead_runtime::aside::aside;
 use roadstead_runtime::cache::Key;
@@ -33,6 +36,8 @@ use roadstead_runtime::queue::Outcome;
 const ASK_AGAIN: Duration = LONGEST_PAUSE;
 /// Interval of probes of an endpoint that was ready and does not answer, or whose target does not.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Interval of looks at an endpoint that drains before its update; the report of a gateway wakes it at once.
+const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval of checks of an object with a conflict.
 const CONFLICT_AGAIN: Duration = Duration::from_mins(1);
 
@@ -142,6 +147,9 @@ async fn look(
         }
         Observation::Present(present) if present.in_sync => present,
         Observation::Present(there) => {
+            if let Some(pause) = interrupt(context, endpoint, &there).await? {
+                return Ok(Outcome::Again(pause));
+            }
             intent::confirm(context, endpoint).await?;
             match ensure(provider, &wanted).await {
                 Ok(present) => present,
@@ -157,6 +165,29 @@ async fn look(
         context.looks.keep(&key, news, basis, &present, context.clock.now());
     }
     judge(context, memory, endpoint, provider, present).await
+}
+
+/// Has gateways stop using an endpoint before its update, if that ends its last replica; returns the pause before the next look,
+/// if the update has to wait.
+async fn interrupt(
+    context: &Context,
+    endpoint: &Arc<InferenceEndpoint>,
+    there: &Present,
+) -> Result<Option<Duration>, ActError> {
+    let former = endpoint.status.clone().unwrap_or_default();
+    let now = context.clock.wall();
+    match interruption::step(endpoint, &former, there, context.at_route(endpoint), now) {
+        UpdateStep::Write => return Ok(None),
+        UpdateStep::Await => {}
+        UpdateStep::Announce(interruption) => {
+            context.drained.forget(&Key::of(endpoint.as_ref()));
+            let status = status::interrupting(endpoint, &former, interruption, now);
+            if let Some(answer) = context.hub.record(endpoint.as_ref(), &former, &status).await? {
+                context.took(answer);
+            }
+        }
+    }
+    Ok(Some(DRAIN_INTERVAL))
 }
 
 /// Creates what does not exist yet, if it may be there.
@@ -262,11 +293,18 @@ async fn judge(
     let key = Key::of(endpoint.as_ref());
     let serving = is_to_answer(endpoint, &present);
     let rolls_out = was_ready(endpoint) && endpoint.spec.replicas > 0 && present.ready_replicas > 0;
-    let answer = match &present.probe {
-        Some(probe) if serving || rolls_out => Some(aside(probe::ask(probe, provider.reach())).await),
+    let probe = match &present.probe {
+        Some(probe) if (serving || rolls_out) && !present.is_asked_by_gateways() => {
+            Some(aside(provider.ask(probe)).await)
+        }
         _ => None,
     };
-    let answers = present.url.is_some() && answer.as_ref().is_none_or(ProbeAnswer::is_healthy);
+    let answer = Heard { probe, gateways: context.word_of_gateways(endpoint) };
+    let answers = present.url.is_some()
+        && match &answer.probe {
+            None if present.is_asked_by_gateways() => answer.gateways == GatewayWord::Reached,
+            probe => probe.as_ref().is_none_or(ProbeAnswer::is_healthy),
+        };
     let shown = present.clone();
     let told = report(context, memory, endpoint, &Seen::Present { present, answer }).await?;
     tell_if_overdue(context, memory, endpoint);

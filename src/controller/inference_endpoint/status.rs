@@ -5,15 +5,17 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_explain::EndpointMessage;
 use std::time::Duration;
 
-use super::health::{failing_since, health};
+use super::health::{failing_since, health, witness};
+use super::heard::Heard;
 use super::seen::Seen;
 use crate::controller::connections;
 use crate::controller::startup;
 use crate::controller::throttle::{self, Urgency};
+use crate::controller::traffic::witness::GatewayWord;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::{
-    ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, LastError, names, reasons,
+    ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, Interruption, LastError, names, reasons,
 };
 use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Trouble, TroubleKind};
@@ -82,7 +84,9 @@ pub fn status(
         starting_since: former.starting_since.clone().filter(|_| !served),
         first_ready_time: former.first_ready_time.clone().or_else(|| served.then(|| planning::api_time(now))),
         health,
+        witness: witness(health, seen),
         failing_since: failing_since(former, health, seen, now),
+        interruption: former.interruption.clone().filter(|_| !(answers && is_as_wanted(seen))),
         last_error: last_error(former, &summary, now),
         api_key_secret_name: Some(names::hub_key_secret(endpoint)),
         ..former.clone()
@@ -109,6 +113,31 @@ pub fn status(
         }
     }
     status
+}
+
+const fn is_as_wanted(seen: &Seen) -> bool {
+    matches!(seen, Seen::Present { present, .. } if present.in_sync)
+}
+
+/// The status of an endpoint that takes no new request before an update.
+pub fn interrupting(
+    endpoint: &InferenceEndpoint,
+    former: &InferenceEndpointStatus,
+    interruption: Interruption,
+    now: Timestamp,
+) -> InferenceEndpointStatus {
+    let deadline = interruption.deadline.0.to_string();
+    let message = EndpointMessage::Interrupting { target: &endpoint.spec.target, deadline: &deadline };
+    let mut set = Conditions::new(&former.conditions, endpoint.metadata.generation, now);
+    set.keep(conditions::CREATED).keep(conditions::SERVING).keep(conditions::CHANGED_BY_ADMISSION);
+    let ready =
+        conditions::find(&former.conditions, conditions::READY).map_or(UNKNOWN, |ready| match ready.status.as_str() {
+            TRUE => TRUE,
+            FALSE => FALSE,
+            _ => UNKNOWN,
+        });
+    set.set(conditions::READY, ready, reasons::RECREATE_NO_SPARE_CAPACITY, message.to_string());
+    InferenceEndpointStatus { conditions: set.finish(), interruption: Some(interruption), ..former.clone() }
 }
 
 /// Message about the fields that admission on the target changes.
@@ -304,7 +333,7 @@ fn in_time(
             ReadySummary::failing(reasons::PROVIDER_ERROR, error.message.clone(), ErrorClass::Refused)
         }
         Seen::Failed { error, .. } => failed(endpoint, former, error),
-        Seen::Present { present, answer } => of_present(endpoint, former, present, answer.as_ref(), now),
+        Seen::Present { present, answer } => of_present(endpoint, former, present, answer, now),
     }
 }
 
@@ -362,7 +391,7 @@ fn of_present(
     endpoint: &InferenceEndpoint,
     former: &InferenceEndpointStatus,
     present: &Present,
-    answer: Option<&ProbeAnswer>,
+    answer: &Heard,
     now: Timestamp,
 ) -> ReadySummary {
     if let Progress::Starting { message } = &present.progress {
@@ -374,10 +403,13 @@ fn of_present(
     if endpoint.spec.replicas == 0 {
         return ReadySummary::says(TRUE, reasons::SCALED_TO_ZERO, EndpointMessage::ScaledToZero);
     }
-    match answer {
+    let replicas = u32::try_from(present.ready_replicas).unwrap_or(0);
+    let url = present.url.as_deref().unwrap_or_default();
+    match &answer.probe {
+        Some(ProbeAnswer::Healthy) if answer.gateways == GatewayWord::Unreached => {
+            ReadySummary::says(TRUE, reasons::UNREACHABLE_FROM_GATEWAYS, EndpointMessage::NotAtGateways { url })
+        }
         Some(ProbeAnswer::Healthy) => {
-            let replicas = u32::try_from(present.ready_replicas).unwrap_or(0);
-            let url = present.url.as_deref().unwrap_or_default();
             ReadySummary::says(TRUE, reasons::READY, EndpointMessage::Answers { replicas, url })
         }
         Some(ProbeAnswer::ModelNotListed { message }) => {
@@ -388,10 +420,35 @@ fn of_present(
             EndpointMessage::NotProtected.to_string(),
             ErrorClass::Invalid,
         ),
-        Some(ProbeAnswer::Unreachable { message }) => {
+        Some(ProbeAnswer::Unreachable { message: why } | ProbeAnswer::NotPermitted { message: why })
+            if answer.gateways == GatewayWord::Reached && former.first_ready_time.is_some() =>
+        {
+            ReadySummary::says(TRUE, reasons::REACHED_BY_GATEWAYS, EndpointMessage::AtGateways { url, why })
+        }
+        Some(ProbeAnswer::Unreachable { message } | ProbeAnswer::Unexpected { message }) => {
             ReadySummary::failing(reasons::UNREACHABLE_FROM_HUB, message, ErrorClass::Transient)
         }
+        Some(ProbeAnswer::NotPermitted { message }) => {
+            let status = if former.first_ready_time.is_some() { UNKNOWN } else { FALSE };
+            ReadySummary { status, ..ReadySummary::failing(reasons::PROBE_FORBIDDEN, message, ErrorClass::Transient) }
+        }
+        None if present.is_asked_by_gateways() => by_gateways(former, replicas, url, answer.gateways),
         None => ReadySummary::says(FALSE, reasons::AWAITING_ADDRESS, EndpointMessage::NoAddress),
+    }
+}
+
+/// Condition of an endpoint that only gateways ask.
+fn by_gateways(former: &InferenceEndpointStatus, replicas: u32, url: &str, word: GatewayWord) -> ReadySummary {
+    match word {
+        GatewayWord::Reached => ReadySummary::says(TRUE, reasons::READY, EndpointMessage::Answers { replicas, url }),
+        GatewayWord::Unreached => {
+            let message = EndpointMessage::NotAtGateways { url }.to_string();
+            ReadySummary::failing(reasons::UNREACHABLE_FROM_GATEWAYS, message, ErrorClass::Transient)
+        }
+        GatewayWord::Silent => {
+            let status = if former.first_ready_time.is_some() { UNKNOWN } else { FALSE };
+            ReadySummary::says(status, reasons::AWAITING_GATEWAYS, EndpointMessage::AwaitingGateways { url })
+        }
     }
 }
 

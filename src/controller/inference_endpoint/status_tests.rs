@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use roadstead_model::{EndpointState, FailureKind};
 use serde_json::json;
 
+use super::heard::Heard;
 use super::seen::Seen;
 use super::status::{names_new_operation, status, urgency};
 use crate::controller::convert;
@@ -41,6 +42,7 @@ fn present(ready: i32, answer: Option<ProbeAnswer>) -> Seen {
     Seen::Present {
         present: Box::new(Present {
             in_sync: true,
+            interrupts: false,
             changed_by_admission: Vec::new(),
             external_id: ExternalId::new("c", [("namespace", "n"), ("uid", "d")]),
             template_hash: "h".to_owned(),
@@ -52,12 +54,12 @@ fn present(ready: i32, answer: Option<ProbeAnswer>) -> Seen {
             progress,
             trouble: None,
         }),
-        answer,
+        answer: answer.into(),
     }
 }
 
 fn failed(class: ErrorClass) -> Seen {
-    Seen::Failed { error: ProviderError::new(class, "no answer"), made: None, there: None, answer: None }
+    Seen::Failed { error: ProviderError::new(class, "no answer"), made: None, there: None, answer: Heard::default() }
 }
 
 fn ready(status: &InferenceEndpointStatus) -> String {
@@ -104,9 +106,10 @@ fn a_spec_that_could_not_be_brought_to_its_target_is_not_observed() {
     let new = InferenceEndpointStatus::default();
     let serving = status(&endpoint(1, "InitialPlacement"), &new, &present(2, Some(ProbeAnswer::Healthy)), at(10));
     let edited = endpoint(2, "InitialPlacement");
-    for seen in
-        [Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: None, hub_isolated: false }, Seen::TargetGone]
-    {
+    for seen in [
+        Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: Heard::default(), hub_isolated: false },
+        Seen::TargetGone,
+    ] {
         let cut_off = status(&edited, &serving, &seen, at(20));
         assert_eq!((ready(&cut_off).as_str(), cut_off.observed_generation), ("Unknown TargetNotReady", 1));
     }
@@ -130,7 +133,7 @@ fn what_was_adopted_while_it_served_was_ready_before() {
     let cut_off = status(
         &adopted,
         &new,
-        &Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: None, hub_isolated: false },
+        &Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: Heard::default(), hub_isolated: false },
         at(5),
     );
     assert!(ever_ready(&adopted, &cut_off), "nobody could look yet");
@@ -223,7 +226,7 @@ fn told_at(endpoint: &InferenceEndpoint, seen: &Seen, second: i64) -> (String, S
 fn serving(answer: Option<ProbeAnswer>) -> Seen {
     let Seen::Present { mut present, .. } = present(2, answer.clone()) else { unreachable!() };
     present.progress = Progress::Serving;
-    Seen::Present { present, answer }
+    Seen::Present { present, answer: answer.into() }
 }
 
 #[test]
@@ -262,7 +265,7 @@ fn what_is_acted_upon_by_its_own_reason_keeps_it_past_the_limit() {
     let endpoint = newcomer(None);
     for (seen, reason) in [
         (
-            Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: None, hub_isolated: false },
+            Seen::TargetNotReady { reason: reasons::UNREACHABLE, answer: Heard::default(), hub_isolated: false },
             "Unknown TargetNotReady",
         ),
         (Seen::Foreign { message: "somebody's".to_owned() }, "False NameConflict"),
@@ -291,7 +294,7 @@ fn a_new_template_and_a_scale_up_from_zero_have_a_start_of_their_own() {
     let first = status(&endpoint, &new, &serving(None), at(0));
     let Seen::Present { present: mut edited, .. } = serving(None) else { unreachable!() };
     edited.template_hash = "edited".to_owned();
-    let edited = Seen::Present { present: edited, answer: None };
+    let edited = Seen::Present { present: edited, answer: Heard::default() };
     let anew = status(&endpoint, &first, &edited, at(600));
     assert_eq!(ready(&anew), "False AwaitingAddress");
     assert_eq!(ready(&status(&endpoint, &anew, &edited, at(660))), "False StartupTimeout");
@@ -387,7 +390,7 @@ fn refused_beside(there: Seen) -> Seen {
         error: ProviderError::new(ErrorClass::Refused, "no Services"),
         made: None,
         there: Some(present),
-        answer: None,
+        answer: Heard::default(),
     }
 }
 

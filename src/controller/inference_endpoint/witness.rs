@@ -2,21 +2,36 @@
 
 use std::sync::Arc;
 
+use super::heard::Heard;
 use super::inputs;
 use super::memory::Memory;
 use crate::controller::context::Context;
 use crate::controller::serving_target::recorded_probe;
-use roadstead_api::v1alpha1::InferenceEndpoint;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ProbeVia};
 use roadstead_provider::probe::{self, ProbeAnswer};
 use roadstead_runtime::aside::aside;
 use roadstead_runtime::cache::Key;
 
-/// Answer of an endpoint that was ready; `None` if it cannot be asked.
-pub async fn ask(context: &Context, memory: &Memory, endpoint: &Arc<InferenceEndpoint>) -> Option<ProbeAnswer> {
+/// Testimony about an endpoint that was ready, without a word of its target.
+pub async fn ask(context: &Context, memory: &Memory, endpoint: &Arc<InferenceEndpoint>) -> Heard {
+    let probe = ask_itself(context, memory, endpoint).await;
+    Heard { probe, gateways: context.word_of_gateways(endpoint) }
+}
+
+/// Answer of an endpoint that was ready to the operator; `None` if that does not ask.
+async fn ask_itself(context: &Context, memory: &Memory, endpoint: &Arc<InferenceEndpoint>) -> Option<ProbeAnswer> {
     let status = endpoint.status.as_ref().filter(|status| status.first_ready_time.is_some())?;
     let url = status.url.as_deref().filter(|_| endpoint.spec.replicas > 0)?;
     let target = context.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
-    let key = inputs::recorded_key(context, memory, endpoint).await?;
-    let (probe, reach) = recorded_probe(context, &target, &endpoint.spec, url, key)?;
-    Some(aside(probe::ask(&probe, reach)).await)
+    match target.spec.probe_via() {
+        ProbeVia::Gateway => None,
+        ProbeVia::APIServerProxy => Some(ProbeAnswer::Unreachable {
+            message: "the API server of the target, through which the endpoint is asked, does not answer".to_owned(),
+        }),
+        ProbeVia::Direct => {
+            let key = inputs::recorded_key(context, memory, endpoint).await?;
+            let (probe, reach) = recorded_probe(context, &target, &endpoint.spec, url, key)?;
+            Some(aside(probe::ask(&probe, reach)).await)
+        }
+    }
 }

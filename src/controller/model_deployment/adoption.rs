@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use roadstead_model::{Accelerator, Found, Placement, Runs, Timestamp, cost_of_found};
+use roadstead_model::{self as model, Accelerator, Found, Placement, Runs, cost_of_found};
 
 use super::{Planned, build};
 use crate::controller::context::Context;
@@ -27,15 +27,19 @@ pub fn record(
     context: &Context,
     planned: &Planned,
     found: &Found,
-    drain_until: Option<Timestamp>,
+    state: model::EndpointState,
 ) -> Result<InferenceEndpoint, ActError> {
     let target = build::target(context, &found.target)?;
     let by_spec = || as_the_spec_has_it(context, planned, &target, found);
     let spec = found.runs.as_ref().and_then(|runs| as_it_runs(planned, &target, found, runs));
     let mut spec = spec.map_or_else(by_spec, Ok)?;
-    if let Some(deadline) = drain_until {
-        spec.state = EndpointState::Draining;
-        spec.deadline = Some(planning::time(deadline));
+    match state {
+        model::EndpointState::Standby => spec.state = EndpointState::Standby,
+        model::EndpointState::Draining { deadline } => {
+            spec.state = EndpointState::Draining;
+            spec.deadline = Some(planning::time(deadline));
+        }
+        model::EndpointState::Active | model::EndpointState::Deleting => {}
     }
     Ok(build::record(planned, &context.settings.install_id, found.name.clone(), spec))
 }
@@ -97,6 +101,7 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
         provision_timeout_seconds: offer.and_then(|offer| offer.provision_timeout_seconds),
         state: EndpointState::Active,
         replaces: None,
+        promoted_at: None,
         reason: reasons::ADOPTED.to_owned(),
         deadline: None,
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use roadstead_model::{self as model, Found, Plan};
+use roadstead_model::{self as model, EndpointState, Found, Plan};
 use roadstead_planner as planner;
 use serde_json::{Value, json};
 
@@ -96,7 +96,7 @@ fn with_target() -> Arc<crate::controller::context::Context> {
 }
 
 fn adopted(object: ModelDeployment, found: &Found) -> InferenceEndpoint {
-    adoption::record(&with_target(), &planned(object), found, None).unwrap()
+    adoption::record(&with_target(), &planned(object), found, EndpointState::Active).unwrap()
 }
 
 /// The hash from which a driver sees whether pods have to be made anew.

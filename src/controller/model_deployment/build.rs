@@ -71,6 +71,7 @@ pub fn new(
         provision_timeout_seconds: offer(&target, &placement.offer).and_then(|offer| offer.provision_timeout_seconds),
         state: EndpointState::Active,
         replaces: replaces.map(ToOwned::to_owned),
+        promoted_at: None,
         reason: reason.to_owned(),
         deadline: None,
     };

@@ -132,7 +132,7 @@ fn what_serves_is_counted_until_another_endpoint_has_taken_over() {
     let (east, west) = ("east".to_owned(), "west".to_owned());
     world.edit(&json!({"placement": {"jurisdictions": ["EU"]}}));
     world.reconcile();
-    let moving = vec![(east, PlacementRole::Serving), (west.clone(), PlacementRole::Standby)];
+    let moving = vec![(east, PlacementRole::Serving), (west.clone(), PlacementRole::Replacement)];
     assert_eq!(counts(&world), (2, 2, moving), "it goes on serving");
     let ready = world.reads(conditions::READY);
     assert!(ready.starts_with("False PolicyViolated: JurisdictionNotAllowed"), "what serves may not: {ready}");

@@ -44,11 +44,22 @@ impl Execution<'_> {
     async fn step(&mut self, action: &Action) -> Result<(), ActError> {
         let (context, planned) = (self.context, self.planned);
         match action {
-            Action::Create { placement, replaces, reason } => {
-                self.create(build::new(context, planned, placement, replaces.as_deref(), reason.as_str())?).await
+            Action::Create { placement, replaces, stands_by, reason } => {
+                let mut new = build::new(context, planned, placement, replaces.as_deref(), reason.as_str())?;
+                if *stands_by {
+                    new.spec.state = EndpointState::Standby;
+                }
+                self.create(new).await
             }
-            Action::Adopt { found, drain_until } => {
-                self.create(adoption::record(context, planned, found, *drain_until)?).await
+            Action::Adopt { found, state } => self.create(adoption::record(context, planned, found, *state)?).await,
+            Action::Promote { endpoint, replaces, reason } => {
+                let change = json!({"spec": {
+                    "state": EndpointState::Active,
+                    "replaces": replaces,
+                    "promotedAt": planning::time(planned.plan.decided_at),
+                    "reason": reason.as_str(),
+                }});
+                self.patch(endpoint, change).await
             }
             Action::Keep(keep) => self.keep_as(keep).await,
             Action::Drain { endpoint, deadline, reason } => {

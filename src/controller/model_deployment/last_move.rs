@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use roadstead_api::v1alpha1::conditions::{self, find};
 use roadstead_api::v1alpha1::{
-    InferenceEndpoint, LastMove, ModelDeploymentStatus, MoveStage, PlacementStatus, StageName, reasons,
+    InferenceEndpoint, LastMove, ModelDeploymentStatus, MoveStage, PlacementRole, PlacementStatus, StageName, reasons,
 };
 
 /// The latest move once its endpoint is published; what `former` says until then. It changes only together with the
@@ -19,9 +19,15 @@ pub fn last_move(
 ) -> Option<LastMove> {
     let published = placements.iter().find_map(|placement| {
         let was = former.placements.iter().find(|known| known.endpoint == placement.endpoint);
+        let record = find_record(endpoints, &placement.endpoint)?;
+        let stood_by = was.is_some_and(|known| known.role == PlacementRole::Standby);
+        if stood_by && placement.role != PlacementRole::Standby {
+            // Its address was published long before.
+            return move_to(record, endpoints, record.spec.promoted_at.as_ref()?);
+        }
         let is_new = placement.url.is_some() && was.is_none_or(|known| known.url.is_none());
         let routed = placement.since.as_ref().filter(|_| is_new)?;
-        move_to(find_record(endpoints, &placement.endpoint)?, endpoints, routed)
+        move_to(record, endpoints, routed)
     });
     published.or_else(|| former.last_move.clone())
 }
@@ -52,11 +58,13 @@ fn stages(endpoint: &InferenceEndpoint, replaced: &InferenceEndpoint, routed: &T
     let is_failover = [reasons::TARGET_LOST, reasons::ENDPOINT_FAILING].contains(&endpoint.spec.reason.as_str());
     let failing_since = replaced.status.as_ref().and_then(|status| status.failing_since.clone());
     let created = status.and_then(|status| find(&status.conditions, conditions::CREATED));
+    let promoted = endpoint.spec.promoted_at.clone();
+    let is_new = promoted.is_none();
     let stages = [
         (StageName::Detected, failing_since.filter(|_| is_failover)),
-        (StageName::Decided, endpoint.metadata.creation_timestamp.clone()),
-        (StageName::Created, created.map(|created| created.last_transition_time.clone())),
-        (StageName::Ready, status.and_then(|status| status.first_ready_time.clone())),
+        (StageName::Decided, promoted.or_else(|| endpoint.metadata.creation_timestamp.clone())),
+        (StageName::Created, created.map(|created| created.last_transition_time.clone()).filter(|_| is_new)),
+        (StageName::Ready, status.and_then(|status| status.first_ready_time.clone()).filter(|_| is_new)),
         (StageName::Routed, Some(routed.clone())),
     ];
     stages.into_iter().filter_map(|(name, at)| Some(MoveStage { name, at: at? })).collect()
@@ -113,6 +121,21 @@ mod tests {
             "since": url.map(|_| "2026-08-01T12:01:41Z"),
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_standby_that_takes_over_was_created_and_ready_before() {
+        use StageName::{Decided, Detected, Routed};
+        let mut records = records("TargetLost");
+        let standby = Arc::make_mut(&mut records[1]);
+        standby.spec.promoted_at = Some(Time("2026-08-01T12:01:30Z".parse().unwrap()));
+        let with_role = |role| PlacementStatus { role, ..placement("new", Some("http://new")) };
+        let former =
+            ModelDeploymentStatus { placements: vec![with_role(PlacementRole::Standby)], ..Default::default() };
+        assert_eq!(last_move(&former, &[with_role(PlacementRole::Standby)], &records), None);
+        let told = last_move(&former, &[with_role(PlacementRole::Replacement)], &records).unwrap();
+        assert_eq!(told.stages.iter().map(|stage| stage.name).collect::<Vec<_>>(), [Detected, Decided, Routed]);
+        assert_eq!(told.duration_seconds, 90);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod adoption;
 #[cfg(test)]
 mod adoption_tests;
 mod build;
+mod burst;
 mod candidates;
 #[cfg(test)]
 mod candidates_tests;
@@ -24,10 +25,12 @@ mod moves;
 mod news;
 #[cfg(test)]
 mod news_tests;
+mod place;
 mod progress;
 mod requested_move;
 mod retire;
 mod roles;
+mod standby;
 mod status;
 #[cfg(test)]
 mod status_tests;
@@ -124,11 +127,17 @@ impl DeploymentController {
         endpoints.iter().any(|endpoint| endpoint.spec.template.image == object.spec.serving.image)
     }
 
+    /// The deployment under `key` is not planned; the turn of others may have come with that.
+    fn forget(&self, key: &Key) {
+        let again = self.context.fleet.forget_deployment(key);
+        self.context.enqueue_deployments(again);
+    }
+
     fn plan(&self, object: Arc<ModelDeployment>) -> DeploymentDecision {
         let request = match self.request(&object) {
             Ok(request) => request,
             Err(problems) => {
-                self.context.fleet.forget_deployment(&Key::of(object.as_ref()));
+                self.forget(&Key::of(object.as_ref()));
                 return DeploymentDecision::Invalid(object, problems);
             }
         };
@@ -164,18 +173,18 @@ impl Reconcile<Key> for DeploymentController {
 
     fn decide(&self, key: &Key) -> DeploymentDecision {
         let Some(object) = self.context.caches.deployments.get(key) else {
-            self.context.fleet.forget_deployment(key);
+            self.forget(key);
             return DeploymentDecision::Gone;
         };
         if !self.context.knows(&key.namespace) {
             return DeploymentDecision::Unknown;
         }
         if object.metadata.deletion_timestamp.is_some() {
-            self.context.fleet.forget_deployment(key);
+            self.forget(key);
             return DeploymentDecision::Retire(object);
         }
         if self.context.endpoints_of(&object).iter().any(|endpoint| self.context.is_foreign(endpoint)) {
-            self.context.fleet.forget_deployment(key);
+            self.forget(key);
             return DeploymentDecision::Foreign;
         }
         self.plan(object)

@@ -37,9 +37,9 @@ impl<'a> ReplacementPair<'a> {
     /// The move to an endpoint that stays, if what it replaces is not gone. A younger endpoint of the same name is another.
     fn to(new: &'a InferenceEndpoint, all: &'a [Arc<InferenceEndpoint>]) -> Option<Self> {
         let replaced = new.spec.replaces.as_ref().filter(|_| !is_deleting(new) && !is_draining(new))?;
-        let created = |endpoint: &InferenceEndpoint| endpoint.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let is_old = |other: &&Arc<InferenceEndpoint>| {
-            other.name_any() == *replaced && new.name_any() != *replaced && created(other) <= created(new)
+            let created = other.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            other.name_any() == *replaced && new.name_any() != *replaced && created <= began(new).map(|time| time.0)
         };
         all.iter().find(is_old).map(|old| Self { new, old })
     }
@@ -54,7 +54,7 @@ impl<'a> ReplacementPair<'a> {
             reason: self.new.spec.reason.clone(),
             step,
             weight_percent: share.map(|share| i32::try_from(share.percent).unwrap_or(i32::MAX)),
-            started_at: self.new.metadata.creation_timestamp.clone()?,
+            started_at: began(self.new).cloned()?,
             deadline: share.map_or_else(|| self.deadline(step), |share| Some(planning::time(share.until))),
             message: limits::message(&self.message(step, share)),
         })
@@ -114,6 +114,11 @@ impl<'a> ReplacementPair<'a> {
         };
         message.to_string()
     }
+}
+
+/// Time of the decision that an endpoint replaces another one.
+fn began(endpoint: &InferenceEndpoint) -> Option<&Time> {
+    endpoint.spec.promoted_at.as_ref().or(endpoint.metadata.creation_timestamp.as_ref())
 }
 
 /// The kind of a move, by the decision that is the reason of its record.

@@ -53,7 +53,7 @@ impl DeploymentTurn<'_> {
 
     /// True if another endpoint is to take over.
     fn is_moving(&self) -> bool {
-        self.status.placements.iter().any(|placement| placement.role == PlacementRole::Standby)
+        self.status.placements.iter().any(|placement| placement.role == PlacementRole::Replacement)
     }
 
     fn newcomers(&self) -> impl Iterator<Item = &PlacementStatus> {
@@ -134,13 +134,21 @@ impl DeploymentTurn<'_> {
         };
         let successor = self.status.placements.iter().find(|placement| {
             let replaces = self.endpoint(&placement.endpoint).and_then(|record| record.spec.replaces.as_deref());
-            replaces == Some(&former.endpoint) && ready(&placement.endpoint)
+            replaces == Some(&former.endpoint) && ready(&placement.endpoint) && !self.is_younger(record, placement)
         });
         if let Some(successor) = successor {
             return Some(moved(former, successor, record));
         }
         let mut withdrawn = withdrawals_by_name(self.plan?, self.endpoints);
         withdrawn.find(|(endpoint, _)| *endpoint == former.endpoint).map(|(_, news)| news)
+    }
+
+    /// True if an endpoint was created after the one at `placement`: it has the name of what that one replaced.
+    fn is_younger(&self, endpoint: Option<&InferenceEndpoint>, placement: &PlacementStatus) -> bool {
+        let created = |one: &InferenceEndpoint| one.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        let began = |one: &InferenceEndpoint| one.spec.promoted_at.as_ref().map(|time| time.0).or_else(|| created(one));
+        let other = self.endpoint(&placement.endpoint).and_then(began);
+        endpoint.and_then(created).zip(other).is_some_and(|(created, began)| created > began)
     }
 
     /// The summary beside the other conditions.

@@ -26,7 +26,7 @@ fn status(ready: &str, placements: &[&str]) -> ModelDeploymentStatus {
             json!({
                 "endpoint": endpoint, "target": target, "cloud": "aws", "region": "r", "shape": "s", "offer": "o",
                 "capacityType": "OnDemand", "replicas": replicas.parse::<i32>().unwrap(), "readyReplicas": 0,
-                "hourlyCost": cost, "role": if index == 0 { "Serving" } else { "Standby" },
+                "hourlyCost": cost, "role": if index == 0 { "Serving" } else { "Replacement" },
             })
         })
         .collect();
@@ -228,6 +228,23 @@ fn a_place_that_refuses_is_left_for_the_next_one_without_a_warning() {
     assert_eq!(news[0], "N Withdrawn: withdrew endpoint a from east; CapacityExhausted: 0/3 nodes are available");
     assert!(news[1].starts_with("N Placed: placed 1 replica of shape s on west"), "{news:?}");
     assert_eq!(news.len(), 2);
+}
+
+#[test]
+fn a_withdrawn_return_has_the_name_of_what_was_left_and_is_no_move() {
+    let created = |mut one: Arc<InferenceEndpoint>, at: &str| {
+        let time = serde_json::from_value(json!(at)).unwrap();
+        Arc::make_mut(&mut one).metadata.creation_timestamp = Some(time);
+        one
+    };
+    let serving = endpoint("west", &json!({"target": "west", "replaces": "east"}), &json!({"firstReadyTime": T0}));
+    let returning = endpoint("east", &json!({"replaces": "west", "reason": "FailedBack"}), &json!({}));
+    let both = [created(serving, T0), created(returning, "2026-08-01T12:30:00Z")];
+    let delete = Action::Delete { endpoint: "east".to_owned(), reason: Removal::MoveAbandoned, exhaust: None };
+    let former = status("True Ready", &["west west 1 6.00", "east east 1 5.00"]);
+    let news =
+        told(&former, &status("True Ready", &["west west 1 6.00"]), Some(&plan(vec![delete], Vec::new())), &both);
+    assert_eq!(news, ["N Withdrawn: withdrew endpoint east from east; MoveAbandoned"]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub fn urgency(former: &ModelDeploymentStatus, status: &ModelDeploymentStatus, r
     // For anything else the message contains the cure.
     let summary = conditions::find(&status.conditions, conditions::READY);
     let slow = |reason: &str| reason == reasons::STARTING || reasons::OF_REPLICAS.contains(&reason);
-    let takes_over = |placement: &PlacementStatus| placement.role == PlacementRole::Standby;
+    let takes_over = |placement: &PlacementStatus| placement.role == PlacementRole::Replacement;
     let can_wait = summary.is_some_and(|ready| slow(&ready.reason)) || status.placements.iter().any(takes_over);
     if can_wait { Urgency::Within(WORDS) } else { Urgency::Now }
 }

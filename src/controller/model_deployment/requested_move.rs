@@ -34,5 +34,5 @@ fn is_done(plan: &Plan, target: &str) -> bool {
     let mut serving = plan.allocations.iter().filter(|one| one.role == Role::Serving).peekable();
     serving.peek().is_some()
         && serving.all(|one| one.target == target && one.phase == Phase::Ready)
-        && plan.allocations.iter().all(|one| one.role != Role::Standby)
+        && plan.allocations.iter().all(|one| one.role != Role::Replacement)
 }

@@ -14,6 +14,8 @@ pub struct Roles<'a> {
     /// Those that the deployment relies on.
     pub serving: Vec<&'a Arc<InferenceEndpoint>>,
     /// Those that are to take over.
+    pub replacements: Vec<&'a Arc<InferenceEndpoint>>,
+    /// Those that stand by.
     pub standby: Vec<&'a Arc<InferenceEndpoint>>,
     /// Those that drain or are being removed.
     pub draining: Vec<&'a Arc<InferenceEndpoint>>,
@@ -27,21 +29,26 @@ impl<'a> Roles<'a> {
             let known = plan.map_or_else(|| published(former, endpoint), |plan| planned(plan, endpoint));
             match known.unwrap_or_else(|| recorded(endpoint, endpoints)) {
                 Role::Serving => roles.serving.push(endpoint),
+                Role::Replacement => roles.replacements.push(endpoint),
                 Role::Standby => roles.standby.push(endpoint),
                 Role::Draining => roles.draining.push(endpoint),
             }
         }
-        // The newest first: of two standbys it takes over.
-        for all in [&mut roles.serving, &mut roles.standby] {
+        // The newest first: of two replacements it takes over.
+        for all in [&mut roles.serving, &mut roles.replacements] {
             all.sort_by_key(|endpoint| std::cmp::Reverse(age(endpoint)));
         }
         roles
     }
 
-    /// Serving endpoints, then replacements.
+    /// Serving endpoints, then replacements, then standbys.
     pub fn live(&self) -> impl Iterator<Item = (&'a Arc<InferenceEndpoint>, PlacementRole)> {
-        let serving = self.serving.iter().map(|endpoint| (*endpoint, PlacementRole::Serving));
-        serving.chain(self.standby.iter().map(|endpoint| (*endpoint, PlacementRole::Standby)))
+        let of = [
+            (&self.serving, PlacementRole::Serving),
+            (&self.replacements, PlacementRole::Replacement),
+            (&self.standby, PlacementRole::Standby),
+        ];
+        of.into_iter().flat_map(|(endpoints, role)| endpoints.iter().map(move |endpoint| (*endpoint, role)))
     }
 }
 
@@ -58,6 +65,7 @@ fn published(former: &ModelDeploymentStatus, endpoint: &InferenceEndpoint) -> Op
     let placement = former.placements.iter().find(|placement| placement.endpoint == name)?;
     Some(match placement.role {
         PlacementRole::Serving => Role::Serving,
+        PlacementRole::Replacement => Role::Replacement,
         PlacementRole::Standby => Role::Standby,
     })
 }
@@ -68,8 +76,10 @@ fn recorded(endpoint: &InferenceEndpoint, all: &[Arc<InferenceEndpoint>]) -> Rol
         |other: &Arc<InferenceEndpoint>| endpoint.spec.replaces.as_ref() == Some(&other.name_any()) && !is_going(other);
     if is_going(endpoint) {
         Role::Draining
-    } else if all.iter().any(replaces) {
+    } else if endpoint.spec.state == EndpointState::Standby {
         Role::Standby
+    } else if all.iter().any(replaces) {
+        Role::Replacement
     } else {
         Role::Serving
     }

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use roadstead_explain::{self as explain, DeploymentMessage, PlaceSummary, account};
+use roadstead_explain::{self as explain, DeploymentMessage, account};
 use roadstead_model::{Action, Decision, Finding, FindingReason, MicroDollars, Plan, Summary, Wait};
 
 use super::cost::billed;
 use super::home::home;
 use super::last_move::last_move;
 use super::moves::moves;
+use super::place::place;
 use super::roles::Roles;
-use super::{build, candidates};
-use crate::controller::news::price;
+use super::{build, candidates, standby};
 use crate::controller::routing::requested_at;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate::{self, Problem};
 use roadstead_api::v1alpha1::{
-    Dollars, InferenceEndpoint, InferenceEndpointSpec, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus,
-    PlacementRole, PlacementStatus, ReleasingStatus, limits, reasons,
+    Dollars, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, PlacementRole,
+    PlacementStatus, ReleasingStatus, limits, reasons,
 };
 use roadstead_provider::ErrorClass;
 
@@ -34,6 +34,8 @@ pub enum ReconcileStage<'a> {
         plan: &'a Plan,
         /// A fact in the written candidates has changed.
         outdated: bool,
+        /// A gateway leads to all endpoints of the deployment.
+        has_gateway: bool,
     },
     /// Its spec says something that cannot be.
     Invalid(&'a [Problem]),
@@ -85,7 +87,7 @@ pub fn status(
     };
     status.last_move = last_move(&former, &status.placements, endpoints);
     status.home = home(&former, &roles.serving, status.last_move.as_ref());
-    if let ReconcileStage::Planned { plan, outdated } = stage
+    if let ReconcileStage::Planned { plan, outdated, .. } = stage
         && (*outdated || candidates_are_due(object, &former, &status, plan))
     {
         status.candidates = candidates::of(plan);
@@ -243,6 +245,11 @@ fn conditions_of(
     migrating(&mut set, stage);
     budget(&mut set, object, roles);
     failover(&mut set, stage);
+    if let ReconcileStage::Planned { plan, has_gateway, .. } = stage
+        && let Some((status, reason, message)) = standby::condition(object, plan, *has_gateway, roles)
+    {
+        set.set(conditions::STANDBY_READY, status, &reason, message);
+    }
     set.finish()
 }
 
@@ -251,7 +258,9 @@ fn placed(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>, roles: &Roles<'_
         let live = roles.live().filter(move |(_, its)| *its == role);
         live.map(|(endpoint, _)| place(&endpoint.spec))
     };
-    let places = explain::deployment::places(of(PlacementRole::Serving), of(PlacementRole::Standby));
+    let [serving, replacements, standby] =
+        [PlacementRole::Serving, PlacementRole::Replacement, PlacementRole::Standby].map(of);
+    let places = explain::deployment::places(serving, replacements, standby);
     match stage {
         _ if !places.is_empty() => {
             set.set(conditions::PLACED, TRUE, reasons::PLACED, places);
@@ -269,6 +278,7 @@ fn migrating(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>) {
     let status = match plan.summary {
         Summary::IsReplaced { .. }
         | Summary::Replaces { .. }
+        | Summary::Promotes { .. }
         | Summary::RemovesFirst { .. }
         | Summary::AwaitsRemoval { .. } => TRUE,
         Summary::AwaitsItsTurn { .. } | Summary::HasNoReplacement { .. } | Summary::CannotRemoveFirst { .. } => FALSE,
@@ -287,27 +297,15 @@ fn failover(set: &mut Conditions<'_>, stage: &ReconcileStage<'_>) {
     }
 }
 
-fn place(spec: &InferenceEndpointSpec) -> PlaceSummary<'_> {
-    PlaceSummary {
-        replicas: u32::try_from(spec.replicas).unwrap_or(0),
-        shape: &spec.shape,
-        target: &spec.target,
-        cloud: &spec.cloud,
-        region: &spec.region,
-        offer: &spec.offer,
-        capacity_type: planning::planner_capacity_type(spec.capacity_type),
-        cost: price(spec.hourly_cost.as_ref()),
-    }
-}
-
 fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>) {
     let Some(allowed) = object.spec.placement.cost.max_hourly_cost.as_ref().and_then(Dollars::known) else { return };
     if roles.live().next().is_none() {
         return;
     }
     // Overlap during a replacement does not count: the dearer of what serves and what is to take over does.
-    let costs = decided_cost(&roles.serving).zip(decided_cost(&roles.standby));
-    match costs.map(|(serving, standby)| serving.max(standby)) {
+    let costs = decided_cost(&roles.serving).zip(decided_cost(&roles.replacements));
+    let costs = costs.zip(decided_cost(&roles.standby));
+    match costs.map(|((serving, replacing), standby)| serving.max(replacing).saturating_add(standby)) {
         None => {
             let message = DeploymentMessage::CostUnknown(allowed).to_string();
             set.set(conditions::WITHIN_BUDGET, UNKNOWN, reasons::PRICE_UNKNOWN, message)
@@ -345,7 +343,7 @@ fn of_all(object: &ModelDeployment, plan: &Plan, roles: &Roles<'_>) -> Option<Re
     if summary.status == TRUE && is_partial(plan) {
         summary = ReadySummary::reconciling(plan.decision.as_str(), account(plan));
     }
-    Some(beside_standby(summary, roles))
+    Some(beside_replacement(summary, roles))
 }
 
 /// True if replicas are divided, and some have no place, or too few failure domains have one.
@@ -354,11 +352,11 @@ const fn is_partial(plan: &Plan) -> bool {
 }
 
 /// Progress of the replacement. If it is refused permanently, only an edit helps.
-fn beside_standby(mut summary: ReadySummary, roles: &Roles<'_>) -> ReadySummary {
+fn beside_replacement(mut summary: ReadySummary, roles: &Roles<'_>) -> ReadySummary {
     if summary.status == TRUE {
         return summary;
     }
-    for endpoint in &roles.standby {
+    for endpoint in &roles.replacements {
         let Some(status) = &endpoint.status else { continue };
         let Some(ready) = conditions::find(&status.conditions, conditions::READY) else { continue };
         if ready.status != TRUE {

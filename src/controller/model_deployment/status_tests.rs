@@ -74,7 +74,7 @@ fn told_at(
 ) -> ModelDeploymentStatus {
     status(
         object,
-        &ReconcileStage::Planned { plan, outdated: false },
+        &ReconcileStage::Planned { plan, outdated: false, has_gateway: true },
         endpoints,
         Timestamp::from_second(second).unwrap(),
     )
@@ -223,7 +223,7 @@ fn what_serves_is_told_first_and_then_what_is_to_take_over() {
     let endpoints = [Arc::new(starting), old];
     let status = told(&object, &plan_for(&object, &endpoints), &endpoints);
     assert_eq!(names(&status), ["z-old", "a-new"]);
-    assert_eq!(status.placements[1].role, PlacementRole::Standby);
+    assert_eq!(status.placements[1].role, PlacementRole::Replacement);
     assert_eq!(status.placements[1].url, None, "it did not answer yet");
 }
 
@@ -256,7 +256,7 @@ fn without_a_plan_every_endpoint_keeps_the_role_that_was_told() {
     object.status = None;
     let told = status(&object, &ReconcileStage::Invalid(&[]), &endpoints, now);
     let roles: Vec<_> = told.placements.iter().map(|one| (one.endpoint.as_str(), one.role)).collect();
-    assert_eq!(roles, [("z-old", PlacementRole::Serving), ("a-new", PlacementRole::Standby)]);
+    assert_eq!(roles, [("z-old", PlacementRole::Serving), ("a-new", PlacementRole::Replacement)]);
     let told = status(&object, &ReconcileStage::Invalid(&[]), &[new], now);
     assert_eq!((names(&told), told.replicas), (vec!["a-new"], 1), "what it replaced is gone");
 }

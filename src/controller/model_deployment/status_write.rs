@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use roadstead_model::{Action, Plan};
 
 use super::Planned;
+use super::burst;
 use super::candidates;
 use super::news::{self, DeploymentTurn};
 use super::progress;
@@ -34,7 +35,11 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
         tell_withdrawals(context, planned);
         return Ok(Some(NEXT_PLAN));
     }
-    let stage = ReconcileStage::Planned { plan: &planned.plan, outdated: planned.outdated };
+    let stage = ReconcileStage::Planned {
+        plan: &planned.plan,
+        outdated: planned.outdated,
+        has_gateway: context.settings.gateway.is_some(),
+    };
     write(context, &planned.object, &stage).await
 }
 
@@ -93,6 +98,14 @@ async fn write(
     let object = decided_about(object, &newest);
     let endpoints = context.endpoints_of(&object);
     let former = object.status.clone().unwrap_or_default();
+    // An edit is answered at once: its author waits.
+    let is_edited = Some(former.observed_generation) != object.metadata.generation;
+    if matches!(stage, ReconcileStage::Planned { .. })
+        && !is_edited
+        && let Some(wait) = burst::wait(context, &endpoints)
+    {
+        return Ok(Some(wait));
+    }
     let now = context.clock.wall();
     let (url, keys_secret_name) = address(context, &object).unzip();
     let status = ModelDeploymentStatus { url, keys_secret_name, ..status::status(&object, stage, &endpoints, now) };

@@ -180,7 +180,12 @@ impl World {
         }
         let endpoints: Vec<_> = self.endpoints.iter().cloned().map(Arc::new).collect();
         let now = jiff::Timestamp::from_second(self.now).unwrap();
-        let new = status(&self.object, &ReconcileStage::Planned { plan: &planned.plan, outdated }, &endpoints, now);
+        let new = status(
+            &self.object,
+            &ReconcileStage::Planned { plan: &planned.plan, outdated, has_gateway: false },
+            &endpoints,
+            now,
+        );
         let waits = urgency(&former, &new, self.object.spec.replicas) == Urgency::InTurn
             && candidates::wait(&former, now).is_some();
         if !waits && new != former {
@@ -210,7 +215,7 @@ impl World {
                         self.exhaust(refusal);
                     }
                 }
-                Action::Adopt { .. } => {}
+                Action::Adopt { .. } | Action::Promote { .. } => {}
             }
         }
     }

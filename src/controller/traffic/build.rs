@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use kube::ResourceExt;
-use roadstead_gateway::{Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State};
+use roadstead_gateway::{Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State, WitnessRequest};
 
 use super::record::{fails, leaves};
 use super::shift;
 use super::verified::is_successor;
-use roadstead_api::v1alpha1::{Engine, InferenceEndpoint, ModelDeployment, Traffic};
+use roadstead_api::v1alpha1::{EndpointState, Engine, InferenceEndpoint, ModelDeployment, Traffic};
 
 /// Header and word by which engines know their API key.
 const HEADER: (&str, &str) = ("authorization", "Bearer");
@@ -27,6 +27,10 @@ pub struct RouteFacts<'a> {
     pub callers: Vec<Caller>,
     /// Endpoints that a gateway has verified; `None` if there is no gateway.
     pub verified: Option<BTreeSet<String>>,
+    /// Questions to the gateways, by endpoint.
+    pub asked: BTreeMap<String, WitnessRequest>,
+    /// Endpoints whose target leaves it to the gateways to ask them.
+    pub by_gateways: BTreeSet<String>,
     /// The route so far.
     pub former: Option<&'a Route>,
     /// Seconds since the epoch.
@@ -37,16 +41,21 @@ pub struct RouteFacts<'a> {
 ///
 /// An endpoint is on the route from its first answer on, and stays on it whatever the hub sees of it afterwards: whether it
 /// answers is for the gateways to see. One that is to take over from another one takes requests only after a gateway has
-/// verified it, and step by step where its deployment says so. One that drains stays until it is gone, so that requests in flight can be counted.
+/// verified it, and step by step where its deployment says so; so does the first one of a target that leaves probes to gateways. One that drains stays until it is gone, so that requests in flight can be counted.
 pub fn route<'a>(
     deployment: &ModelDeployment,
     endpoints: &(impl IntoIterator<Item = &'a InferenceEndpoint> + Clone),
     facts: RouteFacts<'_>,
 ) -> Route {
-    let RouteFacts { keys, callers, verified, former, now } = facts;
+    let RouteFacts { keys, callers, verified, asked, by_gateways, former, now } = facts;
     let serving = serving(endpoints.clone(), former);
     let is_unverified = |endpoint: &InferenceEndpoint| {
         let name = endpoint.name_any();
+        // Nobody else can say that it answers with its key.
+        let never_answered = endpoint.status.as_ref().is_none_or(|status| status.first_ready_time.is_none());
+        if never_answered && by_gateways.contains(&name) {
+            return verified.as_ref().is_none_or(|verified| !verified.contains(&name));
+        }
         is_successor(endpoint, Some(deployment))
             && verified.as_ref().is_some_and(|verified| !verified.contains(&name))
             // Where no other endpoint serves, there is nothing to protect.
@@ -57,6 +66,9 @@ pub fn route<'a>(
         part(endpoint, (keys, former), factor, is_unverified(endpoint))
     };
     let mut parts: Vec<Endpoint> = endpoints.clone().into_iter().filter_map(part).collect();
+    for part in parts.iter_mut().filter(|part| matches!(part.state, State::Active | State::Standby)) {
+        part.asked = asked.get(&part.name).copied().unwrap_or_default();
+    }
     if verified.is_some() {
         shift::settle(&mut parts, deployment, endpoints, former, now);
     }
@@ -134,7 +146,12 @@ fn part(
     let served = was.filter(|was| was.state != State::Verifying);
     let status = endpoint.status.as_ref()?;
     if leaves(endpoint) {
-        return served.map(|was| Endpoint { state: State::Draining, shift: None, ..was.clone() });
+        return served.map(|was| Endpoint {
+            state: State::Draining,
+            shift: None,
+            asked: WitnessRequest::Nothing,
+            ..was.clone()
+        });
     }
     let answers = status.ready_replicas > 0;
     if !answers && was.is_none() {
@@ -153,8 +170,14 @@ fn part(
         authorities: None,
         credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },
-        state: if served.is_none() && is_unverified { State::Verifying } else { State::Active },
+        state: match endpoint.spec.state {
+            _ if served.is_some() && status.interruption.is_some() => State::Draining,
+            EndpointState::Standby => State::Standby,
+            _ if served.is_none() && is_unverified => State::Verifying,
+            _ => State::Active,
+        },
         shift: None,
+        asked: WitnessRequest::Nothing,
     })
 }
 

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use roadstead_gateway::{Caller, Key, Route, Scheme, State};
+use roadstead_gateway::{Caller, Key, Route, Scheme, State, WitnessRequest};
 use serde_json::{Value, json};
 
 use super::build::{RouteFacts, route};
@@ -62,7 +62,19 @@ fn at(
         ["a", "b"].map(|name| (name.to_owned(), Key::new(format!("key-of-{name}")))).into_iter().collect();
     let callers = vec![Caller { name: "alice".to_owned(), key: Key::new("key-of-alice") }];
     let names = names.map(|names| names.iter().map(ToString::to_string).collect());
-    route(deployment, &endpoints, RouteFacts { keys: &keys, callers, verified: names, former, now })
+    route(
+        deployment,
+        &endpoints,
+        RouteFacts {
+            keys: &keys,
+            callers,
+            verified: names,
+            asked: [("a".to_owned(), WitnessRequest::Steadily)].into(),
+            by_gateways: BTreeSet::new(),
+            former,
+            now,
+        },
+    )
 }
 
 fn shown(route: &Route) -> Vec<(&str, u32, State)> {
@@ -97,6 +109,56 @@ fn a_faster_shape_gets_more_of_the_requests() {
     };
     let route = at(0, &deployment, &[on("a", &fast, 1), on("b", "slow", 2)], None, None);
     assert_eq!(shown(&route), [("a", 100, State::Active), ("b", 50, State::Active)]);
+}
+
+#[test]
+fn an_endpoint_that_an_update_interrupts_takes_no_request_until_it_answers_again() {
+    let before = routed(&[ready("a", "Active", 1), ready("b", "Active", 1)], None);
+    let announced = json!({
+        "url": "http://a.example.com:8000", "readyReplicas": 1,
+        "interruption": {"since": "2026-03-05T12:00:00Z", "deadline": "2026-03-05T12:02:00Z"},
+    });
+    let interrupted = routed(&[endpoint("a", "Active", &announced), ready("b", "Active", 1)], Some(&before));
+    assert_eq!(shown(&interrupted), [("a", 1, State::Draining), ("b", 1, State::Active)]);
+    let mut restarts = announced.clone();
+    restarts["readyReplicas"] = json!(0);
+    let down = routed(&[endpoint("a", "Active", &restarts), ready("b", "Active", 1)], Some(&interrupted));
+    assert_eq!(shown(&down), shown(&interrupted), "its replica restarts");
+    let again = routed(&[ready("a", "Active", 1), ready("b", "Active", 1)], Some(&down));
+    assert_eq!(shown(&again), shown(&before));
+}
+
+#[test]
+fn gateways_are_asked_about_active_endpoints_alone() {
+    let before = routed(&[ready("a", "Active", 2), ready("b", "Active", 2)], None);
+    let asked = |route: &Route| route.endpoints.iter().map(|endpoint| endpoint.asked).collect::<Vec<_>>();
+    assert_eq!(asked(&before), [WitnessRequest::Steadily, WitnessRequest::Nothing]);
+    let after = routed(&[ready("a", "Draining", 2), ready("b", "Active", 2)], Some(&before));
+    assert_eq!(asked(&after), [WitnessRequest::Nothing, WitnessRequest::Nothing]);
+}
+
+#[test]
+fn the_first_endpoint_that_only_gateways_ask_is_verified_before_callers_reach_it() {
+    let keys = [("a".to_owned(), Key::new("key-of-a"))].into();
+    let by_gateways = |former: Option<&Route>, verified: Option<&[&str]>| {
+        let facts = RouteFacts {
+            keys: &keys,
+            callers: Vec::new(),
+            verified: verified.map(|names| names.iter().map(ToString::to_string).collect()),
+            asked: [("a".to_owned(), WitnessRequest::Changes)].into(),
+            by_gateways: ["a".to_owned()].into(),
+            former,
+            now: 0,
+        };
+        route(&deployment(), &[ready("a", "Active", 1)].iter().collect::<Vec<_>>(), facts)
+    };
+    let new = by_gateways(None, None);
+    assert_eq!(shown(&new), [("a", 1, State::Verifying)], "no gateway reports yet");
+    assert_eq!(shown(&by_gateways(Some(&new), Some(&[]))), [("a", 1, State::Verifying)]);
+    let verified = by_gateways(Some(&new), Some(&["a"]));
+    assert_eq!(shown(&verified), [("a", 1, State::Active)]);
+    assert_eq!(verified.endpoints[0].asked, WitnessRequest::Changes);
+    assert_eq!(shown(&by_gateways(Some(&verified), Some(&[]))), [("a", 1, State::Active)], "it stays verified");
 }
 
 #[test]
@@ -150,7 +212,7 @@ fn a_successor_is_not_verified_where_that_protects_nobody() {
         verified(&deployment, &both, Some(&before), Some(&[]))
     };
     assert_eq!(shown(&of_role("Serving")), served, "the deployment relies on it already");
-    assert_eq!(of_role("Standby").endpoints[1].state, State::Verifying);
+    assert_eq!(of_role("Replacement").endpoints[1].state, State::Verifying);
     let answers = routed(&both, Some(&before));
     let alone = [ready("a", "Draining", 1), successor("b", "a")];
     let last = routed(&alone, Some(&answers));

@@ -2,6 +2,15 @@
 
 use roadstead_gateway::{Acks, Route, State};
 
+/// Contact of gateways with an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtRoute {
+    /// Callers reach the endpoint through gateways.
+    pub is_used: bool,
+    /// Every gateway has stopped using it, and nothing is in flight.
+    pub is_drained: bool,
+}
+
 /// Names of the draining endpoints of a route that every gateway has stopped using: each has applied this revision, in
 /// which the endpoint takes no new request, and none has a request in flight there. Without a gateway there is none.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Traffic: the route of each deployment, which gateways read. Only with a gateway.
 //!
-//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys. The route is one Secret
+//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys; `witness` is what gateways say of
+//! endpoints, `published` the mark of a complete set of routes. The route is one Secret
 //! (docs/adr/0049-routes-are-secrets-of-one-namespace.md), written only when it says something new.
 
 mod build;
@@ -8,11 +9,13 @@ mod build;
 mod build_tests;
 pub mod drained;
 pub mod keys;
+mod published;
 mod record;
 mod shift;
 pub mod stored;
 pub mod verified;
 mod view;
+pub mod witness;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +25,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
-use roadstead_gateway::{Caller, Route};
+use roadstead_gateway::{Caller, Route, WitnessRequest};
 
 use self::build::RouteFacts;
 use self::drained::was_silent;
@@ -36,11 +39,15 @@ use roadstead_runtime::kept::Kept;
 use roadstead_runtime::queue::Outcome;
 use roadstead_runtime::workers::Reconcile;
 
+/// A gateway that is asked steadily and writes nothing for this long is dead, or cut off from the hub.
+const MUTE: Duration = Duration::from_mins(1);
+
 /// The controller of routes, by deployment.
 pub struct TrafficController {
     context: Arc<Context>,
     /// Callers as they were last read, with the name of their Secret.
     callers: Kept<Key, Option<(String, Vec<Caller>)>>,
+    mark: published::PublishedMark,
 }
 
 /// A decision about the route of a deployment.
@@ -57,7 +64,7 @@ impl TrafficController {
     /// The controller over `context`.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        Self { context, callers: Kept::default() }
+        Self { context, callers: Kept::default(), mark: published::PublishedMark::default() }
     }
 
     /// Brings the route up to date; returns when it changes by time alone.
@@ -72,10 +79,14 @@ impl TrafficController {
         let endpoints = || endpoints.iter().map(AsRef::as_ref);
         let keys = keys::of_endpoints(context, endpoints(), known.as_ref()).await?;
         let callers = self.callers(deployment).await?;
-        let reports: Vec<_> = context.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
-        let verified = known.as_ref().map_or(Some(BTreeSet::new()), |known| verified::verified(known, &reports));
+        let reports = context.gateway_reports();
+        let acks: Vec<_> = reports.iter().map(|report| report.acks.clone()).collect();
+        let by_gateways = context.probed_by_gateways(endpoints());
+        let uid = deployment.uid().unwrap_or_default();
+        let asked = witness::asked(endpoints(), &by_gateways, &uid, &reports);
+        let verified = known.as_ref().map_or(Some(BTreeSet::new()), |known| verified::verified(known, &acks));
         let now = context.clock.wall().as_second();
-        let facts = RouteFacts { keys: &keys, callers, verified, former: known.as_ref(), now };
+        let facts = RouteFacts { keys: &keys, callers, verified, asked, by_gateways, former: known.as_ref(), now };
         let route = build::route(deployment, &endpoints(), facts);
         if known.as_ref() != Some(&route) {
             let written = context.hub.put_secret(former.as_deref(), &self.secret(&route)?).await?;
@@ -86,8 +97,10 @@ impl TrafficController {
         if let Some(former) = known {
             self.forget_silent(&former, &route).await?;
         }
+        let is_asked = self.forget_mute(&route).await?;
         let next = shift::next_end(&route).filter(|_| !deployment.spec.suspend);
-        Ok(next.map(|end| Duration::from_secs(end.saturating_sub(now).max(1).unsigned_abs())))
+        let next = next.map(|end| Duration::from_secs(end.saturating_sub(now).max(1).unsigned_abs()));
+        Ok([next, is_asked.then_some(MUTE)].into_iter().flatten().min())
     }
 
     /// Removes the reports of gateways that did not answer in a whole drain or verification: later ones would wait for them
@@ -103,6 +116,21 @@ impl TrafficController {
             self.context.hub.discard(report.as_ref()).await?;
         }
         Ok(())
+    }
+
+    /// Removes the reports of gateways that are asked steadily and have written nothing for long; true if any is asked so. A
+    /// gateway that lives writes its report anew.
+    async fn forget_mute(&self, route: &Route) -> Result<bool, ActError> {
+        if route.endpoints.iter().all(|endpoint| endpoint.asked != WitnessRequest::Steadily) {
+            return Ok(false);
+        }
+        for report in self.context.silent_reports(MUTE) {
+            if witness::is_mute(route, &stored::acks(&report)) {
+                tracing::warn!(gateway = report.name_any(), "the gateway reports no more; its last report is removed");
+                self.context.hub.discard(report.as_ref()).await?;
+            }
+        }
+        Ok(true)
     }
 
     /// The callers, from memory unless their Secret has changed.
@@ -175,6 +203,7 @@ impl Reconcile<Key> for TrafficController {
                 let ours: Vec<_> =
                     endpoints.into_iter().filter(|endpoint| !self.context.is_foreign(endpoint)).collect();
                 let again = self.serve(&deployment, &ours).await?;
+                self.mark.keep(&self.context).await?;
                 return Ok(again.map_or(Outcome::Done, Outcome::Again));
             }
         }

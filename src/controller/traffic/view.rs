@@ -1,18 +1,26 @@
 //! Routes and reports of gateways, as the shared state knows them and as the planner sees them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt;
+use roadstead_gateway::{Route, State, WitnessRequest};
 
-use super::drained::drained;
+use super::drained::{AtRoute, drained};
 use super::stored;
 use super::verified;
+use super::witness::{self, GatewayReport, GatewayWord};
 use crate::controller::context::Context;
 use crate::controller::fleet::{AtGateways, TakeOver};
 use crate::controller::routing::Concerned;
-use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, names};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment, ProbeVia, names};
 use roadstead_runtime::cache::{Change, Key};
+
+/// Time for which a report counts as that of a living gateway: three times the interval at which gateways that are asked steadily
+/// write.
+const FRESH: Duration = Duration::from_secs(30);
 
 impl Context {
     /// The route of a deployment, as its Secret has it.
@@ -52,11 +60,29 @@ impl Context {
         }
     }
 
-    /// A gateway reported, or ended: what has drained may go, and what it has verified may serve.
-    pub fn gateways_reported(&self) {
-        let gateways: Vec<_> = self.caches.reports.list().iter().map(|report| stored::acks(report)).collect();
+    /// A gateway reported, or ended: what has drained may go, what it has verified may serve, and what it sees may decide the
+    /// health of an endpoint.
+    pub fn gateways_reported(&self, change: &Change<ConfigMap>) {
+        match change {
+            // The first listing shows what was written at any time.
+            Change::Upserted { old, new }
+                if old.is_some() || self.caches.reports.has_listed(&Key::of(new.as_ref())) =>
+            {
+                self.reported_at.change(&new.name_any(), |at| *at = Some((self.clock.now(), true)));
+            }
+            Change::Upserted { new, .. } => {
+                self.reported_at.change(&new.name_any(), |at| *at = Some((self.clock.now(), false)));
+            }
+            Change::Deleted(old) => self.reported_at.forget(&old.name_any()),
+        }
+        let reports = self.gateway_reports();
+        let gateways: Vec<_> = reports.iter().map(|report| report.acks.clone()).collect();
         let mut concerned = Vec::new();
         for route in self.caches.routes.list().iter().filter_map(|secret| stored::read(secret)) {
+            concerned.extend(self.newly_witnessed(&route, &reports));
+            for endpoint in route.endpoints.iter().filter(|endpoint| endpoint.state != State::Draining) {
+                self.drained.forget(&Key::new(&route.namespace, &endpoint.name));
+            }
             if verified::is_due(&route, &gateways) {
                 self.queues.traffic.add(Key::new(&route.namespace, &route.name), ());
             }
@@ -66,6 +92,7 @@ impl Context {
                     continue;
                 }
                 self.drained.change(&key, |()| ());
+                concerned.push(Concerned::Endpoint(key.clone()));
                 if let Some(endpoint) = self.caches.endpoints.get(&key) {
                     self.see_endpoint(&endpoint);
                     concerned.push(Concerned::Deployment(Key::new(&route.namespace, &route.name)));
@@ -73,6 +100,85 @@ impl Context {
             }
         }
         self.wake(concerned);
+    }
+
+    /// Endpoints of which the word of the gateways is another one than before, and the deployment about whose endpoints they are
+    /// to be asked.
+    fn newly_witnessed(&self, route: &Route, reports: &[GatewayReport]) -> Vec<Concerned> {
+        let mut concerned = Vec::new();
+        for endpoint in &route.endpoints {
+            let key = Key::new(&route.namespace, &endpoint.name);
+            let word = witness::word(route, &endpoint.name, reports);
+            let former = self.words.change(&key, |known| std::mem::replace(known, word));
+            if former != word {
+                concerned.push(Concerned::Endpoint(key));
+            }
+            let is_missed = |report: &GatewayReport| {
+                let of = report.acks.sees.get(&route.uid).and_then(|of| of.get(&endpoint.name));
+                of.is_some_and(|sight| !sight.answers)
+            };
+            if reports.iter().any(is_missed) != (endpoint.asked == WitnessRequest::Steadily) {
+                self.queues.traffic.add(Key::new(&route.namespace, &route.name), ());
+            }
+        }
+        concerned
+    }
+
+    /// Contact of gateways with an endpoint, by its route and their reports.
+    #[must_use]
+    pub fn at_route(&self, endpoint: &InferenceEndpoint) -> AtRoute {
+        let route = self.deployment_of(endpoint).and_then(|owner| self.route_of(&owner));
+        let route = route.and_then(|secret| stored::read(&secret));
+        let state = route.as_ref().and_then(|route| route.endpoint(&endpoint.name_any())).map(|known| known.state);
+        let reports = !self.caches.reports.list().is_empty();
+        AtRoute {
+            is_used: reports && matches!(state, Some(State::Active | State::Draining)),
+            is_drained: state == Some(State::Draining) && self.is_drained(&Key::of(endpoint)),
+        }
+    }
+
+    /// The reports of all gateways.
+    #[must_use]
+    pub fn gateway_reports(&self) -> Vec<GatewayReport> {
+        let now = self.clock.now();
+        let is_fresh = |report: &ConfigMap| {
+            let at = self.reported_at.see(&report.name_any(), |at| *at).flatten();
+            at.is_some_and(|(at, renewed)| renewed && now.saturating_duration_since(at) < FRESH)
+        };
+        let reports = self.caches.reports.list();
+        reports.iter().map(|report| GatewayReport { acks: stored::acks(report), fresh: is_fresh(report) }).collect()
+    }
+
+    /// Reports that have not changed for this long while this process watched them.
+    #[must_use]
+    pub fn silent_reports(&self, time: Duration) -> Vec<Arc<ConfigMap>> {
+        let now = self.clock.now();
+        let is_silent = |report: &Arc<ConfigMap>| {
+            let at = self.reported_at.see(&report.name_any(), |at| *at).flatten();
+            at.is_some_and(|(at, _)| now.saturating_duration_since(at) >= time)
+        };
+        self.caches.reports.list().into_iter().filter(is_silent).collect()
+    }
+
+    /// The word of the gateways about an endpoint.
+    #[must_use]
+    pub fn word_of_gateways(&self, endpoint: &InferenceEndpoint) -> GatewayWord {
+        let route = self.deployment_of(endpoint).and_then(|owner| self.route_of(&owner));
+        let route = route.and_then(|secret| stored::read(&secret));
+        route.map(|route| witness::word(&route, &endpoint.name_any(), &self.gateway_reports())).unwrap_or_default()
+    }
+
+    /// Names of the endpoints whose target leaves it to the gateways to ask them.
+    #[must_use]
+    pub fn probed_by_gateways<'a>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>,
+    ) -> BTreeSet<String> {
+        let is_one = |endpoint: &&InferenceEndpoint| {
+            let target = self.caches.targets.get(&Key::cluster(&endpoint.spec.target));
+            target.is_some_and(|target| target.spec.probe_via() == ProbeVia::Gateway)
+        };
+        endpoints.into_iter().filter(is_one).map(ResourceExt::name_any).collect()
     }
 
     /// Puts an endpoint into the planner's view.

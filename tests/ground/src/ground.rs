@@ -21,6 +21,8 @@ use crate::wait::wait;
 pub const SYSTEM: &str = "roadstead-system";
 /// The operator's image as it is built here.
 pub const OPERATOR_IMAGE: &str = "localhost/roadstead";
+/// Images of engines as they are built here.
+const ENGINE_REPOSITORY: &str = "localhost/roadstead-engine";
 /// The engine stand-in's image.
 pub const ENGINE_IMAGE: &str = "localhost/roadstead-engine:v1";
 /// The members' names, in the order of their networks.
@@ -160,15 +162,7 @@ impl Ground {
                     user: String::new(),
                 },
             ),
-            (
-                "engine",
-                Image {
-                    name: ENGINE_IMAGE.to_owned(),
-                    files: vec![("usr/local/bin/vllm".to_owned(), engine)],
-                    entrypoint: vec!["/usr/local/bin/vllm".to_owned()],
-                    user: String::new(),
-                },
-            ),
+            ("engine", engine_image(ENGINE_IMAGE, &engine)),
             ("operator", operator_image("v1", &binary("roadstead")?)),
         ];
         let mut archives = Vec::new();
@@ -188,6 +182,17 @@ impl Ground {
         let archive = root().join("images").join(format!("operator-{tag}.tar"));
         operator_image(tag, binary).write(&archive)?;
         self.hub.node().load(&archive)
+    }
+
+    /// Makes an image of a program as an engine and loads it into a member under `tag`.
+    ///
+    /// # Errors
+    /// If it cannot be written or loaded.
+    pub fn load_engine(&self, member: &Cluster, tag: &str, program: &Path) -> anyhow::Result<()> {
+        let archive = root().join("images").join(format!("engine-{tag}-{}.tar", member.name));
+        engine_image(&format!("{ENGINE_REPOSITORY}:{tag}"), program).write(&archive)?;
+        member.node().load(&archive)?;
+        Ok(fs::remove_file(archive)?)
     }
 
     /// Installs or upgrades the definitions and the operator by their charts, and waits until it is available.
@@ -350,6 +355,15 @@ fn at_once<'a>(
             thread.join().unwrap_or_else(|_| bail!("what was done to {} panicked", cluster.name))
         })
     })
+}
+
+fn engine_image(name: &str, program: &Path) -> Image {
+    Image {
+        name: name.to_owned(),
+        files: vec![("usr/local/bin/vllm".to_owned(), program.to_owned())],
+        entrypoint: vec!["/usr/local/bin/vllm".to_owned()],
+        user: String::new(),
+    }
 }
 
 fn operator_image(tag: &str, binary: &Path) -> Image {

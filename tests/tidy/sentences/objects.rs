@@ -57,6 +57,12 @@ fn deployment() -> String {
             DeploymentMessage::SuspendedUnready { .. } => [
                 DeploymentMessage::SuspendedUnready { reason: "CrashLoop", message: "engine ended with exit code 1" }
             ],
+            DeploymentMessage::StandbyReady(_) => [DeploymentMessage::StandbyReady(place())],
+            DeploymentMessage::StandbyUnready { .. } => [DeploymentMessage::StandbyUnready {
+                endpoint: "llama-q9dq9dq9dq9d", reason: "Starting", message: "0 of 2 replicas ready",
+            }],
+            DeploymentMessage::StandbyLater => [DeploymentMessage::StandbyLater],
+            DeploymentMessage::StandbyWithoutGateway => [DeploymentMessage::StandbyWithoutGateway],
             DeploymentMessage::SuspendedRollingOut => [DeploymentMessage::SuspendedRollingOut],
             DeploymentMessage::RollingOut => [DeploymentMessage::RollingOut],
             DeploymentMessage::Replacement { .. } => [DeploymentMessage::Replacement {
@@ -65,7 +71,14 @@ fn deployment() -> String {
             DeploymentMessage::Cost { .. } => [DeploymentMessage::Cost { cost, budget }],
             DeploymentMessage::CostUnknown(_) => [DeploymentMessage::CostUnknown(budget)],
         }),
-        line("Placed", &places([place()], [PlaceSummary { target: "west", cost: None, ..place() }])),
+        line(
+            "Placed",
+            &places(
+                [place()],
+                [PlaceSummary { target: "west", cost: None, ..place() }],
+                [PlaceSummary { target: "north", ..place() }],
+            ),
+        ),
     ]
     .concat()
 }
@@ -143,6 +156,14 @@ fn endpoint() -> String {
         EndpointMessage::Answers { .. } => [
             EndpointMessage::Answers { replicas: 1, url: "http://192.0.2.1:8000" },
             EndpointMessage::Answers { replicas: 2, url: "http://192.0.2.1:8000" },
+        ],
+        EndpointMessage::AtGateways { .. } => [
+            EndpointMessage::AtGateways { url: "http://192.0.2.1:8000", why: "http://192.0.2.1:8000/v1 did not answer within 5 s" }
+        ],
+        EndpointMessage::NotAtGateways { .. } => [EndpointMessage::NotAtGateways { url: "http://192.0.2.1:8000" }],
+        EndpointMessage::AwaitingGateways { .. } => [EndpointMessage::AwaitingGateways { url: "http://192.0.2.1:8000" }],
+        EndpointMessage::Interrupting { .. } => [
+            EndpointMessage::Interrupting { target: "east", deadline: "2026-03-05T12:02:00Z" }
         ],
         EndpointMessage::NotProtected => [EndpointMessage::NotProtected],
         EndpointMessage::NoAddress => [EndpointMessage::NoAddress],

@@ -410,6 +410,10 @@ fn waits() -> String {
         }],
         Wait::Removal { .. } => [Wait::Removal { endpoint: endpoint(), target: text("east") }],
         Wait::Target { .. } => [Wait::Target { target: text("east") }],
+        Wait::StandbyPlace { .. } => [
+            Wait::StandbyPlace { replicas: 1, nowhere: None },
+            Wait::StandbyPlace { replicas: 2, nowhere: Some(all_rejected()) },
+        ],
     })
 }
 
@@ -440,6 +444,9 @@ fn summaries() -> String {
             Summary::AwaitsItsTurn { .. } => [Summary::AwaitsItsTurn { endpoint: endpoint(), target: target(), why: Some(policy()) }],
             Summary::Replaces { .. } => [Summary::Replaces {
                 endpoint: endpoint(), target: target(), why: Some(policy()), placed: placed(2),
+            }],
+            Summary::Promotes { .. } => [Summary::Promotes {
+                endpoint: endpoint(), target: target(), why: Some(policy()), standby: text("llama-q9dq9dq9dq9d"), to: text("west"),
             }],
             Summary::RemovesFirst { .. } => [Summary::RemovesFirst { endpoint: endpoint(), target: target(), why: Some(policy()) }],
             Summary::CannotRemoveFirst { .. } => [Summary::CannotRemoveFirst { endpoint: endpoint(), target: target(), why: Some(policy()) }],

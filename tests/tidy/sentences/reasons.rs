@@ -29,9 +29,11 @@ fn existing() -> BTreeSet<String> {
             ProviderUnsupported, OfferGone, StartupTimeout),
         names!(Decision: InitialPlacement, Unchanged, Scaled, ScaledToZero, SpecChanged, PolicyViolated, OverBudget, TargetLost,
             EndpointFailing, TargetEvicted, MoveRequested, FailedBack, Adopted,
-            AwaitingInventory, AwaitingRemoval, NoFeasiblePlacement, PartlyPlaced, SpreadUnsatisfied, Suspended),
+            AwaitingInventory, AwaitingRemoval, NoFeasiblePlacement, PartlyPlaced, SpreadUnsatisfied, StandbyPlaced,
+            Suspended),
         names!(Removal: Replaced, Superfluous, CapacityExhausted, StartupTimeout, AdmissionRefused, NameConflict,
-            TargetNotReady, PolicyViolated, SpecChanged, OverBudget, OfferGone, MoveAbandoned, ScaledToZero),
+            TargetNotReady, PolicyViolated, SpecChanged, OverBudget, OfferGone, MoveAbandoned, ScaledToZero,
+            StandbyMoved),
     ]
     .concat();
     of_api.chain(of_plans).map(ToOwned::to_owned).collect()

@@ -152,6 +152,13 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
         "set the preferred cloud, region or both",
     ),
     rule("spec.placement.cost.maxHourlyCost", DECIMAL, DECIMAL_MESSAGE),
+    rule(
+        "spec",
+        "self.failover.standby.replicas == 0 || self.migration.order != 'RemoveThenReplace'",
+        "with migration.order RemoveThenReplace there are never two endpoints: set standby.replicas to 0, or use the order \
+         ReplaceThenRemove",
+    )
+    .blames(".failover.standby.replicas"),
     rule("spec.placement.targetSelector.matchExpressions[]", VALUES, VALUES_MESSAGE),
     rule("spec.placement.targetTolerations[]", TOLERATION_KEY, TOLERATION_KEY_MESSAGE).blames(".key"),
     rule("spec.placement.targetTolerations[]", TOLERATION_VALUE, TOLERATION_VALUE_MESSAGE).blames(".value"),
@@ -205,9 +212,9 @@ pub const SERVING_TARGET: &[Rule] = &[
     ),
     rule(
         "spec.kubernetes",
-        "self.expose.type != 'ClusterIP' || has(self.connection.inCluster)",
-        "ClusterIP is reachable only in the operator's own cluster: use connection.inCluster, or expose by \
-         LoadBalancer or NodePort",
+        "self.expose.type != 'ClusterIP' || has(self.connection.inCluster) || self.probe.via == 'APIServerProxy'",
+        "ClusterIP is reachable only inside the cluster: set probe.via: APIServerProxy, use connection.inCluster, or \
+         expose by LoadBalancer or NodePort",
     )
     .blames(".expose.type"),
     rule(

@@ -17,6 +17,8 @@ pub const MIGRATING: &str = "Migrating";
 pub const WITHIN_BUDGET: &str = "WithinBudget";
 /// Present only while an endpoint that fails is to be replaced, or would be if the hub reached a target.
 pub const FAILOVER_ACTIVE: &str = "FailoverActive";
+/// The standby answers; present only if one is wanted.
+pub const STANDBY_READY: &str = "StandbyReady";
 /// The provider has made it.
 pub const CREATED: &str = "Created";
 /// All replicas are of the newest form and pass the provider's checks.
@@ -34,7 +36,7 @@ pub const NEEDS_ATTENTION: &str = "NeedsAttention";
 pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. It does not change conditions of other types.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     READY,
     RECONCILING,
     STALLED,
@@ -42,6 +44,7 @@ const OURS: [&str; 14] = [
     MIGRATING,
     WITHIN_BUDGET,
     FAILOVER_ACTIVE,
+    STANDBY_READY,
     CREATED,
     SERVING,
     CHANGED_BY_ADMISSION,

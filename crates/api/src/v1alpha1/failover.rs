@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits;
+
 /// Replacement of an endpoint that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -17,6 +19,20 @@ pub struct Failover {
     /// Return to the target that a failover left.
     #[serde(default)]
     pub failback: Failback,
+    /// Endpoint that stands by.
+    #[serde(default)]
+    pub standby: Standby,
+}
+
+/// A further endpoint that receives requests only while no serving endpoint answers, with a gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standby {
+    /// Replicas that stand by in another failure domain: another region, or what placement.spread.topology names. They are
+    /// billed like others, and count toward the budget. 0: none.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = limits::REPLICAS))]
+    pub replicas: i32,
 }
 
 /// Return to the target that a failover left.
@@ -64,6 +80,7 @@ impl Default for Failover {
             policy: FailoverPolicy::default(),
             toleration_seconds: default_toleration(),
             failback: Failback::default(),
+            standby: Standby::default(),
         }
     }
 }
@@ -76,6 +93,26 @@ pub enum FailoverPolicy {
     Automatic,
     /// Nothing is replaced because it fails.
     Disabled,
+}
+
+/// Witness by whose word an endpoint's health was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Witness {
+    /// The operator's own probe.
+    Probe,
+    /// The gateways.
+    Gateways,
+}
+
+impl Witness {
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Probe => "Probe",
+            Self::Gateways => "Gateways",
+        }
+    }
 }
 
 /// Health of an endpoint, by its target's API and its own answers.

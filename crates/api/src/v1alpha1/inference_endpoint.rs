@@ -11,7 +11,7 @@ use super::common::{
     CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ReplicaResources, Toleration, labels_schema,
 };
 use super::dollars::Dollars;
-use super::failover::Health;
+use super::failover::{Health, Witness};
 use super::limits;
 use super::model_deployment::not_observed;
 
@@ -76,13 +76,16 @@ pub struct InferenceEndpointSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 86400))]
     pub provision_timeout_seconds: Option<i32>,
-    /// Intended state: Active or Draining.
+    /// Intended state: Active, Standby or Draining.
     #[serde(default)]
     pub state: EndpointState,
     /// Endpoint that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub replaces: Option<String>,
+    /// Time when this endpoint, which stood by, began to replace it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_at: Option<Time>,
     /// Reason for the creation or the removal of the endpoint.
     #[schemars(length(min = 1, max = 128))]
     pub reason: String,
@@ -125,6 +128,8 @@ pub enum EndpointState {
     /// It serves.
     #[default]
     Active,
+    /// It receives requests only while no Active endpoint answers.
+    Standby,
     /// It serves until its deadline and is then removed.
     Draining,
 }
@@ -267,9 +272,15 @@ pub struct InferenceEndpointStatus {
     /// Health of an endpoint that was ready before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// Witness by which the health was decided: Probe, or Gateways where the operator's probe fails or is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
     /// Time of the first failed probe of the latest unbroken run; absent while the endpoint answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<Time>,
+    /// The interruption by an update in place, from its announcement until the endpoint answers again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interruption: Option<Interruption>,
     /// Latest failure, until it is resolved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
@@ -299,13 +310,25 @@ impl Default for InferenceEndpointStatus {
             starting_since: None,
             first_ready_time: None,
             health: None,
+            witness: None,
             failing_since: None,
+            interruption: None,
             last_error: None,
             create_intent: None,
             template_hash: None,
             template_digest: None,
         }
     }
+}
+
+/// Interruption of an endpoint by an update that no spare accelerator allows beside its last replica.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Interruption {
+    /// Time of the announcement: gateways send the endpoint no new request from then on.
+    pub since: Time,
+    /// Time at which the update begins at the latest, though requests are in flight.
+    pub deadline: Time,
 }
 
 /// Identity of something at its place, in the terms of the driver that made it: only that driver reads more of it than the

@@ -490,6 +490,8 @@ pub enum PlacementRole {
     #[default]
     Serving,
     /// It takes over from a serving endpoint once its address answers and is published here.
+    Replacement,
+    /// It takes requests only while no serving endpoint answers.
     Standby,
 }
 
@@ -507,7 +509,7 @@ pub struct PlacementStatus {
     /// `InferenceEndpoint` with the record of the decision.
     #[schemars(length(max = 63))]
     pub endpoint: String,
-    /// Standby: it is to take over; absent: it serves.
+    /// Replacement: it is to take over from a serving endpoint. Standby: it takes requests while none serves. Absent: it serves.
     #[serde(default, skip_serializing_if = "PlacementRole::is_serving")]
     pub role: PlacementRole,
     /// The target.

@@ -22,6 +22,9 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const LABEL_APP_NAME: &str = "app.kubernetes.io/name";
 /// UID of the deployment whose traffic a Secret describes to gateways.
 pub const LABEL_ROUTE: &str = "roadstead.dev/route";
+/// Name of the Secret without a route by which an operator says that the routes of all its deployments have been published once,
+/// and its value of [`LABEL_ROUTE`].
+pub const ROUTES_PUBLISHED: &str = "published";
 /// Marks the reports of gateways.
 pub const LABEL_GATEWAY: &str = "roadstead.dev/gateway";
 /// The value of [`LABEL_MANAGED_BY`], and the field manager of every write.

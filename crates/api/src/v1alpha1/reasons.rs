@@ -18,6 +18,12 @@ pub const WITHIN_BUDGET: &str = "WithinBudget";
 pub const OVER_BUDGET: &str = "OverBudget";
 /// The price of a running endpoint is unknown.
 pub const PRICE_UNKNOWN: &str = "PriceUnknown";
+/// The standby answers.
+pub const STANDS_BY: &str = "StandsBy";
+/// The standby is created when all replicas serve.
+pub const AWAITING_REPLICAS: &str = "AwaitingReplicas";
+/// No gateway could send requests to a standby.
+pub const NO_GATEWAY: &str = "NoGateway";
 /// A replacement is under way.
 pub const REPLACING: &str = "Replacing";
 
@@ -58,6 +64,14 @@ pub const HUB_ISOLATED: &str = "HubIsolated";
 pub const ENDPOINT_FAILING: &str = "EndpointFailing";
 /// The address does not answer from the hub.
 pub const UNREACHABLE_FROM_HUB: &str = "UnreachableFromHub";
+/// The address answers gateways, and not the hub.
+pub const REACHED_BY_GATEWAYS: &str = "ReachedByGateways";
+/// The address does not answer gateways.
+pub const UNREACHABLE_FROM_GATEWAYS: &str = "UnreachableFromGateways";
+/// No gateway has said whether the address answers.
+pub const AWAITING_GATEWAYS: &str = "AwaitingGateways";
+/// The target does not let the operator ask through its API server.
+pub const PROBE_FORBIDDEN: &str = "ProbeForbidden";
 /// The endpoint answers without its key.
 pub const NOT_PROTECTED: &str = "NotProtected";
 /// The endpoint does not list the model.

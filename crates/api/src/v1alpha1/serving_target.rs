@@ -73,6 +73,12 @@ impl ServingTargetSpec {
         let reference = self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref()?;
         Some(&reference.name)
     }
+
+    /// The way to ask its endpoints whether they answer.
+    #[must_use]
+    pub fn probe_via(&self) -> ProbeVia {
+        self.kubernetes.as_ref().map_or(ProbeVia::Direct, |kubernetes| kubernetes.probe.via)
+    }
 }
 
 /// Kind of place.
@@ -113,6 +119,31 @@ pub struct KubernetesTarget {
     pub namespace: String,
     /// Exposure of endpoints.
     pub expose: Expose,
+    /// The way to ask endpoints whether they answer.
+    #[serde(default)]
+    pub probe: TargetProbe,
+}
+
+/// The way to ask endpoints whether they answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetProbe {
+    /// Direct: the operator asks their addresses. `APIServerProxy`: it asks through the target's API server. Gateway: the
+    /// gateways ask them.
+    #[serde(default)]
+    pub via: ProbeVia,
+}
+
+/// Author and way of the question whether an endpoint answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ProbeVia {
+    /// The operator, at the endpoint's address.
+    #[default]
+    Direct,
+    /// The gateways, at the endpoint's address.
+    Gateway,
+    /// The operator, through the API server of the target.
+    APIServerProxy,
 }
 
 fn default_namespace() -> String {

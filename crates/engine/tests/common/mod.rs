@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod homes;
 pub mod outages;
 pub mod world;
 
@@ -99,6 +100,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         removes_first: false,
         divisible: false,
         spread: None,
+        standby_replicas: 0,
         suspended: false,
     }
 }

@@ -84,6 +84,9 @@ impl World {
             return;
         }
         self.places[index].contact = contact;
+        self.disturbs(index);
+        let since = (!down).then_some(self.now);
+        self.places[index].ready_since = since;
         self.places[index].state = if down {
             TargetState::NotReady { reason: "Unreachable".to_owned(), message: String::new(), since: self.now }
         } else {
@@ -190,7 +193,12 @@ impl World {
     pub fn tolerates(&mut self, plan: &Plan) {
         let failover = |reason: Decision| matches!(reason, Decision::TargetLost | Decision::EndpointFailing);
         let replaced = plan.actions.iter().find_map(|action| match action {
-            Action::Create { replaces: Some(replaced), reason, .. } if failover(*reason) => Some(replaced.clone()),
+            Action::Create { replaces: Some(replaced), reason, .. }
+            | Action::Promote { replaces: replaced, reason, .. }
+                if failover(*reason) =>
+            {
+                Some(replaced.clone())
+            }
             _ => None,
         });
         let Some(replaced) = replaced else { return };

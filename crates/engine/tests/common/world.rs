@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use roadstead_decision_engine::{Engine, Listing};
 use roadstead_model::*;
 
+use super::homes::Homes;
 use super::outages::Outages;
 use super::{BEGIN, deployment, id, key, name_of, target};
 
@@ -79,11 +80,14 @@ pub struct World {
     pub steps: u64,
     pub decisions: u64,
     pub moves: u64,
+    /// Standbys that took over.
+    pub promotions: u64,
     /// A digest of everything that happened.
     pub digest: u64,
     pub quiet: bool,
     pub places: Vec<Target>,
     pub outages: Outages,
+    pub homes: Homes,
     chance: Chance,
     queue: BTreeMap<(Timestamp, u64), Event>,
     pending: BTreeSet<Event>,
@@ -105,10 +109,12 @@ impl World {
             steps: 0,
             decisions: 0,
             moves: 0,
+            promotions: 0,
             digest: seed,
             quiet: false,
             places: places.into(),
             outages: Outages::default(),
+            homes: Homes::default(),
             chance: Chance(seed | 1),
             queue: BTreeMap::new(),
             pending: BTreeSet::new(),
@@ -128,7 +134,8 @@ impl World {
             let replicas = 1 + world.chance.below(4);
             // Every other one may be divided, and every fourth removes first.
             let (divisible, removes_first) = (index % 2 == 1, index % 4 == 2);
-            let request = Deployment { divisible, removes_first, ..deployment(&name, replicas) };
+            let standby_replicas = if divisible { world.chance.below(3) } else { 0 };
+            let request = Deployment { divisible, removes_first, standby_replicas, ..deployment(&name, replicas) };
             world.requests.insert(name.clone(), request);
             world.after(index.try_into().unwrap(), Event::Decide(name));
         }
@@ -210,13 +217,15 @@ impl World {
         if self.writes.contains_key(name) || unanswered {
             return self.after(1, Event::Decide(name.to_owned()));
         }
-        let request = self.requests[name].clone();
+        let failback = self.failback(name);
+        let request = Deployment { failback, ..self.requests[name].clone() };
         let decided = self.engine.decide(&request, self.now, name_of(&request));
         let decided = decided.unwrap_or_else(|unsound| panic!("{name}: {:?}", unsound.violations));
         assert!(decided.warnings.is_empty(), "{name}: {:?}", decided.warnings);
         self.decisions += 1;
         self.goes_in_order(name, &decided.plan);
         self.tolerates(&decided.plan);
+        self.returns(name, &decided.plan);
         for other in decided.again {
             self.after(0, Event::Decide(other.name));
         }
@@ -228,7 +237,7 @@ impl World {
         self.after(latency, Event::Write(name.to_owned()));
     }
 
-    /// Fails if a serving endpoint is removed before another one serves.
+    /// Fails if a serving endpoint is removed before another one serves (invariant I3).
     fn goes_in_order(&self, name: &str, plan: &Plan) {
         let going = |one: &str| {
             plan.actions.iter().any(|action| match action {
@@ -271,7 +280,7 @@ impl World {
     fn land(&mut self, name: &str, action: &Action, at: Timestamp, answered: bool) {
         let request = self.requests[name].clone();
         let written = match action {
-            Action::Create { placement, replaces, .. } => {
+            Action::Create { placement, replaces, stands_by, reason } => {
                 let is_alone = !self.requests[name].removes_first || self.records_of(name).is_empty();
                 assert!(is_alone, "{name} has two: {action:?}");
                 let endpoint = name_of(&request)(placement);
@@ -279,7 +288,11 @@ impl World {
                     return;
                 }
                 self.moves += u64::from(replaces.is_some());
-                let made = Endpoint::planned(endpoint.clone(), &request, placement, replaces.clone(), at);
+                self.originates(&endpoint, *reason, replaces.as_deref());
+                let mut made = Endpoint::planned(endpoint.clone(), &request, placement, replaces.clone(), at);
+                if *stands_by {
+                    made.state = EndpointState::Standby;
+                }
                 self.records.insert(endpoint.clone(), Record { endpoint: made, version: 0 });
                 let delay = 1 + self.chance.below(5);
                 self.after(delay, Event::Bind(endpoint.clone()));
@@ -295,9 +308,19 @@ impl World {
                 self.after(delay, Event::End(endpoint.clone()));
                 deleted
             }
+            Action::Promote { endpoint, replaces, reason } => {
+                self.promotions += 1;
+                self.originates(endpoint, *reason, Some(replaces));
+                self.change(endpoint, |one| {
+                    one.state = EndpointState::Active;
+                    one.replaces = Some(replaces.clone());
+                    one.promoted_at = Some(at);
+                })
+            }
             Action::Adopt { .. } => None,
         };
         let Some(written) = written else { return };
+        self.has_one_for_each_place(name);
         self.record(&written);
         if let Some(record) = self.records.get(&written).filter(|_| answered) {
             let seen = self.as_witnessed(record.endpoint.clone());
@@ -308,6 +331,19 @@ impl World {
             let delay = 1 + self.chance.below(5);
             self.after(delay, Event::Bind(written));
         }
+    }
+
+    /// Fails if two endpoints of a deployment are at one place (invariant I1), or more are there than a move needs. A part of a
+    /// divided deployment may take over from another one at its side.
+    fn has_one_for_each_place(&self, deployment: &str) {
+        if self.requests[deployment].divisible {
+            return;
+        }
+        let own = self.records.values().map(|record| &record.endpoint);
+        let own: Vec<&Endpoint> = own.filter(|one| one.deployment.name == deployment && one.is_active()).collect();
+        let places: BTreeSet<_> = own.iter().map(|one| &one.target).collect();
+        assert_eq!(places.len(), own.len(), "{deployment} is twice at one place: {own:#?}");
+        assert!(own.len() <= 2, "{deployment} has more than a move needs: {own:#?}");
     }
 
     /// Changes a record; its name if that changes anything.
@@ -442,7 +478,7 @@ impl World {
         let here = self.records.values().map(|record| &record.endpoint).filter(|one| one.target == place.name);
         let bound = here.map(|one| (one.name.clone(), one.bound.clone())).collect();
         if self.engine.observe_target(place, Some(Listing { found: Vec::new(), bound })) {
-            for other in self.engine.unsettled().clone() {
+            for other in self.engine.unsettled(self.now) {
                 self.after(0, Event::Decide(other.name));
             }
         }
@@ -457,9 +493,13 @@ impl World {
         if self.chance.one_in(3) {
             let eu = self.chance.one_in(2);
             request.rules.jurisdictions = eu.then(|| BTreeSet::from(["EU".to_owned()]));
-        } else if request.divisible && self.chance.one_in(4) {
-            let min_domains = self.chance.below(4);
-            request.spread = Some(SpreadRule { topology: Topology::Region, min_domains });
+        } else if request.divisible && self.chance.one_in(2) {
+            if self.chance.one_in(2) {
+                request.standby_replicas = self.chance.below(3);
+            } else {
+                let min_domains = self.chance.below(4);
+                request.spread = Some(SpreadRule { topology: Topology::Region, min_domains });
+            }
         } else {
             request.replicas = self.chance.below(6);
         }
@@ -526,10 +566,24 @@ impl World {
 
 /// A divided deployment serves with all its replicas in as many domains as it wants.
 fn is_divided_as_wanted(request: &Deployment, own: &[&Endpoint]) {
+    let (standbys, own): (Vec<&Endpoint>, Vec<&Endpoint>) = own.iter().partition(|one| one.stands_by());
+    is_stood_by_as_wanted(request, &standbys, &own);
     let replicas: u32 = own.iter().map(|one| one.replicas).sum();
     assert_eq!(replicas, request.replicas, "{own:#?}");
     assert!(own.iter().all(|one| one.serves() && (one.replicas > 0 || own.len() == 1)), "{own:#?}");
     let domains: BTreeSet<&str> = own.iter().map(|one| one.target.as_str()).collect();
     let wanted = request.spread.map_or(0, |spread| spread.min_domains.min(request.replicas));
     assert!(domains.len() >= wanted as usize, "{wanted} domains: {own:#?}");
+}
+
+/// One standby at most, in another region than what serves, with the replicas that are wanted.
+fn is_stood_by_as_wanted(request: &Deployment, standbys: &[&Endpoint], serving: &[&Endpoint]) {
+    assert!(standbys.len() <= 1, "{standbys:#?}");
+    for standby in standbys {
+        assert_eq!(standby.replicas, request.wanted_standby(), "{standby:#?}");
+        assert!(
+            standby.serves() && serving.iter().all(|one| one.target != standby.target),
+            "{standby:#?}, {serving:#?}"
+        );
+    }
 }

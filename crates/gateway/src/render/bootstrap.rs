@@ -22,7 +22,8 @@ pub(super) fn bootstrap(settings: &Settings) -> Value {
         "cluster_manager": {"local_cluster_name": ""},
         // A thousand deployments would have two hundred thousand statistics, of which the process beside Envoy reads these.
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [
-            {"suffix": ".version_text"}, {"exact": format!("http.{}.downstream_rq_active", listener::STATS)},
+            {"suffix": ".version_text"}, {"suffix": ".membership_healthy"}, {"suffix": ".membership_total"},
+            {"exact": format!("http.{}.downstream_rq_active", listener::STATS)},
         ]}}},
         "overload_manager": overload(settings),
     })

@@ -14,6 +14,11 @@ use super::{Addresses, extension, typed};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
 const CONNECT: &str = "1s";
+/// Time in milliseconds after which a connection ends whose peer acknowledges nothing: a request in flight at a place that is
+/// cut off is then sent to another one.
+const UNACKNOWLEDGED_MILLIS: u32 = 10_000;
+/// `IPPROTO_TCP` and `TCP_USER_TIMEOUT` of Linux (tcp(7)).
+const TCP_USER_TIMEOUT: (u32, u32) = (6, 18);
 /// Requests at once to one deployment through one gateway; more are answered 429.
 const MAX_REQUESTS: u32 = 1024;
 /// Requests that wait for a connection.
@@ -98,6 +103,14 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
         json!({
             "name": name,
             "connect_timeout": CONNECT,
+            // A peer that is silent while an answer is awaited is asked whether it is there.
+            "upstream_connection_options": {
+                "tcp_keepalive": {"keepalive_time": 5, "keepalive_interval": 2, "keepalive_probes": 3},
+            },
+            "upstream_bind_config": {"socket_options": [{
+                "description": "TCP_USER_TIMEOUT", "level": TCP_USER_TIMEOUT.0, "name": TCP_USER_TIMEOUT.1,
+                "int_value": UNACKNOWLEDGED_MILLIS, "state": "STATE_PREBIND",
+            }]},
             "typed_extension_protocol_options": {
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
                     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

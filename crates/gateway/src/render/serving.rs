@@ -19,8 +19,13 @@ pub(super) fn list(routes: &[Value]) -> Value {
     json!({"action": extension("routes", "envoy.config.route.v3.RouteList", json!({"routes": routes}))})
 }
 
-/// A route to a cluster, without what it matches.
+/// A cluster that does not exist: its requests are answered 503.
+const NOWHERE: &str = "nowhere";
+
+/// A route to a cluster, without what it matches. If no endpoint takes requests, they are refused: Envoy would send them to
+/// endpoints that drain.
 pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value {
+    let cluster = if route.serves() || cluster != route.cluster() { cluster } else { NOWHERE };
     json!({
         "name": route.cluster(),
         // A caller must not choose the path at an endpoint.

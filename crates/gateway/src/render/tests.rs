@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::route::{Caller, Credential, Key, Limits, Scheme, ShiftProgress, State};
+use crate::route::{Caller, Credential, Key, Limits, Scheme, ShiftProgress, State, WitnessRequest};
 use crate::settings::{Listener, Paths, Tls};
 
 pub(crate) fn settings() -> Settings {
@@ -49,6 +49,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         weight: 1,
         state,
         shift: None,
+        asked: WitnessRequest::Nothing,
     }
 }
 

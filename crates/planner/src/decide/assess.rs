@@ -107,6 +107,11 @@ impl Assessment {
         })
     }
 
+    /// True if it has to leave its place: a rule forbids it, or a taint evicts it.
+    pub(super) fn must_leave(&self) -> bool {
+        self.has(Problem::Forbidden) || self.has(Problem::Evicted)
+    }
+
     /// True if a rule forbids its place.
     pub(super) fn is_forbidden(&self) -> bool {
         self.has(Problem::Forbidden)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use roadstead_model::{Endpoint, MicroDollars, Objective, Offer, Target, Topology};
+use roadstead_model::{Endpoint, MicroDollars, Objective, Offer, Target};
 
 use super::draft::Draft;
 use crate::candidates::{Candidates, Judged};
@@ -157,7 +157,7 @@ pub(super) fn domain_of<'a>(draft: &Draft<'a>, target: &str) -> (&'a str, &'a st
 }
 
 fn domain<'a>(draft: &Draft<'a>, target: &'a Target) -> (&'a str, &'a str) {
-    draft.question.deployment.spread.map_or(("", ""), |spread| domain_by(spread.topology, target))
+    draft.question.deployment.spread.map_or(("", ""), |spread| target.domain(spread.topology))
 }
 
 /// Domains that lack a replica, and those that have one, without the part that is replaced.
@@ -173,13 +173,4 @@ pub(super) fn spread<'a>(draft: &Draft<'a>, replaced: Option<&Endpoint>) -> (u32
         .collect();
     let lacking = domains_wanted(draft).saturating_sub(held.len());
     (u32::try_from(lacking).unwrap_or(u32::MAX), held)
-}
-
-/// The failure domain of a target: equal for targets that fail together.
-fn domain_by(topology: Topology, target: &Target) -> (&str, &str) {
-    match topology {
-        Topology::Region => (&target.cloud, &target.region),
-        Topology::Cloud => (&target.cloud, ""),
-        Topology::Target => (&target.name, ""),
-    }
 }

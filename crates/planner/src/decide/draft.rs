@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use roadstead_model::{
-    Action, Allocation, Decision, Endpoint, Exhaust, Found, Keep, MicroDollars, Phase, Placement, Removal, Role,
-    Summary, Timestamp, Wait,
+    Action, Allocation, Decision, Endpoint, EndpointState, Exhaust, Found, Keep, MicroDollars, Phase, Placement,
+    Removal, Role, Summary, Timestamp, Wait,
 };
 
 use super::existing::Existing;
@@ -28,6 +28,7 @@ pub(super) struct Draft<'a> {
     /// Earliest time that changes the plan, if known.
     pub(super) recheck_at: Option<Timestamp>,
     removed: BTreeSet<&'a str>,
+    promoted: BTreeSet<&'a str>,
 }
 
 /// Result of a step.
@@ -54,6 +55,7 @@ impl<'a> Draft<'a> {
             waits: Vec::new(),
             recheck_at: None,
             removed: BTreeSet::new(),
+            promoted: BTreeSet::new(),
         }
     }
 
@@ -94,9 +96,44 @@ impl<'a> Draft<'a> {
         self.actions.iter().any(|action| matches!(action, Action::Create { .. }))
     }
 
+    /// True if the plan creates an endpoint or lets one grow: what the rest needs may be taken.
+    pub(super) fn takes_room(&self) -> bool {
+        self.has_created() || self.growing().next().is_some()
+    }
+
+    /// True if an endpoint that is to take over grows.
+    pub(super) fn successor_grows(&self) -> bool {
+        self.growing().any(|endpoint| self.existing.role_of(endpoint) == Role::Replacement)
+    }
+
+    /// The endpoints that get more replicas.
+    fn growing(&self) -> impl Iterator<Item = &'a Endpoint> {
+        let wanted = |name: &str| {
+            let kept = |action: &Action| match action {
+                Action::Keep(keep) if keep.endpoint == name => Some(keep.replicas),
+                _ => None,
+            };
+            self.actions.iter().find_map(kept)
+        };
+        self.existing
+            .all()
+            .filter(move |endpoint| wanted(&endpoint.name).is_some_and(|wanted| wanted > endpoint.replicas))
+    }
+
     /// True if the plan removes an endpoint.
     pub(super) fn is_removed(&self, endpoint: &Endpoint) -> bool {
         self.removed.contains(endpoint.name.as_str())
+    }
+
+    /// True if the plan lets a standby take over.
+    pub(super) fn is_promoted(&self, endpoint: &Endpoint) -> bool {
+        self.promoted.contains(endpoint.name.as_str())
+    }
+
+    /// A standby that serves, which could take over.
+    pub(super) fn ready_standby(&self) -> Option<&'a Endpoint> {
+        let mut standbys = self.existing.standbys().iter().copied();
+        standbys.find(|standby| standby.serves() && !self.is_promoted(standby) && !self.is_removed(standby))
     }
 
     /// True if an endpoint may go without a loss: it never was ready, or another one serves in its stead, or nothing is
@@ -151,17 +188,36 @@ impl<'a> Draft<'a> {
 
     /// Creates an endpoint, which serves or is to take over from `replaces`.
     pub(super) fn create(&mut self, placement: Placement, replaces: Option<&Endpoint>, reason: Decision) {
-        let role = if replaces.is_some() { Role::Standby } else { Role::Serving };
+        let role = if replaces.is_some() { Role::Replacement } else { Role::Serving };
         self.allocations.push(Allocation::planned(&placement, role));
         let replaces = replaces.map(|endpoint| endpoint.name.clone());
-        self.actions.push(Action::Create { placement, replaces, reason });
+        self.actions.push(Action::Create { placement, replaces, stands_by: false, reason });
     }
 
-    /// Records what was found, to serve or to drain.
-    pub(super) fn adopt(&mut self, found: &Found, drain_until: Option<Timestamp>) {
-        let role = if drain_until.is_some() { Role::Draining } else { Role::Serving };
+    /// Creates an endpoint that stands by.
+    pub(super) fn create_standby(&mut self, placement: Placement) {
+        self.allocations.push(Allocation::planned(&placement, Role::Standby));
+        let reason = Decision::StandbyPlaced;
+        self.actions.push(Action::Create { placement, replaces: None, stands_by: true, reason });
+    }
+
+    /// Lets a standby take over from another endpoint.
+    pub(super) fn promote(&mut self, standby: &'a Endpoint, from: &Endpoint, reason: Decision) {
+        self.promoted.insert(&standby.name);
+        self.allocations.push(Allocation::of(standby, Role::Replacement, standby.replicas));
+        let (endpoint, replaces) = (standby.name.clone(), from.name.clone());
+        self.actions.push(Action::Promote { endpoint, replaces, reason });
+    }
+
+    /// Records what was found, in a state.
+    pub(super) fn adopt(&mut self, found: &Found, state: EndpointState) {
+        let role = match state {
+            EndpointState::Active => Role::Serving,
+            EndpointState::Standby => Role::Standby,
+            EndpointState::Draining { .. } | EndpointState::Deleting => Role::Draining,
+        };
         self.allocations.push(Allocation::adopted(found, role));
-        self.actions.push(Action::Adopt { found: found.clone(), drain_until });
+        self.actions.push(Action::Adopt { found: found.clone(), state });
     }
 
     /// Hourly cost of an endpoint with `replicas`.

@@ -26,6 +26,8 @@ pub(super) struct Existing<'a> {
     parts: Vec<ServingPart<'a>>,
     /// Active endpoints of no part: what was taken over from, or is not needed.
     spare: Vec<&'a Endpoint>,
+    /// Endpoints that stand by, the most reliable first.
+    standbys: Vec<&'a Endpoint>,
 }
 
 impl<'a> Existing<'a> {
@@ -39,12 +41,16 @@ impl<'a> Existing<'a> {
             serves(endpoint) || parts.iter().any(|part| part.successors.iter().any(|one| one.name == endpoint.name))
         };
         let spare = active.iter().copied().filter(|endpoint| !belongs(endpoint)).collect();
-        let role = |endpoint: &Endpoint| match endpoint.is_active() {
-            false => Role::Draining,
-            true if serves(endpoint) => Role::Serving,
-            true => Role::Standby,
+        let role = |endpoint: &Endpoint| match endpoint.state {
+            EndpointState::Active if serves(endpoint) => Role::Serving,
+            EndpointState::Active => Role::Replacement,
+            EndpointState::Standby => Role::Standby,
+            EndpointState::Draining { .. } | EndpointState::Deleting => Role::Draining,
         };
-        Self { endpoints: all.into_iter().map(|endpoint| (endpoint, role(endpoint))).collect(), parts, spare }
+        let mut standbys: Vec<&Endpoint> = all.iter().copied().filter(|endpoint| endpoint.stands_by()).collect();
+        standbys.sort_by_key(|endpoint| std::cmp::Reverse(reliability(endpoint)));
+        let endpoints = all.into_iter().map(|endpoint| (endpoint, role(endpoint))).collect();
+        Self { endpoints, parts, spare, standbys }
     }
 
     /// All endpoints by name.
@@ -62,14 +68,14 @@ impl<'a> Existing<'a> {
         &self.parts
     }
 
-    /// The endpoint that the deployment relies on most.
-    pub(super) fn serving(&self) -> Option<&'a Endpoint> {
-        self.parts.first().map(|part| part.serving)
-    }
-
     /// Active endpoints of no part: what was taken over from, or is not needed.
     pub(super) fn spare(&self) -> Vec<&'a Endpoint> {
         self.spare.clone()
+    }
+
+    /// Endpoints that stand by, the most reliable first.
+    pub(super) fn standbys(&self) -> &[&'a Endpoint] {
+        &self.standbys
     }
 
     /// True if an endpoint of a part takes over from `other`.
@@ -84,7 +90,7 @@ impl<'a> Existing<'a> {
         self.spare.extend(&part.successors);
         for (endpoint, role) in &mut self.endpoints {
             if endpoint.name == part.serving.name {
-                *role = Role::Standby;
+                *role = Role::Replacement;
             }
         }
     }
@@ -93,7 +99,7 @@ impl<'a> Existing<'a> {
     pub(super) fn draining(&self) -> Vec<(&'a Endpoint, Timestamp)> {
         let deadline = |endpoint: &'a Endpoint| match endpoint.state {
             EndpointState::Draining { deadline } => Some((endpoint, deadline)),
-            EndpointState::Active | EndpointState::Deleting => None,
+            EndpointState::Active | EndpointState::Standby | EndpointState::Deleting => None,
         };
         self.all().filter_map(deadline).collect()
     }
@@ -101,7 +107,7 @@ impl<'a> Existing<'a> {
     /// The role of an endpoint.
     pub(super) fn role_of(&self, endpoint: &Endpoint) -> Role {
         let known = self.roles().find(|(known, _)| known.name == endpoint.name);
-        known.map_or(Role::Standby, |(_, role)| role)
+        known.map_or(Role::Replacement, |(_, role)| role)
     }
 }
 

@@ -32,6 +32,7 @@ impl Tolerance {
             (Health::Isolated | Health::Unknown, _) | (_, None) => Self::Unclear,
             (Health::Failing | Health::Lost, Some(since)) => match (endpoint.failed_at, since.plus(toleration)) {
                 (None, _) => Self::Unclear,
+                (Some(failed), _) if is_back_since(question, endpoint, failed) => Self::Unclear,
                 // It may have answered since its last failed probe: the next one decides.
                 (Some(failed), until) if failed < until => Self::Tolerated(until),
                 _ => match HubContact::of(question.fleet) {
@@ -64,6 +65,12 @@ impl Tolerance {
             Self::Due(_) | Self::Unclear | Self::Tolerated(_) | Self::HubIsolated => Some(decision(question, endpoint)),
         }
     }
+}
+
+/// True if an endpoint that would be removed first may answer again: its target is back since the last failed probe.
+fn is_back_since(question: &Question, endpoint: &Endpoint, failed: Timestamp) -> bool {
+    let since = question.fleet.target(&endpoint.target).and_then(|target| target.ready_since);
+    question.deployment.removes_first && since.is_some_and(|since| failed < since)
 }
 
 fn decision(question: &Question, endpoint: &Endpoint) -> Decision {

@@ -1,5 +1,6 @@
 //! Decides for one deployment, step by step.
 
+mod adoption;
 mod assess;
 mod dividing;
 mod draft;
@@ -11,6 +12,7 @@ mod parts;
 mod place;
 mod settle;
 mod shares;
+mod standby;
 mod turn;
 
 use assess::assess;
@@ -19,12 +21,11 @@ use existing::Existing;
 
 use roadstead_model::{
     Action, Decision, Deployment, Endpoint, FindingReason, Found, Keep, Plan, PodFields, Summary, Timestamp,
-    cost_of_found,
 };
 
-use crate::candidates::{Question, judge_all, next_expiry};
+use crate::candidates::{Question, next_expiry};
 use crate::fleet::Fleet;
-use crate::report::{Chosen, build, nothing_judged};
+use crate::report::{build, nothing_judged};
 
 /// Decides what is to become of `deployment`, given `fleet` and the time.
 ///
@@ -65,7 +66,7 @@ fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
         key(b).cmp(&key(a)).then_with(|| a.name.cmp(&b.name))
     });
     let suspended = draft.question.deployment.suspended;
-    let adopted = adopt(draft, &found, suspended);
+    let adopted = adoption::adopt(draft, &found);
     if let Some(adopted) = adopted {
         if !suspended {
             settle::let_drained_go(draft);
@@ -80,55 +81,16 @@ fn decide<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
         Some(_) if existing::is_divided(draft.question.deployment) => parts::decide(draft),
         Some(only) => settle::part(draft, &only),
     };
+    standby::decide(draft);
     settle::retire_spare(draft);
     settle::let_drained_go(draft);
     outcome
 }
 
-/// Takes over what was found: as the active endpoint if there is none, else to drain. A suspended deployment
-/// only gets its active endpoint back.
-fn adopt<'a>(draft: &mut Draft<'a>, found: &[&'a Found], suspended: bool) -> Option<Outcome<'a>> {
-    let deployment = draft.question.deployment;
-    let until = draft.question.now.plus(deployment.drain_timeout_seconds);
-    let (first, rest) = match found.split_first() {
-        Some((first, rest)) if draft.existing.serving().is_none() => (Some(*first), rest),
-        _ => (None, found),
-    };
-    if let Some(first) = first {
-        draft.adopt(first, None);
-    }
-    if !suspended {
-        for one in rest {
-            draft.adopt(one, Some(until));
-        }
-    }
-    let first = first?;
-    let offer = draft.question.fleet.entry(&first.target).and_then(|entry| entry.offer(&first.offer));
-    let cost = offer.and_then(|offer| cost_of_found(first, offer, draft.question.now));
-    Some(Outcome {
-        decision: Decision::Adopted,
-        summary: Summary::Adopts {
-            endpoint: first.name.clone(),
-            target: first.target.clone(),
-            ready_replicas: first.ready_replicas,
-            replicas: first.replicas,
-        },
-        chosen: vec![Chosen {
-            target: &first.target,
-            offer: &first.offer,
-            shape: &first.shape,
-            cost,
-            kept: true,
-            share: None,
-        }],
-        candidates: Some(judge_all(&draft.question)),
-    })
-}
-
 /// Keeps everything as it is, and says what of it the spec no longer asks for.
 fn suspend<'a>(draft: &mut Draft<'a>) -> Outcome<'a> {
-    let active: Vec<&Endpoint> = draft.existing.all().filter(|endpoint| endpoint.is_active()).collect();
-    for endpoint in active {
+    let staying: Vec<&Endpoint> = draft.existing.all().filter(|endpoint| endpoint.stays()).collect();
+    for endpoint in staying {
         let mut findings = assess(&draft.question, endpoint).keep.findings;
         findings.retain(|one| matches!(one.reason(), FindingReason::PolicyViolated | FindingReason::SpecChanged));
         let keep = Keep {

@@ -9,6 +9,7 @@ use super::dividing::Piece;
 use super::draft::{Draft, Outcome};
 use super::failover::is_failover;
 use super::leftover::{Created, Leftover};
+use super::place::inventory_is_complete;
 use super::settle;
 use super::shares::{Shared, shares};
 use crate::candidates::{Candidates, Question, judge_all};
@@ -52,7 +53,15 @@ fn decide_with<'a>(draft: &mut Draft<'a>, may_grow: bool) -> (Outcome<'a>, bool)
         stays
     });
     let outcomes = plan_parts(draft, &shared);
-    let placed = leftover.create(draft, &candidates, &pieces);
+    let placed = if pieces.is_empty() {
+        None
+    } else if draft.successor_grows() {
+        // It may take the room that the division found.
+        draft.decide_again();
+        None
+    } else {
+        inventory_is_complete(draft).then(|| leftover.create(draft, &candidates, &pieces)).flatten()
+    };
     (combine(draft, outcomes, &leftover, (candidates, pieces, placed)), grows)
 }
 

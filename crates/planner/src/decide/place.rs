@@ -127,23 +127,11 @@ pub(super) fn create<'a>(
     let mut chosen = Vec::with_capacity(pieces.len());
     let mut placements = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let (judged, offer) = (piece.judged, piece.offer);
-        let cost = |replicas| Cost::on(offer, judged.shape, replicas, draft.question.now).hourly.ok();
-        let placement = Placement {
-            target: judged.entry.target.name.clone(),
-            offer: offer.name.clone(),
-            shape: judged.shape.name.clone(),
-            accelerator: judged.shape.accelerator.clone(),
-            capacity_type: offer.capacity_type,
-            slot: slots.next().unwrap_or(u32::MAX),
-            replicas: piece.replicas,
-            replica_cost: cost(1),
-            hourly_cost: cost(piece.replicas),
-        };
+        let placement = placement(draft, piece, slots.next().unwrap_or(u32::MAX));
         chosen.push(Chosen {
-            target: &judged.entry.target.name,
-            offer: &offer.name,
-            shape: &judged.shape.name,
+            target: &piece.judged.entry.target.name,
+            offer: &piece.offer.name,
+            shape: &piece.judged.shape.name,
             cost: placement.hourly_cost,
             kept: false,
             share: (piece.replicas < wanted).then_some((piece.replicas, wanted)),
@@ -162,12 +150,29 @@ pub(super) fn create<'a>(
     Some((chosen, placed))
 }
 
+/// The placement that a piece makes.
+pub(super) fn placement(draft: &Draft, piece: &Piece, slot: u32) -> Placement {
+    let (judged, offer) = (piece.judged, piece.offer);
+    let cost = |replicas| Cost::on(offer, judged.shape, replicas, draft.question.now).hourly.ok();
+    Placement {
+        target: judged.entry.target.name.clone(),
+        offer: offer.name.clone(),
+        shape: judged.shape.name.clone(),
+        accelerator: judged.shape.accelerator.clone(),
+        capacity_type: offer.capacity_type,
+        slot,
+        replicas: piece.replicas,
+        replica_cost: cost(1),
+        hourly_cost: cost(piece.replicas),
+    }
+}
+
 fn number_of(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// The slots that nothing of the deployment holds, what is being deleted or only found included, the lowest first.
-fn free_slots(draft: &Draft) -> impl Iterator<Item = u32> + use<> {
+pub(super) fn free_slots(draft: &Draft) -> impl Iterator<Item = u32> + use<> {
     let found = draft.question.fleet.found_of(&draft.question.deployment.id);
     let held: BTreeSet<u32> =
         draft.existing.all().map(|endpoint| endpoint.slot).chain(found.iter().map(|found| found.slot)).collect();
@@ -177,6 +182,11 @@ fn free_slots(draft: &Draft) -> impl Iterator<Item = u32> + use<> {
 /// Waits while no candidate is feasible, and a summary of the reasons.
 pub(super) fn nothing_feasible(draft: &mut Draft, candidates: &Candidates) -> Nowhere {
     draft.waits.push(Wait::Feasible);
+    why_nowhere(draft, candidates)
+}
+
+/// The reasons that no candidate is feasible. The plan is made again when a place that refused may be tried again.
+pub(super) fn why_nowhere(draft: &mut Draft, candidates: &Candidates) -> Nowhere {
     tell_holders(draft, candidates);
     for judged in &candidates.all {
         if let Some(until) = exhausted_until(&draft.question, judged) {
@@ -251,7 +261,7 @@ fn held_by_lower(question: &Question, target: &str, offer: &str) -> Option<Wait>
         .endpoints_on(target)
         .filter(|endpoint| {
             endpoint.offer == offer
-                && endpoint.is_active()
+                && endpoint.stays()
                 && endpoint.replicas > 0
                 && endpoint.priority < deployment.priority
                 && endpoint.deployment != deployment.id
@@ -304,6 +314,24 @@ fn await_inventory(draft: &mut Draft) -> Option<Summary> {
     let targets = u32::try_from(pending.len()).unwrap_or(u32::MAX);
     draft.waits.push(Wait::Inventory { targets, overdue: overdue.clone() });
     Some(Summary::AwaitsInventory { targets, overdue })
+}
+
+/// True if no target could still say that an endpoint of this deployment runs there, or has not answered for long: what is
+/// created beside endpoints that serve waits for a short time only.
+pub(super) fn inventory_is_complete(draft: &mut Draft) -> bool {
+    let question = draft.question;
+    let pending = question.fleet.entries().filter(|entry| could_hold(entry, question.deployment));
+    let until = pending.filter_map(|entry| match entry.target.inventory {
+        Inventory::Answered => None,
+        Inventory::Pending { since } => Some(since.plus(INVENTORY_PATIENCE_SECONDS)),
+    });
+    match until.filter(|until| *until > question.now).max() {
+        None => true,
+        Some(until) => {
+            draft.look_again(until);
+            false
+        }
+    }
 }
 
 /// True if an endpoint of the deployment could be on the target without breaking a hard rule.

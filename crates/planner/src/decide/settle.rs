@@ -6,7 +6,7 @@ use super::assess::{Assessment, Fault, NOT_READY_GRACE_SECONDS, Usable, assess, 
 use super::draft::{Draft, Outcome};
 use super::existing::{ServingPart, is_divided};
 use super::failback::HomeReturn;
-use super::failover::Tolerance;
+use super::failover::{Tolerance, is_failover};
 use super::place::{anew, choose, create, nothing_feasible};
 use super::turn;
 use crate::candidates::{Candidates, Question, Refused, judge_all};
@@ -236,10 +236,19 @@ fn complete<'a>(
     replicas: u32,
     chosen: &mut Vec<Chosen<'a>>,
 ) {
+    if draft.takes_room() {
+        return draft.decide_again();
+    }
     let missing = draft.question.replicas.saturating_sub(replicas);
     draft.asking(Question { replicas: missing, refused, ..draft.question }, |draft| {
         let candidates = judge_all(&draft.question);
         let pieces = choose(draft, &candidates, Some(part.serving));
+        if !pieces.is_empty()
+            && let Some(wait) = turn::wait(draft, part, cause, &pieces)
+        {
+            await_turn(draft, wait);
+            return;
+        }
         match create(draft, &candidates, &pieces, Some(part.serving), cause) {
             Some((places, _)) => chosen.extend(places),
             None => drop(nothing_feasible(draft, &candidates)),
@@ -252,7 +261,7 @@ fn question_of<'a>(draft: &Draft<'a>, part: &ServingPart<'a>, successor: &Endpoi
     if part.successors.len() < 2 {
         return draft.question;
     }
-    Question { replicas: successor.replicas, ..draft.question }
+    Question { replicas: successor.replicas.min(draft.question.replicas), ..draft.question }
 }
 
 /// Why a successor goes again. What is no longer wanted there goes only if another place would do.
@@ -284,6 +293,11 @@ fn seek<'a>(
     let serving = part.serving;
     let (endpoint, target) = (serving.name.clone(), serving.target.clone());
     let why = assessment.keep.findings.first().cloned();
+    if is_failover(cause)
+        && let Some(standby) = draft.ready_standby()
+    {
+        return promote(draft, serving, assessment, (cause, standby));
+    }
     draft.question.refused = refused;
     // What was to take over may be withdrawn by now.
     let is_moving = part.successors.iter().any(|successor| !draft.is_removed(successor));
@@ -291,6 +305,14 @@ fn seek<'a>(
     draft.question.left = leaves.then_some(serving.target.as_str());
     let candidates = judge_all(&draft.question);
     let pieces = choose(draft, &candidates, Some(serving));
+    // What leaves its place for another reason takes the standby's only where there is no other.
+    if pieces.is_empty()
+        && draft.question.only.is_none()
+        && assessment.must_leave()
+        && let Some(standby) = draft.ready_standby()
+    {
+        return promote(draft, serving, assessment, (cause, standby));
+    }
     let removes_first = draft.question.deployment.removes_first;
     if removes_first && assessment.usable != Usable::Yes && !pieces.is_empty() {
         let chosen = vec![kept_at(serving, assessment.keep.hourly_cost)];
@@ -300,13 +322,10 @@ fn seek<'a>(
     }
     let place = vec![kept_at(serving, assessment.keep.hourly_cost)];
     let wait = turn::wait(draft, part, cause, &pieces);
-    if !pieces.is_empty() && (wait.is_some() || draft.has_created()) {
+    if !pieces.is_empty() && (wait.is_some() || draft.takes_room()) {
         draft.keep(serving, assessment.keep);
         if let Some(wait) = wait {
-            draft.waits.push(wait);
-            if let Some(at) = draft.question.fleet.next_turn_at(draft.question.now) {
-                draft.look_again(at);
-            }
+            await_turn(draft, wait);
         } else {
             draft.decide_again();
         }
@@ -330,6 +349,36 @@ fn seek<'a>(
     let nowhere = nothing_feasible(draft, &candidates);
     let summary = Summary::HasNoReplacement { endpoint, target, why, nowhere };
     Outcome { decision: cause, summary, chosen: place, candidates: Some(candidates) }
+}
+
+/// Waits for a turn, and for the time when it may come.
+fn await_turn(draft: &mut Draft, wait: Wait) {
+    let again = turn::again_at(draft, &wait);
+    draft.waits.push(wait);
+    if let Some(at) = again {
+        draft.look_again(at);
+    }
+}
+
+/// Lets the standby take over from the serving endpoint, which stays meanwhile. Nothing is created: no budget is waited for.
+fn promote<'a>(
+    draft: &mut Draft<'a>,
+    serving: &'a Endpoint,
+    assessment: Assessment,
+    (cause, standby): (Decision, &'a Endpoint),
+) -> Outcome<'a> {
+    let summary = Summary::Promotes {
+        endpoint: serving.name.clone(),
+        target: serving.target.clone(),
+        why: assessment.keep.findings.first().cloned(),
+        standby: standby.name.clone(),
+        to: standby.target.clone(),
+    };
+    let chosen = vec![kept_at(standby, draft.cost_of(standby, standby.replicas))];
+    draft.promote(standby, serving, cause);
+    draft.keep(serving, Keep { pods: PodFields::StayAsPlaced, ..assessment.keep });
+    let candidates = judge_all(&draft.question);
+    Outcome { decision: cause, summary, chosen, candidates: Some(candidates) }
 }
 
 /// Removes an endpoint whose replacement is created afterwards. A place where it failed is left alone for a while.
@@ -400,7 +449,7 @@ fn place_of(endpoint: &Endpoint) -> Refused<'_> {
 }
 
 /// A newcomer leaves a target that has not been usable for a while.
-fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment) {
+pub(super) fn look_again_at(draft: &mut Draft, newcomer: &Endpoint, assessment: &Assessment) {
     if let Usable::NotSince(since) = assessment.usable
         && !newcomer.ready
     {

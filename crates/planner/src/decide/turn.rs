@@ -1,6 +1,6 @@
 //! Turns of replacements: the budgets that one has to wait for.
 
-use roadstead_model::{Decision, Facts, ReplacementBudget, Wait};
+use roadstead_model::{Decision, Facts, ReplacementBudget, Timestamp, Wait};
 
 use super::dividing::Piece;
 use super::draft::Draft;
@@ -20,19 +20,19 @@ pub(super) fn wait(draft: &Draft, part: &ServingPart, cause: Decision, pieces: &
     });
     let of_fleet = (ReplacementBudget::Fleet, failover::limit(question, cause));
     of_namespace.into_iter().chain(of_destinations).chain([of_fleet]).find_map(|(budget, limit)| {
-        let under_way = under_way(draft, part, &budget);
+        // Several endpoints may take over from the part: that is one replacement.
+        let under_way = question.fleet.in_progress(&budget, question.now, Some(part.serving));
         let before = question.fleet.before_in_turn(question.deployment, &budget, question.now);
         let is_full = under_way.saturating_add(before) >= limit;
         is_full.then_some(Wait::ReplacementLimit { budget, under_way, limit })
     })
 }
 
-/// Replacements in progress beside those that this part may have had so far.
-fn under_way(draft: &Draft, part: &ServingPart, budget: &ReplacementBudget) -> u32 {
-    let all = draft.question.fleet.in_progress(budget, draft.question.now);
-    let own = part.successors.iter().any(|successor| match budget {
-        ReplacementBudget::Fleet | ReplacementBudget::Namespace { .. } => true,
-        ReplacementBudget::Destination { target } => successor.target == *target,
-    });
-    all.saturating_sub(u32::from(own))
+/// Time when a replacement that waits is decided again: when one that counts against its limit stops counting by itself, if it
+/// is among the first. The others follow when these have left.
+pub(super) fn again_at(draft: &Draft, wait: &Wait) -> Option<Timestamp> {
+    let Wait::ReplacementLimit { budget, limit, .. } = wait else { return None };
+    let question = &draft.question;
+    let before = question.fleet.before_in_turn(question.deployment, budget, question.now);
+    question.fleet.next_turn_at(question.now).filter(|_| before < *limit)
 }

@@ -139,6 +139,7 @@ pub fn deployment(name: &str) -> Deployment {
         removes_first: false,
         divisible: false,
         spread: None,
+        standby_replicas: 0,
         suspended: false,
     }
 }

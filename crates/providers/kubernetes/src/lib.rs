@@ -1,7 +1,7 @@
 //! Clusters: a Deployment, a Service, a `PodDisruptionBudget` and Secrets for each endpoint.
 //!
 //! `watched` is what a member shows by itself, `survey` what is there of one endpoint, `render` what should be there,
-//! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `claim` the owner of the member.
+//! `objects` the writes, `removal` the way back to nothing, `read` what a survey says about progress and trouble, `proxied` the probe through the API server, `claim` the owner of the member.
 
 mod admission;
 mod claim;
@@ -17,6 +17,7 @@ pub mod nodes;
 mod objects;
 mod ownership;
 pub mod pods;
+mod proxied;
 mod read;
 pub mod refusal;
 mod removal;
@@ -36,11 +37,12 @@ use roadstead_model as model;
 
 use self::admission::Admissions;
 use self::member::Member;
-pub use self::read::probe;
+pub use self::read::probe as recorded_probe;
 use self::survey::Survey;
 use self::watched::{Watched, Watches};
 use roadstead_api::v1alpha1::{Engine, ExternalId, InferenceEndpoint, names};
 use roadstead_provider::address::{self, Reach};
+use roadstead_provider::probe::{self, Probe, ProbeAnswer, ProbeWay};
 use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, ProviderError, Redacted, Removal, Site, Wanted,
     Workload,
@@ -137,6 +139,13 @@ impl Site for Kubernetes {
 
     fn reach(&self) -> Reach {
         self.reach
+    }
+
+    async fn ask(&self, probe: &Probe) -> ProbeAnswer {
+        match &probe.way {
+            ProbeWay::Address | ProbeWay::Gateways => probe::ask(probe, self.reach).await,
+            ProbeWay::ApiServer { path, health } => proxied::ask(&self.client, path, health, probe).await,
+        }
     }
 }
 

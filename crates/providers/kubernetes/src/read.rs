@@ -6,15 +6,17 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::ResourceExt;
-use roadstead_provider::probe::Probe;
+use roadstead_provider::probe::{Probe, ProbeWay, WithoutKey};
 
+use super::engine::launch;
 use super::identity::Made;
 use super::member::Member;
 use super::pods;
+use super::proxied;
 use super::render::{PORT_NAME, Rollout};
 use super::survey::Survey;
 use super::watched::Watched;
-use roadstead_api::v1alpha1::{ExposeType, InferenceEndpointSpec, reasons, syntax};
+use roadstead_api::v1alpha1::{Engine, ExposeType, InferenceEndpointSpec, ProbeVia, reasons, syntax};
 use roadstead_provider::{
     ErrorClass, Observation, Present, Progress, ProviderError, Redacted, Trouble, TroubleKind, Wanted,
 };
@@ -45,6 +47,7 @@ pub fn observation(
     }
     let url = url(survey.service.as_ref(), member.namespace, wanted, watched);
     Ok(Observation::Present(Box::new(Present {
+        interrupts: !standing.in_sync && survey.interrupts(&desired),
         in_sync: standing.in_sync,
         changed_by_admission: standing.changed_by_admission,
         external_id: made.into_id(member),
@@ -52,7 +55,7 @@ pub fn observation(
         template_digest: desired.digest,
         replicas: status.replicas.unwrap_or(0).max(0),
         ready_replicas: status.ready_replicas.unwrap_or(0).max(0),
-        probe: url.as_deref().map(|url| probe(&wanted.endpoint.spec, url, wanted.api_key.clone())),
+        probe: url.as_deref().map(|url| probe_of(wanted, url, member.namespace)),
         url,
         trouble: trouble(survey, wanted, watched, &progress),
         progress,
@@ -63,6 +66,28 @@ pub fn observation(
 #[must_use]
 pub fn probe(endpoint: &InferenceEndpointSpec, url: &str, key: Redacted) -> Probe {
     Probe::of_engine(url, key, endpoint.model_name())
+}
+
+/// The way to ask the endpoint, as its target has it.
+fn probe_of(wanted: &Wanted, url: &str, namespace: &str) -> Probe {
+    let spec = &wanted.endpoint.spec;
+    let direct = probe(spec, url, wanted.api_key.clone());
+    match wanted.target.spec.probe_via() {
+        ProbeVia::Direct => direct,
+        ProbeVia::APIServerProxy => {
+            let way = ProbeWay::ApiServer {
+                path: proxied::path(namespace, &wanted.endpoint.name_any()),
+                health: launch(&spec.template).readiness_path,
+            };
+            // Whether an engine that lists its models to everybody guards its completions cannot be asked by GET.
+            let without_key = match spec.template.engine {
+                Engine::Vllm => WithoutKey::IsRefused,
+                Engine::Custom => WithoutKey::IsNotTried,
+            };
+            Probe { way, without_key, ..direct }
+        }
+        ProbeVia::Gateway => Probe { way: ProbeWay::Gateways, ..direct },
+    }
 }
 
 /// Available alone is not enough: it stays true while a new form of the pods is stuck. The Deployment's own number of

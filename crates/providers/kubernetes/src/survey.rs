@@ -159,15 +159,15 @@ impl Survey {
 
     /// Rollout of the existing Deployment.
     pub fn rollout(&self) -> Rollout {
-        let rolling = self
-            .deployment
-            .as_ref()
-            .and_then(|deployment| deployment.spec.as_ref())
-            .and_then(|spec| spec.strategy.as_ref())
-            .and_then(|strategy| strategy.rolling_update.as_ref())
-            .and_then(|rolling| rolling.max_surge.clone());
-        let none = k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(0);
-        if rolling == Some(none) { Rollout::InPlace } else { Rollout::Surge }
+        rollout_of(self.deployment.as_ref())
+    }
+
+    /// True if the wanted template ends the last ready replica before a new one is ready.
+    pub fn interrupts(&self, desired: &Desired) -> bool {
+        let Some(live) = &self.deployment else { return false };
+        let ready = live.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+        let is_same = live.annotations().get(names::ANNOTATION_TEMPLATE_HASH) == Some(&desired.hash);
+        !is_same && ready == 1 && rollout_of(Some(&desired.deployment)) == Rollout::InPlace
     }
 
     /// Something that has one of the names and does not carry `mark`.
@@ -244,6 +244,16 @@ impl Survey {
         let listed = self.key.as_ref().map(|key| listed_copies(key, &endpoint)).unwrap_or_default();
         listed.into_iter().filter(|name| !kept.contains(name)).collect()
     }
+}
+
+fn rollout_of(deployment: Option<&Deployment>) -> Rollout {
+    let rolling = deployment
+        .and_then(|deployment| deployment.spec.as_ref())
+        .and_then(|spec| spec.strategy.as_ref())
+        .and_then(|strategy| strategy.rolling_update.as_ref())
+        .and_then(|rolling| rolling.max_surge.clone());
+    let none = k8s_openapi::apimachinery::pkg::util::intstr::IntOrString::Int(0);
+    if rolling == Some(none) { Rollout::InPlace } else { Rollout::Surge }
 }
 
 /// State of an endpoint's objects compared with the wanted ones.

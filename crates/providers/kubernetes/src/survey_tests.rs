@@ -36,15 +36,26 @@ fn wanted(argument: &str, status: &Value) -> Wanted {
     }
 }
 
-/// The wanted objects on a member with `deployment`.
+/// The wanted Deployment on a member with `deployment`.
 fn desired(deployment: Option<Deployment>, wanted: &Wanted, inventory: &Inventory) -> Deployment {
+    surveyed(deployment, wanted, inventory, |_, desired| desired.deployment)
+}
+
+/// The answer about the wanted objects on a member with `deployment`.
+fn surveyed<T>(
+    deployment: Option<Deployment>,
+    wanted: &Wanted,
+    inventory: &Inventory,
+    ask: impl FnOnce(&Survey, Desired) -> T,
+) -> T {
     let config = Config::new("http://127.0.0.1:9".parse().unwrap());
     let client = client(config, Arc::new(|| true)).unwrap();
     let admissions = Admissions::default();
     let member =
         Member { client: &client, namespace: "roadstead", install_id: "prod", admissions: &admissions, identity: "c" };
     let survey = Survey { key: None, copies: BTreeMap::new(), deployment, service: None, budget: None };
-    survey.desired(&member, wanted, Some(inventory)).unwrap().deployment
+    let desired = survey.desired(&member, wanted, Some(inventory)).unwrap();
+    ask(&survey, desired)
 }
 
 /// A full node with these labels; the endpoint's pod is on it.
@@ -142,6 +153,25 @@ async fn an_edit_ends_no_pod_whose_node_takes_no_new_one() {
         .unwrap()
         .push(model::Node { name: "m".into(), ..full_node(&json!({})).nodes.unwrap().remove(0) });
     assert_eq!(edit(&elsewhere), Rollout::InPlace, "one of its nodes takes a new pod");
+}
+
+#[tokio::test]
+async fn an_edit_in_place_interrupts_an_endpoint_whose_last_replica_it_ends() {
+    let full = full_node(&json!({}));
+    let standing = desired(None, &wanted("--a", &Value::Null), &full);
+    let interrupts = |ready: i32, argument: &str, inventory: &Inventory| {
+        let mut standing = standing.clone();
+        standing.status = Some(serde_json::from_value(json!({"readyReplicas": ready})).unwrap());
+        let ask = |survey: &Survey, desired: Desired| survey.interrupts(&desired);
+        surveyed(Some(standing), &wanted(argument, &Value::Null), inventory, ask)
+    };
+    assert!(interrupts(1, "--b", &full));
+    assert!(!interrupts(1, "--a", &full), "the template is the same");
+    assert!(!interrupts(2, "--b", &full), "another replica serves");
+    assert!(!interrupts(0, "--b", &full), "none serves");
+    let mut spare = full_node(&json!({}));
+    spare.nodes.as_mut().unwrap()[0].free_accelerators = [("nvidia.com/gpu".to_owned(), 1)].into();
+    assert!(!interrupts(1, "--b", &spare), "a new pod starts beside the old one");
 }
 
 #[tokio::test]

@@ -164,6 +164,7 @@ impl Simulated {
         let url = self.client.address().url(&format!("/serve/{}/{}", self.place, view.name));
         Present {
             in_sync: in_sync(view, form) && !view.deleting,
+            interrupts: false,
             changed_by_admission: Vec::new(),
             external_id: self.id_of(view),
             template_hash: form.template_hash.clone(),

@@ -43,7 +43,7 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 
 /// The way to ask an endpoint of a cluster.
 pub fn recorded_probe(context: &Context, endpoint: &InferenceEndpointSpec, url: &str, key: Redacted) -> (Probe, Reach) {
-    (roadstead_kubernetes::probe(endpoint, url, key), allowed(context).reach())
+    (roadstead_kubernetes::recorded_probe(endpoint, url, key), allowed(context).reach())
 }
 
 fn allowed(context: &Context) -> AllowedKubeconfig {

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use roadstead_gateway::render::Addresses;
 use roadstead_gateway::{
-    Caller, Content, Credential, Endpoint, Files, Key, Limits, Listener, Paths, Route, Scheme, Settings, State, render,
+    Caller, Content, Credential, Endpoint, Files, Key, Limits, Listener, Paths, Route, Scheme, Settings, State,
+    WitnessRequest, render,
 };
 
 /// Namespace of the deployments.
@@ -58,6 +59,7 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         }),
         weight: 1,
         shift: None,
+        asked: WitnessRequest::Nothing,
         state: State::Active,
     }
 }

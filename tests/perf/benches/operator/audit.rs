@@ -49,7 +49,12 @@ pub fn about(write: &Write) -> &str {
 pub fn by_kind(writes: &[Write]) -> BTreeMap<String, u32> {
     let mut kinds = BTreeMap::new();
     for write in writes {
-        *kinds.entry(format!("{} {} {}", write.verb, write.resource, write.code)).or_default() += 1;
+        *kinds.entry(kind(write)).or_default() += 1;
     }
     kinds
+}
+
+/// The kind of a write, and its answer.
+pub fn kind(write: &Write) -> String {
+    format!("{} {} {}", write.verb, write.resource, write.code)
 }

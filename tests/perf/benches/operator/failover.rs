@@ -164,6 +164,11 @@ async fn decisions(rig: &Rig, writes: &[Write], deployments: usize, measures: &m
         tolerated_until.insert(deployment.to_owned(), seconds(since) + f64::from(TOLERATION_SECONDS));
     }
     let tallies = tally(writes, &tolerated_until)?;
+    if let Some((name, most)) = tallies.iter().max_by_key(|(_, tally)| tally.writes) {
+        let of_it = writes.iter().filter(|write| audit::about(write) == name);
+        let (until, of_it) = (usize::try_from(most.writes)?, of_it.cloned().collect::<Vec<_>>());
+        eprintln!("\n  most writes: {name}: {:?}", of_it.iter().take(until).map(audit::kind).collect::<Vec<_>>());
+    }
     let first = tolerated_until.values().copied().fold(f64::INFINITY, f64::min);
     let latest = tallies.values().map(|tally| tally.recorded_at).fold(f64::NEG_INFINITY, f64::max);
     measures.record("failover.seconds", latest - first);

@@ -75,6 +75,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         removes_first: false,
         divisible: false,
         spread: None,
+        standby_replicas: 0,
         suspended: false,
     }
 }
