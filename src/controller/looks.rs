@@ -118,26 +118,8 @@ impl Looks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roadstead_api::v1alpha1::ExternalId;
-    use roadstead_provider::Progress;
+    use crate::controller::test_present::present;
     use roadstead_runtime::clock::Clock;
-
-    fn present() -> Present {
-        Present {
-            in_sync: true,
-            interrupts: false,
-            changed_by_admission: Vec::new(),
-            external_id: ExternalId::default(),
-            template_hash: String::new(),
-            template_digest: String::new(),
-            replicas: 1,
-            ready_replicas: 1,
-            url: Some("http://198.18.0.2:30000".to_owned()),
-            probe: None,
-            progress: Progress::Serving,
-            trouble: None,
-        }
-    }
 
     fn key() -> Key {
         Key::new("team", "llama-x")

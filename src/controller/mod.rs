@@ -30,6 +30,8 @@ pub mod startup;
 pub mod tell;
 #[cfg(test)]
 pub mod test_context;
+#[cfg(test)]
+pub mod test_present;
 pub mod throttle;
 pub mod traffic;
 pub mod trouble;

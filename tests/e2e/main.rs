@@ -24,6 +24,7 @@ mod moves;
 mod operators;
 mod outage;
 mod priority;
+mod private;
 mod rebuild;
 mod refusal;
 mod serving;
@@ -61,7 +62,7 @@ const ONLY_IN_FULL: [&str; 13] = [
     "names_a_missing_secret",
 ];
 
-const SCENES: [(&str, Scene); 49] = [
+const SCENES: [(&str, Scene); 51] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -101,6 +102,8 @@ const SCENES: [(&str, Scene); 49] = [
     ("restarts_and_updates_without_losing_a_request", gateway::restarts_and_updates_without_losing_a_request),
     ("loses_only_the_connections_of_a_killed_gateway", gateway::loses_only_the_connections_of_a_killed_gateway),
     ("hands_a_lost_member_over_to_the_standby", gateway::hands_a_lost_member_over_to_the_standby),
+    ("probes_through_an_api_server", private::probes_through_an_api_server),
+    ("probes_by_the_gateways", private::probes_by_the_gateways),
     ("serves_from_another_cluster_without_the_hub", gateway::serves_from_another_cluster_without_the_hub),
     ("serves_while_a_rebuilt_hub_takes_over", gateway::serves_while_a_rebuilt_hub_takes_over),
     ("serves_divided_and_survives_the_loss_of_a_part", division::serves_divided_and_survives_the_loss_of_a_part),

@@ -16,14 +16,7 @@ type Division<'a> = &'a [(&'a str, u64)];
 
 /// A lost part is replaced, also though the operator is killed meanwhile, and the others are not touched by that.
 pub fn a_lost_part_is_replaced_and_the_others_stay(rig: &Rig) -> anyhow::Result<()> {
-    rig.stop_operator();
-    let _ = rig.kubectl(&["delete", "lease", "roadstead", "-n", "roadstead-system"]);
-    rig.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "roadstead-routes"}}))?;
-    let mut operator = rig.elector("division")?;
-    for option in ["--routes-namespace=roadstead-routes", "--gateway-url=http://models.example.com"] {
-        operator.add_option(option.to_owned());
-    }
-    operator.start()?;
+    let operator = rig.start_publisher("division")?;
     serve(rig)?;
     scales_in_place(rig, &operator)?;
 

@@ -83,6 +83,18 @@ impl Rig {
         })
     }
 
+    /// Ends the operator, and starts an elector that publishes routes in `namespace` for gateways, of which none runs.
+    pub fn start_publisher(&self, namespace: &str) -> anyhow::Result<Operator> {
+        self.stop_operator();
+        let _ = self.kubectl(&["delete", "lease", "roadstead", "-n", "roadstead-system"]);
+        self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))?;
+        let mut operator = self.elector(namespace)?;
+        operator.add_option(format!("--routes-namespace={namespace}"));
+        operator.add_option("--gateway-url=http://models.example.com".to_owned());
+        operator.start()?;
+        Ok(operator)
+    }
+
     /// The operator's log.
     pub fn log(&self) -> PathBuf {
         self.operator.log.clone()

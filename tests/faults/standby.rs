@@ -9,19 +9,6 @@ use super::objects::target;
 use super::operator::Operator;
 use super::rig::{LONG, Rig, TEAM, wait};
 
-/// An operator that writes routes for gateways, of which none runs.
-fn with_gateway(rig: &Rig) -> anyhow::Result<Operator> {
-    rig.stop_operator();
-    let _ = rig.kubectl(&["delete", "lease", "roadstead", "-n", "roadstead-system"]);
-    rig.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "roadstead-routes"}}))?;
-    let mut operator = rig.elector("standby")?;
-    for option in ["--routes-namespace=roadstead-routes", "--gateway-url=http://models.example.com"] {
-        operator.add_option(option.to_owned());
-    }
-    operator.start()?;
-    Ok(operator)
-}
-
 /// Targets of the placements, with their roles; without one it serves.
 fn roles(status: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or("Serving").to_owned();
@@ -49,7 +36,7 @@ fn births(operator: &Operator) -> usize {
 /// The standby waits for what serves; at the end of the toleration it is promoted, though the operator was killed, and
 /// nothing is created for that but the next standby.
 pub fn takes_over_from_a_lost_place(rig: &Rig) -> anyhow::Result<()> {
-    let operator = with_gateway(rig)?;
+    let operator = rig.start_publisher("standby")?;
     for (name, cloud, region, price) in [
         ("east", "aws", "us-east-1", "40.00"),
         ("west", "gcp", "europe-west4", "55.20"),

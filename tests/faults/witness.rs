@@ -67,13 +67,7 @@ fn asked(rig: &Rig) -> anyhow::Result<String> {
 
 /// The hub does not reach the endpoint. While a gateway does, nothing moves; when it does not either, the endpoint is replaced.
 pub fn what_gateways_reach_stays(rig: &Rig) -> anyhow::Result<()> {
-    rig.stop_operator();
-    let _ = rig.kubectl(&["delete", "lease", "roadstead", "-n", "roadstead-system"]);
-    rig.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ROUTES}}))?;
-    let mut operator = rig.elector("gatewayed")?;
-    operator.add_option(format!("--routes-namespace={ROUTES}"));
-    operator.add_option("--gateway-url=http://models.example.com".to_owned());
-    operator.start()?;
+    let operator = rig.start_publisher(ROUTES)?;
     let result = scene(rig, &operator);
     operator.stop();
     rig.kubectl(&["delete", "secrets,configmaps", "--all", "-n", ROUTES])?;

@@ -1,5 +1,7 @@
 //! The hub is away, or a part of the gateway has ended.
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
 
 use crate::engine::Engine;
@@ -29,17 +31,21 @@ async fn serves_without_the_hub_also_after_a_restart_of_everything() {
     assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK);
 }
 
+/// The process has a route, and restarts beside another hub, which has none.
+async fn rebuild_hub(rig: &mut Rig, address: SocketAddr) {
+    let old = route("llama", vec![endpoint("llama-a", address)]);
+    rig.apply(&old).await;
+    rig.kill_process();
+    rig.remove(&old).await;
+    rig.start_process();
+    rig.until("the process has read the hub", async |rig| rig.log("process.log").contains("former routes stay")).await;
+}
+
 #[tokio::test]
 async fn a_rebuilt_hub_ends_no_route_before_its_operator_has_published_all() {
     let mut rig = Rig::start(&[]).await;
     let (_engine, address) = Engine::start().await;
-    let old = route("llama", vec![endpoint("llama-a", address)]);
-    rig.apply(&old).await;
-    rig.kill_process();
-    // The hub is another one now, and has no routes.
-    rig.remove(&old).await;
-    rig.start_process();
-    rig.until("the process has read the hub", async |rig| rig.log("process.log").contains("former routes stay")).await;
+    rebuild_hub(&mut rig, address).await;
     assert_eq!(rig.caller("key-of-alice").get(PATH).await.status, StatusCode::OK);
 
     let mut new = route("llama", vec![]);
@@ -62,12 +68,7 @@ async fn a_rebuilt_hub_ends_no_route_before_its_operator_has_published_all() {
 async fn routes_that_a_rebuilt_hub_does_not_have_go_once_it_is_complete() {
     let mut rig = Rig::start(&[]).await;
     let (_engine, address) = Engine::start().await;
-    let old = route("llama", vec![endpoint("llama-a", address)]);
-    rig.apply(&old).await;
-    rig.kill_process();
-    rig.remove(&old).await;
-    rig.start_process();
-    rig.until("the process has read the hub", async |rig| rig.log("process.log").contains("former routes stay")).await;
+    rebuild_hub(&mut rig, address).await;
     rig.publish().await;
     rig.until("the route is gone", async |rig| {
         rig.caller("key-of-alice").get(PATH).await.status == StatusCode::UNAUTHORIZED

@@ -6,10 +6,11 @@ use serde_json::json;
 use super::heard::Heard;
 use super::seen::Seen;
 use super::status::status;
+use crate::controller::test_present;
 use crate::controller::traffic::witness::GatewayWord;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, find};
-use roadstead_api::v1alpha1::{ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, Witness, reasons};
+use roadstead_api::v1alpha1::{Health, InferenceEndpoint, InferenceEndpointStatus, Witness, reasons};
 use roadstead_provider::probe::{Probe, ProbeAnswer, ProbeWay};
 use roadstead_provider::{ErrorClass, Present, Progress, ProviderError, Redacted};
 
@@ -43,20 +44,8 @@ const ANSWER: Option<ProbeAnswer> = Some(ProbeAnswer::Healthy);
 fn there(template: &str, ready: i32, answer: Option<ProbeAnswer>) -> Seen {
     let progress =
         if ready == 2 { Progress::Serving } else { Progress::Starting { message: format!("{ready} of 2 replicas") } };
-    let present = Present {
-        in_sync: true,
-        interrupts: false,
-        changed_by_admission: Vec::new(),
-        external_id: ExternalId::new("c", [("namespace", "n"), ("uid", "d")]),
-        template_hash: template.to_owned(),
-        template_digest: "g".to_owned(),
-        replicas: 2,
-        ready_replicas: ready,
-        url: Some("http://198.18.0.2:30000".to_owned()),
-        probe: None,
-        progress,
-        trouble: None,
-    };
+    let present =
+        Present { template_hash: template.to_owned(), ready_replicas: ready, progress, ..test_present::present() };
     Seen::Present { present: Box::new(present), answer: answer.into() }
 }
 

@@ -52,8 +52,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use roadstead_api::v1alpha1::ExternalId;
-    use roadstead_provider::Progress;
+    use crate::controller::test_present;
 
     fn endpoint(replicas: i32) -> InferenceEndpoint {
         serde_json::from_value(json!({
@@ -70,20 +69,7 @@ mod tests {
     }
 
     fn present(interrupts: bool) -> Present {
-        Present {
-            in_sync: false,
-            interrupts,
-            changed_by_admission: Vec::new(),
-            external_id: ExternalId::default(),
-            template_hash: String::new(),
-            template_digest: String::new(),
-            replicas: 1,
-            ready_replicas: 1,
-            url: None,
-            probe: None,
-            progress: Progress::Serving,
-            trouble: None,
-        }
+        Present { in_sync: false, interrupts, replicas: 1, ready_replicas: 1, ..test_present::present() }
     }
 
     fn at(second: i64) -> Timestamp {

@@ -8,6 +8,7 @@ use super::heard::Heard;
 use super::seen::Seen;
 use super::status::{names_new_operation, status, urgency};
 use crate::controller::convert;
+use crate::controller::test_present;
 use crate::controller::throttle::{self, Urgency};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, find};
@@ -39,23 +40,8 @@ fn present(ready: i32, answer: Option<ProbeAnswer>) -> Seen {
         Some(_) => Progress::Serving,
         None => Progress::Starting { message: "it loads".to_owned() },
     };
-    Seen::Present {
-        present: Box::new(Present {
-            in_sync: true,
-            interrupts: false,
-            changed_by_admission: Vec::new(),
-            external_id: ExternalId::new("c", [("namespace", "n"), ("uid", "d")]),
-            template_hash: "h".to_owned(),
-            template_digest: "g".to_owned(),
-            replicas: 2,
-            ready_replicas: ready,
-            url: Some("http://198.18.0.2:30000".to_owned()),
-            probe: None,
-            progress,
-            trouble: None,
-        }),
-        answer: answer.into(),
-    }
+    let present = Present { ready_replicas: ready, progress, ..test_present::present() };
+    Seen::Present { present: Box::new(present), answer: answer.into() }
 }
 
 fn failed(class: ErrorClass) -> Seen {
