@@ -4,6 +4,7 @@ use roadstead_api::v1alpha1::ExternalId;
 use roadstead_provider::{Present, Progress};
 
 /// Two replicas that serve; the record, the template and the workload agree.
+#[must_use]
 pub fn present() -> Present {
     Present {
         in_sync: true,
