@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use super::figures::{FigureSource, FleetCollector, dollars};
 use super::process::ProcessCollector;
 use roadstead_model::MicroDollars;
+use roadstead_provider::meter::{CODES, ServiceMeter};
 use roadstead_runtime::clock::Clock;
 use roadstead_runtime::meter::Meter;
 use roadstead_runtime::queue::Counts;
@@ -68,6 +69,13 @@ struct ProviderLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabels {
+    service: &'static str,
+    operation: &'static str,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabels {
     provider: &'static str,
     operation: &'static str,
@@ -108,6 +116,7 @@ pub struct Metrics {
     leader: Level<NameLabels>,
     provider_requests: Counters<ProviderLabels>,
     provider_time: Times<OperationLabels>,
+    service_requests: Counters<ServiceLabels>,
     placements: Counters<ReasonLabels>,
     planning_time: Histogram,
     time_to_ready: Histogram,
@@ -136,6 +145,7 @@ impl Metrics {
             leader: Family::default(),
             provider_requests: Family::default(),
             provider_time: Family::new_with_constructor(|| Histogram::new(PROVIDER_BUCKETS)),
+            service_requests: Family::default(),
             placements: Family::default(),
             planning_time: Histogram::new(PLANNING_BUCKETS),
             time_to_ready: Histogram::new(READY_BUCKETS),
@@ -190,6 +200,11 @@ impl Metrics {
             "roadstead_provider_request_duration_seconds",
             "Duration of a call to a provider",
             self.provider_time.clone(),
+        );
+        r.register(
+            "roadstead_service_requests",
+            "HTTP requests to managed services, by operation and status",
+            self.service_requests.clone(),
         );
         r.register("roadstead_placements", "Placement decisions, by reason", self.placements.clone());
         r.register(
@@ -273,6 +288,15 @@ impl Metrics {
         }
     }
 
+    /// A service is used: the calls of these operations are counted from zero.
+    pub fn service_used(&self, service: &'static str, operations: &[&'static str]) {
+        for &operation in operations {
+            for code in CODES {
+                let _ = self.service_requests.get_or_create(&ServiceLabels { service, operation, code });
+            }
+        }
+    }
+
     /// Figures of the fleet are read from `source` at each scrape from now on.
     pub fn read_fleet_from(&self, source: FigureSource) {
         self.fleet.read_from(source);
@@ -332,6 +356,12 @@ impl Meter for Metrics {
         if result == "error" {
             self.errors.get_or_create(&ControllerLabels { controller }).inc();
         }
+    }
+}
+
+impl ServiceMeter for Metrics {
+    fn requested(&self, service: &'static str, operation: &'static str, code: &'static str) {
+        self.service_requests.get_or_create(&ServiceLabels { service, operation, code }).inc();
     }
 }
 

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 12] = [
+const DIRECTIONS: [(&str, &[&str]); 13] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -46,6 +46,7 @@ const DIRECTIONS: [(&str, &[&str]); 12] = [
     ("crates/provider", &["api", "model", "runtime"]),
     ("crates/conformance", &["api", "model", "provider"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
+    ("crates/providers/rest", &["provider", "runtime"]),
     ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
 ];
 

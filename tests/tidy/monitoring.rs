@@ -21,6 +21,7 @@ fn text(path: &str) -> String {
 pub fn metrics() -> String {
     let metrics = Metrics::new(Clock::system());
     metrics.provider_used("kubernetes", &["observe"], &["success"]);
+    metrics.service_used("example", &["Describe"]);
     metrics.max_concurrent_reconciles("modeldeployment", 1);
     metrics.orphans("east", 1, MicroDollars(5));
     let readiness = Readiness { ready: "True".to_owned(), reason: "Ready".to_owned() };

@@ -8,10 +8,11 @@
 pub mod address;
 pub mod discreet;
 pub mod error;
+pub mod meter;
 pub mod probe;
 pub mod record;
 mod site;
-mod stream;
+pub mod stream;
 pub mod template_hash;
 mod wanted;
 mod workload;

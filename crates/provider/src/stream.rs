@@ -70,7 +70,7 @@ fn config(roots: RootCertStore) -> io::Result<Arc<ClientConfig>> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsAcceptor;
 

@@ -1,0 +1,28 @@
+//! Calls to managed services: what the drivers of all of them share.
+//!
+//! A driver describes its service ([`ServiceProfile`]: limits, paces, the form of its errors) and each call ([`RestCall`]), and
+//! brings a proof of identity ([`Authorize`]). A [`RestClient`] makes the call once, within one deadline, and returns a bounded
+//! answer or a [`RestFailure`] with its class. Nothing is repeated here: the queues of the core repeat, after a look at what is
+//! there (docs/adr/0070-one-layer-for-managed-services.md).
+
+mod answer;
+mod authorize;
+mod base;
+mod call;
+mod client;
+mod failure;
+mod pace;
+mod pages;
+mod profile;
+mod transport;
+
+pub use answer::RestAnswer;
+pub use authorize::{Authorize, Bearer};
+pub use base::{BaseUrl, BaseUrlError, Insecure};
+pub use call::{CallEffect, RestCall};
+pub use client::{ClientParts, RestClient};
+pub use failure::RestFailure;
+pub use pace::{Pace, Paced};
+pub use pages::{FullListing, Page, PageLimits, all_pages};
+pub use profile::{ErrorEnvelope, ServiceProfile, class_of_status};
+pub use transport::{ServiceRoute, Transport};
