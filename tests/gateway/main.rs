@@ -12,6 +12,7 @@ mod keys;
 mod moves;
 mod operator;
 mod outage;
+mod replicas;
 mod rig;
 mod routing;
 mod tls;

@@ -17,6 +17,9 @@ const CONNECT: &str = "1s";
 /// Time in milliseconds after which a connection ends whose peer acknowledges nothing: a request in flight at a place that is
 /// cut off is then sent to another one.
 const UNACKNOWLEDGED_MILLIS: u32 = 10_000;
+/// Age at which a connection to an endpoint takes no further request. A Service chooses a pod for each connection, so new replicas
+/// get their share of the requests within this time.
+const CONNECTION_AGE: &str = "20s";
 /// `IPPROTO_TCP` and `TCP_USER_TIMEOUT` of Linux (tcp(7)).
 const TCP_USER_TIMEOUT: (u32, u32) = (6, 18);
 /// Requests at once to one deployment through one gateway; more are answered 429.
@@ -115,6 +118,7 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
                     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
                     json!({
+                        "common_http_protocol_options": {"max_connection_duration": CONNECTION_AGE},
                         "explicit_http_config": {"http_protocol_options": {}},
                         "upstream_http_protocol_options": {"auto_sni": true, "auto_san_validation": true},
                         "http_filters": filters(route),
