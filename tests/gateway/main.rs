@@ -9,6 +9,7 @@ mod engine;
 mod failures;
 mod files;
 mod keys;
+mod models;
 mod moves;
 mod operator;
 mod outage;

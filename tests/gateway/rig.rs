@@ -286,6 +286,7 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         host: address.ip().to_string(),
         port: address.port(),
         prefix: String::new(),
+        model: None,
         authorities: None,
         credential: Some(credential),
         weight: 1,

@@ -55,6 +55,12 @@ impl Route {
         self.endpoints.iter().any(|endpoint| matches!(endpoint.state, State::Active | State::Standby))
     }
 
+    /// True if an endpoint knows the model by another name.
+    #[must_use]
+    pub fn renames_model(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.model.is_some())
+    }
+
     /// Weight of an active endpoint with the shifts in progress: the two endpoints of a shift divide the weight of the old one.
     #[must_use]
     pub fn shared_weight(&self, endpoint: &Endpoint) -> u32 {
@@ -145,6 +151,9 @@ pub struct Endpoint {
     /// Path below which it serves `/v1/`, without a slash at its end; empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+    /// Name of the model there, in requests and answers, if it is another one than the deployment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Certificates in PEM that its certificate must lead to; absent for those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,

@@ -167,6 +167,7 @@ fn part(
         host,
         port,
         prefix,
+        model: None,
         authorities: None,
         credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },

@@ -9,8 +9,8 @@ use crate::route::{Endpoint, Route, Scheme, State};
 use crate::settings::Settings;
 
 use super::endpoints::{assignment, hosts, socket_of};
-use super::prefix;
 use super::{Addresses, extension, typed};
+use super::{model, prefix};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
 const CONNECT: &str = "1s";
@@ -127,6 +127,10 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
             },
         }),
     );
+    if route.renames_model() {
+        // The filter keeps a request until it is complete.
+        cluster["per_connection_buffer_limit_bytes"] = json!(settings.listener.buffer_bytes);
+    }
     let sockets = sockets(route, settings);
     if !sockets.is_empty() {
         cluster["transport_socket_matches"] = json!(sockets);
@@ -137,6 +141,7 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
 /// Filters of each attempt, after the endpoint is chosen: they add the endpoint's own credential and prefix.
 fn filters(route: &Route) -> Value {
     let has_prefix = route.endpoints.iter().any(|endpoint| !endpoint.prefix.is_empty());
+    let has_other_name = route.renames_model();
     let mut headers: BTreeSet<&str> = route
         .endpoints
         .iter()
@@ -144,6 +149,7 @@ fn filters(route: &Route) -> Value {
         .map(|credential| credential.header.as_str())
         .collect();
     headers.extend(has_prefix.then_some(prefix::HEADER));
+    headers.extend(has_other_name.then_some(model::HEADER));
     let mutations: Vec<Value> = headers
         .into_iter()
         .map(|header| {
@@ -163,10 +169,11 @@ fn filters(route: &Route) -> Value {
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
         json!({"mutations": {"request_mutations": mutations}}),
     );
-    if !has_prefix {
-        return json!([credential, codec]);
-    }
-    json!([credential, prefix::filter(), codec])
+    let mut filters = vec![credential];
+    filters.extend(has_prefix.then(prefix::filter));
+    filters.extend(has_other_name.then(|| model::filter(route)));
+    filters.push(codec);
+    json!(filters)
 }
 
 /// The ways to connect: one for each set of authorities, and plain text for the rest.

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::route::{Endpoint, Route, Scheme, State};
 
-use super::prefix;
 use super::{ADDRESSES, Addresses, addresses_of, typed};
+use super::{model, prefix};
 
 /// Share of one address of an endpoint: the endpoint's weight, divided evenly among its addresses.
 const SHARE: u32 = 12;
@@ -55,6 +55,9 @@ fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
     }
     if !endpoint.prefix.is_empty() {
         roadstead[prefix::HEADER] = json!(endpoint.prefix);
+    }
+    if let Some(name) = &endpoint.model {
+        roadstead[model::HEADER] = json!(model::json_string(name));
     }
     let mut metadata = json!({"roadstead": roadstead});
     if endpoint.scheme == Scheme::Https {

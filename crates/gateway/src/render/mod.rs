@@ -8,6 +8,7 @@ mod bootstrap;
 mod cluster;
 mod endpoints;
 mod listener;
+mod model;
 mod prefix;
 mod replies;
 mod routes;

@@ -44,6 +44,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         host: host.to_owned(),
         port: 8000,
         prefix: String::new(),
+        model: None,
         authorities: None,
         credential: Some(credential),
         weight: 1,
@@ -154,6 +155,7 @@ fn renders_one_address_for_several_deployments() {
     let mut embed = route("embed", vec![endpoint("embed-a", "198.51.100.8", State::Active)]);
     embed.endpoints[0].credential = None;
     embed.endpoints[0].prefix = "/serve/embed".to_owned();
+    embed.endpoints[0].model = Some("vendor/embed-large".to_owned());
     golden("shared", &render(&[llama, embed], &addresses(), &settings));
 }
 

@@ -51,6 +51,7 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         host: address.ip().to_string(),
         port: address.port(),
         prefix: String::new(),
+        model: None,
         authorities: None,
         credential: Some(Credential {
             header: "authorization".to_owned(),
