@@ -1,24 +1,15 @@
-//! A stand-in for vLLM: the same command line and HTTP interface without a model.
+//! The stand-in for vLLM as a program.
 //!
-//! It answers completions by repeating the question, at a settable speed, and can be told to start slowly, to fail or
-//! to hang ([`config::Fault`]). On SIGTERM it behaves as vLLM does: new requests are refused, requests in flight go on
+//! On SIGTERM it behaves as vLLM does: new requests are refused, requests in flight go on
 //! for `--shutdown-timeout` seconds (by default none), and it ends with exit code 0.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
-
-mod completion;
-mod config;
-mod metrics;
-mod server;
-#[cfg(test)]
-mod server_tests;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use config::{Config, Fault};
-use server::Engine;
+use roadstead_engine::config::{Config, Fault};
+use roadstead_engine::server::Engine;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},

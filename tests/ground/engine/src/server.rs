@@ -30,6 +30,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine on the machine (or pod) called `host`.
+    #[must_use]
     pub fn new(config: Config, host: String) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(config.max_running));
         Arc::new(Self { config, host, places, metrics: Arc::default() })
@@ -62,7 +63,8 @@ impl Engine {
         }
     }
 
-    fn router(self: Arc<Self>) -> Router {
+    /// The interface, to be served or asked in this process.
+    pub fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/v1/models", get(models))
             .route("/v1/chat/completions", post(chat))
