@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway judges test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +14,13 @@ FUZZ_SUBJECTS = kubeconfig manifest member numbers text
 CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roadstead
 DENY = $(CACHE)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 
+# The vendors' clients that judge the fakes of managed services: one virtual environment for each lock file.
+JUDGES_LOCK = tests/clouds/judges/requirements.lock
+JUDGES = $(CACHE)/judges/$(shell sha256sum $(JUDGES_LOCK) | cut -c 1-12)
+
 # The binary of `build`. `cargo run --package` would select other features and build everything again.
 GROUND = $(or $(CARGO_TARGET_DIR),target)/$(shell rustc --print host-tuple)/debug/ground
+CLOUDS = $(dir $(GROUND))clouds
 
 build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
@@ -42,7 +47,7 @@ test: tools canary $(DENY) ## All tests: lint, unit and property, on real API se
 	@$(MAKE) --no-print-directory --jobs=3 test-e2e test-faults test-others
 
 test-others: tools ## All tests except the end-to-end tests and the faults
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-gateway test-trust test-orphans
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-clouds test-gateway test-trust test-orphans
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"
@@ -88,6 +93,20 @@ test-trust: tools ## Rights and secrets: the operator as a process on real API s
 test-conformance: tools ## Every driver against one list of cases: a simulated cloud and a real API server
 	@echo "conformance: the promises of a driver to the core (about a minute)"
 	cargo test --test conformance
+
+$(JUDGES)/complete:
+	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "the judges need Python 3.11 or newer with venv: apt-get install python3-venv"; exit 1; }
+	@echo "installing the judges of $(JUDGES_LOCK) into $(JUDGES) (once; half a minute)"
+	python3 -m venv --clear $(JUDGES)
+	$(JUDGES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(JUDGES_LOCK)
+	@touch $@
+
+judges: $(JUDGES)/complete ## Install the vendors' clients that judge the fakes, once into the cache outside the clone
+
+test-clouds: build judges ## The fakes of managed services, judged by the vendors' own clients
+	@echo "clouds: the vendors' clients run the whole life of endpoints on the fakes (seconds)"
+	$(JUDGES)/bin/python -B tests/clouds/judges/main.py $(CLOUDS)
 
 test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
 	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about a minute)"

@@ -1,0 +1,17 @@
+"""Runs all judges against the program `clouds`, and prints the rules of the fakes that nobody has shown."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+if __name__ == "__main__":
+    program = os.environ["CLOUDS"] = os.path.abspath(sys.argv[1])
+    here = str(pathlib.Path(__file__).parent)
+    suite = unittest.defaultTestLoader.discover(here, pattern="test_*.py")
+    result = unittest.TextTestRunner(warnings="error").run(suite)
+    rules = subprocess.run([program, "--rules"], check=True, capture_output=True, text=True).stdout
+    assumed = [line for line in rules.splitlines() if not line.startswith(" ") or line.endswith("[ASSUMED]")]
+    print("Rules that are assumed:", *assumed, sep="\n")
+    sys.exit(not result.wasSuccessful() or result.testsRun == 0)

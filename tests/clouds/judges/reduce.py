@@ -1,0 +1,78 @@
+"""Writes the part of botocore's model of SageMaker that the fake implements, or compares it with the file in the clone.
+
+The fake validates requests against it. Source: the installed botocore (Apache-2.0); only operations and documentation
+are left out, nothing is edited.
+"""
+
+import json
+import pathlib
+import sys
+
+import botocore.loaders
+
+MODEL = pathlib.Path(__file__).parents[1] / "src/sagemaker/model.json"
+OPERATIONS = [
+    "AddTags",
+    "CreateEndpoint",
+    "CreateEndpointConfig",
+    "CreateModel",
+    "DeleteEndpoint",
+    "DeleteEndpointConfig",
+    "DeleteModel",
+    "DeleteTags",
+    "DescribeEndpoint",
+    "DescribeEndpointConfig",
+    "DescribeModel",
+    "ListEndpointConfigs",
+    "ListEndpoints",
+    "ListModels",
+    "ListTags",
+    "UpdateEndpoint",
+    "UpdateEndpointWeightsAndCapacities",
+]
+
+
+def bare(value):
+    """The value without documentation."""
+    if isinstance(value, dict):
+        return {key: bare(inner) for key, inner in value.items() if key != "documentation"}
+    return [bare(inner) for inner in value] if isinstance(value, list) else value
+
+
+def reached(shapes, name, found):
+    """Adds `name` and the shapes that it refers to."""
+    if name in found:
+        return
+    shape = found[name] = {key: inner for key, inner in bare(shapes[name]).items() if key != "exception"}
+    inner = list(shape.get("members", {}).values()) + [shape[part] for part in ("member", "key", "value") if part in shape]
+    for reference in inner:
+        reached(shapes, reference["shape"], found)
+
+
+def reduced():
+    """The operations, and the shapes of their requests and answers."""
+    model = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")
+    operations, shapes = {}, {}
+    for name in OPERATIONS:
+        operation = model["operations"][name]
+        operations[name] = {}
+        for side in ("input", "output"):
+            if side in operation:
+                operations[name][side] = operation[side]["shape"]
+                reached(model["shapes"], operation[side]["shape"], shapes)
+    return {"operations": operations, "shapes": dict(sorted(shapes.items()))}
+
+
+def text():
+    """The file's text."""
+    model = reduced()
+    lines = [f"{json.dumps(name)}: {json.dumps(shape)}" for name, shape in model["shapes"].items()]
+    operations = [f"{json.dumps(name)}: {json.dumps(sides)}" for name, sides in model["operations"].items()]
+    return '{"operations": {\n%s\n}, "shapes": {\n%s\n}}\n' % (",\n".join(operations), ",\n".join(lines))
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv:
+        MODEL.write_text(text())
+    elif MODEL.read_text() != text():
+        sys.exit(f"{MODEL} differs from the model of the installed botocore; run {sys.argv[0]} --write and review it")

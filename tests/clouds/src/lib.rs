@@ -1,0 +1,157 @@
+//! Stateful fakes of managed services, for Roadstead's tests.
+//!
+//! Each service is a folder: its rules of behaviour with their sources, its state as plain data whose time is an argument,
+//! and its own words for refusals. `server` puts HTTP, the fault script and the record around a service; `admin` is the
+//! interface for tests and judges; `engines` are the models behind ready endpoints. [`Clouds::start`] starts all of them in
+//! this process, the program `clouds` in one of their own. `judges` holds the vendors' clients that check the fakes.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
+
+mod admin;
+pub mod clock;
+mod cloud;
+mod engines;
+pub mod faults;
+pub mod record;
+pub mod rules;
+pub mod sagemaker;
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use self::admin::Urls;
+use self::clock::VirtualClock;
+use self::cloud::Cloud;
+pub use self::cloud::ServiceName;
+use self::faults::ScriptedFault;
+use self::record::Exchange;
+use self::rules::Rule;
+use self::sagemaker::{SageMaker, SageMakerSettings};
+use self::server::Shared;
+
+/// Settings of all fakes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CloudSettings {
+    /// Seconds of the services' clock in a second of the machine; 0: the clock stands until it is set forward.
+    pub pace: u32,
+    /// SageMaker.
+    pub sagemaker: SageMakerSettings,
+}
+
+/// All fakes in this process, until they are dropped.
+pub struct Clouds {
+    /// Addresses.
+    pub urls: Urls,
+    /// SageMaker.
+    pub sagemaker: Arc<SageMaker>,
+    shared: Arc<Shared>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Clouds {
+    fn drop(&mut self) {
+        for server in &self.servers {
+            server.abort();
+        }
+    }
+}
+
+impl Clouds {
+    /// Starts all fakes at free ports of loopback.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub async fn start(settings: CloudSettings) -> anyhow::Result<Self> {
+        Self::start_at(settings, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts all fakes, with the administrative interface at `admin` and the services at free ports of the same address.
+    ///
+    /// # Errors
+    /// If a port is not free.
+    pub async fn start_at(settings: CloudSettings, admin: SocketAddr) -> anyhow::Result<Self> {
+        let clock = Arc::new(VirtualClock::new(settings.pace));
+        let shared = Arc::new(Shared::new(Arc::clone(&clock)));
+        let free = SocketAddr::new(admin.ip(), 0);
+        let (admin, admin_url) = listen(admin).await?;
+        let (aws, aws_url) = listen(free).await?;
+        let sagemaker = Arc::new(SageMaker::new(settings.sagemaker, clock));
+        let urls = Urls { admin: admin_url, sagemaker: aws_url };
+        let clouds: Vec<Arc<dyn Cloud>> = vec![Arc::clone(&sagemaker) as _];
+        let servers = vec![
+            serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
+            serve(aws, server::router(Arc::clone(&sagemaker) as _, Arc::clone(&shared))),
+        ];
+        Ok(Self { urls, sagemaker, shared, servers })
+    }
+
+    /// Sets the services' clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.shared.clock.advance(by);
+    }
+
+    /// The services' time in milliseconds since 1970.
+    #[must_use]
+    pub fn now_millis(&self) -> i64 {
+        self.shared.clock.millis()
+    }
+
+    /// Replaces the fault script.
+    pub fn set_faults(&self, faults: Vec<ScriptedFault>) {
+        self.shared.script().set(faults);
+    }
+
+    /// Adds a line to the fault script.
+    pub fn add_fault(&self, fault: ScriptedFault) {
+        self.shared.script().add(fault);
+    }
+
+    /// The requests after the one of this number, with their answers.
+    #[must_use]
+    pub fn requests_after(&self, number: usize) -> Vec<Exchange> {
+        self.shared.record.after(number)
+    }
+
+    /// The true state of a service.
+    #[must_use]
+    pub fn state(&self, service: ServiceName) -> Value {
+        match service {
+            ServiceName::SageMaker => self.sagemaker.state(),
+        }
+    }
+
+    /// Waits until a server ends, which happens on an error only.
+    pub async fn ended(&mut self) {
+        let (..) = futures::future::select_all(self.servers.iter_mut()).await;
+    }
+}
+
+/// Rules of all services.
+#[must_use]
+pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
+    vec![(ServiceName::SageMaker, sagemaker::RULES)]
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening at {address}"))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    Ok((listener, url))
+}
+
+fn serve(listener: TcpListener, router: axum::Router) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            eprintln!("error: {error}");
+        }
+    })
+}

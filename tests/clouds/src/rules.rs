@@ -1,0 +1,48 @@
+//! Rules of behaviour: what a fake does, and who says that the service does it.
+
+use serde::Serialize;
+
+/// The origin of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// A document, a client's source or a report of somebody who saw it.
+    Cited(&'static str),
+    /// Nobody has shown it on the real service.
+    Assumed,
+}
+
+/// One rule that a fake follows.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// Name of the rule, unique in its service.
+    pub id: &'static str,
+    /// The behaviour.
+    pub says: &'static str,
+    /// The origin.
+    pub source: Source,
+}
+
+impl Rule {
+    /// A rule with a source.
+    #[must_use]
+    pub const fn cited(id: &'static str, says: &'static str, source: &'static str) -> Self {
+        Self { id, says, source: Source::Cited(source) }
+    }
+
+    /// A rule that is assumed.
+    #[must_use]
+    pub const fn assumed(id: &'static str, says: &'static str) -> Self {
+        Self { id, says, source: Source::Assumed }
+    }
+
+    /// The rule as a line for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let source = match self.source {
+            Source::Cited(source) => source,
+            Source::Assumed => "ASSUMED",
+        };
+        format!("{}: {} [{source}]", self.id, self.says)
+    }
+}
