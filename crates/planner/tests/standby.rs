@@ -138,8 +138,8 @@ fn at_the_end_of_the_toleration_it_takes_over_and_nothing_is_created_for_that() 
     serve(&mut fleet, STANDBY, NOW.plus(30));
     let plan = settle(&mut fleet, &m(), NOW.plus(200));
     assert!(drained(&plan, US).is_some(), "{}", render_text(&plan));
-    // The next one stands by outside the region of what serves, and not where an endpoint fails.
-    assert_eq!(placed_on(&plan), Some("eks-us-b"), "{}", render_text(&plan));
+    // The next one stands by outside the region of what serves and of what was lost, though eks-us-b would cost less.
+    assert_eq!(placed_on(&plan), Some("aks-uk"), "{}", render_text(&plan));
 }
 
 #[test]
