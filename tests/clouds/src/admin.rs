@@ -25,6 +25,8 @@ pub struct Urls {
     pub admin: String,
     /// Every AWS service that is played: one address for all of them.
     pub sagemaker: String,
+    /// Hugging Face's control plane without `/v2`, and its endpoints.
+    pub hugging_face: String,
 }
 
 struct Admin {

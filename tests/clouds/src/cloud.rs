@@ -16,6 +16,8 @@ use crate::rules::Rule;
 pub enum ServiceName {
     /// Amazon SageMaker AI, its runtime, and the parts of STS and the tagging service that go with it.
     SageMaker,
+    /// Hugging Face Inference Endpoints.
+    HuggingFace,
 }
 
 /// One request.

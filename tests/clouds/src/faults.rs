@@ -205,10 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn a_star_hits_every_operation() {
+    fn a_star_hits_every_operation_of_its_service_alone() {
         let mut script = Script::default();
         script.add(line("*", 0, None));
         assert_eq!(script.hit(ServiceName::SageMaker, "ListTags"), Some(Effect::LoseAnswer));
+        assert_eq!(script.hit(ServiceName::HuggingFace, "list"), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod clock;
 mod cloud;
 mod engines;
 pub mod faults;
+pub mod hugging_face;
 pub mod record;
 pub mod rules;
 pub mod sagemaker;
@@ -33,6 +34,7 @@ use self::clock::VirtualClock;
 use self::cloud::Cloud;
 pub use self::cloud::ServiceName;
 use self::faults::ScriptedFault;
+use self::hugging_face::{HuggingFace, HuggingFaceSettings};
 use self::record::Exchange;
 use self::rules::Rule;
 use self::sagemaker::{SageMaker, SageMakerSettings};
@@ -46,6 +48,8 @@ pub struct CloudSettings {
     pub pace: u32,
     /// SageMaker.
     pub sagemaker: SageMakerSettings,
+    /// Hugging Face.
+    pub hugging_face: HuggingFaceSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -54,6 +58,8 @@ pub struct Clouds {
     pub urls: Urls,
     /// SageMaker.
     pub sagemaker: Arc<SageMaker>,
+    /// Hugging Face.
+    pub hugging_face: Arc<HuggingFace>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -85,14 +91,17 @@ impl Clouds {
         let free = SocketAddr::new(admin.ip(), 0);
         let (admin, admin_url) = listen(admin).await?;
         let (aws, aws_url) = listen(free).await?;
-        let sagemaker = Arc::new(SageMaker::new(settings.sagemaker, clock));
-        let urls = Urls { admin: admin_url, sagemaker: aws_url };
-        let clouds: Vec<Arc<dyn Cloud>> = vec![Arc::clone(&sagemaker) as _];
+        let (hub, hub_url) = listen(free).await?;
+        let sagemaker = Arc::new(SageMaker::new(settings.sagemaker, Arc::clone(&clock)));
+        let hugging_face = Arc::new(HuggingFace::new(settings.hugging_face, clock, &hub_url));
+        let urls = Urls { admin: admin_url, sagemaker: aws_url, hugging_face: hub_url };
+        let clouds: Vec<Arc<dyn Cloud>> = vec![Arc::clone(&sagemaker) as _, Arc::clone(&hugging_face) as _];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
             serve(aws, server::router(Arc::clone(&sagemaker) as _, Arc::clone(&shared))),
+            serve(hub, server::router(Arc::clone(&hugging_face) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, shared, servers })
+        Ok(Self { urls, sagemaker, hugging_face, shared, servers })
     }
 
     /// Sets the services' clock forward.
@@ -127,6 +136,7 @@ impl Clouds {
     pub fn state(&self, service: ServiceName) -> Value {
         match service {
             ServiceName::SageMaker => self.sagemaker.state(),
+            ServiceName::HuggingFace => self.hugging_face.state(),
         }
     }
 
@@ -139,7 +149,7 @@ impl Clouds {
 /// Rules of all services.
 #[must_use]
 pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
-    vec![(ServiceName::SageMaker, sagemaker::RULES)]
+    vec![(ServiceName::SageMaker, sagemaker::RULES), (ServiceName::HuggingFace, hugging_face::RULES)]
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, String)> {
