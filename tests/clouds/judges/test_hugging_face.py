@@ -1,5 +1,6 @@
 """Hugging Face's fake, judged by the vendor's own client: huggingface_hub runs the whole life of an endpoint."""
 
+import json
 import os
 import unittest
 import unittest.mock
@@ -112,7 +113,7 @@ class Life(Case):
         self.refused(404, "not found", self.get)
         self.assertEqual(self.api.list_inference_endpoints(NAMESPACE), [])
         state = self.fakes.state()["huggingface"]
-        self.assertEqual(state, {"endpoints": [], "billedReplicaSeconds": 240 + 240})
+        self.assertEqual(state, {"endpoints": [], "billedReplicaSeconds": 240 + 2 * 240})
 
     def test_pause_resume_and_zero(self):
         endpoint = self.running()
@@ -149,6 +150,13 @@ class Life(Case):
         self.assertEqual(self.ask(endpoint)[0], 503)
         self.fakes.advance(270)
         self.assertEqual(self.ask(endpoint, x_scale_up_timeout="5")[0], 200)
+
+    def test_a_token_has_a_namespace(self):
+        # The client asks another host for the identity of its token.
+        request = urllib.request.Request(self.fakes.urls["huggingFace"] + "/api/whoami-v2")
+        request.add_header("authorization", f"Bearer {TOKEN}")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            self.assertEqual([org["name"] for org in json.load(answer)["orgs"]], [NAMESPACE])
 
     def test_hardware_has_prices_availability_and_quota(self):
         self.create(max_replica=3)
@@ -187,6 +195,11 @@ class Refusals(Case):
         self.fakes.advance(270)
         endpoint = self.get()
         self.assertEqual((self.ask(endpoint, token=None)[0], self.ask(endpoint)[0]), (401, 200))
+
+    def test_a_public_endpoint_is_guarded_by_its_own_key(self):
+        endpoint = self.running(type="public", secrets={"VLLM_API_KEY": "key"})
+        answers = [self.ask(endpoint, token=token)[0] for token in (None, TOKEN, "key")]
+        self.assertEqual(answers, [401, 401, 200])
 
     def test_secrets_do_not_come_back(self):
         raw = self.running().raw
@@ -248,9 +261,10 @@ class Faults(Case):
         self.fakes.script(fault("update", "failLate", afterSeconds=60, reason="bad image", leaves="rolledBack"))
         endpoint.update(repository="org/other")
         self.fakes.advance(60)
-        self.assertEqual((endpoint.fetch().status, endpoint.repository), ("updateFailed", "org/m"))
+        self.assertEqual((endpoint.fetch().status, endpoint.repository), ("updateFailed", "org/other"))
         self.assertEqual(endpoint.raw["status"]["message"], "bad image")
-        self.assertEqual(self.ask(endpoint)[0], 200)
+        status, body = self.ask(endpoint)
+        self.assertTrue(status == 200 and '"root":"org/m"' in body, body)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 //! Each service is a folder: its rules of behaviour with their sources, its state as plain data whose time is an argument,
 //! and its own words for refusals. `server` puts HTTP, the fault script and the record around a service; `admin` is the
 //! interface for tests and judges; `engines` are the models behind ready endpoints. [`Clouds::start`] starts all of them in
-//! this process, the program `clouds` in one of their own. `judges` holds the vendors' clients that check the fakes.
+//! this process, the program `clouds` in one of their own. `judges` holds the vendors' clients that check the fakes. With
+//! `ROADSTEAD_CLOUDS_RECORDS` a start in this process writes its requests to a file at its end, for these judges.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
@@ -20,6 +21,7 @@ pub mod sagemaker;
 mod server;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,10 +66,18 @@ pub struct Clouds {
     servers: Vec<JoinHandle<()>>,
 }
 
+/// Names a folder in which the requests of each start are kept for the judges.
+const RECORDS: &str = "ROADSTEAD_CLOUDS_RECORDS";
+
 impl Drop for Clouds {
     fn drop(&mut self) {
         for server in &self.servers {
             server.abort();
+        }
+        if let Some(folder) = std::env::var_os(RECORDS)
+            && let Err(error) = self.keep_record(folder.as_ref())
+        {
+            eprintln!("error: the record of requests cannot be kept: {error}");
         }
     }
 }
@@ -102,6 +112,15 @@ impl Clouds {
             serve(hub, server::router(Arc::clone(&hugging_face) as _, Arc::clone(&shared))),
         ];
         Ok(Self { urls, sagemaker, hugging_face, shared, servers })
+    }
+
+    /// Writes the requests so far to a file of their own.
+    fn keep_record(&self, folder: &Path) -> std::io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        // The port is this start's alone while its servers live.
+        let port = self.urls.admin.rsplit(':').next().unwrap_or_default();
+        let file = folder.join(format!("{}-{port}.json", std::process::id()));
+        std::fs::write(file, serde_json::to_vec(&self.requests_after(0))?)
     }
 
     /// Sets the services' clock forward.

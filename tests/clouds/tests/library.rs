@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName, rules};
+use serde_json::json;
 
 /// The endpoints of SageMaker's first place.
 fn endpoints(clouds: &Clouds) -> Vec<String> {
@@ -23,6 +24,20 @@ async fn a_crowd_is_in_service_and_an_administrator_can_take_one_away() {
     assert_eq!(endpoints(&clouds), ["e-0 InService", "e-2 InService"]);
     let twice = clouds.sagemaker.crowd("eu-west-1", "ml.g6e.12xlarge", 1, named);
     assert!(twice.unwrap_err().contains("Cannot create already existing model"));
+}
+
+#[tokio::test]
+async fn endpoints_of_hugging_face_run_and_can_be_taken_away() {
+    let clouds = Clouds::start(CloudSettings::default()).await.unwrap();
+    let compute = json!({"accelerator": "gpu", "instanceType": "nvidia-l4", "instanceSize": "x1"});
+    let form = |number| json!({"name": format!("e-{number}"), "compute": compute, "tags": ["prod"]});
+    clouds.hugging_face.crowd("acme", 200, form);
+    let state = clouds.state(ServiceName::HuggingFace);
+    assert_eq!(
+        (state["endpoints"].as_array().unwrap().len(), &state["endpoints"][0]["status"]),
+        (200, &json!("running"))
+    );
+    assert!(clouds.hugging_face.take_away("acme", "e-0") && !clouds.hugging_face.take_away("acme", "e-0"));
 }
 
 #[test]

@@ -21,10 +21,11 @@ pub struct Progress {
 pub enum State {
     /// Pending, then initializing.
     Starting(Progress),
-    /// The former form serves until the new one, which is here, has started.
-    Updating(Progress, Box<Value>),
     Running,
-    UpdateFailed,
+    /// The former form, which is here, serves until the new one has started.
+    Updating(Progress, Box<Value>),
+    /// The former form, which is here, serves.
+    UpdateFailed(Box<Value>),
     Failed,
     Paused,
     ScaledToZero,
@@ -35,7 +36,7 @@ pub enum State {
 pub struct HubEndpoint {
     /// Id in its URL.
     pub id: String,
-    /// The body that is in force.
+    /// The body that is wanted.
     pub form: Value,
     pub created: i64,
     pub updated: i64,
@@ -80,7 +81,7 @@ impl HubEndpoint {
             State::Starting(_) => "initializing",
             State::Updating(..) => "updating",
             State::Running => "running",
-            State::UpdateFailed => "updateFailed",
+            State::UpdateFailed(_) => "updateFailed",
             State::Failed => "failed",
             State::Paused => "paused",
             State::ScaledToZero => "scaledToZero",
@@ -89,7 +90,7 @@ impl HubEndpoint {
 
     /// True if requests reach the model ([`super::rules::UPDATING_SERVES`]).
     pub fn serves(&self) -> bool {
-        matches!(self.state, State::Running | State::Updating(..) | State::UpdateFailed)
+        matches!(self.state, State::Running | State::Updating(..) | State::UpdateFailed(_))
     }
 
     fn scaling(&self, member: &str) -> Option<u64> {
@@ -105,9 +106,18 @@ impl HubEndpoint {
         }
     }
 
+    /// The body that serves.
+    pub fn serving(&self) -> &Value {
+        match &self.state {
+            State::Updating(_, former) | State::UpdateFailed(former) => former,
+            _ => &self.form,
+        }
+    }
+
     /// Replicas that answer.
     pub fn ready(&self) -> u32 {
-        if self.serves() { self.target() } else { 0 }
+        let serving = self.serving()["compute"]["scaling"]["minReplica"].as_u64().unwrap_or(1).max(1);
+        if self.serves() { u32::try_from(serving).unwrap_or(u32::MAX) } else { 0 }
     }
 
     /// Replicas that count against the quota: as many as it may have, even at zero, unless it is paused
@@ -153,18 +163,14 @@ impl HubEndpoint {
         };
         let Some(end) = progress.until.filter(|end| *end <= now) else { return };
         let failure = progress.fails.clone();
-        let former = self.state.clone();
-        let next = match (&former, &failure) {
+        let next = match (&self.state, &failure) {
             (_, None) => State::Running,
-            (State::Updating(..), Some((_, AfterFailure::RolledBack | AfterFailure::RollbackFailed))) => {
-                State::UpdateFailed
+            (State::Updating(_, former), Some((_, AfterFailure::RolledBack | AfterFailure::RollbackFailed))) => {
+                State::UpdateFailed(former.clone())
             }
             (_, Some(_)) => State::Failed,
         };
         self.become_(next, end);
-        if let (State::Updating(_, form), None) = (former, &failure) {
-            self.form = *form;
-        }
         self.message = failure.map_or_else(String::new, |(reason, _)| reason);
         self.idle_since = end;
         self.fall_asleep(now);

@@ -50,6 +50,8 @@ enum Asked {
     Hardware(String),
     /// A path of an endpoint's container.
     Traffic(String, String),
+    /// The identity of a token.
+    Identity,
     Unknown,
 }
 
@@ -144,6 +146,19 @@ impl HuggingFace {
         }
     }
 
+    /// The user of a token and its organizations.
+    fn identity(&self, call: &Call) -> Reply {
+        let token = call.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
+        let world = self.world();
+        let Some(known) = world.settings.tokens.iter().find(|known| known.token == token) else {
+            return refused(StatusCode::UNAUTHORIZED, "Invalid username or password.").by(&rules::TOKEN);
+        };
+        let org = |name: &String| json!({"type": "org", "id": format!("id-of-{name}"), "name": name});
+        let orgs: Vec<Value> = known.namespaces.iter().map(org).collect();
+        let user = json!({"type": "user", "id": "id-of-robot", "name": "robot", "orgs": orgs});
+        Reply::new(StatusCode::OK, MEDIA, user.to_string()).by(&rules::WHOAMI)
+    }
+
     async fn traffic(&self, call: &Call, id: &str, path: &str) -> Reply {
         let Some((namespace, kind)) = self.found(id) else {
             return refused(StatusCode::NOT_FOUND, "no such endpoint").by(&rules::NOT_FOUND);
@@ -161,10 +176,12 @@ impl HuggingFace {
         let question = Question {
             method: call.method.clone(),
             path: path.to_owned(),
-            authorization: String::new(),
+            // A token of the Hub ends at the service's front.
+            authorization: if kind == "public" { call.header("authorization").to_owned() } else { String::new() },
             body: call.body.clone(),
         };
-        self.engines.ask(id, &container, question).await.by(&rules::HEALTH)
+        let rule = if kind == "public" { &rules::PUBLIC } else { &rules::HEALTH };
+        self.engines.ask(id, &container, question).await.by(rule)
     }
 
     /// Namespace and type of an endpoint.
@@ -219,7 +236,7 @@ fn not_json() -> HubFault {
 
 /// The container of an endpoint: vLLM for its repository, with its arguments.
 fn container(endpoint: &HubEndpoint) -> Container {
-    let model = &endpoint.form["model"];
+    let model = &endpoint.serving()["model"];
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
@@ -244,6 +261,7 @@ fn asked(call: &Call) -> Asked {
         ["v2", "endpoint", namespace, name, action @ ("pause" | "resume" | "scale-to-zero")] => {
             Asked::Action(text(namespace), text(name), text(action))
         }
+        ["api", "whoami-v2"] => Asked::Identity,
         ["serve", id, rest @ ..] => Asked::Traffic(text(id), format!("/{}", rest.join("/"))),
         _ => Asked::Unknown,
     }
@@ -263,6 +281,7 @@ impl Cloud for HuggingFace {
         let word = match (&call.method, asked(call)) {
             (_, Asked::Traffic(..)) => "traffic",
             (_, Asked::Hardware(_)) => "hardware",
+            (_, Asked::Identity) => "whoami",
             (&Method::POST, Asked::Namespace(_)) => "create",
             (_, Asked::Namespace(_)) => "list",
             (&Method::PUT, Asked::Endpoint(..)) => "update",
@@ -277,6 +296,7 @@ impl Cloud for HuggingFace {
     async fn answer(&self, call: &Call, _operation: &str, fate: &Fate) -> Reply {
         match asked(call) {
             Asked::Traffic(id, path) => self.traffic(call, &id, &path).await,
+            Asked::Identity => self.identity(call),
             asked => self.control(call, &asked, fate).with("x-request-id", "request-of-the-fake"),
         }
     }

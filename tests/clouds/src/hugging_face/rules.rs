@@ -44,8 +44,19 @@ pub const UPDATE: Rule = Rule::cited(
     "an update merges compute, scaling and model by field, and replaces image, env, secrets and args whole",
     "huggingface_hub 2.4.0, update_inference_endpoint sends single fields",
 );
-pub const UPDATING_SERVES: Rule =
-    Rule::assumed("updating-serves", "while it is updated, and after a failed update, the former form serves");
+pub const UPDATING_SERVES: Rule = Rule::assumed(
+    "updating-serves",
+    "an update shows the new form at once; until it ends, or after it failed, the former one serves",
+);
+pub const PUBLIC: Rule = Rule::assumed(
+    "public",
+    "a public endpoint takes requests of everybody; their Authorization header reaches the container",
+);
+pub const WHOAMI: Rule = Rule::cited(
+    "whoami",
+    "GET /api/whoami-v2 tells the ids of the token's user and organizations",
+    "huggingface/huggingface.js, packages/hub, who-am-i",
+);
 pub const REDACTED: Rule = Rule::cited(
     "redacted",
     "secrets and passwords of registries do not come back",
@@ -107,6 +118,8 @@ pub const ALL: &[&Rule] = &[
     &HEALTH,
     &UPDATE,
     &UPDATING_SERVES,
+    &PUBLIC,
+    &WHOAMI,
     &REDACTED,
     &RUNNING_ALREADY,
     &ZERO,

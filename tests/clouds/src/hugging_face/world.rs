@@ -222,11 +222,7 @@ impl HubWorld {
     /// The service's refusal.
     pub fn update(&mut self, name: &str, change: &Value, at: HubAt<'_>) -> Answer {
         let endpoint = self.find(name, at)?;
-        let (former, state) = (endpoint.form.clone(), endpoint.state.clone());
-        let mut form = match &state {
-            State::Updating(_, coming) => (**coming).clone(),
-            _ => former,
-        };
+        let (mut form, state, serving) = (endpoint.form.clone(), endpoint.state.clone(), endpoint.serving().clone());
         merge(&mut form, change);
         complete(&form)?;
         let hardware = self.hardware(&form)?.clone();
@@ -235,20 +231,15 @@ impl HubWorld {
         let (progress, updating) = (self.start(&fate, at.now), self.settings.updating_seconds);
         let endpoint = self.find(name, at)?;
         match state {
-            State::Running | State::Updating(..) | State::UpdateFailed => {
+            State::Running | State::Updating(..) | State::UpdateFailed(_) => {
                 let until = at.now + i64::from(updating) * 1000;
                 let until = if fate.fails.is_some() || fate.stuck { progress.until } else { Some(until) };
-                endpoint.become_(State::Updating(Progress { until, ..progress }, Box::new(form)), at.now);
+                endpoint.become_(State::Updating(Progress { until, ..progress }, Box::new(serving)), at.now);
             }
-            State::Paused | State::ScaledToZero => {
-                endpoint.form = form;
-                endpoint.updated = at.now;
-            }
-            State::Starting(_) | State::Failed => {
-                endpoint.form = form;
-                endpoint.become_(State::Starting(progress), at.now);
-            }
+            State::Paused | State::ScaledToZero => endpoint.updated = at.now,
+            State::Starting(_) | State::Failed => endpoint.become_(State::Starting(progress), at.now),
         }
+        endpoint.form = form;
         self.get(name, HubAt { fate: &Fate::default(), ..at })
     }
 
