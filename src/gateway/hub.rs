@@ -26,10 +26,10 @@ pub async fn connect() -> anyhow::Result<Client> {
 /// Follows the file that `KUBECONFIG` names for ever. A text that cannot be used leaves the former client in place.
 pub async fn follow(hub: watch::Sender<Client>) {
     let Some(path) = std::env::var_os("KUBECONFIG").map(PathBuf::from) else { return std::future::pending().await };
-    let mut former = tokio::fs::read(&path).await.ok();
+    let mut former = std::fs::read(&path).ok();
     loop {
         tokio::time::sleep(LOOK).await;
-        let text = tokio::fs::read(&path).await.ok();
+        let text = std::fs::read(&path).ok();
         if text.is_none() || text == former {
             continue;
         }
