@@ -21,6 +21,8 @@ JUDGES = $(CACHE)/judges/$(shell sha256sum $(JUDGES_LOCK) | cut -c 1-12)
 # The binary of `build`. `cargo run --package` would select other features and build everything again.
 GROUND = $(or $(CARGO_TARGET_DIR),target)/$(shell rustc --print host-tuple)/debug/ground
 CLOUDS = $(dir $(GROUND))clouds
+# Requests of the drivers to the fakes in the conformance suite, for the judges.
+RECORDS = $(abspath $(or $(CARGO_TARGET_DIR),target))/clouds-records
 
 build: ## Build the operator, the engine stand-in and the test ground
 	@echo "building the workspace (four minutes with nothing cached, seconds afterwards)"
@@ -90,9 +92,10 @@ test-trust: tools ## Rights and secrets: the operator as a process on real API s
 	@echo "trust: used rights equal granted rights, and no secret leaks (about a minute)"
 	cargo test --test trust
 
-test-conformance: tools ## Every driver against one list of cases: a simulated cloud and a real API server
+test-conformance: tools ## Every driver against one list of cases: a simulated cloud, fakes of services and a real API server
 	@echo "conformance: the promises of a driver to the core (about a minute)"
-	cargo test --test conformance
+	@rm -rf $(RECORDS)
+	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance
 
 $(JUDGES)/complete:
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -104,9 +107,9 @@ $(JUDGES)/complete:
 
 judges: $(JUDGES)/complete ## Install the vendors' clients that judge the fakes, once into the cache outside the clone
 
-test-clouds: build judges ## The fakes of managed services, judged by the vendors' own clients
+test-clouds: build judges test-conformance ## The fakes of managed services, and the requests of the drivers, judged by the vendors' own clients
 	@echo "clouds: the vendors' clients run the whole life of endpoints on the fakes (seconds)"
-	$(JUDGES)/bin/python -B tests/clouds/judges/main.py $(CLOUDS)
+	$(JUDGES)/bin/python -B tests/clouds/judges/main.py $(CLOUDS) $(RECORDS)
 
 test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
 	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about a minute)"

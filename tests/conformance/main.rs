@@ -1,8 +1,9 @@
-//! Every driver keeps what the core relies on: one list of cases, run against the simulated cloud and against a real API
-//! server whose controllers the test plays.
+//! Every driver keeps what the core relies on: one list of cases, run against the simulated cloud, the fakes of managed
+//! services, and a real API server whose controllers the test plays.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod huggingface;
 mod kubernetes;
 mod simulated;
 
@@ -16,10 +17,11 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 3] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 4] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
+        ("huggingface", Arc::new(huggingface::Namespaces)),
     ];
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 14] = [
+const DIRECTIONS: [(&str, &[&str]); 15] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -46,6 +46,7 @@ const DIRECTIONS: [(&str, &[&str]); 14] = [
     ("crates/provider", &["api", "model", "runtime"]),
     ("crates/conformance", &["api", "model", "provider"]),
     ("crates/providers/aws", &["provider", "rest", "runtime"]),
+    ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
     ("crates/providers/rest", &["provider", "runtime"]),
     ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),

@@ -12,3 +12,4 @@ mod stage;
 
 pub use self::cases::{CASES, Case};
 pub use self::fixture::{Conduct, Fixture, MANY, Place};
+pub use self::stage::HUB;

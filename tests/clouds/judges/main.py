@@ -1,4 +1,4 @@
-"""Runs all judges against the program `clouds`, and prints the rules of the fakes that nobody has shown."""
+"""Runs all judges: of the program `clouds`, and of the requests that the conformance suite has recorded. Prints the rules of the fakes that nobody has shown."""
 
 import os
 import pathlib
@@ -8,6 +8,7 @@ import unittest
 
 if __name__ == "__main__":
     program = os.environ["CLOUDS"] = os.path.abspath(sys.argv[1])
+    os.environ["RECORDS"] = os.path.abspath(sys.argv[2])
     here = str(pathlib.Path(__file__).parent)
     suite = unittest.defaultTestLoader.discover(here, pattern="test_*.py")
     result = unittest.TextTestRunner(warnings="error").run(suite)

@@ -30,7 +30,7 @@ pub struct Exchange {
     pub status: Option<u16>,
     /// Headers of the answer.
     pub answer_headers: Vec<(String, String)>,
-    /// Body of the answer; absent where it is a stream.
+    /// Body of the answer; absent where it is a stream, or long.
     pub answer: Option<String>,
     /// Rules that decided the answer.
     pub rules: Vec<&'static str>,

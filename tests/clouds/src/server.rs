@@ -17,6 +17,8 @@ use crate::cloud::{Call, Cloud, Content, Reply, Scripted};
 use crate::faults::{Effect, Fate, Script};
 use crate::record::{Exchange, Record};
 
+/// Longer answers are not kept in the record.
+const KEPT_BYTES: usize = 256 * 1024;
 /// Larger bodies are refused; no service takes them.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
 
@@ -124,7 +126,9 @@ fn complete(exchange: &mut Exchange, reply: &Reply) {
     exchange.status = Some(reply.status.as_u16());
     exchange.answer_headers = reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     exchange.rules = reply.rules.iter().map(|rule| rule.id).collect();
-    if let Content::Whole(body) = &reply.content {
+    if let Content::Whole(body) = &reply.content
+        && body.len() <= KEPT_BYTES
+    {
         exchange.answer = Some(String::from_utf8_lossy(body).into_owned());
     }
 }

@@ -198,6 +198,9 @@ impl HubEndpoint {
         if shown["model"]["task"].is_null() {
             shown["model"]["task"] = json!("text-generation");
         }
+        // The client reads it, with or without a value.
+        let revision = shown["model"]["revision"].take();
+        shown["model"]["revision"] = revision;
         shown["healthRoute"] = json!(self.health_route());
         let url = self.serves().then(|| format!("{base}/serve/{}", self.id));
         shown["status"] = json!({

@@ -1,0 +1,18 @@
+//! Hugging Face Inference Endpoints: one namespace in one region of one cloud is a place.
+//!
+//! `view` and `form` are the endpoints that are there and those that are wanted, `service` the calls, `listing` the inventory,
+//! `hardware` prices and quotas, `seal` the protection of an endpoint's key at its place. An endpoint is public and guarded by its own
+//! key, as on clusters. It is one resource: nothing has to be removed before or after it.
+
+mod form;
+mod hardware;
+mod listing;
+mod place;
+mod seal;
+mod service;
+mod view;
+
+pub use self::form::HubForm;
+pub use self::hardware::{HubAvailability, HubCatalogue, HubHardware};
+pub use self::place::{HubAddresses, HubParts, HuggingFace};
+pub use self::view::{HubCompute, HubModel, HubScaling, HubState, HubStatus, HubTags, HubView};

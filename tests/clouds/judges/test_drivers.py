@@ -1,0 +1,70 @@
+"""What our drivers sent in the conformance suite, judged by the vendors' own models and clients."""
+
+import json
+import os
+import pathlib
+import unittest
+
+from huggingface_hub import InferenceEndpoint
+
+import aws_record
+import test_hugging_face
+import test_sagemaker
+
+
+def exchanges(service):
+    """The recorded requests to one service, one list for each start of the fakes."""
+    files = sorted(pathlib.Path(os.environ["RECORDS"]).glob("*.json"))
+    records = [[one for one in json.loads(file.read_text()) if one["service"] == service] for file in files]
+    return [record for record in records if record]
+
+
+def paths(value, path=""):
+    """Paths of all members of a JSON value; maps whose keys are free count as one."""
+    if not isinstance(value, dict) or path in (".model.env", ".model.secrets"):
+        return {path}
+    if path == ".model.image":
+        return {f"{path}.{variant}" for variant in value}
+    return set().union(*(paths(inner, f"{path}.{key}") for key, inner in value.items()))
+
+
+class SageMaker(unittest.TestCase):
+    def test_signatures_and_shapes(self):
+        for record in exchanges("sagemaker"):
+            judge = aws_record.Judge({test_sagemaker.KEY: (test_sagemaker.SECRET, None)})
+            judge.judge(record)
+            self.assertEqual(judge.faults, [])
+
+
+class HuggingFace(test_hugging_face.Case):
+    def known(self):
+        """Members of the bodies that the vendor's client sends when it uses everything that our driver may use."""
+        self.create(revision="main", task="text-generation", env={"A": "b"})
+        self.api.update_inference_endpoint("e", namespace="acme", revision="main", env={"A": "b"}, tags=["a"])
+        bodies = [one["body"] for one in self.fakes.requests() if one["operation"] in ("create", "update")]
+        return set().union(*(paths(json.loads(body)) for body in bodies))
+
+    def test_bodies_have_only_members_that_the_client_has_too(self):
+        known, seen = self.known(), 0
+        for exchange in (one for record in exchanges("huggingface") for one in record):
+            if exchange["operation"] in ("create", "update"):
+                seen += 1
+                self.assertEqual(paths(json.loads(exchange["body"])) - known, set(), exchange["body"])
+        self.assertGreater(seen, 0)
+
+    def test_the_client_reads_every_endpoint_that_the_driver_was_shown(self):
+        seen = 0
+        for exchange in (one for record in exchanges("huggingface") for one in record):
+            if exchange["operation"] in ("get", "create", "update") and exchange["status"] == 200 and exchange["answer"]:
+                seen += 1
+                InferenceEndpoint.from_raw(json.loads(exchange["answer"]), namespace="acme", token="t")
+        self.assertGreater(seen, 0)
+
+    def test_no_call_of_the_driver_is_unknown(self):
+        operations = {one["operation"] for record in exchanges("huggingface") for one in record}
+        self.assertLessEqual({"whoami", "list", "get", "create", "update", "pause", "resume", "delete"}, operations)
+        self.assertNotIn("unknown", operations)
+
+
+if __name__ == "__main__":
+    unittest.main()
