@@ -40,9 +40,9 @@ const LISTING_PAUSE: Duration = Duration::from_millis(200);
 /// Namespaces with a fake of their own each.
 pub struct Namespaces;
 
-#[async_trait]
-impl Fixture for Namespaces {
-    async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
+impl Namespaces {
+    /// A new namespace.
+    pub async fn namespace(conduct: Conduct) -> anyhow::Result<Namespace> {
         let clouds = Clouds::start(CloudSettings::default()).await?;
         match conduct {
             Conduct::Ordinary => {}
@@ -53,7 +53,14 @@ impl Fixture for Namespaces {
             Conduct::Crowded => clouds.hugging_face.crowd(NAMESPACE, MANY, crowd_form),
         }
         let service = Upstream { url: clouds.urls.hugging_face.clone(), client: client() };
-        Ok(Box::new(Namespace { way: Way::to(service).await?, clouds }))
+        Ok(Namespace { way: Way::to(service).await?, clouds })
+    }
+}
+
+#[async_trait]
+impl Fixture for Namespaces {
+    async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
+        Ok(Box::new(Self::namespace(conduct).await?))
     }
 }
 
@@ -103,21 +110,18 @@ fn target() -> ServingTarget {
 }
 
 /// A namespace, its fake and the way there.
-struct Namespace {
+pub struct Namespace {
     way: Way,
-    clouds: Clouds,
+    /// Its fake.
+    pub clouds: Clouds,
 }
 
-#[async_trait]
-impl Place for Namespace {
-    fn target(&self) -> ServingTarget {
-        target()
-    }
-
-    async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
-        let base = |path: &str| BaseUrl::parse(&format!("http://{}{path}", self.way.address), Insecure::Allowed);
-        let driver = HuggingFace::new(HubParts {
-            addresses: HubAddresses { endpoints: base("/v2")?, hub: base("")? },
+impl Namespace {
+    /// A new driver, as it is without the operator's decorations.
+    pub fn plain_driver(&self, install_id: &str) -> anyhow::Result<HuggingFace> {
+        let base = BaseUrl::parse(&format!("http://{}", self.way.address), Insecure::Allowed)?;
+        Ok(HuggingFace::new(HubParts {
+            addresses: HubAddresses::of(Some(&base))?,
             namespace: NAMESPACE.to_owned(),
             cloud: CLOUD.to_owned(),
             region: REGION.to_owned(),
@@ -128,8 +132,18 @@ impl Place for Namespace {
             gate: Arc::new(|| true),
             meter: Arc::new(()),
             clock: Clock::system(),
-        });
-        Ok(Arc::new(Discreet::new(driver)))
+        }))
+    }
+}
+
+#[async_trait]
+impl Place for Namespace {
+    fn target(&self) -> ServingTarget {
+        target()
+    }
+
+    async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
+        Ok(Arc::new(Discreet::new(self.plain_driver(install_id)?)))
     }
 
     fn set(&self, fault: Option<Fault>) {

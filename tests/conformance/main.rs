@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod huggingface;
+mod huggingface_rights;
 mod kubernetes;
 mod simulated;
 
@@ -23,6 +24,11 @@ fn main() -> ExitCode {
         ("kubernetes", Arc::new(kubernetes::Members::default())),
         ("huggingface", Arc::new(huggingface::Namespaces)),
     ];
+    let for_token = Arc::clone(&runtime);
+    let token = Trial::test("huggingface::the_token_grants_what_is_called_and_nothing_else", move || {
+        let granted = huggingface_rights::the_token_grants_what_is_called_and_nothing_else();
+        for_token.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
+    });
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);
         CASES.iter().map(move |case| {
@@ -32,5 +38,5 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain([token]).collect()).exit_code()
 }

@@ -14,5 +14,6 @@ mod view;
 
 pub use self::form::HubForm;
 pub use self::hardware::{HubAvailability, HubCatalogue, HubHardware};
-pub use self::place::{HubAddresses, HubParts, HuggingFace};
+pub use self::place::{HubAddresses, HubParts, HuggingFace, probe};
+pub use self::service::{NAME as SERVICE, OPERATIONS, PERMISSION};
 pub use self::view::{HubCompute, HubModel, HubScaling, HubState, HubStatus, HubTags, HubView};

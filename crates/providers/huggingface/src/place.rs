@@ -15,7 +15,7 @@ use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Present, Progress, ProviderError, Redacted,
     Removal, Site, Trouble, TroubleKind, Wanted, Workload,
 };
-use roadstead_rest::{BaseUrl, Bearer, ClientParts, RestClient, ServiceRoute, Transport};
+use roadstead_rest::{BaseUrl, BaseUrlError, Bearer, ClientParts, Insecure, RestClient, ServiceRoute, Transport};
 use roadstead_runtime::client::WriteGate;
 use roadstead_runtime::clock::Clock;
 use serde::Deserialize;
@@ -38,6 +38,31 @@ pub struct HubAddresses {
     pub endpoints: BaseUrl,
     /// The Hub: `https://huggingface.co`.
     pub hub: BaseUrl,
+}
+
+/// Address of the control plane.
+const ENDPOINTS: &str = "https://api.endpoints.huggingface.cloud/v2";
+/// Address of the Hub.
+const HUB: &str = "https://huggingface.co";
+
+impl HubAddresses {
+    /// The service's own addresses, or those of one that stands for it at this address.
+    ///
+    /// # Errors
+    /// If the address is none of a service.
+    pub fn of(stand_in: Option<&BaseUrl>) -> Result<Self, BaseUrlError> {
+        let (endpoints, hub, insecure) = match stand_in {
+            Some(base) => (format!("{base}/v2"), base.to_string(), Insecure::Allowed),
+            None => (ENDPOINTS.to_owned(), HUB.to_owned(), Insecure::Refused),
+        };
+        Ok(Self { endpoints: BaseUrl::parse(&endpoints, insecure)?, hub: BaseUrl::parse(&hub, insecure)? })
+    }
+}
+
+/// The way to ask the endpoint at `url` whether it answers.
+#[must_use]
+pub fn probe(model: &str, url: &str, key: Redacted) -> Probe {
+    Probe::of_engine(url, key, model)
 }
 
 /// Parts of a driver.
@@ -296,9 +321,7 @@ impl HuggingFace {
             template_hash: hash,
             replicas: i32::try_from(replicas).unwrap_or(i32::MAX),
             ready_replicas: i32::try_from(ready).unwrap_or(i32::MAX),
-            probe: url
-                .as_ref()
-                .map(|url| Probe::of_engine(url, wanted.api_key.clone(), wanted.endpoint.spec.model_name())),
+            probe: url.as_ref().map(|url| probe(wanted.endpoint.spec.model_name(), url, wanted.api_key.clone())),
             url,
             progress,
             trouble: (state == HubState::Failed).then(|| trouble(view)),
@@ -453,5 +476,22 @@ impl Workload for HuggingFace {
         }
         let message = format!("endpoint {endpoint} has no valid API key; delete it at Hugging Face");
         Err(ProviderError::new(ErrorClass::Invalid, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stand_in_has_both_parts_of_the_service_at_one_address() {
+        let shown = |stand_in: Option<&BaseUrl>| {
+            let HubAddresses { endpoints, hub } = HubAddresses::of(stand_in).unwrap();
+            (endpoints.to_string(), hub.to_string())
+        };
+        assert_eq!(shown(None), (ENDPOINTS.to_owned(), HUB.to_owned()));
+        let stand_in = BaseUrl::parse("http://127.0.0.1:4566", Insecure::Allowed).unwrap();
+        let both = ("http://127.0.0.1:4566/v2".to_owned(), "http://127.0.0.1:4566".to_owned());
+        assert_eq!(shown(Some(&stand_in)), both);
     }
 }

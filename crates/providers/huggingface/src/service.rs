@@ -14,6 +14,13 @@ use serde::{Deserialize, Serialize};
 /// Name of the service in metrics.
 pub const NAME: &str = "huggingface";
 
+/// The permission of a token that every operation but `whoami` needs, as `whoami` of the Hub names it.
+pub const PERMISSION: &str = "inference.endpoints.write";
+
+/// Every operation of the driver, as metrics name it.
+pub const OPERATIONS: [&str; 9] =
+    ["whoami", "get", "list", "create", "update", "pause", "resume", "delete", "hardware"];
+
 /// The control plane and the Hub.
 pub const PROFILE: ServiceProfile = ServiceProfile {
     name: NAME,
