@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway judges test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,8 @@ DENY = $(CACHE)/tools/cargo-deny-$(CARGO_DENY)/bin/cargo-deny
 # The vendors' clients that judge the fakes of managed services: one virtual environment for each lock file.
 JUDGES_LOCK = tests/clouds/judges/requirements.lock
 JUDGES = $(CACHE)/judges/$(shell sha256sum $(JUDGES_LOCK) | cut -c 1-12)
+JUDGES_FULL_LOCK = tests/clouds/judges/full/requirements.lock
+JUDGES_FULL = $(CACHE)/judges/$(shell sha256sum $(JUDGES_FULL_LOCK) | cut -c 1-12)
 
 # The binary of `build`. `cargo run --package` would select other features and build everything again.
 GROUND = $(or $(CARGO_TARGET_DIR),target)/$(shell rustc --print host-tuple)/debug/ground
@@ -97,19 +99,30 @@ test-conformance: tools ## Every driver against one list of cases: a simulated c
 	@rm -rf $(RECORDS)
 	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance
 
-$(JUDGES)/complete:
+# A virtual environment from a lock file: $(call judges,LOCK_FILE,FOLDER,PATIENCE)
+define judges
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "the judges need Python 3.11 or newer with venv: apt-get install python3-venv"; exit 1; }
-	@echo "installing the judges of $(JUDGES_LOCK) into $(JUDGES) (once; half a minute)"
-	python3 -m venv --clear $(JUDGES)
-	$(JUDGES)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(JUDGES_LOCK)
-	@touch $@
+	@echo "installing the judges of $(1) into $(2) (once; $(3))"
+	python3 -m venv --clear $(2)
+	$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(1)
+	@touch $(2)/complete
+endef
+
+$(JUDGES)/complete:
+	$(call judges,$(JUDGES_LOCK),$(JUDGES),half a minute)
+
+$(JUDGES_FULL)/complete:
+	$(call judges,$(JUDGES_FULL_LOCK),$(JUDGES_FULL),a minute)
 
 judges: $(JUDGES)/complete ## Install the vendors' clients that judge the fakes, once into the cache outside the clone
 
 test-clouds: build judges test-conformance ## The fakes of managed services, and the requests of the drivers, judged by the vendors' own clients
 	@echo "clouds: the vendors' clients run the whole life of endpoints on the fakes (seconds)"
 	$(JUDGES)/bin/python -B tests/clouds/judges/main.py $(CLOUDS) $(RECORDS)
+
+judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for every run: moto beside the fake of SageMaker (seconds once installed)
+	$(JUDGES_FULL)/bin/python -B tests/clouds/judges/full/main.py $(CLOUDS)
 
 test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
 	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about a minute)"
