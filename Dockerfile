@@ -1,5 +1,5 @@
-# The operator's image: one static binary and nothing else. No CA bundle is
-# needed: every cluster's CA is in its kubeconfig, or beside the pod's token.
+# The operator's image: one static binary, and the CA bundle for managed
+# services. A cluster's CA is in its kubeconfig, or beside the pod's token.
 #
 #   docker build -t roadstead:0.1.0 .
 
@@ -15,5 +15,6 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 FROM scratch
 COPY --from=build /roadstead /roadstead
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 ENTRYPOINT ["/roadstead"]

@@ -4,6 +4,8 @@ use clap::Args;
 
 #[cfg(feature = "kubernetes")]
 use roadstead_kubernetes::cluster::kubeconfig::Feature;
+#[cfg(feature = "sagemaker")]
+use roadstead_rest::{BaseUrl, Insecure};
 #[cfg(feature = "simulated")]
 use roadstead_simulated::cloud::CloudAddress;
 
@@ -18,4 +20,54 @@ pub struct DriverSettings {
     #[cfg(feature = "simulated")]
     #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
     pub simulated_cloud: Option<CloudAddress>,
+    /// Addresses that stand for the services of a type of targets, as TYPE=URL: for tests and private endpoints. The operator
+    /// connects to them wherever they lead, also without TLS.
+    #[cfg(feature = "sagemaker")]
+    #[arg(long, env = "ROADSTEAD_ENDPOINT_OVERRIDE", value_delimiter = ',')]
+    pub endpoint_override: Vec<EndpointOverride>,
+}
+
+/// An address that stands for the services of a type of targets.
+#[cfg(feature = "sagemaker")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointOverride {
+    type_: String,
+    url: BaseUrl,
+}
+
+#[cfg(feature = "sagemaker")]
+impl std::str::FromStr for EndpointOverride {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (type_, url) = text.split_once('=').ok_or("write TYPE=URL, such as SageMaker=http://127.0.0.1:4566")?;
+        let url = BaseUrl::parse(url, Insecure::Allowed).map_err(|error| error.to_string())?;
+        Ok(Self { type_: type_.to_owned(), url })
+    }
+}
+
+#[cfg(feature = "sagemaker")]
+impl DriverSettings {
+    /// The address that stands for the services of targets of this type, if a flag sets one.
+    #[must_use]
+    pub fn endpoint_override(&self, type_: &str) -> Option<BaseUrl> {
+        self.endpoint_override.iter().find(|known| known.type_ == type_).map(|known| known.url.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(feature = "sagemaker")]
+    fn an_override_names_its_type_and_its_address() {
+        use super::{DriverSettings, EndpointOverride};
+        let endpoint_override = vec!["SageMaker=http://127.0.0.1:4566".parse().unwrap()];
+        let settings = DriverSettings { endpoint_override, ..DriverSettings::default() };
+        let url = settings.endpoint_override("SageMaker").map(|url| url.to_string());
+        assert_eq!(url.as_deref(), Some("http://127.0.0.1:4566"));
+        assert_eq!(settings.endpoint_override("Other"), None);
+        for bad in ["SageMaker", "SageMaker=", "SageMaker=ftp://a", "SageMaker=http://user@a"] {
+            assert!(bad.parse::<EndpointOverride>().is_err(), "{bad}");
+        }
+    }
 }

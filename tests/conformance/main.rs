@@ -6,6 +6,8 @@
 mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
+mod sagemaker;
+mod sagemaker_rights;
 mod simulated;
 
 use std::process::ExitCode;
@@ -18,16 +20,22 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 4] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 5] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
         ("huggingface", Arc::new(huggingface::Namespaces)),
+        ("sagemaker", Arc::new(sagemaker::Accounts)),
     ];
     let for_token = Arc::clone(&runtime);
     let token = Trial::test("huggingface::the_token_grants_what_is_called_and_nothing_else", move || {
         let granted = huggingface_rights::the_token_grants_what_is_called_and_nothing_else();
         for_token.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
+    });
+    let for_policy = Arc::clone(&runtime);
+    let policy = Trial::test("sagemaker::the_policy_grants_what_is_called_and_nothing_else", move || {
+        let granted = sagemaker_rights::the_policy_grants_what_is_called_and_nothing_else();
+        for_policy.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
     });
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);
@@ -38,5 +46,5 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&arguments, trials.chain([token]).collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain([token, policy]).collect()).exit_code()
 }

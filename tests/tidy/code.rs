@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 15] = [
+const DIRECTIONS: [(&str, &[&str]); 16] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -49,6 +49,7 @@ const DIRECTIONS: [(&str, &[&str]); 15] = [
     ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
     ("crates/providers/rest", &["provider", "runtime"]),
+    ("crates/providers/sagemaker", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
 ];
 
@@ -94,7 +95,9 @@ fn the_core_knows_no_provider_by_name() {
         |file: &PathBuf| shown(file).contains("serving_target/connect/") || file.ends_with("controller/drivers.rs");
     let core: Vec<PathBuf> = core.into_iter().filter(|file| !chooses(file)).collect();
     hold(&core, "only serving_target/connect chooses a driver", |line| {
-        ["roadstead_kubernetes", "roadstead_simulated"].iter().any(|driver| line.contains(driver))
+        ["roadstead_kubernetes", "roadstead_sagemaker", "roadstead_simulated"]
+            .iter()
+            .any(|driver| line.contains(driver))
     });
 }
 

@@ -205,6 +205,8 @@ pub fn resource_name(offer: &api::Offer) -> Option<String> {
     offer.nodes.resource_name.clone().or_else(known)
 }
 
+/// Stands for the accelerators of `SageMaker`, which shows no nodes.
+const SAGEMAKER_RESOURCE: &str = "sagemaker.roadstead.dev/accelerator";
 /// Stands for the accelerators of a simulated place, which has no nodes.
 const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
 
@@ -213,8 +215,12 @@ const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
 pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str) -> Option<String> {
     let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name);
     let known = || model::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
-    let simulated = || (target.spec.type_ == api::TargetType::Simulated).then(|| SIMULATED_RESOURCE.to_owned());
-    offer.and_then(resource_name).or_else(known).or_else(simulated)
+    let without_nodes = || match target.spec.type_ {
+        api::TargetType::Kubernetes => None,
+        api::TargetType::SageMaker => Some(SAGEMAKER_RESOURCE.to_owned()),
+        api::TargetType::Simulated => Some(SIMULATED_RESOURCE.to_owned()),
+    };
+    offer.and_then(resource_name).or_else(known).or_else(without_nodes)
 }
 
 #[cfg(test)]

@@ -52,7 +52,30 @@ pub enum TargetMessage<'a> {
     /// The operator has no simulated cloud.
     SimulationDisabled,
     /// The settings of its type are missing.
-    SettingsMissing,
+    SettingsMissing {
+        /// Its type.
+        type_: &'a str,
+        /// The field of the settings.
+        field: &'a str,
+    },
+    /// Gateways cannot send requests to the endpoints of its type.
+    GatewayUnsupported(&'a str),
+    /// The Secret with its AWS key does not exist.
+    AwsSecretMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+    },
+    /// The Secret with its AWS key lacks an entry, or the entry is no text.
+    AwsSecretUnusable {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// The entry.
+        entry: &'a str,
+    },
     /// The Secret with its kubeconfig does not exist.
     SecretMissing {
         /// Namespace of the Secret.
@@ -120,7 +143,19 @@ impl fmt::Display for TargetMessage<'_> {
                 "type Simulated requires a simulated cloud: start one with `roadstead simulated-cloud`, and pass its \
                  address to the operator with --simulated-cloud (chart value simulatedCloud.enabled)",
             ),
-            Self::SettingsMissing => f.write_str("type Kubernetes requires spec.kubernetes; add it"),
+            Self::SettingsMissing { type_, field } => write!(f, "type {type_} requires {field}; add it"),
+            Self::GatewayUnsupported(type_) => write!(
+                f,
+                "targets of type {type_} cannot be used together with a gateway: it cannot renew the tokens that their endpoints \
+                 require. Delete the target, or use an installation without a gateway for it"
+            ),
+            Self::AwsSecretMissing { namespace, name } => write!(
+                f,
+                "Secret {namespace}/{name} does not exist; create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            ),
+            Self::AwsSecretUnusable { namespace, name, entry } => {
+                write!(f, "Secret {namespace}/{name} has no usable entry {entry:?}; add it as printable text")
+            }
             Self::SecretMissing { namespace, name, key } => {
                 write!(f, "Secret {namespace}/{name} does not exist; create it with a kubeconfig under key {key:?}")
             }

@@ -170,6 +170,10 @@ fn missing_accelerator(missing: &MissingAccelerator) -> String {
         MissingAccelerator::TooFew { instance, wanted } => {
             format!("an instance has {instance}, a replica needs {wanted}")
         }
+        MissingAccelerator::PartOfInstance { instance, wanted } => format!(
+            "a replica would pay for a whole instance with {} {} and use {wanted}; add a shape with {}",
+            instance.count, instance.kind, instance.count
+        ),
         MissingAccelerator::NoOffer { kind, offered } if offered.is_empty() => {
             format!("no offer has {kind}: the target offers no accelerators")
         }

@@ -27,7 +27,7 @@ pub(crate) fn new<F: Facts>(check: &mut Check<'_, F>, placement: &Placement, sta
         check.require(rule, subject, false);
     }
     newcomer(check, target, offer, placement.replicas);
-    check.require(Rule::ShapeFits, subject, matches(placement, offer, shape));
+    check.require(Rule::ShapeFits, subject, matches(placement, target, offer, shape));
     let numbers = Numbers::Count { found: placement.replicas.into(), allowed: deployment.replicas.into() };
     let has_all = placement.replicas == deployment.replicas
         || (is_divided(check) && (1..=deployment.replicas).contains(&placement.replicas));
@@ -92,11 +92,13 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer, 
     check.require(Rule::TargetUsable, subject, target.state == TargetState::Ready && !silent);
 }
 
-fn matches(placement: &Placement, offer: &Offer, shape: &Shape) -> bool {
+fn matches(placement: &Placement, target: &Target, offer: &Offer, shape: &Shape) -> bool {
+    let (instance, wanted) = (offer.accelerators(), shape.accelerator.count);
     placement.accelerator == shape.accelerator
         && placement.capacity_type == offer.capacity_type
         && offer.accelerator.as_ref().is_some_and(|has| has.kind == shape.accelerator.kind)
-        && offer.accelerators() >= shape.accelerator.count
+        && instance >= wanted
+        && (!target.capabilities.whole_instances || instance == wanted)
 }
 
 /// The offer refused so much: lately, by what its endpoints show, or within this plan.

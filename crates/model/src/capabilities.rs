@@ -22,12 +22,29 @@ pub struct Capabilities {
     pub scale_to_zero: bool,
     /// An endpoint can take another form and keep its address.
     pub update_in_place: bool,
+    /// A replica has a whole instance to itself, and pays for it.
+    pub whole_instances: bool,
+}
+
+impl Capabilities {
+    /// True if a replica with so many accelerators can be on an instance with this number.
+    #[must_use]
+    pub const fn fits(&self, accelerators: u32, instance: u32) -> bool {
+        if self.whole_instances { accelerators == instance } else { accelerators <= instance }
+    }
 }
 
 impl Default for Capabilities {
     /// Everything that can be asked for.
     fn default() -> Self {
-        Self { engines: None, sources: None, max_replicas: None, scale_to_zero: true, update_in_place: true }
+        Self {
+            engines: None,
+            sources: None,
+            max_replicas: None,
+            scale_to_zero: true,
+            update_in_place: true,
+            whole_instances: false,
+        }
     }
 }
 

@@ -269,6 +269,13 @@ pub enum MissingAccelerator {
         /// Accelerators of a replica.
         wanted: u32,
     },
+    /// A replica would pay for a whole instance, and needs a part of it.
+    PartOfInstance {
+        /// Accelerators of an instance.
+        instance: Accelerator,
+        /// Accelerators of a replica.
+        wanted: u32,
+    },
     /// No offer has this kind.
     NoOffer {
         /// The kind.

@@ -294,7 +294,7 @@ pub(crate) fn left_out(deployment: &Deployment, target: &Target) -> bool {
 
 fn offer_rule(question: &Question, room: &Room, shape: &Shape) -> Option<Reason> {
     let (deployment, target) = (question.deployment, &room.entry.target);
-    if room.offer.accelerators() < shape.accelerator.count {
+    if !target.capabilities.fits(shape.accelerator.count, room.offer.accelerators()) {
         return Some(Reason::AcceleratorMissing);
     }
     if let Some(reason) = capacity_type_rule(deployment, room.offer.capacity_type) {

@@ -37,10 +37,14 @@ pub(crate) fn rejection(question: &Question, judged: &Judged) -> Option<Rejectio
     let (deployment, entry, shape) = (question.deployment, judged.entry, judged.shape);
     Some(match (judged.judgement.reason(), judged.offer) {
         (Reason::CapacityTypeNotAllowed, Some(offer)) => capacity_type(deployment, offer.capacity_type),
-        (Reason::AcceleratorMissing, Some(offer)) => Rejection::AcceleratorMissing(MissingAccelerator::TooFew {
-            instance: offer.accelerator.clone()?,
-            wanted: shape.accelerator.count,
-        }),
+        (Reason::AcceleratorMissing, Some(offer)) => {
+            let (instance, wanted) = (offer.accelerator.clone()?, shape.accelerator.count);
+            Rejection::AcceleratorMissing(if wanted > instance.count {
+                MissingAccelerator::TooFew { instance, wanted }
+            } else {
+                MissingAccelerator::PartOfInstance { instance, wanted }
+            })
+        }
         (Reason::AcceleratorMissing, None) => Rejection::AcceleratorMissing(MissingAccelerator::NoOffer {
             kind: shape.accelerator.kind.clone(),
             offered: entry.target.offers.iter().filter_map(Offer::kind).map(ToOwned::to_owned).collect(),

@@ -31,7 +31,12 @@ async fn ask_itself(context: &Context, memory: &Memory, endpoint: &Arc<Inference
         ProbeVia::Direct => {
             let key = inputs::recorded_key(context, memory, endpoint).await?;
             let (probe, reach) = recorded_probe(context, &target, &endpoint.spec, url, key)?;
-            Some(aside(probe::ask(&probe, reach)).await)
+            // The driver may have to add credentials of its own, which it has also while its service does not answer.
+            let connection = context.connections.get(&endpoint.spec.target);
+            Some(match connection.and_then(|connection| connection.provider.clone()) {
+                Some(driver) => aside(driver.ask(&probe)).await,
+                None => aside(probe::ask(&probe, reach)).await,
+            })
         }
     }
 }

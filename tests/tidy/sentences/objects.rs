@@ -213,7 +213,10 @@ fn target() -> String {
             TargetMessage::ClaimedByOtherHub { .. } => [TargetMessage::ClaimedByOtherHub { hub: "9dc1a5f0", install_id: "prod" }],
             TargetMessage::DriverMissing(_) => [TargetMessage::DriverMissing("Simulated")],
             TargetMessage::SimulationDisabled => [TargetMessage::SimulationDisabled],
-            TargetMessage::SettingsMissing => [TargetMessage::SettingsMissing],
+            TargetMessage::SettingsMissing { .. } => [TargetMessage::SettingsMissing { type_: "Kubernetes", field: "spec.kubernetes" }],
+            TargetMessage::GatewayUnsupported(_) => [TargetMessage::GatewayUnsupported("SageMaker")],
+            TargetMessage::AwsSecretMissing { .. } => [TargetMessage::AwsSecretMissing { namespace: "system", name: "aws" }],
+            TargetMessage::AwsSecretUnusable { .. } => [TargetMessage::AwsSecretUnusable { namespace: "system", name: "aws", entry: "AWS_ACCESS_KEY_ID" }],
             TargetMessage::SecretMissing { .. } => [TargetMessage::SecretMissing { namespace, name, key }],
             TargetMessage::SecretKeyMissing { .. } => [TargetMessage::SecretKeyMissing { namespace, name, key }],
             TargetMessage::InventoryIncomplete(_) => [TargetMessage::InventoryIncomplete(

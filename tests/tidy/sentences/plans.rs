@@ -221,6 +221,7 @@ fn rejections() -> String {
         }),
         every!(MissingAccelerator, |one: &MissingAccelerator| say(&Rejection::AcceleratorMissing(one.clone())), {
             MissingAccelerator::TooFew { .. } => [MissingAccelerator::TooFew { instance: h100(4), wanted: 8 }],
+            MissingAccelerator::PartOfInstance { .. } => [MissingAccelerator::PartOfInstance { instance: h100(8), wanted: 2 }],
             MissingAccelerator::NoOffer { .. } => [
                 MissingAccelerator::NoOffer { kind: text("H100"), offered: set(&["A100-80G", "L40S"]) },
                 MissingAccelerator::NoOffer { kind: text("H100"), offered: set(&[]) },

@@ -193,6 +193,24 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".simulated"),
     rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "the field simulated is only for type Simulated")
         .blames(".simulated"),
+    rule("spec", "self.type != 'SageMaker' || has(self.sageMaker)", "type SageMaker requires the field sageMaker")
+        .blames(".sageMaker"),
+    rule("spec", "self.type == 'SageMaker' || !has(self.sageMaker)", "the field sageMaker is only for type SageMaker")
+        .blames(".sageMaker"),
+    rule("spec", "self.type != 'SageMaker' || self.cloud == 'aws'", "type SageMaker is a service of the cloud aws")
+        .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'SageMaker' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "SageMaker endpoints are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'SageMaker' || self.offers.all(offer, offer.instanceType.startsWith('ml.'))",
+        "instance types of SageMaker begin with ml., such as ml.p5.48xlarge",
+    )
+    .blames(".offers"),
     rule(
         "spec.simulated.faults[]",
         "self.effect == 'Refused' || !has(self.class)",

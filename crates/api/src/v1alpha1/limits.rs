@@ -38,6 +38,10 @@ pub const OFFERS: u32 = 64;
 pub const TAINTS: u32 = 16;
 /// Faults of a simulated target.
 pub const SIMULATED_FAULTS: u32 = 32;
+/// Characters of an ARN of AWS.
+pub const ARN: u32 = 2048;
+/// Image mirrors of a target.
+pub const IMAGE_MIRRORS: u32 = 32;
 /// Address ranges of a load balancer.
 pub const SOURCE_RANGES: u32 = 64;
 /// Conditions in a status.

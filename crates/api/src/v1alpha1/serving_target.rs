@@ -16,6 +16,7 @@ use super::dollars::Dollars;
 use super::limits;
 use super::model_deployment::not_observed;
 use super::names::{ANNOTATION_CORDON, ANNOTATION_EVACUATE};
+use super::sagemaker::SageMakerTarget;
 use super::simulated::SimulatedTarget;
 
 /// A place where models may run: its location, connection, offers and allowed namespaces.
@@ -51,6 +52,9 @@ pub struct ServingTargetSpec {
     /// Behaviour of the simulated place; required for type Simulated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulated: Option<SimulatedTarget>,
+    /// Account and roles; required for type `SageMaker`.
+    #[serde(default, rename = "sageMaker", skip_serializing_if = "Option::is_none")]
+    pub sage_maker: Option<SageMakerTarget>,
     /// Offers of the target.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
@@ -70,8 +74,9 @@ impl ServingTargetSpec {
     /// The Secret in the operator's namespace that holds the credentials, if there is one.
     #[must_use]
     pub fn secret_name(&self) -> Option<&str> {
-        let reference = self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref()?;
-        Some(&reference.name)
+        let kubeconfig = || self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref();
+        let key = || self.sage_maker.as_ref()?.credentials_secret_ref.as_ref();
+        kubeconfig().map(|reference| reference.name.as_str()).or_else(|| key().map(|reference| reference.name.as_str()))
     }
 
     /// The way to ask its endpoints whether they answer.
@@ -88,6 +93,8 @@ pub enum TargetType {
     Kubernetes,
     /// No real place: it behaves like a cloud and spends nothing.
     Simulated,
+    /// Amazon `SageMaker` in one account and region.
+    SageMaker,
 }
 
 /// Location of a target.

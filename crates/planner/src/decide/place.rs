@@ -341,7 +341,8 @@ fn could_hold(entry: &Entry, deployment: &Deployment) -> bool {
         && entry.target.offers.iter().any(|offer| {
             capacity_type_rule(deployment, offer.capacity_type).is_none()
                 && deployment.shapes.iter().any(|shape| {
-                    offer.has_kind_of(&shape.accelerator) && offer.accelerators() >= shape.accelerator.count
+                    offer.has_kind_of(&shape.accelerator)
+                        && entry.target.capabilities.fits(shape.accelerator.count, offer.accelerators())
                 })
         })
 }

@@ -359,6 +359,7 @@ impl Site for HuggingFace {
         Capabilities {
             engines: Some([String::from("vllm")].into()),
             sources: Some([SOURCE.to_owned()].into()),
+            whole_instances: true,
             ..Capabilities::default()
         }
     }

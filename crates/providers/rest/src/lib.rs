@@ -23,6 +23,6 @@ pub use call::{CallEffect, RestCall};
 pub use client::{ClientParts, RestClient};
 pub use failure::RestFailure;
 pub use pace::{Pace, Paced};
-pub use pages::{FullListing, Page, PageLimits, all_pages};
+pub use pages::{FullListing, Page, PageLimits, Pages};
 pub use profile::{ErrorEnvelope, ServiceProfile, class_of_status};
 pub use transport::{ServiceRoute, Transport};

@@ -52,6 +52,7 @@ pub fn capabilities(spec: &ServingTargetSpec) -> Capabilities {
         max_replicas: max_replicas.and_then(|most| u32::try_from(most).ok()),
         scale_to_zero,
         update_in_place,
+        whole_instances: false,
     }
 }
 

@@ -32,7 +32,10 @@ struct Cluster {
 /// Reads the settings of a cluster's driver.
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     let Some(kubernetes) = &target.spec.kubernetes else {
-        return Err(ConnectError::new(reasons::INVALID_SPEC, TargetMessage::SettingsMissing));
+        return Err(ConnectError::new(
+            reasons::INVALID_SPEC,
+            TargetMessage::SettingsMissing { type_: "Kubernetes", field: "spec.kubernetes" },
+        ));
     };
     let credentials = match &kubernetes.connection.kubeconfig_secret_ref {
         None => Credentials::InCluster,

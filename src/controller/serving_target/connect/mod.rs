@@ -1,9 +1,11 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
-#[cfg(any(feature = "kubernetes", feature = "simulated"))]
+#[cfg(any(feature = "kubernetes", feature = "sagemaker", feature = "simulated"))]
 mod common;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(feature = "sagemaker")]
+mod sagemaker;
 #[cfg(feature = "simulated")]
 mod simulated;
 
@@ -59,13 +61,15 @@ pub trait Source: Send + Sync {
 /// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator's options are incomplete, or it
 /// was built without the driver.
 #[cfg_attr(
-    not(any(feature = "kubernetes", feature = "simulated")),
+    not(any(feature = "kubernetes", feature = "sagemaker", feature = "simulated")),
     allow(unused_variables, reason = "an operator without a driver reads no option of one")
 )]
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     match target.spec.type_ {
         #[cfg(feature = "kubernetes")]
         TargetType::Kubernetes => kubernetes::source(context, target),
+        #[cfg(feature = "sagemaker")]
+        TargetType::SageMaker => sagemaker::source(context, target),
         #[cfg(feature = "simulated")]
         TargetType::Simulated => simulated::source(context, target),
         #[allow(unreachable_patterns, reason = "only an operator without a driver gets here")]
@@ -92,6 +96,8 @@ pub fn recorded_probe(
     match target.spec.type_ {
         #[cfg(feature = "kubernetes")]
         TargetType::Kubernetes => Some(kubernetes::recorded_probe(context, endpoint, url, key)),
+        #[cfg(feature = "sagemaker")]
+        TargetType::SageMaker => Some(sagemaker::recorded_probe(context, endpoint, url)),
         #[cfg(feature = "simulated")]
         TargetType::Simulated => Some(simulated::recorded_probe(endpoint, url, key)),
         #[allow(unreachable_patterns, reason = "only an operator without a driver gets here")]

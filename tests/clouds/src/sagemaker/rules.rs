@@ -7,6 +7,10 @@ pub const NOT_FOUND: Rule = Rule::cited(
     "a missing model, config or endpoint is a ValidationException with the text Could not find …",
     "botocore 1.44, waiter EndpointDeleted; the text: hashicorp/terraform-provider-aws#40048",
 );
+pub const GROUP_NOT_FOUND: Rule = Rule::assumed(
+    "group-not-found",
+    "a missing model package group is a ValidationException with the text ModelPackageGroup … does not exist.",
+);
 pub const NAME_TAKEN: Rule = Rule::cited(
     "name-taken",
     "a name that exists is a ValidationException with the text Cannot create already existing …",
@@ -140,6 +144,7 @@ pub const EXTERNAL_ID: Rule = Rule::cited(
 /// All rules of this service.
 pub const ALL: &[&Rule] = &[
     &NOT_FOUND,
+    &GROUP_NOT_FOUND,
     &NAME_TAKEN,
     &ARN_LOWER_CASE,
     &CONFIG_OF_UPDATE,

@@ -44,6 +44,7 @@ fn invalid(rule: &'static Rule, message: impl Into<String>) -> ApiFault {
 pub struct Place {
     pub models: BTreeMap<String, Entry>,
     pub configs: BTreeMap<String, Entry>,
+    pub groups: BTreeMap<String, Entry>,
     pub endpoints: BTreeMap<String, Endpoint>,
     /// Instance-milliseconds of endpoints that are gone.
     billed: i64,
@@ -91,6 +92,8 @@ impl World {
         let name = |member: &str| input[member].as_str().unwrap_or_default();
         match operation {
             "CreateModel" => place.create_model(name("ModelName"), input, at),
+            "CreateModelPackageGroup" => place.create_group(name("ModelPackageGroupName"), input, at),
+            "DescribeModelPackageGroup" => place.describe_group(name("ModelPackageGroupName"), at),
             "CreateEndpointConfig" => place.create_config(name("EndpointConfigName"), input, at),
             "CreateEndpoint" => place.create_endpoint(name("EndpointName"), input, settings, at),
             "DescribeModel" => Ok(described(find(&place.models, "model", name("ModelName"), at)?, "Model")),
@@ -127,6 +130,7 @@ impl World {
             place.endpoints.retain(|_, endpoint| over(endpoint));
             place.models.retain(|_, entry| !entry.visibility.is_over(now));
             place.configs.retain(|_, entry| !entry.visibility.is_over(now));
+            place.groups.retain(|_, entry| !entry.visibility.is_over(now));
         }
     }
 
@@ -140,6 +144,9 @@ impl World {
 
 /// The service's words for an endpoint configuration.
 const CONFIG: &str = "endpoint configuration";
+
+/// The service's words for a model package group, and those in an ARN.
+const GROUP: &str = "model-package-group";
 
 /// The word of a kind in an ARN.
 fn arn_kind(kind: &str) -> &str {
@@ -232,6 +239,21 @@ fn paged(member: &str, rows: Vec<Value>, input: &Value, size: u64) -> Value {
 impl Place {
     fn create_model(&mut self, name: &str, input: &Value, at: At<'_>) -> Answer {
         Ok(json!({"ModelArn": create(&mut self.models, "model", name, input, at)?}))
+    }
+
+    fn create_group(&mut self, name: &str, input: &Value, at: At<'_>) -> Answer {
+        Ok(json!({"ModelPackageGroupArn": create(&mut self.groups, GROUP, name, input, at)?}))
+    }
+
+    fn describe_group(&self, name: &str, at: At<'_>) -> Answer {
+        let missing = |fault: ApiFault| {
+            let message = format!("ModelPackageGroup {} does not exist.", at.arn(GROUP, name));
+            ApiFault { message, rule: &rules::GROUP_NOT_FOUND, ..fault }
+        };
+        let mut described = described(find(&self.groups, GROUP, name, at).map_err(missing)?, "ModelPackageGroup");
+        described["ModelPackageGroupStatus"] = json!("Completed");
+        described["CreatedBy"] = json!({});
+        Ok(described)
     }
 
     fn create_config(&mut self, name: &str, input: &Value, at: At<'_>) -> Answer {
@@ -443,7 +465,7 @@ impl Place {
 
     /// Tags of the resource with this ARN.
     fn tags(&mut self, arn: &str, at: At<'_>) -> Result<&mut BTreeMap<String, String>, ApiFault> {
-        let models = self.models.values_mut().chain(self.configs.values_mut());
+        let models = self.models.values_mut().chain(self.configs.values_mut()).chain(self.groups.values_mut());
         let entries = models.map(|entry| (&entry.arn, &entry.visibility, &mut entry.tags));
         let endpoints = self.endpoints.values_mut();
         let endpoints = endpoints.map(|endpoint| (&endpoint.arn, &endpoint.visibility, &mut endpoint.tags));

@@ -1,0 +1,61 @@
+//! `type: SageMaker`: an AWS account in one region.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::LocalRef;
+use super::limits;
+
+/// Amazon SageMaker in one account and region, which is the target's region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SageMakerTarget {
+    /// AWS account, as twelve digits; the credentials must belong to it.
+    #[serde(rename = "accountID")]
+    #[schemars(length(min = 12, max = 12), regex(pattern = "^[0-9]{12}$"))]
+    pub account_id: String,
+    /// ARN of the role that the containers run with.
+    #[serde(rename = "executionRoleARN")]
+    #[schemars(length(min = 20, max = limits::ARN), regex(pattern = ROLE_ARN))]
+    pub execution_role_arn: String,
+    /// Role that the operator assumes; absent: its own identity or that of the Secret is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume_role: Option<AssumeRole>,
+    /// Secret in the operator's namespace with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, of a session,
+    /// `AWS_SESSION_TOKEN`. Absent: the identity of the operator's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<LocalRef>,
+    /// Copies of images in Amazon ECR, from which alone SageMaker pulls; the longest matching source applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::IMAGE_MIRRORS))]
+    pub image_mirrors: Vec<ImageMirror>,
+}
+
+/// Pattern of the ARN of a role.
+const ROLE_ARN: &str = "^arn:aws[-a-z]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$";
+
+/// Role that the operator assumes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AssumeRole {
+    /// ARN of the role.
+    #[serde(rename = "roleARN")]
+    #[schemars(length(min = 20, max = limits::ARN), regex(pattern = ROLE_ARN))]
+    pub role_arn: String,
+    /// External id that the trust policy of the role requires.
+    #[serde(default, rename = "externalID", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 1224), regex(pattern = "^[A-Za-z0-9+=,.@:/_-]+$"))]
+    pub external_id: Option<String>,
+}
+
+/// Copy of images in a registry that the target can pull from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageMirror {
+    /// Beginning of the name of the original, such as vllm/vllm-openai.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
+    pub source: String,
+    /// Beginning of the name of the copy, which replaces it.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
+    pub mirror: String,
+}

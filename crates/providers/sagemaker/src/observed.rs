@@ -1,0 +1,75 @@
+//! Report on an endpoint to the core. Pure.
+
+use kube::ResourceExt;
+use roadstead_api::v1alpha1::ExternalId;
+use roadstead_provider::probe::{Credential, Probe, ProbeQuestion, ProbeWay, WithoutKey};
+use roadstead_provider::template_hash::digest;
+use roadstead_provider::{Present, Redacted, Trouble, TroubleKind, Wanted};
+
+use crate::failure;
+use crate::ownership;
+use crate::place::SageMakerPlace;
+use crate::state::{DueStep, Reading, ServicePhase};
+use crate::wire::EndpointDescription;
+
+/// The entries of an identity, beside the place's. They are called as those of a cluster.
+const NAME: &str = "namespace";
+/// The endpoint's own: the time of its creation.
+pub const UID: &str = "uid";
+
+/// Identity of an endpoint at the place with the identity `site`.
+#[must_use]
+pub fn external_id(site: &str, view: &EndpointDescription) -> ExternalId {
+    let uid = ownership::uid(view.creation_time);
+    ExternalId::new(site, [(NAME, view.endpoint_name.as_str()), (UID, uid.as_str())])
+}
+
+/// The endpoint as its place shows it.
+#[must_use]
+pub fn present(place: &SageMakerPlace, site: &str, wanted: &Wanted, reading: &Reading<'_>) -> Present {
+    let view = reading.view;
+    let (replicas, ready_replicas) = reading.replicas();
+    let url = place.url(&wanted.endpoint.name_any());
+    Present {
+        in_sync: reading.due() == DueStep::Nothing && ServicePhase::of(&view.endpoint_status) != ServicePhase::Deleting,
+        // The service deploys beside what runs.
+        interrupts: false,
+        changed_by_admission: Vec::new(),
+        external_id: external_id(site, view),
+        template_hash: reading.template_hash(),
+        template_digest: digest(&reading.form.resource),
+        replicas,
+        ready_replicas,
+        probe: Some(probe(&url, wanted.endpoint.spec.model_name())),
+        url: Some(url),
+        progress: reading.progress(),
+        trouble: trouble(view),
+    }
+}
+
+/// The trouble of an endpoint that failed.
+fn trouble(view: &EndpointDescription) -> Option<Trouble> {
+    if ServicePhase::of(&view.endpoint_status) != ServicePhase::Failed {
+        return None;
+    }
+    let cause = view.failure_reason.as_deref().unwrap_or("SageMaker names no cause");
+    let (class, reason) = failure::late(cause);
+    let message = format!("the endpoint failed at SageMaker: {cause}");
+    Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
+}
+
+/// The way to ask an endpoint at `url`: for a token, because the route lists no models. SageMaker guards it. The driver fills
+/// in a bearer token when it asks; none is kept.
+#[must_use]
+pub fn probe(url: &str, model: &str) -> Probe {
+    Probe {
+        base: format!("{url}/v1"),
+        headers: Vec::new(),
+        credential: Credential::bearer(Redacted::new(String::new())),
+        model: model.to_owned(),
+        question: ProbeQuestion::Completion,
+        without_key: WithoutKey::IsNotTried,
+        authorities: String::new(),
+        way: ProbeWay::Address,
+    }
+}
