@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ test: tools canary $(DENY) ## All tests: lint, unit and property, on real API se
 	@$(MAKE) --no-print-directory --jobs=3 test-e2e test-faults test-others
 
 test-others: tools ## All tests except the end-to-end tests and the faults
-	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-clouds test-gateway test-trust test-orphans
+	@$(MAKE) --no-print-directory --jobs=1 test-unit test-api lint lint-dependencies bench-gates test-chart test-gitops test-conformance test-clouds test-services test-gateway test-trust test-orphans
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"
@@ -124,6 +124,10 @@ test-clouds: build judges test-conformance ## The fakes of managed services, and
 judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for every run: moto beside the fake of SageMaker (seconds once installed)
 	$(JUDGES_FULL)/bin/python -B tests/clouds/judges/full/main.py $(CLOUDS)
 
+test-services: tools ## Managed services below the whole operator: a real API server and fakes of the services
+	@echo "services: the operator as a process beside a fake of SageMaker (half a minute)"
+	cargo test --test services
+
 test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
 	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about a minute)"
 	cargo test --test gateway
@@ -186,7 +190,7 @@ lint: ## Format, clippy and rustdoc
 lint-features: ## The operator without drivers, and with each one alone (two minutes with nothing cached)
 	@echo "checking the operator without drivers, and with each one alone"
 	@# Other features build the dependencies again: a folder of their own keeps the main one.
-	@for features in "" kubernetes simulated; do \
+	@for features in "" kubernetes sagemaker simulated; do \
 		cargo clippy --package roadstead --lib --bins --no-default-features --features "$$features" \
 			--target-dir target/features -- -D warnings || exit 1; \
 	done

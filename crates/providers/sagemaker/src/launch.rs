@@ -13,8 +13,9 @@ use roadstead_provider::{Secret, Wanted};
 const ARGUMENT: &str = "SM_VLLM_";
 /// Port on which SageMaker asks a container.
 const PORT: &str = "8080";
-/// Variable with the endpoint's key, by which a rebuilt hub finds it again. SageMaker itself guards the endpoint.
-pub const KEY_VARIABLE: &str = "ROADSTEAD_API_KEY";
+/// Variable with the endpoint's key, for a rebuilt hub. Engines must not know it: SageMaker guards the endpoint, and the header
+/// that would carry the key carries SageMaker's own token.
+pub const KEY_VARIABLE: &str = "ROADSTEAD_ENDPOINT_KEY";
 /// Characters of a value.
 const MAX_VALUE: usize = 1024;
 /// Variables of a container.

@@ -86,6 +86,14 @@ fn missing(type_: TargetType) -> ConnectError {
 /// The way to ask an endpoint itself by what is on record of it, and the addresses that it may lead to. Nothing is asked of its
 /// target, whose credentials may be gone.
 #[must_use]
+#[cfg_attr(
+    not(all(feature = "kubernetes", feature = "simulated")),
+    allow(
+        unused_variables,
+        clippy::needless_pass_by_value,
+        reason = "not every driver needs everything that is on record"
+    )
+)]
 pub fn recorded_probe(
     context: &Context,
     target: &ServingTarget,
