@@ -400,6 +400,19 @@ fn an_update_at_a_place_that_updates_nothing_is_found() {
 }
 
 #[test]
+fn a_part_of_an_instance_where_a_replica_pays_for_all_of_it_is_found_and_not_planned() {
+    let hides = |fact: &mut Target| fact.capabilities.whole_instances = true;
+    let found = Mutation::hides_fact(&world(), deployment("m"), hides).found();
+    assert!(found.contains(&Rule::ShapeFits), "{found:?}");
+    let mut fleet = world();
+    let names: Vec<String> = fleet.targets().map(|target| target.name.clone()).collect();
+    for name in names {
+        change_target(&mut fleet, &name, hides);
+    }
+    assert!(plan(&fleet, &deployment("m"), NOW).allocations.is_empty());
+}
+
+#[test]
 fn growth_in_place_is_checked_as_newcomers_are() {
     let more = || Deployment { replicas: 4, ..deployment("m") };
     let checked: Vec<Rule> =
