@@ -4,7 +4,7 @@ use clap::Args;
 
 #[cfg(feature = "kubernetes")]
 use roadstead_kubernetes::cluster::kubeconfig::Feature;
-#[cfg(feature = "sagemaker")]
+#[cfg(any(feature = "huggingface", feature = "sagemaker"))]
 use roadstead_rest::{BaseUrl, Insecure};
 #[cfg(feature = "simulated")]
 use roadstead_simulated::cloud::CloudAddress;
@@ -22,20 +22,20 @@ pub struct DriverSettings {
     pub simulated_cloud: Option<CloudAddress>,
     /// Addresses that stand for the services of a type of targets, as TYPE=URL: for tests and private endpoints. The operator
     /// connects to them wherever they lead, also without TLS.
-    #[cfg(feature = "sagemaker")]
+    #[cfg(any(feature = "huggingface", feature = "sagemaker"))]
     #[arg(long, env = "ROADSTEAD_ENDPOINT_OVERRIDE", value_delimiter = ',')]
     pub endpoint_override: Vec<EndpointOverride>,
 }
 
 /// An address that stands for the services of a type of targets.
-#[cfg(feature = "sagemaker")]
+#[cfg(any(feature = "huggingface", feature = "sagemaker"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointOverride {
     type_: String,
     url: BaseUrl,
 }
 
-#[cfg(feature = "sagemaker")]
+#[cfg(any(feature = "huggingface", feature = "sagemaker"))]
 impl std::str::FromStr for EndpointOverride {
     type Err = String;
 
@@ -46,7 +46,7 @@ impl std::str::FromStr for EndpointOverride {
     }
 }
 
-#[cfg(feature = "sagemaker")]
+#[cfg(any(feature = "huggingface", feature = "sagemaker"))]
 impl DriverSettings {
     /// The address that stands for the services of targets of this type, if a flag sets one.
     #[must_use]
@@ -58,7 +58,7 @@ impl DriverSettings {
 #[cfg(test)]
 mod tests {
     #[test]
-    #[cfg(feature = "sagemaker")]
+    #[cfg(any(feature = "huggingface", feature = "sagemaker"))]
     fn an_override_names_its_type_and_its_address() {
         use super::{DriverSettings, EndpointOverride};
         let endpoint_override = vec!["SageMaker=http://127.0.0.1:4566".parse().unwrap()];

@@ -95,7 +95,7 @@ fn the_core_knows_no_provider_by_name() {
         |file: &PathBuf| shown(file).contains("serving_target/connect/") || file.ends_with("controller/drivers.rs");
     let core: Vec<PathBuf> = core.into_iter().filter(|file| !chooses(file)).collect();
     hold(&core, "only serving_target/connect chooses a driver", |line| {
-        ["roadstead_kubernetes", "roadstead_sagemaker", "roadstead_simulated"]
+        ["roadstead_huggingface", "roadstead_kubernetes", "roadstead_sagemaker", "roadstead_simulated"]
             .iter()
             .any(|driver| line.contains(driver))
     });

@@ -60,6 +60,24 @@ pub enum TargetMessage<'a> {
     },
     /// Gateways cannot send requests to the endpoints of its type.
     GatewayUnsupported(&'a str),
+    /// The Secret with its token does not exist.
+    TokenSecretMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// The key that holds the token.
+        key: &'a str,
+    },
+    /// The Secret with its token lacks the key, or the value is no token.
+    TokenUnusable {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// The key.
+        key: &'a str,
+    },
     /// The Secret with its AWS key does not exist.
     AwsSecretMissing {
         /// Namespace of the Secret.
@@ -148,6 +166,13 @@ impl fmt::Display for TargetMessage<'_> {
                 f,
                 "targets of type {type_} cannot be used together with a gateway: it cannot renew the tokens that their endpoints \
                  require. Delete the target, or use an installation without a gateway for it"
+            ),
+            Self::TokenSecretMissing { namespace, name, key } => {
+                write!(f, "Secret {namespace}/{name} does not exist; create it with a token under key {key:?}")
+            }
+            Self::TokenUnusable { namespace, name, key } => write!(
+                f,
+                "Secret {namespace}/{name} has no usable token under key {key:?}; add it as one line of printable text"
             ),
             Self::AwsSecretMissing { namespace, name } => write!(
                 f,

@@ -215,6 +215,8 @@ fn target() -> String {
             TargetMessage::SimulationDisabled => [TargetMessage::SimulationDisabled],
             TargetMessage::SettingsMissing { .. } => [TargetMessage::SettingsMissing { type_: "Kubernetes", field: "spec.kubernetes" }],
             TargetMessage::GatewayUnsupported(_) => [TargetMessage::GatewayUnsupported("SageMaker")],
+            TargetMessage::TokenSecretMissing { .. } => [TargetMessage::TokenSecretMissing { namespace: "system", name: "huggingface", key: "token" }],
+            TargetMessage::TokenUnusable { .. } => [TargetMessage::TokenUnusable { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::AwsSecretMissing { .. } => [TargetMessage::AwsSecretMissing { namespace: "system", name: "aws" }],
             TargetMessage::AwsSecretUnusable { .. } => [TargetMessage::AwsSecretUnusable { namespace: "system", name: "aws", entry: "AWS_ACCESS_KEY_ID" }],
             TargetMessage::SecretMissing { .. } => [TargetMessage::SecretMissing { namespace, name, key }],

@@ -179,7 +179,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.kubernetes.namespace",
         UNCHANGED,
-        "the namespace of a target is immutable: create a new target with the other namespace, then delete this target",
+        "the owner of a target's endpoints is immutable: create a new target with the other owner, then delete this target",
     ),
     rule("spec", "self.type != 'Kubernetes' || has(self.kubernetes)", "type Kubernetes requires the field kubernetes")
         .blames(".kubernetes"),
@@ -193,6 +193,41 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".simulated"),
     rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "the field simulated is only for type Simulated")
         .blames(".simulated"),
+    rule(
+        "spec",
+        "self.type != 'HuggingFace' || has(self.huggingFace)",
+        "type HuggingFace requires the field huggingFace",
+    )
+    .blames(".huggingFace"),
+    rule(
+        "spec",
+        "self.type == 'HuggingFace' || !has(self.huggingFace)",
+        "the field huggingFace is only for type HuggingFace",
+    )
+    .blames(".huggingFace"),
+    rule(
+        "spec",
+        "self.type != 'HuggingFace' || self.cloud in ['aws', 'azure', 'gcp']",
+        "Hugging Face runs endpoints in the clouds aws, azure and gcp",
+    )
+    .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'HuggingFace' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "Hugging Face endpoints are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'HuggingFace' || self.offers.all(offer, offer.instanceType.matches('^[a-z0-9-]+-x[0-9]+$'))",
+        "instance types of Hugging Face are TYPE-SIZE, such as nvidia-l4-x1",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.huggingFace.owner",
+        UNCHANGED,
+        "the owner of a target's endpoints is immutable: create a new target with the other owner, then delete this target",
+    ),
     rule("spec", "self.type != 'SageMaker' || has(self.sageMaker)", "type SageMaker requires the field sageMaker")
         .blames(".sageMaker"),
     rule("spec", "self.type == 'SageMaker' || !has(self.sageMaker)", "the field sageMaker is only for type SageMaker")

@@ -13,6 +13,7 @@ use super::common::{
     SecretKeyRef, Toleration, annotations_schema, labels_schema, quantity_schema,
 };
 use super::dollars::Dollars;
+use super::hugging_face::HuggingFaceTarget;
 use super::limits;
 use super::model_deployment::not_observed;
 use super::names::{ANNOTATION_CORDON, ANNOTATION_EVACUATE};
@@ -55,6 +56,9 @@ pub struct ServingTargetSpec {
     /// Account and roles; required for type `SageMaker`.
     #[serde(default, rename = "sageMaker", skip_serializing_if = "Option::is_none")]
     pub sage_maker: Option<SageMakerTarget>,
+    /// Owner and token; required for type `HuggingFace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hugging_face: Option<HuggingFaceTarget>,
     /// Offers of the target.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
@@ -76,7 +80,9 @@ impl ServingTargetSpec {
     pub fn secret_name(&self) -> Option<&str> {
         let kubeconfig = || self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref();
         let key = || self.sage_maker.as_ref()?.credentials_secret_ref.as_ref();
-        kubeconfig().map(|reference| reference.name.as_str()).or_else(|| key().map(|reference| reference.name.as_str()))
+        let token = || self.hugging_face.as_ref().map(|settings| settings.token_secret_ref.name.as_str());
+        let kubeconfig = kubeconfig().map(|reference| reference.name.as_str());
+        kubeconfig.or_else(|| key().map(|reference| reference.name.as_str())).or_else(token)
     }
 
     /// The way to ask its endpoints whether they answer.
@@ -95,6 +101,8 @@ pub enum TargetType {
     Simulated,
     /// Amazon `SageMaker` in one account and region.
     SageMaker,
+    /// Hugging Face Inference Endpoints of one namespace in one region of a cloud.
+    HuggingFace,
 }
 
 /// Location of a target.

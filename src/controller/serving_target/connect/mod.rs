@@ -1,7 +1,9 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
-#[cfg(any(feature = "kubernetes", feature = "sagemaker", feature = "simulated"))]
+#[cfg(any(feature = "huggingface", feature = "kubernetes", feature = "sagemaker", feature = "simulated"))]
 mod common;
+#[cfg(feature = "huggingface")]
+mod huggingface;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 #[cfg(feature = "sagemaker")]
@@ -61,11 +63,13 @@ pub trait Source: Send + Sync {
 /// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator's options are incomplete, or it
 /// was built without the driver.
 #[cfg_attr(
-    not(any(feature = "kubernetes", feature = "sagemaker", feature = "simulated")),
+    not(any(feature = "huggingface", feature = "kubernetes", feature = "sagemaker", feature = "simulated")),
     allow(unused_variables, reason = "an operator without a driver reads no option of one")
 )]
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     match target.spec.type_ {
+        #[cfg(feature = "huggingface")]
+        TargetType::HuggingFace => huggingface::source(context, target),
         #[cfg(feature = "kubernetes")]
         TargetType::Kubernetes => kubernetes::source(context, target),
         #[cfg(feature = "sagemaker")]
@@ -102,6 +106,8 @@ pub fn recorded_probe(
     key: Redacted,
 ) -> Option<(Probe, Reach)> {
     match target.spec.type_ {
+        #[cfg(feature = "huggingface")]
+        TargetType::HuggingFace => Some(huggingface::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "kubernetes")]
         TargetType::Kubernetes => Some(kubernetes::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "sagemaker")]
