@@ -52,7 +52,7 @@ fn serving(rig: &Rig) -> anyhow::Result<()> {
 }
 
 /// The same with this deployment, at places that behave so.
-fn serving_as(rig: &Rig, deployment: &Value, simulated: &Value) -> anyhow::Result<()> {
+pub fn serving_as(rig: &Rig, deployment: &Value, simulated: &Value) -> anyhow::Result<()> {
     rig.apply(&target("east", "aws", "us-east-1", "40.00", simulated))?;
     rig.apply(&target("west", "gcp", "europe-west4", "55.20", simulated))?;
     rig.apply(&target("north", "azure", "germanywestcentral", "61.00", simulated))?;

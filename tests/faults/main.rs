@@ -40,6 +40,7 @@ mod successor;
 mod tape;
 mod told;
 mod unseen;
+mod vanished;
 mod views;
 mod weather;
 mod witness;
@@ -55,7 +56,7 @@ use rig::Rig;
 
 type Test = fn(&Rig) -> anyhow::Result<()>;
 
-const TESTS: [(&str, Test); 53] = [
+const TESTS: [(&str, Test); 54] = [
     ("leaves_a_lost_place_and_one_copy_remains", failover::a_lost_place_is_left_and_one_copy_remains),
     ("leaves_an_isolated_place_alone", failover::an_isolated_place_is_left_alone),
     ("moves_nothing_that_gateways_reach", witness::what_gateways_reach_stays),
@@ -68,6 +69,7 @@ const TESTS: [(&str, Test); 53] = [
     ("leaves_a_target_of_many_in_order_and_at_its_pace", fleet::a_target_of_many_is_left_in_order_and_at_its_pace),
     ("replaces_a_lost_part_and_leaves_the_others_alone", division::a_lost_part_is_replaced_and_the_others_stay),
     ("answers_every_request_during_a_replacement", client::has_every_answer_during_a_replacement),
+    ("makes_nothing_again_that_drains", vanished::what_drains_is_not_made_again),
     ("moves_where_people_ask", asked::moves_go_where_people_ask),
     ("reports_writes_that_the_hub_refuses", refused::writes_show_on_the_object_at_once),
     ("reports_metrics_of_the_fleet", metrics::tell_of_the_fleet),

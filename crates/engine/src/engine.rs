@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roadstead_lint::check;
 use roadstead_model::{
-    Deployment, DeploymentId, Endpoint, EndpointKey, Found, Placement, Plan, ReplacementBudget, ReplacementLimits,
-    Severity, Target, Timestamp, Violation,
+    Deployment, DeploymentId, Endpoint, EndpointKey, EndpointState, Found, Placement, Plan, ReplacementBudget,
+    ReplacementLimits, Severity, Target, Timestamp, Violation,
 };
 use roadstead_planner::{Fleet, plan};
 
 use crate::flight::Flight;
+use crate::removed::RemovedEndpoints;
 
 /// The observed and assumed state, and the decisions that follow from it.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct Engine {
     flights: BTreeMap<EndpointKey, Flight>,
     /// Deployments that wait for something that facts can change.
     unsettled: BTreeSet<DeploymentId>,
+    /// Endpoints that listings may still show though they are gone.
+    removed: RemovedEndpoints,
 }
 
 /// A decision that is to be carried out.
@@ -125,6 +128,9 @@ impl Engine {
     /// Takes in an observed endpoint. Its bound pods are those of its target's last listing.
     pub fn observe_endpoint(&mut self, endpoint: Endpoint) {
         let key = endpoint.key();
+        if endpoint.state != EndpointState::Deleting {
+            self.removed.return_of(&endpoint.target, &endpoint.name);
+        }
         let bound = self.fleet.endpoint(&key).map(|known| known.bound.clone()).unwrap_or_default();
         self.show(&key, Endpoint { bound, ..endpoint });
     }
@@ -157,6 +163,7 @@ impl Engine {
             self.fleet.set_found(&name, Vec::new());
             return matters;
         };
+        let found = self.removed.without(&name, found);
         // An endpoint with a record is known; one without may belong to a waiting deployment.
         let is_known = |found: &Found| {
             let key = EndpointKey { namespace: found.deployment.namespace.clone(), name: found.name.clone() };
@@ -203,6 +210,7 @@ impl Engine {
 
     /// A target's place confirmed that what had this name there is gone.
     pub fn observe_removed(&mut self, target: &str, name: &str) {
+        self.removed.confirm(target, name);
         self.fleet.remove_found(target, name);
     }
 

@@ -12,5 +12,6 @@
 
 mod engine;
 mod flight;
+mod removed;
 
 pub use engine::{Engine, Listing, Sound, Unsound};

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use roadstead_decision_engine::Engine;
+use roadstead_decision_engine::{Engine, Listing};
 use roadstead_model::*;
 
 const A: &str = "a-east-0";
@@ -128,10 +128,45 @@ fn bound_pods_are_those_of_the_target_whatever_is_in_flight() {
     let bound = [(A.to_owned(), [("n0".to_owned(), 1)].into())].into();
     let mut east = target("east", "aws", "us-east-1", 80, 1);
     east.nodes = Some(vec![node("n0", 6)]);
-    let listing = roadstead_decision_engine::Listing { bound, ..Default::default() };
+    let listing = Listing { bound, ..Default::default() };
     assert!(engine.observe_target(east.clone(), Some(listing.clone())));
     assert_eq!((observed(&engine, A).bound_pods(), observed(&engine, A).replicas), (1, 3));
     assert!(!engine.observe_target(east, Some(listing)), "nothing new");
     engine.ended(&id("a"));
     assert_eq!((observed(&engine, A).bound_pods(), observed(&engine, A).replicas), (1, 1));
+}
+
+#[test]
+fn a_listing_of_the_past_does_not_bring_a_removed_endpoint_back() {
+    let mut engine = one_node();
+    let east = target("east", "aws", "us-east-1", 80, 1);
+    let past = Listing { found: vec![running(&observed(&engine, A))], ..Listing::default() };
+    engine.observe_endpoint(Endpoint { state: EndpointState::Deleting, ..observed(&engine, A) });
+    engine.observe_removed("east", A);
+    engine.observe_endpoint(Endpoint { state: EndpointState::Deleting, ..observed(&engine, A) });
+    engine.observe_endpoint_gone(&key(A));
+    engine.observe_target(east.clone(), Some(past.clone()));
+    assert_eq!(engine.fleet().found_of(&id("a")), Vec::<&Found>::new(), "its place said that it is gone");
+    engine.observe_target(east.clone(), Some(Listing::default()));
+    engine.observe_target(east, Some(past));
+    assert_eq!(engine.fleet().found_of(&id("a")).len(), 1, "it was gone, and is there again");
+}
+
+/// The endpoint as its target lists it.
+fn running(endpoint: &Endpoint) -> Found {
+    Found {
+        name: endpoint.name.clone(),
+        id: "uid".to_owned(),
+        deployment: endpoint.deployment.clone(),
+        target: endpoint.target.clone(),
+        offer: endpoint.offer.clone(),
+        shape: endpoint.shape.clone(),
+        capacity_type: endpoint.capacity_type,
+        slot: endpoint.slot,
+        accelerators: 1,
+        replicas: endpoint.replicas,
+        ready_replicas: endpoint.replicas,
+        runs: None,
+        created_at: BEGIN,
+    }
 }

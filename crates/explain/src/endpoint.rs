@@ -67,6 +67,8 @@ pub enum EndpointMessage<'a> {
     },
     /// Its deployment is being deleted.
     DeploymentDeleting(&'a str),
+    /// It drains, and its target does not have it any more.
+    GoneWhileDraining(&'a str),
     /// A rule forbids its target.
     TargetForbidden {
         /// The target.
@@ -202,6 +204,9 @@ impl fmt::Display for EndpointMessage<'_> {
                 write!(f, "ModelDeployment {name} (UID {uid}) of this endpoint does not exist")
             }
             Self::DeploymentDeleting(name) => write!(f, "ModelDeployment {name} of this endpoint is being deleted"),
+            Self::GoneWhileDraining(target) => {
+                write!(f, "the endpoint drains and is no longer on target {target}; it is not created again")
+            }
             Self::TargetForbidden { target, rule } => {
                 write!(f, "the rules of the ModelDeployment no longer allow target {target}: {rule}")
             }

@@ -25,7 +25,7 @@ use crate::controller::looks::LONGEST_PAUSE;
 use crate::controller::tell::{tell, tell_owner};
 use crate::controller::traffic::witness::GatewayWord;
 use roadstead_api::planning;
-use roadstead_api::v1alpha1::{ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, reasons};
+use roadstead_api::v1alpha1::{EndpointState, ExternalId, Health, InferenceEndpoint, InferenceEndpointStatus, reasons};
 use roadstead_provider::probe::ProbeAnswer;
 use roadstead_provider::{ErrorClass, Observation, Present, Progress, Provider, ProviderError, Wanted};
 use roadstead_runtime::aside::aside;
@@ -190,7 +190,7 @@ async fn interrupt(
     Ok(Some(DRAIN_INTERVAL))
 }
 
-/// Creates what does not exist yet, if it may be there.
+/// Creates what does not exist yet, if it may be there. What drains and is gone is not made again, only to be removed.
 async fn create(
     context: &Arc<Context>,
     memory: &Memory,
@@ -198,7 +198,9 @@ async fn create(
     provider: &dyn Provider,
     wanted: Wanted,
 ) -> Result<Outcome, ActError> {
-    if let Some(message) = forbidden(context, endpoint) {
+    let is_gone = endpoint.spec.state == EndpointState::Draining;
+    let gone = || EndpointMessage::GoneWhileDraining(&endpoint.spec.target).to_string();
+    if let Some(message) = is_gone.then(gone).or_else(|| forbidden(context, endpoint)) {
         return report(context, memory, endpoint, &Seen::Forbidden { message }).await;
     }
     let endpoint = &intent::announce(context, memory, endpoint).await?;

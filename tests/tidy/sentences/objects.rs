@@ -143,6 +143,7 @@ fn endpoint() -> String {
         EndpointMessage::TargetMissing(_) => [EndpointMessage::TargetMissing("east")],
         EndpointMessage::DeploymentMissing { .. } => [EndpointMessage::DeploymentMissing { name: "llama", uid: "0b9e6f4e" }],
         EndpointMessage::DeploymentDeleting(_) => [EndpointMessage::DeploymentDeleting("llama")],
+        EndpointMessage::GoneWhileDraining(_) => [EndpointMessage::GoneWhileDraining("east")],
         EndpointMessage::TargetForbidden { .. } => [
             EndpointMessage::TargetForbidden { target: "east", rule: "JurisdictionNotAllowed" }
         ],
