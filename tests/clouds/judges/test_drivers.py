@@ -30,10 +30,14 @@ def paths(value, path=""):
 
 class SageMaker(unittest.TestCase):
     def test_signatures_and_shapes(self):
+        signatures, inputs, outputs = 0, 0, 0
         for record in exchanges("sagemaker"):
             judge = aws_record.Judge({test_sagemaker.KEY: (test_sagemaker.SECRET, None)})
             judge.judge(record)
             self.assertEqual(judge.faults, [])
+            signatures, inputs, outputs = signatures + judge.signatures, inputs + judge.inputs, outputs + judge.outputs
+        for judged in (signatures, inputs, outputs):
+            self.assertGreater(judged, 100)
 
 
 class HuggingFace(test_hugging_face.Case):
