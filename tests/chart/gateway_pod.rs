@@ -44,6 +44,8 @@ impl Pod {
         let mut env = environment(container, memory.path());
         env.extend([
             ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
+            // The default is in the pod's memory, as what is set by the chart.
+            ("ROADSTEAD_GATEWAY_STATE".to_owned(), memory.path().join("routes").display().to_string()),
             ("ROADSTEAD_LISTEN".to_owned(), desk.to_string()),
             ("ROADSTEAD_DRAIN_LISTEN".to_owned(), drain.to_string()),
             ("ROADSTEAD_GATEWAY_ADDRESS".to_owned(), callers.to_string()),
