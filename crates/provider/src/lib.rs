@@ -9,6 +9,7 @@ pub mod address;
 pub mod discreet;
 pub mod error;
 pub mod meter;
+mod newest;
 pub mod probe;
 pub mod record;
 mod site;
@@ -18,6 +19,7 @@ mod wanted;
 mod workload;
 
 pub use error::{ErrorClass, ProviderError};
+pub use newest::NewestInventory;
 pub use roadstead_model::Capabilities;
 pub use site::{Claim, Inventory, Listener, ProviderEvent, Site};
 pub use wanted::{Redacted, Secret, SecretData, Wanted};

@@ -1,13 +1,13 @@
 //! Keeps the listing of a namespace current. The service has no watch: it is asked again and again.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{limits, names};
 use roadstead_model::{self as model, Timestamp};
-use roadstead_provider::{Inventory, Listener, ProviderEvent, record};
+use roadstead_provider::{Inventory, Listener, NewestInventory, ProviderEvent, record};
 use roadstead_rest::{RestClient, RestFailure};
 use roadstead_runtime::panics::caught;
 use serde::Deserialize;
@@ -19,36 +19,6 @@ use crate::view::{HubTags, HubView, RECORD};
 #[derive(Deserialize)]
 struct Items {
     items: Vec<HubView>,
-}
-
-/// The newest listing of an installation's endpoints.
-#[derive(Default)]
-pub struct HubListed {
-    newest: RwLock<Option<Arc<Inventory>>>,
-}
-
-impl HubListed {
-    /// The newest inventory; `None` until everything was listed once.
-    pub fn newest(&self) -> Option<Arc<Inventory>> {
-        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Takes in a listing; true if it is news.
-    fn take(&self, found: Vec<model::Found>) -> bool {
-        let inventory = Inventory { found, ..Inventory::default() };
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        let news = newest.as_ref().is_none_or(|known| **known != inventory);
-        *newest = Some(Arc::new(inventory));
-        news
-    }
-
-    /// Records a removal: the name is no longer found, whatever the last listing showed.
-    pub fn removed(&self, name: &str) {
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inventory) = newest.as_mut() {
-            Arc::make_mut(inventory).found.retain(|found| found.name != name);
-        }
-    }
 }
 
 /// Listing that continues until this is dropped.
@@ -77,7 +47,7 @@ impl HubListing {
         paths: HubPaths,
         install_id: String,
         pause: Duration,
-        listed: Arc<HubListed>,
+        listed: Arc<NewestInventory>,
         listener: Listener,
     ) -> Self {
         let task = tokio::spawn(async move {
@@ -107,8 +77,9 @@ fn ours(views: Vec<HubView>, install_id: &str) -> Ours {
     ours.map(|(tags, view)| (view.name.clone(), (tags, view))).collect()
 }
 
-fn report(known: &Ours, newest: &Ours, listed: &HubListed, listener: &Listener) {
-    if listed.take(newest.values().filter_map(|(tags, view)| found(tags, view)).collect()) {
+fn report(known: &Ours, newest: &Ours, listed: &NewestInventory, listener: &Listener) {
+    let found = newest.values().filter_map(|(tags, view)| found(tags, view)).collect();
+    if listed.take(Inventory { found, ..Inventory::default() }) {
         listener(ProviderEvent::Inventory);
     }
     let gone = known.keys().filter(|name| !newest.contains_key(*name));

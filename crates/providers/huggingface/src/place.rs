@@ -12,8 +12,8 @@ use roadstead_provider::meter::ServiceMeter;
 use roadstead_provider::probe::Probe;
 use roadstead_provider::template_hash::digest;
 use roadstead_provider::{
-    Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Present, Progress, ProviderError, Redacted,
-    Removal, Site, Trouble, TroubleKind, Wanted, Workload,
+    Capabilities, Claim, ErrorClass, Inventory, Listener, NewestInventory, Observation, Present, Progress,
+    ProviderError, Redacted, Removal, Site, Trouble, TroubleKind, Wanted, Workload,
 };
 use roadstead_rest::{BaseUrl, BaseUrlError, Bearer, ClientParts, Insecure, RestClient, ServiceRoute, Transport};
 use roadstead_runtime::client::WriteGate;
@@ -22,7 +22,7 @@ use serde::Deserialize;
 
 use crate::form::{HubForm, SOURCE};
 use crate::hardware::{HubCatalogue, Vendors};
-use crate::listing::{HubListed, HubListing, all};
+use crate::listing::{HubListing, all};
 use crate::seal::KeySeal;
 use crate::service::{HubPaths, NAME, PROFILE, class_of_text, whoami};
 use crate::view::{HubState, HubTags, HubView, KEY_DIGEST, SEALED_KEY, TEMPLATE};
@@ -100,7 +100,7 @@ pub struct HuggingFace {
     seal: Option<KeySeal>,
     identity: RwLock<String>,
     hub_uid: RwLock<String>,
-    listed: Arc<HubListed>,
+    listed: Arc<NewestInventory>,
     listing: Mutex<Option<HubListing>>,
 }
 
@@ -403,7 +403,7 @@ impl Site for HuggingFace {
     }
 
     fn inventory(&self) -> Option<Arc<Inventory>> {
-        self.listed.newest()
+        self.listed.get()
     }
 
     fn reach(&self) -> Reach {

@@ -12,14 +12,14 @@ use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::address::Reach;
 use roadstead_provider::probe::{self, Credential, Probe, ProbeAnswer};
 use roadstead_provider::{
-    Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, ProviderError, Redacted, Removal, Site, Wanted,
-    Workload,
+    Capabilities, Claim, ErrorClass, Inventory, Listener, NewestInventory, Observation, ProviderError, Redacted,
+    Removal, Site, Wanted, Workload,
 };
 
 use crate::claim;
 use crate::form::{VARIANT, WantedForm, form, is_part_of};
 use crate::launch::key_in;
-use crate::listing::{INTERVAL, KnownEndpoints, ListingParts, SageMakerListing};
+use crate::listing::{INTERVAL, ListingParts, SageMakerListing};
 use crate::observed::{self, UID, external_id};
 use crate::ownership;
 use crate::place::{AccountAccess, capabilities};
@@ -36,7 +36,7 @@ pub struct SageMaker {
     credentials: Arc<AwsCredentials>,
     services: Arc<Services>,
     site: RwLock<String>,
-    known: Arc<KnownEndpoints>,
+    known: Arc<NewestInventory>,
     interval: Duration,
     listing: Mutex<Option<SageMakerListing>>,
 }
@@ -298,7 +298,7 @@ impl Site for SageMaker {
     }
 
     fn inventory(&self) -> Option<Arc<Inventory>> {
-        self.known.newest()
+        self.known.get()
     }
 
     fn reach(&self) -> Reach {

@@ -1,11 +1,11 @@
 //! Keeps the inventory of a place current: SageMaker has no watch, so it is listed at intervals.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_api::v1alpha1::names;
-use roadstead_provider::{ErrorClass, Inventory, Listener, ProviderError, ProviderEvent};
+use roadstead_provider::{ErrorClass, Inventory, Listener, NewestInventory, ProviderError, ProviderEvent};
 use roadstead_runtime::panics::caught;
 use tokio::task::AbortHandle;
 
@@ -17,35 +17,6 @@ use crate::wire::{EndpointRow, TagMap, tag_map};
 pub const INTERVAL: Duration = Duration::from_secs(20);
 /// Pause after a failed listing.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// The newest inventory of a place.
-#[derive(Default)]
-pub struct KnownEndpoints {
-    newest: RwLock<Option<Arc<Inventory>>>,
-}
-
-impl KnownEndpoints {
-    /// The newest inventory; `None` until everything was listed once.
-    pub fn newest(&self) -> Option<Arc<Inventory>> {
-        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Takes in a listing; true if it is news.
-    fn take(&self, inventory: Inventory) -> bool {
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        let news = newest.as_ref().is_none_or(|known| **known != inventory);
-        *newest = Some(Arc::new(inventory));
-        news
-    }
-
-    /// Records a removal: the name is no longer found, whatever the last listing showed.
-    pub fn removed(&self, name: &str) {
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inventory) = newest.as_mut() {
-            Arc::make_mut(inventory).found.retain(|found| found.name != name);
-        }
-    }
-}
 
 /// Listing that continues until this is dropped.
 pub struct SageMakerListing {
@@ -65,7 +36,7 @@ pub struct ListingParts {
     /// Id of this installation.
     pub install_id: String,
     /// The inventory.
-    pub known: Arc<KnownEndpoints>,
+    pub known: Arc<NewestInventory>,
     /// Interval between two listings.
     pub interval: Duration,
 }
@@ -158,9 +129,9 @@ mod tests {
 
     #[test]
     fn a_removal_is_not_forgotten_because_a_listing_lags() {
-        let known = KnownEndpoints::default();
+        let known = NewestInventory::default();
         assert!(known.take(Inventory::default()) && !known.take(Inventory::default()));
         known.removed("a");
-        assert!(known.newest().is_some_and(|inventory| inventory.found.is_empty()));
+        assert!(known.get().is_some_and(|inventory| inventory.found.is_empty()));
     }
 }

@@ -225,7 +225,7 @@ impl Site for Simulated {
     }
 
     fn inventory(&self) -> Option<Arc<Inventory>> {
-        self.listed.newest()
+        self.listed.inventory.get()
     }
 
     /// Only the operator's flag sets the address of the cloud.
@@ -288,7 +288,7 @@ impl Workload for Simulated {
             Some(view) if made.is_none_or(|uid| uid == view.uid) => return Err(self.foreign(&view)),
             Some(_) | None => Removal::Gone,
         };
-        self.listed.removed(&name);
+        self.listed.inventory.removed(&name);
         Ok(removal)
     }
 

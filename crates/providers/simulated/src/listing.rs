@@ -11,7 +11,7 @@ use super::client::CloudClient;
 use crate::cloud::wire::{EndpointList, EndpointView};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{limits, names};
-use roadstead_provider::{Inventory, Listener, ProviderEvent, record};
+use roadstead_provider::{Inventory, Listener, NewestInventory, ProviderEvent, record};
 use roadstead_runtime::panics::caught;
 
 /// Longest time that the cloud may take for an answer without news.
@@ -24,16 +24,12 @@ const GATHER: Duration = Duration::from_millis(200);
 /// The newest inventory of a place, and who it says it is.
 #[derive(Default)]
 pub struct Listed {
-    newest: RwLock<Option<Arc<Inventory>>>,
+    /// The inventory.
+    pub inventory: NewestInventory,
     identity: RwLock<String>,
 }
 
 impl Listed {
-    /// The newest inventory; `None` until everything was listed once.
-    pub fn newest(&self) -> Option<Arc<Inventory>> {
-        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The place's identity, as it was said last.
     pub fn identity(&self) -> String {
         self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -42,23 +38,6 @@ impl Listed {
     /// The place said who it is.
     pub fn identified(&self, identity: &str) {
         identity.clone_into(&mut self.identity.write().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Takes in a listing; says whether it is news.
-    fn take(&self, found: Vec<model::Found>) -> bool {
-        let inventory = Inventory { found, ..Inventory::default() };
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        let news = newest.as_ref().is_none_or(|known| **known != inventory);
-        *newest = Some(Arc::new(inventory));
-        news
-    }
-
-    /// Records a removal: the name is no longer found, whatever the last listing showed.
-    pub fn removed(&self, name: &str) {
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(inventory) = newest.as_mut() {
-            Arc::make_mut(inventory).found.retain(|found| found.name != name);
-        }
     }
 }
 
@@ -90,7 +69,8 @@ async fn list(client: CloudClient, path: String, listed: Arc<Listed>, listener: 
         match client.get::<EndpointList>(&asked, WAIT).await {
             Ok(newest) => {
                 caught("listing of a simulated place", || {
-                    if listed.take(newest.endpoints.iter().filter_map(found).collect()) {
+                    let found = newest.endpoints.iter().filter_map(found).collect();
+                    if listed.inventory.take(Inventory { found, ..Inventory::default() }) {
                         listener(ProviderEvent::Inventory);
                     }
                     changed(&known, &newest).for_each(|name| listener(ProviderEvent::Endpoint(name.to_owned())));
