@@ -20,14 +20,14 @@ pub struct DriverSettings {
     #[cfg(feature = "simulated")]
     #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
     pub simulated_cloud: Option<CloudAddress>,
-    /// Addresses that stand for the services of a type of targets, as TYPE=URL: for tests and private endpoints. The operator
-    /// connects to them wherever they lead, also without TLS.
+    /// Addresses of the services of a type of targets, as TYPE=URL, for tests and private endpoints. The operator connects to
+    /// any address, also without TLS.
     #[cfg(any(feature = "huggingface", feature = "sagemaker"))]
     #[arg(long, env = "ROADSTEAD_ENDPOINT_OVERRIDE", value_delimiter = ',')]
     pub endpoint_override: Vec<EndpointOverride>,
 }
 
-/// An address that stands for the services of a type of targets.
+/// Another address of the services of a type of targets.
 #[cfg(any(feature = "huggingface", feature = "sagemaker"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointOverride {
@@ -48,7 +48,7 @@ impl std::str::FromStr for EndpointOverride {
 
 #[cfg(any(feature = "huggingface", feature = "sagemaker"))]
 impl DriverSettings {
-    /// The address that stands for the services of targets of this type, if a flag sets one.
+    /// The address of the services of this type, if a flag sets one.
     #[must_use]
     pub fn endpoint_override(&self, type_: &str) -> Option<BaseUrl> {
         self.endpoint_override.iter().find(|known| known.type_ == type_).map(|known| known.url.clone())

@@ -56,7 +56,7 @@ pub enum ProbeWay {
     Address,
     /// The API server of its place, which only the driver can ask.
     ApiServer {
-        /// Path at the API server that stands for the root of the endpoint.
+        /// Path at the API server under which it passes requests on to the endpoint.
         path: String,
         /// Path at the endpoint that answers 200 without a key while it can serve.
         health: String,

@@ -46,7 +46,7 @@ const ENDPOINTS: &str = "https://api.endpoints.huggingface.cloud/v2";
 const HUB: &str = "https://huggingface.co";
 
 impl HubAddresses {
-    /// The service's own addresses, or those of one that stands for it at this address.
+    /// The service's own addresses, or those below this address if there is one.
     ///
     /// # Errors
     /// If the address is none of a service.

@@ -24,7 +24,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Path of the models.
 const MODELS: &str = "/v1/models";
 
-/// Path at the API server that stands for the root of an endpoint.
+/// Path at the API server under which it passes requests on to an endpoint.
 pub fn path(namespace: &str, endpoint: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/services/{endpoint}:{PORT_NAME}/proxy")
 }

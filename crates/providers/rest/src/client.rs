@@ -187,7 +187,7 @@ impl RestClient {
     }
 }
 
-/// True if a request's id can stand in a message.
+/// True if a message may contain a request's id.
 fn is_plain(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'=' | b'+');
     (1..=REQUEST_ID_CHARS).contains(&id.len()) && id.bytes().all(plain)

@@ -24,7 +24,7 @@ pub struct SageMakerPlace {
     pub region: String,
     /// Account that the credentials must belong to: twelve digits.
     pub account: String,
-    /// Address that stands for every AWS service, in tests.
+    /// Address of every AWS service in tests.
     pub endpoint: Option<BaseUrl>,
 }
 

@@ -29,7 +29,7 @@ pub enum ServicePhase {
     Changing,
     /// It serves and is maintained by AWS.
     Maintained,
-    /// It exists and serves nobody.
+    /// It exists and takes no requests.
     OutOfService,
     /// Its creation or change failed; it can only be deleted.
     Failed,
