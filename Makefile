@@ -37,7 +37,7 @@ $(DENY):
 	@echo "building cargo-deny $(CARGO_DENY) into $(CACHE) (once; a few minutes)"
 	cargo install cargo-deny --locked --quiet --version $(CARGO_DENY) --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY)
 
-demo: tools ## Start a hub and three members on this machine, place a model in the EU, send it a request (needs root)
+demo: tools ## Start a hub and three members on this machine, place a model, lose its cluster, and move it, under load (needs root)
 	$(GROUND) demo
 
 demo-down: build ## Stop the demo's clusters, and print the differences to the machine's former state

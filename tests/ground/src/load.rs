@@ -1,12 +1,13 @@
-//! Callers of one address: some read streams, some ask short questions, each as fast as it is answered. Every request is
-//! accounted for.
+//! Callers of one address: some read streams, some ask short questions, each as fast as it is answered, and after a refusal
+//! when `Retry-After` says so. Every request is accounted for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -139,6 +140,7 @@ impl Shared {
         while !self.stop.load(Ordering::SeqCst) {
             self.account(|count| count.asked += 1);
             let answer = tokio::time::timeout(PATIENCE, self.ask(streams)).await;
+            let refused = answer.as_ref().ok().and_then(|answer| answer.as_ref().err()).and_then(retry_after);
             self.account(|count| match answer {
                 Ok(Ok(pod)) => {
                     *(if streams { &mut count.streamed } else { &mut count.answered }) += 1;
@@ -147,8 +149,10 @@ impl Shared {
                 Ok(Err(error)) => count.failures.push(format!("{error:#}")),
                 Err(_) => count.failures.push(format!("no answer within {} s", PATIENCE.as_secs())),
             });
-            if !streams {
-                tokio::time::sleep(self.mix.pause).await;
+            match refused {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None if streams => {}
+                None => tokio::time::sleep(self.mix.pause).await,
             }
         }
     }
@@ -174,13 +178,35 @@ impl Shared {
         let body = body.collect().await.with_context(|| format!("an answer {} was cut", head.status))?.to_bytes();
         let text = String::from_utf8_lossy(&body);
         if head.status != 200 {
-            bail!("answer {}: {text}", head.status);
+            let seconds = head.headers.get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            let text = format!("answer {}: {text}", head.status);
+            return Err(Refusal { text, retry_after: seconds.map(Duration::from_secs) }.into());
         }
         let mut events = text.lines().filter_map(|line| line.strip_prefix("data: "));
         let first = if stream { events.next() } else { Some(text.as_ref()) };
         ensure!(!stream || events.next_back() == Some("[DONE]"), "a stream ended early: {text}");
         pod(first.unwrap_or_default()).with_context(|| format!("the answer names no pod: {text}"))
     }
+}
+
+/// Answer that is no success.
+#[derive(Debug)]
+struct Refusal {
+    text: String,
+    retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Time that a refusal asks to wait.
+fn retry_after(error: &anyhow::Error) -> Option<Duration> {
+    error.downcast_ref::<Refusal>()?.retry_after
 }
 
 /// Pod that made an answer, which stands in the id of the answer.

@@ -1,6 +1,8 @@
-//! `make demo`: the main job and a move, seen on real clusters.
+//! `make demo`: the main job, a failover and a move, seen on real clusters.
 
+mod losing;
 mod moving;
+mod watch;
 
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,7 @@ pub fn run() -> anyhow::Result<()> {
     step("why there (status.candidates):");
     candidates(&deployment)?;
     let service = ask(&ground, &deployment, &step)?;
+    losing::watch(&ground, service.clone(), &step)?;
     moving::watch(&ground, service, &step)?;
     println!("{}", ground.hub.kubectl(&["get", "mdep", "-n", "demo", "-o", "wide"])?);
     step("done. Try next:");
