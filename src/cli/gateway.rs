@@ -10,17 +10,23 @@ use anyhow::Context as _;
 use clap::Args;
 use roadstead_gateway::render::{ACCESS_LOG, Addresses};
 use roadstead_gateway::{Listener, Paths, Sees, Settings, Tls};
+use roadstead_runtime::clock::Clock;
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::run::stop_on_signals;
 use crate::gateway::admin::Admin;
 use crate::gateway::keeper::Progress;
+use crate::gateway::log::LogReaders;
 use crate::gateway::metrics::Metrics;
 use crate::gateway::report::{Findings, Reporter};
 use crate::gateway::saved::Saved;
 use crate::gateway::server::Desk;
+use crate::gateway::tokens::mint::PodMint;
+use crate::gateway::tokens::renewal::RenewalOffset;
+use crate::gateway::tokens::{MOST_REFUSALS, TokenStage};
 use crate::gateway::{Routes, addresses, hub, keeper, log, server, sight, source, verify};
 use crate::telemetry::logging::{self, LogFormat};
 
@@ -81,6 +87,9 @@ pub struct GatewayArgs {
     /// File of the authorities that endpoints' certificates are judged by, where a target names none.
     #[arg(long, env = "ROADSTEAD_GATEWAY_AUTHORITIES", default_value = "/etc/ssl/certs/ca-certificates.crt")]
     pub authorities: String,
+    /// Longest life in seconds of a token that is minted for an endpoint which wants one. It is renewed at half of its life.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_TOKEN_SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(10..=43_200))]
+    pub token_seconds: u32,
     /// Format of the log.
     #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -129,7 +138,9 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     let settings = args.settings();
     let admin = Admin::new(PathBuf::from(&settings.paths.admin));
     let metrics = Arc::new(Metrics::default());
+    let (raw_in, raw) = watch::channel::<Option<Routes>>(None);
     let (routes_in, routes) = watch::channel::<Option<Routes>>(None);
+    let (refused_in, refused) = mpsc::channel(MOST_REFUSALS);
     let (addresses_in, resolved) = watch::channel(Addresses::new());
     let (progress_in, progress) = watch::channel(Progress::default());
     let (verified_in, verified) = watch::channel(verify::Verified::new());
@@ -148,13 +159,24 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     let server = tokio::spawn(server::serve(listener, desk, stop.clone().cancelled_owned()));
     let reporter =
         Reporter { hub: hub.clone(), namespace: args.routes_namespace.clone(), identity: args.identity.clone() };
+    let tokens = TokenStage {
+        raw,
+        refused,
+        mint: Arc::new(PodMint::new(Duration::from_secs(args.token_seconds.into()))),
+        metrics: Arc::clone(&metrics),
+        clock: Clock::system(),
+        offset: offset(&args.identity),
+        filled: routes_in,
+    };
+    let readers = LogReaders { metrics, refused: refused_in };
     let verification = PathBuf::from(&settings.paths.verification);
     let work = async {
         tokio::join!(
             hub::follow(hub_in),
-            source::follow(hub, args.routes_namespace.clone(), Saved::new(args.state.clone()), routes_in),
+            source::follow(hub, args.routes_namespace.clone(), Saved::new(args.state.clone()), raw_in),
+            tokens.run(),
             addresses::resolve(routes.clone(), addresses_in),
-            log::follow(args.files.join(ACCESS_LOG), admin.clone(), Arc::clone(&metrics)),
+            log::follow(args.files.join(ACCESS_LOG), admin.clone(), readers),
             keeper::keep(settings, admin.clone(), routes.clone(), resolved.clone(), progress_in),
             verify::verify(verification, progress.clone(), verified_in),
             sight::look(admin.clone(), progress.clone(), resolved.clone(), sees_in),
@@ -168,6 +190,12 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     drains.await.context("the HTTP listener panicked")??;
     server.await.context("the HTTP listener panicked")??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Position of the gateway of this name among all.
+fn offset(identity: &str) -> RenewalOffset {
+    let digest: [u8; 32] = Sha256::digest(identity).into();
+    RenewalOffset::of(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use roadstead_gateway::{File, Route};
 use serde::Deserialize;
 
-use super::socket::{self, SocketError};
+use super::socket::{self, SocketError, SocketRequest};
 
 /// Time for one call.
 const CALL: Duration = Duration::from_secs(5);
@@ -170,11 +170,11 @@ impl Admin {
 
     async fn call(&self, method: Method, path: &str) -> Result<String, AdminError> {
         let failed = |message: String| AdminError::Failed { path: path.to_owned(), message };
-        let (status, body) =
-            socket::ask(&self.socket, method, path, MAX_ANSWER).await.map_err(|error| match error {
-                SocketError::Absent(error) => AdminError::Absent(error),
-                SocketError::Failed(message) => failed(message),
-            })?;
+        let question = SocketRequest { method, path: path.to_owned(), body: String::new() };
+        let (status, body) = socket::ask(&self.socket, question, MAX_ANSWER).await.map_err(|error| match error {
+            SocketError::Absent(error) => AdminError::Absent(error),
+            SocketError::Failed(message) => failed(message),
+        })?;
         let text = String::from_utf8_lossy(&body).into_owned();
         if status == StatusCode::OK { Ok(text) } else { Err(failed(format!("{status}: {}", text.trim()))) }
     }

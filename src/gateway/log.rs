@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::admin::Admin;
-use super::metrics::Metrics;
+use super::metrics::{Line, Metrics};
+use super::tokens::fill::EndpointName;
 
 /// Pause between two looks at the file.
 const LOOK: Duration = Duration::from_millis(250);
@@ -16,28 +19,46 @@ const LONGEST: u64 = 8 << 20;
 /// Time in which Envoy writes what it holds to the former file.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// Those who learn of each line.
+pub struct LogReaders {
+    /// Counts the requests.
+    pub metrics: Arc<Metrics>,
+    /// Learns of the endpoints that answered 401 or 403.
+    pub refused: mpsc::Sender<EndpointName>,
+}
+
+impl LogReaders {
+    fn read(&self, line: &Line) {
+        self.metrics.request(line);
+        if matches!(line.status, 401 | 403) && !line.endpoint.is_empty() {
+            // Of many at once, the first ones say everything.
+            let _ = self.refused.try_send((line.deployment.clone(), line.endpoint.clone()));
+        }
+    }
+}
+
 /// Passes on and counts the log for ever.
-pub async fn follow(path: PathBuf, admin: Admin, metrics: Arc<Metrics>) {
+pub async fn follow(path: PathBuf, admin: Admin, readers: LogReaders) {
     let mut tail = Tail::new(path);
     // The first look comes before Envoy's first line: a file that is found then has been passed on by another process.
     loop {
-        if let Err(error) = tail.pass_on(&metrics) {
+        if let Err(error) = tail.pass_on(&readers) {
             tracing::warn!(%error, "the access log cannot be read; retrying");
         }
         if tail.read > LONGEST {
-            turn_over(&mut tail, &admin, &metrics).await;
+            turn_over(&mut tail, &admin, &readers).await;
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
 /// Begins a new file. Envoy holds lines of the old one for a moment, so that one is read once more.
-async fn turn_over(tail: &mut Tail, admin: &Admin, metrics: &Metrics) {
+async fn turn_over(tail: &mut Tail, admin: &Admin, readers: &LogReaders) {
     if tail.set_aside().is_err() || admin.reopen_logs().await.is_err() {
         return;
     }
     tokio::time::sleep(FLUSH).await;
-    let _ = tail.pass_on(metrics);
+    let _ = tail.pass_on(readers);
     tail.begin_anew();
 }
 
@@ -55,7 +76,7 @@ impl Tail {
         Self { path, file: None, read: 0, begun: false }
     }
 
-    fn pass_on(&mut self, metrics: &Metrics) -> io::Result<()> {
+    fn pass_on(&mut self, readers: &LogReaders) -> io::Result<()> {
         self.open()?;
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut out = io::stdout().lock();
@@ -71,7 +92,7 @@ impl Tail {
             self.read += length;
             out.write_all(line.as_bytes())?;
             if let Ok(line) = serde_json::from_str(&line) {
-                metrics.request(&line);
+                readers.read(&line);
             }
         }
     }
@@ -107,38 +128,61 @@ mod tests {
     use super::*;
     use std::fs;
 
+    fn readers() -> (LogReaders, mpsc::Receiver<EndpointName>) {
+        let (refused, refusals) = mpsc::channel(2);
+        (LogReaders { metrics: Arc::default(), refused }, refusals)
+    }
+
     #[test]
     fn counts_whole_lines_once_and_a_broken_one_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let metrics = Metrics::default();
+        let (readers, _refused) = readers();
         let mut tail = Tail::new(path.clone());
-        tail.pass_on(&metrics).unwrap();
+        tail.pass_on(&readers).unwrap();
         let line = r#"{"deployment":"team/llama","endpoint":"llama-a","status":200,"attempts":2,"firstByteMillis":70}"#;
         fs::write(&path, format!("{line}\n{}", &line[..20])).unwrap();
-        tail.pass_on(&metrics).unwrap();
-        assert_eq!(metrics.requests("team", "llama", "llama-a", "2xx"), 1);
+        tail.pass_on(&readers).unwrap();
+        assert_eq!(readers.metrics.requests("team", "llama", "llama-a", "2xx"), 1);
         fs::write(&path, format!("{line}\n{line}\n")).unwrap();
-        tail.pass_on(&metrics).unwrap();
-        tail.pass_on(&metrics).unwrap();
-        assert_eq!(metrics.requests("team", "llama", "llama-a", "2xx"), 2);
+        tail.pass_on(&readers).unwrap();
+        tail.pass_on(&readers).unwrap();
+        assert_eq!(readers.metrics.requests("team", "llama", "llama-a", "2xx"), 2);
     }
 
     #[test]
     fn goes_on_in_the_new_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let metrics = Metrics::default();
+        let (readers, _refused) = readers();
         let mut tail = Tail::new(path.clone());
-        tail.pass_on(&metrics).unwrap();
+        tail.pass_on(&readers).unwrap();
         let line = r#"{"deployment":"team/llama","status":503,"attempts":1}"#;
         fs::write(&path, format!("{line}\n")).unwrap();
-        tail.pass_on(&metrics).unwrap();
+        tail.pass_on(&readers).unwrap();
         tail.set_aside().unwrap();
         fs::write(&path, format!("{line}\n")).unwrap();
         tail.begin_anew();
-        tail.pass_on(&metrics).unwrap();
-        assert_eq!(metrics.requests("team", "llama", "", "5xx"), 2);
+        tail.pass_on(&readers).unwrap();
+        assert_eq!(readers.metrics.requests("team", "llama", "", "5xx"), 2);
         assert!(!path.with_extension("old").exists());
+    }
+
+    #[test]
+    fn refusals_of_endpoints_are_told_and_those_of_the_gateway_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let (readers, mut refusals) = readers();
+        let mut tail = Tail::new(path.clone());
+        tail.pass_on(&readers).unwrap();
+        let line = |endpoint: &str, status: u16| {
+            format!("{{\"deployment\":\"team/llama\"{endpoint},\"status\":{status},\"attempts\":1}}\n")
+        };
+        let of = |name: &str| format!(",\"endpoint\":\"{name}\"");
+        let lines = [line("", 401), line(&of("a"), 200), line(&of("b"), 403), line(&of("c"), 401), line(&of("d"), 403)];
+        fs::write(&path, lines.concat()).unwrap();
+        tail.pass_on(&readers).unwrap();
+        let told: Vec<String> = std::iter::from_fn(|| refusals.try_recv().ok()).map(|(_, endpoint)| endpoint).collect();
+        assert_eq!(told, ["b", "c"], "as many as there is room for");
     }
 }

@@ -34,6 +34,12 @@ struct EndpointLabels {
     endpoint: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    source: &'static str,
+    result: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
 struct RequestLabels {
     namespace: String,
@@ -67,6 +73,8 @@ pub struct Metrics {
     in_flight: Family<EndpointLabels, Gauge>,
     ejected: Family<EndpointLabels, Gauge>,
     unhealthy: Family<EndpointLabels, Gauge>,
+    token_missing: Family<EndpointLabels, Gauge>,
+    tokens: Family<TokenLabels, Counter>,
     refused: Counter,
     routes: Gauge,
     stale: Gauge,
@@ -86,6 +94,8 @@ impl Default for Metrics {
             in_flight: Family::default(),
             ejected: Family::default(),
             unhealthy: Family::default(),
+            token_missing: Family::default(),
+            tokens: Family::default(),
             refused: Counter::default(),
             routes: Gauge::default(),
             stale: Gauge::default(),
@@ -106,6 +116,12 @@ impl Default for Metrics {
             metrics.ejected.clone(),
         );
         registry.register("unhealthy", "1 if the health checks of an endpoint fail", metrics.unhealthy.clone());
+        registry.register(
+            "token_missing",
+            "1 if an endpoint takes no request because this gateway cannot mint its token",
+            metrics.token_missing.clone(),
+        );
+        registry.register("tokens", "Attempts to mint a token, by source and result", metrics.tokens.clone());
         registry.register(
             "refused",
             "Requests without a deployment: the key or the address is unknown",
@@ -140,6 +156,12 @@ impl Metrics {
         }
     }
 
+    /// Counts an attempt to mint a token.
+    pub fn token_minted(&self, source: &'static str, good: bool) {
+        let result = if good { "minted" } else { "failed" };
+        self.tokens.get_or_create(&TokenLabels { source, result }).inc();
+    }
+
     /// Number of counted requests.
     #[must_use]
     pub fn requests(&self, namespace: &str, deployment: &str, endpoint: &str, code: &'static str) -> u64 {
@@ -161,7 +183,7 @@ impl Metrics {
         self.routes.set(i64::try_from(routes.len()).unwrap_or(i64::MAX));
         self.stale.set(progress.trouble.is_some().into());
         self.forget(&routes);
-        for family in [&self.in_flight, &self.ejected, &self.unhealthy] {
+        for family in [&self.in_flight, &self.ejected, &self.unhealthy, &self.token_missing] {
             family.clear();
         }
         for route in routes.values() {
@@ -186,6 +208,9 @@ impl Metrics {
             self.in_flight.get_or_create(&labels).set(i64::try_from(in_flight).unwrap_or(i64::MAX));
             self.ejected.get_or_create(&labels).set(own.iter().any(|host| host.ejected).into());
             self.unhealthy.get_or_create(&labels).set(own.iter().any(|host| host.unhealthy).into());
+            if endpoint.token.is_some() {
+                self.token_missing.get_or_create(&labels).set(endpoint.lacks_token().into());
+            }
         }
     }
 

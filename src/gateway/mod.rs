@@ -2,7 +2,7 @@
 //! what Envoy has applied and what is still in flight.
 //!
 //! Decisions are in the crate `roadstead-gateway`, which turns routes into files; here are the effects. One task each: the
-//! watch of routes ([`source`]) by the client of the hub ([`hub`]), the addresses of endpoints ([`addresses`]), the files ([`keeper`]), the endpoints that are
+//! watch of routes ([`source`]) by the client of the hub ([`hub`]), their tokens ([`tokens`]), the addresses of endpoints ([`addresses`]), the files ([`keeper`]), the endpoints that are
 //! verified ([`verify`]), those that answer ([`sight`]), the reports to the hub ([`report`]), the access log ([`log`]) and the HTTP listener ([`server`]).
 
 pub mod addresses;
@@ -18,6 +18,7 @@ pub mod server;
 pub mod sight;
 pub mod socket;
 pub mod source;
+pub mod tokens;
 pub mod verify;
 
 use std::collections::BTreeMap;

@@ -171,7 +171,7 @@ async fn acks(
         let revision = if applied == wanted { route.revision } else { 0 };
         let in_flight = in_flight(route, addresses, hosts);
         let is_current = |endpoint: &Endpoint| {
-            verified.get(&(route.uid.clone(), endpoint.name.clone())).is_some_and(|known| known == endpoint)
+            verified.get(&(route.uid.clone(), endpoint.name.clone())).is_some_and(|known| known.is_same(endpoint))
         };
         let good = route.endpoints.iter().filter(|endpoint| is_current(endpoint));
         let verified = good.map(|endpoint| endpoint.name.clone()).collect();

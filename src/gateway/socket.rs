@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
@@ -19,21 +19,31 @@ pub enum SocketError {
     Failed(String),
 }
 
-/// Sends a request without a body, and reads an answer of at most `most` bytes.
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketRequest {
+    /// Method.
+    pub method: Method,
+    /// Path with query.
+    pub path: String,
+    /// Body in JSON; empty for none.
+    pub body: String,
+}
+
+/// Sends a request, and reads an answer of at most `most` bytes.
 ///
 /// # Errors
 /// [`SocketError`].
-pub async fn ask(socket: &Path, method: Method, path: &str, most: usize) -> Result<(StatusCode, Bytes), SocketError> {
+pub async fn ask(socket: &Path, question: SocketRequest, most: usize) -> Result<(StatusCode, Bytes), SocketError> {
     let failed = |error: &dyn std::fmt::Display| SocketError::Failed(error.to_string());
     let stream = UnixStream::connect(socket).await.map_err(SocketError::Absent)?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::HOST, "envoy")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| failed(&error))?;
+    let mut request = Request::builder().method(question.method).uri(question.path).header(http::header::HOST, "envoy");
+    if !question.body.is_empty() {
+        request = request.header(http::header::CONTENT_TYPE, "application/json");
+    }
+    let request = request.body(Full::<Bytes>::from(question.body)).map_err(|error| failed(&error))?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
         let status = response.status();

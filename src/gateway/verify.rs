@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use roadstead_gateway::render::path_to_verify;
-use roadstead_gateway::{Endpoint, Route, State};
-use roadstead_provider::probe::listed;
+use roadstead_gateway::{Endpoint, Route, State, VerificationQuestion};
+use roadstead_provider::probe::{listed, one_token};
 use tokio::sync::watch;
 
+use super::Routes;
 use super::keeper::Progress;
-use super::{Routes, socket};
+use super::socket::{self, SocketRequest};
 
 /// Good answers in a row that verify an endpoint.
 const ENOUGH: u32 = 3;
@@ -55,20 +56,45 @@ pub async fn verify(socket: PathBuf, mut progress: watch::Receiver<Progress>, ve
     }
 }
 
-/// True if the endpoint lists the model.
+/// True if the endpoint lists the model, or completes a token where it lists none.
 async fn is_good(socket: &Path, route: &Route, endpoint: &Endpoint) -> bool {
-    let path = path_to_verify(route, endpoint);
-    let problem = match tokio::time::timeout(ANSWER, socket::ask(socket, Method::GET, &path, MAX_ANSWER)).await {
-        Ok(Ok((StatusCode::OK, body))) => match listed(&body, "/v1", &route.model) {
+    let answer = tokio::time::timeout(ANSWER, socket::ask(socket, question(route, endpoint), MAX_ANSWER)).await;
+    let path = endpoint.question.path();
+    let problem = match answer {
+        Ok(Ok((StatusCode::OK, body))) => match judged(endpoint.question, &body, &route.model) {
             Ok(()) => return true,
             Err(problem) => problem,
         },
-        Ok(Ok((status, _))) => format!("/v1/models answered {}", status.as_u16()),
+        Ok(Ok((status, _))) => format!("{path} answered {}", status.as_u16()),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("/v1/models did not answer within {} s", ANSWER.as_secs()),
+        Err(_) => format!("{path} did not answer within {} s", ANSWER.as_secs()),
     };
     tracing::info!(deployment = route.cluster(), endpoint = endpoint.name, problem, "the endpoint is not verified yet");
     false
+}
+
+fn question(route: &Route, endpoint: &Endpoint) -> SocketRequest {
+    let (method, body) = match endpoint.question {
+        VerificationQuestion::Models => (Method::GET, String::new()),
+        VerificationQuestion::Completion => (Method::POST, one_token(&route.model)),
+    };
+    SocketRequest { method, path: path_to_verify(route, endpoint), body }
+}
+
+/// Judges an answer of status 200.
+fn judged(question: VerificationQuestion, body: &[u8], model: &str) -> Result<(), String> {
+    match question {
+        VerificationQuestion::Models => listed(body, "/v1", model),
+        VerificationQuestion::Completion => {
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+            if is_json { Ok(()) } else { Err(format!("{} answered 200 without JSON", question.path())) }
+        }
+    }
+}
+
+/// True for an endpoint that can be asked before callers reach it.
+fn is_open(endpoint: &Endpoint) -> bool {
+    endpoint.state == State::Verifying && !endpoint.lacks_token()
 }
 
 /// Good answers in a row of each endpoint that is being verified.
@@ -82,9 +108,9 @@ impl Scores {
         let mut former = std::mem::take(&mut self.0);
         let mut open = Vec::new();
         for route in routes.iter().flat_map(|routes| routes.values()) {
-            for endpoint in route.endpoints.iter().filter(|endpoint| endpoint.state == State::Verifying) {
+            for endpoint in route.endpoints.iter().filter(|endpoint| is_open(endpoint)) {
                 let name = (route.uid.clone(), endpoint.name.clone());
-                let known = former.remove(&name).filter(|(known, _)| known == endpoint);
+                let known = former.remove(&name).filter(|(known, _)| known.is_same(endpoint));
                 let score = known.map_or(0, |(_, score)| score);
                 self.0.insert(name, (endpoint.clone(), score));
                 if score < ENOUGH {

@@ -9,7 +9,8 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use roadstead_api::v1alpha1::names;
 use roadstead_gateway::{
-    Acks, Caller as Key, Credential, Endpoint, Key as Text, Limits, Route, Scheme, State, WitnessRequest,
+    Acks, Caller as Key, Credential, Endpoint, Key as Text, Limits, Route, Scheme, State, VerificationQuestion,
+    WitnessRequest,
 };
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
@@ -289,6 +290,8 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         model: None,
         authorities: None,
         credential: Some(credential),
+        token: None,
+        question: VerificationQuestion::Models,
         weight: 1,
         state: State::Active,
         shift: None,

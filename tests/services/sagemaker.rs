@@ -137,15 +137,3 @@ fn a_shape_that_uses_a_part_of_an_instance_is_rejected_with_the_cure() -> anyhow
     ensure!(held(&clouds) == [0, 0, 0], "held: {:?}", held(&clouds));
     Ok(())
 }
-
-#[test]
-fn a_target_beside_a_gateway_says_that_it_cannot_be_used() -> anyhow::Result<()> {
-    let stage = ServiceStage::set(&[
-        format!("--routes-namespace={SYSTEM}"),
-        "--gateway-url=http://models.example.com".to_owned(),
-    ])?;
-    stage.apply(&target())?;
-    let condition = stage.condition(TARGET, "Ready", "False")?;
-    ensure!(condition["reason"] == "GatewayUnsupported", "{condition}");
-    Ok(())
-}

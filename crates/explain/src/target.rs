@@ -58,8 +58,6 @@ pub enum TargetMessage<'a> {
         /// The field of the settings.
         field: &'a str,
     },
-    /// Gateways cannot send requests to the endpoints of its type.
-    GatewayUnsupported(&'a str),
     /// The Secret with its token does not exist.
     TokenSecretMissing {
         /// Namespace of the Secret.
@@ -162,11 +160,6 @@ impl fmt::Display for TargetMessage<'_> {
                  address to the operator with --simulated-cloud (chart value simulatedCloud.enabled)",
             ),
             Self::SettingsMissing { type_, field } => write!(f, "type {type_} requires {field}; add it"),
-            Self::GatewayUnsupported(type_) => write!(
-                f,
-                "targets of type {type_} cannot be used together with a gateway: it cannot renew the tokens that their endpoints \
-                 require. Delete the target, or use an installation without a gateway for it"
-            ),
             Self::TokenSecretMissing { namespace, name, key } => {
                 write!(f, "Secret {namespace}/{name} does not exist; create it with a token under key {key:?}")
             }

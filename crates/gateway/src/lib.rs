@@ -10,12 +10,15 @@ mod files;
 pub mod render;
 mod route;
 mod settings;
+mod token;
 
 pub use ack::{Ack, Acks, Answering, Sees, hosts_of_endpoint};
 pub use changes::{Change, changes};
 pub use files::{Content, File, Files};
 pub use render::render;
 pub use route::{
-    Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, ShiftProgress, State, WitnessRequest,
+    Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, ShiftProgress, State, VerificationQuestion,
+    WitnessRequest,
 };
 pub use settings::{Listener, Paths, Settings, Tls};
+pub use token::{TokenRole, TokenSource};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::token::TokenSource;
+
 /// Paths beside `/v1/` that engines answer and that a gateway passes on. Others, such as an engine's metrics and
 /// administration, stay inside.
 pub const PATHS: [&str; 6] = ["tokenize", "detokenize", "rerank", "score", "pooling", "classify"];
@@ -52,7 +54,8 @@ impl Route {
     /// True if callers' requests have somewhere to go.
     #[must_use]
     pub fn serves(&self) -> bool {
-        self.endpoints.iter().any(|endpoint| matches!(endpoint.state, State::Active | State::Standby))
+        let takes = |endpoint: &Endpoint| matches!(endpoint.state, State::Active | State::Standby);
+        self.endpoints.iter().any(|endpoint| takes(endpoint) && !endpoint.lacks_token())
     }
 
     /// True if an endpoint knows the model by another name.
@@ -157,9 +160,15 @@ pub struct Endpoint {
     /// Certificates in PEM that its certificate must lead to; absent for those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,
-    /// Credential that the gateway adds; absent where the endpoint wants none.
+    /// Credential that the gateway adds; absent where the endpoint wants none, or a token that the gateway mints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
+    /// Origin of the token that the gateway mints and adds as the credential; absent where the endpoint wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenSource>,
+    /// Question by which a gateway verifies it.
+    #[serde(default, skip_serializing_if = "VerificationQuestion::is_models")]
+    pub question: VerificationQuestion,
     /// Share of the requests, relative to the other active endpoints: at least 1.
     pub weight: u32,
     /// Part in serving.
@@ -170,6 +179,51 @@ pub struct Endpoint {
     /// Question of the operator about it.
     #[serde(default, skip_serializing_if = "WitnessRequest::is_nothing")]
     pub asked: WitnessRequest,
+}
+
+impl Endpoint {
+    /// True if it wants a token and the gateway has none: it takes no new request then.
+    #[must_use]
+    pub const fn lacks_token(&self) -> bool {
+        self.token.is_some() && self.credential.is_none()
+    }
+
+    /// True if both are one endpoint in the same form. A minted token may be another one: its renewal changes nothing else.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let plain = |endpoint: &Self| {
+            let credential = endpoint.credential.clone().filter(|_| endpoint.token.is_none());
+            Self { credential, ..endpoint.clone() }
+        };
+        plain(self) == plain(other)
+    }
+}
+
+/// Question by which a gateway verifies an endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VerificationQuestion {
+    /// It lists its models, and the deployment's is among them.
+    #[default]
+    Models,
+    /// It completes one token; for services that list no models.
+    Completion,
+}
+
+impl VerificationQuestion {
+    /// True for the question that engines answer.
+    #[must_use]
+    pub fn is_models(&self) -> bool {
+        *self == Self::Models
+    }
+
+    /// Path of the question.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Models => "/v1/models",
+            Self::Completion => "/v1/chat/completions",
+        }
+    }
 }
 
 /// Question of the operator to the gateways about an endpoint. That an active endpoint does not answer is reported in

@@ -228,6 +228,12 @@ pub fn listed(body: &[u8], base: &str, model: &str) -> Result<(), String> {
     Err(format!("{base}/models lists {:?}, not {model:?}", named.join(", ")))
 }
 
+/// Body of a chat that asks `model` for one token.
+#[must_use]
+pub fn one_token(model: &str) -> String {
+    json!({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "ping"}]}).to_string()
+}
+
 /// One request.
 struct ProbeRequest {
     method: Method,
@@ -243,8 +249,7 @@ impl ProbeRequest {
 
     /// For one token of `model`.
     fn token_of(model: &str) -> Self {
-        let body = json!({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "ping"}]});
-        Self { method: Method::POST, path: "/chat/completions", body: body.to_string() }
+        Self { method: Method::POST, path: "/chat/completions", body: one_token(model) }
     }
 
     /// An empty completion: a request without the key is refused before its body is read, and none is answered.

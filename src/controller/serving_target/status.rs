@@ -159,7 +159,6 @@ fn reachable(set: &mut Conditions<'_>, connection: &TargetConnection) {
         reasons::INVALID_SPEC,
         reasons::SIMULATION_DISABLED,
         reasons::DRIVER_MISSING,
-        reasons::GATEWAY_UNSUPPORTED,
     ];
     if credentials.contains(&reason) {
         set.set(conditions::REACHABLE, UNKNOWN, reason, "");

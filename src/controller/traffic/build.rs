@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use kube::ResourceExt;
-use roadstead_gateway::{Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State, WitnessRequest};
+use roadstead_gateway::{
+    Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State, TokenSource, VerificationQuestion, WitnessRequest,
+};
 
+use super::minted::MintedAccess;
 use super::record::{fails, leaves};
 use super::shift;
 use super::verified::is_successor;
@@ -23,6 +26,8 @@ pub type EndpointKeys = BTreeMap<String, Key>;
 pub struct RouteFacts<'a> {
     /// Keys of the endpoints.
     pub keys: &'a EndpointKeys,
+    /// Access to the endpoints whose tokens gateways mint, by name.
+    pub minted: &'a BTreeMap<String, MintedAccess>,
     /// Callers of the deployment.
     pub callers: Vec<Caller>,
     /// Endpoints that a gateway has verified; `None` if there is no gateway.
@@ -47,7 +52,7 @@ pub fn route<'a>(
     endpoints: &(impl IntoIterator<Item = &'a InferenceEndpoint> + Clone),
     facts: RouteFacts<'_>,
 ) -> Route {
-    let RouteFacts { keys, callers, verified, asked, by_gateways, former, now } = facts;
+    let RouteFacts { keys, minted, callers, verified, asked, by_gateways, former, now } = facts;
     let serving = serving(endpoints.clone(), former);
     let is_unverified = |endpoint: &InferenceEndpoint| {
         let name = endpoint.name_any();
@@ -63,7 +68,7 @@ pub fn route<'a>(
     };
     let part = |endpoint: &'a InferenceEndpoint| {
         let factor = weight_of_replica(deployment, &endpoint.spec.shape);
-        part(endpoint, (keys, former), factor, is_unverified(endpoint))
+        part(endpoint, (keys, minted, former), factor, is_unverified(endpoint))
     };
     let mut parts: Vec<Endpoint> = endpoints.clone().into_iter().filter_map(part).collect();
     for part in parts.iter_mut().filter(|part| matches!(part.state, State::Active | State::Standby)) {
@@ -137,7 +142,7 @@ fn weight_of_replica(deployment: &ModelDeployment, shape: &str) -> u32 {
 /// The part of one endpoint; `None` if it has none.
 fn part(
     endpoint: &InferenceEndpoint,
-    (keys, former): (&EndpointKeys, Option<&Route>),
+    (keys, minted, former): (&EndpointKeys, &BTreeMap<String, MintedAccess>, Option<&Route>),
     weight_of_replica: u32,
     is_unverified: bool,
 ) -> Option<Endpoint> {
@@ -158,8 +163,7 @@ fn part(
         return None;
     }
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
-    let (header, word) = HEADER;
-    let key = keys.get(&name)?.clone();
+    let EndpointAccess { credential, token, question } = access(&name, keys, minted, was)?;
     let weight = u32::try_from(status.ready_replicas).unwrap_or(0).saturating_mul(weight_of_replica);
     Some(Endpoint {
         name,
@@ -169,7 +173,9 @@ fn part(
         prefix,
         model: None,
         authorities: None,
-        credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),
+        credential,
+        token,
+        question,
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },
         state: match endpoint.spec.state {
             _ if served.is_some() && status.interruption.is_some() => State::Draining,
@@ -180,6 +186,33 @@ fn part(
         shift: None,
         asked: WitnessRequest::Nothing,
     })
+}
+
+/// Access of a gateway to an endpoint.
+struct EndpointAccess {
+    credential: Option<Credential>,
+    token: Option<TokenSource>,
+    question: VerificationQuestion,
+}
+
+/// Access to an endpoint: by a token that gateways mint, or by its key; `None` while neither is known. What the former route
+/// says of tokens stays where the target is not known.
+fn access(
+    name: &str,
+    keys: &EndpointKeys,
+    minted: &BTreeMap<String, MintedAccess>,
+    was: Option<&Endpoint>,
+) -> Option<EndpointAccess> {
+    if let Some(MintedAccess { token, question }) = minted.get(name).cloned() {
+        return Some(EndpointAccess { credential: None, token: Some(token), question });
+    }
+    if let Some(was) = was.filter(|was| was.token.is_some()) {
+        return Some(EndpointAccess { credential: None, token: was.token.clone(), question: was.question });
+    }
+    let (header, word) = HEADER;
+    let key = keys.get(name)?.clone();
+    let credential = Credential { header: header.to_owned(), word: word.to_owned(), key };
+    Some(EndpointAccess { credential: Some(credential), token: None, question: VerificationQuestion::Models })
 }
 
 /// The parts of an endpoint's address.

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use roadstead_gateway::{Caller, Key, Route, Scheme, State, WitnessRequest};
+use roadstead_gateway::{Caller, Key, Route, Scheme, State, VerificationQuestion, WitnessRequest};
 use serde_json::{Value, json};
 
 use super::build::{RouteFacts, route};
+use super::minted;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 
 fn deployment() -> ModelDeployment {
@@ -67,6 +68,7 @@ fn at(
         &endpoints,
         RouteFacts {
             keys: &keys,
+            minted: &BTreeMap::new(),
             callers,
             verified: names,
             asked: [("a".to_owned(), WitnessRequest::Steadily)].into(),
@@ -143,6 +145,7 @@ fn the_first_endpoint_that_only_gateways_ask_is_verified_before_callers_reach_it
     let by_gateways = |former: Option<&Route>, verified: Option<&[&str]>| {
         let facts = RouteFacts {
             keys: &keys,
+            minted: &BTreeMap::new(),
             callers: Vec::new(),
             verified: verified.map(|names| names.iter().map(ToString::to_string).collect()),
             asked: [("a".to_owned(), WitnessRequest::Changes)].into(),
@@ -328,4 +331,46 @@ fn an_address_that_no_gateway_can_use_is_left_out() {
     let route = routed(&[secure], None);
     let a = &route.endpoints[0];
     assert_eq!((a.scheme, a.port, a.prefix.as_str()), (Scheme::Https, 443, "/serve/a"));
+}
+
+#[test]
+fn an_endpoint_whose_token_gateways_mint_has_its_source_instead_of_a_key() {
+    let target = serde_json::from_value(json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "east"},
+        "spec": {
+            "cloud": "aws", "region": "eu-west-1", "type": "SageMaker", "offers": [],
+            "sageMaker": {
+                "accountID": "123456789012", "executionRoleARN": "arn:aws:iam::123456789012:role/containers",
+                "assumeRole": {"roleARN": "arn:aws:iam::123456789012:role/operator"},
+                "gatewayRole": {"roleARN": "arn:aws:iam::123456789012:role/callers", "externalID": "tenant-7"},
+            },
+        },
+    }))
+    .unwrap();
+    let url = "https://runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/a/openai";
+    let served = endpoint("a", "Active", &json!({"url": url, "readyReplicas": 1}));
+    let routed = |known: bool, former: Option<&Route>| {
+        let minted = minted::access(&target).filter(|_| known).map(|access| ("a".to_owned(), access));
+        let facts = RouteFacts {
+            keys: &[("a".to_owned(), Key::new("key-of-a"))].into(),
+            minted: &minted.into_iter().collect(),
+            callers: Vec::new(),
+            verified: None,
+            asked: BTreeMap::new(),
+            by_gateways: BTreeSet::new(),
+            former,
+            now: 0,
+        };
+        route(&deployment(), &[&served], facts)
+    };
+    let first = routed(true, None);
+    let a = &first.endpoints[0];
+    assert_eq!(
+        (&a.credential, a.question, a.prefix.as_str()),
+        (&None, VerificationQuestion::Completion, "/endpoints/a/openai")
+    );
+    let role = json!({"arn": "arn:aws:iam::123456789012:role/callers", "externalId": "tenant-7"});
+    let source = json!({"type": "SageMaker", "region": "eu-west-1", "role": role});
+    assert_eq!(serde_json::to_value(&a.token).unwrap(), source, "the operator's own role has more rights");
+    assert_eq!(routed(false, Some(&first)), first, "its target is not known for the moment");
 }

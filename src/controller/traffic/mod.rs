@@ -1,6 +1,7 @@
 //! Traffic: the route of each deployment, which gateways read. Only with a gateway.
 //!
-//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys; `witness` is what gateways say of
+//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys, and `minted` says which endpoints want tokens
+//! instead; `witness` is what gateways say of
 //! endpoints, `published` the mark of a complete set of routes. The route is one Secret
 //! (docs/adr/0049-routes-are-secrets-of-one-namespace.md), written only when it says something new.
 
@@ -9,6 +10,7 @@ mod build;
 mod build_tests;
 pub mod drained;
 pub mod keys;
+mod minted;
 mod published;
 mod record;
 mod shift;
@@ -86,7 +88,17 @@ impl TrafficController {
         let asked = witness::asked(endpoints(), &by_gateways, &uid, &reports);
         let verified = known.as_ref().map_or(Some(BTreeSet::new()), |known| verified::verified(known, &acks));
         let now = context.clock.wall().as_second();
-        let facts = RouteFacts { keys: &keys, callers, verified, asked, by_gateways, former: known.as_ref(), now };
+        let minted = context.minted_access(endpoints());
+        let facts = RouteFacts {
+            keys: &keys,
+            minted: &minted,
+            callers,
+            verified,
+            asked,
+            by_gateways,
+            former: known.as_ref(),
+            now,
+        };
         let route = build::route(deployment, &endpoints(), facts);
         if known.as_ref() != Some(&route) {
             let written = context.hub.put_secret(former.as_deref(), &self.secret(&route)?).await?;

@@ -1,6 +1,6 @@
 //! Routes and reports of gateways, as the shared state knows them and as the planner sees them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use roadstead_gateway::{Route, State, WitnessRequest};
 
 use super::drained::{AtRoute, drained};
+use super::minted::{self, MintedAccess};
 use super::stored;
 use super::verified;
 use super::witness::{self, GatewayReport, GatewayWord};
@@ -179,6 +180,19 @@ impl Context {
             target.is_some_and(|target| target.spec.probe_via() == ProbeVia::Gateway)
         };
         endpoints.into_iter().filter(is_one).map(ResourceExt::name_any).collect()
+    }
+
+    /// Access to the endpoints whose tokens gateways mint, by name.
+    #[must_use]
+    pub fn minted_access<'a>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>,
+    ) -> BTreeMap<String, MintedAccess> {
+        let access = |endpoint: &InferenceEndpoint| {
+            let target = self.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
+            Some((endpoint.name_any(), minted::access(&target)?))
+        };
+        endpoints.into_iter().filter_map(access).collect()
     }
 
     /// Puts an endpoint into the planner's view.

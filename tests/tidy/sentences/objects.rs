@@ -215,7 +215,6 @@ fn target() -> String {
             TargetMessage::DriverMissing(_) => [TargetMessage::DriverMissing("Simulated")],
             TargetMessage::SimulationDisabled => [TargetMessage::SimulationDisabled],
             TargetMessage::SettingsMissing { .. } => [TargetMessage::SettingsMissing { type_: "Kubernetes", field: "spec.kubernetes" }],
-            TargetMessage::GatewayUnsupported(_) => [TargetMessage::GatewayUnsupported("SageMaker")],
             TargetMessage::TokenSecretMissing { .. } => [TargetMessage::TokenSecretMissing { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::TokenUnusable { .. } => [TargetMessage::TokenUnusable { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::AwsSecretMissing { .. } => [TargetMessage::AwsSecretMissing { namespace: "system", name: "aws" }],

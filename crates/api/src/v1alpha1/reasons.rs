@@ -145,8 +145,6 @@ pub const UNAUTHORIZED: &str = "Unauthorized";
 pub const CREDENTIALS_MISSING: &str = "CredentialsMissing";
 /// The operator was built without the driver for the target's type.
 pub const DRIVER_MISSING: &str = "DriverMissing";
-/// Gateways cannot send requests to endpoints of the target.
-pub const GATEWAY_UNSUPPORTED: &str = "GatewayUnsupported";
 /// The operator has no simulated cloud.
 pub const SIMULATION_DISABLED: &str = "SimulationDisabled";
 /// The kubeconfig cannot be read.

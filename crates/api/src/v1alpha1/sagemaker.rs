@@ -21,6 +21,9 @@ pub struct SageMakerTarget {
     /// Role that the operator assumes; absent: its own identity or that of the Secret is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assume_role: Option<AssumeRole>,
+    /// Role that the gateways assume to send requests to the endpoints; absent: the identity of their pods is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_role: Option<AssumeRole>,
     /// Secret in the operator's namespace with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, of a session,
     /// `AWS_SESSION_TOKEN`. Absent: the identity of the operator's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +37,7 @@ pub struct SageMakerTarget {
 /// Pattern of the ARN of a role.
 const ROLE_ARN: &str = "^arn:aws[-a-z]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$";
 
-/// Role that the operator assumes.
+/// Role that is assumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AssumeRole {

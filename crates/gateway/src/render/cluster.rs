@@ -75,7 +75,7 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
 
 /// Endpoints that are asked before callers reach them.
 pub(super) fn verifying(route: &Route) -> impl Iterator<Item = &Endpoint> {
-    route.endpoints.iter().filter(|endpoint| endpoint.state == State::Verifying)
+    route.endpoints.iter().filter(|endpoint| endpoint.state == State::Verifying && !endpoint.lacks_token())
 }
 
 /// The cluster of one endpoint that is being verified; `None` while its host has no address.
@@ -142,12 +142,7 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
 fn filters(route: &Route) -> Value {
     let has_prefix = route.endpoints.iter().any(|endpoint| !endpoint.prefix.is_empty());
     let has_other_name = route.renames_model();
-    let mut headers: BTreeSet<&str> = route
-        .endpoints
-        .iter()
-        .filter_map(|endpoint| endpoint.credential.as_ref())
-        .map(|credential| credential.header.as_str())
-        .collect();
+    let mut headers: BTreeSet<&str> = route.endpoints.iter().filter_map(header).collect();
     headers.extend(has_prefix.then_some(prefix::HEADER));
     headers.extend(has_other_name.then_some(model::HEADER));
     let mutations: Vec<Value> = headers
@@ -174,6 +169,16 @@ fn filters(route: &Route) -> Value {
     filters.extend(has_other_name.then(|| model::filter(route)));
     filters.push(codec);
     json!(filters)
+}
+
+/// Header of an endpoint's credential. It is the same before its token is minted: a cluster that changes loses count of its
+/// requests in flight.
+fn header(endpoint: &Endpoint) -> Option<&str> {
+    match (&endpoint.credential, &endpoint.token) {
+        (Some(credential), _) => Some(&credential.header),
+        (None, Some(source)) => Some(source.header().0),
+        (None, None) => None,
+    }
 }
 
 /// The ways to connect: one for each set of authorities, and plain text for the rest.

@@ -48,7 +48,9 @@ fn divisor(count: usize) -> u32 {
 }
 
 fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
-    let health = if endpoint.state == State::Draining { "DRAINING" } else { "HEALTHY" };
+    // Without its token an endpoint would refuse every request.
+    let is_left_out = endpoint.state == State::Draining || endpoint.lacks_token();
+    let health = if is_left_out { "DRAINING" } else { "HEALTHY" };
     let mut roadstead = json!({"name": endpoint.name});
     if let Some(credential) = &endpoint.credential {
         roadstead[&credential.header] = json!(credential.value());

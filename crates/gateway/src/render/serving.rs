@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::route::{Caller, Limits, Route, State};
+use crate::route::{Caller, Endpoint, Limits, Route, State};
 
 use super::{extension, seconds, typed};
 use super::{model, prefix};
@@ -47,7 +47,8 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
 
 /// Another endpoint takes a request of which no byte was answered.
 fn retries(route: &Route) -> Value {
-    let count = |state: State| route.endpoints.iter().filter(|endpoint| endpoint.state == state).count();
+    let takes = |endpoint: &&Endpoint, state: State| endpoint.state == state && !endpoint.lacks_token();
+    let count = |state: State| route.endpoints.iter().filter(|endpoint| takes(endpoint, state)).count();
     let mut policy = json!({
         "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
         "retriable_status_codes": [429, 503],

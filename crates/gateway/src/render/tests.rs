@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::route::{Caller, Credential, Key, Limits, Scheme, ShiftProgress, State, WitnessRequest};
+use crate::route::{
+    Caller, Credential, Key, Limits, Scheme, ShiftProgress, State, VerificationQuestion, WitnessRequest,
+};
 use crate::settings::{Listener, Paths, Tls};
+use crate::token::TokenSource;
 
 pub(crate) fn settings() -> Settings {
     Settings {
@@ -47,6 +50,8 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         model: None,
         authorities: None,
         credential: Some(credential),
+        token: None,
+        question: VerificationQuestion::Models,
         weight: 1,
         state,
         shift: None,
@@ -164,4 +169,63 @@ fn renders_a_gateway_without_deployments() {
     let mut settings = settings();
     settings.listener.shared = true;
     golden("empty", &render(&[], &addresses(), &settings));
+}
+
+/// An endpoint of SageMaker, with its token or without.
+fn minted(name: &str, state: State, token: Option<&str>) -> Endpoint {
+    let mut minted = endpoint(name, "198.51.100.7", state);
+    minted.prefix = format!("/endpoints/{name}/openai");
+    minted.token = Some(TokenSource::SageMaker { region: "eu-west-1".to_owned(), role: None });
+    minted.question = VerificationQuestion::Completion;
+    minted.credential = token.map(|token| Credential {
+        header: "authorization".to_owned(),
+        word: "Bearer".to_owned(),
+        key: Key::new(token),
+    });
+    minted
+}
+
+#[test]
+fn an_endpoint_takes_no_request_while_its_token_is_missing_and_its_cluster_stays_the_same() {
+    let other = || endpoint("llama-b", "198.51.100.8", State::Active);
+    let rendered = |token| {
+        let all = vec![minted("llama-a", State::Active, token), other()];
+        render(&[route("llama", all)], &addresses(), &settings())
+    };
+    let (before, after) = (rendered(None), rendered(Some("token-of-llama-a")));
+    let text = |files: &Files, file: &File| files.get(file).unwrap().text();
+    assert_eq!(text(&before, &File::Clusters), text(&after, &File::Clusters));
+    let endpoints = File::Endpoints("uid-llama".to_owned());
+    let health = |files: &Files| -> Vec<bool> {
+        let value: Value = serde_json::from_str(&text(files, &endpoints)).unwrap();
+        let hosts = value["resources"][0]["endpoints"][0]["lb_endpoints"].as_array().unwrap().clone();
+        hosts.iter().map(|host| host["health_status"] == "HEALTHY").collect()
+    };
+    assert_eq!((health(&before), health(&after)), (vec![false, true], vec![true, true]));
+    assert!(text(&after, &endpoints).contains("Bearer token-of-llama-a"));
+    let alone = route("llama", vec![minted("llama-a", State::Active, None)]);
+    assert!(!alone.serves(), "callers get 503 at once");
+}
+
+#[test]
+fn an_endpoint_is_verified_by_its_own_question_once_it_has_a_token() {
+    let verification = |token| {
+        let all = vec![minted("llama-a", State::Verifying, token)];
+        render(&[route("llama", all)], &addresses(), &settings()).get(&File::Verification).unwrap().text()
+    };
+    assert!(!verification(None).contains("llama-a"));
+    let asked = verification(Some("token"));
+    assert!(asked.contains("/team-a/llama/llama-a/v1/chat/completions") && !asked.contains("/v1/models"), "{asked}");
+}
+
+#[test]
+fn a_renewed_token_makes_no_other_endpoint() {
+    let [old, new] = ["old", "new"].map(|token| minted("llama-a", State::Verifying, Some(token)));
+    assert!(old != new && old.is_same(&new));
+    let [old, new] = ["a", "b"].map(|key| {
+        let mut keyed = endpoint("llama-a", "198.51.100.7", State::Verifying);
+        keyed.credential.as_mut().unwrap().key = Key::new(key);
+        keyed
+    });
+    assert!(!old.is_same(&new), "another key must be verified");
 }

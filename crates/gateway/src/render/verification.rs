@@ -19,7 +19,7 @@ const ANSWER_SECONDS: u32 = 5;
 /// Path below which an endpoint is asked.
 #[must_use]
 pub fn path_to_verify(route: &Route, endpoint: &Endpoint) -> String {
-    format!("/{}/v1/models", route.verifying_cluster(endpoint))
+    format!("/{}{}", route.verifying_cluster(endpoint), endpoint.question.path())
 }
 
 pub(super) fn listener(settings: &Settings) -> Value {
@@ -68,7 +68,7 @@ fn to_endpoint(route: &Route, endpoint: &Endpoint) -> Value {
         "match": {"path": path_to_verify(route, endpoint)},
         "route": {
             "cluster": route.verifying_cluster(endpoint),
-            "prefix_rewrite": "/v1/models",
+            "prefix_rewrite": endpoint.question.path(),
             "auto_host_rewrite": true,
             "timeout": seconds(ANSWER_SECONDS),
         },

@@ -90,6 +90,14 @@ impl AwsCredentials {
         if let Some(known) = self.known().filter(|known| is_fresh(known, self.now())) {
             return Ok(known);
         }
+        self.renewed().await
+    }
+
+    /// New credentials, also where the known ones have time to live: their session may have been revoked.
+    ///
+    /// # Errors
+    /// As for [`Self::current`]; the known ones are kept.
+    pub async fn renewed(&self) -> Result<Keys, ProviderError> {
         let provider = self.provider.get_or_init(|| provider(&self.settings)).await;
         let fresh = match provider {
             Some(provider) => provider.provide_credentials().await,
@@ -126,7 +134,7 @@ impl AwsCredentials {
         };
         let whose = match (&self.settings.role, &self.settings.source) {
             (Some(role), _) => format!("role {} cannot be assumed", role.arn),
-            (None, CredentialSource::Ambient) => "the operator's pod has no usable AWS identity".to_owned(),
+            (None, CredentialSource::Ambient) => "the pod has no usable AWS identity".to_owned(),
             (None, CredentialSource::Key(_)) => "the key in the Secret cannot be used".to_owned(),
         };
         ProviderError::new(class, self.conceal(&format!("{whose}: {}", told(error))))

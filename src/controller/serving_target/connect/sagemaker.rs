@@ -32,9 +32,6 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         let missing = TargetMessage::SettingsMissing { type_: TYPE, field: "spec.sageMaker" };
         return Err(ConnectError::new(reasons::INVALID_SPEC, missing));
     };
-    if context.settings.gateway.is_some() {
-        return Err(ConnectError::new(reasons::GATEWAY_UNSUPPORTED, TargetMessage::GatewayUnsupported(TYPE)));
-    }
     let region = target.spec.region.clone();
     let endpoint = context.settings.drivers.endpoint_override(TYPE);
     let credentials = credentials(context, settings, &region, endpoint.as_ref().map(ToString::to_string))?;

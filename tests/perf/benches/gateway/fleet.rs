@@ -6,7 +6,7 @@ use std::path::Path;
 use roadstead_gateway::render::Addresses;
 use roadstead_gateway::{
     Caller, Content, Credential, Endpoint, Files, Key, Limits, Listener, Paths, Route, Scheme, Settings, State,
-    WitnessRequest, render,
+    VerificationQuestion, WitnessRequest, render,
 };
 
 /// Namespace of the deployments.
@@ -58,6 +58,8 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
             word: "Bearer".to_owned(),
             key: Key::new(format!("key-of-{name}")),
         }),
+        token: None,
+        question: VerificationQuestion::Models,
         weight: 1,
         shift: None,
         asked: WitnessRequest::Nothing,

@@ -1,0 +1,50 @@
+//! Mints tokens with the identity of the gateway's pod. Nothing of an identity is on a route.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roadstead_gateway::TokenSource;
+
+use super::renewal::{MintCause, MintedToken};
+
+/// A way to mint tokens.
+#[async_trait]
+pub trait Mint: Send + Sync {
+    /// Mints a token.
+    ///
+    /// # Errors
+    /// The cause, for logs: it has no secret in it.
+    async fn mint(&self, source: &TokenSource, cause: MintCause) -> Result<MintedToken, String>;
+}
+
+/// Mints with the pod's own identity.
+pub struct PodMint {
+    #[cfg(feature = "sagemaker")]
+    sagemaker: super::sagemaker::SageMakerMint,
+}
+
+impl PodMint {
+    /// Tokens of at most this life.
+    #[must_use]
+    #[cfg_attr(not(feature = "sagemaker"), expect(unused_variables, reason = "no source is built in"))]
+    pub fn new(life: Duration) -> Self {
+        Self {
+            #[cfg(feature = "sagemaker")]
+            sagemaker: super::sagemaker::SageMakerMint::new(life, roadstead_runtime::clock::Clock::system()),
+        }
+    }
+}
+
+#[async_trait]
+impl Mint for PodMint {
+    #[cfg_attr(not(feature = "sagemaker"), expect(unused_variables, reason = "no source is built in"))]
+    async fn mint(&self, source: &TokenSource, cause: MintCause) -> Result<MintedToken, String> {
+        match source {
+            #[cfg(feature = "sagemaker")]
+            TokenSource::SageMaker { region, role } => self.sagemaker.mint(region, role.as_ref(), cause).await,
+            #[cfg(not(feature = "sagemaker"))]
+            TokenSource::SageMaker { .. } => Err("this gateway is built without the feature sagemaker".to_owned()),
+            TokenSource::Unknown => Err("the operator is newer than this gateway: upgrade the gateway".to_owned()),
+        }
+    }
+}
