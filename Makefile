@@ -99,13 +99,13 @@ test-conformance: tools ## Every driver against one list of cases: a simulated c
 	@rm -rf $(RECORDS)
 	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance
 
-# A virtual environment from a lock file: $(call judges,LOCK_FILE,FOLDER,PATIENCE)
+# A virtual environment from a lock file, which is complete: $(call judges,LOCK_FILE,FOLDER,PATIENCE)
 define judges
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "the judges need Python 3.11 or newer with venv: apt-get install python3-venv"; exit 1; }
 	@echo "installing the judges of $(1) into $(2) (once; $(3))"
 	python3 -m venv --clear $(2)
-	$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(1)
+	$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $(1)
 	@touch $(2)/complete
 endef
 

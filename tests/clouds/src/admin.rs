@@ -27,6 +27,8 @@ pub struct Urls {
     pub sagemaker: String,
     /// Hugging Face's control plane without `/v2`, and its endpoints.
     pub hugging_face: String,
+    /// Vertex AI, Google's identity services and the metadata server.
+    pub vertex_ai: String,
 }
 
 struct Admin {

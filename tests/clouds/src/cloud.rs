@@ -18,6 +18,8 @@ pub enum ServiceName {
     SageMaker,
     /// Hugging Face Inference Endpoints.
     HuggingFace,
+    /// Vertex AI, and the identity services of Google that go with it.
+    VertexAi,
 }
 
 /// One request.

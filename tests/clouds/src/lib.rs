@@ -15,10 +15,13 @@ mod cloud;
 mod engines;
 pub mod faults;
 pub mod hugging_face;
+mod kept;
+mod query;
 pub mod record;
 pub mod rules;
 pub mod sagemaker;
 mod server;
+pub mod vertex_ai;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -41,6 +44,7 @@ use self::record::Exchange;
 use self::rules::Rule;
 use self::sagemaker::{SageMaker, SageMakerSettings};
 use self::server::Shared;
+use self::vertex_ai::{VertexAi, VertexAiSettings};
 
 /// Settings of all fakes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,6 +56,8 @@ pub struct CloudSettings {
     pub sagemaker: SageMakerSettings,
     /// Hugging Face.
     pub hugging_face: HuggingFaceSettings,
+    /// Vertex AI.
+    pub vertex_ai: VertexAiSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -62,6 +68,8 @@ pub struct Clouds {
     pub sagemaker: Arc<SageMaker>,
     /// Hugging Face.
     pub hugging_face: Arc<HuggingFace>,
+    /// Vertex AI.
+    pub vertex_ai: Arc<VertexAi>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -103,15 +111,19 @@ impl Clouds {
         let (aws, aws_url) = listen(free).await?;
         let (hub, hub_url) = listen(free).await?;
         let sagemaker = Arc::new(SageMaker::new(settings.sagemaker, Arc::clone(&clock)));
-        let hugging_face = Arc::new(HuggingFace::new(settings.hugging_face, clock, &hub_url));
-        let urls = Urls { admin: admin_url, sagemaker: aws_url, hugging_face: hub_url };
-        let clouds: Vec<Arc<dyn Cloud>> = vec![Arc::clone(&sagemaker) as _, Arc::clone(&hugging_face) as _];
+        let (google, google_url) = listen(free).await?;
+        let hugging_face = Arc::new(HuggingFace::new(settings.hugging_face, Arc::clone(&clock), &hub_url));
+        let vertex_ai = Arc::new(VertexAi::new(settings.vertex_ai, clock));
+        let urls = Urls { admin: admin_url, sagemaker: aws_url, hugging_face: hub_url, vertex_ai: google_url };
+        let clouds: Vec<Arc<dyn Cloud>> =
+            vec![Arc::clone(&sagemaker) as _, Arc::clone(&hugging_face) as _, Arc::clone(&vertex_ai) as _];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
             serve(aws, server::router(Arc::clone(&sagemaker) as _, Arc::clone(&shared))),
             serve(hub, server::router(Arc::clone(&hugging_face) as _, Arc::clone(&shared))),
+            serve(google, server::router(Arc::clone(&vertex_ai) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, hugging_face, shared, servers })
+        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, shared, servers })
     }
 
     /// Writes the requests so far to a file of their own.
@@ -156,6 +168,7 @@ impl Clouds {
         match service {
             ServiceName::SageMaker => self.sagemaker.state(),
             ServiceName::HuggingFace => self.hugging_face.state(),
+            ServiceName::VertexAi => self.vertex_ai.state(),
         }
     }
 
@@ -168,7 +181,11 @@ impl Clouds {
 /// Rules of all services.
 #[must_use]
 pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
-    vec![(ServiceName::SageMaker, sagemaker::RULES), (ServiceName::HuggingFace, hugging_face::RULES)]
+    vec![
+        (ServiceName::SageMaker, sagemaker::RULES),
+        (ServiceName::HuggingFace, hugging_face::RULES),
+        (ServiceName::VertexAi, vertex_ai::RULES),
+    ]
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<(TcpListener, String)> {

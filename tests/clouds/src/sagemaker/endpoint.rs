@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::store::Visibility;
 use crate::faults::{AfterFailure, Fate};
+use crate::kept::Visibility;
 
 /// One variant of an endpoint: a model on so many machines.
 #[derive(Debug, Clone, PartialEq)]

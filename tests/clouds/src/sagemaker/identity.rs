@@ -6,20 +6,13 @@ use axum::http::StatusCode;
 
 use super::rules;
 use super::settings::TrustedRole;
-use super::signature::{AccessKey, Caller, SignatureFault, decoded};
+use super::signature::{AccessKey, Caller, SignatureFault};
 use crate::clock::rfc3339;
 use crate::cloud::Reply;
 use crate::rules::Rule;
 
 /// Life of a session that does not ask for another one, in seconds.
 const HOUR: i64 = 3600;
-
-/// The fields of a form.
-pub fn form(body: &[u8]) -> BTreeMap<String, String> {
-    let text = String::from_utf8_lossy(body).replace('+', " ");
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (decoded(name), decoded(value))).collect()
-}
 
 /// The answer of `GetCallerIdentity`.
 pub fn caller(caller: &Caller) -> Reply {

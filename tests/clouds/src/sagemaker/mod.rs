@@ -23,12 +23,14 @@ pub use self::rules::ALL as RULES;
 use self::runtime::Route;
 pub use self::settings::{ACCOUNT, KEY_ID, KEY_SECRET, LongLivedKey, SageMakerSettings, TrustedRole};
 use self::signature::{AccessKey, Caller, Moment, SignatureFault};
-use self::store::{page, shown_tags};
+use self::store::shown_tags;
 use self::world::{ApiFault, At, World};
 use crate::clock::VirtualClock;
 use crate::cloud::{Call, Cloud, Reply, Scripted, ServiceName};
 use crate::engines::{Container, Engines};
 use crate::faults::Fate;
+use crate::kept::page;
+use crate::query;
 use crate::rules::Rule;
 
 const TARGET: &str = "SageMaker.";
@@ -259,7 +261,7 @@ fn part(call: &Call) -> Part {
     } else if let Some(operation) = target.strip_prefix(TAGGING) {
         Part::Tagging(operation.to_owned())
     } else if call.header("content-type").starts_with("application/x-www-form-urlencoded") {
-        Part::Identity(identity::form(&call.body))
+        Part::Identity(query::form(&call.body))
     } else {
         Part::Unknown
     }

@@ -6,6 +6,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest, Sha256};
 
 use crate::cloud::Call;
+use crate::query::decoded;
 
 /// Requests that were signed earlier or later than this are refused.
 const SKEW_MILLIS: i64 = 15 * 60 * 1000;
@@ -228,20 +229,6 @@ fn encoded(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(escape).collect()
-}
-
-/// The text with its escapes resolved.
-pub fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let escaped = (*byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        let value = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        out.push(value.unwrap_or(*byte));
-        at += if value.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Milliseconds since 1970 of a time like `20150830T123600Z`.

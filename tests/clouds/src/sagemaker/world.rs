@@ -8,8 +8,9 @@ use super::endpoint::{Change, Endpoint, Fleet, State, Variant, seconds};
 use super::rules;
 use super::settings::SageMakerSettings;
 use super::signature::Caller;
-use super::store::{Entry, Visibility, page, shown_tags, tags};
+use super::store::{Entry, shown_tags, tags};
 use crate::faults::{AfterFailure, Fate};
+use crate::kept::{Visibility, page};
 use crate::rules::Rule;
 
 /// The text of a lack of machines (aws/deep-learning-containers#6673).
