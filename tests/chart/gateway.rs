@@ -197,7 +197,7 @@ fn flag(subcommand: &str, variable: &str) -> String {
 fn values_reach_the_process() {
     let pod = Pod::of(&[
         "--set",
-        "domain=models.example.com,shared=true,logTokens=true,tls.secretName=certificate,trustedHops=2,bufferBytes=16777216,maxConnections=100000,pollMillis=2000,noticeSeconds=15",
+        "domain=models.example.com,shared=true,logTokens=true,tls.secretName=certificate,trustedHops=2,bufferBytes=16777216,maxConnections=100000,pollMillis=2000,tokenSeconds=900,noticeSeconds=15",
         "--set-json",
         r#"state={"persistentVolumeClaim":{"claimName":"routes"}}"#,
     ]);
@@ -210,6 +210,7 @@ fn values_reach_the_process() {
         ("BUFFER_BYTES", "16777216"),
         ("MAX_CONNECTIONS", "100000"),
         ("POLL_MILLIS", "2000"),
+        ("TOKEN_SECONDS", "900"),
         ("NOTICE_SECONDS", "15"),
         ("STATE", "/var/lib/roadstead/routes"),
     ] {
@@ -240,7 +241,8 @@ fn the_service_can_be_a_load_balancer_for_some_addresses() {
     assert_eq!(spec["ports"], json!([{"name": "http", "port": 443, "targetPort": "http"}]));
 }
 
-fn policy(values: &[&str]) -> Value {
+/// The policy of the gateway's chart with these values.
+pub fn policy(values: &[&str]) -> Value {
     only(&rendered_gateway(values), "NetworkPolicy").clone()
 }
 
@@ -298,6 +300,7 @@ fn values_that_cannot_be_meant_are_refused() {
         ("--set", "pollMillis=99", "pollMillis"),
         ("--set", "pollMillis=60001", "pollMillis"),
         ("--set", "noticeSeconds=601", "noticeSeconds"),
+        ("--set", "tokenSeconds=9", "tokenSeconds"),
         ("--set", "noticeSeconds=30,terminationGracePeriodSeconds=30", "must be more than noticeSeconds"),
         ("--set", "terminationGracePeriodSeconds=29", "terminationGracePeriodSeconds"),
         ("--set", "log.format=xml", "format"),

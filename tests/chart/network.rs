@@ -20,6 +20,10 @@ pub const METADATA: [&str; 10] = [
     "fd20:ce::254",
 ];
 
+/// The agent of EKS Pod Identity.
+const AGENT: &str = "169.254.170.23";
+const POD_IDENTITY: [&str; 2] = ["--set", "networkPolicy.eksPodIdentity=true"];
+
 fn policy(values: &[&str]) -> Value {
     only(&rendered(values), "NetworkPolicy").clone()
 }
@@ -127,6 +131,16 @@ fn metrics_can_be_kept_for_some_and_egress_be_widened() {
     let last = list(at(&wider, "/spec/egress")).last().unwrap();
     assert_eq!(*last, json!({"ports": [{"protocol": "TCP", "port": 6443}]}));
     assert!(!reaches(&wider, METADATA[0], "TCP", 80));
+}
+
+#[test]
+fn the_agent_of_pod_identity_is_reached_where_it_is_asked_for_and_no_other_metadata_service() {
+    for policy in [policy(&POD_IDENTITY), crate::gateway::policy(&POD_IDENTITY)] {
+        for address in METADATA {
+            assert_eq!(reaches(&policy, address, "TCP", 80), address == AGENT, "{address}");
+            assert!(!reaches(&policy, address, "TCP", 443), "{address}");
+        }
+    }
 }
 
 #[test]

@@ -17,4 +17,5 @@ mod replicas;
 mod rig;
 mod routing;
 mod tls;
+mod tokens;
 mod witness;

@@ -42,6 +42,7 @@ pub struct Rig {
     hub: String,
     kubeconfig: PathBuf,
     options: Vec<String>,
+    variables: Vec<(&'static str, String)>,
     process: Option<Bound>,
     envoy: Option<Bound>,
 }
@@ -49,10 +50,22 @@ pub struct Rig {
 impl Rig {
     /// Starts a gateway that has no routes.
     pub async fn start(options: &[&str]) -> Self {
-        let server = SERVER
+        Self::start_on(Self::server().await, options).await
+    }
+
+    async fn server() -> &'static ApiServer {
+        SERVER
             .get_or_init(|| async { tokio::task::spawn_blocking(|| ApiServer::start().unwrap()).await.unwrap() })
-            .await;
-        Self::start_on(server, options).await
+            .await
+    }
+
+    /// Starts a gateway whose process has these variables, which may name files in its folder.
+    pub async fn start_as(options: &[&str], variables: impl FnOnce(&Path) -> Vec<(&'static str, String)>) -> Self {
+        let mut rig = Self::prepare(Self::server().await, options).await;
+        rig.variables = variables(rig.folder.path());
+        rig.start_process();
+        rig.start_envoy().await;
+        rig
     }
 
     /// Starts a gateway of this hub.
@@ -78,6 +91,7 @@ impl Rig {
             hub: server.url().unwrap(),
             kubeconfig: server.kubeconfig(),
             options: options.iter().map(ToString::to_string).collect(),
+            variables: Vec::new(),
             process: None,
             envoy: None,
         }
@@ -101,7 +115,8 @@ impl Rig {
         args.extend(self.options.iter().cloned());
         let kubeconfig = self.kubeconfig.display().to_string();
         let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
-        let env = [("KUBECONFIG", kubeconfig.as_str())];
+        let mut env = vec![("KUBECONFIG", kubeconfig.as_str())];
+        env.extend(self.variables.iter().map(|(name, value)| (*name, value.as_str())));
         self.process = Some(Bound::start(program, &args, &env, &self.folder.path().join("process.log")).unwrap());
     }
 

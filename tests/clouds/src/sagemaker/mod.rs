@@ -77,7 +77,7 @@ impl SageMaker {
         change(&mut self.world().settings);
     }
 
-    /// Creates `count` endpoints that are in service, each with a model and a configuration of its name; `named` gives name and
+    /// Creates `count` endpoints that are in service, each with a model and a configuration of its name, which is the name of the served model as well; `named` gives name and
     /// tags of the endpoint with this number. Quotas and machines do not count.
     ///
     /// # Errors
@@ -108,6 +108,14 @@ impl SageMaker {
     pub fn take_away(&self, region: &str, endpoint: &str) -> bool {
         let place = (ACCOUNT.to_owned(), region.to_owned());
         self.world().places.get_mut(&place).is_some_and(|place| place.endpoints.remove(endpoint).is_some())
+    }
+
+    /// Ends the sessions of all roles at once, as if an administrator had revoked them.
+    pub fn end_sessions(&self) {
+        let now = self.clock.millis();
+        for (_, until) in self.keys().iter_mut().filter_map(|key| key.session.as_mut()) {
+            *until = now;
+        }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

@@ -291,7 +291,7 @@ impl Place {
     pub fn install(&mut self, name: &str, instance_type: &str, tags: &Value, at: At<'_>) -> Answer {
         let variant = json!({"VariantName": "main", "ModelName": name, "InstanceType": instance_type,
                              "InitialInstanceCount": 1});
-        let container = json!({"Image": "vllm"});
+        let container = json!({"Image": "vllm", "Environment": {"SM_VLLM_MODEL": name}});
         self.create_model(name, &json!({"ModelName": name, "Tags": tags, "PrimaryContainer": container}), at)?;
         let config = json!({"EndpointConfigName": name, "ProductionVariants": [variant], "Tags": tags});
         self.create_config(name, &config, at)?;
