@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, reason = "tests tell time by the machine")]
 
+mod asking;
 mod caller;
 mod engine;
 mod failures;
 mod files;
+mod hub;
 mod keys;
 mod models;
 mod moves;
@@ -16,6 +18,7 @@ mod outage;
 mod replicas;
 mod rig;
 mod routing;
+mod services;
 mod tls;
 mod tokens;
 mod witness;

@@ -1,120 +1,15 @@
 //! The operator writes the routes, and a gateway serves them: placed, moved by an edited rule, and gone.
 
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
-use roadstead_ground::api_server::ApiServer;
-use roadstead_ground::bound::Bound;
-use roadstead_ground::command::{feed, finish};
 use serde_json::{Value, json};
 
-use crate::caller::{Answer, Caller};
-use crate::rig::{Rig, free_address};
+use crate::asking::{Asking, ask, caller};
+use crate::hub::Hub;
 
-/// Time for what an operator does.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A hub with an operator, a simulated cloud and a gateway.
-struct Hub {
-    server: ApiServer,
-    gateway: Rig,
-    _cloud: Bound,
-    args: Vec<String>,
-    operator: Option<Bound>,
-}
-
-impl Hub {
-    async fn start() -> Self {
-        let server = tokio::task::spawn_blocking(|| {
-            let server = ApiServer::start().unwrap();
-            server.define(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).unwrap();
-            server
-        })
-        .await
-        .unwrap();
-        let gateway = Rig::start_on(&server, &[]).await;
-        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
-        let folder = gateway.folder.path();
-        let (cloud, desk) = (free_address(), free_address());
-        let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
-        let cloud_process = Bound::start(program, &args, &[], &folder.join("cloud.log")).unwrap();
-        let args = vec![
-            "run".to_owned(),
-            "--install-id=gateway-test".to_owned(),
-            "--namespace=default".to_owned(),
-            "--identity=operator".to_owned(),
-            "--leader-elect=false".to_owned(),
-            format!("--listen={desk}"),
-            format!("--simulated-cloud=http://{cloud}"),
-            "--allow-kubeconfig=local-addresses".to_owned(),
-            format!("--routes-namespace={}", gateway.namespace),
-            format!("--gateway-url=http://{}", gateway.address),
-        ];
-        let mut hub = Self { server, gateway, _cloud: cloud_process, args, operator: None };
-        hub.restart_operator();
-        hub
-    }
-
-    /// Kills the operator, if it runs, and starts it.
-    fn restart_operator(&mut self) {
-        self.operator = None;
-        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
-        let kubeconfig = self.server.kubeconfig().display().to_string();
-        let log = self.gateway.folder.path().join("operator.log");
-        self.operator = Some(Bound::start(program, &self.args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap());
-    }
-
-    fn apply(&self, object: &Value) {
-        feed(self.server.kubectl().args(["apply", "-f", "-"]), &object.to_string()).unwrap();
-    }
-
-    fn kubectl(&self, args: &[&str]) -> String {
-        finish(self.server.kubectl().args(args)).unwrap()
-    }
-
-    fn deployment(&self) -> Value {
-        serde_json::from_str(&self.kubectl(&["get", "mdep", "llama", "-n", "team", "-o", "json"])).unwrap()
-    }
-
-    /// Output of `roadstead status`.
-    fn status(&self) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_roadstead"));
-        let namespace = format!("--routes-namespace={}", self.gateway.namespace);
-        command.args(["status", "llama", "-n", "team", &namespace]).env("KUBECONFIG", self.server.kubeconfig());
-        finish(&mut command).unwrap()
-    }
-
-    async fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-        let start = Instant::now();
-        loop {
-            let deployment = self.deployment();
-            if holds(&deployment["status"]) {
-                return deployment;
-            }
-            let log = || self.gateway.log("operator.log");
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{what}: not within {PATIENCE:?}: {:#}\n{}",
-                deployment["status"],
-                log()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// The key of a caller in a Secret.
-    fn key(&self, secret: &str, caller: &str) -> String {
-        let path = format!("jsonpath={{.data.{caller}}}");
-        let encoded = self.kubectl(&["get", "secret", secret, "-n", "team", "-o", &path]);
-        String::from_utf8(data_encoding::BASE64.decode(encoded.trim().as_bytes()).unwrap()).unwrap()
-    }
-}
-
-fn target(name: &str, cloud: &str, region: &str, price: &str) -> Value {
+/// A simulated target with H100s.
+pub fn target(name: &str, cloud: &str, region: &str, price: &str) -> Value {
     json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": name},
         "spec": {
@@ -125,7 +20,8 @@ fn target(name: &str, cloud: &str, region: &str, price: &str) -> Value {
     })
 }
 
-fn serves_on(status: &Value, target: &str) -> bool {
+/// True if the deployment serves on this target alone, and nothing is being removed.
+pub fn serves_on(status: &Value, target: &str) -> bool {
     let placements = status["placements"].as_array().map_or(&[][..], Vec::as_slice);
     let [placement] = placements else { return false };
     placement["target"] == target && placement["url"].is_string() && status["releasing"].is_null()
@@ -219,50 +115,6 @@ async fn a_replacement_that_no_gateway_reaches_in_the_time_of_a_start_is_withdra
     hub.until("it is withdrawn", |_| targets() == "east").await;
     let endpoint = hub.kubectl(&["get", "iep", "-n", "team", "-o", "jsonpath={.items[*].spec.state}"]);
     assert_eq!(endpoint, "Active", "the former endpoint serves on");
-}
-
-/// Requests one after another at the deployment's address, none of which may fail.
-struct Asking {
-    stop: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<Vec<String>>,
-}
-
-impl Asking {
-    fn start(caller: &Caller) -> Self {
-        let (stop, caller) = (Arc::new(AtomicBool::new(false)), caller.clone());
-        let stopped = Arc::clone(&stop);
-        let task = tokio::spawn(async move {
-            let mut answers = Vec::new();
-            while !stopped.load(Ordering::SeqCst) {
-                let answer = ask(&caller).await.unwrap();
-                assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-                answers.push(answer.body);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            answers
-        });
-        Self { stop, task }
-    }
-
-    /// All answers so far.
-    async fn end(self) -> Vec<String> {
-        self.stop.store(true, Ordering::SeqCst);
-        self.task.await.unwrap()
-    }
-}
-
-async fn ask(caller: &Caller) -> anyhow::Result<Answer> {
-    caller.try_post("/team/llama/v1/chat/completions", &json!({"model": "llama", "messages": []})).await
-}
-
-/// A caller of the deployment that is placed, once it is answered.
-async fn caller(hub: &Hub, placed: &Value) -> Caller {
-    let key = hub.key(placed["status"]["keysSecretName"].as_str().unwrap(), "default");
-    let caller = Caller::new(hub.gateway.address, Some(&key));
-    hub.gateway
-        .until("it answers", async |_| ask(&caller).await.is_ok_and(|answer| answer.status == StatusCode::OK))
-        .await;
-    caller
 }
 
 #[tokio::test(flavor = "multi_thread")]

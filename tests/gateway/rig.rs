@@ -50,7 +50,7 @@ pub struct Rig {
 impl Rig {
     /// Starts a gateway that has no routes.
     pub async fn start(options: &[&str]) -> Self {
-        Self::start_on(Self::server().await, options).await
+        Self::start_on(Self::server().await, options, Vec::new()).await
     }
 
     async fn server() -> &'static ApiServer {
@@ -68,9 +68,10 @@ impl Rig {
         rig
     }
 
-    /// Starts a gateway of this hub.
-    pub async fn start_on(server: &ApiServer, options: &[&str]) -> Self {
+    /// Starts a gateway of this hub, whose process has these variables.
+    pub async fn start_on(server: &ApiServer, options: &[&str], variables: Vec<(&'static str, String)>) -> Self {
         let mut rig = Self::prepare(server, options).await;
+        rig.variables = variables;
         rig.start_process();
         rig.start_envoy().await;
         rig

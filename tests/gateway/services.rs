@@ -1,0 +1,105 @@
+//! A managed service beside clusters behind one address: SageMaker, whose tokens the gateway mints.
+
+use std::collections::BTreeSet;
+
+use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
+use roadstead_clouds::{CloudSettings, Clouds};
+use serde_json::{Value, json};
+
+use crate::asking::{Asking, caller};
+use crate::hub::Hub;
+use crate::operator::{serves_on, target};
+
+/// A fake whose creations take a few seconds. Its clock is the machine's, by which tokens are signed.
+async fn clouds() -> Clouds {
+    let sagemaker = SageMakerSettings {
+        creating_seconds: 2,
+        updating_seconds: 2,
+        deleting_seconds: 1,
+        ..SageMakerSettings::default()
+    };
+    Clouds::start(CloudSettings { pace: 1, sagemaker, ..CloudSettings::default() }).await.unwrap()
+}
+
+fn sagemaker_target() -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "ireland"},
+        "spec": {
+            "cloud": "aws", "region": "eu-west-1", "type": "SageMaker", "allowedNamespaces": {},
+            "sageMaker": {
+                "accountID": ACCOUNT, "executionRoleARN": format!("arn:aws:iam::{ACCOUNT}:role/containers"),
+                "imageMirrors": [{"source": "vllm/vllm-openai",
+                                  "mirror": format!("{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/vllm")}],
+            },
+            "offers": [{"name": "p5", "instanceType": "ml.p5.48xlarge", "accelerator": {"type": "H100", "count": 8},
+                        "capacityType": "OnDemand", "hourlyPrice": "63.30", "maxInstances": 4}],
+        },
+    })
+}
+
+fn deployment() -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": {"name": "llama", "namespace": "team"},
+        "spec": {
+            "model": {"source": "hf://example/llama"},
+            // Long: an endpoint that goes sooner goes because gateways said that nothing is in flight.
+            "serving": {"engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": 3600,
+                        "shapes": [{"name": "eight", "accelerator": {"type": "H100", "count": 8}}]},
+        },
+    })
+}
+
+/// Edits the regions in which the deployment may not be.
+fn deny(hub: &Hub, regions: &str) {
+    let rule = json!({"spec": {"placement": {"regions": {"deny": [regions]}}}}).to_string();
+    hub.kubectl(&["patch", "mdep", "llama", "-n", "team", "--type=merge", "-p", &rule]);
+}
+
+/// The distinct credentials that reached SageMaker's endpoints.
+fn credentials(clouds: &Clouds) -> BTreeSet<String> {
+    let calls = clouds.requests_after(0).into_iter().filter(|exchange| exchange.operation == "CallWithBearerToken");
+    let headers = calls.flat_map(|exchange| exchange.headers);
+    headers.filter(|(name, _)| name == "authorization").map(|(_, value)| value).collect()
+}
+
+/// The route of the one deployment, as the hub has it.
+fn route(hub: &Hub) -> String {
+    let namespace = hub.gateway.namespace.as_str();
+    let of_deployments = "jsonpath={.items[?(@.type=='roadstead.dev/route')].data.route}";
+    let encoded = hub.kubectl(&["get", "secrets", "-n", namespace, "-o", of_deployments]);
+    String::from_utf8(data_encoding::BASE64.decode(encoded.trim().as_bytes()).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_moves_from_a_cluster_to_a_service_and_back_and_no_request_is_lost() {
+    let clouds = clouds().await;
+    let variables = [
+        ("AWS_ENDPOINT_URL", clouds.urls.sagemaker.clone()),
+        ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", KEY_SECRET.to_owned()),
+    ];
+    let hub = Hub::start_as(&[format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker)], &variables).await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    hub.apply(&target("east", "aws", "us-east-1", "40.00"));
+    hub.apply(&sagemaker_target());
+    hub.apply(&deployment());
+    let placed = hub.until("it serves on the cluster", |status| serves_on(status, "east")).await;
+    let caller = caller(&hub, &placed).await;
+    let asking = Asking::start(&caller);
+
+    deny(&hub, "us-*");
+    let there = hub.until("it serves at SageMaker", |status| serves_on(status, "ireland")).await;
+    assert_eq!(there["status"]["url"], placed["status"]["url"]);
+    let route = route(&hub);
+    assert!(route.contains("eu-west-1") && !route.contains("sagemaker-api-key"), "no token is on the hub: {route}");
+    // Tokens of the operator's probes, which live for minutes, and of the gateway.
+    assert!(credentials(&clouds).iter().all(|value| value.starts_with("Bearer sagemaker-api-key-")));
+
+    deny(&hub, "eu-*");
+    hub.until("it serves on the cluster again", |status| serves_on(status, "east")).await;
+    let answers = asking.end().await;
+    let at_east = |answer: &String| answer.contains("at east");
+    assert!(at_east(answers.first().unwrap()) && at_east(answers.last().unwrap()));
+    assert!(!answers.iter().all(at_east), "SageMaker's endpoint answered meanwhile");
+}
