@@ -89,7 +89,9 @@ impl Eyes {
                     continue;
                 }
                 left -= 1;
-                let sight = said.filter(|said| said.answers == answers).unwrap_or(Answering { answers, since: now });
+                let lacks_token = endpoint.lacks_token();
+                let is_known = |said: &Answering| said.answers == answers && said.lacks_token == lacks_token;
+                let sight = said.filter(is_known).unwrap_or(Answering { answers, since: now, lacks_token });
                 sees.entry(uid.clone()).or_default().insert(endpoint.name.clone(), sight);
             }
         }
@@ -98,10 +100,17 @@ impl Eyes {
     }
 }
 
-/// True if an active endpoint, or one that stands by, passes Envoy's health checks at one of its addresses; `None` if Envoy does not check it.
+/// True if an active endpoint, or one that stands by, passes Envoy's health checks at one of its addresses; `None` if Envoy does
+/// not check it. One that lacks its token answers nobody.
 fn answers(route: &Route, endpoint: &Endpoint, addresses: &Addresses, hosts: &[Host]) -> Option<bool> {
+    if !matches!(endpoint.state, State::Active | State::Standby) {
+        return None;
+    }
+    if endpoint.lacks_token() {
+        return Some(false);
+    }
     let is_checked = route.health_path.is_some() && endpoint.prefix.is_empty();
-    if !is_checked || !matches!(endpoint.state, State::Active | State::Standby) {
+    if !is_checked {
         return None;
     }
     let own = hosts_of_endpoint(endpoint, addresses);
@@ -120,6 +129,7 @@ pub fn is_asked_steadily(routes: &Routes) -> bool {
 mod tests {
     use std::sync::Arc;
 
+    use roadstead_gateway::{Credential, Key, TokenSource};
     use serde_json::json;
 
     use super::*;
@@ -163,6 +173,28 @@ mod tests {
         assert_eq!(seen(&mut eyes, &asked, true, 14), Some((true, 12)));
         assert_eq!(seen(&mut eyes, &asked, true, 16), Some((false, 16)));
         assert_eq!(seen(&mut eyes, &asked, false, 18), Some((true, 18)));
+    }
+
+    #[test]
+    fn an_endpoint_that_lacks_its_token_is_reported_until_it_has_one() {
+        let at_sagemaker = |key: Option<&str>| {
+            let mut routes = routes("Nothing", "Active");
+            let endpoint = &mut Arc::get_mut(&mut routes).unwrap().get_mut("d").unwrap().endpoints[0];
+            endpoint.prefix = "/endpoints/a/openai".to_owned();
+            endpoint.token = Some(TokenSource::SageMaker { region: "eu-west-1".to_owned(), role: None });
+            let credential =
+                |key| Credential { header: "authorization".into(), word: "Bearer".into(), key: Key::new(key) };
+            endpoint.credential = key.map(credential);
+            routes
+        };
+        let (mut eyes, nothing) = (Eyes::default(), BTreeMap::new());
+        let mut seen = |key, now| {
+            let sees = eyes.see(&at_sagemaker(key), &Addresses::new(), &nothing, now);
+            sees.get("d").and_then(|of| of.get("a").copied())
+        };
+        let missing = Answering { answers: false, since: 12, lacks_token: true };
+        assert_eq!([seen(None, 10), seen(None, 12), seen(None, 14)], [None, Some(missing), Some(missing)]);
+        assert_eq!(seen(Some("token"), 16), None, "Envoy does not check it, so nothing more is known");
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use http::StatusCode;
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
 use roadstead_clouds::{CloudSettings, Clouds};
 use serde_json::{Value, json};
 
-use crate::asking::{Asking, caller};
+use crate::asking::{Asking, ask, caller};
+use crate::caller::Caller;
 use crate::hub::Hub;
 use crate::operator::{serves_on, target};
+use crate::tokens::strangers;
 
 /// A fake whose creations take a few seconds. Its clock is the machine's, by which tokens are signed.
 async fn clouds() -> Clouds {
@@ -102,4 +105,31 @@ async fn a_deployment_moves_from_a_cluster_to_a_service_and_back_and_no_request_
     let at_east = |answer: &String| answer.contains("at east");
     assert!(at_east(answers.first().unwrap()) && at_east(answers.last().unwrap()));
     assert!(!answers.iter().all(at_east), "SageMaker's endpoint answered meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_says_that_the_gateways_have_no_token_for_it() {
+    let clouds = clouds().await;
+    let hub = Hub::start_as(&[format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker)], &strangers()).await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    // The operator has a key, and the gateway nothing.
+    let key = json!({"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY_SECRET});
+    hub.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aws", "namespace": "default"}, "stringData": key}));
+    let mut target = sagemaker_target();
+    target["spec"]["sageMaker"]["credentialsSecretRef"] = json!({"name": "aws"});
+    hub.apply(&target);
+    hub.apply(&deployment());
+    let placed = hub.until("it is placed", |status| serves_on(status, "ireland") && status["url"].is_string()).await;
+    let ready = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')]}";
+    hub.until("its endpoint says what the gateways lack", |_| {
+        let ready = hub.kubectl(&["get", "iep", "-n", "team", "-o", ready]);
+        ready.contains("GatewayTokenMissing") && ready.contains("cannot mint the token")
+    })
+    .await;
+    let key = hub.key(placed["status"]["keysSecretName"].as_str().unwrap(), "default");
+    let answer = ask(&Caller::new(hub.gateway.address, Some(&key))).await.unwrap();
+    assert_eq!(
+        (answer.status, &answer.json()["error"]["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("no_endpoint"))
+    );
 }

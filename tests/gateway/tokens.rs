@@ -46,7 +46,7 @@ fn identity(clouds: &Clouds, folder: &Path, role: &str) -> Vec<(&'static str, St
 }
 
 /// Variables of a pod without an identity.
-fn strangers() -> Vec<(&'static str, String)> {
+pub fn strangers() -> Vec<(&'static str, String)> {
     ["AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null"]
         .map(|variable| variable.split_once('=').unwrap())
         .map(|(name, value)| (name, value.to_owned()))
@@ -169,6 +169,11 @@ async fn an_endpoint_is_left_out_while_the_pod_has_no_identity_and_others_serve(
     let metrics = Caller::new(rig.desk, None).get("/metrics").await.body;
     let missing = format!("token_missing{{namespace=\"team-a\",deployment=\"llama\",endpoint=\"{NAME}\"}} 1");
     assert!(metrics.contains(&missing), "{metrics}");
+    rig.until("the operator is told", async |rig| {
+        let sees = rig.acks().await.unwrap_or_default().sees;
+        sees.get("uid-llama").and_then(|of| of.get(NAME)).is_some_and(|sight| sight.lacks_token && !sight.answers)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -140,6 +140,11 @@ pub enum EndpointMessage<'a> {
         /// Its address.
         url: &'a str,
     },
+    /// Gateways cannot mint its token.
+    WithoutToken {
+        /// Its address.
+        url: &'a str,
+    },
     /// No gateway has said whether it answers.
     AwaitingGateways {
         /// Its address.
@@ -239,6 +244,11 @@ impl fmt::Display for EndpointMessage<'_> {
             Self::NotAtGateways { url } => write!(
                 f,
                 "no gateway reaches {url}, so callers do not get there; check sourceRanges, firewalls and name resolution"
+            ),
+            Self::WithoutToken { url } => write!(
+                f,
+                "the gateways cannot mint the token for {url}, so they send it no request; give their pods an identity with the right \
+                 to call it. Their logs name the cause"
             ),
             Self::AwaitingGateways { url } => {
                 write!(f, "waiting for a gateway to reach {url}; check that gateways run and reach the hub")

@@ -25,11 +25,20 @@ pub type Sees = BTreeMap<String, BTreeMap<String, Answering>>;
 
 /// Result of a gateway's health checks of one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Answering {
     /// True if the endpoint answers.
     pub answers: bool,
     /// Since when, in seconds since the epoch by the gateway's clock.
     pub since: i64,
+    /// True if the gateway asks it nothing, for want of a token that it must mint.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub lacks_token: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

@@ -129,7 +129,7 @@ fn told(status: &InferenceEndpointStatus) -> (Option<Health>, Option<Witness>, S
 
 #[test]
 fn an_endpoint_that_only_gateways_reach_is_not_lost_and_says_so() {
-    use GatewayWord::{Reached, Silent, Unreached};
+    use GatewayWord::{Reached, Silent, Unreached, WithoutToken};
     use Health::{Failing, Healthy, Isolated, Lost};
     let (probe, gateways) = (Some(Witness::Probe), Some(Witness::Gateways));
     let present = |answer: Option<ProbeAnswer>| there("h", 2, answer);
@@ -137,6 +137,7 @@ fn an_endpoint_that_only_gateways_reach_is_not_lost_and_says_so() {
     for (seen, word, expected) in [
         (present(ANSWER), Silent, (Some(Healthy), probe, "True Ready")),
         (present(ANSWER), Unreached, (Some(Healthy), probe, "True UnreachableFromGateways")),
+        (present(ANSWER), WithoutToken, (Some(Healthy), probe, "True GatewayTokenMissing")),
         (present(Some(refused())), Reached, (Some(Healthy), gateways, "True ReachedByGateways")),
         (present(Some(refused())), Unreached, (Some(Failing), probe, "False UnreachableFromHub")),
         (there("h", 0, None), Reached, (Some(Failing), None, "False Starting")),

@@ -33,7 +33,9 @@ impl Heard {
             }
             (_, GatewayWord::Reached) => Some((true, Witness::Gateways)),
             (Some(ProbeAnswer::Unreachable { .. }), _) => Some((false, Witness::Probe)),
-            (Some(ProbeAnswer::NotPermitted { .. }) | None, GatewayWord::Unreached) => Some((false, Witness::Gateways)),
+            (Some(ProbeAnswer::NotPermitted { .. }) | None, GatewayWord::Unreached | GatewayWord::WithoutToken) => {
+                Some((false, Witness::Gateways))
+            }
             (Some(ProbeAnswer::NotPermitted { .. }) | None, GatewayWord::Silent) => None,
         }
     }
@@ -45,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_probe_speaks_first_and_gateways_where_it_has_no_answer() {
-        use GatewayWord::{Reached, Silent, Unreached};
+        use GatewayWord::{Reached, Silent, Unreached, WithoutToken};
         let message = String::new;
         let unreachable = || Some(ProbeAnswer::Unreachable { message: message() });
         let wrong = || Some(ProbeAnswer::Unexpected { message: message() });
@@ -54,9 +56,11 @@ mod tests {
         for (probe, gateways, serves) in [
             (Some(ProbeAnswer::Healthy), Silent, yes(Witness::Probe)),
             (Some(ProbeAnswer::Healthy), Unreached, yes(Witness::Probe)),
+            (Some(ProbeAnswer::Healthy), WithoutToken, yes(Witness::Probe)),
             (Some(ProbeAnswer::NotProtected), Unreached, yes(Witness::Probe)),
             (unreachable(), Silent, no(Witness::Probe)),
             (unreachable(), Unreached, no(Witness::Probe)),
+            (unreachable(), WithoutToken, no(Witness::Probe)),
             (unreachable(), Reached, yes(Witness::Gateways)),
             (wrong(), Reached, no(Witness::Probe)),
             (forbidden(), Silent, None),
@@ -65,6 +69,7 @@ mod tests {
             (None, Silent, None),
             (None, Reached, yes(Witness::Gateways)),
             (None, Unreached, no(Witness::Gateways)),
+            (None, WithoutToken, no(Witness::Gateways)),
         ] {
             let heard = Heard { probe, gateways };
             assert_eq!(heard.serves(), serves, "{heard:?}");

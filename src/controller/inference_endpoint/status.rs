@@ -409,6 +409,9 @@ fn of_present(
         Some(ProbeAnswer::Healthy) if answer.gateways == GatewayWord::Unreached => {
             ReadySummary::says(TRUE, reasons::UNREACHABLE_FROM_GATEWAYS, EndpointMessage::NotAtGateways { url })
         }
+        Some(ProbeAnswer::Healthy) if answer.gateways == GatewayWord::WithoutToken => {
+            ReadySummary::says(TRUE, reasons::GATEWAY_TOKEN_MISSING, EndpointMessage::WithoutToken { url })
+        }
         Some(ProbeAnswer::Healthy) => {
             ReadySummary::says(TRUE, reasons::READY, EndpointMessage::Answers { replicas, url })
         }
@@ -444,6 +447,10 @@ fn by_gateways(former: &InferenceEndpointStatus, replicas: u32, url: &str, word:
         GatewayWord::Unreached => {
             let message = EndpointMessage::NotAtGateways { url }.to_string();
             ReadySummary::failing(reasons::UNREACHABLE_FROM_GATEWAYS, message, ErrorClass::Transient)
+        }
+        GatewayWord::WithoutToken => {
+            let message = EndpointMessage::WithoutToken { url }.to_string();
+            ReadySummary::failing(reasons::GATEWAY_TOKEN_MISSING, message, ErrorClass::Unauthorized)
         }
         GatewayWord::Silent => {
             let status = if former.first_ready_time.is_some() { UNKNOWN } else { FALSE };

@@ -18,6 +18,8 @@ pub enum GatewayWord {
     Reached,
     /// Those that look at it do not reach it.
     Unreached,
+    /// Those that look at it send it nothing, because they cannot mint its token.
+    WithoutToken,
 }
 
 /// A gateway's report.
@@ -40,14 +42,15 @@ pub fn word(route: &Route, endpoint: &str, reports: &[GatewayReport]) -> Gateway
     let Some(known) = route.endpoint(endpoint).filter(|known| is_looked_at(known.state)) else {
         return GatewayWord::Silent;
     };
-    let sights: Vec<(bool, bool)> = reports
-        .iter()
-        .filter_map(|report| Some((sight(&report.acks, &route.uid, endpoint)?.answers, report.fresh)))
-        .collect();
-    let says =
-        |answers: bool, of_fresh: bool| sights.iter().any(|(said, fresh)| *said == answers && (*fresh || !of_fresh));
+    let sights: Vec<(&Answering, bool)> =
+        reports.iter().filter_map(|report| Some((sight(&report.acks, &route.uid, endpoint)?, report.fresh))).collect();
+    let says = |answers: bool, of_fresh: bool| {
+        sights.iter().any(|(said, fresh)| said.answers == answers && (*fresh || !of_fresh))
+    };
+    let lack_tokens = || sights.iter().any(|(said, fresh)| said.lacks_token && *fresh);
     match known.asked {
         WitnessRequest::Steadily if says(true, true) => GatewayWord::Reached,
+        WitnessRequest::Steadily if lack_tokens() => GatewayWord::WithoutToken,
         WitnessRequest::Steadily if says(false, true) => GatewayWord::Unreached,
         WitnessRequest::Changes if says(true, false) && !says(false, false) => GatewayWord::Reached,
         WitnessRequest::Steadily | WitnessRequest::Changes | WitnessRequest::Nothing => GatewayWord::Silent,
@@ -141,6 +144,19 @@ mod tests {
             assert_eq!(word(&route, "a", &reports), expected, "{what}");
             assert_eq!(word(&route, "b", &reports), GatewayWord::Silent, "{what}");
         }
+    }
+
+    #[test]
+    fn gateways_that_cannot_mint_a_token_say_so() {
+        let lacking = |fresh| {
+            let mut report = report(NO, fresh);
+            report.acks.sees.get_mut("d").unwrap().get_mut("a").unwrap().lacks_token = true;
+            report
+        };
+        let asked = |reports: &[GatewayReport]| word(&route(WitnessRequest::Steadily), "a", reports);
+        assert_eq!(asked(&[report(NO, true), lacking(true)]), GatewayWord::WithoutToken);
+        assert_eq!(asked(&[report(YES, true), lacking(true)]), GatewayWord::Reached, "another one can");
+        assert_eq!(asked(&[report(NO, true), lacking(false)]), GatewayWord::Unreached, "a dead one");
     }
 
     #[test]

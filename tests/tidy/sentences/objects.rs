@@ -162,6 +162,7 @@ fn endpoint() -> String {
             EndpointMessage::AtGateways { url: "http://192.0.2.1:8000", why: "http://192.0.2.1:8000/v1 did not answer within 5 s" }
         ],
         EndpointMessage::NotAtGateways { .. } => [EndpointMessage::NotAtGateways { url: "http://192.0.2.1:8000" }],
+        EndpointMessage::WithoutToken { .. } => [EndpointMessage::WithoutToken { url: "https://runtime.example/endpoints/a" }],
         EndpointMessage::AwaitingGateways { .. } => [EndpointMessage::AwaitingGateways { url: "http://192.0.2.1:8000" }],
         EndpointMessage::Interrupting { .. } => [
             EndpointMessage::Interrupting { target: "east", deadline: "2026-03-05T12:02:00Z" }

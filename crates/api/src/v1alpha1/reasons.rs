@@ -68,6 +68,8 @@ pub const UNREACHABLE_FROM_HUB: &str = "UnreachableFromHub";
 pub const REACHED_BY_GATEWAYS: &str = "ReachedByGateways";
 /// The address does not answer gateways.
 pub const UNREACHABLE_FROM_GATEWAYS: &str = "UnreachableFromGateways";
+/// The gateways cannot mint the token that the endpoint wants.
+pub const GATEWAY_TOKEN_MISSING: &str = "GatewayTokenMissing";
 /// No gateway has said whether the address answers.
 pub const AWAITING_GATEWAYS: &str = "AwaitingGateways";
 /// The target does not let the operator ask through its API server.
