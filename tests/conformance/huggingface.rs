@@ -21,6 +21,7 @@ use roadstead_conformance::request::{record, request};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_huggingface::{HubAddresses, HubForm, HubParts, HubTags, HuggingFace};
 use roadstead_provider::discreet::Discreet;
+use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::{Provider, Redacted, address};
 use roadstead_rest::{BaseUrl, Insecure};
 use roadstead_runtime::clock::Clock;
@@ -83,17 +84,7 @@ fn crowd_form(number: usize) -> Value {
     let mut endpoint: InferenceEndpoint = record(&name);
     endpoint.spec.deployment_ref.name.clone_from(&deployment);
     "l4".clone_into(&mut endpoint.spec.offer);
-    let tags = HubTags {
-        install_id: "prod".to_owned(),
-        hub: roadstead_conformance::HUB.to_owned(),
-        namespace: "team".to_owned(),
-        deployment,
-        target: TARGET.to_owned(),
-        offer: "l4".to_owned(),
-        shape: "one".to_owned(),
-        capacity_type: endpoint.spec.capacity_type,
-        slot: 0,
-    };
+    let tags = HubTags { hub: roadstead_conformance::HUB.to_owned(), owner: EndpointTags::of("prod", &endpoint) };
     HubForm::of(&request(endpoint, &target()), &tags, None).unwrap().creation(CLOUD, REGION).unwrap()
 }
 

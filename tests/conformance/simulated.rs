@@ -19,10 +19,11 @@ use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_model::Capabilities;
 use roadstead_provider::Provider;
 use roadstead_provider::discreet::Discreet;
+use roadstead_provider::tags::EndpointTags;
 use roadstead_runtime::clock::Clock;
 use roadstead_simulated::Simulated;
 use roadstead_simulated::cloud as simulated_cloud;
-use roadstead_simulated::cloud::wire::{Capacity, CreateOrder, EndpointView, Form, PlaceView, Profile, Tags};
+use roadstead_simulated::cloud::wire::{Capacity, CreateOrder, EndpointView, Form, PlaceView, Profile};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -105,7 +106,7 @@ impl East {
         self.cloud.json(Method::PUT, &format!("/places/{PLACE}"), &serde_json::to_value(&self.profile)?).await?;
         for number in 0..MANY {
             let deployment = format!("llama-{number}");
-            let tags = Tags {
+            let tags = EndpointTags {
                 install_id: "prod".to_owned(),
                 namespace: "team".to_owned(),
                 deployment: deployment.clone(),

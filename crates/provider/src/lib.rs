@@ -8,13 +8,17 @@
 pub mod address;
 pub mod discreet;
 pub mod error;
+pub mod images;
+pub mod launch;
 pub mod meter;
 mod newest;
 pub mod probe;
 pub mod record;
 mod site;
 pub mod stream;
+pub mod tags;
 pub mod template_hash;
+mod variables;
 mod wanted;
 mod workload;
 
@@ -22,6 +26,7 @@ pub use error::{ErrorClass, ProviderError};
 pub use newest::NewestInventory;
 pub use roadstead_model::Capabilities;
 pub use site::{Claim, Inventory, Listener, ProviderEvent, Site};
+pub use variables::Variables;
 pub use wanted::{Redacted, Secret, SecretData, Wanted};
 pub use workload::{Observation, Present, Progress, Removal, Trouble, TroubleKind, Workload, remove_from};
 

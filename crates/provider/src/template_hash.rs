@@ -44,6 +44,17 @@ fn field(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(bytes);
 }
 
+/// The first characters of a digest of texts, each with its length: another text has other ones.
+#[must_use]
+pub fn short_digest(parts: &[&str], chars: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    HEXLOWER.encode(&hash.finalize()).chars().take(chars).collect()
+}
+
 /// The digest of a rendered template's text.
 #[must_use]
 pub fn digest(rendered: &str) -> String {

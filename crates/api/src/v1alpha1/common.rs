@@ -283,3 +283,15 @@ impl Default for CustomEngine {
 fn default_health_path() -> String {
     "/health".to_owned()
 }
+
+/// Copy of images in a registry that the target can pull from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageMirror {
+    /// Beginning of the name of the original, such as vllm/vllm-openai.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
+    pub source: String,
+    /// Beginning of the name of the copy, which replaces it.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
+    pub mirror: String,
+}

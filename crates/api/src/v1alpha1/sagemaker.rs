@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::LocalRef;
+use super::common::{ImageMirror, LocalRef};
 use super::limits;
 
 /// Amazon SageMaker in one account and region, which is the target's region.
@@ -49,16 +49,4 @@ pub struct AssumeRole {
     #[serde(default, rename = "externalID", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224), regex(pattern = "^[A-Za-z0-9+=,.@:/_-]+$"))]
     pub external_id: Option<String>,
-}
-
-/// Copy of images in a registry that the target can pull from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageMirror {
-    /// Beginning of the name of the original, such as vllm/vllm-openai.
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
-    pub source: String,
-    /// Beginning of the name of the copy, which replaces it.
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
-    pub mirror: String,
 }

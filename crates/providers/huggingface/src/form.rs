@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use roadstead_api::v1alpha1::InferenceEndpointSpec;
 use roadstead_provider::record::record;
 use roadstead_provider::template_hash::{digest, template_hash};
-use roadstead_provider::{ErrorClass, ProviderError, Secret, Wanted};
+use roadstead_provider::{ErrorClass, ProviderError, Variables, Wanted};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ impl HubForm {
     pub fn of(wanted: &Wanted, tags: &HubTags, sealed_key: Option<String>) -> Result<Self, ProviderError> {
         let spec = &wanted.endpoint.spec;
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
-        let (mut env, mut secrets) = variables(spec, &wanted.secrets)?;
+        let Variables { plain: mut env, secret: mut secrets } = Variables::of(spec, &wanted.secrets)?;
         env.insert(TAGS.to_owned(), serde_json::to_string(tags).map_err(bug)?);
         env.insert(RECORD.to_owned(), record(spec).map_err(bug)?.unwrap_or_default());
         env.insert(TEMPLATE.to_owned(), template_hash(spec, &wanted.secrets).map_err(bug)?);
@@ -171,38 +171,6 @@ fn repository(spec: &InferenceEndpointSpec) -> Result<String, ProviderError> {
             "spec.model.source is not hf://…, and this service loads from the Hub alone",
         )
     })
-}
-
-type Variables = BTreeMap<String, String>;
-
-/// The plain and the secret variables of a container.
-fn variables(
-    spec: &InferenceEndpointSpec,
-    known: &BTreeMap<String, Secret>,
-) -> Result<(Variables, Variables), ProviderError> {
-    let (mut env, mut secrets) = (Variables::new(), Variables::new());
-    let text =
-        |secret: &Secret, key: &str| secret.data.get(key).and_then(|value| String::from_utf8(value.0.clone()).ok());
-    if let Some(secret) = spec.template.model.credentials_secret_ref.as_ref().and_then(|one| known.get(&one.name)) {
-        secrets.extend(secret.data.keys().filter_map(|key| Some((key.clone(), text(secret, key)?))));
-    }
-    for variable in &spec.template.env {
-        match (&variable.value, &variable.secret_key_ref) {
-            (Some(value), _) => {
-                env.insert(variable.name.clone(), value.clone());
-            }
-            (None, Some(reference)) => {
-                let value = known.get(&reference.name).and_then(|secret| text(secret, &reference.key));
-                let value = value.ok_or_else(|| {
-                    let message = format!("key {} of Secret {} is missing or no text", reference.key, reference.name);
-                    ProviderError::new(ErrorClass::Invalid, message)
-                })?;
-                secrets.insert(variable.name.clone(), value);
-            }
-            (None, None) => {}
-        }
-    }
-    Ok((env, secrets))
 }
 
 #[cfg(test)]

@@ -10,19 +10,22 @@ use roadstead_model as model;
 use roadstead_provider::address::Reach;
 use roadstead_provider::meter::ServiceMeter;
 use roadstead_provider::probe::Probe;
+use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::template_hash::digest;
 use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, NewestInventory, Observation, Present, Progress,
     ProviderError, Redacted, Removal, Site, Trouble, TroubleKind, Wanted, Workload,
 };
-use roadstead_rest::{BaseUrl, BaseUrlError, Bearer, ClientParts, Insecure, RestClient, ServiceRoute, Transport};
+use roadstead_rest::{
+    BaseUrl, BaseUrlError, Bearer, ClientParts, Insecure, PlaceListing, RestClient, ServiceRoute, Transport,
+};
 use roadstead_runtime::client::WriteGate;
 use roadstead_runtime::clock::Clock;
 use serde::Deserialize;
 
 use crate::form::{HubForm, SOURCE};
 use crate::hardware::{HubCatalogue, Vendors};
-use crate::listing::{HubListing, all};
+use crate::listing::{NamespaceEndpoints, all};
 use crate::seal::KeySeal;
 use crate::service::{HubPaths, NAME, PROFILE, class_of_text, whoami};
 use crate::view::{HubState, HubTags, HubView, KEY_DIGEST, SEALED_KEY, TEMPLATE};
@@ -101,7 +104,7 @@ pub struct HuggingFace {
     identity: RwLock<String>,
     hub_uid: RwLock<String>,
     listed: Arc<NewestInventory>,
-    listing: Mutex<Option<HubListing>>,
+    listing: Mutex<Option<PlaceListing>>,
 }
 
 /// Facts of the place that do not change.
@@ -204,18 +207,8 @@ impl HuggingFace {
     }
 
     fn tags(&self, endpoint: &InferenceEndpoint) -> HubTags {
-        let spec = &endpoint.spec;
-        HubTags {
-            install_id: self.parts.install_id.clone(),
-            hub: self.hub_uid.read().unwrap_or_else(PoisonError::into_inner).clone(),
-            namespace: endpoint.namespace().unwrap_or_default(),
-            deployment: spec.deployment_ref.name.clone(),
-            target: spec.target.clone(),
-            offer: spec.offer.clone(),
-            shape: spec.shape.clone(),
-            capacity_type: spec.capacity_type,
-            slot: u32::try_from(spec.slot).unwrap_or(0),
-        }
+        let hub = self.hub_uid.read().unwrap_or_else(PoisonError::into_inner).clone();
+        HubTags { hub, owner: EndpointTags::of(&self.parts.install_id, endpoint) }
     }
 
     async fn survey(&self, wanted: &Wanted) -> Result<HubSurvey, ProviderError> {
@@ -224,22 +217,21 @@ impl HuggingFace {
         let sealed = self.seal.as_ref().and_then(|seal| seal.seal(&name, &wanted.api_key));
         let form = HubForm::of(wanted, &tags, sealed)?;
         let Some(view) = self.read(&name).await? else { return Ok(HubSurvey::Absent(form)) };
-        // Offer and hub are not part of the name: what was made under others is ours all the same.
-        let ours = view
-            .tags()
-            .is_some_and(|known| known == HubTags { offer: known.offer.clone(), hub: known.hub.clone(), ..tags });
+        let ours = view.tags().is_some_and(|known| known.owner.is_same_endpoint(&tags.owner));
         Ok(if ours { HubSurvey::Ours(Box::new(view), form) } else { HubSurvey::Foreign(self.foreign(&view)) })
     }
 
     fn is_tagged(&self, view: &HubView, namespace: &str) -> bool {
-        view.tags().is_some_and(|tags| tags.install_id == self.parts.install_id && tags.namespace == namespace)
+        view.tags().is_some_and(|HubTags { owner, .. }| {
+            owner.install_id == self.parts.install_id && owner.namespace == namespace
+        })
     }
 
     /// The error for something that has an endpoint's name and is not tagged as that endpoint.
     fn foreign(&self, view: &HubView) -> ProviderError {
         let install_id = &self.parts.install_id;
         let owner = match view.tags() {
-            Some(HubTags { install_id, namespace, deployment, .. }) => {
+            Some(HubTags { owner: EndpointTags { install_id, namespace, deployment, .. }, .. }) => {
                 format!("belongs to {namespace}/{deployment} of installation {install_id:?}")
             }
             None => "was not created by Roadstead".to_owned(),
@@ -384,7 +376,7 @@ impl Site for HuggingFace {
     async fn claim(&self, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
         self.identity().await?;
         let views = all(&self.endpoints, &self.paths).await?;
-        let tags = views.iter().filter_map(HubView::tags).filter(|tags| tags.install_id == self.parts.install_id);
+        let tags = views.iter().filter_map(HubView::tags).filter(|tags| tags.owner.install_id == self.parts.install_id);
         let mut hubs = tags.map(|tags| tags.hub).filter(|hub| hub != hub_uid && Some(hub.as_str()) != takeover);
         if let Some(other) = hubs.next() {
             return Ok(Claim::Other { hub_uid: other });
@@ -396,9 +388,11 @@ impl Site for HuggingFace {
     fn watch(&self, listener: Listener) {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if listing.is_none() {
-            let (client, paths, listed) = (self.endpoints.clone(), self.paths.clone(), Arc::clone(&self.listed));
             let Place { install_id, listing_pause, .. } = &self.parts;
-            *listing = Some(HubListing::start(client, paths, install_id.clone(), *listing_pause, listed, listener));
+            let (client, paths) = (self.endpoints.clone(), self.paths.clone());
+            let place = NamespaceEndpoints { client, paths, install_id: install_id.clone() };
+            let listed = Arc::clone(&self.listed);
+            *listing = Some(PlaceListing::start("listing of Hugging Face", place, *listing_pause, listed, listener));
         }
     }
 
@@ -454,7 +448,8 @@ impl Workload for HuggingFace {
         if !self.is_tagged(&view, &found.deployment.namespace) {
             return Err(self.foreign(&view));
         }
-        let same = view.tags().is_some_and(|tags| tags.deployment == found.deployment.name) && view.uid() == found.id;
+        let same =
+            view.tags().is_some_and(|tags| tags.owner.deployment == found.deployment.name) && view.uid() == found.id;
         if !same {
             let message = format!(
                 "endpoint {name} at Hugging Face has changed since it was listed; the operator does not delete it"
@@ -466,7 +461,7 @@ impl Workload for HuggingFace {
 
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
         let Some(view) = self.read(endpoint).await? else { return Ok(None) };
-        if view.tags().is_none_or(|tags| tags.install_id != self.parts.install_id) {
+        if view.tags().is_none_or(|tags| tags.owner.install_id != self.parts.install_id) {
             return Err(self.foreign(&view));
         }
         // With a new token the seal of the former one does not open: a new key is made.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_api::v1alpha1::{CapacityType, names};
+use roadstead_api::v1alpha1::names;
+use roadstead_provider::tags::EndpointTags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,28 +113,15 @@ pub enum HubState {
     Unknown,
 }
 
-/// Tags of an endpoint: its owner, and its place in the plan.
+/// Tags of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HubTags {
-    /// Installation.
-    pub install_id: String,
     /// UID of the hub that wrote it last.
     pub hub: String,
-    /// Namespace of the deployment.
-    pub namespace: String,
-    /// Name of the deployment.
-    pub deployment: String,
-    /// Target.
-    pub target: String,
-    /// Offer.
-    pub offer: String,
-    /// Shape.
-    pub shape: String,
-    /// Capacity type.
-    pub capacity_type: CapacityType,
-    /// Slot.
-    pub slot: u32,
+    /// Its owner, and its part in the plan.
+    #[serde(flatten)]
+    pub owner: EndpointTags,
 }
 
 impl HubView {

@@ -8,7 +8,6 @@ mod claim;
 pub mod cluster;
 mod copies;
 mod differences;
-pub mod engine;
 pub mod found;
 mod identity;
 mod mark;
@@ -42,6 +41,7 @@ use self::survey::Survey;
 use self::watched::{Watched, Watches};
 use roadstead_api::v1alpha1::{Engine, ExternalId, InferenceEndpoint, names};
 use roadstead_provider::address::{self, Reach};
+use roadstead_provider::launch;
 use roadstead_provider::probe::{self, Probe, ProbeAnswer, ProbeWay};
 use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, ProviderError, Redacted, Removal, Site, Wanted,
@@ -107,7 +107,7 @@ impl Site for Kubernetes {
 
     fn capabilities(&self) -> Capabilities {
         let engines = Engine::ALL.iter().map(|engine| engine.as_str().to_owned()).collect();
-        let sources = engine::SOURCES.iter().map(|scheme| (*scheme).to_owned()).collect();
+        let sources = launch::SOURCES.iter().map(|scheme| (*scheme).to_owned()).collect();
         Capabilities { engines: Some(engines), sources: Some(sources), ..Capabilities::default() }
     }
 

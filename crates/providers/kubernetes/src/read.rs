@@ -6,9 +6,9 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use kube::ResourceExt;
+use roadstead_provider::launch::launch;
 use roadstead_provider::probe::{Probe, ProbeWay, WithoutKey};
 
-use super::engine::launch;
 use super::identity::Made;
 use super::member::Member;
 use super::pods;

@@ -15,11 +15,12 @@ use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, NewestInventory, Observation, ProviderError, Redacted,
     Removal, Site, Wanted, Workload,
 };
+use roadstead_rest::PlaceListing;
 
 use crate::claim;
 use crate::form::{VARIANT, WantedForm, form, is_part_of};
 use crate::launch::key_in;
-use crate::listing::{INTERVAL, ListingParts, SageMakerListing};
+use crate::listing::{AccountEndpoints, INTERVAL};
 use crate::observed::{self, UID, external_id};
 use crate::ownership;
 use crate::place::{AccountAccess, capabilities};
@@ -38,7 +39,7 @@ pub struct SageMaker {
     site: RwLock<String>,
     known: Arc<NewestInventory>,
     interval: Duration,
-    listing: Mutex<Option<SageMakerListing>>,
+    listing: Mutex<Option<PlaceListing>>,
 }
 
 /// An endpoint with its tags.
@@ -287,13 +288,15 @@ impl Site for SageMaker {
     fn watch(&self, listener: Listener) {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if listing.is_none() {
-            let parts = ListingParts {
-                services: Arc::clone(&self.services),
-                install_id: self.access.install_id.clone(),
-                known: Arc::clone(&self.known),
-                interval: self.interval,
-            };
-            *listing = Some(SageMakerListing::start(parts, listener));
+            let (services, install_id) = (Arc::clone(&self.services), self.access.install_id.clone());
+            let place = AccountEndpoints { services, install_id };
+            *listing = Some(PlaceListing::start(
+                "listing of SageMaker",
+                place,
+                self.interval,
+                Arc::clone(&self.known),
+                listener,
+            ));
         }
     }
 

@@ -1,11 +1,10 @@
 //! The wanted form of an endpoint: its three resources and their tags. Pure.
 
-use data_encoding::HEXLOWER;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::{ImageMirror, Offer, SageMakerTarget, ServingTarget};
-use roadstead_provider::template_hash::template_hash;
+use roadstead_provider::images::mirrored;
+use roadstead_provider::template_hash::{short_digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
-use sha2::{Digest, Sha256};
 
 use crate::launch::{LaunchFault, environment};
 use crate::ownership;
@@ -59,7 +58,7 @@ pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderErr
     let name = endpoint.name_any();
     // Made from the inputs of the form, so that a new version of the operator, which may write the form in another way,
     // updates nothing.
-    let resource = format!("{name}-{}", digest(&[&hash, &image, role, &offer.instance_type, key]));
+    let resource = format!("{name}-{}", short_digest(&[&hash, &image, role, &offer.instance_type, key], HASH_CHARS));
     let identity = ownership::identity(install_id, endpoint);
     let mut tags = identity.clone();
     tags.extend(ownership::form(endpoint, &hash, record.as_deref()));
@@ -104,14 +103,9 @@ fn settings<'a>(target: &'a ServingTarget, offer: &str) -> Result<(&'a SageMaker
     Ok((settings, found))
 }
 
-/// The image as SageMaker pulls it: by the mirror whose source is the longest that fits.
+/// The image as SageMaker pulls it.
 fn image(image: &str, mirrors: &[ImageMirror]) -> Result<String, ProviderError> {
-    let fitting = mirrors.iter().filter(|mirror| image.starts_with(&mirror.source));
-    let mirror = fitting.max_by_key(|mirror| mirror.source.len());
-    let mapped = mirror.map_or_else(
-        || image.to_owned(),
-        |mirror| format!("{}{}", mirror.mirror, image.strip_prefix(&mirror.source).unwrap_or_default()),
-    );
+    let mapped = mirrored(image, mirrors);
     if !is_in_ecr(&mapped) {
         return Err(invalid(format!(
             "SageMaker pulls images from Amazon ECR only, and {mapped} is elsewhere: copy it to ECR, and add the copy to \
@@ -133,15 +127,6 @@ fn is_in_ecr(image: &str) -> bool {
     rest.is_some_and(|(_, region)| region.ends_with(".amazonaws.com") || region.ends_with(".amazonaws.com.cn"))
 }
 
-fn digest(parts: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part.as_bytes());
-    }
-    HEXLOWER.encode(&digest.finalize()).chars().take(HASH_CHARS).collect()
-}
-
 /// True if `resource` is a model or a configuration of this endpoint.
 #[must_use]
 pub fn is_part_of(resource: &str, endpoint: &str) -> bool {
@@ -155,16 +140,11 @@ mod tests {
 
     const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 
-    fn mirror(source: &str, mirror: &str) -> ImageMirror {
-        ImageMirror { source: source.to_owned(), mirror: mirror.to_owned() }
-    }
-
     #[test]
     fn an_image_is_pulled_from_its_mirror_in_ecr() {
-        let mirrors = [mirror("vllm/", &format!("{ECR}/any/")), mirror("vllm/vllm-openai", &format!("{ECR}/vllm"))];
-        assert_eq!(image("vllm/vllm-openai:v0.20.0", &mirrors).unwrap(), format!("{ECR}/vllm:v0.20.0"));
-        assert_eq!(image("vllm/other:1", &mirrors).unwrap(), format!("{ECR}/any/other:1"));
-        assert_eq!(image(&format!("{ECR}/own:1"), &mirrors).unwrap(), format!("{ECR}/own:1"));
+        let mirror = ImageMirror { source: "vllm/vllm-openai".to_owned(), mirror: format!("{ECR}/vllm") };
+        assert_eq!(image("vllm/vllm-openai:v0.20.0", &[mirror]).unwrap(), format!("{ECR}/vllm:v0.20.0"));
+        assert_eq!(image(&format!("{ECR}/own:1"), &[]).unwrap(), format!("{ECR}/own:1"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use roadstead_api::v1alpha1::{Engine, InferenceEndpointSpec, Template, names};
-use roadstead_provider::{Secret, Wanted};
+use roadstead_provider::{Variables, Wanted};
 
 /// Prefix of the variables that become arguments.
 const ARGUMENT: &str = "SM_VLLM_";
@@ -54,24 +54,7 @@ pub fn environment(wanted: &Wanted) -> Result<BTreeMap<String, String>, LaunchFa
 
 /// Variables from credentials and from the deployment, which come first there too.
 fn given(spec: &InferenceEndpointSpec, wanted: &Wanted) -> Result<BTreeMap<String, String>, LaunchFault> {
-    let template = &spec.template;
-    let mut all = BTreeMap::new();
-    let text = |secret: &Secret, key: &str| {
-        let value = secret.data.get(key)?;
-        Some(String::from_utf8_lossy(&value.0).into_owned())
-    };
-    if let Some(reference) = &template.model.credentials_secret_ref
-        && let Some(secret) = wanted.secrets.get(&reference.name)
-    {
-        all.extend(secret.data.keys().filter_map(|key| Some((key.clone(), text(secret, key)?))));
-    }
-    for variable in &template.env {
-        let value = match &variable.secret_key_ref {
-            Some(reference) => wanted.secrets.get(&reference.name).and_then(|secret| text(secret, &reference.key)),
-            None => variable.value.clone(),
-        };
-        all.insert(variable.name.clone(), value.unwrap_or_default());
-    }
+    let all = Variables::of(spec, &wanted.secrets).map_err(|error| LaunchFault(error.message))?.all();
     match all.keys().find(|name| !is_variable(name) || name.starts_with(ARGUMENT)) {
         Some(name) => {
             fault(format!("SageMaker has no variable {name}: use letters, digits and _; arguments go into args"))

@@ -21,12 +21,13 @@ use self::listing::{Listed, ListingTask};
 pub use self::profile::{capabilities, profile};
 use crate::cloud::CloudAddress;
 use crate::cloud::wire::{
-    ClaimOrder, ClaimView, CreateOrder, EndpointView, Form, KeyView, PlaceView, Profile, Tags, UpdateOrder, key_digest,
+    ClaimOrder, ClaimView, CreateOrder, EndpointView, Form, KeyView, PlaceView, Profile, UpdateOrder, key_digest,
 };
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, InferenceEndpointSpec, names, reasons};
 use roadstead_provider::address::{self, Reach};
 use roadstead_provider::probe::Probe;
 use roadstead_provider::record::record;
+use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::template_hash::{digest, template_hash};
 use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, Present, Progress, ProviderError, Redacted,
@@ -84,18 +85,8 @@ impl Simulated {
         Ok(view)
     }
 
-    fn tags(&self, endpoint: &InferenceEndpoint) -> Tags {
-        let spec = &endpoint.spec;
-        Tags {
-            install_id: self.install_id.clone(),
-            namespace: endpoint.namespace().unwrap_or_default(),
-            deployment: spec.deployment_ref.name.clone(),
-            target: spec.target.clone(),
-            offer: spec.offer.clone(),
-            shape: spec.shape.clone(),
-            capacity_type: spec.capacity_type,
-            slot: u32::try_from(spec.slot).unwrap_or(0),
-        }
+    fn tags(&self, endpoint: &InferenceEndpoint) -> EndpointTags {
+        EndpointTags::of(&self.install_id, endpoint)
     }
 
     /// Compares the existing objects with the wanted endpoint.
@@ -103,9 +94,7 @@ impl Simulated {
         let endpoint = wanted.endpoint.as_ref();
         let form = form(&endpoint.spec, wanted)?;
         let Some(view) = self.read(&endpoint.name_any()).await? else { return Ok(CloudSurvey::Absent(form)) };
-        // The offer is not part of the name: what was found under another offer is ours all the same.
-        let ours = Tags { offer: view.tags.offer.clone(), ..self.tags(endpoint) };
-        Ok(if view.tags == ours {
+        Ok(if view.tags.is_same_endpoint(&self.tags(endpoint)) {
             CloudSurvey::Ours(Box::new(view), form)
         } else {
             CloudSurvey::Foreign(self.foreign(&view))
@@ -119,7 +108,7 @@ impl Simulated {
 
     /// The error for something that has an endpoint's name and is not tagged as that endpoint.
     fn foreign(&self, view: &EndpointView) -> ProviderError {
-        let Tags { install_id, namespace, deployment, .. } = &view.tags;
+        let EndpointTags { install_id, namespace, deployment, .. } = &view.tags;
         let message = format!(
             "endpoint {} at the cloud belongs to {namespace}/{deployment} of installation {install_id:?}; this operator \
              is {:?}. The operator does not change it: delete it there, or recreate it under another name",

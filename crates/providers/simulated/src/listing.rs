@@ -9,9 +9,9 @@ use tokio::task::AbortHandle;
 
 use super::client::CloudClient;
 use crate::cloud::wire::{EndpointList, EndpointView};
-use roadstead_api::planning;
-use roadstead_api::v1alpha1::{limits, names};
-use roadstead_provider::{Inventory, Listener, NewestInventory, ProviderEvent, record};
+use roadstead_api::v1alpha1::names;
+use roadstead_provider::tags::ListedEndpoint;
+use roadstead_provider::{Inventory, Listener, NewestInventory, ProviderEvent};
 use roadstead_runtime::panics::caught;
 
 /// Longest time that the cloud may take for an answer without news.
@@ -98,87 +98,16 @@ fn changed<'a>(known: &'a EndpointList, newest: &'a EndpointList) -> impl Iterat
 
 /// An endpoint as a rebuilt hub may adopt it; `None` where its tags do not give the name that it has.
 fn found(view: &EndpointView) -> Option<model::Found> {
-    let tags = &view.tags;
-    let capacity_type = planning::planner_capacity_type(tags.capacity_type);
-    let computed = names::endpoint_name(
-        &tags.install_id,
-        &tags.namespace,
-        &tags.deployment,
-        &tags.target,
-        &tags.shape,
-        capacity_type.as_str(),
-        tags.slot,
-    );
-    let ours = names::are_tags(&tags.namespace, &tags.deployment, &tags.target, &tags.offer, &tags.shape)
-        && names::is_uid(&view.uid)
-        && tags.slot <= limits::LAST_SLOT;
-    if view.deleting || computed != view.name || !ours {
+    if view.deleting {
         return None;
     }
-    Some(model::Found {
-        id: view.uid.clone(),
-        name: computed,
-        deployment: model::DeploymentId { namespace: tags.namespace.clone(), name: tags.deployment.clone() },
-        target: tags.target.clone(),
-        offer: tags.offer.clone(),
-        shape: tags.shape.clone(),
-        capacity_type,
-        slot: tags.slot,
+    view.tags.found(ListedEndpoint {
+        name: &view.name,
+        id: &view.uid,
         accelerators: view.accelerators,
         replicas: view.replicas,
         ready_replicas: view.ready_replicas,
-        runs: record::runs(&view.record),
+        record: &view.record,
         created_at: Timestamp(view.created_millis.div_euclid(1000)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cloud::wire::Tags;
-    use roadstead_api::v1alpha1::CapacityType;
-
-    fn view(namespace: &str, offer: &str, slot: u32, uid: &str) -> EndpointView {
-        EndpointView {
-            name: names::endpoint_name("prod", namespace, "llama", "east", "one", "OnDemand", slot),
-            uid: uid.to_owned(),
-            version: 1,
-            created_millis: i64::MAX,
-            tags: Tags {
-                install_id: "prod".to_owned(),
-                namespace: namespace.to_owned(),
-                deployment: "llama".to_owned(),
-                target: "east".to_owned(),
-                offer: offer.to_owned(),
-                shape: "one".to_owned(),
-                capacity_type: CapacityType::OnDemand,
-                slot,
-            },
-            replicas: u32::MAX,
-            accelerators: u32::MAX,
-            template_hash: String::new(),
-            key_digest: String::new(),
-            record: String::new(),
-            ready_replicas: 0,
-            serving: false,
-            message: String::new(),
-            exhausted: false,
-            quota: false,
-            deleting: false,
-        }
-    }
-
-    #[test]
-    fn what_no_object_of_the_hub_can_be_called_is_not_believed() {
-        assert!(found(&view("team", "h100", 3, "0a")).is_some());
-        for (namespace, offer, slot, uid) in [
-            ("../team", "h100", 3, "0a"),
-            ("team", "h 100", 3, "0a"),
-            ("team", "h100", 1001, "0a"),
-            ("team", "h100", 3, "a?b"),
-            ("team", "h100", 3, ""),
-        ] {
-            assert!(found(&view(namespace, offer, slot, uid)).is_none(), "{namespace} {offer} {slot} {uid}");
-        }
-    }
 }

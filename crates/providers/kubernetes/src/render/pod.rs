@@ -14,10 +14,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use roadstead_model as model;
+use roadstead_provider::launch::{CACHE_PATH, Launch, launch};
 
 use super::service::PORT_NAME;
 use super::{Identity, copied_name};
-use crate::engine::{CACHE_PATH, Launch, launch};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{InferenceEndpointSpec, ReplicaResources, Template, TolerationOperator, names};
 

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::wire::{CreateOrder, EndpointView, Form, Preemption, Profile, Tags, key_digest};
+use super::wire::{CreateOrder, EndpointView, Form, Preemption, Profile, key_digest};
 use roadstead_api::v1alpha1::CapacityType;
+use roadstead_provider::tags::EndpointTags;
 
 /// An endpoint as the cloud keeps it. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ pub struct Endpoint {
     /// Creation time.
     pub created: i64,
     /// Whose it is.
-    pub tags: Tags,
+    pub tags: EndpointTags,
     /// Wanted state.
     pub form: Form,
     /// Time at which each replica of the newest template answers.
@@ -168,7 +169,7 @@ mod tests {
     }
 
     fn endpoint(capacity_type: CapacityType, profile: &Profile) -> Endpoint {
-        let tags = Tags {
+        let tags = EndpointTags {
             install_id: "prod".to_owned(),
             namespace: "team".to_owned(),
             deployment: "llama".to_owned(),

@@ -6,7 +6,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use roadstead_api::v1alpha1::{CapacityType, SimulatedFault};
+use roadstead_api::v1alpha1::SimulatedFault;
+use roadstead_provider::tags::EndpointTags;
 
 /// Behaviour of a place; sent with every check of the target, so that an edit of the target takes effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,28 +76,6 @@ pub struct ClaimView {
     pub hub_uid: String,
 }
 
-/// Whose an endpoint is, and for what it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Tags {
-    /// The installation.
-    pub install_id: String,
-    /// The namespace of the deployment on the hub.
-    pub namespace: String,
-    /// The name of the deployment on the hub.
-    pub deployment: String,
-    /// The target for which it was made.
-    pub target: String,
-    /// The offer for which it was made.
-    pub offer: String,
-    /// The shape for which it was made.
-    pub shape: String,
-    /// The capacity type for which it was made.
-    pub capacity_type: CapacityType,
-    /// The slot for which it was made.
-    pub slot: u32,
-}
-
 /// Wanted state of an endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -122,7 +101,7 @@ pub struct CreateOrder {
     /// Its name.
     pub name: String,
     /// Whose it is.
-    pub tags: Tags,
+    pub tags: EndpointTags,
     /// Wanted state.
     pub form: Form,
 }
@@ -150,7 +129,7 @@ pub struct EndpointView {
     /// Creation time in milliseconds since 1970.
     pub created_millis: i64,
     /// Whose it is.
-    pub tags: Tags,
+    pub tags: EndpointTags,
     /// Replicas that it is to have.
     pub replicas: u32,
     /// Accelerators of one replica.

@@ -1,13 +1,14 @@
 //! Promises of the simulated cloud to drivers.
 
 use super::*;
-use crate::cloud::wire::{Capacity, Form, Tags};
+use crate::cloud::wire::{Capacity, Form};
 use roadstead_api::v1alpha1::{CapacityType, SimulatedEffect, SimulatedFault};
+use roadstead_provider::tags::EndpointTags;
 
 fn order(name: &str, replicas: u32) -> CreateOrder {
     CreateOrder {
         name: name.to_owned(),
-        tags: Tags {
+        tags: EndpointTags {
             install_id: "prod".to_owned(),
             namespace: "team".to_owned(),
             deployment: "llama".to_owned(),
