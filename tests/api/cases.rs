@@ -22,6 +22,9 @@ struct Case {
     /// Title of the case.
     #[serde(rename = "case")]
     title: String,
+    /// Change of the valid object before it is created, for checks of updates.
+    #[serde(default)]
+    from: Value,
     /// Change of the valid object.
     change: Value,
     /// The fields that are faulty, each with a part of the message; none if the object is valid.
@@ -90,6 +93,9 @@ fn the_checker_and_the_server_say_the_same() {
         for (index, case) in cases.iter().enumerate() {
             let mut old = base.clone();
             old["metadata"]["name"] = json!(format!("case-{index}"));
+            if !case.from.is_null() {
+                merge(&mut old, &case.from);
+            }
             let mut object = if case.seen == Seen::OnUpdate { old.clone() } else { base.clone() };
             merge(&mut object, &case.change);
             let by_checker = if case.seen == Seen::OnUpdate { None } else { Some(check(&checker, &object)) };

@@ -9,6 +9,8 @@ mod kubernetes;
 mod sagemaker;
 mod sagemaker_rights;
 mod simulated;
+mod vertex;
+mod vertex_rights;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,12 +22,13 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 5] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 6] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
         ("huggingface", Arc::new(huggingface::Namespaces)),
         ("sagemaker", Arc::new(sagemaker::Accounts)),
+        ("vertex", Arc::new(vertex::Projects)),
     ];
     let for_token = Arc::clone(&runtime);
     let token = Trial::test("huggingface::the_token_grants_what_is_called_and_nothing_else", move || {
@@ -37,6 +40,11 @@ fn main() -> ExitCode {
         let granted = sagemaker_rights::the_policy_grants_what_is_called_and_nothing_else();
         for_policy.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
     });
+    let for_roles = Arc::clone(&runtime);
+    let roles = Trial::test("vertex::the_roles_grant_what_is_called_and_nothing_else", move || {
+        let granted = vertex_rights::the_roles_grant_what_is_called_and_nothing_else();
+        for_roles.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
+    });
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);
         CASES.iter().map(move |case| {
@@ -46,5 +54,5 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&arguments, trials.chain([token, policy]).collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain([token, policy, roles]).collect()).exit_code()
 }

@@ -8,3 +8,4 @@
 
 mod sagemaker;
 mod stage;
+mod vertex;

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 16] = [
+const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -46,11 +46,13 @@ const DIRECTIONS: [(&str, &[&str]); 16] = [
     ("crates/provider", &["api", "model", "runtime"]),
     ("crates/conformance", &["api", "model", "provider"]),
     ("crates/providers/aws", &["provider", "rest", "runtime"]),
+    ("crates/providers/google", &["provider", "rest", "runtime"]),
     ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
     ("crates/providers/rest", &["provider", "runtime"]),
     ("crates/providers/sagemaker", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
+    ("crates/providers/vertex", &["api", "google", "model", "provider", "rest", "runtime"]),
 ];
 
 #[test]
@@ -95,9 +97,15 @@ fn the_core_knows_no_provider_by_name() {
         |file: &PathBuf| shown(file).contains("serving_target/connect/") || file.ends_with("controller/drivers.rs");
     let core: Vec<PathBuf> = core.into_iter().filter(|file| !chooses(file)).collect();
     hold(&core, "only serving_target/connect chooses a driver", |line| {
-        ["roadstead_huggingface", "roadstead_kubernetes", "roadstead_sagemaker", "roadstead_simulated"]
-            .iter()
-            .any(|driver| line.contains(driver))
+        [
+            "roadstead_huggingface",
+            "roadstead_kubernetes",
+            "roadstead_sagemaker",
+            "roadstead_simulated",
+            "roadstead_vertex",
+        ]
+        .iter()
+        .any(|driver| line.contains(driver))
     });
 }
 

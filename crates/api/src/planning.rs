@@ -211,6 +211,8 @@ const HUGGING_FACE_RESOURCE: &str = "huggingface.roadstead.dev/accelerator";
 const SAGEMAKER_RESOURCE: &str = "sagemaker.roadstead.dev/accelerator";
 /// Stands for the accelerators of a simulated place, which has no nodes.
 const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
+/// Stands for the accelerators of Vertex AI, which shows no nodes.
+const VERTEX_AI_RESOURCE: &str = "vertexai.roadstead.dev/accelerator";
 
 /// The resource that an endpoint's record names: that of its offer, or by the type where the offer is gone.
 #[must_use]
@@ -222,6 +224,7 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
         api::TargetType::Kubernetes => None,
         api::TargetType::SageMaker => Some(SAGEMAKER_RESOURCE.to_owned()),
         api::TargetType::Simulated => Some(SIMULATED_RESOURCE.to_owned()),
+        api::TargetType::VertexAI => Some(VERTEX_AI_RESOURCE.to_owned()),
     };
     offer.and_then(resource_name).or_else(known).or_else(without_nodes)
 }

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
 use roadstead_model::Found;
 use roadstead_provider::{
-    Claim, Inventory, Observation, Present, Progress, Provider, ProviderError, Removal, Wanted, remove_from,
+    Claim, ErrorClass, Inventory, Observation, Present, Progress, Provider, ProviderError, Removal, Wanted, remove_from,
 };
 
 use crate::faults::Fault;
@@ -70,11 +70,18 @@ impl Stage {
         self.driver.ensure(&self.wanted).await.context("it is refused")
     }
 
-    /// Waits until all replicas of `wanted` serve in its newest form.
+    /// Waits until all replicas of `wanted` serve in its newest form. As the core does, it asks for what is not in sync.
     pub async fn serves(&self, wanted: &Wanted) -> anyhow::Result<Box<Present>> {
         let replicas = wanted.endpoint.spec.replicas;
         self.until("it serves", async || {
             let present = self.present(wanted).await?;
+            if !present.in_sync {
+                // A driver may take several steps, and refuse one for the moment.
+                match self.driver.ensure(wanted).await {
+                    Err(error) if error.class != ErrorClass::Transient => return Err(error.into()),
+                    _ => return Ok(None),
+                }
+            }
             let all = present.in_sync && present.replicas == replicas && present.ready_replicas == replicas;
             Ok(Some(present).filter(|present| all && present.progress == Progress::Serving))
         })

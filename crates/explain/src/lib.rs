@@ -28,7 +28,7 @@ pub use nodes::{excess, left_out, no_nodes, unknown_product};
 pub use operator::OperatorMessage;
 pub use orphans::{Hold, OrphanEvent, OrphanMessage, SweepMessage};
 pub use summary::{account, summary};
-pub use target::{RefusedSize, TargetMessage};
+pub use target::{GoogleKeyFault, RefusedSize, TargetMessage};
 pub use text::render_text;
 pub use verdicts::{rejection, verdict};
 pub use violations::violation;

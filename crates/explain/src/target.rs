@@ -48,7 +48,12 @@ pub enum TargetMessage<'a> {
         install_id: &'a str,
     },
     /// The operator was built without the driver for its type.
-    DriverMissing(&'a str),
+    DriverMissing {
+        /// The type of targets.
+        type_: &'a str,
+        /// The Cargo feature of its driver.
+        feature: &'a str,
+    },
     /// The operator has no simulated cloud.
     SimulationDisabled,
     /// The settings of its type are missing.
@@ -83,6 +88,26 @@ pub enum TargetMessage<'a> {
         /// Name of the Secret.
         name: &'a str,
     },
+    /// The Secret with the key of a Google service account does not exist.
+    GoogleSecretMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// The key that holds the file.
+        key: &'a str,
+    },
+    /// The Secret has no usable key of a Google service account.
+    GoogleKeyUnusable {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+        /// The key that holds the file.
+        key: &'a str,
+        /// The fault of the file.
+        fault: GoogleKeyFault,
+    },
     /// The Secret with its AWS key lacks an entry, or the entry is no text.
     AwsSecretUnusable {
         /// Namespace of the Secret.
@@ -114,6 +139,27 @@ pub enum TargetMessage<'a> {
     InventoryIncomplete(&'a str),
     /// Remarks on its spec and on nodes of its offers.
     Attention(&'a [String]),
+}
+
+/// Fault of a file with the key of a Google service account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoogleKeyFault {
+    /// It is no such file.
+    Malformed,
+    /// Its private key cannot sign.
+    Unusable,
+    /// It sends requests for tokens elsewhere.
+    OtherAddress,
+}
+
+impl fmt::Display for GoogleKeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "write the JSON file of type service_account that Google Cloud hands out",
+            Self::Unusable => "its private_key is not an RSA key in PKCS #8; create another key",
+            Self::OtherAddress => "its token_uri is not https://oauth2.googleapis.com/token; create another key",
+        })
+    }
 }
 
 impl fmt::Display for TargetMessage<'_> {
@@ -150,10 +196,9 @@ impl fmt::Display for TargetMessage<'_> {
                 "the hub {hub} uses this cluster with the same install id {install_id:?}; give this installation another \
                  id, or set the chart value takeover={hub} if that hub no longer exists"
             ),
-            Self::DriverMissing(type_) => write!(
+            Self::DriverMissing { type_, feature } => write!(
                 f,
-                "this operator was built without the driver for type {type_}; use a build with the Cargo feature {}",
-                type_.to_lowercase()
+                "this operator was built without the driver for type {type_}; use a build with the Cargo feature {feature}"
             ),
             Self::SimulationDisabled => f.write_str(
                 "type Simulated requires a simulated cloud: start one with `roadstead simulated-cloud`, and pass its \
@@ -173,6 +218,13 @@ impl fmt::Display for TargetMessage<'_> {
             ),
             Self::AwsSecretUnusable { namespace, name, entry } => {
                 write!(f, "Secret {namespace}/{name} has no usable entry {entry:?}; add it as printable text")
+            }
+            Self::GoogleSecretMissing { namespace, name, key } => write!(
+                f,
+                "Secret {namespace}/{name} does not exist; create it with the JSON key of a service account under key {key:?}"
+            ),
+            Self::GoogleKeyUnusable { namespace, name, key, fault } => {
+                write!(f, "Secret {namespace}/{name} has no usable key of a service account under key {key:?}: {fault}")
             }
             Self::SecretMissing { namespace, name, key } => {
                 write!(f, "Secret {namespace}/{name} does not exist; create it with a kubeconfig under key {key:?}")

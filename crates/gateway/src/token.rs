@@ -17,6 +17,12 @@ pub enum TokenSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<TokenRole>,
     },
+    /// An `OAuth` token of Google Cloud.
+    Google {
+        /// Service account that the gateway acts as; absent: it uses its own identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
     /// A source of a later version of the operator, which this version cannot use.
     #[serde(other)]
     Unknown,
@@ -39,6 +45,7 @@ impl TokenSource {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::SageMaker { .. } => "SageMaker",
+            Self::Google { .. } => "Google",
             Self::Unknown => "unknown",
         }
     }
@@ -47,7 +54,7 @@ impl TokenSource {
     #[must_use]
     pub const fn header(&self) -> (&'static str, &'static str) {
         match self {
-            Self::SageMaker { .. } | Self::Unknown => ("authorization", "Bearer"),
+            Self::SageMaker { .. } | Self::Google { .. } | Self::Unknown => ("authorization", "Bearer"),
         }
     }
 }
@@ -59,6 +66,8 @@ impl fmt::Display for TokenSource {
             Self::SageMaker { region, role: Some(role) } => {
                 write!(formatter, "SageMaker in {region} as {}", role.arn)
             }
+            Self::Google { account: None } => formatter.write_str("Google"),
+            Self::Google { account: Some(account) } => write!(formatter, "Google as {account}"),
             Self::Unknown => formatter.write_str("a source that this version does not know"),
         }
     }
@@ -79,6 +88,8 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(&source).unwrap(), text);
         assert_eq!(serde_json::from_value::<TokenSource>(text).unwrap(), source);
+        let google = TokenSource::Google { account: None };
+        assert_eq!(serde_json::to_value(&google).unwrap(), json!({"type": "Google"}));
         let later = json!({"type": "Later", "realm": "x"});
         assert_eq!(serde_json::from_value::<TokenSource>(later).unwrap(), TokenSource::Unknown);
     }

@@ -21,6 +21,8 @@ pub trait Mint: Send + Sync {
 pub struct PodMint {
     #[cfg(feature = "sagemaker")]
     sagemaker: super::sagemaker::SageMakerMint,
+    #[cfg(feature = "vertex-ai")]
+    google: super::google::GoogleMint,
 }
 
 impl PodMint {
@@ -31,19 +33,28 @@ impl PodMint {
         Self {
             #[cfg(feature = "sagemaker")]
             sagemaker: super::sagemaker::SageMakerMint::new(life, roadstead_runtime::clock::Clock::system()),
+            #[cfg(feature = "vertex-ai")]
+            google: super::google::GoogleMint::new(roadstead_runtime::clock::Clock::system()),
         }
     }
 }
 
 #[async_trait]
 impl Mint for PodMint {
-    #[cfg_attr(not(feature = "sagemaker"), expect(unused_variables, reason = "no source is built in"))]
+    #[cfg_attr(
+        not(all(feature = "sagemaker", feature = "vertex-ai")),
+        allow(unused_variables, reason = "not every source is built in")
+    )]
     async fn mint(&self, source: &TokenSource, cause: MintCause) -> Result<MintedToken, String> {
         match source {
             #[cfg(feature = "sagemaker")]
             TokenSource::SageMaker { region, role } => self.sagemaker.mint(region, role.as_ref(), cause).await,
             #[cfg(not(feature = "sagemaker"))]
             TokenSource::SageMaker { .. } => Err("this gateway is built without the feature sagemaker".to_owned()),
+            #[cfg(feature = "vertex-ai")]
+            TokenSource::Google { account } => self.google.mint(account.as_deref()).await,
+            #[cfg(not(feature = "vertex-ai"))]
+            TokenSource::Google { .. } => Err("this gateway is built without the feature vertex-ai".to_owned()),
             TokenSource::Unknown => Err("the operator is newer than this gateway: upgrade the gateway".to_owned()),
         }
     }

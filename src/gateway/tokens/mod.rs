@@ -4,6 +4,8 @@
 //! them with the identity of this pod. The hub is not needed for any of it, and tokens are nowhere but in memory and in Envoy's files.
 
 pub mod fill;
+#[cfg(feature = "vertex-ai")]
+mod google;
 pub mod mint;
 pub mod renewal;
 #[cfg(feature = "sagemaker")]

@@ -7,6 +7,10 @@ import unittest
 
 from huggingface_hub import InferenceEndpoint
 
+from google.cloud import aiplatform_v1 as v1
+from google.longrunning import operations_pb2
+from google.protobuf import json_format
+
 import aws_record
 import test_hugging_face
 import test_sagemaker
@@ -67,6 +71,51 @@ class HuggingFace(test_hugging_face.Case):
     def test_no_call_of_the_driver_is_unknown(self):
         operations = {one["operation"] for record in exchanges("huggingface") for one in record}
         self.assertLessEqual({"whoami", "list", "get", "create", "update", "pause", "resume", "delete"}, operations)
+        self.assertNotIn("unknown", operations)
+
+
+class VertexAI(unittest.TestCase):
+    """Requests and answers are read by the vendor's own messages, which know no other members, names or types."""
+
+    INPUTS = {
+        "UploadModel": v1.UploadModelRequest,
+        "CreateEndpoint": v1.Endpoint,
+        "UpdateEndpoint": v1.Endpoint,
+        "DeployModel": v1.DeployModelRequest,
+        "MutateDeployedModel": v1.MutateDeployedModelRequest,
+        "UndeployModel": v1.UndeployModelRequest,
+    }
+    OUTPUTS = {
+        "GetEndpoint": v1.Endpoint,
+        "UpdateEndpoint": v1.Endpoint,
+        "GetModel": v1.Model,
+        "ListEndpoints": v1.ListEndpointsResponse,
+        "ListModels": v1.ListModelsResponse,
+    }
+    CHANGES = ("UploadModel", "CreateEndpoint", "DeployModel", "MutateDeployedModel", "UndeployModel", "DeleteEndpoint", "DeleteModel")
+
+    def test_requests_and_answers_are_messages_of_the_vendor(self):
+        seen = {operation: 0 for operation in {*self.INPUTS, *self.OUTPUTS, *self.CHANGES, "ListOperations"}}
+        for exchange in (one for record in exchanges("vertexai") for one in record):
+            operation, answer = exchange["operation"], exchange["answer"]
+            if exchange["body"] and operation in self.INPUTS:
+                self.INPUTS[operation].from_json(exchange["body"], ignore_unknown_fields=False)
+                seen[operation] += 1
+            if exchange["status"] != 200 or not answer:
+                continue
+            if operation in self.OUTPUTS:
+                self.OUTPUTS[operation].from_json(answer, ignore_unknown_fields=False)
+                seen[operation] += 1
+            elif operation in self.CHANGES:
+                json_format.Parse(answer, operations_pb2.Operation())
+                seen[operation] += 1
+            elif operation == "ListOperations":
+                json_format.Parse(answer, operations_pb2.ListOperationsResponse())
+                seen[operation] += 1
+        self.assertEqual([operation for operation, count in seen.items() if count == 0], [])
+
+    def test_no_call_of_the_driver_is_unknown(self):
+        operations = {one["operation"] for record in exchanges("vertexai") for one in record}
         self.assertNotIn("unknown", operations)
 
 

@@ -5,8 +5,8 @@ use roadstead_explain::operator::with_hub_cure;
 use roadstead_explain::orphans::orphan;
 use roadstead_explain::target::offer_remark;
 use roadstead_explain::{
-    DeploymentEvent, DeploymentMessage, EndpointAt, EndpointEvent, EndpointMessage, Hold, MoveMessage, OperatorMessage,
-    OrphanEvent, OrphanMessage, PlaceSummary, RefusedSize, StartLimit, SweepMessage, TargetMessage,
+    DeploymentEvent, DeploymentMessage, EndpointAt, EndpointEvent, EndpointMessage, GoogleKeyFault, Hold, MoveMessage,
+    OperatorMessage, OrphanEvent, OrphanMessage, PlaceSummary, RefusedSize, StartLimit, SweepMessage, TargetMessage,
 };
 use roadstead_model::{CapacityType, DeploymentId, Found, MicroDollars, Timestamp};
 
@@ -213,13 +213,19 @@ fn target() -> String {
             ],
             TargetMessage::Duplicate { .. } => [TargetMessage::Duplicate { identity: "7d444840", older: "west" }],
             TargetMessage::ClaimedByOtherHub { .. } => [TargetMessage::ClaimedByOtherHub { hub: "9dc1a5f0", install_id: "prod" }],
-            TargetMessage::DriverMissing(_) => [TargetMessage::DriverMissing("Simulated")],
+            TargetMessage::DriverMissing { .. } => [TargetMessage::DriverMissing { type_: "VertexAI", feature: "vertex-ai" }],
             TargetMessage::SimulationDisabled => [TargetMessage::SimulationDisabled],
             TargetMessage::SettingsMissing { .. } => [TargetMessage::SettingsMissing { type_: "Kubernetes", field: "spec.kubernetes" }],
             TargetMessage::TokenSecretMissing { .. } => [TargetMessage::TokenSecretMissing { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::TokenUnusable { .. } => [TargetMessage::TokenUnusable { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::AwsSecretMissing { .. } => [TargetMessage::AwsSecretMissing { namespace: "system", name: "aws" }],
             TargetMessage::AwsSecretUnusable { .. } => [TargetMessage::AwsSecretUnusable { namespace: "system", name: "aws", entry: "AWS_ACCESS_KEY_ID" }],
+            TargetMessage::GoogleSecretMissing { .. } => [TargetMessage::GoogleSecretMissing { namespace: "system", name: "google", key: "key.json" }],
+            TargetMessage::GoogleKeyUnusable { .. } => [
+                TargetMessage::GoogleKeyUnusable { namespace: "system", name: "google", key: "key.json", fault: GoogleKeyFault::Malformed },
+                TargetMessage::GoogleKeyUnusable { namespace: "system", name: "google", key: "key.json", fault: GoogleKeyFault::Unusable },
+                TargetMessage::GoogleKeyUnusable { namespace: "system", name: "google", key: "key.json", fault: GoogleKeyFault::OtherAddress }
+            ],
             TargetMessage::SecretMissing { .. } => [TargetMessage::SecretMissing { namespace, name, key }],
             TargetMessage::SecretKeyMissing { .. } => [TargetMessage::SecretKeyMissing { namespace, name, key }],
             TargetMessage::InventoryIncomplete(_) => [TargetMessage::InventoryIncomplete(

@@ -246,6 +246,29 @@ pub const SERVING_TARGET: &[Rule] = &[
         "instance types of SageMaker begin with ml., such as ml.p5.48xlarge",
     )
     .blames(".offers"),
+    rule("spec", "self.type != 'VertexAI' || has(self.vertexAI)", "type VertexAI requires the field vertexAI")
+        .blames(".vertexAI"),
+    rule("spec", "self.type == 'VertexAI' || !has(self.vertexAI)", "the field vertexAI is only for type VertexAI")
+        .blames(".vertexAI"),
+    rule("spec", "self.type != 'VertexAI' || self.cloud == 'gcp'", "type VertexAI is a service of the cloud gcp")
+        .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'VertexAI' || self.offers.all(offer, offer.capacityType in ['OnDemand', 'Spot'])",
+        "Vertex AI has capacityType OnDemand and Spot",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'VertexAI' || self.offers.all(offer, offer.instanceType.matches('^[a-z][a-z0-9]*-[a-z0-9]+-[0-9]+[a-z]?$'))",
+        "instance types of Vertex AI are machine types of Compute Engine, such as a3-highgpu-8g",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.vertexAI.project",
+        UNCHANGED,
+        "the project of a target's endpoints is immutable: create a new target with the other project, then delete this target",
+    ),
     rule(
         "spec.simulated.faults[]",
         "self.effect == 'Refused' || !has(self.class)",

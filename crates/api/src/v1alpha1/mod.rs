@@ -19,6 +19,7 @@ pub mod serving_target;
 pub mod simulated;
 pub mod syntax;
 pub mod validate;
+pub mod vertex_ai;
 
 pub use common::*;
 pub use dollars::Dollars;
@@ -31,3 +32,4 @@ pub use moves::*;
 pub use sagemaker::*;
 pub use serving_target::*;
 pub use simulated::*;
+pub use vertex_ai::*;

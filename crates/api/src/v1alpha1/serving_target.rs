@@ -19,6 +19,7 @@ use super::model_deployment::not_observed;
 use super::names::{ANNOTATION_CORDON, ANNOTATION_EVACUATE};
 use super::sagemaker::SageMakerTarget;
 use super::simulated::SimulatedTarget;
+use super::vertex_ai::VertexAiTarget;
 
 /// A place where models may run: its location, connection, offers and allowed namespaces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -59,6 +60,9 @@ pub struct ServingTargetSpec {
     /// Owner and token; required for type `HuggingFace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hugging_face: Option<HuggingFaceTarget>,
+    /// Project and service accounts; required for type `VertexAI`.
+    #[serde(default, rename = "vertexAI", skip_serializing_if = "Option::is_none")]
+    pub vertex_ai: Option<VertexAiTarget>,
     /// Offers of the target.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
@@ -80,9 +84,10 @@ impl ServingTargetSpec {
     pub fn secret_name(&self) -> Option<&str> {
         let kubeconfig = || self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref();
         let key = || self.sage_maker.as_ref()?.credentials_secret_ref.as_ref();
-        let token = || self.hugging_face.as_ref().map(|settings| settings.token_secret_ref.name.as_str());
-        let kubeconfig = kubeconfig().map(|reference| reference.name.as_str());
-        kubeconfig.or_else(|| key().map(|reference| reference.name.as_str())).or_else(token)
+        let token = || self.hugging_face.as_ref().map(|settings| &settings.token_secret_ref);
+        let account = || self.vertex_ai.as_ref()?.service_account_key_secret_ref.as_ref();
+        let one = kubeconfig().or_else(token).or_else(account).map(|reference| reference.name.as_str());
+        one.or_else(|| key().map(|reference| reference.name.as_str()))
     }
 
     /// The way to ask its endpoints whether they answer.
@@ -103,6 +108,8 @@ pub enum TargetType {
     SageMaker,
     /// Hugging Face Inference Endpoints of one namespace in one region of a cloud.
     HuggingFace,
+    /// Vertex AI of one project of Google Cloud in one location.
+    VertexAI,
 }
 
 /// Location of a target.

@@ -1,6 +1,12 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
-#[cfg(any(feature = "huggingface", feature = "kubernetes", feature = "sagemaker", feature = "simulated"))]
+#[cfg(any(
+    feature = "huggingface",
+    feature = "kubernetes",
+    feature = "sagemaker",
+    feature = "simulated",
+    feature = "vertex-ai"
+))]
 mod common;
 #[cfg(feature = "huggingface")]
 mod huggingface;
@@ -10,6 +16,8 @@ mod kubernetes;
 mod sagemaker;
 #[cfg(feature = "simulated")]
 mod simulated;
+#[cfg(feature = "vertex-ai")]
+mod vertex_ai;
 
 use std::sync::Arc;
 
@@ -63,7 +71,13 @@ pub trait Source: Send + Sync {
 /// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator's options are incomplete, or it
 /// was built without the driver.
 #[cfg_attr(
-    not(any(feature = "huggingface", feature = "kubernetes", feature = "sagemaker", feature = "simulated")),
+    not(any(
+        feature = "huggingface",
+        feature = "kubernetes",
+        feature = "sagemaker",
+        feature = "simulated",
+        feature = "vertex-ai"
+    )),
     allow(unused_variables, reason = "an operator without a driver reads no option of one")
 )]
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
@@ -76,6 +90,8 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         TargetType::SageMaker => sagemaker::source(context, target),
         #[cfg(feature = "simulated")]
         TargetType::Simulated => simulated::source(context, target),
+        #[cfg(feature = "vertex-ai")]
+        TargetType::VertexAI => vertex_ai::source(context, target),
         #[allow(unreachable_patterns, reason = "only an operator without a driver gets here")]
         type_ => Err(missing(type_)),
     }
@@ -84,7 +100,9 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 /// That the operator was built without the driver for a type of target.
 #[allow(dead_code, reason = "only an operator without a driver says so")]
 fn missing(type_: TargetType) -> ConnectError {
-    ConnectError::new(reasons::DRIVER_MISSING, TargetMessage::DriverMissing(&format!("{type_:?}")))
+    let name = format!("{type_:?}");
+    let feature = if type_ == TargetType::VertexAI { "vertex-ai".to_owned() } else { name.to_lowercase() };
+    ConnectError::new(reasons::DRIVER_MISSING, TargetMessage::DriverMissing { type_: &name, feature: &feature })
 }
 
 /// The way to ask an endpoint itself by what is on record of it, and the addresses that it may lead to. Nothing is asked of its
@@ -114,6 +132,8 @@ pub fn recorded_probe(
         TargetType::SageMaker => Some(sagemaker::recorded_probe(context, endpoint, url)),
         #[cfg(feature = "simulated")]
         TargetType::Simulated => Some(simulated::recorded_probe(endpoint, url, key)),
+        #[cfg(feature = "vertex-ai")]
+        TargetType::VertexAI => Some(vertex_ai::recorded_probe(context, endpoint, url)),
         #[allow(unreachable_patterns, reason = "only an operator without a driver gets here")]
         _ => None,
     }
@@ -138,8 +158,13 @@ mod tests {
 
     #[test]
     fn an_operator_without_a_driver_says_which_one_it_lacks() {
-        let error = missing(TargetType::Simulated);
-        assert_eq!(error.reason, reasons::DRIVER_MISSING);
-        assert!(error.message.contains("type Simulated") && error.message.contains("feature simulated"), "{error:?}");
+        for (type_, named) in [
+            (TargetType::Simulated, ["type Simulated", "feature simulated"]),
+            (TargetType::VertexAI, ["type VertexAI", "feature vertex-ai"]),
+        ] {
+            let error = missing(type_);
+            assert_eq!(error.reason, reasons::DRIVER_MISSING);
+            assert!(named.iter().all(|part| error.message.contains(part)), "{error:?}");
+        }
     }
 }

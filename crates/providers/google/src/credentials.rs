@@ -1,0 +1,336 @@
+//! Credentials: an identity, or the one that it acts as, with a token that is renewed before it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use jiff::Timestamp;
+use roadstead_provider::address::{self, Reach};
+use roadstead_provider::meter::ServiceMeter;
+use roadstead_provider::{ErrorClass, ProviderError, Redacted};
+use roadstead_rest::{
+    Authorize, BaseUrl, BaseUrlError, Bearer, CallEffect, ClientParts, ErrorEnvelope, Insecure, RestCall, RestClient,
+    ServiceProfile, ServiceRoute, Transport,
+};
+use roadstead_runtime::client::CALL_TIMEOUT;
+use roadstead_runtime::clock::Clock;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::errors::{class, read_google_error};
+use crate::key::{SCOPE, ServiceAccountKey};
+use crate::token::{GoogleToken, KeptToken, LIFE};
+
+/// Asks the metadata server for a token.
+const METADATA: &str = "MetadataToken";
+/// Exchanges a signed request for a token.
+const EXCHANGE: &str = "Token";
+/// Asks for a token of another service account.
+const ACT: &str = "GenerateAccessToken";
+
+/// Services of tokens with their operations, as metrics name them.
+pub const OPERATIONS: [(&str, &str); 3] = [("metadata", METADATA), ("oauth2", EXCHANGE), ("iamcredentials", ACT)];
+
+/// Address of the metadata server; in Kubernetes it gives the identity of the pod's service account.
+const METADATA_ADDRESS: &str = "http://metadata.google.internal";
+/// Address of the service of tokens.
+const OAUTH_ADDRESS: &str = "https://oauth2.googleapis.com";
+/// Address of the service of other accounts' tokens.
+const IAM_ADDRESS: &str = "https://iamcredentials.googleapis.com";
+/// Path of tokens at the metadata server.
+const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token?scopes=";
+/// Grant of a signed request.
+const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+/// Answers are short.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Identity of the operator at Google.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoogleIdentity {
+    /// The pod's own: workload identity, or the machine's service account.
+    Workload,
+    /// That of a service account's key.
+    Key(ServiceAccountKey),
+}
+
+/// Service account that the operator acts as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActingAs {
+    /// Its email address, in plain characters.
+    pub email: String,
+}
+
+/// Addresses of the services of tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoogleAddresses {
+    metadata: BaseUrl,
+    oauth: BaseUrl,
+    iam: BaseUrl,
+}
+
+impl GoogleAddresses {
+    /// Google's own addresses, or this one for all of them.
+    ///
+    /// # Errors
+    /// Never for Google's own.
+    pub fn of(stand_in: Option<&BaseUrl>) -> Result<Self, BaseUrlError> {
+        if let Some(base) = stand_in {
+            return Ok(Self { metadata: base.clone(), oauth: base.clone(), iam: base.clone() });
+        }
+        Ok(Self {
+            // Within the node; there is no TLS.
+            metadata: BaseUrl::parse(METADATA_ADDRESS, Insecure::Allowed)?,
+            oauth: BaseUrl::parse(OAUTH_ADDRESS, Insecure::Refused)?,
+            iam: BaseUrl::parse(IAM_ADDRESS, Insecure::Refused)?,
+        })
+    }
+}
+
+/// Parts of credentials.
+pub struct GoogleParts {
+    /// The identity.
+    pub identity: GoogleIdentity,
+    /// Account that it acts as, if any.
+    pub acting_as: Option<ActingAs>,
+    /// Addresses.
+    pub addresses: GoogleAddresses,
+    /// Addresses that the services of tokens may lead to, but for the metadata server.
+    pub reach: Reach,
+    /// Counts the calls.
+    pub meter: Arc<dyn ServiceMeter>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Credentials whose token is renewed before it ends.
+pub struct GoogleCredentials {
+    first: Arc<FirstIdentity>,
+    other: Option<OtherAccount>,
+}
+
+/// The identity itself.
+struct FirstIdentity {
+    identity: GoogleIdentity,
+    client: RestClient,
+    kept: KeptToken,
+    clock: Clock,
+}
+
+/// The account that the identity acts as.
+struct OtherAccount {
+    email: String,
+    client: RestClient,
+    kept: KeptToken,
+}
+
+/// Nobody's credentials: the services of tokens want none.
+struct Nobody;
+
+#[async_trait]
+impl Authorize for Nobody {
+    async fn authorize(&self, _: &mut Request<Bytes>) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    fn conceal(&self, text: &str) -> String {
+        text.to_owned()
+    }
+}
+
+const fn profile(
+    (name, title): (&'static str, &'static str),
+    read_error: fn(&HeaderMap, &[u8]) -> Option<ErrorEnvelope>,
+) -> ServiceProfile {
+    ServiceProfile {
+        name,
+        title,
+        deadline: Duration::from_secs(CALL_TIMEOUT.as_secs() / 2),
+        max_answer_bytes: MAX_ANSWER_BYTES,
+        paces: &[],
+        request_id: "x-request-id",
+        read_error,
+        class,
+    }
+}
+
+/// Reads an error of the OAuth protocol (RFC 6749, section 5.2).
+fn read_oauth_error(_: &HeaderMap, body: &[u8]) -> Option<ErrorEnvelope> {
+    #[derive(Deserialize)]
+    struct OauthError {
+        error: String,
+        #[serde(default)]
+        error_description: String,
+    }
+    let OauthError { error, error_description } = serde_json::from_slice(body).ok()?;
+    // All of them say that the identity is not accepted.
+    Some(ErrorEnvelope { code: "UNAUTHENTICATED".to_owned(), message: format!("{error}: {error_description}") })
+}
+
+/// The metadata server has no errors in a form of its own.
+fn read_no_error(_: &HeaderMap, _: &[u8]) -> Option<ErrorEnvelope> {
+    None
+}
+
+impl GoogleCredentials {
+    /// Credentials that have asked nothing.
+    #[must_use]
+    pub fn new(parts: GoogleParts) -> Self {
+        let GoogleParts { identity, acting_as, addresses, reach, meter, clock } = parts;
+        let client = |profile: ServiceProfile, base: BaseUrl, reach: Reach, credentials: Arc<dyn Authorize>| {
+            let transport = Transport::new(ServiceRoute { authorities: String::new(), reach });
+            let meter = Arc::clone(&meter);
+            // Tokens are also asked for by a standby.
+            RestClient::new(ClientParts {
+                profile,
+                base,
+                transport,
+                credentials,
+                gate: Arc::new(|| true),
+                meter,
+                clock,
+            })
+        };
+        let first = match identity {
+            GoogleIdentity::Workload => {
+                let profile = profile((OPERATIONS[0].0, "Google's metadata server"), read_no_error);
+                // It has a link-local address, which nobody but its name in the code leads to.
+                client(profile, addresses.metadata, address::anywhere, Arc::new(Nobody))
+            }
+            GoogleIdentity::Key(_) => {
+                let profile = profile((OPERATIONS[1].0, "Google's token service"), read_oauth_error);
+                client(profile, addresses.oauth, reach, Arc::new(Nobody))
+            }
+        };
+        let first = Arc::new(FirstIdentity { identity, client: first, kept: KeptToken::default(), clock });
+        let other = acting_as.map(|ActingAs { email }| {
+            let profile = profile((OPERATIONS[2].0, "IAM Credentials"), read_google_error);
+            let bearer: Arc<dyn Authorize> = Arc::clone(&first) as _;
+            OtherAccount { email, client: client(profile, addresses.iam, reach, bearer), kept: KeptToken::default() }
+        });
+        Self { first, other }
+    }
+
+    /// A token with at least three minutes to live, if its source gives such.
+    ///
+    /// # Errors
+    /// `Unauthorized` where the identity is not accepted, `Transient` where nobody answers.
+    pub async fn token(&self) -> Result<Redacted, ProviderError> {
+        let kept = self.other.as_ref().map_or(&self.first.kept, |other| &other.kept);
+        match kept.fresh(self.first.clock.wall()) {
+            Some(token) => Ok(token),
+            None => Ok(self.renewed().await?.value),
+        }
+    }
+
+    /// A token that was asked for now, with its end.
+    ///
+    /// # Errors
+    /// As [`token`](Self::token).
+    pub async fn renewed(&self) -> Result<GoogleToken, ProviderError> {
+        let Some(other) = &self.other else { return self.first.renewed().await };
+        let token = other.ask().await?;
+        other.kept.keep(token.clone());
+        Ok(token)
+    }
+}
+
+#[async_trait]
+impl Authorize for GoogleCredentials {
+    async fn authorize(&self, request: &mut Request<Bytes>) -> Result<(), ProviderError> {
+        Bearer::new(self.token().await?).authorize(request).await
+    }
+
+    fn conceal(&self, text: &str) -> String {
+        let text = self.first.kept.conceal(text);
+        self.other.as_ref().map_or(text.clone(), |other| other.kept.conceal(&text))
+    }
+}
+
+#[derive(Deserialize)]
+struct Given {
+    access_token: String,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+impl FirstIdentity {
+    async fn token(&self) -> Result<Redacted, ProviderError> {
+        match self.kept.fresh(self.clock.wall()) {
+            Some(token) => Ok(token),
+            None => Ok(self.renewed().await?.value),
+        }
+    }
+
+    async fn renewed(&self) -> Result<GoogleToken, ProviderError> {
+        let now = self.clock.wall();
+        let (call, whose) = match &self.identity {
+            GoogleIdentity::Workload => (by_metadata(), "the operator's pod has no usable Google identity".to_owned()),
+            GoogleIdentity::Key(key) => {
+                (by_key(&key.request(now)?), format!("the key of service account {} cannot be used", key.email))
+            }
+        };
+        let answer = self.client.call(call).await.map_err(|failure| named(&whose, &failure.error))?;
+        let Given { access_token, expires_in } = answer.json()?;
+        let life = expires_in.map_or(LIFE, Duration::from_secs);
+        let ends = now.checked_add(life).unwrap_or(now);
+        let token = GoogleToken { value: Redacted::new(access_token), ends };
+        self.kept.keep(token.clone());
+        Ok(token)
+    }
+}
+
+#[async_trait]
+impl Authorize for FirstIdentity {
+    async fn authorize(&self, request: &mut Request<Bytes>) -> Result<(), ProviderError> {
+        Bearer::new(self.token().await?).authorize(request).await
+    }
+
+    fn conceal(&self, text: &str) -> String {
+        self.kept.conceal(text)
+    }
+}
+
+impl OtherAccount {
+    /// A new token of the account.
+    async fn ask(&self) -> Result<GoogleToken, ProviderError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Generated {
+            access_token: String,
+            expire_time: Timestamp,
+        }
+        let path = format!("/v1/projects/-/serviceAccounts/{}:generateAccessToken", self.email);
+        let call = RestCall::new(ACT, CallEffect::Reads, Method::POST, path);
+        let call = call.json(&json!({"scope": [SCOPE], "lifetime": "3600s"}))?;
+        let whose = format!("the operator cannot act as service account {}", self.email);
+        let answer = self.client.call(call).await.map_err(|failure| named(&whose, &failure.error))?;
+        let Generated { access_token, expire_time } = answer.json()?;
+        Ok(GoogleToken { value: Redacted::new(access_token), ends: expire_time })
+    }
+}
+
+/// The error, beginning with what does not work.
+fn named(whose: &str, error: &ProviderError) -> ProviderError {
+    // An account that does not exist is one that nobody can act as.
+    let class = if error.class == ErrorClass::NotFound { ErrorClass::Unauthorized } else { error.class };
+    ProviderError::new(class, format!("{whose}: {}", error.message))
+}
+
+fn by_metadata() -> RestCall {
+    let scope = SCOPE.replace(':', "%3A").replace('/', "%2F");
+    let call = RestCall::new(METADATA, CallEffect::Reads, Method::GET, format!("{METADATA_PATH}{scope}"));
+    call.header(HeaderName::from_static("metadata-flavor"), HeaderValue::from_static("Google"))
+}
+
+fn by_key(request: &Redacted) -> RestCall {
+    let call = RestCall::new(EXCHANGE, CallEffect::Reads, Method::POST, "/token");
+    let call = call.header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    RestCall { body: format!("grant_type={GRANT}&assertion={}", request.expose()).into(), ..call }
+}
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

@@ -1,0 +1,84 @@
+//! The fake of Google's services, which verifies signatures, is itself judged by Google's own library (`tests/clouds/judges`).
+
+use data_encoding::BASE64;
+use roadstead_clouds::vertex_ai::{ServiceAccount, WORKLOAD};
+use roadstead_clouds::{CloudSettings, Clouds};
+
+use super::*;
+use crate::key::TOKEN_URI;
+use crate::key::tests::{file, public_key};
+
+const OTHER: &str = "vertex@acme.iam.gserviceaccount.com";
+
+async fn clouds(token_seconds: u32, accounts: Vec<ServiceAccount>) -> Clouds {
+    let mut settings = CloudSettings::default();
+    settings.vertex_ai.token_seconds = token_seconds;
+    settings.vertex_ai.accounts.extend(accounts);
+    Clouds::start(settings).await.unwrap()
+}
+
+fn credentials(clouds: &Clouds, identity: GoogleIdentity, acting_as: Option<&str>) -> GoogleCredentials {
+    let base = BaseUrl::parse(&clouds.urls.vertex_ai, Insecure::Allowed).unwrap();
+    GoogleCredentials::new(GoogleParts {
+        identity,
+        acting_as: acting_as.map(|email| ActingAs { email: email.to_owned() }),
+        addresses: GoogleAddresses::of(Some(&base)).unwrap(),
+        reach: address::anywhere,
+        meter: Arc::new(()),
+        clock: Clock::system(),
+    })
+}
+
+/// Operations that were asked for.
+fn asked(clouds: &Clouds) -> Vec<String> {
+    clouds.requests_after(0).into_iter().map(|exchange| exchange.operation).collect()
+}
+
+fn account(email: &str, key: String, impersonated_by: &[&str]) -> ServiceAccount {
+    let impersonated_by = impersonated_by.iter().map(|email| (*email).to_owned()).collect();
+    ServiceAccount { email: email.to_owned(), public_key: key, impersonated_by }
+}
+
+#[tokio::test]
+async fn a_pod_has_the_token_of_the_metadata_server_until_it_is_about_to_end() {
+    let clouds = clouds(3599, Vec::new()).await;
+    let credentials = credentials(&clouds, GoogleIdentity::Workload, None);
+    let token = credentials.token().await.unwrap();
+    assert_eq!(credentials.token().await.unwrap(), token);
+    assert_eq!(asked(&clouds), ["MetadataToken"]);
+    let mut request = Request::get("https://a.example").body(Bytes::new()).unwrap();
+    credentials.authorize(&mut request).await.unwrap();
+    assert_eq!(request.headers()["authorization"], format!("Bearer {}", token.expose()));
+    assert_eq!(credentials.conceal(&format!("{} is refused", token.expose())), "[redacted] is refused");
+}
+
+#[tokio::test]
+async fn a_token_that_is_about_to_end_is_renewed_before_it_is_used() {
+    let clouds = clouds(170, Vec::new()).await;
+    let credentials = credentials(&clouds, GoogleIdentity::Workload, None);
+    assert_ne!(credentials.token().await.unwrap(), credentials.token().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_key_signs_for_its_token_and_another_key_is_refused_by_name() {
+    let key = ServiceAccountKey::read(&file(TOKEN_URI)).unwrap();
+    let robot = account(&key.email, BASE64.encode(&public_key(&key)), &[]);
+    let clouds = clouds(3599, vec![robot]).await;
+    credentials(&clouds, GoogleIdentity::Key(key.clone()), None).token().await.unwrap();
+    let other = ServiceAccountKey::read(&file(TOKEN_URI)).unwrap();
+    let error = credentials(&clouds, GoogleIdentity::Key(other), None).token().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unauthorized);
+    assert!(error.message.contains(&key.email) && error.message.contains("Invalid JWT Signature"), "{error}");
+}
+
+#[tokio::test]
+async fn another_account_is_acted_as_where_it_allows_that() {
+    let clouds = clouds(3599, vec![account(OTHER, String::new(), &[WORKLOAD])]).await;
+    let acting = credentials(&clouds, GoogleIdentity::Workload, Some(OTHER));
+    let token = acting.token().await.unwrap();
+    assert_eq!(acting.token().await.unwrap(), token);
+    assert_eq!(asked(&clouds), ["MetadataToken", "GenerateAccessToken"]);
+    let error = credentials(&clouds, GoogleIdentity::Workload, Some(WORKLOAD)).token().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unauthorized);
+    assert!(error.message.contains(&format!("cannot act as service account {WORKLOAD}")), "{error}");
+}

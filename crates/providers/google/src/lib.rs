@@ -1,0 +1,15 @@
+//! Google Cloud: OAuth tokens, and the form of errors that its APIs share.
+//!
+//! Tokens come from the metadata server (the identity of a pod or a machine) or are given for the key of a service account; with
+//! either, the operator may act as another service account. Calls are made by `roadstead-rest`, and the one signature by ring
+//! (docs/adr/0075-tokens-of-google.md).
+
+mod credentials;
+mod errors;
+mod key;
+mod token;
+
+pub use credentials::{ActingAs, GoogleAddresses, GoogleCredentials, GoogleIdentity, GoogleParts, OPERATIONS};
+pub use errors::{class, read_google_error};
+pub use key::{KeyFault, ServiceAccountKey};
+pub use token::GoogleToken;

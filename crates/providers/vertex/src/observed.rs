@@ -1,0 +1,71 @@
+//! Report on an endpoint to the core. Pure.
+
+use roadstead_api::v1alpha1::ExternalId;
+use roadstead_provider::probe::{Credential, Probe, ProbeQuestion, ProbeWay, WithoutKey};
+use roadstead_provider::template_hash::digest;
+use roadstead_provider::{Present, Redacted, Trouble, TroubleKind, Wanted};
+
+use crate::failure;
+use crate::ownership;
+use crate::place::VertexPlace;
+use crate::state::{VertexReading, VertexStep};
+use crate::wire::{VertexView, id_of};
+
+/// The entries of an identity, beside the place's. They are called as those of a cluster.
+const NAME: &str = "namespace";
+/// The endpoint's own: the time of its creation.
+pub const UID: &str = "uid";
+
+/// Identity of an endpoint at the place with the identity `site`.
+#[must_use]
+pub fn external_id(site: &str, view: &VertexView) -> ExternalId {
+    let uid = ownership::uid(view);
+    ExternalId::new(site, [(NAME, id_of(&view.name)), (UID, uid.as_str())])
+}
+
+/// The endpoint as its place shows it.
+#[must_use]
+pub fn present(place: &VertexPlace, site: &str, wanted: &Wanted, reading: &VertexReading<'_>) -> Present {
+    let view = reading.view;
+    let (replicas, ready_replicas) = reading.replicas();
+    let dns = Some(view.dedicated_endpoint_dns.as_str()).filter(|dns| !dns.is_empty());
+    let url = dns.map(|dns| place.url(&view.name, dns));
+    Present {
+        in_sync: reading.due() == VertexStep::Nothing,
+        // The service deploys beside what runs.
+        interrupts: false,
+        changed_by_admission: Vec::new(),
+        external_id: external_id(site, view),
+        template_hash: reading.template_hash(),
+        template_digest: digest(&reading.form.model),
+        replicas,
+        ready_replicas,
+        probe: url.as_ref().map(|url| probe(url, wanted.endpoint.spec.model_name())),
+        url,
+        progress: reading.progress(),
+        trouble: trouble(reading),
+    }
+}
+
+/// The trouble of an endpoint whose first deployment failed.
+fn trouble(reading: &VertexReading<'_>) -> Option<Trouble> {
+    let error = reading.failed_at_first()?;
+    let (class, reason) = failure::late(error);
+    let message = format!("Vertex AI did not deploy the model: {}", error.message);
+    Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
+}
+
+/// The way to ask an endpoint at `url`. Google guards it: the driver fills in a token when it asks, and none is kept.
+#[must_use]
+pub fn probe(url: &str, model: &str) -> Probe {
+    Probe {
+        base: format!("{url}/v1"),
+        headers: Vec::new(),
+        credential: Credential::bearer(Redacted::new(String::new())),
+        model: model.to_owned(),
+        question: ProbeQuestion::Models,
+        without_key: WithoutKey::IsNotTried,
+        authorities: String::new(),
+        way: ProbeWay::Address,
+    }
+}

@@ -1,0 +1,223 @@
+//! Vertex AI, played by a stateful fake in this process whose clock runs fast.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{Method, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
+use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
+use roadstead_clouds::vertex_ai::{PROJECT, PROJECT_NUMBER, VertexAiSettings};
+use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
+use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
+use roadstead_conformance::request::record;
+use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_google::GoogleIdentity;
+use roadstead_provider::Provider;
+use roadstead_provider::discreet::Discreet;
+use roadstead_rest::{BaseUrl, Insecure};
+use roadstead_runtime::clock::Clock;
+use roadstead_vertex::{EndpointMark, ProjectAccess, VertexAi, VertexPlace, labels};
+use serde_json::{Value, json};
+
+/// The one target and its location.
+const TARGET: &str = "east";
+const LOCATION: &str = "europe-west4";
+const MACHINE: &str = "a3-highgpu-1g";
+/// Seconds of the service in one of the machine.
+const PACE: u32 = 60;
+/// Interval between two listings.
+const LISTING: Duration = Duration::from_millis(200);
+/// Begin of the name of a hub's claim, which is an endpoint too.
+const CLAIM: &str = "roadstead-claim-";
+
+/// Projects in one location.
+pub struct Projects;
+
+#[async_trait]
+impl Fixture for Projects {
+    async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
+        Ok(Box::new(Self::project(conduct).await?))
+    }
+}
+
+impl Projects {
+    /// A project that behaves so.
+    pub async fn project(conduct: Conduct) -> anyhow::Result<Project> {
+        let vertex_ai = VertexAiSettings {
+            uploading_seconds: 6,
+            creating_seconds: 3,
+            deploying_seconds: 30,
+            mutating_seconds: 20,
+            undeploying_seconds: 10,
+            deleting_seconds: 3,
+            capacity_seconds: 20,
+            ..VertexAiSettings::default()
+        };
+        let clouds = Clouds::start(CloudSettings { pace: PACE, vertex_ai, ..CloudSettings::default() }).await?;
+        match conduct {
+            Conduct::Ordinary => {}
+            Conduct::LacksCapacity => {
+                clouds.vertex_ai.configure(|settings| settings.machines = [(MACHINE.to_owned(), 0)].into());
+            }
+            Conduct::LacksQuota => clouds.add_fault(quota_used_up()),
+            Conduct::Crowded => clouds.vertex_ai.crowd(LOCATION, MANY, crowd_form),
+        }
+        let service = Google { url: clouds.urls.vertex_ai.clone(), client: client() };
+        Ok(Project { way: Way::to(service).await?, clouds })
+    }
+}
+
+/// A deployment that is accepted, and fails because of a quota. The service says most quotas at once.
+fn quota_used_up() -> ScriptedFault {
+    let metric = "aiplatform.googleapis.com/custom_model_serving_nvidia_h100_80gb_gpus";
+    ScriptedFault {
+        service: ServiceName::VertexAi,
+        operation: "DeployModel".to_owned(),
+        skip: 0,
+        times: None,
+        effect: Effect::FailLate {
+            after_seconds: 20,
+            reason: format!("The following quota metrics exceed quota limits: {metric}"),
+            leaves: AfterFailure::Failed,
+        },
+    }
+}
+
+/// Name, labels and deployed model of the endpoint with this number.
+fn crowd_form(number: usize) -> (String, Value, Value) {
+    let deployment = format!("llama-{number}");
+    let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
+    let mut endpoint: InferenceEndpoint = record(&name);
+    endpoint.spec.deployment_ref.name = deployment;
+    let labels = labels(&EndpointMark::of("prod", &endpoint, "0f0f"), None).unwrap();
+    let resources = json!({"minReplicaCount": 1, "maxReplicaCount": 1});
+    let deployed = json!({"id": "1", "model": format!("projects/{PROJECT}/locations/{LOCATION}/models/m"),
+                          "dedicatedResources": resources});
+    (name, json!(labels), deployed)
+}
+
+/// A project and the way there.
+pub struct Project {
+    /// The fake.
+    pub clouds: Clouds,
+    way: Way,
+}
+
+#[async_trait]
+impl Place for Project {
+    fn target(&self) -> ServingTarget {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": TARGET},
+            "spec": {
+                "cloud": "gcp", "region": LOCATION, "type": "VertexAI",
+                "vertexAI": {"project": PROJECT,
+                             "imageMirrors": [{"source": "example.com/",
+                                               "mirror": format!("{LOCATION}-docker.pkg.dev/{PROJECT}/images/")}]},
+                "offers": [{"name": "a3", "instanceType": MACHINE, "accelerator": {"type": "H100", "count": 1},
+                            "capacityType": "OnDemand", "hourlyPrice": "11.06"}],
+            },
+        }))
+        .unwrap()
+    }
+
+    async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
+        let endpoint = BaseUrl::parse(&format!("http://{}", self.way.address), Insecure::Allowed)?;
+        let driver = VertexAi::new(ProjectAccess {
+            place: VertexPlace { project: PROJECT.to_owned(), location: LOCATION.to_owned(), endpoint: Some(endpoint) },
+            identity: GoogleIdentity::Workload,
+            acting_as: None,
+            install_id: install_id.to_owned(),
+            gate: Arc::new(|| true),
+            meter: Arc::new(()),
+            clock: Clock::system(),
+        });
+        Ok(Arc::new(Discreet::new(driver?.listing_every(LISTING))))
+    }
+
+    fn set(&self, fault: Option<Fault>) {
+        self.way.set(fault);
+    }
+
+    /// The service works by itself.
+    async fn work(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn take_away(&self, endpoint: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(self.clouds.vertex_ai.take_away(LOCATION, endpoint), "there is no endpoint {endpoint}");
+        Ok(())
+    }
+
+    async fn holds(&self) -> anyhow::Result<Vec<String>> {
+        let state = self.clouds.state(ServiceName::VertexAi);
+        let endpoints = state[0]["endpoints"].as_array().into_iter().flatten();
+        let names = endpoints.filter_map(|endpoint| endpoint["name"].as_str()).filter(|name| !name.starts_with(CLAIM));
+        Ok(names.map(ToOwned::to_owned).collect())
+    }
+}
+
+fn client() -> Client<HttpConnector, Body> {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// Google at an address.
+struct Google {
+    url: String,
+    client: Client<HttpConnector, Body>,
+}
+
+#[async_trait]
+impl Service for Google {
+    fn call(&self, request: &Parts) -> Call {
+        let path = request.uri.path();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match (&request.method, segments.as_slice()) {
+            (_, ["v3", ..]) => Call::Identify,
+            // Tokens are kept for an hour, as a driver keeps them.
+            (_, ["computeMetadata", ..]) => Call::List,
+            _ if path.contains(CLAIM) || request.uri.query().is_some_and(|query| query.contains(CLAIM)) => Call::Claim,
+            (&Method::GET, [.., "endpoints"]) => Call::List,
+            (&Method::DELETE, _) => Call::Delete,
+            (&Method::POST, [.., last]) if last.ends_with(":undeployModel") => Call::Delete,
+            (&Method::POST, [.., last]) if last.ends_with(":mutateDeployedModel") => Call::Update,
+            (&Method::POST, _) => Call::Create,
+            (&Method::PATCH, _) => Call::Update,
+            _ => Call::Read,
+        }
+    }
+
+    fn refusal(&self, refusal: &InjectedRefusal) -> Response {
+        let error = |code: u16, status: &str, message: &str| {
+            let body = json!({"error": {"code": code, "message": message, "status": status}});
+            (StatusCode::from_u16(code).unwrap(), axum::Json(body)).into_response()
+        };
+        match refusal {
+            InjectedRefusal::Throttled(after) => {
+                let mut response = error(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric");
+                response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+                response
+            }
+            InjectedRefusal::Unauthorized => error(401, "UNAUTHENTICATED", "invalid authentication credentials"),
+            InjectedRefusal::Unavailable => error(503, "UNAVAILABLE", "The service is currently unavailable."),
+            InjectedRefusal::Echo(text) => error(400, "INVALID_ARGUMENT", text),
+        }
+    }
+
+    fn of_another_place(&self, answer: Bytes) -> Bytes {
+        String::from_utf8_lossy(&answer).replace(PROJECT_NUMBER, "998877665544").into()
+    }
+
+    async fn send(&self, mut parts: Parts, body: Bytes) -> anyhow::Result<Response> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        parts.uri = format!("{}{path}", self.url).parse()?;
+        Ok(self.client.request(Request::from_parts(parts, Body::from(body))).await?.map(Body::new))
+    }
+}

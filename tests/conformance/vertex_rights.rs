@@ -1,0 +1,98 @@
+//! The custom roles at Google have exactly the permissions that the driver and the gateways need.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, ensure};
+use kube::ResourceExt;
+use roadstead_clouds::ServiceName;
+use roadstead_conformance::request::{LLAMA, edited, wanted};
+use roadstead_conformance::{Conduct, HUB, Place};
+use roadstead_provider::{Claim, Observation, Progress, Provider, Removal, Wanted};
+use roadstead_vertex::{OPERATIONS, PERMISSIONS, PROJECTS};
+use serde::Deserialize;
+
+use crate::vertex::{Project, Projects};
+
+/// Looks until something must have happened.
+const LOOKS: usize = 400;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CustomRole {
+    included_permissions: BTreeSet<String>,
+}
+
+/// Permissions that a file grants.
+fn granted(file: &str) -> anyhow::Result<BTreeSet<String>> {
+    let path = format!("{}/deploy/providers/vertex/{file}", env!("CARGO_MANIFEST_DIR"));
+    let role: CustomRole = serde_saphyr::from_str(&std::fs::read_to_string(path)?)?;
+    Ok(role.included_permissions)
+}
+
+/// The roles grant what is needed and nothing else, and every operation is called in the life of an endpoint.
+pub async fn the_roles_grant_what_is_called_and_nothing_else() -> anyhow::Result<()> {
+    let needed: BTreeSet<String> = PERMISSIONS.iter().map(|(permission, _)| (*permission).to_owned()).collect();
+    let granted_to_operator = granted("role.yaml")?;
+    ensure!(granted_to_operator == needed, "the role grants {granted_to_operator:?}, and the driver needs {needed:?}");
+    let of_gateway = granted("gateway-role.yaml")?;
+    ensure!(of_gateway == BTreeSet::from(["aiplatform.endpoints.predict".to_owned()]), "gateways: {of_gateway:?}");
+    let permitted: BTreeSet<&str> = PERMISSIONS.iter().flat_map(|(_, operations)| operations.iter().copied()).collect();
+    let own: BTreeSet<&str> = OPERATIONS.into_iter().chain(PROJECTS).collect();
+    ensure!(permitted == own, "operations without a permission: {:?}", own.difference(&permitted).collect::<Vec<_>>());
+    let project = Projects::project(Conduct::Ordinary).await?;
+    live(&project).await?;
+    let requests = project.clouds.requests_after(0);
+    let requests = requests.iter().filter(|exchange| exchange.service == ServiceName::VertexAi);
+    let called: BTreeSet<&str> = requests.map(|exchange| exchange.operation.as_str()).collect();
+    ensure!(own.is_subset(&called), "never called: {:?}", own.difference(&called).collect::<Vec<_>>());
+    let beside: BTreeSet<&str> = called.difference(&own).copied().collect();
+    ensure!(beside == BTreeSet::from(["MetadataToken"]), "called beside: {beside:?}");
+    Ok(())
+}
+
+/// The life of an endpoint: made, scaled, updated, found by a rebuilt hub, and removed with everything that belongs to it.
+async fn live(project: &Project) -> anyhow::Result<()> {
+    let driver = project.driver("prod").await?;
+    driver.identity().await?;
+    ensure!(driver.claim("hub-one", None).await? == Claim::Ours);
+    ensure!(driver.claim(HUB, None).await? == Claim::Other { hub_uid: "hub-one".to_owned() });
+    ensure!(driver.claim(HUB, Some("hub-one")).await? == Claim::Ours);
+    driver.watch(std::sync::Arc::new(|_| {}));
+    let first = wanted(&project.target(), "prod", LLAMA)?;
+    let scaled = edited(&first, |endpoint| endpoint.spec.replicas = 2);
+    let last = edited(&scaled, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()]);
+    for form in [first, scaled, last.clone()] {
+        serves(driver.as_ref(), &form).await?;
+    }
+    ensure!(driver.api_key(&last.endpoint.name_any()).await?.is_some());
+    for _ in 0..LOOKS {
+        if driver.remove(&last.endpoint).await? == Removal::Gone {
+            let state = project.clouds.state(ServiceName::VertexAi);
+            let models = state[0]["models"].as_array().context("the fake has models")?;
+            ensure!(models.is_empty() && project.holds().await?.is_empty(), "something is left: {state}");
+            return Ok(());
+        }
+        pause().await;
+    }
+    anyhow::bail!("it is not removed")
+}
+
+/// Asks as the core does, until the endpoint serves in this form.
+async fn serves(driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
+    for _ in 0..LOOKS {
+        match driver.observe(form).await? {
+            Observation::Present(present) if present.in_sync => {
+                if present.progress == Progress::Serving {
+                    return Ok(());
+                }
+            }
+            _ => drop(driver.ensure(form).await?),
+        }
+        pause().await;
+    }
+    anyhow::bail!("it does not serve")
+}
+
+async fn pause() {
+    tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+}
