@@ -1,7 +1,7 @@
-//! The stage: an API server, an operator with options, and what a user sees.
+//! The stage: an API server, an operator with options that can be killed, and what a user sees.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -19,11 +19,15 @@ pub const SYSTEM: &str = "roadstead-system";
 /// Long enough for the busiest machine; nothing waits for it that goes well.
 pub const LONG: Duration = Duration::from_mins(2);
 
+/// Kind, namespace and name of an object.
+pub type Key = (&'static str, &'static str, &'static str);
+
 /// A hub with an operator.
 pub struct ServiceStage {
     server: ApiServer,
     listen: SocketAddr,
-    _operator: Bound,
+    args: Vec<String>,
+    operator: Option<Bound>,
 }
 
 impl ServiceStage {
@@ -31,9 +35,7 @@ impl ServiceStage {
     pub fn set(options: &[String]) -> anyhow::Result<Self> {
         let server = ApiServer::start()?;
         server.define(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"))?;
-        // An address apart from that of the fakes.
-        let listen = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0))?.local_addr()?;
-        let kubeconfig = server.kubeconfig().display().to_string();
+        let listen = free_address()?;
         let args = [
             "run".to_owned(),
             "--install-id=prod".to_owned(),
@@ -43,19 +45,34 @@ impl ServiceStage {
             format!("--listen={listen}"),
         ];
         let args: Vec<String> = args.into_iter().chain(options.iter().cloned()).collect();
-        let log = server.dir().join("operator.log");
-        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
         for namespace in [TEAM, SYSTEM] {
             feed(
                 server.kubectl().args(["apply", "-f", "-"]),
                 &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}).to_string(),
             )?;
         }
-        let operator = Bound::start(program, &args, &[("KUBECONFIG", &kubeconfig)], &log)?;
-        Ok(Self { server, listen, _operator: operator })
+        let mut stage = Self { server, listen, args, operator: None };
+        stage.start_operator()?;
+        Ok(stage)
     }
 
-    /// Applies an object as a user does.
+    /// Starts the operator.
+    pub fn start_operator(&mut self) -> anyhow::Result<()> {
+        let kubeconfig = self.server.kubeconfig().display().to_string();
+        self.operator = Some(Bound::start(program(), &self.args, &[("KUBECONFIG", &kubeconfig)], &self.log())?);
+        Ok(())
+    }
+
+    /// Kills the operator.
+    pub fn kill_operator(&mut self) {
+        self.operator = None;
+    }
+
+    fn log(&self) -> PathBuf {
+        self.server.dir().join("operator.log")
+    }
+
+    /// Applies objects as a user does.
     pub fn apply(&self, object: &Value) -> anyhow::Result<()> {
         feed(self.server.kubectl().args(["apply", "-f", "-"]), &object.to_string()).map(drop)
     }
@@ -65,20 +82,34 @@ impl ServiceStage {
         finish(self.server.kubectl().args(args))
     }
 
+    /// Runs a command of `roadstead` as the administrator.
+    pub fn roadstead(&self, args: &[&str]) -> anyhow::Result<String> {
+        let mut command = std::process::Command::new(program());
+        finish(command.args(args).arg("--kubeconfig").arg(self.server.kubeconfig()))
+    }
+
     /// One object.
-    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<Value> {
+    pub fn get(&self, (kind, namespace, name): Key) -> anyhow::Result<Value> {
         objects::get(&self.server.kubeconfig(), kind, namespace, name)
     }
 
+    /// All objects of a kind in a namespace.
+    pub fn list(&self, kind: &str, namespace: &str) -> anyhow::Result<Vec<Value>> {
+        objects::list(&self.server.kubeconfig(), kind, namespace, "")
+    }
+
+    /// Merges a patch into an object.
+    pub fn patch(&self, (kind, namespace, name): Key, patch: &Value) -> anyhow::Result<()> {
+        let namespace = if namespace.is_empty() { vec![] } else { vec!["-n", namespace] };
+        let patch = patch.to_string();
+        let args = [vec!["patch", kind, name, "--type=merge", "-p", &patch], namespace].concat();
+        self.kubectl(&args).map(drop)
+    }
+
     /// Waits until a condition of the newest generation of an object is as wanted.
-    pub fn condition(
-        &self,
-        (kind, namespace, name): (&str, &str, &str),
-        type_: &str,
-        status: &str,
-    ) -> anyhow::Result<Value> {
-        wait(&format!("{kind}/{name} has {type_}={status}"), LONG, || {
-            let object = self.get(kind, namespace, name)?;
+    pub fn condition(&self, object: Key, type_: &str, status: &str) -> anyhow::Result<Value> {
+        wait(&format!("{}/{} has {type_}={status}", object.0, object.2), LONG, || {
+            let object = self.get(object)?;
             let all = object["status"]["conditions"].as_array().context("no conditions")?;
             let condition = all.iter().find(|condition| condition["type"] == type_).context("no such condition")?;
             let current = object["status"]["observedGeneration"] == object["metadata"]["generation"];
@@ -87,8 +118,52 @@ impl ServiceStage {
         })
     }
 
+    /// Waits until a deployment serves on one target alone; returns its status.
+    pub fn served_on(&self, deployment: Key, target: &str) -> anyhow::Result<Value> {
+        wait(&format!("{} serves on {target} alone", deployment.2), LONG, || {
+            let object = self.get(deployment)?;
+            let status = &object["status"];
+            let ready = status["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == "Ready");
+            let current = status["observedGeneration"] == object["metadata"]["generation"];
+            let placed = status["placements"][0]["target"] == target && status["placements"][1].is_null();
+            let is_alone = placed && status["releasing"].is_null();
+            ensure!(current && is_alone && ready.is_some_and(|ready| ready["status"] == "True"), "{status}");
+            Ok(status.clone())
+        })
+    }
+
     /// The operator's metrics.
     pub fn metrics(&self) -> anyhow::Result<String> {
         run("curl", &["-sf".to_owned(), format!("http://{}/metrics", self.listen)])
     }
+}
+
+/// A simulated cloud as a process, until it is dropped.
+pub struct SimulatedCloud {
+    /// The option by which an operator reaches it.
+    pub option: String,
+    _process: Bound,
+    _dir: tempfile::TempDir,
+}
+
+impl SimulatedCloud {
+    /// Starts it.
+    pub fn start() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let listen = free_address()?;
+        let args = ["simulated-cloud".to_owned(), format!("--listen={listen}")];
+        let process = Bound::start(program(), &args, &[], &dir.path().join("cloud.log"))?;
+        let url = format!("http://{listen}");
+        wait("the simulated cloud answers", LONG, || run("curl", &["-sf".to_owned(), format!("{url}/livez")]))?;
+        Ok(Self { option: format!("--simulated-cloud={url}"), _process: process, _dir: dir })
+    }
+}
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_roadstead"))
+}
+
+/// An address apart from those of the fakes: no connection starts at it, so none takes its port.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0))?.local_addr()?)
 }

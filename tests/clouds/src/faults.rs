@@ -77,6 +77,8 @@ pub enum Effect {
     },
     /// No answer comes, and the call has no effect.
     Hang,
+    /// The call has its effect, and no answer comes.
+    HangAnswer,
     /// The call is delivered twice; the caller gets the second answer.
     Twice,
     /// The call is accepted, and what it began fails later.

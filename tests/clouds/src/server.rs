@@ -93,6 +93,7 @@ impl Front {
         match effect {
             Some(Effect::Twice) => Some(self.cloud.answer(call, operation, &fate).await),
             Some(Effect::LoseAnswer) => None,
+            Some(Effect::HangAnswer) => std::future::pending().await,
             _ => Some(reply),
         }
     }

@@ -9,14 +9,13 @@ use crate::form::{HASH_CHARS, WantedForm};
 use crate::ownership::{self, seconds};
 use crate::wire::{EndpointDescription, TagMap};
 
-/// Tag with the latest change that was asked for: form, instances, and the second before the call.
+/// Tag with the latest change that was asked for: form, instances, and the time of the endpoint's change before it, by the
+/// service's clock.
 pub const ATTEMPT: &str = "roadstead.dev/attempt";
 /// Tag with the hash of the form before the latest change. Its resources cost nothing, and go before the next change.
 pub const FORMER: &str = "roadstead.dev/former";
 /// A change that failed is tried again after this time.
 const RETRY_SECONDS: u64 = 30 * 60;
-/// Difference between the clocks of the operator and the service, at most.
-const SKEW_SECONDS: u64 = 60;
 
 /// State of an endpoint in the words of `EndpointStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +172,7 @@ impl Reading<'_> {
         if self.in_force() != hash_of(&self.form.resource) {
             tags.insert(FORMER.to_owned(), self.in_force().to_owned());
         }
-        tags.insert(ATTEMPT.to_owned(), format!("{}:{}", self.attempt_name(), self.now.0));
+        tags.insert(ATTEMPT.to_owned(), format!("{}:{}", self.attempt_name(), self.changed()));
         tags
     }
 
@@ -181,19 +180,22 @@ impl Reading<'_> {
         format!("{}:{}", self.form.resource, self.form.replicas)
     }
 
-    /// The latest attempt, and its time.
-    fn attempt(&self) -> Option<(&str, Timestamp)> {
-        let (attempt, at) = ownership::get(self.tags, ATTEMPT).rsplit_once(':')?;
-        Some((attempt, Timestamp(at.parse().ok()?)))
+    /// Time of the endpoint's latest change, by the service's clock: seconds since 1970 with milliseconds.
+    fn changed(&self) -> String {
+        format!("{:.3}", self.view.last_modified_time)
+    }
+
+    /// The latest attempt, and the endpoint's change before it.
+    fn attempt(&self) -> Option<(&str, &str)> {
+        ownership::get(self.tags, ATTEMPT).rsplit_once(':')
     }
 
     /// True if this very change was accepted, and did not last, within the last half hour. Where the service did not take the
     /// call, the endpoint has not changed since.
     fn has_failed_lately(&self) -> bool {
-        let Some((attempt, at)) = self.attempt() else { return false };
-        let changed = seconds(self.view.last_modified_time);
-        let accepted = changed.0.saturating_add_unsigned(SKEW_SECONDS) >= at.0;
-        attempt == self.attempt_name() && accepted && self.now.since(at) < RETRY_SECONDS
+        let Some((attempt, before)) = self.attempt() else { return false };
+        let is_recent = self.now.since(seconds(self.view.last_modified_time)) < RETRY_SECONDS;
+        attempt == self.attempt_name() && before != self.changed() && is_recent
     }
 
     /// The cause that the change failed: class, reason, sentence.

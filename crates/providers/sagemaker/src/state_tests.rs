@@ -85,19 +85,25 @@ fn what_is_under_way_is_waited_for() {
 
 #[test]
 fn a_change_that_was_undone_is_not_repeated_at_once() {
+    // The endpoint was changed a moment before: that is not this change.
+    let former = f64_of(NOW.0 - 5);
     let reading_of = |tags: &TagMap, changed: f64, now: i64| {
         let view = EndpointDescription { last_modified_time: changed, ..view("InService", Some(OLD), 2, 2) };
         Reading { view: &view, tags, form: &form(), now: Timestamp(now) }.due()
     };
-    let before = view("InService", Some(OLD), 2, 2);
+    let before = EndpointDescription { last_modified_time: former, ..view("InService", Some(OLD), 2, 2) };
     let begun = Reading { view: &before, tags: &form().tags, form: &form(), now: NOW }.tags_of_change();
-    #[allow(clippy::cast_precision_loss, reason = "a small number of a test")]
-    let taken = NOW.0 as f64 + 5.0;
-    assert_eq!(reading_of(&begun, 1.0, NOW.0 + 60), DueStep::Update, "the service never took the call");
+    let taken = f64_of(NOW.0 + 5);
+    assert_eq!(reading_of(&begun, former, NOW.0 + 60), DueStep::Update, "the service never took the call");
     assert_eq!(reading_of(&begun, taken, NOW.0 + 60), DueStep::Failed);
-    assert_eq!(reading_of(&begun, taken, NOW.0 + 1800), DueStep::Update, "after half an hour");
-    let other = tags(&[("replicas", "2"), (ATTEMPT, &format!("{OLD}:2:{}", NOW.0))]);
+    assert_eq!(reading_of(&begun, taken, NOW.0 + 1805), DueStep::Update, "after half an hour");
+    let other = tags(&[("replicas", "2"), (ATTEMPT, &format!("{OLD}:2:{former:.3}"))]);
     assert_eq!(reading_of(&other, taken, NOW.0 + 60), DueStep::Update, "another change is another attempt");
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a small number of a test")]
+const fn f64_of(seconds: i64) -> f64 {
+    seconds as f64
 }
 
 #[test]

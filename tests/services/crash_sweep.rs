@@ -1,0 +1,225 @@
+//! Kills the operator while the k-th call that changes something at a service has no answer, for every k: before the call
+//! has its effect, and after it. The end and the number of everything made and deleted are those of an undisturbed run.
+//!
+//! Killed before the next call is killed after this one and all that the hub was written of it: with the two ways there is
+//! no third. `ROADSTEAD_SWEEP=all` tries everything instead of one interruption of each step; `ROADSTEAD_SEED` chooses.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use roadstead_clouds::faults::{Effect, ScriptedFault};
+use roadstead_clouds::record::Exchange;
+use roadstead_clouds::{Clouds, ServiceName};
+use roadstead_ground::chance::Chance;
+use roadstead_ground::wait::wait;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::choice::services;
+use super::places::{HUGGING_FACE, LLAMA, SAGEMAKER, clouds, deployment, held, held_at_hugging_face};
+use super::stage::{Key, LONG, ServiceStage, TEAM};
+
+/// Ways in which a call has no answer when the operator is killed.
+const WAYS: [Effect; 2] = [Effect::Hang, Effect::HangAnswer];
+
+/// A step in the life of a deployment whose every call is interrupted.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    Create,
+    Scale,
+    Edit,
+    Delete,
+}
+
+const STEPS: [(&str, Step); 4] =
+    [("create", Step::Create), ("scale", Step::Scale), ("edit in place", Step::Edit), ("delete", Step::Delete)];
+
+/// A service under its operator.
+struct Sweep {
+    stage: ServiceStage,
+    clouds: Clouds,
+    service: ServiceName,
+    target: Key,
+    /// Operations that change something.
+    changes: &'static [&'static str],
+}
+
+#[test]
+fn at_sagemaker() -> anyhow::Result<()> {
+    const CHANGES: [&str; 9] = [
+        "CreateModel",
+        "CreateEndpointConfig",
+        "CreateEndpoint",
+        "UpdateEndpoint",
+        "UpdateEndpointWeightsAndCapacities",
+        "AddTags",
+        "DeleteEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+    ];
+    sweep(ServiceName::SageMaker, SAGEMAKER, &CHANGES)
+}
+
+#[test]
+fn at_hugging_face() -> anyhow::Result<()> {
+    sweep(ServiceName::HuggingFace, HUGGING_FACE, &["create", "update", "delete", "pause", "resume"])
+}
+
+fn sweep(service: ServiceName, target: Key, changes: &'static [&'static str]) -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let clouds = runtime.block_on(clouds())?;
+    let stage = services(&clouds, &[])?;
+    let mut sweep = Sweep { stage, clouds, service, target, changes };
+    let seed = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let mut chance = Chance::new(seed);
+    let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
+    let mut runs = 0;
+    for (name, step) in STEPS {
+        let reference = sweep.undisturbed(step).with_context(|| name.to_owned())?;
+        ensure!(!reference.is_empty(), "{name}: nothing was called");
+        eprintln!("{name}: {}", reference.join(", "));
+        let mut interruptions: Vec<(usize, Effect)> =
+            (0..reference.len()).flat_map(|number| WAYS.map(|way| (number, way))).collect();
+        if !all {
+            interruptions = vec![interruptions.swap_remove(chance.below(interruptions.len()))];
+        }
+        runs += interruptions.len();
+        for (number, way) in interruptions {
+            sweep.disturbed(step, &reference, number, &way).with_context(|| {
+                format!("{name}, killed in call {number} of {reference:?}, {way:?} (ROADSTEAD_SEED={seed})")
+            })?;
+        }
+    }
+    eprintln!("{runs} interruptions, each with the end and the counts of the undisturbed run");
+    Ok(())
+}
+
+impl Sweep {
+    /// The changes of a step without interruption.
+    fn undisturbed(&self, step: Step) -> anyhow::Result<Vec<String>> {
+        self.begin(step)?;
+        let before = self.clouds.requests_after(0).len();
+        self.act(step)?;
+        self.end(step)?;
+        let done = self.done(before);
+        self.clear()?;
+        Ok(done)
+    }
+
+    fn disturbed(&mut self, step: Step, reference: &[String], number: usize, way: &Effect) -> anyhow::Result<()> {
+        self.begin(step)?;
+        let operation = &reference[number];
+        let skip = reference[..number].iter().filter(|one| *one == operation).count();
+        self.clouds.set_faults(vec![ScriptedFault {
+            service: self.service,
+            operation: operation.clone(),
+            skip: u32::try_from(skip)?,
+            times: Some(1),
+            effect: way.clone(),
+        }]);
+        let before = self.clouds.requests_after(0).len();
+        self.act(step)?;
+        wait("the call has no answer", LONG, || {
+            let hit = self.clouds.requests_after(before).into_iter().any(|asked| asked.fault.is_some());
+            ensure!(hit, "the call has not come");
+            Ok(())
+        })?;
+        self.stage.kill_operator();
+        self.clouds.set_faults(Vec::new());
+        self.stage.start_operator()?;
+        self.end(step)?;
+        let done = self.done(before);
+        let (expected, done) = (counts(reference), counts(&done));
+        ensure!(done == expected, "it did {done:?} instead of {expected:?}");
+        self.clear()
+    }
+
+    /// What was changed by the requests after this one. An answer that was held back changed something.
+    fn done(&self, before: usize) -> Vec<String> {
+        let succeeded = |asked: &Exchange| match asked.fault.as_deref() {
+            Some(fault) => fault == "hangAnswer",
+            None => asked.status.is_some_and(|status| (200..300).contains(&status)),
+        };
+        let is_change = |asked: &Exchange| asked.service == self.service && self.changes.contains(&&*asked.operation);
+        let all = self.clouds.requests_after(before).into_iter();
+        all.filter(is_change).filter(succeeded).map(|asked| asked.operation).collect()
+    }
+
+    /// A deployment that serves, unless the step creates it.
+    fn begin(&self, step: Step) -> anyhow::Result<()> {
+        if step != Step::Create {
+            self.stage.apply(&self.deployment())?;
+            self.stage.served_on(LLAMA, self.target.2)?;
+        }
+        Ok(())
+    }
+
+    fn act(&self, step: Step) -> anyhow::Result<()> {
+        match step {
+            Step::Create => self.stage.apply(&self.deployment()),
+            Step::Scale => self.stage.patch(LLAMA, &json!({"spec": {"replicas": 2}})),
+            Step::Edit => self.stage.patch(LLAMA, &json!({"spec": {"serving": {"args": ["--max-model-len=2048"]}}})),
+            Step::Delete => self.stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--wait=false"]).map(drop),
+        }
+    }
+
+    /// Waits until the step is realised, and nothing is there twice.
+    fn end(&self, step: Step) -> anyhow::Result<()> {
+        if step == Step::Delete {
+            return self.is_gone();
+        }
+        let replicas = 1 + i32::from(step == Step::Scale);
+        wait("all replicas are ready", LONG, || {
+            let status = self.stage.get(LLAMA)?["status"].clone();
+            ensure!(status["readyReplicas"] == replicas, "{status}");
+            Ok(())
+        })?;
+        self.stage.served_on(LLAMA, self.target.2)?;
+        let expected = match (self.service, step) {
+            (ServiceName::HuggingFace, _) => [1, 0, 0],
+            // Model and configuration of the former form cost nothing, and go before the next change.
+            (_, Step::Edit) => [1, 2, 2],
+            (..) => [1, 1, 1],
+        };
+        wait("everything is there once", LONG, || {
+            ensure!(self.held() == expected, "{}", self.clouds.state(self.service));
+            Ok(())
+        })
+    }
+
+    /// Numbers of endpoints, and of their configurations and models where the service has these.
+    fn held(&self) -> [usize; 3] {
+        match self.service {
+            ServiceName::HuggingFace => [held_at_hugging_face(&self.clouds), 0, 0],
+            _ => held(&self.clouds),
+        }
+    }
+
+    fn clear(&self) -> anyhow::Result<()> {
+        self.stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--ignore-not-found", "--wait=false"])?;
+        self.is_gone()
+    }
+
+    fn is_gone(&self) -> anyhow::Result<()> {
+        wait("everything is gone", LONG, || {
+            let left = self.stage.list("mdep", TEAM)?;
+            ensure!(left.is_empty() && self.held() == [0, 0, 0], "{left:?} {}", self.clouds.state(self.service));
+            Ok(())
+        })
+    }
+
+    fn deployment(&self) -> Value {
+        let mut deployment = deployment(8);
+        deployment["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": self.target.2}});
+        deployment
+    }
+}
+
+/// Number of calls of each operation. Tags are left out: the same ones may be set twice.
+fn counts(operations: &[String]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for operation in operations.iter().filter(|operation| *operation != "AddTags") {
+        *counts.entry(operation.as_str()).or_default() += 1;
+    }
+    counts
+}

@@ -1,0 +1,141 @@
+//! The places of these tests: fakes of services, a simulated place, their targets and Secrets, and a deployment for them.
+
+use roadstead_clouds::faults::{Effect, ScriptedFault};
+use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
+use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
+use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
+use serde_json::{Value, json};
+
+use super::stage::{SYSTEM, TEAM};
+
+/// The deployment of most tests.
+pub const LLAMA: (&str, &str, &str) = ("mdep", TEAM, "llama");
+/// The target at SageMaker.
+pub const SAGEMAKER: (&str, &str, &str) = ("servingtarget", "", "ireland");
+/// The target at Hugging Face.
+pub const HUGGING_FACE: (&str, &str, &str) = ("servingtarget", "", "hub");
+/// The simulated target, which stands for a cluster.
+pub const SIMULATED: (&str, &str, &str) = ("servingtarget", "", "iowa");
+
+/// Fakes whose creations take a few seconds. Their clock is the machine's, by which the operator dates the tokens of its
+/// probes.
+pub async fn clouds() -> anyhow::Result<Clouds> {
+    let sagemaker = SageMakerSettings {
+        creating_seconds: 2,
+        updating_seconds: 2,
+        deleting_seconds: 1,
+        ..SageMakerSettings::default()
+    };
+    let mut hugging_face =
+        HuggingFaceSettings { pending_seconds: 1, initializing_seconds: 1, updating_seconds: 1, ..Default::default() };
+    hugging_face.hardware.push(Hardware {
+        vendor: "aws".to_owned(),
+        region: "eu-west-1".to_owned(),
+        accelerator: "gpu".to_owned(),
+        instance_type: "nvidia-h100".to_owned(),
+        instance_size: "x8".to_owned(),
+        num_accelerators: 8,
+        gpu_memory_gb: 640,
+        price_per_hour: 80.0,
+        status: "available".to_owned(),
+        max_accelerators: 64,
+    });
+    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face }).await
+}
+
+/// Options by which the operator reaches the fakes.
+pub fn overrides(clouds: &Clouds) -> Vec<String> {
+    vec![
+        format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker),
+        format!("--endpoint-override=HuggingFace={}", clouds.urls.hugging_face),
+    ]
+}
+
+/// The Secret with the credentials of SageMaker.
+pub fn sagemaker_key() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aws", "namespace": SYSTEM},
+        "stringData": {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY_SECRET},
+    })
+}
+
+/// The target at SageMaker: 63.30 dollars for an hour of eight accelerators in Ireland.
+pub fn sagemaker() -> Value {
+    let parameters = json!({
+        "accountID": ACCOUNT, "executionRoleARN": format!("arn:aws:iam::{ACCOUNT}:role/containers"),
+        "credentialsSecretRef": {"name": "aws"},
+        "imageMirrors": [{"source": "vllm/vllm-openai",
+                          "mirror": format!("{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/vllm")}],
+    });
+    target(SAGEMAKER.2, ("aws", "eu-west-1"), ("SageMaker", "sageMaker", parameters), ("ml.p5.48xlarge", "63.30"))
+}
+
+/// The Secret with the token of Hugging Face.
+pub fn hugging_face_key() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "huggingface", "namespace": SYSTEM},
+        "stringData": {"token": TOKEN},
+    })
+}
+
+/// The target at Hugging Face: 80 dollars for an hour of eight accelerators in Ireland.
+pub fn hugging_face() -> Value {
+    let parameters = json!({"owner": NAMESPACE, "tokenSecretRef": {"name": "huggingface", "key": "token"}});
+    let of = ("HuggingFace", "huggingFace", parameters);
+    target(HUGGING_FACE.2, ("aws", "eu-west-1"), of, ("nvidia-h100-x8", "80.00"))
+}
+
+/// The simulated target: 40 dollars for an hour of eight accelerators in Iowa.
+pub fn simulated() -> Value {
+    let of = ("Simulated", "simulated", json!({"startupSeconds": 1}));
+    target(SIMULATED.2, ("gcp", "us-central1"), of, ("a3-highgpu-8g", "40.00"))
+}
+
+fn target(
+    name: &str,
+    (cloud, region): (&str, &str),
+    (type_, field, parameters): (&str, &str, Value),
+    (instance, price): (&str, &str),
+) -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget",
+        "metadata": {"name": name, "labels": {"place": name}},
+        "spec": {
+            "cloud": cloud, "region": region, "type": type_, field: parameters, "allowedNamespaces": {},
+            "offers": [{"name": "h100", "instanceType": instance, "accelerator": {"type": "H100", "count": 8},
+                        "capacityType": "OnDemand", "hourlyPrice": price, "maxInstances": 4}],
+        },
+    })
+}
+
+/// A deployment of one replica with so many accelerators, in the EU.
+pub fn deployment(accelerators: u32) -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": LLAMA.2, "namespace": TEAM},
+        "spec": {
+            "model": {"source": "hf://example/llama"},
+            "serving": {
+                "engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": 1,
+                "args": ["--max-model-len=4096"],
+                "shapes": [{"name": "h100", "accelerator": {"type": "H100", "count": accelerators}}],
+            },
+            "placement": {"jurisdictions": ["EU"]},
+        },
+    })
+}
+
+/// Numbers of endpoints, configurations and models that exist at SageMaker.
+pub fn held(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::SageMaker);
+    ["endpoints", "configs", "models"].map(|kind| state[0][kind].as_array().map_or(0, Vec::len))
+}
+
+/// Number of endpoints that exist at Hugging Face.
+pub fn held_at_hugging_face(clouds: &Clouds) -> usize {
+    clouds.state(ServiceName::HuggingFace)["endpoints"].as_array().map_or(0, Vec::len)
+}
+
+/// A fault of the next `times` calls of an operation, or of all.
+pub fn fault(service: ServiceName, operation: &str, times: Option<u32>, effect: Effect) -> ScriptedFault {
+    ScriptedFault { service, operation: operation.to_owned(), skip: 0, times, effect }
+}
