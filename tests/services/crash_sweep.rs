@@ -134,7 +134,7 @@ impl Sweep {
         self.clear()
     }
 
-    /// What was changed by the requests after this one. An answer that was held back changed something.
+    /// Operations that changed something, of the requests after this one. One whose answer was held back did.
     fn done(&self, before: usize) -> Vec<String> {
         let succeeded = |asked: &Exchange| match asked.fault.as_deref() {
             Some(fault) => fault == "hangAnswer",

@@ -40,7 +40,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         status: "available".to_owned(),
         max_accelerators: 64,
     });
-    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face }).await
+    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, ..CloudSettings::default() }).await
 }
 
 /// Options by which the operator reaches the fakes.

@@ -38,7 +38,8 @@ fn what_runs_is_adopted_and_what_nobody_wants_is_listed_with_its_cost() -> anyho
 
     // The successor starts with the targets, and one of the two deployments.
     let takeover = format!("--takeover={}", uid.as_str().context("no UID")?);
-    let hub = ServiceStage::set(&[overrides(&clouds), vec![takeover]].concat())?;
+    let hub =
+        ServiceStage::set(&[overrides(&clouds), vec![takeover, "--orphan-interval-seconds=2".to_owned()]].concat())?;
     for object in [sagemaker_key(), hugging_face_key(), sagemaker(), hugging_face(), deployment(8)] {
         hub.apply(&object)?;
     }
