@@ -308,6 +308,7 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         credential: Some(credential),
         token: None,
         question: VerificationQuestion::Models,
+        refusals: Vec::new(),
         weight: 1,
         state: State::Active,
         shift: None,

@@ -8,7 +8,9 @@ use http::StatusCode;
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::sagemaker::{ACCOUNT, SageMakerSettings, TrustedRole};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
-use roadstead_gateway::{Endpoint, Route, State, TokenRole, TokenSource, VerificationQuestion};
+use roadstead_gateway::{
+    Endpoint, RefusalMeaning, Route, ServiceRefusal, State, TokenRole, TokenSource, VerificationQuestion,
+};
 use serde_json::json;
 
 use crate::caller::{Answer, Caller};
@@ -67,9 +69,17 @@ fn at(clouds: &Clouds, state: State) -> Endpoint {
         credential: None,
         token: Some(TokenSource::SageMaker { region: REGION.to_owned(), role: None }),
         question: VerificationQuestion::Completion,
+        refusals: vec![
+            refusal(&format!("Endpoint {NAME} of account"), RefusalMeaning::Absent),
+            refusal("has no capacity", RefusalMeaning::Cold),
+        ],
         state,
         ..endpoint(NAME, address)
     }
+}
+
+fn refusal(words: &str, meaning: RefusalMeaning) -> ServiceRefusal {
+    ServiceRefusal { status: 400, words: words.to_owned(), meaning }
 }
 
 async fn ask(caller: &Caller) -> Answer {
@@ -200,7 +210,7 @@ async fn an_endpoint_that_lists_no_models_is_verified_by_a_chat() {
     route.revision += 1;
     rig.write(&route).await;
     rig.until("it is told why it is not verified", async |rig| {
-        rig.log("process.log").contains("/v1/chat/completions answered 400")
+        rig.log("process.log").contains("/v1/chat/completions answered 503")
     })
     .await;
     assert_eq!(ask(&caller).await.json()["path"], "/v1/chat/completions", "callers do not reach it");
@@ -264,6 +274,57 @@ async fn the_policy_of_gateways_grants_what_they_call_and_nothing_else() {
     // A request with a token needs both (AWS guide: Invoke endpoints with OpenAI-compatible APIs).
     let needed = ["sagemaker:CallWithBearerToken", "sagemaker:InvokeEndpoint"].map(ToOwned::to_owned);
     assert_eq!(granted(), needed.into());
+}
+
+/// Calls of the endpoint are refused so from now on.
+fn refuse(clouds: &Clouds, message: &str) {
+    let (code, message) = ("ValidationError".to_owned(), message.to_owned());
+    let effect = Effect::Reject { status: 400, code, message };
+    let operation = "CallWithBearerToken".to_owned();
+    clouds.set_faults(vec![ScriptedFault { service: ServiceName::SageMaker, operation, skip: 0, times: None, effect }]);
+}
+
+#[tokio::test]
+async fn another_endpoint_takes_what_the_service_refuses_and_only_an_absent_one_has_failed() {
+    let clouds = service().await;
+    let rig = gateway(&clouds, 3600).await;
+    let (engine, address) = Engine::start().await;
+    let mut route = route("llama", vec![at(&clouds, State::Active), endpoint("llama-a", address)]);
+    let caller = serves(&rig, &route).await;
+    let ejected = async || {
+        let metrics = Caller::new(rig.desk, None).get("/metrics").await.body;
+        metrics.contains(&format!("_ejected{{namespace=\"team-a\",deployment=\"llama\",endpoint=\"{NAME}\"}} 1"))
+    };
+    refuse(&clouds, "The inference component has no capacity to process this request.");
+    let before = (engine.count(), clouds.requests_after(0).len());
+    for _ in 0..60 {
+        assert_eq!(ask(&caller).await.status, StatusCode::OK);
+    }
+    assert!(engine.count() >= before.0 + 60 && clouds.requests_after(0).len() > before.1 + 10, "both were asked");
+    assert!(!ejected().await, "an endpoint that wakes up has not failed");
+
+    clouds.set_faults(Vec::new());
+    assert!(clouds.sagemaker.take_away(REGION, NAME));
+    for _ in 0..60 {
+        assert_eq!(ask(&caller).await.status, StatusCode::OK);
+    }
+    rig.until("it is left out for a while", async |_| {
+        ask(&caller).await;
+        ejected().await
+    })
+    .await;
+
+    route.endpoints.pop();
+    route.revision += 1;
+    rig.write(&route).await;
+    rig.until("callers are told to come again", async |_| {
+        let answer = ask(&caller).await;
+        answer.status == StatusCode::SERVICE_UNAVAILABLE && answer.headers["retry-after"] == "2"
+    })
+    .await;
+    refuse(&clouds, "max_tokens must be at least 1");
+    let bad = ask(&caller).await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST, "a caller's own mistake stays one: {}", bad.body);
 }
 
 #[tokio::test]

@@ -107,7 +107,8 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     ensure!(held(&clouds) == [2, 1], "held: {:?}", held(&clouds));
 
     let metrics = stage.metrics()?;
-    let counted = "roadstead_service_requests_total{service=\"vertexai\",operation=\"DeployModel\",code=\"unanswered\"} 1";
+    let counted =
+        "roadstead_service_requests_total{service=\"vertexai\",operation=\"DeployModel\",code=\"unanswered\"} 1";
     ensure!(metrics.contains(counted), "{counted} is not in the metrics");
 
     stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--wait=true", "--timeout=120s"])?;

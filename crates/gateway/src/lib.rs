@@ -17,8 +17,8 @@ pub use changes::{Change, changes};
 pub use files::{Content, File, Files};
 pub use render::render;
 pub use route::{
-    Caller, Credential, Endpoint, Key, Limits, PATHS, Route, Scheme, ShiftProgress, State, VerificationQuestion,
-    WitnessRequest,
+    Caller, Credential, Endpoint, Key, Limits, PATHS, RefusalMeaning, Route, Scheme, ServiceRefusal, ShiftProgress,
+    State, VerificationQuestion, WitnessRequest,
 };
 pub use settings::{Listener, Paths, Settings, Tls};
 pub use token::{TokenRole, TokenSource};

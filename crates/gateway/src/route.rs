@@ -169,6 +169,9 @@ pub struct Endpoint {
     /// Question by which a gateway verifies it.
     #[serde(default, skip_serializing_if = "VerificationQuestion::is_models")]
     pub question: VerificationQuestion,
+    /// Answers by which the service in front of the engine refuses any request for the moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<ServiceRefusal>,
     /// Share of the requests, relative to the other active endpoints: at least 1.
     pub weight: u32,
     /// Part in serving.
@@ -197,6 +200,27 @@ impl Endpoint {
         };
         plain(self) == plain(other)
     }
+}
+
+/// An answer by which a service refuses any request for the moment: another endpoint takes the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRefusal {
+    /// Status of the answer.
+    pub status: u16,
+    /// Words in it that no engine says.
+    pub words: String,
+    /// Meaning of these words.
+    pub meaning: RefusalMeaning,
+}
+
+/// Meaning of a service's refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalMeaning {
+    /// The endpoint is at zero or starts, which is no failure.
+    Cold,
+    /// There is no such endpoint, or it does not serve.
+    Absent,
 }
 
 /// Question by which a gateway verifies an endpoint.

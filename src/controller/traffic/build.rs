@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Uri;
 use kube::ResourceExt;
 use roadstead_gateway::{
-    Caller, Credential, Endpoint, Key, Limits, Route, Scheme, State, TokenSource, VerificationQuestion, WitnessRequest,
+    Caller, Credential, Endpoint, Key, Limits, Route, Scheme, ServiceRefusal, State, TokenSource, VerificationQuestion,
+    WitnessRequest,
 };
 
 use super::minted::MintedAccess;
@@ -163,7 +164,7 @@ fn part(
         return None;
     }
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
-    let EndpointAccess { credential, token, question } = access(&name, keys, minted, was)?;
+    let EndpointAccess { credential, token, question, refusals } = access(&name, keys, minted, was)?;
     let weight = u32::try_from(status.ready_replicas).unwrap_or(0).saturating_mul(weight_of_replica);
     Some(Endpoint {
         name,
@@ -176,6 +177,7 @@ fn part(
         credential,
         token,
         question,
+        refusals,
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },
         state: match endpoint.spec.state {
             _ if served.is_some() && status.interruption.is_some() => State::Draining,
@@ -193,6 +195,7 @@ struct EndpointAccess {
     credential: Option<Credential>,
     token: Option<TokenSource>,
     question: VerificationQuestion,
+    refusals: Vec<ServiceRefusal>,
 }
 
 /// Access to an endpoint: by a token that gateways mint, or by its key; `None` while neither is known. What the former route
@@ -203,16 +206,18 @@ fn access(
     minted: &BTreeMap<String, MintedAccess>,
     was: Option<&Endpoint>,
 ) -> Option<EndpointAccess> {
-    if let Some(MintedAccess { token, question }) = minted.get(name).cloned() {
-        return Some(EndpointAccess { credential: None, token: Some(token), question });
+    if let Some(MintedAccess { token, question, refusals }) = minted.get(name).cloned() {
+        return Some(EndpointAccess { credential: None, token: Some(token), question, refusals });
     }
     if let Some(was) = was.filter(|was| was.token.is_some()) {
-        return Some(EndpointAccess { credential: None, token: was.token.clone(), question: was.question });
+        let (token, question, refusals) = (was.token.clone(), was.question, was.refusals.clone());
+        return Some(EndpointAccess { credential: None, token, question, refusals });
     }
     let (header, word) = HEADER;
     let key = keys.get(name)?.clone();
     let credential = Credential { header: header.to_owned(), word: word.to_owned(), key };
-    Some(EndpointAccess { credential: Some(credential), token: None, question: VerificationQuestion::Models })
+    let (credential, question) = (Some(credential), VerificationQuestion::Models);
+    Some(EndpointAccess { credential, token: None, question, refusals: Vec::new() })
 }
 
 /// The parts of an endpoint's address.

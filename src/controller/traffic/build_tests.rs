@@ -350,7 +350,7 @@ fn an_endpoint_whose_token_gateways_mint_has_its_source_instead_of_a_key() {
     let url = "https://runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/a/openai";
     let served = endpoint("a", "Active", &json!({"url": url, "readyReplicas": 1}));
     let routed = |known: bool, former: Option<&Route>| {
-        let minted = minted::access(&target).filter(|_| known).map(|access| ("a".to_owned(), access));
+        let minted = minted::access(&target, "a").filter(|_| known).map(|access| ("a".to_owned(), access));
         let facts = RouteFacts {
             keys: &[("a".to_owned(), Key::new("key-of-a"))].into(),
             minted: &minted.into_iter().collect(),

@@ -1,6 +1,6 @@
 //! Endpoints whose tokens the gateways mint. Pure.
 
-use roadstead_gateway::{TokenRole, TokenSource, VerificationQuestion};
+use roadstead_gateway::{RefusalMeaning, ServiceRefusal, TokenRole, TokenSource, VerificationQuestion};
 
 use roadstead_api::v1alpha1::{AssumeRole, ServingTarget};
 
@@ -11,15 +11,17 @@ pub struct MintedAccess {
     pub token: TokenSource,
     /// Question by which a gateway verifies the endpoint.
     pub question: VerificationQuestion,
+    /// Refusals of the service in front of the engine.
+    pub refusals: Vec<ServiceRefusal>,
 }
 
-/// Access to the endpoints of a target; `None` where they have keys of their own.
+/// Access to the endpoint of this name on a target; `None` where it has a key of its own.
 #[must_use]
-pub fn access(target: &ServingTarget) -> Option<MintedAccess> {
-    of_sagemaker(target).or_else(|| of_vertex(target))
+pub fn access(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> {
+    of_sagemaker(target, endpoint).or_else(|| of_vertex(target))
 }
 
-fn of_sagemaker(target: &ServingTarget) -> Option<MintedAccess> {
+fn of_sagemaker(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> {
     let settings = target.spec.sage_maker.as_ref()?;
     let role = settings.gateway_role.as_ref().map(|AssumeRole { role_arn, external_id }| TokenRole {
         arn: role_arn.clone(),
@@ -27,14 +29,24 @@ fn of_sagemaker(target: &ServingTarget) -> Option<MintedAccess> {
     });
     let token = TokenSource::SageMaker { region: target.spec.region.clone(), role };
     // Its route for chats lists no models.
-    Some(MintedAccess { token, question: VerificationQuestion::Completion })
+    Some(MintedAccess { token, question: VerificationQuestion::Completion, refusals: refusals_of_sagemaker(endpoint) })
+}
+
+/// SageMaker's own refusals have the status of a bad request. Sources: aws/amazon-sagemaker-examples#293 (no endpoint in service),
+/// stdapi-ai/stdapi.ai (no instance yet).
+fn refusals_of_sagemaker(endpoint: &str) -> Vec<ServiceRefusal> {
+    let said = |words: String, meaning| ServiceRefusal { status: 400, words, meaning };
+    vec![
+        said(format!("Endpoint {endpoint} of account"), RefusalMeaning::Absent),
+        said("has no capacity".to_owned(), RefusalMeaning::Cold),
+    ]
 }
 
 fn of_vertex(target: &ServingTarget) -> Option<MintedAccess> {
     let settings = target.spec.vertex_ai.as_ref()?;
     let token = TokenSource::Google { account: settings.gateway_service_account.clone() };
     // Every route of the engine is reached.
-    Some(MintedAccess { token, question: VerificationQuestion::Models })
+    Some(MintedAccess { token, question: VerificationQuestion::Models, refusals: Vec::new() })
 }
 
 #[cfg(test)]
@@ -54,7 +66,7 @@ mod tests {
             },
         }));
         let token = TokenSource::Google { account: Some("gateway@acme.example".to_owned()) };
-        let expected = MintedAccess { token, question: VerificationQuestion::Models };
-        assert_eq!(access(&target.unwrap()), Some(expected));
+        let expected = MintedAccess { token, question: VerificationQuestion::Models, refusals: Vec::new() };
+        assert_eq!(access(&target.unwrap(), "a"), Some(expected));
     }
 }

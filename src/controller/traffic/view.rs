@@ -190,7 +190,9 @@ impl Context {
     ) -> BTreeMap<String, MintedAccess> {
         let access = |endpoint: &InferenceEndpoint| {
             let target = self.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
-            Some((endpoint.name_any(), minted::access(&target)?))
+            let name = endpoint.name_any();
+            let access = minted::access(&target, &name)?;
+            Some((name, access))
         };
         endpoints.into_iter().filter_map(access).collect()
     }

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 
 use super::endpoints::{assignment, hosts, socket_of};
 use super::{Addresses, extension, typed};
-use super::{model, prefix};
+use super::{model, prefix, refusal};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
 const CONNECT: &str = "1s";
@@ -145,6 +145,8 @@ fn filters(route: &Route) -> Value {
     let mut headers: BTreeSet<&str> = route.endpoints.iter().filter_map(header).collect();
     headers.extend(has_prefix.then_some(prefix::HEADER));
     headers.extend(has_other_name.then_some(model::HEADER));
+    let refusals = refusal::filter(route);
+    headers.extend(refusals.is_some().then_some(refusal::HEADER));
     let mutations: Vec<Value> = headers
         .into_iter()
         .map(|header| {
@@ -165,6 +167,7 @@ fn filters(route: &Route) -> Value {
         json!({"mutations": {"request_mutations": mutations}}),
     );
     let mut filters = vec![credential];
+    filters.extend(refusals);
     filters.extend(has_prefix.then(prefix::filter));
     filters.extend(has_other_name.then(|| model::filter(route)));
     filters.push(codec);

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::route::{Endpoint, Route, Scheme, State};
 
 use super::{ADDRESSES, Addresses, addresses_of, typed};
-use super::{model, prefix};
+use super::{model, prefix, refusal};
 
 /// Share of one address of an endpoint: the endpoint's weight, divided evenly among its addresses.
 const SHARE: u32 = 12;
@@ -60,6 +60,9 @@ fn host(endpoint: &Endpoint, address: IpAddr, weight: u32) -> Value {
     }
     if let Some(name) = &endpoint.model {
         roadstead[model::HEADER] = json!(model::json_string(name));
+    }
+    if !endpoint.refusals.is_empty() {
+        roadstead[refusal::HEADER] = json!("yes");
     }
     let mut metadata = json!({"roadstead": roadstead});
     if endpoint.scheme == Scheme::Https {

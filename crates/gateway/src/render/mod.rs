@@ -10,6 +10,7 @@ mod endpoints;
 mod listener;
 mod model;
 mod prefix;
+mod refusal;
 mod replies;
 mod routes;
 mod serving;

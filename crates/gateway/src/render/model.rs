@@ -26,7 +26,7 @@ pub(super) fn json_string(name: &str) -> String {
 }
 
 /// A string of Lua with these bytes: every one of them as a number, so that none ends the string.
-fn lua_string(text: &str) -> String {
+pub(super) fn lua_string(text: &str) -> String {
     let bytes: Vec<String> = text.bytes().map(|byte| format!("\\{byte:03}")).collect();
     format!("\"{}\"", bytes.concat())
 }

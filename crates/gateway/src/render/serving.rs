@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::route::{Caller, Endpoint, Limits, Route, State};
 
 use super::{extension, seconds, typed};
-use super::{model, prefix};
+use super::{model, prefix, refusal};
 
 /// The header that tells an endpoint and the log which caller asks.
 pub(super) const CALLER: &str = "x-roadstead-client";
@@ -29,7 +29,7 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
     json!({
         "name": route.cluster(),
         // A caller must not choose the path at an endpoint.
-        "request_headers_to_remove": [prefix::PATH, prefix::HEADER, model::HEADER],
+        "request_headers_to_remove": [prefix::PATH, prefix::HEADER, model::HEADER, refusal::HEADER],
         "route": {
             "cluster": cluster,
             // A stream has no end that is known before; what may last is bounded by silence.

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::*;
 use crate::route::{
-    Caller, Credential, Key, Limits, Scheme, ShiftProgress, State, VerificationQuestion, WitnessRequest,
+    Caller, Credential, Key, Limits, RefusalMeaning, Scheme, ServiceRefusal, ShiftProgress, State,
+    VerificationQuestion, WitnessRequest,
 };
 use crate::settings::{Listener, Paths, Tls};
 use crate::token::TokenSource;
@@ -52,6 +53,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         credential: Some(credential),
         token: None,
         question: VerificationQuestion::Models,
+        refusals: Vec::new(),
         weight: 1,
         state,
         shift: None,
@@ -228,4 +230,18 @@ fn a_renewed_token_makes_no_other_endpoint() {
         keyed
     });
     assert!(!old.is_same(&new), "another key must be verified");
+}
+
+#[test]
+fn refusals_of_a_service_are_told_apart_in_the_clusters_that_have_one() {
+    let of = |words: &str, meaning| ServiceRefusal { status: 400, words: words.to_owned(), meaning };
+    let mut marked = minted("llama-a", State::Active, Some("token"));
+    marked.refusals = vec![of("Endpoint \"a\" of", RefusalMeaning::Absent), of("no capacity", RefusalMeaning::Cold)];
+    let other = endpoint("llama-b", "198.51.100.8", State::Active);
+    let files = render(&[route("llama", vec![marked, other.clone()])], &addresses(), &settings());
+    let clusters = files.get(&File::Clusters).unwrap().text();
+    assert!(clusters.contains("%UPSTREAM_METADATA(roadstead:x-roadstead-refusals)%"), "{clusters}");
+    assert!(clusters.contains("[\\\"400\\\"] = { { words = ") && clusters.contains("becomes = \\\"503\\\" }, { words"));
+    let plain = render(&[route("llama", vec![other])], &addresses(), &settings());
+    assert!(!plain.get(&File::Clusters).unwrap().text().contains("REFUSALS"));
 }

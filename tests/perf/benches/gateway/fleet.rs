@@ -60,6 +60,7 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         }),
         token: None,
         question: VerificationQuestion::Models,
+        refusals: Vec::new(),
         weight: 1,
         shift: None,
         asked: WitnessRequest::Nothing,
