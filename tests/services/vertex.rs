@@ -90,7 +90,7 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     lose_answers(&clouds);
     stage.apply(&target())?;
     stage.condition(TARGET, "Ready", "True")?;
-    let pinned = stage.get(TARGET.0, TARGET.1, TARGET.2)?["status"]["clusterUID"].clone();
+    let pinned = stage.get(TARGET)?["status"]["clusterUID"].clone();
     ensure!(pinned == format!("{PROJECT_NUMBER}.europe-west4"), "pinned: {pinned}");
 
     stage.apply(&deployment())?;
@@ -100,7 +100,7 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
 
     stage.kubectl(&["scale", "mdep", LLAMA.2, "-n", TEAM, "--replicas=2"])?;
     wait("two replicas are ready", LONG, || {
-        let status = stage.get(LLAMA.0, LLAMA.1, LLAMA.2)?["status"].clone();
+        let status = stage.get(LLAMA)?["status"].clone();
         ensure!(status["readyReplicas"] == 2, "{status}");
         Ok(())
     })?;
