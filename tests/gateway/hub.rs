@@ -65,6 +65,11 @@ impl Hub {
         hub
     }
 
+    /// Kills the operator.
+    pub fn kill_operator(&mut self) {
+        self.operator = None;
+    }
+
     /// Kills the operator, if it runs, and starts it.
     pub fn restart_operator(&mut self) {
         self.operator = None;

@@ -1,9 +1,11 @@
-//! A managed service beside clusters behind one address: SageMaker, whose tokens the gateway mints.
+//! Managed services beside clusters behind one address: SageMaker and Vertex AI, for which the gateway has tokens of its own.
 
 use std::collections::BTreeSet;
 
 use http::StatusCode;
+use roadstead_clouds::record::Exchange;
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
+use roadstead_clouds::vertex_ai::{PROJECT, VertexAiSettings};
 use roadstead_clouds::{CloudSettings, Clouds};
 use serde_json::{Value, json};
 
@@ -21,7 +23,51 @@ async fn clouds() -> Clouds {
         deleting_seconds: 1,
         ..SageMakerSettings::default()
     };
-    Clouds::start(CloudSettings { pace: 1, sagemaker, ..CloudSettings::default() }).await.unwrap()
+    let vertex_ai = VertexAiSettings {
+        uploading_seconds: 1,
+        creating_seconds: 1,
+        deploying_seconds: 2,
+        undeploying_seconds: 1,
+        deleting_seconds: 1,
+        token_seconds: TOKEN_SECONDS,
+        ..VertexAiSettings::default()
+    };
+    Clouds::start(CloudSettings { pace: 1, sagemaker, vertex_ai, ..CloudSettings::default() }).await.unwrap()
+}
+
+/// Life of Vertex AI's tokens.
+const TOKEN_SECONDS: u32 = 16;
+
+fn vertex_target() -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "netherlands"},
+        "spec": {
+            "cloud": "gcp", "region": "europe-west4", "type": "VertexAI", "allowedNamespaces": {},
+            "vertexAI": {
+                "project": PROJECT,
+                "imageMirrors": [{"source": "vllm/", "mirror": format!("europe-west4-docker.pkg.dev/{PROJECT}/images/")}],
+            },
+            "offers": [{"name": "a3", "instanceType": "a3-highgpu-8g", "accelerator": {"type": "H100", "count": 8},
+                        "capacityType": "OnDemand", "hourlyPrice": "101.00", "maxInstances": 4}],
+        },
+    })
+}
+
+/// The distinct credentials with which requests of callers reached Vertex AI's endpoints.
+fn credentials_at_vertex(clouds: &Clouds) -> BTreeSet<String> {
+    let is_chat = |exchange: &Exchange| exchange.target.ends_with("/invoke/v1/chat/completions");
+    let calls = clouds.requests_after(0).into_iter().filter(is_chat);
+    let headers = calls.flat_map(|exchange| exchange.headers);
+    headers.filter(|(name, _)| name == "authorization").map(|(_, value)| value).collect()
+}
+
+fn variables(clouds: &Clouds) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", clouds.urls.sagemaker.clone()),
+        ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", KEY_SECRET.to_owned()),
+        ("GCE_METADATA_HOST", clouds.urls.vertex_ai.strip_prefix("http://").unwrap().to_owned()),
+    ]
 }
 
 fn sagemaker_target() -> Value {
@@ -77,12 +123,8 @@ fn route(hub: &Hub) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_moves_from_a_cluster_to_a_service_and_back_and_no_request_is_lost() {
     let clouds = clouds().await;
-    let variables = [
-        ("AWS_ENDPOINT_URL", clouds.urls.sagemaker.clone()),
-        ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", KEY_SECRET.to_owned()),
-    ];
-    let hub = Hub::start_as(&[format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker)], &variables).await;
+    let overridden = format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker);
+    let hub = Hub::start_as(&[overridden], &variables(&clouds)).await;
     hub.kubectl(&["create", "namespace", "team"]);
     hub.apply(&target("east", "aws", "us-east-1", "40.00"));
     hub.apply(&sagemaker_target());
@@ -105,6 +147,32 @@ async fn a_deployment_moves_from_a_cluster_to_a_service_and_back_and_no_request_
     let at_east = |answer: &String| answer.contains("at east");
     assert!(at_east(answers.first().unwrap()) && at_east(answers.last().unwrap()));
     assert!(!answers.iter().all(at_east), "SageMaker's endpoint answered meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_moves_to_another_service_whose_tokens_are_renewed_while_the_operator_is_away() {
+    let clouds = clouds().await;
+    let overridden = [
+        format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker),
+        format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
+    ];
+    let mut hub = Hub::start_as(&overridden, &variables(&clouds)).await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    hub.apply(&sagemaker_target());
+    hub.apply(&vertex_target());
+    hub.apply(&deployment());
+    let placed = hub.until("it serves at SageMaker, which is cheaper", |status| serves_on(status, "ireland")).await;
+    let asking = Asking::start(&caller(&hub, &placed).await);
+
+    deny(&hub, "eu-*");
+    hub.until("it serves at Vertex AI", |status| serves_on(status, "netherlands")).await;
+    hub.kill_operator();
+    let known = credentials_at_vertex(&clouds);
+    hub.gateway
+        .until("its tokens are renewed", async |_| credentials_at_vertex(&clouds).difference(&known).count() == 2)
+        .await;
+    let answers = asking.end().await;
+    assert!(answers.len() > 100, "{}", answers.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -89,6 +89,16 @@ impl GoogleAddresses {
     }
 }
 
+impl GoogleAddresses {
+    /// The same with the metadata server at this host, such as `metadata.example` or `192.0.2.1:8080`.
+    ///
+    /// # Errors
+    /// If that is no host.
+    pub fn with_metadata_at(self, host: &str) -> Result<Self, BaseUrlError> {
+        Ok(Self { metadata: BaseUrl::parse(&format!("http://{host}"), Insecure::Allowed)?, ..self })
+    }
+}
+
 /// Parts of credentials.
 pub struct GoogleParts {
     /// The identity.
