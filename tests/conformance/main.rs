@@ -45,6 +45,12 @@ fn main() -> ExitCode {
         let granted = vertex_rights::the_roles_grant_what_is_called_and_nothing_else();
         for_roles.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
     });
+    let for_upload = Arc::clone(&runtime);
+    let upload = Trial::test("vertex::an_upload_that_fails_says_why", move || {
+        for_upload
+            .block_on(vertex_rights::an_upload_that_fails_says_why())
+            .map_err(|error| Failed::from(format!("{error:#}")))
+    });
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);
         CASES.iter().map(move |case| {
@@ -54,5 +60,5 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&arguments, trials.chain([token, policy, roles]).collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain([token, policy, roles, upload]).collect()).exit_code()
 }

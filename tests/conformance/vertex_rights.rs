@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use kube::ResourceExt;
 use roadstead_clouds::ServiceName;
+use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Claim, Observation, Progress, Provider, Removal, Wanted};
+use roadstead_provider::{Claim, ErrorClass, Observation, Progress, Provider, Removal, Wanted};
 use roadstead_vertex::{OPERATIONS, PERMISSIONS, PROJECTS};
 use serde::Deserialize;
 
@@ -50,6 +51,33 @@ pub async fn the_roles_grant_what_is_called_and_nothing_else() -> anyhow::Result
     Ok(())
 }
 
+/// A model whose image cannot be read is refused with the service's words, and nothing is deployed.
+pub async fn an_upload_that_fails_says_why() -> anyhow::Result<()> {
+    let project = Projects::project(Conduct::Ordinary).await?;
+    let reason = "The service agent does not have permission to read the image in Artifact Registry.".to_owned();
+    project.clouds.add_fault(ScriptedFault {
+        service: ServiceName::VertexAi,
+        operation: "UploadModel".to_owned(),
+        skip: 0,
+        times: None,
+        effect: Effect::FailLate { after_seconds: 3, reason: reason.clone(), leaves: AfterFailure::Failed },
+    });
+    let driver = project.driver("prod").await?;
+    let form = wanted(&project.target(), "prod", LLAMA)?;
+    for _ in 0..LOOKS {
+        match driver.ensure(&form).await {
+            Err(error) if error.class == ErrorClass::Invalid => {
+                ensure!(error.message.contains(&reason), "{error}");
+                let Observation::Present(present) = driver.observe(&form).await? else { bail!("the endpoint is gone") };
+                ensure!(present.replicas == 0, "something is billed: {present:?}");
+                return Ok(());
+            }
+            _ => pause().await,
+        }
+    }
+    bail!("the failure is not told")
+}
+
 /// The life of an endpoint: made, scaled, updated, found by a rebuilt hub, and removed with everything that belongs to it.
 async fn live(project: &Project) -> anyhow::Result<()> {
     let driver = project.driver("prod").await?;
@@ -74,7 +102,7 @@ async fn live(project: &Project) -> anyhow::Result<()> {
         }
         pause().await;
     }
-    anyhow::bail!("it is not removed")
+    bail!("it is not removed")
 }
 
 /// Asks as the core does, until the endpoint serves in this form.
@@ -90,7 +118,7 @@ async fn serves(driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
         }
         pause().await;
     }
-    anyhow::bail!("it does not serve")
+    bail!("it does not serve")
 }
 
 async fn pause() {

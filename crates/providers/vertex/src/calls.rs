@@ -47,15 +47,6 @@ const VERTEX_AI: ServiceProfile = ServiceProfile {
 const RESOURCE_MANAGER: ServiceProfile =
     ServiceProfile { name: "resourcemanager", title: "Resource Manager", paces: &[], ..VERTEX_AI };
 
-/// Result of a creation by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begun {
-    /// An operation makes it.
-    Begins,
-    /// The name is taken.
-    Taken,
-}
-
 /// The services of one place.
 pub struct VertexCalls {
     vertex: RestClient,
@@ -159,29 +150,38 @@ impl VertexCalls {
         self.find(self.read(op::GET_MODEL, &format!("/models/{name}"))).await
     }
 
-    async fn begin(&self, call: RestCall) -> Result<Begun, ProviderError> {
+    /// Begins a creation, and returns its operation. A name that is taken is no failure: whoever looks next sees what has it.
+    async fn begin(&self, call: RestCall) -> Result<Option<OperationView>, ProviderError> {
         match self.vertex.call(call).await {
-            Ok(_) => Ok(Begun::Begins),
-            Err(failure) if failure.error.class == ErrorClass::Conflict => Ok(Begun::Taken),
+            Ok(answer) => Ok(Some(answer.json()?)),
+            Err(failure) if failure.error.class == ErrorClass::Conflict => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
 
-    /// Uploads a model.
+    /// The operation of this id below a model.
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn upload(&self, upload: &NewUpload) -> Result<Begun, ProviderError> {
+    pub async fn operation(&self, model: &str, id: &str) -> Result<Option<OperationView>, ProviderError> {
+        self.find(self.read(op::GET_OPERATION, &format!("/models/{model}/operations/{id}"))).await
+    }
+
+    /// Begins to upload a model, if its name is free.
+    ///
+    /// # Errors
+    /// The failure of the call.
+    pub async fn upload(&self, upload: &NewUpload) -> Result<Option<OperationView>, ProviderError> {
         self.begin(self.write(op::UPLOAD_MODEL, Method::POST, "/models:upload").json(upload)?).await
     }
 
-    /// Creates an endpoint.
+    /// Begins to create an endpoint, if its name is free.
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn create(&self, name: &str, form: &EndpointForm) -> Result<Begun, ProviderError> {
+    pub async fn create(&self, name: &str, form: &EndpointForm) -> Result<(), ProviderError> {
         let path = format!("/endpoints?endpointId={name}");
-        self.begin(self.write(op::CREATE_ENDPOINT, Method::POST, &path).json(form)?).await
+        self.begin(self.write(op::CREATE_ENDPOINT, Method::POST, &path).json(form)?).await.map(drop)
     }
 
     /// Replaces the labels of an endpoint.

@@ -2,7 +2,7 @@
 
 use roadstead_provider::{Claim, ErrorClass, ProviderError};
 
-use crate::calls::{Begun, VertexCalls};
+use crate::calls::VertexCalls;
 use crate::wait::wait_for;
 use crate::wire::{EndpointForm, LabelMap, VertexView};
 
@@ -45,6 +45,6 @@ pub async fn claim(
 async fn create(calls: &VertexCalls, name: &str, labels: &LabelMap) -> Result<VertexView, ProviderError> {
     let form =
         EndpointForm { display_name: name.to_owned(), labels: labels.clone(), dedicated_endpoint_enabled: false };
-    let (Begun::Begins | Begun::Taken) = calls.create(name, &form).await?;
+    calls.create(name, &form).await?;
     wait_for(&format!("endpoint {name}"), || calls.endpoint(name)).await
 }

@@ -17,8 +17,9 @@ use roadstead_provider::{
 };
 use roadstead_rest::{BaseUrlError, PlaceListing, RestFailure};
 
-use crate::calls::{Begun, VertexCalls};
+use crate::calls::VertexCalls;
 use crate::claim;
+use crate::failure;
 use crate::form::{VertexForm, form, key_in};
 use crate::listing::{INTERVAL, LocationEndpoints};
 use crate::observed::{self, UID, external_id};
@@ -90,8 +91,7 @@ impl VertexAi {
         let form = Box::new(form(&self.access.place, &self.access.install_id, wanted)?);
         let name = wanted.endpoint.name_any();
         let Some(view) = self.find(&name).await? else { return Ok(VertexSurvey::Absent(form)) };
-        let mark = EndpointMark::read(&view.labels);
-        if !mark.is_some_and(|mark| mark.tags.is_same_endpoint(&form.mark.tags)) {
+        if !form.mark.is_on(&view) {
             return Ok(VertexSurvey::Foreign(self.foreign(&view)));
         }
         let operations = if is_at_rest(&view, &form) { Vec::new() } else { self.calls.operations(&name).await? };
@@ -108,11 +108,25 @@ impl VertexAi {
         ProviderError::new(ErrorClass::Conflict, message)
     }
 
-    /// Uploads the model of a form, which costs nothing, and waits for it. What exists already was made by a former try.
+    /// Begins to upload the model of a form, which costs nothing. What exists already was made by a former try.
+    async fn begin_upload(&self, form: &VertexForm) -> Result<Option<OperationView>, ProviderError> {
+        match self.calls.model(&form.model).await? {
+            Some(_) => Ok(None),
+            None => self.calls.upload(&form.upload).await,
+        }
+    }
+
+    /// Uploads the model of a form, and waits for it.
     async fn upload(&self, form: &VertexForm) -> Result<(), ProviderError> {
         let name = &form.model;
-        if self.calls.model(name).await?.is_none() {
-            let (Begun::Begins | Begun::Taken) = self.calls.upload(&form.upload).await?;
+        if let Some(begun) = self.begin_upload(form).await? {
+            let id = id_of(&begun.name);
+            let ended = async || Ok(self.calls.operation(name, id).await?.filter(|operation| operation.done));
+            let ended = wait_for(&format!("model {name}"), ended).await?;
+            if let Some(error) = ended.error {
+                let message = format!("Vertex AI did not take the model with its image: {}", error.message);
+                return Err(ProviderError::new(failure::late(&error).0, message));
+            }
         }
         let model = wait_for(&format!("model {name}"), || self.calls.model(name)).await?;
         if ownership::has(&model.labels, &form.upload.model.labels) {
@@ -126,14 +140,11 @@ impl VertexAi {
     async fn create(&self, form: &VertexForm) -> Result<VertexView, ProviderError> {
         let name = &form.endpoint.display_name;
         // Both take a while: the model is uploaded while the endpoint is made.
-        if self.calls.model(&form.model).await?.is_none() {
-            let (Begun::Begins | Begun::Taken) = self.calls.upload(&form.upload).await?;
-        }
-        let (Begun::Begins | Begun::Taken) = self.calls.create(name, &form.endpoint).await?;
+        let _ = self.begin_upload(form).await?;
+        self.calls.create(name, &form.endpoint).await?;
         let view = wait_for(&format!("endpoint {name}"), || self.find(name)).await?;
         // It may be another one's: the next observation says so.
-        let ours = EndpointMark::read(&view.labels).is_some_and(|mark| mark.tags.is_same_endpoint(&form.mark.tags));
-        if !ours {
+        if !form.mark.is_on(&view) {
             return Err(self.foreign(&view));
         }
         let reading = VertexReading { view: &view, operations: &[], form, now: self.now() };

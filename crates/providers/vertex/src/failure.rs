@@ -17,7 +17,7 @@ pub fn late(error: &OperationError) -> (ErrorClass, &'static str) {
         (ErrorClass::QuotaExceeded, reasons::QUOTA_EXCEEDED)
     } else if error.code == EXHAUSTED || told(&["out of capacity", "resource pool exhausted"]) {
         (ErrorClass::CapacityExhausted, reasons::CAPACITY_EXHAUSTED)
-    } else if told(&["image"]) && told(&["not found", "does not exist", "permission", "pull"]) {
+    } else if told(&["image", "artifact registry"]) && told(&["not found", "does not exist", "permission", "pull"]) {
         (ErrorClass::Invalid, reasons::IMAGE_PULL_FAILED)
     } else {
         (ErrorClass::Transient, reasons::PROVIDER_ERROR)

@@ -26,17 +26,20 @@ pub const MUTATE: &str = "MutateDeployedModel";
 pub const UNDEPLOY: &str = "UndeployModel";
 /// Lists the operations of an endpoint.
 pub const LIST_OPERATIONS: &str = "ListOperations";
+/// Reads an operation.
+pub const GET_OPERATION: &str = "GetOperation";
 /// Reads a project; of Resource Manager.
 pub const GET_PROJECT: &str = "GetProject";
 
 /// Operations of Vertex AI itself.
-pub const OPERATIONS: [&str; 13] = [
+pub const OPERATIONS: [&str; 14] = [
     CREATE_ENDPOINT,
     DELETE_ENDPOINT,
     DELETE_MODEL,
     DEPLOY,
     GET_ENDPOINT,
     GET_MODEL,
+    GET_OPERATION,
     LIST_ENDPOINTS,
     LIST_MODELS,
     LIST_OPERATIONS,
@@ -49,8 +52,9 @@ pub const OPERATIONS: [&str; 13] = [
 /// Operations of Resource Manager.
 pub const PROJECTS: [&str; 1] = [GET_PROJECT];
 
-/// Permissions of the operations, each with the operations that need it; the last one is for the probe. That a change of replicas
-/// needs the permission of a deployment is assumed: no document names it.
+/// Permissions of the operations, each with the operations that need it; the last one is for the probe. No document
+/// names the permissions of a change of replicas and of reading an operation: it is assumed that they need that of a deployment and that
+/// of a list of operations.
 pub const PERMISSIONS: [(&str, &[&str]); 14] = [
     ("aiplatform.endpoints.create", &[CREATE_ENDPOINT]),
     ("aiplatform.endpoints.delete", &[DELETE_ENDPOINT]),
@@ -63,7 +67,7 @@ pub const PERMISSIONS: [(&str, &[&str]); 14] = [
     ("aiplatform.models.get", &[GET_MODEL]),
     ("aiplatform.models.list", &[LIST_MODELS]),
     ("aiplatform.models.upload", &[UPLOAD_MODEL]),
-    ("aiplatform.operations.list", &[LIST_OPERATIONS]),
+    ("aiplatform.operations.list", &[GET_OPERATION, LIST_OPERATIONS]),
     ("resourcemanager.projects.get", &[GET_PROJECT]),
     ("aiplatform.endpoints.predict", &[]),
 ];

@@ -59,6 +59,12 @@ impl EndpointMark {
         }
     }
 
+    /// True if an endpoint is marked as the same one, whatever its form.
+    #[must_use]
+    pub fn is_on(&self, view: &VertexView) -> bool {
+        Self::read(&view.labels).is_some_and(|mark| mark.tags.is_same_endpoint(&self.tags))
+    }
+
     /// The mark in labels; `None` where they are not ours.
     #[must_use]
     pub fn read(labels: &LabelMap) -> Option<Self> {

@@ -24,10 +24,12 @@ pub async fn wait_for<T, L>(what: &str, look: impl Fn() -> L + Send) -> Result<T
 where
     L: Future<Output = Result<Option<T>, ProviderError>> + Send,
 {
-    for pause in LOOKS {
+    let mut pauses = LOOKS.into_iter();
+    loop {
         if let Some(found) = look().await? {
             return Ok(found);
         }
+        let Some(pause) = pauses.next() else { break };
         tokio::time::sleep(pause).await;
     }
     Err(ProviderError::new(ErrorClass::Transient, format!("Vertex AI has not created {what} yet")))

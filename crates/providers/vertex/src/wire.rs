@@ -102,6 +102,9 @@ pub struct Variable {
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct OperationView {
+    /// Full name.
+    #[serde(default)]
+    pub name: String,
     /// True once it has ended.
     #[serde(default)]
     pub done: bool,
