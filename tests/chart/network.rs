@@ -144,6 +144,18 @@ fn the_agent_of_pod_identity_is_reached_where_it_is_asked_for_and_no_other_metad
 }
 
 #[test]
+fn the_metadata_server_of_gke_is_reached_where_pods_have_their_identity_from_it() {
+    let values = ["--set", "networkPolicy.gkeWorkloadIdentity=true"];
+    for policy in [policy(&values), crate::gateway::policy(&values)] {
+        for address in METADATA {
+            assert_eq!(reaches(&policy, address, "TCP", 80), address == "169.254.169.254", "{address}");
+            assert!(!reaches(&policy, address, "TCP", 443), "{address}");
+        }
+        assert!(reaches(&policy, "169.254.169.252", "TCP", 988));
+    }
+}
+
+#[test]
 fn there_is_none_where_it_is_switched_off() {
     assert!(of_kind(&rendered(&["--set", "networkPolicy.enabled=false"]), "NetworkPolicy").is_empty());
 }

@@ -9,6 +9,7 @@ mod caller;
 mod engine;
 mod failures;
 mod files;
+mod google;
 mod hub;
 mod keys;
 mod models;

@@ -6,13 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use roadstead_gateway::Key;
 use roadstead_google::{ActingAs, GoogleAddresses, GoogleCredentials, GoogleIdentity, GoogleParts};
 use roadstead_provider::address;
-use roadstead_rest::{Authorize, BaseUrlError};
+use roadstead_rest::Authorize;
 use roadstead_runtime::clock::Clock;
 
 use super::renewal::MintedToken;
-
-/// Variable with the host of another metadata server, as Google's own clients read it.
-const METADATA_HOST: &str = "GCE_METADATA_HOST";
 
 /// Asks for tokens.
 pub struct GoogleMint {
@@ -47,20 +44,12 @@ impl GoogleMint {
         let credentials = Arc::new(GoogleCredentials::new(GoogleParts {
             identity: GoogleIdentity::Workload,
             acting_as: name.clone().map(|email| ActingAs { email }),
-            addresses: addresses().map_err(|error| error.to_string())?,
+            addresses: GoogleAddresses::of(None).map_err(|error| error.to_string())?,
             reach: address::elsewhere,
             meter: Arc::new(()),
             clock: self.clock,
         }));
         identities.insert(name, Arc::clone(&credentials));
         Ok(credentials)
-    }
-}
-
-fn addresses() -> Result<GoogleAddresses, BaseUrlError> {
-    let own = GoogleAddresses::of(None)?;
-    match std::env::var(METADATA_HOST) {
-        Ok(host) => own.with_metadata_at(&host),
-        Err(_) => Ok(own),
     }
 }

@@ -71,31 +71,30 @@ pub struct GoogleAddresses {
     iam: BaseUrl,
 }
 
+/// Variable with another host of the metadata server, as Google's own libraries know it.
+const METADATA_HOST: &str = "GCE_METADATA_HOST";
+
 impl GoogleAddresses {
     /// Google's own addresses, or this one for all of them.
     ///
     /// # Errors
-    /// Never for Google's own.
+    /// If the environment names another metadata server in a way that is no host.
     pub fn of(stand_in: Option<&BaseUrl>) -> Result<Self, BaseUrlError> {
         if let Some(base) = stand_in {
             return Ok(Self { metadata: base.clone(), oauth: base.clone(), iam: base.clone() });
         }
+        Self::with_metadata(std::env::var(METADATA_HOST).ok().filter(|host| !host.is_empty()).as_deref())
+    }
+
+    /// Google's own addresses, with this host of the metadata server, if any.
+    fn with_metadata(host: Option<&str>) -> Result<Self, BaseUrlError> {
+        let metadata = host.map_or_else(|| METADATA_ADDRESS.to_owned(), |host| format!("http://{host}"));
         Ok(Self {
             // Within the node; there is no TLS.
-            metadata: BaseUrl::parse(METADATA_ADDRESS, Insecure::Allowed)?,
+            metadata: BaseUrl::parse(&metadata, Insecure::Allowed)?,
             oauth: BaseUrl::parse(OAUTH_ADDRESS, Insecure::Refused)?,
             iam: BaseUrl::parse(IAM_ADDRESS, Insecure::Refused)?,
         })
-    }
-}
-
-impl GoogleAddresses {
-    /// The same with the metadata server at this host, such as `metadata.example` or `192.0.2.1:8080`.
-    ///
-    /// # Errors
-    /// If that is no host.
-    pub fn with_metadata_at(self, host: &str) -> Result<Self, BaseUrlError> {
-        Ok(Self { metadata: BaseUrl::parse(&format!("http://{host}"), Insecure::Allowed)?, ..self })
     }
 }
 
@@ -277,7 +276,7 @@ impl FirstIdentity {
     async fn renewed(&self) -> Result<GoogleToken, ProviderError> {
         let now = self.clock.wall();
         let (call, whose) = match &self.identity {
-            GoogleIdentity::Workload => (by_metadata(), "the operator's pod has no usable Google identity".to_owned()),
+            GoogleIdentity::Workload => (by_metadata(), "the pod has no usable Google identity".to_owned()),
             GoogleIdentity::Key(key) => {
                 (by_key(&key.request(now)?), format!("the key of service account {} cannot be used", key.email))
             }
@@ -315,7 +314,7 @@ impl OtherAccount {
         let path = format!("/v1/projects/-/serviceAccounts/{}:generateAccessToken", self.email);
         let call = RestCall::new(ACT, CallEffect::Reads, Method::POST, path);
         let call = call.json(&json!({"scope": [SCOPE], "lifetime": "3600s"}))?;
-        let whose = format!("the operator cannot act as service account {}", self.email);
+        let whose = format!("service account {} cannot be acted as", self.email);
         let answer = self.client.call(call).await.map_err(|failure| named(&whose, &failure.error))?;
         let Generated { access_token, expire_time } = answer.json()?;
         Ok(GoogleToken { value: Redacted::new(access_token), ends: expire_time })

@@ -80,5 +80,14 @@ async fn another_account_is_acted_as_where_it_allows_that() {
     assert_eq!(asked(&clouds), ["MetadataToken", "GenerateAccessToken"]);
     let error = credentials(&clouds, GoogleIdentity::Workload, Some(WORKLOAD)).token().await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Unauthorized);
-    assert!(error.message.contains(&format!("cannot act as service account {WORKLOAD}")), "{error}");
+    assert!(error.message.contains(&format!("service account {WORKLOAD} cannot be acted as")), "{error}");
+}
+
+#[test]
+fn the_metadata_server_can_have_another_host_and_the_other_services_cannot() {
+    let addresses = GoogleAddresses::with_metadata(Some("127.0.0.1:8080")).unwrap();
+    assert_eq!(addresses.metadata.to_string(), "http://127.0.0.1:8080");
+    assert_eq!(addresses.oauth.to_string(), OAUTH_ADDRESS);
+    assert_eq!(GoogleAddresses::with_metadata(None).unwrap().metadata.to_string(), METADATA_ADDRESS);
+    assert!(GoogleAddresses::with_metadata(Some("user@host")).is_err());
 }

@@ -105,6 +105,16 @@ impl VertexAi {
         }
     }
 
+    /// Creates an endpoint in which this container serves, with one replica.
+    pub fn serve(&self, location: &str, name: &str, container: &Value) {
+        let form = json!({"displayName": name, "containerSpec": container});
+        let model = Model { form, created: self.clock.millis(), visibility: Visibility::default() };
+        self.project().locations.entry(location.to_owned()).or_default().models.insert(name.to_owned(), model);
+        let resources = json!({"minReplicaCount": 1, "maxReplicaCount": 1});
+        let deployed = json!({"id": "1", "model": format!("models/{name}"), "dedicatedResources": resources});
+        self.crowd(location, 1, |_| (name.to_owned(), json!({}), deployed.clone()));
+    }
+
     /// Removes an endpoint at once, as an administrator would. True if there was one.
     pub fn take_away(&self, location: &str, endpoint: &str) -> bool {
         let mut project = self.project();
