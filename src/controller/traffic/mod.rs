@@ -79,7 +79,11 @@ impl TrafficController {
         let former = context.route_of(deployment);
         let known = former.as_deref().and_then(read);
         let endpoints = || endpoints.iter().map(AsRef::as_ref);
-        let keys = keys::of_endpoints(context, endpoints(), known.as_ref()).await?;
+        let minted = context.minted_access(endpoints());
+        // Where gateways mint a token, the endpoint's own key is not used.
+        let has_key = |endpoint: &&InferenceEndpoint| !minted.contains_key(&endpoint.name_any());
+        let with_keys: Vec<&InferenceEndpoint> = endpoints().filter(has_key).collect();
+        let keys = keys::of_endpoints(context, with_keys, known.as_ref()).await?;
         let callers = self.callers(deployment).await?;
         let reports = context.gateway_reports();
         let acks: Vec<_> = reports.iter().map(|report| report.acks.clone()).collect();
@@ -88,7 +92,6 @@ impl TrafficController {
         let asked = witness::asked(endpoints(), &by_gateways, &uid, &reports);
         let verified = known.as_ref().map_or(Some(BTreeSet::new()), |known| verified::verified(known, &acks));
         let now = context.clock.wall().as_second();
-        let minted = context.minted_access(endpoints());
         let facts = RouteFacts {
             keys: &keys,
             minted: &minted,
