@@ -145,12 +145,28 @@ pub fn traffic(body: &Value, endpoint: &VertexEndpoint, new: bool) -> Checked {
     Err(VertexFault::invalid(&rules::TRAFFIC_SPLIT, message))
 }
 
-/// True if labels satisfy a filter: `labels.KEY=VALUE`, several of them joined by AND.
-pub fn matches(filter: &str, labels: &Value) -> bool {
-    filter.split(" AND ").filter(|part| !part.trim().is_empty()).all(|part| {
-        let pair = part.trim().strip_prefix("labels.").and_then(|rest| rest.split_once('='));
-        pair.is_some_and(|(key, value)| labels[key.trim_matches('"')] == value.trim_matches('"'))
-    })
+/// Labels that a list is asked for.
+pub struct LabelFilter<'a> {
+    /// Label and value; `None` for a part that is not played, which nothing satisfies.
+    parts: Vec<Option<(&'a str, &'a str)>>,
+}
+
+/// Reads a filter: `labels.KEY=VALUE`, several of them joined by AND.
+pub fn filter(text: &str) -> LabelFilter<'_> {
+    LabelFilter { parts: text.split(" AND ").filter(|part| !part.trim().is_empty()).map(filtered).collect() }
+}
+
+/// Label and value of one part of a filter.
+fn filtered(part: &str) -> Option<(&str, &str)> {
+    let (key, value) = part.trim().strip_prefix("labels.")?.split_once('=')?;
+    Some((key.trim_matches('"'), value.trim_matches('"')))
+}
+
+impl LabelFilter<'_> {
+    /// True if these labels satisfy it.
+    pub fn matches(&self, labels: &Value) -> bool {
+        self.parts.iter().all(|part| part.is_some_and(|(key, value)| labels[key] == value))
+    }
 }
 
 #[cfg(test)]
@@ -162,9 +178,15 @@ mod tests {
     #[test]
     fn a_filter_names_labels() {
         let labels = json!({"owner": "prod", "team": "a"});
-        assert!(matches("", &labels) && matches("labels.owner=prod", &labels));
-        assert!(matches("labels.owner=\"prod\" AND labels.team=a", &labels));
-        assert!(!matches("labels.owner=prod AND labels.team=b", &labels) && !matches("owner=prod", &labels));
+        for (text, expected) in [
+            ("", true),
+            ("labels.owner=prod", true),
+            ("labels.owner=\"prod\" AND labels.team=a", true),
+            ("labels.owner=prod AND labels.team=b", false),
+            ("owner=prod", false),
+        ] {
+            assert_eq!(filter(text).matches(&labels), expected, "{text}");
+        }
     }
 
     #[test]

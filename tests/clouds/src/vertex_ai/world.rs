@@ -300,20 +300,20 @@ impl Location {
 
     pub fn list(&self, query: &BTreeMap<String, String>, at: VertexAt<'_>) -> Value {
         let listed = self.endpoints.iter().filter(|(_, known)| known.visibility.is_listed(at.now));
-        let shown = listed.map(|(id, known)| known.shown(&at.name("endpoints", id)));
-        paged("endpoints", shown, query)
+        let labelled = listed.map(|one| (one, &one.1.form["labels"]));
+        paged("endpoints", labelled, query, |(id, known)| known.shown(&at.name("endpoints", id)))
     }
 
     pub fn list_models(&self, query: &BTreeMap<String, String>, at: VertexAt<'_>) -> Value {
         let listed = self.models.iter().filter(|(_, known)| known.visibility.is_listed(at.now));
-        let shown = listed.map(|(id, known)| shown_model(&at.name("models", id), known));
-        paged("models", shown, query)
+        let labelled = listed.map(|one| (one, &one.1.form["labels"]));
+        paged("models", labelled, query, |(id, known)| shown_model(&at.name("models", id), known))
     }
 
     /// The operations of a resource.
     pub fn operations(&self, kind: &str, id: &str, query: &BTreeMap<String, String>, at: VertexAt<'_>) -> Value {
         let of_it = self.operations.iter().filter(|known| known.kind == kind && known.resource == id);
-        paged("operations", of_it.map(|known| known.shown(at.parent)), query)
+        paged("operations", of_it.map(|known| (known, &Value::Null)), query, |known| known.shown(at.parent))
     }
 
     pub fn operation(&self, number: &str, at: VertexAt<'_>) -> Answer {
@@ -395,19 +395,24 @@ fn shown_model(name: &str, model: &Model) -> Value {
     shown
 }
 
-/// One page of a list ([`rules::LIST`]).
-fn paged(member: &str, all: impl Iterator<Item = Value>, query: &BTreeMap<String, String>) -> Value {
-    let filter = query.get("filter").map(String::as_str).unwrap_or_default();
-    let matching: Vec<Value> = all.filter(|item| forms::matches(filter, &item["labels"])).collect();
+/// One page of a list ([`rules::LIST`]) of things with their labels. Only what the page has is rendered: lists are long.
+fn paged<'a, T>(
+    member: &str,
+    all: impl Iterator<Item = (T, &'a Value)>,
+    query: &BTreeMap<String, String>,
+    shown: impl Fn(T) -> Value,
+) -> Value {
+    let filter = forms::filter(query.get("filter").map(String::as_str).unwrap_or_default());
+    let matching: Vec<T> = all.filter(|(_, labels)| filter.matches(labels)).map(|(item, _)| item).collect();
     let asked = query.get("pageSize").and_then(|size| size.parse().ok()).filter(|size| *size > 0);
     let size = asked.unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
     let (items, next) = page(matching, query.get("pageToken").map(String::as_str), size);
-    let mut shown = json!({});
+    let mut list = json!({});
     if !items.is_empty() {
-        shown[member] = json!(items);
+        list[member] = items.into_iter().map(shown).collect();
     }
     if let Some(next) = next {
-        shown["nextPageToken"] = json!(next);
+        list["nextPageToken"] = json!(next);
     }
-    shown
+    list
 }
