@@ -1,17 +1,21 @@
 //! The token of the operator at Hugging Face has exactly the permissions that the driver needs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
 use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_huggingface::{OPERATIONS, PERMISSION};
-use roadstead_provider::{Removal, Site, Workload};
+use roadstead_huggingface::{HuggingFace, OPERATIONS, PERMISSION};
+use roadstead_provider::{Inventory, Removal, Site, Workload};
 use serde_json::Value;
 
 use crate::huggingface::Namespaces;
+
+/// Looks until the driver must have listed.
+const LOOKS: usize = 400;
 
 /// Permissions that the file grants.
 fn granted() -> anyhow::Result<BTreeSet<String>> {
@@ -21,6 +25,17 @@ fn granted() -> anyhow::Result<BTreeSet<String>> {
     let permissions = scoped.flat_map(|scope| scope["permissions"].as_array().into_iter().flatten());
     let all = permissions.chain(token["global"].as_array().into_iter().flatten());
     Ok(all.filter_map(|permission| permission.as_str().map(ToOwned::to_owned)).collect())
+}
+
+/// The inventory, once the driver has listed.
+async fn listed(driver: &HuggingFace) -> anyhow::Result<Arc<Inventory>> {
+    for _ in 0..LOOKS {
+        if let Some(inventory) = driver.inventory() {
+            return Ok(inventory);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("the driver has not listed")
 }
 
 /// The token file grants what the driver needs and nothing else, and every operation is called in the life of an endpoint.
@@ -38,8 +53,9 @@ pub async fn the_token_grants_what_is_called_and_nothing_else() -> anyhow::Resul
         driver.ensure(&edited(&one, |endpoint| endpoint.spec.replicas = replicas)).await?;
         namespace.clouds.advance(Duration::from_mins(10));
     }
-    let catalogue = driver.catalogue().await?;
-    ensure!(catalogue.hardware.iter().all(|hardware| hardware.hourly.is_some()), "a price is missing: {catalogue:?}");
+    driver.watch(Arc::new(|_| {}));
+    let terms = listed(&driver).await?.terms.clone();
+    ensure!(!terms.is_empty() && terms.values().all(|terms| terms.hourly.is_some()), "a price is missing: {terms:?}");
     ensure!(driver.remove(&one.endpoint).await? == Removal::Gone, "it is not removed");
     let requests = namespace.clouds.requests_after(0);
     let requests = requests.iter().filter(|exchange| exchange.service == ServiceName::HuggingFace);

@@ -93,3 +93,25 @@ fn a_place_whose_machines_run_out_late_is_left_and_paid_once() -> anyhow::Result
     ensure!(tries == 1, "it was tried {tries} times");
     Ok(())
 }
+
+#[test]
+fn the_price_that_a_service_states_counts_where_the_target_has_none() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let clouds = runtime.block_on(clouds())?;
+    let stage = ServiceStage::set(&overrides(&clouds))?;
+    let mut target = hugging_face();
+    let unpriced = target["spec"]["offers"][0].as_object_mut().context("an offer")?;
+    unpriced.retain(|field, _| field != "hourlyPrice" && field != "maxInstances");
+    for object in [hugging_face_key(), target] {
+        stage.apply(&object)?;
+    }
+    let mut bounded = deployment(8);
+    bounded["spec"]["placement"]["cost"] = json!({"maxHourlyCost": "90.00"});
+    stage.apply(&bounded)?;
+    let status = stage.served_on(LLAMA, HUGGING_FACE.2)?;
+    ensure!(status["hourlyCost"] == "80.00", "{status}");
+    let terms = stage.get(HUGGING_FACE)?["status"]["terms"].clone();
+    let stated = (&terms[0]["hourlyPrice"], &terms[0]["quota"], &terms[0]["source"]);
+    ensure!(stated == (&json!("80.00"), &json!(8), &json!("HuggingFace")), "{terms}");
+    Ok(())
+}

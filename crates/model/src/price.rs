@@ -41,6 +41,8 @@ pub enum Rate {
 pub enum PriceSource {
     /// The spec of the target.
     TargetSpec,
+    /// The managed service that the target is.
+    Service,
 }
 
 /// The cause that something has no known cost by the hour.
@@ -72,6 +74,17 @@ impl Price {
     #[must_use]
     pub const fn per_instance_hour(amount: MicroDollars) -> Self {
         Self::of_spec(Rate::PerInstanceHour(amount))
+    }
+
+    /// The price of one whole instance that a service showed at this time, and that is valid until another one.
+    #[must_use]
+    pub const fn of_service(amount: MicroDollars, observed: Timestamp, until: Timestamp) -> Self {
+        Self {
+            rate: Rate::PerInstanceHour(amount),
+            source: PriceSource::Service,
+            observed: Some(observed),
+            valid_until: Some(until),
+        }
     }
 
     /// Amount and unit at this time.

@@ -72,6 +72,19 @@ pub struct Inventory {
     pub found: Vec<model::Found>,
     /// A sentence that says why `found` is incomplete; `None` if it is complete.
     pub cut: Option<String>,
+    /// Terms that the place itself states, by instance type; empty where it states none.
+    pub terms: BTreeMap<String, ServiceTerms>,
+}
+
+/// Price and quota of an instance type, as a service states them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTerms {
+    /// Price of one whole instance for an hour; `None` where the service states none. It is never zero.
+    pub hourly: Option<model::MicroDollars>,
+    /// Instances that the account may have.
+    pub most_instances: u32,
+    /// Time when they were read.
+    pub observed: model::Timestamp,
 }
 
 /// News that a place reports by itself.

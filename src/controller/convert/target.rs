@@ -3,13 +3,18 @@
 use k8s_openapi::jiff;
 use kube::ResourceExt;
 use roadstead_api::planning::{now, offer, selector, timestamp};
-use roadstead_api::v1alpha1::{ServingTarget, ServingTargetStatus, Taint, TaintEffect, conditions, reasons, validate};
+use roadstead_api::v1alpha1::{
+    Offer, ServingTarget, ServingTargetStatus, Taint, TaintEffect, conditions, reasons, validate,
+};
 use roadstead_explain as explain;
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::Inventory;
 
 use super::refusal::exhausted;
 use crate::controller::connections::{ConnectionState, TargetConnection};
+
+/// Seconds for which the price that a service states is known after it was read.
+const TERMS_SECONDS: i64 = 2 * 60 * 60;
 
 /// A target with what its connection and its inventory say at this time.
 #[must_use]
@@ -36,7 +41,7 @@ pub fn target(
         in_cluster: spec.kubernetes.as_ref().is_some_and(|cluster| cluster.connection.in_cluster.is_some()),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
         taints: target.taints().into_iter().map(taint).collect(),
-        offers: spec.offers.iter().map(offer).collect(),
+        offers: spec.offers.iter().map(|declared| offer_there(declared, inventory)).collect(),
         nodes: inventory.map_or_else(|| Some(Vec::new()), |inventory| inventory.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
         inventory: match inventory {
@@ -47,6 +52,18 @@ pub fn target(
             .and_then(|connection| connection.provider.as_ref())
             .map_or_else(model::Capabilities::default, |provider| provider.capabilities()),
     }
+}
+
+/// An offer with the terms that the service itself states, where the target's spec has none.
+fn offer_there(declared: &Offer, inventory: Option<&Inventory>) -> model::Offer {
+    let mut offer = offer(declared);
+    let Some(terms) = inventory.and_then(|inventory| inventory.terms.get(&offer.instance_type)) else { return offer };
+    if offer.price.is_none() && offer.capacity_type == model::CapacityType::OnDemand {
+        let until = Timestamp(terms.observed.0.saturating_add(TERMS_SECONDS));
+        offer.price = terms.hourly.map(|hourly| model::Price::of_service(hourly, terms.observed, until));
+    }
+    offer.max_instances.get_or_insert(terms.most_instances);
+    offer
 }
 
 fn taint(taint: Taint) -> model::Taint {
@@ -100,6 +117,7 @@ fn target_state(target: &ServingTarget, connection: Option<&TargetConnection>, a
 
 #[cfg(test)]
 mod tests {
+    use roadstead_provider::ServiceTerms;
     use serde_json::json;
 
     use super::*;
@@ -134,6 +152,31 @@ mod tests {
             panic!("it would be waited for")
         };
         assert_eq!((reason.as_str(), since), (reasons::INVALID_SPEC, now(failing)));
+    }
+
+    #[test]
+    fn terms_of_a_service_count_where_the_spec_has_none_and_only_for_a_while() {
+        let observed = Timestamp(1_000);
+        let terms = ServiceTerms { hourly: Some(model::MicroDollars(800_000)), most_instances: 3, observed };
+        let inventory = Inventory { terms: [("l4".to_owned(), terms)].into(), ..Inventory::default() };
+        let seen = |fields: &serde_json::Value| {
+            let mut declared = json!({"name": "o", "instanceType": "l4", "accelerator": {"type": "L4", "count": 1},
+                                      "capacityType": "OnDemand"});
+            declared.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            offer_there(&serde_json::from_value(declared).unwrap(), Some(&inventory))
+        };
+        let plain = seen(&json!({}));
+        let price = plain.price.unwrap();
+        assert_eq!((price.source, price.observed), (model::PriceSource::Service, Some(observed)));
+        assert_eq!(price.at(Timestamp(8_199)), Ok(model::Rate::PerInstanceHour(model::MicroDollars(800_000))));
+        assert!(price.at(Timestamp(8_200)).is_err(), "two hours without another reading");
+        assert_eq!(plain.max_instances, Some(3));
+
+        let own = seen(&json!({"hourlyPrice": "0.70", "maxInstances": 5}));
+        assert_eq!(own.price, Some(model::Price::per_instance_hour(model::MicroDollars(700_000))));
+        assert_eq!(own.max_instances, Some(5));
+        assert_eq!(seen(&json!({"instanceType": "a100"})).price, None);
+        assert_eq!(seen(&json!({"capacityType": "Reserved"})).price, None, "it is paid already");
     }
 
     #[test]

@@ -18,7 +18,9 @@ use crate::controller::throttle::Urgency;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate;
-use roadstead_api::v1alpha1::{OfferCapacity, ServingTarget, ServingTargetStatus, TaintStatus, reasons};
+use roadstead_api::v1alpha1::{
+    Dollars, Offer, OfferCapacity, OfferTerms, ServingTarget, ServingTargetStatus, TaintStatus, reasons,
+};
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::kept::Kept;
 use roadstead_runtime::rate::{RateLimit, Spent};
@@ -112,9 +114,38 @@ fn status(
         failing_since,
         taints: taints(target, former, now),
         capacity,
+        terms: terms(target, former, connection, now),
         exhausted: former.exhausted.clone(),
         ..ServingTargetStatus::default()
     }
+}
+
+/// The terms of offers that the service itself states. Their time changes with them alone, so that each reading is no write.
+fn terms(
+    target: &ServingTarget,
+    former: &ServingTargetStatus,
+    connection: &TargetConnection,
+    now: Timestamp,
+) -> Vec<OfferTerms> {
+    let Some(inventory) = connection.inventory() else { return former.terms.clone() };
+    let stated = |offer: &Offer| {
+        let terms = inventory.terms.get(&offer.instance_type)?;
+        let mut stated = OfferTerms {
+            offer: offer.name.clone(),
+            hourly_price: terms.hourly.map(Dollars::from),
+            quota: i32::try_from(terms.most_instances).unwrap_or(i32::MAX),
+            source: target.spec.type_,
+            since: planning::api_time(now),
+        };
+        let known = former.terms.iter().find(|known| known.offer == offer.name);
+        if let Some(known) =
+            known.filter(|known| OfferTerms { since: stated.since.clone(), ..(*known).clone() } == stated)
+        {
+            stated.since = known.since.clone();
+        }
+        Some(stated)
+    };
+    target.spec.offers.iter().filter_map(stated).collect()
 }
 
 fn ready(set: &mut Conditions<'_>, target: &ServingTarget, connection: &TargetConnection, users: &[String]) {

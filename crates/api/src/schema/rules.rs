@@ -326,11 +326,12 @@ pub const SERVING_TARGET: &[Rule] = &[
         "write an address range such as 10.0.0.0/8 or 2001:db8::/32",
     ),
     rule(
-        "spec.offers[]",
-        "has(self.hourlyPrice) || self.capacityType == 'Reserved'",
-        "set the price of one whole instance in US dollars per hour; only Reserved capacity may have none",
+        "spec",
+        "self.type == 'HuggingFace' || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
+        "set hourlyPrice of each offer, the price of one whole instance in US dollars per hour; only Reserved offers, and \
+         offers of Hugging Face, which states its own prices, may have none",
     )
-    .blames(".hourlyPrice"),
+    .blames(".offers"),
     rule(
         "spec.offers[]",
         "!has(self.provisionTimeoutSeconds) || has(self.maxInstances)",

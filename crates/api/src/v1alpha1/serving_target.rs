@@ -363,6 +363,10 @@ pub struct ServingTargetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::OFFERS))]
     pub capacity: Vec<OfferCapacity>,
+    /// Terms of the offers that the managed service itself states; hourlyPrice and maxInstances of an offer go before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::OFFERS))]
+    pub terms: Vec<OfferTerms>,
     /// Recent refusals that are in back-off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::EXHAUSTED))]
@@ -385,6 +389,7 @@ impl Default for ServingTargetStatus {
             failing_since: None,
             taints: Vec::new(),
             capacity: Vec::new(),
+            terms: Vec::new(),
             exhausted: Vec::new(),
             orphans: Vec::new(),
             omitted_orphans: None,
@@ -406,6 +411,25 @@ pub struct TaintStatus {
     /// Effect of the taint.
     pub effect: TaintEffect,
     /// Time when the taint was added.
+    pub since: Time,
+}
+
+/// Terms of an offer that the managed service itself states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferTerms {
+    /// The offer.
+    #[schemars(length(max = 63))]
+    pub offer: String,
+    /// Price of one whole instance in USD per hour; absent where the service states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub hourly_price: Option<Dollars>,
+    /// Number of instances that the account's quota allows.
+    pub quota: i32,
+    /// Service that states them.
+    pub source: TargetType,
+    /// Time when these terms were first read.
     pub since: Time,
 }
 

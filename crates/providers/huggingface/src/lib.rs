@@ -1,7 +1,7 @@
 //! Hugging Face Inference Endpoints: one namespace in one region of one cloud is a place.
 //!
 //! `view` and `form` are the endpoints that are there and those that are wanted, `service` the calls, `listing` the inventory,
-//! `hardware` prices and quotas, `seal` the protection of an endpoint's key at its place. An endpoint is public and guarded by its own
+//! `hardware` and `terms` prices and quotas, `seal` the protection of an endpoint's key at its place. An endpoint is public and guarded by its own
 //! key, as on clusters. It is one resource: nothing has to be removed before or after it.
 
 mod form;
@@ -10,10 +10,10 @@ mod listing;
 mod place;
 mod seal;
 mod service;
+mod terms;
 mod view;
 
 pub use self::form::HubForm;
-pub use self::hardware::{HubAvailability, HubCatalogue, HubHardware};
 pub use self::place::{HubAddresses, HubParts, HuggingFace, probe};
 pub use self::service::{NAME as SERVICE, OPERATIONS, PERMISSION};
 pub use self::view::{HubCompute, HubModel, HubScaling, HubState, HubStatus, HubTags, HubView};

@@ -10,6 +10,7 @@ use roadstead_rest::{Listable, ListedPlace, RestClient, RestFailure};
 use serde::Deserialize;
 
 use crate::service::HubPaths;
+use crate::terms::HubTerms;
 use crate::view::{HubState, HubTags, HubView, RECORD};
 
 #[derive(Deserialize)]
@@ -25,7 +26,7 @@ pub async fn all(client: &RestClient, paths: &HubPaths) -> Result<Vec<HubView>, 
     Ok(client.call(paths.list()).await?.json::<Items>()?.items)
 }
 
-/// The endpoints of an installation in one namespace.
+/// The endpoints of an installation in one namespace, and the terms there.
 pub struct NamespaceEndpoints {
     /// The service.
     pub client: RestClient,
@@ -33,6 +34,8 @@ pub struct NamespaceEndpoints {
     pub paths: HubPaths,
     /// Id of this installation.
     pub install_id: String,
+    /// Price and quota of the hardware.
+    pub terms: HubTerms,
 }
 
 #[async_trait]
@@ -45,7 +48,8 @@ impl Listable for NamespaceEndpoints {
         let ours = tagged.filter(|(tags, _)| tags.owner.install_id == self.install_id);
         let rows: BTreeMap<String, Self::Row> = ours.map(|(tags, view)| (view.name.clone(), (tags, view))).collect();
         let found = rows.values().filter_map(|(tags, view)| found(tags, view)).collect();
-        Ok(ListedPlace { rows, inventory: Inventory { found, ..Inventory::default() } })
+        let terms = self.terms.newest(&self.client, &self.paths).await;
+        Ok(ListedPlace { rows, inventory: Inventory { found, terms, ..Inventory::default() } })
     }
 }
 

@@ -24,11 +24,14 @@ use roadstead_runtime::clock::Clock;
 use serde::Deserialize;
 
 use crate::form::{HubForm, SOURCE};
-use crate::hardware::{HubCatalogue, Vendors};
 use crate::listing::{NamespaceEndpoints, all};
 use crate::seal::KeySeal;
 use crate::service::{HubPaths, NAME, PROFILE, class_of_text, whoami};
+use crate::terms::HubTerms;
 use crate::view::{HubState, HubTags, HubView, KEY_DIGEST, SEALED_KEY, TEMPLATE};
+
+/// Time between two readings of prices and quotas.
+const TERMS_INTERVAL: Duration = Duration::from_mins(15);
 
 /// The entries of an identity: the namespace, and the endpoint's UID there.
 const NAMESPACE: &str = "namespace";
@@ -174,21 +177,6 @@ impl HuggingFace {
             listed: Arc::default(),
             listing: Mutex::new(None),
         }
-    }
-
-    /// Hardware of the region with prices, availability and the namespace's quota, read now.
-    ///
-    /// # Errors
-    /// Any [`ProviderError`]; `Invalid` where the cloud has no such region.
-    pub async fn catalogue(&self) -> Result<HubCatalogue, ProviderError> {
-        let Place { cloud, region, clock, namespace, .. } = &self.parts;
-        let vendors: Vendors = self.endpoints.call(self.paths.hardware()).await?.json()?;
-        let hardware = vendors.of(cloud, region).ok_or_else(|| {
-            let message = format!("Hugging Face offers no hardware in region {region} of {cloud}");
-            ProviderError::new(ErrorClass::Invalid, message)
-        })?;
-        let observed = model::Timestamp(clock.wall().as_second());
-        Ok(HubCatalogue { source: format!("/v2/provider/{namespace}"), observed, hardware })
     }
 
     /// The endpoint of this name, of any installation.
@@ -388,9 +376,10 @@ impl Site for HuggingFace {
     fn watch(&self, listener: Listener) {
         let mut listing = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
         if listing.is_none() {
-            let Place { install_id, listing_pause, .. } = &self.parts;
+            let Place { install_id, listing_pause, cloud, region, clock, .. } = &self.parts;
             let (client, paths) = (self.endpoints.clone(), self.paths.clone());
-            let place = NamespaceEndpoints { client, paths, install_id: install_id.clone() };
+            let terms = HubTerms::new(cloud, region, TERMS_INTERVAL, *clock);
+            let place = NamespaceEndpoints { client, paths, install_id: install_id.clone(), terms };
             let listed = Arc::clone(&self.listed);
             *listing = Some(PlaceListing::start("listing of Hugging Face", place, *listing_pause, listed, listener));
         }

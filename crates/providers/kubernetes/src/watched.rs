@@ -185,7 +185,7 @@ impl Watched {
             }
         }
         let found = self.deployments.list().iter().filter_map(|deployment| found(deployment)).collect();
-        Inventory { nodes: Some(planner_nodes(&nodes, &pods)), bound, found, cut: self.cut() }
+        Inventory { nodes: Some(planner_nodes(&nodes, &pods)), bound, found, cut: self.cut(), ..Inventory::default() }
     }
 
     /// The reason if not every endpoint is found.
