@@ -9,6 +9,7 @@ mod kubernetes;
 mod sagemaker;
 mod sagemaker_rights;
 mod simulated;
+mod sweep;
 mod vertex;
 mod vertex_rights;
 
@@ -51,6 +52,14 @@ fn main() -> ExitCode {
             .block_on(vertex_rights::an_upload_that_fails_says_why())
             .map_err(|error| Failed::from(format!("{error:#}")))
     });
+    let for_sweeps = Arc::clone(&runtime);
+    let of_sagemaker = Trial::test("sagemaker::every_change_may_be_lost_or_repeated", move || {
+        for_sweeps.block_on(sagemaker::sweep()).map_err(|error| Failed::from(format!("{error:#}")))
+    });
+    let for_sweeps = Arc::clone(&runtime);
+    let of_vertex = Trial::test("vertex::every_change_may_be_lost_or_repeated", move || {
+        for_sweeps.block_on(vertex::sweep()).map_err(|error| Failed::from(format!("{error:#}")))
+    });
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);
         CASES.iter().map(move |case| {
@@ -60,5 +69,6 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&arguments, trials.chain([token, policy, roles, upload]).collect()).exit_code()
+    libtest_mimic::run(&arguments, trials.chain([token, policy, roles, upload, of_sagemaker, of_vertex]).collect())
+        .exit_code()
 }

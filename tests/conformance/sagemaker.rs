@@ -27,6 +27,8 @@ use roadstead_runtime::clock::Clock;
 use roadstead_sagemaker::{AccountAccess, SageMaker, SageMakerPlace};
 use serde_json::json;
 
+use crate::sweep::{self, Swept};
+
 /// The one target and its region.
 const TARGET: &str = "east";
 const REGION: &str = "eu-west-1";
@@ -175,6 +177,30 @@ impl Place for Account {
         let endpoints = places.flat_map(|place| place["endpoints"].as_array().into_iter().flatten());
         Ok(endpoints.filter_map(|endpoint| Some(endpoint["name"].as_str()?.to_owned())).collect())
     }
+}
+
+/// Sweeps over the changes that the driver makes.
+pub async fn sweep() -> anyhow::Result<()> {
+    let parts = |clouds: &Clouds| {
+        let state = clouds.state(ServiceName::SageMaker);
+        ["configs", "models"].into_iter().map(|kind| state[0][kind].as_array().map_or(0, Vec::len)).sum()
+    };
+    let swept = Swept {
+        service: ServiceName::SageMaker,
+        changes: &[
+            "AddTags",
+            "CreateEndpoint",
+            "CreateEndpointConfig",
+            "CreateModel",
+            "DeleteEndpoint",
+            "DeleteEndpointConfig",
+            "DeleteModel",
+            "UpdateEndpoint",
+        ],
+        clouds: |account: &Account| &account.clouds,
+        parts,
+    };
+    sweep::the_end_is_the_same(&swept, async || Accounts::account(Conduct::Ordinary).await).await
 }
 
 /// AWS at an address. Requests are signed for the host of the way to it.

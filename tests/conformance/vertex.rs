@@ -27,6 +27,8 @@ use roadstead_runtime::clock::Clock;
 use roadstead_vertex::{EndpointMark, ProjectAccess, VertexAi, VertexPlace, labels};
 use serde_json::{Value, json};
 
+use crate::sweep::{self, Swept};
+
 /// The one target and its location.
 const TARGET: &str = "east";
 const LOCATION: &str = "europe-west4";
@@ -166,6 +168,25 @@ impl Place for Project {
 
 fn client() -> Client<HttpConnector, Body> {
     Client::builder(TokioExecutor::new()).build_http()
+}
+
+/// Sweeps over the changes that the driver makes.
+pub async fn sweep() -> anyhow::Result<()> {
+    let swept = Swept {
+        service: ServiceName::VertexAi,
+        changes: &[
+            "CreateEndpoint",
+            "DeleteEndpoint",
+            "DeleteModel",
+            "DeployModel",
+            "UndeployModel",
+            "UpdateEndpoint",
+            "UploadModel",
+        ],
+        clouds: |project: &Project| &project.clouds,
+        parts: |clouds| clouds.state(ServiceName::VertexAi)[0]["models"].as_array().map_or(0, Vec::len),
+    };
+    sweep::the_end_is_the_same(&swept, async || Projects::project(Conduct::Ordinary).await).await
 }
 
 /// Google at an address.
