@@ -15,8 +15,10 @@ use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::choice::services;
-use super::places::{HUGGING_FACE, LLAMA, SAGEMAKER, clouds, deployment, held, held_at_hugging_face};
+use super::places::{
+    HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, clouds, deployment, held, held_at_hugging_face, held_at_vertex_ai,
+    hugging_face, hugging_face_key, overrides, sagemaker, sagemaker_key, vertex_ai,
+};
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
 /// Ways in which a call has no answer when the operator is killed.
@@ -65,10 +67,32 @@ fn at_hugging_face() -> anyhow::Result<()> {
     sweep(ServiceName::HuggingFace, HUGGING_FACE, &["create", "update", "delete", "pause", "resume"])
 }
 
+#[test]
+fn at_vertex_ai() -> anyhow::Result<()> {
+    const CHANGES: [&str; 8] = [
+        "UploadModel",
+        "CreateEndpoint",
+        "DeployModel",
+        "MutateDeployedModel",
+        "UpdateEndpoint",
+        "UndeployModel",
+        "DeleteEndpoint",
+        "DeleteModel",
+    ];
+    sweep(ServiceName::VertexAi, VERTEX_AI, &CHANGES)
+}
+
 fn sweep(service: ServiceName, target: Key, changes: &'static [&'static str]) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
-    let stage = services(&clouds, &[])?;
+    let stage = ServiceStage::set(&overrides(&clouds))?;
+    let objects = match service {
+        ServiceName::SageMaker => vec![sagemaker_key(), sagemaker()],
+        ServiceName::HuggingFace => vec![hugging_face_key(), hugging_face()],
+        ServiceName::VertexAi => vec![vertex_ai()],
+    };
+    objects.iter().try_for_each(|object| stage.apply(object))?;
+    stage.condition(target, "Ready", "True")?;
     let mut sweep = Sweep { stage, clouds, service, target, changes };
     let seed = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut chance = Chance::new(seed);
@@ -129,7 +153,7 @@ impl Sweep {
         self.stage.start_operator()?;
         self.end(step)?;
         let done = self.done(before);
-        let (expected, done) = (counts(reference), counts(&done));
+        let (expected, done) = (self.counts(reference), self.counts(&done));
         ensure!(done == expected, "it did {done:?} instead of {expected:?}");
         self.clear()
     }
@@ -177,8 +201,9 @@ impl Sweep {
         self.stage.served_on(LLAMA, self.target.2)?;
         let expected = match (self.service, step) {
             (ServiceName::HuggingFace, _) => [1, 0, 0],
-            // Model and configuration of the former form cost nothing, and go before the next change.
-            (_, Step::Edit) => [1, 2, 2],
+            // What remains of the former form costs nothing, and goes before the next change.
+            (ServiceName::SageMaker, Step::Edit) => [1, 2, 2],
+            (ServiceName::VertexAi, Step::Edit) => [1, 1, 2],
             (..) => [1, 1, 1],
         };
         wait("everything is there once", LONG, || {
@@ -187,11 +212,12 @@ impl Sweep {
         })
     }
 
-    /// Numbers of endpoints, and of their configurations and models where the service has these.
+    /// Numbers of endpoints, and of their parts where the service has these.
     fn held(&self) -> [usize; 3] {
         match self.service {
+            ServiceName::SageMaker => held(&self.clouds),
             ServiceName::HuggingFace => [held_at_hugging_face(&self.clouds), 0, 0],
-            _ => held(&self.clouds),
+            ServiceName::VertexAi => held_at_vertex_ai(&self.clouds),
         }
     }
 
@@ -208,18 +234,23 @@ impl Sweep {
         })
     }
 
+    /// Number of calls of each operation. Those that only label are left out: the same labels may be set twice.
+    fn counts<'a>(&self, operations: &'a [String]) -> BTreeMap<&'a str, usize> {
+        let labels = match self.service {
+            ServiceName::SageMaker => "AddTags",
+            ServiceName::VertexAi => "UpdateEndpoint",
+            ServiceName::HuggingFace => "",
+        };
+        let mut counts = BTreeMap::new();
+        for operation in operations.iter().filter(|operation| *operation != labels) {
+            *counts.entry(operation.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
     fn deployment(&self) -> Value {
         let mut deployment = deployment(8);
         deployment["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": self.target.2}});
         deployment
     }
-}
-
-/// Number of calls of each operation. Tags are left out: the same ones may be set twice.
-fn counts(operations: &[String]) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for operation in operations.iter().filter(|operation| *operation != "AddTags") {
-        *counts.entry(operation.as_str()).or_default() += 1;
-    }
-    counts
 }

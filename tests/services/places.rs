@@ -3,6 +3,7 @@
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
+use roadstead_clouds::vertex_ai::{PROJECT, ServiceAccount, VertexAiSettings, WORKLOAD};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use serde_json::{Value, json};
 
@@ -14,8 +15,13 @@ pub const LLAMA: (&str, &str, &str) = ("mdep", TEAM, "llama");
 pub const SAGEMAKER: (&str, &str, &str) = ("servingtarget", "", "ireland");
 /// The target at Hugging Face.
 pub const HUGGING_FACE: (&str, &str, &str) = ("servingtarget", "", "hub");
+/// The target at Vertex AI.
+pub const VERTEX_AI: (&str, &str, &str) = ("servingtarget", "", "europe");
 /// The simulated target, which stands for a cluster.
 pub const SIMULATED: (&str, &str, &str) = ("servingtarget", "", "iowa");
+
+/// The account that the operator acts as in Google Cloud.
+const ACTING_AS: &str = "roadstead@other.iam.gserviceaccount.com";
 
 /// Fakes whose creations take a few seconds. Their clock is the machine's, by which the operator dates the tokens of its
 /// probes.
@@ -40,7 +46,21 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         status: "available".to_owned(),
         max_accelerators: 64,
     });
-    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, ..CloudSettings::default() }).await
+    let vertex_ai = VertexAiSettings {
+        uploading_seconds: 1,
+        creating_seconds: 1,
+        deploying_seconds: 2,
+        mutating_seconds: 1,
+        undeploying_seconds: 1,
+        deleting_seconds: 1,
+        accounts: vec![ServiceAccount {
+            email: ACTING_AS.to_owned(),
+            public_key: String::new(),
+            impersonated_by: vec![WORKLOAD.to_owned()],
+        }],
+        ..VertexAiSettings::default()
+    };
+    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, vertex_ai }).await
 }
 
 /// Options by which the operator reaches the fakes.
@@ -48,6 +68,7 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
     vec![
         format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker),
         format!("--endpoint-override=HuggingFace={}", clouds.urls.hugging_face),
+        format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
     ]
 }
 
@@ -83,6 +104,16 @@ pub fn hugging_face() -> Value {
     let parameters = json!({"owner": NAMESPACE, "tokenSecretRef": {"name": "huggingface", "key": "token"}});
     let of = ("HuggingFace", "huggingFace", parameters);
     target(HUGGING_FACE.2, ("aws", "eu-west-1"), of, ("nvidia-h100-x8", "80.00"))
+}
+
+/// The target at Vertex AI: 101 dollars for an hour of eight accelerators in the Netherlands.
+pub fn vertex_ai() -> Value {
+    let parameters = json!({
+        "project": PROJECT, "impersonateServiceAccount": ACTING_AS,
+        "imageMirrors": [{"source": "vllm/", "mirror": format!("europe-west4-docker.pkg.dev/{PROJECT}/images/")}],
+    });
+    let of = ("VertexAI", "vertexAI", parameters);
+    target(VERTEX_AI.2, ("gcp", "europe-west4"), of, ("a3-highgpu-8g", "101.00"))
 }
 
 /// The simulated target: 40 dollars for an hour of eight accelerators in Iowa.
@@ -128,6 +159,17 @@ pub fn deployment(accelerators: u32) -> Value {
 pub fn held(clouds: &Clouds) -> [usize; 3] {
     let state = clouds.state(ServiceName::SageMaker);
     ["endpoints", "configs", "models"].map(|kind| state[0][kind].as_array().map_or(0, Vec::len))
+}
+
+/// Numbers of endpoints, deployed models and models that exist at Vertex AI, without the claim of the hub.
+pub fn held_at_vertex_ai(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::VertexAi);
+    let all = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let endpoints = all(&state[0]["endpoints"]);
+    let own: Vec<&Value> =
+        endpoints.iter().filter(|endpoint| !endpoint["name"].to_string().contains("claim")).collect();
+    let deployed = own.iter().map(|endpoint| all(&endpoint["deployed"]).len()).sum();
+    [own.len(), deployed, all(&state[0]["models"]).len()]
 }
 
 /// Number of endpoints that exist at Hugging Face.

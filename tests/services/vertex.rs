@@ -2,83 +2,21 @@
 
 use anyhow::ensure;
 use roadstead_clouds::faults::{Effect, ScriptedFault};
-use roadstead_clouds::vertex_ai::{PROJECT, PROJECT_NUMBER, ServiceAccount, VertexAiSettings, WORKLOAD};
-use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
+use roadstead_clouds::vertex_ai::PROJECT_NUMBER;
+use roadstead_clouds::{Clouds, ServiceName};
 use roadstead_ground::wait::wait;
-use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::places::{LLAMA, VERTEX_AI, clouds, deployment, fault, held_at_vertex_ai, overrides, vertex_ai};
 use super::stage::{LONG, ServiceStage, TEAM};
-
-const LLAMA: (&str, &str, &str) = ("modeldeployments", TEAM, "llama");
-const TARGET: (&str, &str, &str) = ("servingtargets", "", "europe");
-const ACCOUNT: &str = "roadstead@other.iam.gserviceaccount.com";
-
-/// A fake whose operations take a second each, and an account that the operator may act as.
-async fn clouds() -> anyhow::Result<Clouds> {
-    let vertex_ai = VertexAiSettings {
-        uploading_seconds: 1,
-        creating_seconds: 1,
-        deploying_seconds: 2,
-        mutating_seconds: 1,
-        undeploying_seconds: 1,
-        deleting_seconds: 1,
-        accounts: vec![ServiceAccount {
-            email: ACCOUNT.to_owned(),
-            public_key: String::new(),
-            impersonated_by: vec![WORKLOAD.to_owned()],
-        }],
-        ..VertexAiSettings::default()
-    };
-    Clouds::start(CloudSettings { pace: 1, vertex_ai, ..CloudSettings::default() }).await
-}
-
-fn target() -> Value {
-    json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": TARGET.2},
-        "spec": {
-            "cloud": "gcp", "region": "europe-west4", "type": "VertexAI", "allowedNamespaces": {},
-            "vertexAI": {
-                "project": PROJECT, "impersonateServiceAccount": ACCOUNT,
-                "imageMirrors": [{"source": "vllm/", "mirror": format!("europe-west4-docker.pkg.dev/{PROJECT}/images/")}],
-            },
-            "offers": [{"name": "a3", "instanceType": "a3-highgpu-8g", "accelerator": {"type": "H100", "count": 8},
-                        "capacityType": "OnDemand", "hourlyPrice": "101.00", "maxInstances": 4}],
-        },
-    })
-}
-
-fn deployment() -> Value {
-    json!({
-        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": LLAMA.2, "namespace": TEAM},
-        "spec": {
-            "model": {"source": "hf://example/llama"},
-            "serving": {
-                "engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": 1,
-                "shapes": [{"name": "h100", "accelerator": {"type": "H100", "count": 8}}],
-            },
-            "placement": {"jurisdictions": ["EU"]},
-        },
-    })
-}
-
-/// Numbers of endpoints and models that exist; one endpoint is the claim of the hub.
-fn held(clouds: &Clouds) -> [usize; 2] {
-    let state = clouds.state(ServiceName::VertexAi);
-    ["endpoints", "models"].map(|kind| state[0][kind].as_array().map_or(0, Vec::len))
-}
 
 /// The answers to the first creations of everything are lost.
 fn lose_answers(clouds: &Clouds) {
     for operation in ["UploadModel", "CreateEndpoint", "DeployModel"] {
-        clouds.add_fault(ScriptedFault {
-            service: ServiceName::VertexAi,
-            operation: operation.to_owned(),
-            // The claim is an endpoint too.
-            skip: u32::from(operation == "CreateEndpoint"),
-            times: Some(1),
-            effect: Effect::LoseAnswer,
-        });
+        // The claim is an endpoint too.
+        let skip = u32::from(operation == "CreateEndpoint");
+        let fault = fault(ServiceName::VertexAi, operation, Some(1), Effect::LoseAnswer);
+        clouds.add_fault(ScriptedFault { skip, ..fault });
     }
 }
 
@@ -86,17 +24,17 @@ fn lose_answers(clouds: &Clouds) {
 fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
-    let stage = ServiceStage::set(&[format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai)])?;
+    let stage = ServiceStage::set(&overrides(&clouds))?;
     lose_answers(&clouds);
-    stage.apply(&target())?;
-    stage.condition(TARGET, "Ready", "True")?;
-    let pinned = stage.get(TARGET)?["status"]["clusterUID"].clone();
+    stage.apply(&vertex_ai())?;
+    stage.condition(VERTEX_AI, "Ready", "True")?;
+    let pinned = stage.get(VERTEX_AI)?["status"]["clusterUID"].clone();
     ensure!(pinned == format!("{PROJECT_NUMBER}.europe-west4"), "pinned: {pinned}");
 
-    stage.apply(&deployment())?;
+    stage.apply(&deployment(8))?;
     // Ready needs an answer of the engine, through Google's own guard.
     stage.condition(LLAMA, "Ready", "True")?;
-    ensure!(held(&clouds) == [2, 1], "held: {:?}", held(&clouds));
+    ensure!(held_at_vertex_ai(&clouds) == [1, 1, 1], "held: {:?}", held_at_vertex_ai(&clouds));
 
     stage.kubectl(&["scale", "mdep", LLAMA.2, "-n", TEAM, "--replicas=2"])?;
     wait("two replicas are ready", LONG, || {
@@ -104,7 +42,7 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
         ensure!(status["readyReplicas"] == 2, "{status}");
         Ok(())
     })?;
-    ensure!(held(&clouds) == [2, 1], "held: {:?}", held(&clouds));
+    ensure!(held_at_vertex_ai(&clouds) == [1, 1, 1], "held: {:?}", held_at_vertex_ai(&clouds));
 
     let metrics = stage.metrics()?;
     let counted =
@@ -112,6 +50,6 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     ensure!(metrics.contains(counted), "{counted} is not in the metrics");
 
     stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--wait=true", "--timeout=120s"])?;
-    ensure!(held(&clouds) == [1, 0], "left: {:?}", held(&clouds));
-    stage.kubectl(&["delete", "servingtarget", TARGET.2, "--wait=true", "--timeout=60s"]).map(drop)
+    ensure!(held_at_vertex_ai(&clouds) == [0, 0, 0], "left: {:?}", held_at_vertex_ai(&clouds));
+    stage.kubectl(&["delete", "servingtarget", VERTEX_AI.2, "--wait=true", "--timeout=60s"]).map(drop)
 }
