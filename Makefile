@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway bench-services lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -179,6 +179,11 @@ bench-gateway: tools ## The gateway beside nginx, plain Envoy and LiteLLM, and w
 	@command -v wrk >/dev/null && test -x /usr/sbin/nginx || { echo "installing the Debian packages wrk and nginx-light"; apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends wrk nginx-light; }
 	@echo "gateway: a release build, then ten minutes of load on loopback"
 	cargo bench --package roadstead-perf --bench gateway
+
+bench-services: tools ## Memory and calls of an operator with ten targets of each managed service at rest (a release build, then six minutes)
+	@echo "services: a release build, then six minutes of silence with thirty targets"
+	cargo build --release --package roadstead
+	ROADSTEAD_PROGRAM=$(abspath $(dir $(GROUND))../release/roadstead) cargo test --test services -- --ignored --nocapture
 
 lint: ## Format, clippy and rustdoc
 	@echo "checking the format, clippy and rustdoc"

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
+mod at_rest;
 mod choice;
 mod crash_sweep;
 mod places;

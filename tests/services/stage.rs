@@ -59,7 +59,7 @@ impl ServiceStage {
     /// Starts the operator.
     pub fn start_operator(&mut self) -> anyhow::Result<()> {
         let kubeconfig = self.server.kubeconfig().display().to_string();
-        self.operator = Some(Bound::start(program(), &self.args, &[("KUBECONFIG", &kubeconfig)], &self.log())?);
+        self.operator = Some(Bound::start(&program(), &self.args, &[("KUBECONFIG", &kubeconfig)], &self.log())?);
         Ok(())
     }
 
@@ -132,6 +132,15 @@ impl ServiceStage {
         })
     }
 
+    /// Resident memory of the operator in megabytes.
+    pub fn operator_memory(&self) -> anyhow::Result<u64> {
+        let pid = self.operator.as_ref().context("no operator runs")?.pid();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+        Ok(kibibytes * 1024 / 1_000_000)
+    }
+
     /// The operator's metrics.
     pub fn metrics(&self) -> anyhow::Result<String> {
         run("curl", &["-sf".to_owned(), format!("http://{}/metrics", self.listen)])
@@ -152,15 +161,16 @@ impl SimulatedCloud {
         let dir = tempfile::tempdir()?;
         let listen = free_address()?;
         let args = ["simulated-cloud".to_owned(), format!("--listen={listen}")];
-        let process = Bound::start(program(), &args, &[], &dir.path().join("cloud.log"))?;
+        let process = Bound::start(&program(), &args, &[], &dir.path().join("cloud.log"))?;
         let url = format!("http://{listen}");
         wait("the simulated cloud answers", LONG, || run("curl", &["-sf".to_owned(), format!("{url}/livez")]))?;
         Ok(Self { option: format!("--simulated-cloud={url}"), _process: process, _dir: dir })
     }
 }
 
-fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_roadstead"))
+/// The program, or another build of it that the environment names.
+fn program() -> PathBuf {
+    std::env::var_os("ROADSTEAD_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_roadstead").into(), PathBuf::from)
 }
 
 /// An address apart from those of the fakes: no connection starts at it, so none takes its port.
