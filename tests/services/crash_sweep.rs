@@ -4,7 +4,7 @@
 //! Killed before the next call is killed after this one and all that the hub was written of it: with the two ways there is
 //! no third. `ROADSTEAD_SWEEP=all` tries everything instead of one interruption of each step; `ROADSTEAD_SEED` chooses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
@@ -158,15 +158,22 @@ impl Sweep {
         self.clear()
     }
 
-    /// Operations that changed something, of the requests after this one. One whose answer was held back did.
+    /// Operations that changed something, of the requests after this one. One whose answer was held back did, and one that
+    /// removes what is being removed already did not.
     fn done(&self, before: usize) -> Vec<String> {
         let succeeded = |asked: &Exchange| match asked.fault.as_deref() {
             Some(fault) => fault == "hangAnswer",
             None => asked.status.is_some_and(|status| (200..300).contains(&status)),
         };
         let is_change = |asked: &Exchange| asked.service == self.service && self.changes.contains(&&*asked.operation);
-        let all = self.clouds.requests_after(before).into_iter();
-        all.filter(is_change).filter(succeeded).map(|asked| asked.operation).collect()
+        let is_removal =
+            |asked: &Exchange| ["Delete", "delete", "Undeploy"].iter().any(|word| asked.operation.starts_with(word));
+        let mut removed = BTreeSet::new();
+        let mut is_first = |asked: &Exchange| {
+            !is_removal(asked) || removed.insert((asked.operation.clone(), asked.target.clone(), asked.body.clone()))
+        };
+        let all = self.clouds.requests_after(before).into_iter().filter(is_change).filter(succeeded);
+        all.filter(|asked| is_first(asked)).map(|asked| asked.operation).collect()
     }
 
     /// A deployment that serves, unless the step creates it.

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// Cuts west off while requests go on, and lets it return when north answers.
 ///
 /// # Errors
-/// If north does not take over, something is left on west, or a request failed after north had taken over.
+/// If north does not take over, something is left on west, or a request failed when north had taken over.
 pub fn watch(ground: &Ground, service: Service, step: &impl Fn(&str)) -> anyhow::Result<()> {
     step("sending requests to that address: 8 streams and some 50 short questions a second");
     let mut watch = Watch::start(ground, service)?;
@@ -26,8 +26,11 @@ pub fn watch(ground: &Ground, service: Service, step: &impl Fn(&str)) -> anyhow:
     west.network().partition()?;
     Watch::heading();
     let answered = watch.until("north answers", LIMIT, |_, answers| answers.contains_key("north"));
+    // One gateway may send requests there a second before the other one.
+    let watched = watch.a_while();
     west.network().heal()?;
     let answered = answered?;
+    watched?;
     let failed = watch.failures();
     step("north answers; west is reachable again, and the operator removes what it left there");
     Watch::heading();
@@ -39,14 +42,15 @@ pub fn watch(ground: &Ground, service: Service, step: &impl Fn(&str)) -> anyhow:
     watch.a_while()?;
     let count = watch.end()?;
     let later = count.failures.get(failed..).unwrap_or_default();
-    ensure!(later.is_empty(), "{} requests failed after north answered, the first: {}", later.len(), later[0]);
+    ensure!(later.is_empty(), "{} requests failed long after north answered, the first: {}", later.len(), later[0]);
     account(&count, answered);
     stages(&ground.get("mdep", "demo", "tiny")?)
 }
 
 fn account(count: &Count, answered: Duration) {
     println!(
-        "\n  {} requests, {} of them streams; failed: {}, all before north answered, {} s after the cut.",
+        "\n  {} requests, {} of them streams; failed: {}. North answered {} s after the cut, and no request failed once both \
+         gateways had noticed.",
         count.asked,
         count.streamed,
         count.failures.len(),
