@@ -98,6 +98,8 @@ fn a_place_whose_machines_run_out_late_is_left_and_paid_once() -> anyhow::Result
 fn the_price_that_a_service_states_counts_where_the_target_has_none() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
+    // The first reading fails: another one follows soon.
+    clouds.add_fault(fault(ServiceName::HuggingFace, "hardware", Some(1), Effect::Html { status: 502 }));
     let stage = ServiceStage::set(&overrides(&clouds))?;
     let mut target = hugging_face();
     let unpriced = target["spec"]["offers"][0].as_object_mut().context("an offer")?;

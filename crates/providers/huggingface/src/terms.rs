@@ -21,8 +21,8 @@ pub struct HubTerms {
     cloud: String,
     /// Region of that cloud.
     region: String,
-    /// Time between two readings.
-    interval: Duration,
+    /// Seconds between two readings.
+    interval: i64,
     clock: Clock,
     newest: Mutex<Newest>,
 }
@@ -30,39 +30,30 @@ pub struct HubTerms {
 #[derive(Default)]
 struct Newest {
     terms: ByType,
-    /// Second of the latest attempt.
-    tried: Option<i64>,
+    /// Second from which the next attempt is due; at first, at once.
+    due: i64,
 }
 
 impl HubTerms {
     /// Terms that were never read.
     #[must_use]
     pub fn new(cloud: &str, region: &str, interval: Duration, clock: Clock) -> Self {
+        let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
         let (cloud, region) = (cloud.to_owned(), region.to_owned());
         Self { cloud, region, interval, clock, newest: Mutex::default() }
     }
 
-    /// The newest terms, read again if it is time. A failed attempt leaves the former ones, which keep their times.
+    /// The newest terms, read again if it is time. A failed attempt leaves the former ones, which keep their times, and the next
+    /// listing tries again.
     pub async fn newest(&self, client: &RestClient, paths: &HubPaths) -> ByType {
-        if self.is_due() {
+        let now = self.clock.wall().as_second();
+        if now >= self.lock().due {
             match self.read(client, paths).await {
-                Ok(terms) => self.lock().terms = terms,
+                Ok(terms) => *self.lock() = Newest { terms, due: now.saturating_add(self.interval) },
                 Err(error) => tracing::warn!(%error, "cannot read the prices of Hugging Face; retrying"),
             }
         }
         self.lock().terms.clone()
-    }
-
-    /// True if an attempt is due; it counts as made.
-    fn is_due(&self) -> bool {
-        let now = self.clock.wall().as_second();
-        let mut newest = self.lock();
-        let interval = i64::try_from(self.interval.as_secs()).unwrap_or(i64::MAX);
-        let due = newest.tried.is_none_or(|tried| now.saturating_sub(tried) >= interval);
-        if due {
-            newest.tried = Some(now);
-        }
-        due
     }
 
     async fn read(&self, client: &RestClient, paths: &HubPaths) -> Result<ByType, ProviderError> {
