@@ -101,7 +101,7 @@ impl Eyes {
 }
 
 /// True if an active endpoint, or one that stands by, passes Envoy's health checks at one of its addresses; `None` if Envoy does
-/// not check it. One that lacks its token answers nobody.
+/// not check it. An endpoint that lacks its token counts as one that does not answer.
 fn answers(route: &Route, endpoint: &Endpoint, addresses: &Addresses, hosts: &[Host]) -> Option<bool> {
     if !matches!(endpoint.state, State::Active | State::Standby) {
         return None;

@@ -1,5 +1,5 @@
 //! Sweep over the changes that a driver makes at a service: each is cut off before it has an effect, cut off after it, or delivered
-//! twice. After each failure another driver goes on, as after a crash of the operator. The end is the same.
+//! twice. After each failure a new driver continues, as after a crash of the operator. The result is the same as without the failure.
 
 use std::sync::Arc;
 

@@ -179,7 +179,7 @@ async fn an_endpoint_is_left_out_while_the_pod_has_no_identity_and_others_serve(
     let metrics = Caller::new(rig.desk, None).get("/metrics").await.body;
     let missing = format!("token_missing{{namespace=\"team-a\",deployment=\"llama\",endpoint=\"{NAME}\"}} 1");
     assert!(metrics.contains(&missing), "{metrics}");
-    rig.until("the operator is told", async |rig| {
+    rig.until("the report says that the token is missing", async |rig| {
         let sees = rig.acks().await.unwrap_or_default().sees;
         sees.get("uid-llama").and_then(|of| of.get(NAME)).is_some_and(|sight| sight.lacks_token && !sight.answers)
     })
@@ -209,7 +209,7 @@ async fn an_endpoint_that_lists_no_models_is_verified_by_a_chat() {
     route.endpoints.push(at(&clouds, State::Verifying));
     route.revision += 1;
     rig.write(&route).await;
-    rig.until("it is told why it is not verified", async |rig| {
+    rig.until("the log says why it is not verified", async |rig| {
         rig.log("process.log").contains("/v1/chat/completions answered 503")
     })
     .await;
@@ -237,7 +237,7 @@ async fn the_role_of_a_target_is_assumed_with_its_external_id() {
     let mut route = route("llama", with(source(None)));
     route.endpoints.push(endpoint("llama-a", address));
     let caller = serves(&rig, &route).await;
-    rig.until("the refusal is told", async |rig| {
+    rig.until("the log names the refusal", async |rig| {
         let told = rig.log("process.log");
         told.contains("role/callers cannot be assumed") && told.contains("not authorized to perform: sts:AssumeRole")
     })

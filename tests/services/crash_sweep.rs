@@ -199,12 +199,7 @@ impl Sweep {
         if step == Step::Delete {
             return self.is_gone();
         }
-        let replicas = 1 + i32::from(step == Step::Scale);
-        wait("all replicas are ready", LONG, || {
-            let status = self.stage.get(LLAMA)?["status"].clone();
-            ensure!(status["readyReplicas"] == replicas, "{status}");
-            Ok(())
-        })?;
+        self.stage.ready_replicas(LLAMA, 1 + i32::from(step == Step::Scale))?;
         self.stage.served_on(LLAMA, self.target.2)?;
         let expected = match (self.service, step) {
             (ServiceName::HuggingFace, _) => [1, 0, 0],

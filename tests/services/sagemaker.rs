@@ -4,11 +4,10 @@ use anyhow::ensure;
 use roadstead_clouds::faults::Effect;
 use roadstead_clouds::sagemaker::ACCOUNT;
 use roadstead_clouds::{Clouds, ServiceName};
-use roadstead_ground::wait::wait;
 use tokio::runtime::Runtime;
 
 use super::places::{LLAMA, SAGEMAKER, clouds, deployment, fault, held, overrides, sagemaker, sagemaker_key};
-use super::stage::{LONG, ServiceStage, TEAM};
+use super::stage::{ServiceStage, TEAM};
 
 /// The answers to the first creations of everything are lost.
 fn lose_answers(clouds: &Clouds) {
@@ -39,11 +38,7 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     ensure!(cost == "63.30", "cost: {cost}");
 
     stage.kubectl(&["scale", "mdep", LLAMA.2, "-n", TEAM, "--replicas=2"])?;
-    wait("two replicas are ready", LONG, || {
-        let status = stage.get(LLAMA)?["status"].clone();
-        ensure!(status["readyReplicas"] == 2, "{status}");
-        Ok(())
-    })?;
+    stage.ready_replicas(LLAMA, 2)?;
     ensure!(held(&clouds) == [1, 1, 1], "held: {:?}", held(&clouds));
 
     let metrics = stage.metrics()?;

@@ -118,6 +118,15 @@ impl ServiceStage {
         })
     }
 
+    /// Waits until a deployment has so many ready replicas.
+    pub fn ready_replicas(&self, deployment: Key, replicas: i32) -> anyhow::Result<()> {
+        wait(&format!("{replicas} replicas are ready"), LONG, || {
+            let status = self.get(deployment)?["status"].clone();
+            ensure!(status["readyReplicas"] == replicas, "{status}");
+            Ok(())
+        })
+    }
+
     /// Waits until a deployment serves on one target alone; returns its status.
     pub fn served_on(&self, deployment: Key, target: &str) -> anyhow::Result<Value> {
         wait(&format!("{} serves on {target} alone", deployment.2), LONG, || {

@@ -4,11 +4,10 @@ use anyhow::ensure;
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::vertex_ai::PROJECT_NUMBER;
 use roadstead_clouds::{Clouds, ServiceName};
-use roadstead_ground::wait::wait;
 use tokio::runtime::Runtime;
 
 use super::places::{LLAMA, VERTEX_AI, clouds, deployment, fault, held_at_vertex_ai, overrides, vertex_ai};
-use super::stage::{LONG, ServiceStage, TEAM};
+use super::stage::{ServiceStage, TEAM};
 
 /// The answers to the first creations of everything are lost.
 fn lose_answers(clouds: &Clouds) {
@@ -37,11 +36,7 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     ensure!(held_at_vertex_ai(&clouds) == [1, 1, 1], "held: {:?}", held_at_vertex_ai(&clouds));
 
     stage.kubectl(&["scale", "mdep", LLAMA.2, "-n", TEAM, "--replicas=2"])?;
-    wait("two replicas are ready", LONG, || {
-        let status = stage.get(LLAMA)?["status"].clone();
-        ensure!(status["readyReplicas"] == 2, "{status}");
-        Ok(())
-    })?;
+    stage.ready_replicas(LLAMA, 2)?;
     ensure!(held_at_vertex_ai(&clouds) == [1, 1, 1], "held: {:?}", held_at_vertex_ai(&clouds));
 
     let metrics = stage.metrics()?;

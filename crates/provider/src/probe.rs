@@ -80,6 +80,14 @@ impl Probe {
             way: ProbeWay::Address,
         }
     }
+
+    /// The probe of an engine under `/v1` at `url` that a service guards: the driver fills in a token when it asks, and none
+    /// is kept.
+    #[must_use]
+    pub fn of_guarded(url: &str, model: &str, question: ProbeQuestion) -> Self {
+        let nothing = Redacted::new(String::new());
+        Self { question, without_key: WithoutKey::IsNotTried, ..Self::of_engine(url, nothing, model) }
+    }
 }
 
 /// A credential and the header that bears it.

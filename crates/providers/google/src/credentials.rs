@@ -205,7 +205,7 @@ impl GoogleCredentials {
         let first = match identity {
             GoogleIdentity::Workload => {
                 let profile = profile((OPERATIONS[0].0, "Google's metadata server"), read_no_error);
-                // It has a link-local address, which nobody but its name in the code leads to.
+                // Its address is link-local. Only the constant above and the environment name it, and no target does.
                 client(profile, addresses.metadata, address::anywhere, Arc::new(Nobody))
             }
             GoogleIdentity::Key(_) => {
@@ -225,7 +225,7 @@ impl GoogleCredentials {
     /// A token with at least three minutes to live, if its source gives such.
     ///
     /// # Errors
-    /// `Unauthorized` where the identity is not accepted, `Transient` where nobody answers.
+    /// `Unauthorized` if Google refuses the identity, `Transient` if there is no answer.
     pub async fn token(&self) -> Result<Redacted, ProviderError> {
         let kept = self.other.as_ref().map_or(&self.first.kept, |other| &other.kept);
         match kept.fresh(self.first.clock.wall()) {
@@ -323,7 +323,7 @@ impl OtherAccount {
 
 /// The error, beginning with what does not work.
 fn named(whose: &str, error: &ProviderError) -> ProviderError {
-    // An account that does not exist is one that nobody can act as.
+    // For a caller, an account that does not exist is one that it may not act as.
     let class = if error.class == ErrorClass::NotFound { ErrorClass::Unauthorized } else { error.class };
     ProviderError::new(class, format!("{whose}: {}", error.message))
 }

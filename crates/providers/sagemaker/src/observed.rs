@@ -2,9 +2,9 @@
 
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::ExternalId;
-use roadstead_provider::probe::{Credential, Probe, ProbeQuestion, ProbeWay, WithoutKey};
+use roadstead_provider::probe::{Probe, ProbeQuestion};
 use roadstead_provider::template_hash::digest;
-use roadstead_provider::{Present, Redacted, Trouble, TroubleKind, Wanted};
+use roadstead_provider::{Present, Trouble, TroubleKind, Wanted};
 
 use crate::failure;
 use crate::ownership;
@@ -58,18 +58,8 @@ fn trouble(view: &EndpointDescription) -> Option<Trouble> {
     Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
 }
 
-/// The way to ask an endpoint at `url`: for a token, because the route lists no models. SageMaker guards it. The driver fills
-/// in a bearer token when it asks; none is kept.
+/// The way to ask an endpoint at `url`: for a token, because the route lists no models. SageMaker guards it.
 #[must_use]
 pub fn probe(url: &str, model: &str) -> Probe {
-    Probe {
-        base: format!("{url}/v1"),
-        headers: Vec::new(),
-        credential: Credential::bearer(Redacted::new(String::new())),
-        model: model.to_owned(),
-        question: ProbeQuestion::Completion,
-        without_key: WithoutKey::IsNotTried,
-        authorities: String::new(),
-        way: ProbeWay::Address,
-    }
+    Probe::of_guarded(url, model, ProbeQuestion::Completion)
 }

@@ -2,7 +2,7 @@
 //!
 //! An endpoint is three things there: a model (image, command line and environment), the endpoint with its address, and the model
 //! that is deployed in it, which alone is billed. `form` says what they should be, `state` what is there and what is due, `observed`
-//! what the core is told; all three are pure. `calls` makes the calls, `driver` puts them in an order that leaves no billed part
+//! the report to the core; all three are pure. `calls` makes the calls, `driver` puts them in an order that leaves no billed part
 //! without a record, and `claim` says which hub uses the project and location.
 //!
 //! Everything but a change of labels is an operation that ends later. The driver waits for the short ones within a call, and finds

@@ -1,9 +1,9 @@
 //! Report on an endpoint to the core. Pure.
 
 use roadstead_api::v1alpha1::ExternalId;
-use roadstead_provider::probe::{Credential, Probe, ProbeQuestion, ProbeWay, WithoutKey};
+use roadstead_provider::probe::{Probe, ProbeQuestion};
 use roadstead_provider::template_hash::digest;
-use roadstead_provider::{Present, Redacted, Trouble, TroubleKind, Wanted};
+use roadstead_provider::{Present, Trouble, TroubleKind, Wanted};
 
 use crate::failure;
 use crate::ownership;
@@ -55,17 +55,8 @@ fn trouble(reading: &VertexReading<'_>) -> Option<Trouble> {
     Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
 }
 
-/// The way to ask an endpoint at `url`. Google guards it: the driver fills in a token when it asks, and none is kept.
+/// The way to ask an endpoint at `url`. Google guards it.
 #[must_use]
 pub fn probe(url: &str, model: &str) -> Probe {
-    Probe {
-        base: format!("{url}/v1"),
-        headers: Vec::new(),
-        credential: Credential::bearer(Redacted::new(String::new())),
-        model: model.to_owned(),
-        question: ProbeQuestion::Models,
-        without_key: WithoutKey::IsNotTried,
-        authorities: String::new(),
-        way: ProbeWay::Address,
-    }
+    Probe::of_guarded(url, model, ProbeQuestion::Models)
 }
