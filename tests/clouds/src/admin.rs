@@ -29,6 +29,8 @@ pub struct Urls {
     pub hugging_face: String,
     /// Vertex AI, Google's identity services and the metadata server.
     pub vertex_ai: String,
+    /// Baseten's management API without `/v1`, its object store and its models.
+    pub baseten: String,
 }
 
 struct Admin {

@@ -20,6 +20,8 @@ pub enum ServiceName {
     HuggingFace,
     /// Vertex AI, and the identity services of Google that go with it.
     VertexAi,
+    /// Baseten, and the object store of its uploads.
+    Baseten,
 }
 
 /// One request.

@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod admin;
+pub mod baseten;
 pub mod clock;
 mod cloud;
 mod engines;
@@ -35,6 +36,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use self::admin::Urls;
+use self::baseten::{Baseten, BasetenSettings};
 use self::clock::VirtualClock;
 use self::cloud::Cloud;
 pub use self::cloud::ServiceName;
@@ -58,6 +60,8 @@ pub struct CloudSettings {
     pub hugging_face: HuggingFaceSettings,
     /// Vertex AI.
     pub vertex_ai: VertexAiSettings,
+    /// Baseten.
+    pub baseten: BasetenSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -70,6 +74,8 @@ pub struct Clouds {
     pub hugging_face: Arc<HuggingFace>,
     /// Vertex AI.
     pub vertex_ai: Arc<VertexAi>,
+    /// Baseten.
+    pub baseten: Arc<Baseten>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -113,17 +119,30 @@ impl Clouds {
         let sagemaker = Arc::new(SageMaker::new(settings.sagemaker, Arc::clone(&clock)));
         let (google, google_url) = listen(free).await?;
         let hugging_face = Arc::new(HuggingFace::new(settings.hugging_face, Arc::clone(&clock), &hub_url));
-        let vertex_ai = Arc::new(VertexAi::new(settings.vertex_ai, clock));
-        let urls = Urls { admin: admin_url, sagemaker: aws_url, hugging_face: hub_url, vertex_ai: google_url };
-        let clouds: Vec<Arc<dyn Cloud>> =
-            vec![Arc::clone(&sagemaker) as _, Arc::clone(&hugging_face) as _, Arc::clone(&vertex_ai) as _];
+        let vertex_ai = Arc::new(VertexAi::new(settings.vertex_ai, Arc::clone(&clock)));
+        let (trusses, trusses_url) = listen(free).await?;
+        let baseten = Arc::new(Baseten::new(settings.baseten, clock));
+        let urls = Urls {
+            admin: admin_url,
+            sagemaker: aws_url,
+            hugging_face: hub_url,
+            vertex_ai: google_url,
+            baseten: trusses_url,
+        };
+        let clouds: Vec<Arc<dyn Cloud>> = vec![
+            Arc::clone(&sagemaker) as _,
+            Arc::clone(&hugging_face) as _,
+            Arc::clone(&vertex_ai) as _,
+            Arc::clone(&baseten) as _,
+        ];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
             serve(aws, server::router(Arc::clone(&sagemaker) as _, Arc::clone(&shared))),
             serve(hub, server::router(Arc::clone(&hugging_face) as _, Arc::clone(&shared))),
             serve(google, server::router(Arc::clone(&vertex_ai) as _, Arc::clone(&shared))),
+            serve(trusses, server::router(Arc::clone(&baseten) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, shared, servers })
+        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, shared, servers })
     }
 
     /// Writes the requests so far to a file of their own.
@@ -169,6 +188,7 @@ impl Clouds {
             ServiceName::SageMaker => self.sagemaker.state(),
             ServiceName::HuggingFace => self.hugging_face.state(),
             ServiceName::VertexAi => self.vertex_ai.state(),
+            ServiceName::Baseten => self.baseten.state(),
         }
     }
 
@@ -185,6 +205,7 @@ pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
         (ServiceName::SageMaker, sagemaker::RULES),
         (ServiceName::HuggingFace, hugging_face::RULES),
         (ServiceName::VertexAi, vertex_ai::RULES),
+        (ServiceName::Baseten, baseten::RULES),
     ]
 }
 

@@ -7,7 +7,7 @@ mod rules;
 mod runtime;
 mod settings;
 mod shapes;
-mod signature;
+pub(crate) mod signature;
 mod store;
 mod world;
 
