@@ -4,14 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::hugging_face::{NAMESPACE, TOKEN};
@@ -19,13 +15,14 @@ use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{record, request};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
-use roadstead_huggingface::{HubAddresses, HubForm, HubParts, HubTags, HuggingFace};
+use roadstead_huggingface::{HubAccess, HubAddresses, HubForm, HubPlace, HubTags, HuggingFace};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::{Provider, Redacted, address};
-use roadstead_rest::{BaseUrl, Insecure};
-use roadstead_runtime::clock::Clock;
+use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
+
+use crate::upstream::{Upstream, context};
 
 const CLOUD: &str = "aws";
 const REGION: &str = "eu-west-1";
@@ -53,7 +50,7 @@ impl Namespaces {
             Conduct::LacksQuota => clouds.set_faults(vec![quota_used_up()]),
             Conduct::Crowded => clouds.hugging_face.crowd(NAMESPACE, MANY, crowd_form),
         }
-        let service = Upstream { url: clouds.urls.hugging_face.clone(), client: client() };
+        let service = HubService(Upstream::at(&clouds.urls.hugging_face));
         Ok(Namespace { way: Way::to(service).await?, clouds })
     }
 }
@@ -85,7 +82,7 @@ fn crowd_form(number: usize) -> Value {
     endpoint.spec.deployment_ref.name.clone_from(&deployment);
     "l4".clone_into(&mut endpoint.spec.offer);
     let tags = HubTags { hub: roadstead_conformance::HUB.to_owned(), owner: EndpointTags::of("prod", &endpoint) };
-    HubForm::of(&request(endpoint, &target()), &tags, None).unwrap().creation(CLOUD, REGION).unwrap()
+    HubForm::of(&request(endpoint, &target()), tags, None).unwrap().creation(CLOUD, REGION).unwrap()
 }
 
 fn target() -> ServingTarget {
@@ -109,21 +106,16 @@ pub struct Namespace {
 
 impl Namespace {
     /// A new driver, as it is without the operator's decorations.
-    pub fn plain_driver(&self, install_id: &str) -> anyhow::Result<HuggingFace> {
+    pub fn plain_driver(&self, install_id: &str) -> anyhow::Result<ServiceDriver<HuggingFace>> {
         let base = BaseUrl::parse(&format!("http://{}", self.way.address), Insecure::Allowed)?;
-        Ok(HuggingFace::new(HubParts {
+        let service = HuggingFace::new(HubAccess {
             addresses: HubAddresses::of(Some(&base))?,
-            namespace: NAMESPACE.to_owned(),
-            cloud: CLOUD.to_owned(),
-            region: REGION.to_owned(),
+            place: HubPlace { namespace: NAMESPACE.to_owned(), cloud: CLOUD.to_owned(), region: REGION.to_owned() },
             token: Redacted::new(TOKEN.to_owned()),
-            install_id: install_id.to_owned(),
-            listing_pause: LISTING_PAUSE,
             reach: address::anywhere,
-            gate: Arc::new(|| true),
-            meter: Arc::new(()),
-            clock: Clock::system(),
-        }))
+            context: context(install_id),
+        });
+        Ok(ServiceDriver::new(service).listing_every(LISTING_PAUSE))
     }
 }
 
@@ -158,18 +150,11 @@ impl Place for Namespace {
     }
 }
 
-fn client() -> Client<HttpConnector, Body> {
-    Client::builder(TokioExecutor::new()).build_http()
-}
-
 /// The fake behind the way.
-struct Upstream {
-    url: String,
-    client: Client<HttpConnector, Body>,
-}
+struct HubService(Upstream);
 
 #[async_trait]
-impl Service for Upstream {
+impl Service for HubService {
     fn call(&self, request: &Parts) -> Call {
         let segments = request.uri.path().split('/').skip(1).collect::<Vec<_>>();
         match (&request.method, segments.as_slice()) {
@@ -200,9 +185,7 @@ impl Service for Upstream {
         String::from_utf8_lossy(&answer).replace("id-of-", "id-of-another-").into()
     }
 
-    async fn send(&self, mut parts: Parts, body: Bytes) -> anyhow::Result<Response> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        parts.uri = format!("{}{path}", self.url).parse()?;
-        Ok(self.client.request(Request::from_parts(parts, Body::from(body))).await?.map(Body::new))
+    async fn send(&self, parts: Parts, body: Bytes) -> anyhow::Result<Response> {
+        self.0.send(parts, body).await
     }
 }

@@ -8,7 +8,7 @@ use anyhow::ensure;
 use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_huggingface::{HuggingFace, OPERATIONS, PERMISSION};
+use roadstead_huggingface::{OPERATIONS, PERMISSION};
 use roadstead_provider::{Inventory, Removal, Site, Workload};
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn granted() -> anyhow::Result<BTreeSet<String>> {
 }
 
 /// The inventory, once the driver has listed.
-async fn listed(driver: &HuggingFace) -> anyhow::Result<Arc<Inventory>> {
+async fn listed(driver: &impl Site) -> anyhow::Result<Arc<Inventory>> {
     for _ in 0..LOOKS {
         if let Some(inventory) = driver.inventory() {
             return Ok(inventory);

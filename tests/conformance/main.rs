@@ -10,6 +10,7 @@ mod sagemaker;
 mod sagemaker_rights;
 mod simulated;
 mod sweep;
+mod upstream;
 mod vertex;
 mod vertex_rights;
 
@@ -31,35 +32,26 @@ fn main() -> ExitCode {
         ("sagemaker", Arc::new(sagemaker::Accounts)),
         ("vertex", Arc::new(vertex::Projects)),
     ];
-    let for_token = Arc::clone(&runtime);
-    let token = Trial::test("huggingface::the_token_grants_what_is_called_and_nothing_else", move || {
-        let granted = huggingface_rights::the_token_grants_what_is_called_and_nothing_else();
-        for_token.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
-    });
-    let for_policy = Arc::clone(&runtime);
-    let policy = Trial::test("sagemaker::the_policy_grants_what_is_called_and_nothing_else", move || {
-        let granted = sagemaker_rights::the_policy_grants_what_is_called_and_nothing_else();
-        for_policy.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
-    });
-    let for_roles = Arc::clone(&runtime);
-    let roles = Trial::test("vertex::the_roles_grant_what_is_called_and_nothing_else", move || {
-        let granted = vertex_rights::the_roles_grant_what_is_called_and_nothing_else();
-        for_roles.block_on(granted).map_err(|error| Failed::from(format!("{error:#}")))
-    });
-    let for_upload = Arc::clone(&runtime);
-    let upload = Trial::test("vertex::an_upload_that_fails_says_why", move || {
-        for_upload
-            .block_on(vertex_rights::an_upload_that_fails_says_why())
-            .map_err(|error| Failed::from(format!("{error:#}")))
-    });
-    let for_sweeps = Arc::clone(&runtime);
-    let of_sagemaker = Trial::test("sagemaker::every_change_may_be_lost_or_repeated", move || {
-        for_sweeps.block_on(sagemaker::sweep()).map_err(|error| Failed::from(format!("{error:#}")))
-    });
-    let for_sweeps = Arc::clone(&runtime);
-    let of_vertex = Trial::test("vertex::every_change_may_be_lost_or_repeated", move || {
-        for_sweeps.block_on(vertex::sweep()).map_err(|error| Failed::from(format!("{error:#}")))
-    });
+    let lone = [
+        trial(
+            &runtime,
+            "huggingface::the_token_grants_what_is_called_and_nothing_else",
+            huggingface_rights::the_token_grants_what_is_called_and_nothing_else,
+        ),
+        trial(
+            &runtime,
+            "sagemaker::the_policy_grants_what_is_called_and_nothing_else",
+            sagemaker_rights::the_policy_grants_what_is_called_and_nothing_else,
+        ),
+        trial(&runtime, "sagemaker::every_change_may_be_lost_or_repeated", sagemaker::sweep),
+        trial(
+            &runtime,
+            "vertex::the_roles_grant_what_is_called_and_nothing_else",
+            vertex_rights::the_roles_grant_what_is_called_and_nothing_else,
+        ),
+        trial(&runtime, "vertex::an_upload_that_fails_says_why", vertex_rights::an_upload_that_fails_says_why),
+        trial(&runtime, "vertex::every_change_may_be_lost_or_repeated", vertex::sweep),
+    ];
     let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
         let runtime = Arc::clone(&runtime);
         CASES.iter().map(move |case| {
@@ -69,6 +61,14 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&arguments, trials.chain([token, policy, roles, upload, of_sagemaker, of_vertex]).collect())
-        .exit_code()
+    libtest_mimic::run(&arguments, trials.chain(lone).collect()).exit_code()
+}
+
+/// A test of one driver alone.
+fn trial<F>(runtime: &Arc<Runtime>, name: &str, test: impl FnOnce() -> F + Send + 'static) -> Trial
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let runtime = Arc::clone(runtime);
+    Trial::test(name, move || runtime.block_on(test()).map_err(|error| Failed::from(format!("{error:#}"))))
 }

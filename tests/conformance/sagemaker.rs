@@ -4,15 +4,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use roadstead_api::v1alpha1::{ServingTarget, names};
 use roadstead_aws::{CredentialSettings, CredentialSource, LongLivedKey};
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
@@ -22,12 +17,12 @@ use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted};
-use roadstead_rest::{BaseUrl, Insecure};
-use roadstead_runtime::clock::Clock;
+use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use roadstead_sagemaker::{AccountAccess, SageMaker, SageMakerPlace};
 use serde_json::json;
 
 use crate::sweep::{self, Swept};
+use crate::upstream::{Upstream, context};
 
 /// The one target and its region.
 const TARGET: &str = "east";
@@ -81,8 +76,7 @@ impl Accounts {
             Conduct::Crowded => crowd(&clouds).map_err(anyhow::Error::msg)?,
         }
         let host = Arc::<OnceLock<HeaderValue>>::default();
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let service = Aws { base: clouds.urls.sagemaker.clone(), host: Arc::clone(&host), client };
+        let service = Aws { upstream: Upstream::at(&clouds.urls.sagemaker), host: Arc::clone(&host) };
         let way = Way::to(service).await?;
         host.get_or_init(|| HeaderValue::try_from(way.address.to_string()).unwrap());
         Ok(Account { clouds, way })
@@ -137,7 +131,7 @@ impl Place for Account {
     async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
         let endpoint = format!("http://{}", self.way.address);
         let key = LongLivedKey { id: KEY_ID.to_owned(), secret: Redacted::new(KEY_SECRET.to_owned()), session: None };
-        let driver = SageMaker::new(AccountAccess {
+        let service = SageMaker::new(AccountAccess {
             place: SageMakerPlace {
                 region: REGION.to_owned(),
                 account: ACCOUNT.to_owned(),
@@ -149,12 +143,9 @@ impl Place for Account {
                 region: REGION.to_owned(),
                 endpoint: Some(endpoint),
             },
-            install_id: install_id.to_owned(),
-            gate: Arc::new(|| true),
-            meter: Arc::new(()),
-            clock: Clock::system(),
+            context: context(install_id),
         });
-        Ok(Arc::new(Discreet::new(driver?.listing_every(LISTING))))
+        Ok(Arc::new(Discreet::new(ServiceDriver::new(service?).listing_every(LISTING))))
     }
 
     fn set(&self, fault: Option<Fault>) {
@@ -205,9 +196,8 @@ pub async fn sweep() -> anyhow::Result<()> {
 
 /// AWS at an address. Requests are signed for the host of the way to it.
 struct Aws {
-    base: String,
+    upstream: Upstream,
     host: Arc<OnceLock<HeaderValue>>,
-    client: Client<HttpConnector, Body>,
 }
 
 #[async_trait]
@@ -249,12 +239,9 @@ impl Service for Aws {
     }
 
     async fn send(&self, mut parts: Parts, body: Bytes) -> anyhow::Result<Response> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        parts.uri = format!("{}{path}", self.base).parse()?;
         if let Some(host) = self.host.get() {
             parts.headers.insert(header::HOST, host.clone());
         }
-        let (head, body) = self.client.request(Request::from_parts(parts, Body::from(body))).await?.into_parts();
-        Ok(Response::from_parts(head, Body::from(body.collect().await?.to_bytes())))
+        self.upstream.send(parts, body).await
     }
 }

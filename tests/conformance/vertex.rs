@@ -4,14 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::vertex_ai::{PROJECT, PROJECT_NUMBER, VertexAiSettings};
@@ -22,12 +18,12 @@ use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_google::GoogleIdentity;
 use roadstead_provider::Provider;
 use roadstead_provider::discreet::Discreet;
-use roadstead_rest::{BaseUrl, Insecure};
-use roadstead_runtime::clock::Clock;
+use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use roadstead_vertex::{EndpointMark, ProjectAccess, VertexAi, VertexPlace, labels};
 use serde_json::{Value, json};
 
 use crate::sweep::{self, Swept};
+use crate::upstream::{Upstream, context};
 
 /// The one target and its location.
 const TARGET: &str = "east";
@@ -72,7 +68,7 @@ impl Projects {
             Conduct::LacksQuota => clouds.add_fault(quota_used_up()),
             Conduct::Crowded => clouds.vertex_ai.crowd(LOCATION, MANY, crowd_form),
         }
-        let service = Google { url: clouds.urls.vertex_ai.clone(), client: client() };
+        let service = Google(Upstream::at(&clouds.urls.vertex_ai));
         Ok(Project { way: Way::to(service).await?, clouds })
     }
 }
@@ -132,16 +128,13 @@ impl Place for Project {
 
     async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
         let endpoint = BaseUrl::parse(&format!("http://{}", self.way.address), Insecure::Allowed)?;
-        let driver = VertexAi::new(ProjectAccess {
+        let service = VertexAi::new(ProjectAccess {
             place: VertexPlace { project: PROJECT.to_owned(), location: LOCATION.to_owned(), endpoint: Some(endpoint) },
             identity: GoogleIdentity::Workload,
             acting_as: None,
-            install_id: install_id.to_owned(),
-            gate: Arc::new(|| true),
-            meter: Arc::new(()),
-            clock: Clock::system(),
+            context: context(install_id),
         });
-        Ok(Arc::new(Discreet::new(driver?.listing_every(LISTING))))
+        Ok(Arc::new(Discreet::new(ServiceDriver::new(service?).listing_every(LISTING))))
     }
 
     fn set(&self, fault: Option<Fault>) {
@@ -166,10 +159,6 @@ impl Place for Project {
     }
 }
 
-fn client() -> Client<HttpConnector, Body> {
-    Client::builder(TokioExecutor::new()).build_http()
-}
-
 /// Sweeps over the changes that the driver makes.
 pub async fn sweep() -> anyhow::Result<()> {
     let swept = Swept {
@@ -190,10 +179,7 @@ pub async fn sweep() -> anyhow::Result<()> {
 }
 
 /// Google at an address.
-struct Google {
-    url: String,
-    client: Client<HttpConnector, Body>,
-}
+struct Google(Upstream);
 
 #[async_trait]
 impl Service for Google {
@@ -236,9 +222,7 @@ impl Service for Google {
         String::from_utf8_lossy(&answer).replace(PROJECT_NUMBER, "998877665544").into()
     }
 
-    async fn send(&self, mut parts: Parts, body: Bytes) -> anyhow::Result<Response> {
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        parts.uri = format!("{}{path}", self.url).parse()?;
-        Ok(self.client.request(Request::from_parts(parts, Body::from(body))).await?.map(Body::new))
+    async fn send(&self, parts: Parts, body: Bytes) -> anyhow::Result<Response> {
+        self.0.send(parts, body).await
     }
 }

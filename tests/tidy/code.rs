@@ -49,7 +49,7 @@ const DIRECTIONS: [(&str, &[&str]); 18] = [
     ("crates/providers/google", &["provider", "rest", "runtime"]),
     ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
-    ("crates/providers/rest", &["provider", "runtime"]),
+    ("crates/providers/rest", &["api", "model", "provider", "runtime"]),
     ("crates/providers/sagemaker", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
     ("crates/providers/vertex", &["api", "google", "model", "provider", "rest", "runtime"]),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::InferenceEndpointSpec;
 use roadstead_provider::record::record;
+use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::template_hash::{digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Variables, Wanted};
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub const SOURCE: &str = "hf";
 pub struct HubForm {
     /// Name.
     pub name: String,
+    /// Owner, and part in the plan.
+    pub owner: EndpointTags,
     /// Replicas; none is a pause.
     pub replicas: u32,
     /// Hardware, with at least one replica.
@@ -51,11 +54,11 @@ impl HubForm {
     ///
     /// # Errors
     /// `Invalid` where the offer or the model is none of this service; `Bug` where something cannot be written.
-    pub fn of(wanted: &Wanted, tags: &HubTags, sealed_key: Option<String>) -> Result<Self, ProviderError> {
+    pub fn of(wanted: &Wanted, tags: HubTags, sealed_key: Option<String>) -> Result<Self, ProviderError> {
         let spec = &wanted.endpoint.spec;
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
         let Variables { plain: mut env, secret: mut secrets } = Variables::of(spec, &wanted.secrets)?;
-        env.insert(TAGS.to_owned(), serde_json::to_string(tags).map_err(bug)?);
+        env.insert(TAGS.to_owned(), serde_json::to_string(&tags).map_err(bug)?);
         env.insert(RECORD.to_owned(), record(spec).map_err(bug)?.unwrap_or_default());
         env.insert(TEMPLATE.to_owned(), template_hash(spec, &wanted.secrets).map_err(bug)?);
         env.insert(KEY_DIGEST.to_owned(), digest(wanted.api_key.expose()));
@@ -67,6 +70,7 @@ impl HubForm {
             [template.args.clone(), vec!["--served-model-name".to_owned(), spec.model_name().to_owned()]].concat();
         Ok(Self {
             name: wanted.endpoint.name_any(),
+            owner: tags.owner,
             replicas,
             compute: compute(wanted, replicas.max(1))?,
             model: (repository(spec)?, template.model.revision.clone()),

@@ -6,49 +6,23 @@ use async_trait::async_trait;
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::tags::ListedEndpoint;
 use roadstead_provider::{Inventory, ProviderError, record};
-use roadstead_rest::{Listable, ListedPlace, RestClient, RestFailure};
-use serde::Deserialize;
+use roadstead_rest::{Listable, ListedPlace, ManagedService};
 
-use crate::service::HubPaths;
-use crate::terms::HubTerms;
+use crate::driver::HuggingFace;
+use crate::service::all;
 use crate::view::{HubState, HubTags, HubView, RECORD};
 
-#[derive(Deserialize)]
-struct Items {
-    items: Vec<HubView>,
-}
-
-/// All endpoints of a namespace.
-///
-/// # Errors
-/// The failure of the call.
-pub async fn all(client: &RestClient, paths: &HubPaths) -> Result<Vec<HubView>, RestFailure> {
-    Ok(client.call(paths.list()).await?.json::<Items>()?.items)
-}
-
-/// The endpoints of an installation in one namespace, and the terms there.
-pub struct NamespaceEndpoints {
-    /// The service.
-    pub client: RestClient,
-    /// Its calls.
-    pub paths: HubPaths,
-    /// Id of this installation.
-    pub install_id: String,
-    /// Price and quota of the hardware.
-    pub terms: HubTerms,
-}
-
 #[async_trait]
-impl Listable for NamespaceEndpoints {
+impl Listable for HuggingFace {
     type Row = (HubTags, HubView);
 
     async fn list(&self) -> Result<ListedPlace<Self::Row>, ProviderError> {
-        let views = all(&self.client, &self.paths).await?;
+        let views = all(&self.endpoints, &self.paths).await?;
         let tagged = views.into_iter().filter_map(|view| Some((view.tags()?, view)));
-        let ours = tagged.filter(|(tags, _)| tags.owner.install_id == self.install_id);
+        let ours = tagged.filter(|(tags, _)| tags.owner.install_id == self.install_id());
         let rows: BTreeMap<String, Self::Row> = ours.map(|(tags, view)| (view.name.clone(), (tags, view))).collect();
         let found = rows.values().filter_map(|(tags, view)| found(tags, view)).collect();
-        let terms = self.terms.newest(&self.client, &self.paths).await;
+        let terms = self.terms.newest(&self.endpoints, &self.paths).await;
         Ok(ListedPlace { rows, inventory: Inventory { found, terms, ..Inventory::default() } })
     }
 }

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use roadstead_provider::{ErrorClass, ProviderError};
-use roadstead_rest::{CallEffect, ErrorEnvelope, Pace, RestCall, ServiceProfile, class_of_status};
+use roadstead_rest::{
+    CallEffect, ErrorEnvelope, Pace, RestCall, RestClient, RestFailure, ServiceProfile, class_of_status,
+};
 use roadstead_runtime::rate::RateLimit;
 use serde::{Deserialize, Serialize};
+
+use crate::view::HubView;
 
 /// Name of the service in metrics.
 pub const NAME: &str = "huggingface";
@@ -141,6 +145,19 @@ impl HubPaths {
 #[must_use]
 pub fn whoami() -> RestCall {
     RestCall::new("whoami", CallEffect::Reads, Method::GET, "/api/whoami-v2")
+}
+
+#[derive(Deserialize)]
+struct Items {
+    items: Vec<HubView>,
+}
+
+/// All endpoints of a namespace.
+///
+/// # Errors
+/// The failure of the call.
+pub async fn all(client: &RestClient, paths: &HubPaths) -> Result<Vec<HubView>, RestFailure> {
+    Ok(client.call(paths.list()).await?.json::<Items>()?.items)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_api::v1alpha1::names;
 use roadstead_provider::tags::EndpointTags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -161,12 +160,6 @@ impl HubView {
     pub fn image(&self) -> Option<&str> {
         self.model.image.values().find_map(|variant| variant["url"].as_str())
     }
-
-    /// True if it can be the endpoint of this name: an answer that names another one is not believed.
-    #[must_use]
-    pub fn is_called(&self, name: &str) -> bool {
-        self.name == name && names::is_uid(&self.uid())
-    }
 }
 
 #[cfg(test)]
@@ -198,6 +191,6 @@ mod tests {
         }
         let view = view("running");
         assert_eq!((view.uid().as_str(), view.image()), ("20261201T010203004Z", Some("vllm")));
-        assert!(view.is_called("e") && !view.is_called("f") && view.tags().is_none());
+        assert!(view.tags().is_none());
     }
 }

@@ -1,30 +1,41 @@
-//! Calls to managed services: what the drivers of all of them share.
+//! Calls to managed services, and the driver that all of them share.
 //!
 //! A driver describes its service ([`ServiceProfile`]: limits, paces, the form of its errors) and each call ([`RestCall`]), and
 //! brings a proof of identity ([`Authorize`]). A [`RestClient`] makes the call once, within one deadline, and returns a bounded
 //! answer or a [`RestFailure`] with its class. Nothing is repeated here: the queues of the core repeat, after a look at what is
 //! there (docs/adr/0070-one-layer-for-managed-services.md).
+//!
+//! A driver's own part is a [`ManagedService`]; [`ServiceDriver`] makes a driver of it, with the rules of ownership and the order
+//! of steps that all services share (docs/adr/0090-one-frame-for-service-drivers.md).
 
 mod answer;
 mod authorize;
 mod base;
 mod call;
 mod client;
+mod context;
+mod driver;
 mod failure;
 mod listing;
+mod managed;
 mod pace;
 mod pages;
 mod profile;
 mod transport;
+mod wait;
 
 pub use answer::RestAnswer;
 pub use authorize::{Authorize, Bearer};
 pub use base::{BaseUrl, BaseUrlError, Insecure};
 pub use call::{CallEffect, RestCall};
 pub use client::{ClientParts, RestClient};
+pub use context::ServiceContext;
+pub use driver::ServiceDriver;
 pub use failure::RestFailure;
-pub use listing::{Listable, ListedPlace, PlaceListing};
+pub use listing::{Listable, ListedPlace};
+pub use managed::{EndpointOwner, EndpointOwnership, ManagedService, created_concurrently, invalid_key};
 pub use pace::{Pace, Paced};
 pub use pages::{FullListing, Page, PageLimits, Pages};
 pub use profile::{ErrorEnvelope, ServiceProfile, class_of_status};
 pub use transport::{ServiceRoute, Transport};
+pub use wait::wait_for;

@@ -49,7 +49,7 @@ impl PlaceListing {
     /// Lists `place` of the service with this title at intervals, and reports news to `listener`.
     pub fn start(
         title: &'static str,
-        place: impl Listable,
+        place: Arc<impl Listable>,
         interval: Duration,
         known: Arc<NewestInventory>,
         listener: Listener,

@@ -1,35 +1,23 @@
-//! Listing of a place: SageMaker says states and tags in two listings.
+//! Listing of a place: SageMaker says states and tags in two listings, which take two calls, and two more for each hundred
+//! endpoints.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{Inventory, ProviderError};
-use roadstead_rest::{Listable, ListedPlace};
+use roadstead_rest::{Listable, ListedPlace, ManagedService};
 
+use crate::driver::SageMaker;
 use crate::ownership::found;
-use crate::service::Services;
 use crate::wire::{EndpointRow, TagMap, tag_map};
 
-/// Interval between two listings. Each takes two calls, and two more for each hundred endpoints.
-pub const INTERVAL: Duration = Duration::from_secs(20);
-
-/// The endpoints of an installation in one account and region.
-pub struct AccountEndpoints {
-    /// The services.
-    pub services: Arc<Services>,
-    /// Id of this installation.
-    pub install_id: String,
-}
-
 #[async_trait]
-impl Listable for AccountEndpoints {
+impl Listable for SageMaker {
     type Row = (EndpointRow, TagMap);
 
     async fn list(&self) -> Result<ListedPlace<Self::Row>, ProviderError> {
-        let tagged = self.services.tagged_endpoints(names::LABEL_INSTALL_ID, &self.install_id).await?;
+        let tagged = self.services.tagged_endpoints(names::LABEL_INSTALL_ID, self.install_id()).await?;
         let all = self.services.endpoints().await?;
         let cut = (tagged.cut || all.cut).then(|| {
             let count = all.items.len();

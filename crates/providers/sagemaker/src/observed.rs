@@ -1,46 +1,30 @@
 //! Report on an endpoint to the core. Pure.
 
-use kube::ResourceExt;
 use roadstead_api::v1alpha1::ExternalId;
 use roadstead_provider::probe::{Probe, ProbeQuestion};
 use roadstead_provider::template_hash::digest;
-use roadstead_provider::{Present, Trouble, TroubleKind, Wanted};
+use roadstead_provider::{Present, Trouble, TroubleKind};
 
 use crate::failure;
-use crate::ownership;
-use crate::place::SageMakerPlace;
 use crate::state::{DueStep, Reading, ServicePhase};
 use crate::wire::EndpointDescription;
 
-/// The entries of an identity, beside the place's. They are called as those of a cluster.
-const NAME: &str = "namespace";
-/// The endpoint's own: the time of its creation.
-pub const UID: &str = "uid";
-
-/// Identity of an endpoint at the place with the identity `site`.
-#[must_use]
-pub fn external_id(site: &str, view: &EndpointDescription) -> ExternalId {
-    let uid = ownership::uid(view.creation_time);
-    ExternalId::new(site, [(NAME, view.endpoint_name.as_str()), (UID, uid.as_str())])
-}
-
 /// The endpoint as its place shows it.
 #[must_use]
-pub fn present(place: &SageMakerPlace, site: &str, wanted: &Wanted, reading: &Reading<'_>) -> Present {
+pub fn present(reading: &Reading<'_>, external_id: ExternalId, url: String, probe: Probe) -> Present {
     let view = reading.view;
     let (replicas, ready_replicas) = reading.replicas();
-    let url = place.url(&wanted.endpoint.name_any());
     Present {
         in_sync: reading.due() == DueStep::Nothing && ServicePhase::of(&view.endpoint_status) != ServicePhase::Deleting,
         // The service deploys beside what runs.
         interrupts: false,
         changed_by_admission: Vec::new(),
-        external_id: external_id(site, view),
+        external_id,
         template_hash: reading.template_hash(),
         template_digest: digest(&reading.form.resource),
         replicas,
         ready_replicas,
-        probe: Some(probe(&url, wanted.endpoint.spec.model_name())),
+        probe: Some(probe),
         url: Some(url),
         progress: reading.progress(),
         trouble: trouble(view),

@@ -6,6 +6,7 @@ use roadstead_api::planning;
 use roadstead_api::v1alpha1::{InferenceEndpoint, limits, names};
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::record;
+use roadstead_rest::EndpointOwner;
 
 use crate::wire::{EndpointRow, TagMap};
 
@@ -70,6 +71,17 @@ pub fn form(endpoint: &InferenceEndpoint, template_hash: &str, record: Option<&s
 #[must_use]
 pub fn is_ours(tags: &TagMap, ours: &TagMap) -> bool {
     ours.iter().all(|(key, value)| key == names::ANNOTATION_OFFER || tags.get(key) == Some(value))
+}
+
+/// Owner of a resource by its tags; `None` where it was not made by Roadstead.
+#[must_use]
+pub fn owner(tags: &TagMap) -> Option<EndpointOwner> {
+    let text = |key: &str| get(tags, key).to_owned();
+    tags.contains_key(names::LABEL_INSTALL_ID).then(|| EndpointOwner {
+        install_id: text(names::LABEL_INSTALL_ID),
+        namespace: text(names::LABEL_NAMESPACE),
+        deployment: text(names::LABEL_DEPLOYMENT),
+    })
 }
 
 /// True if this installation made a resource for a deployment in `namespace`.

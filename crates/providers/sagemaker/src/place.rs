@@ -1,15 +1,11 @@
 //! Settings of a driver, and the addresses that follow from them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use roadstead_aws::{CredentialSettings, Partition};
 use roadstead_provider::Capabilities;
 use roadstead_provider::address::{self, Reach};
-use roadstead_provider::meter::ServiceMeter;
-use roadstead_rest::{BaseUrl, BaseUrlError, Insecure};
-use roadstead_runtime::client::WriteGate;
-use roadstead_runtime::clock::Clock;
+use roadstead_rest::{BaseUrl, BaseUrlError, Insecure, ServiceContext};
 
 /// Host names of the services.
 const CONTROL: &str = "api.sagemaker";
@@ -81,14 +77,8 @@ pub struct AccountAccess {
     pub place: SageMakerPlace,
     /// Origin of the credentials.
     pub credentials: CredentialSettings,
-    /// Id of this installation.
-    pub install_id: String,
-    /// Gate for writes.
-    pub gate: WriteGate,
-    /// Counts the calls.
-    pub meter: Arc<dyn ServiceMeter>,
-    /// The time.
-    pub clock: Clock,
+    /// Parts that every driver has.
+    pub context: ServiceContext,
 }
 
 /// Abilities of SageMaker: models from the Hub, at least one instance, one replica per instance, updates in place.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use roadstead_aws::{self as aws, AwsCredentials, Signed, caller_account, sts_profile};
 use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_rest::{
-    Authorize, BaseUrl, CallEffect, ClientParts, FullListing, Pace, Page, PageLimits, Pages, RestClient, RestFailure,
+    BaseUrl, CallEffect, FullListing, Pace, Page, PageLimits, Pages, RestClient, RestFailure, ServiceContext,
     ServiceProfile, ServiceRoute, Transport,
 };
 use roadstead_runtime::client::CALL_TIMEOUT;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{is_missing, is_taken, refined};
 use crate::operations as op;
-use crate::place::AccountAccess;
+use crate::place::SageMakerPlace;
 use crate::wire::{
     EndpointDescription, EndpointRow, ModelView, NewConfig, NewEndpoint, NewModel, ResourceRow, Tag, TagMap, tag_list,
     tag_map,
@@ -34,7 +34,8 @@ const LIMITS: PageLimits = PageLimits { pages: 300, items: 20_000 };
 /// AWS publishes no rates for these operations. This one keeps an operator from crowding out other users of the account.
 const PACES: &[Pace] = &[Pace { operations: &[], rate: RateLimit { burst: 20, interval: Duration::from_millis(50) } }];
 
-const SAGEMAKER: ServiceProfile = ServiceProfile {
+/// The control plane.
+pub const SAGEMAKER: ServiceProfile = ServiceProfile {
     name: "sagemaker",
     title: "SageMaker",
     deadline: CALL_TIMEOUT,
@@ -68,21 +69,16 @@ impl Services {
     ///
     /// # Errors
     /// `Invalid` where the region is none.
-    pub fn new(access: &AccountAccess, credentials: &Arc<AwsCredentials>) -> Result<Self, ProviderError> {
-        let invalid =
-            |error| ProviderError::new(ErrorClass::Invalid, format!("region {}: {error}", access.place.region));
-        let [control, tagging, sts] = access.place.bases().map_err(invalid)?;
-        let transport = Transport::new(ServiceRoute { authorities: String::new(), reach: access.place.reach() });
+    pub fn new(
+        place: &SageMakerPlace,
+        context: &ServiceContext,
+        credentials: &Arc<AwsCredentials>,
+    ) -> Result<Self, ProviderError> {
+        let invalid = |error| ProviderError::new(ErrorClass::Invalid, format!("region {}: {error}", place.region));
+        let [control, tagging, sts] = place.bases().map_err(invalid)?;
+        let transport = Transport::new(ServiceRoute { authorities: String::new(), reach: place.reach() });
         let client = |profile: ServiceProfile, base: BaseUrl, signing: &'static str| {
-            RestClient::new(ClientParts {
-                profile,
-                base,
-                transport: transport.clone(),
-                credentials: Arc::new(Signed::new(Arc::clone(credentials), signing)) as Arc<dyn Authorize>,
-                gate: Arc::clone(&access.gate),
-                meter: Arc::clone(&access.meter),
-                clock: access.clock,
-            })
+            context.client(profile, base, &transport, Arc::new(Signed::new(Arc::clone(credentials), signing)))
         };
         Ok(Self {
             sagemaker: client(SAGEMAKER, control, "sagemaker"),

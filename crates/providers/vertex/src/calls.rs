@@ -7,8 +7,8 @@ use http::Method;
 use roadstead_google::{GoogleAddresses, GoogleCredentials, GoogleParts, class, read_google_error};
 use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_rest::{
-    Authorize, BaseUrl, BaseUrlError, CallEffect, ClientParts, FullListing, Pace, Page, PageLimits, Pages, RestAnswer,
-    RestCall, RestClient, RestFailure, ServiceProfile, ServiceRoute, Transport,
+    Authorize, BaseUrl, BaseUrlError, CallEffect, FullListing, Pace, Page, PageLimits, Pages, RestAnswer, RestCall,
+    RestClient, RestFailure, ServiceProfile, ServiceRoute, Transport,
 };
 use roadstead_runtime::client::CALL_TIMEOUT;
 use roadstead_runtime::rate::RateLimit;
@@ -33,7 +33,8 @@ const OPERATION_LIMITS: PageLimits = PageLimits { pages: 10, items: 1000 };
 const PACES: &[Pace] =
     &[Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(100) } }];
 
-const VERTEX_AI: ServiceProfile = ServiceProfile {
+/// The control plane.
+pub const VERTEX_AI: ServiceProfile = ServiceProfile {
     name: "vertexai",
     title: "Vertex AI",
     deadline: CALL_TIMEOUT,
@@ -67,8 +68,8 @@ impl VertexCalls {
             acting_as: access.acting_as.clone(),
             addresses: GoogleAddresses::of(endpoint.as_ref())?,
             reach: access.place.reach(),
-            meter: Arc::clone(&access.meter),
-            clock: access.clock,
+            meter: Arc::clone(&access.context.meter),
+            clock: access.context.clock,
         }))
     }
 
@@ -79,15 +80,7 @@ impl VertexCalls {
     pub fn new(access: &ProjectAccess, credentials: &Arc<GoogleCredentials>) -> Result<Self, BaseUrlError> {
         let transport = Transport::new(ServiceRoute { authorities: String::new(), reach: access.place.reach() });
         let client = |profile: ServiceProfile, base: BaseUrl| {
-            RestClient::new(ClientParts {
-                profile,
-                base,
-                transport: transport.clone(),
-                credentials: Arc::clone(credentials) as Arc<dyn Authorize>,
-                gate: Arc::clone(&access.gate),
-                meter: Arc::clone(&access.meter),
-                clock: access.clock,
-            })
+            access.context.client(profile, base, &transport, Arc::clone(credentials) as Arc<dyn Authorize>)
         };
         Ok(Self {
             vertex: client(VERTEX_AI, access.place.control()?),

@@ -1,9 +1,9 @@
 //! Claim of a hub on a project and location: an endpoint without a model, which costs nothing.
 
 use roadstead_provider::{Claim, ErrorClass, ProviderError};
+use roadstead_rest::wait_for;
 
-use crate::calls::VertexCalls;
-use crate::wait::wait_for;
+use crate::calls::{VERTEX_AI, VertexCalls};
 use crate::wire::{EndpointForm, LabelMap, VertexView};
 
 /// Label with the UID of the hub.
@@ -46,5 +46,5 @@ async fn create(calls: &VertexCalls, name: &str, labels: &LabelMap) -> Result<Ve
     let form =
         EndpointForm { display_name: name.to_owned(), labels: labels.clone(), dedicated_endpoint_enabled: false };
     calls.create(name, &form).await?;
-    wait_for(&format!("endpoint {name}"), || calls.endpoint(name)).await
+    wait_for(VERTEX_AI.title, &format!("endpoint {name}"), || calls.endpoint(name)).await
 }

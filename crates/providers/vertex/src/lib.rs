@@ -19,7 +19,6 @@ mod operations;
 mod ownership;
 mod place;
 mod state;
-mod wait;
 mod wire;
 
 pub use driver::VertexAi;

@@ -6,26 +6,12 @@ use roadstead_provider::template_hash::digest;
 use roadstead_provider::{Present, Trouble, TroubleKind, Wanted};
 
 use crate::failure;
-use crate::ownership;
 use crate::place::VertexPlace;
 use crate::state::{VertexReading, VertexStep};
-use crate::wire::{VertexView, id_of};
-
-/// The entries of an identity, beside the place's. They are called as those of a cluster.
-const NAME: &str = "namespace";
-/// The endpoint's own: the time of its creation.
-pub const UID: &str = "uid";
-
-/// Identity of an endpoint at the place with the identity `site`.
-#[must_use]
-pub fn external_id(site: &str, view: &VertexView) -> ExternalId {
-    let uid = ownership::uid(view);
-    ExternalId::new(site, [(NAME, id_of(&view.name)), (UID, uid.as_str())])
-}
 
 /// The endpoint as its place shows it.
 #[must_use]
-pub fn present(place: &VertexPlace, site: &str, wanted: &Wanted, reading: &VertexReading<'_>) -> Present {
+pub fn present(place: &VertexPlace, wanted: &Wanted, reading: &VertexReading<'_>, external_id: ExternalId) -> Present {
     let view = reading.view;
     let (replicas, ready_replicas) = reading.replicas();
     let dns = Some(view.dedicated_endpoint_dns.as_str()).filter(|dns| !dns.is_empty());
@@ -35,7 +21,7 @@ pub fn present(place: &VertexPlace, site: &str, wanted: &Wanted, reading: &Verte
         // The service deploys beside what runs.
         interrupts: false,
         changed_by_admission: Vec::new(),
-        external_id: external_id(site, view),
+        external_id,
         template_hash: reading.template_hash(),
         template_digest: digest(&reading.form.model),
         replicas,

@@ -5,9 +5,10 @@
 use data_encoding::{BASE32_NOPAD, Encoding};
 use jiff::Timestamp as Instant;
 use kube::ResourceExt;
-use roadstead_api::v1alpha1::{InferenceEndpoint, names};
+use roadstead_api::v1alpha1::InferenceEndpoint;
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::tags::{EndpointTags, ListedEndpoint};
+use roadstead_rest::EndpointOwner;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::{DeployedView, LabelMap, VertexView, id_of};
@@ -128,22 +129,15 @@ pub fn has(labels: &LabelMap, wanted: &LabelMap) -> bool {
     wanted.iter().all(|(label, value)| labels.get(label) == Some(value))
 }
 
-/// True if this installation made a resource for a deployment in `namespace`.
+/// Owner of a resource by its labels; `None` where it was not made by Roadstead.
 #[must_use]
-pub fn is_tagged(labels: &LabelMap, install_id: &str, namespace: &str) -> bool {
-    get(labels, INSTALL_ID) == install_id && get(labels, NAMESPACE) == namespace
-}
-
-/// Owner of a resource in words.
-#[must_use]
-pub fn owner(labels: &LabelMap) -> String {
-    match get(labels, INSTALL_ID) {
-        "" => "was not made by Roadstead".to_owned(),
-        install_id => {
-            let (namespace, deployment) = (get(labels, NAMESPACE), get(labels, DEPLOYMENT));
-            format!("belongs to {namespace}/{deployment} of installation {install_id:?}")
-        }
-    }
+pub fn owner(labels: &LabelMap) -> Option<EndpointOwner> {
+    let text = |label: &str| get(labels, label).to_owned();
+    labels.contains_key(INSTALL_ID).then(|| EndpointOwner {
+        install_id: text(INSTALL_ID),
+        namespace: text(NAMESPACE),
+        deployment: text(DEPLOYMENT),
+    })
 }
 
 /// Value of a label; empty if there is none.
@@ -156,12 +150,6 @@ pub fn get<'a>(labels: &'a LabelMap, label: &str) -> &'a str {
 #[must_use]
 pub fn uid(view: &VertexView) -> String {
     view.create_time.chars().filter(char::is_ascii_alphanumeric).collect()
-}
-
-/// True if the answer can be the endpoint of this name.
-#[must_use]
-pub fn is_called(view: &VertexView, name: &str) -> bool {
-    id_of(&view.name) == name && names::is_uid(&uid(view))
 }
 
 /// A time of the service in whole seconds; one that is none is the beginning of time.
@@ -188,6 +176,7 @@ pub fn found(view: &VertexView) -> Option<model::Found> {
 
 #[cfg(test)]
 mod tests {
+    use roadstead_api::v1alpha1::names;
     use roadstead_conformance::request::record as endpoint_record;
     use roadstead_provider::record;
 

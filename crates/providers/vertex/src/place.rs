@@ -1,15 +1,11 @@
 //! Settings of a driver, and the addresses and names that follow from them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use roadstead_google::{ActingAs, GoogleIdentity};
 use roadstead_provider::Capabilities;
 use roadstead_provider::address::{self, Reach};
-use roadstead_provider::meter::ServiceMeter;
-use roadstead_rest::{BaseUrl, BaseUrlError, Insecure};
-use roadstead_runtime::client::WriteGate;
-use roadstead_runtime::clock::Clock;
+use roadstead_rest::{BaseUrl, BaseUrlError, Insecure, ServiceContext};
 
 /// Address of Resource Manager.
 const PROJECTS: &str = "https://cloudresourcemanager.googleapis.com";
@@ -79,14 +75,8 @@ pub struct ProjectAccess {
     pub identity: GoogleIdentity,
     /// Account that it acts as, if any.
     pub acting_as: Option<ActingAs>,
-    /// Id of this installation.
-    pub install_id: String,
-    /// Gate for writes.
-    pub gate: WriteGate,
-    /// Counts the calls.
-    pub meter: Arc<dyn ServiceMeter>,
-    /// The time.
-    pub clock: Clock,
+    /// Parts that every driver has.
+    pub context: ServiceContext,
 }
 
 /// Abilities of Vertex AI: models from the Hub, at least one machine, one replica per machine, updates in place.

@@ -1,35 +1,28 @@
 //! Hugging Face Inference Endpoints: a token from a Secret.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use roadstead_explain::TargetMessage;
 
 use super::common::{as_used, fingerprint};
+use super::services::{reach, service_context};
+use super::token::token;
 use super::{ConnectError, Source};
 use crate::controller::context::Context;
-use roadstead_api::v1alpha1::{HuggingFaceTarget, InferenceEndpointSpec, ServingTarget, reasons};
-use roadstead_huggingface::{HubAddresses, HubParts, HuggingFace, OPERATIONS, SERVICE, probe};
-use roadstead_provider::address::{self, Reach};
-use roadstead_provider::meter::ServiceMeter;
+use roadstead_api::v1alpha1::{InferenceEndpointSpec, ServingTarget, reasons};
+use roadstead_huggingface::{HubAccess, HubAddresses, HubPlace, HuggingFace, OPERATIONS, SERVICE, probe};
+use roadstead_provider::address::Reach;
 use roadstead_provider::probe::Probe;
 use roadstead_provider::{Provider, Redacted};
-use roadstead_rest::BaseUrl;
-use roadstead_runtime::cache::Key;
+use roadstead_rest::{BaseUrl, ServiceDriver};
 
 /// Name of the type in messages and in `--endpoint-override`.
 const TYPE: &str = "HuggingFace";
-/// Pause between two listings: the service has no watch.
-const LISTING_PAUSE: Duration = Duration::from_secs(15);
-/// The longest token that is taken from a Secret.
-const MAX_TOKEN_BYTES: usize = 1024;
 
 /// Namespace, region and token of one target.
 struct HubSource {
-    namespace: String,
-    cloud: String,
-    region: String,
+    place: HubPlace,
     token: Redacted,
     endpoint: Option<BaseUrl>,
 }
@@ -41,45 +34,27 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         return Err(ConnectError::new(reasons::INVALID_SPEC, missing));
     };
     Ok(Box::new(HubSource {
-        namespace: settings.owner.clone(),
-        cloud: target.spec.cloud.clone(),
-        region: target.spec.region.clone(),
-        token: token(context, settings)?,
+        place: HubPlace {
+            namespace: settings.owner.clone(),
+            cloud: target.spec.cloud.clone(),
+            region: target.spec.region.clone(),
+        },
+        token: token(context, &settings.token_secret_ref)?,
         endpoint: context.settings.drivers.endpoint_override(TYPE),
     }))
 }
 
-fn token(context: &Context, settings: &HuggingFaceTarget) -> Result<Redacted, ConnectError> {
-    let namespace = &context.settings.namespace;
-    let (name, key) = (&settings.token_secret_ref.name, &settings.token_secret_ref.key);
-    let told = |message| ConnectError::new(reasons::CREDENTIALS_MISSING, message);
-    let secret = context.caches.secrets.get(&Key::new(namespace, name));
-    let secret = secret.ok_or_else(|| told(TargetMessage::TokenSecretMissing { namespace, name, key }))?;
-    let bytes = secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice()).unwrap_or_default();
-    let text = std::str::from_utf8(bytes).map(str::trim).unwrap_or_default();
-    let usable = (1..=MAX_TOKEN_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if usable {
-        Ok(Redacted::new(text.to_owned()))
-    } else {
-        Err(told(TargetMessage::TokenUnusable { namespace, name, key }))
-    }
-}
-
 /// The way to ask an endpoint of Hugging Face.
 pub fn recorded_probe(context: &Context, endpoint: &InferenceEndpointSpec, url: &str, key: Redacted) -> (Probe, Reach) {
-    (probe(endpoint.model_name(), url, key), reach(context.settings.drivers.endpoint_override(TYPE).as_ref()))
-}
-
-/// Only the operator's flag leads the service to an address of the hub's own network.
-fn reach(endpoint: Option<&BaseUrl>) -> Reach {
-    if endpoint.is_some() { address::anywhere } else { address::elsewhere }
+    (probe(endpoint.model_name(), url, key), reach(context, TYPE))
 }
 
 #[async_trait]
 impl Source for HubSource {
     fn fingerprint(&self) -> String {
         let endpoint = self.endpoint.as_ref().map(ToString::to_string).unwrap_or_default();
-        let parts = [&self.namespace, &self.cloud, &self.region, self.token.expose(), endpoint.as_str()];
+        let HubPlace { namespace, cloud, region } = &self.place;
+        let parts = [namespace, cloud, region, self.token.expose(), endpoint.as_str()];
         fingerprint(&parts.map(str::as_bytes))
     }
 
@@ -87,19 +62,13 @@ impl Source for HubSource {
         context.metrics.service_used(SERVICE, &OPERATIONS);
         let addresses = HubAddresses::of(self.endpoint.as_ref())
             .map_err(|error| ConnectError { reason: reasons::INVALID_SPEC, message: error.to_string() })?;
-        let driver = HuggingFace::new(HubParts {
+        let service = HuggingFace::new(HubAccess {
             addresses,
-            namespace: self.namespace.clone(),
-            cloud: self.cloud.clone(),
-            region: self.region.clone(),
+            place: self.place.clone(),
             token: self.token.clone(),
-            install_id: context.settings.install_id.clone(),
-            listing_pause: LISTING_PAUSE,
-            reach: reach(self.endpoint.as_ref()),
-            gate: Arc::clone(&context.gate),
-            meter: Arc::clone(&context.metrics) as Arc<dyn ServiceMeter>,
-            clock: context.clock,
+            reach: reach(context, TYPE),
+            context: service_context(context),
         });
-        Ok(as_used(context, driver))
+        Ok(as_used(context, ServiceDriver::new(service)))
     }
 }

@@ -14,8 +14,12 @@ mod huggingface;
 mod kubernetes;
 #[cfg(feature = "sagemaker")]
 mod sagemaker;
+#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+mod services;
 #[cfg(feature = "simulated")]
 mod simulated;
+#[cfg(feature = "huggingface")]
+mod token;
 #[cfg(feature = "vertex-ai")]
 mod vertex_ai;
 

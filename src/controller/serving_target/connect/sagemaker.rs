@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use roadstead_explain::TargetMessage;
 
 use super::common::{as_used, fingerprint};
+use super::services::{reach, service_context};
 use super::{ConnectError, Source};
 use crate::controller::context::Context;
 use roadstead_api::v1alpha1::{InferenceEndpointSpec, SageMakerTarget, ServingTarget, reasons};
 use roadstead_aws::{AssumedRole, CredentialSettings, CredentialSource, IDENTITY_OPERATION, LongLivedKey, SecretFault};
-use roadstead_provider::address::{self, Reach};
-use roadstead_provider::meter::ServiceMeter;
+use roadstead_provider::address::Reach;
 use roadstead_provider::probe::Probe;
 use roadstead_provider::{Provider, Redacted};
+use roadstead_rest::ServiceDriver;
 use roadstead_runtime::cache::Key;
 use roadstead_sagemaker::{AccountAccess, GET_RESOURCES, OPERATIONS, SageMaker, SageMakerPlace, probe};
 
@@ -70,8 +71,7 @@ fn key(context: &Context, name: &str) -> Result<LongLivedKey, ConnectError> {
 
 /// The way to ask an endpoint of SageMaker; the driver fills in a token.
 pub fn recorded_probe(context: &Context, endpoint: &InferenceEndpointSpec, url: &str) -> (Probe, Reach) {
-    let is_test = context.settings.drivers.endpoint_override(TYPE).is_some();
-    (probe(url, endpoint.model_name()), if is_test { address::anywhere } else { address::elsewhere })
+    (probe(url, endpoint.model_name()), reach(context, TYPE))
 }
 
 #[async_trait]
@@ -105,15 +105,13 @@ impl Source for AccountRegion {
         context.metrics.service_used("sagemaker", &OPERATIONS);
         context.metrics.service_used("tagging", &[GET_RESOURCES]);
         context.metrics.service_used("sts", &[IDENTITY_OPERATION]);
-        let driver = SageMaker::new(AccountAccess {
+        let service = SageMaker::new(AccountAccess {
             place: self.place.clone(),
             credentials: self.credentials.clone(),
-            install_id: context.settings.install_id.clone(),
-            gate: Arc::clone(&context.gate),
-            meter: Arc::clone(&context.metrics) as Arc<dyn ServiceMeter>,
-            clock: context.clock,
+            context: service_context(context),
         });
-        let driver = driver.map_err(|error| ConnectError { reason: reasons::INVALID_SPEC, message: error.message })?;
-        Ok(as_used(context, driver))
+        let service =
+            service.map_err(|error| ConnectError { reason: reasons::INVALID_SPEC, message: error.message })?;
+        Ok(as_used(context, ServiceDriver::new(service)))
     }
 }

@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use roadstead_explain::{GoogleKeyFault, TargetMessage};
 
 use super::common::{as_used, fingerprint};
+use super::services::{reach, service_context};
 use super::{ConnectError, Source};
 use crate::controller::context::Context;
 use roadstead_api::v1alpha1::{InferenceEndpointSpec, SecretKeyRef, ServingTarget, reasons};
 use roadstead_google::{ActingAs, GoogleIdentity, KeyFault, OPERATIONS as TOKEN_OPERATIONS, ServiceAccountKey};
 use roadstead_provider::Provider;
-use roadstead_provider::address::{self, Reach};
-use roadstead_provider::meter::ServiceMeter;
+use roadstead_provider::address::Reach;
 use roadstead_provider::probe::Probe;
+use roadstead_rest::ServiceDriver;
 use roadstead_runtime::cache::Key;
 use roadstead_vertex::{OPERATIONS, PROJECTS, ProjectAccess, VertexAi, VertexPlace, probe};
 
@@ -64,8 +65,7 @@ fn key(context: &Context, SecretKeyRef { name, key }: &SecretKeyRef) -> Result<S
 
 /// The way to ask an endpoint of Vertex AI; the driver fills in a token.
 pub fn recorded_probe(context: &Context, endpoint: &InferenceEndpointSpec, url: &str) -> (Probe, Reach) {
-    let is_test = context.settings.drivers.endpoint_override(TYPE).is_some();
-    (probe(url, endpoint.model_name()), if is_test { address::anywhere } else { address::elsewhere })
+    (probe(url, endpoint.model_name()), reach(context, TYPE))
 }
 
 #[async_trait]
@@ -88,16 +88,14 @@ impl Source for ProjectLocation {
         for (service, operation) in TOKEN_OPERATIONS {
             context.metrics.service_used(service, &[operation]);
         }
-        let driver = VertexAi::new(ProjectAccess {
+        let service = VertexAi::new(ProjectAccess {
             place: self.place.clone(),
             identity: self.identity.clone(),
             acting_as: self.acting_as.clone(),
-            install_id: context.settings.install_id.clone(),
-            gate: Arc::clone(&context.gate),
-            meter: Arc::clone(&context.metrics) as Arc<dyn ServiceMeter>,
-            clock: context.clock,
+            context: service_context(context),
         });
-        let driver = driver.map_err(|error| ConnectError { reason: reasons::INVALID_SPEC, message: error.message })?;
-        Ok(as_used(context, driver))
+        let service =
+            service.map_err(|error| ConnectError { reason: reasons::INVALID_SPEC, message: error.message })?;
+        Ok(as_used(context, ServiceDriver::new(service)))
     }
 }

@@ -1,4 +1,4 @@
-//! Waits for the short operations, within one call of the core.
+//! Waits for short operations, within one call of the core.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const LOOKS: [Duration; 8] = [
 ///
 /// # Errors
 /// The failure of a look; `Transient` if it takes longer.
-pub async fn wait_for<T, L>(what: &str, look: impl Fn() -> L + Send) -> Result<T, ProviderError>
+pub async fn wait_for<T, L>(title: &str, what: &str, look: impl Fn() -> L + Send) -> Result<T, ProviderError>
 where
     L: Future<Output = Result<Option<T>, ProviderError>> + Send,
 {
@@ -32,7 +32,7 @@ where
         let Some(pause) = pauses.next() else { break };
         tokio::time::sleep(pause).await;
     }
-    Err(ProviderError::new(ErrorClass::Transient, format!("Vertex AI has not created {what} yet")))
+    Err(ProviderError::new(ErrorClass::Transient, format!("{title} has not created {what} yet")))
 }
 
 #[cfg(test)]
@@ -45,8 +45,8 @@ mod tests {
     async fn it_is_waited_for_ten_seconds_and_no_longer() {
         let looks = AtomicUsize::new(0);
         let third = || async { Ok((looks.fetch_add(1, Ordering::SeqCst) == 2).then_some("model")) };
-        assert_eq!(wait_for("model a", third).await, Ok("model"));
-        let never = wait_for::<(), _>("model a", || async { Ok(None) }).await.unwrap_err();
+        assert_eq!(wait_for("Vertex AI", "model a", third).await, Ok("model"));
+        let never = wait_for::<(), _>("Vertex AI", "model a", || async { Ok(None) }).await.unwrap_err();
         assert!(never.class == ErrorClass::Transient && never.message.contains("model a"), "{never}");
         assert_eq!(LOOKS.into_iter().sum::<Duration>(), Duration::from_secs(10));
     }
@@ -54,7 +54,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_fails_ends_the_wait() {
         let refused = ProviderError::new(ErrorClass::Unauthorized, "no");
-        let answer = wait_for::<(), _>("model a", || async { Err(refused.clone()) }).await;
+        let answer = wait_for::<(), _>("Vertex AI", "model a", || async { Err(refused.clone()) }).await;
         assert_eq!(answer, Err(refused.clone()));
     }
 }

@@ -1,0 +1,44 @@
+//! The fake behind a way, and the parts of a driver that every fixture gives.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::request::Parts;
+use axum::response::Response;
+use bytes::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use roadstead_rest::ServiceContext;
+use roadstead_runtime::clock::Clock;
+
+/// A fake at an address.
+pub struct Upstream {
+    url: String,
+    client: Client<HttpConnector, Body>,
+}
+
+impl Upstream {
+    /// The fake at this address.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Passes a request on.
+    pub async fn send(&self, mut parts: Parts, body: Bytes) -> anyhow::Result<Response> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        parts.uri = format!("{}{path}", self.url).parse()?;
+        Ok(self.client.request(Request::from_parts(parts, Body::from(body))).await?.map(Body::new))
+    }
+}
+
+/// The parts that every driver has, in an installation that always leads.
+pub fn context(install_id: &str) -> ServiceContext {
+    ServiceContext {
+        install_id: install_id.to_owned(),
+        gate: Arc::new(|| true),
+        meter: Arc::new(()),
+        clock: Clock::system(),
+    }
+}
