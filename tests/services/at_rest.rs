@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::ensure;
-use roadstead_clouds::{Clouds, ServiceName};
+use roadstead_clouds::Clouds;
 use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -110,17 +110,9 @@ fn calls_in_a_while(clouds: &Clouds) -> Calls {
     std::thread::sleep(WHILE);
     let mut calls = Calls::new();
     for asked in clouds.requests_after(before) {
-        *calls.entry((service(asked.service).to_owned(), asked.operation)).or_default() += 1;
+        *calls.entry((format!("{:?}", asked.service), asked.operation)).or_default() += 1;
     }
     calls
-}
-
-const fn service(name: ServiceName) -> &'static str {
-    match name {
-        ServiceName::SageMaker => "SageMaker",
-        ServiceName::HuggingFace => "Hugging Face",
-        ServiceName::VertexAi => "Vertex AI",
-    }
 }
 
 /// Prints the calls of an hour, for each of so many things.

@@ -36,14 +36,29 @@ enum Step {
 const STEPS: [(&str, Step); 4] =
     [("create", Step::Create), ("scale", Step::Scale), ("edit in place", Step::Edit), ("delete", Step::Delete)];
 
+/// A service whose calls are interrupted.
+struct SweptService {
+    service: ServiceName,
+    target: Key,
+    /// The target, with the Secret that it needs.
+    objects: Vec<Value>,
+    /// Operations that change something.
+    changes: &'static [&'static str],
+    /// The operation that only labels: the same labels may be set twice.
+    labels: &'static str,
+    /// Numbers of endpoints, and of their parts where the service has these.
+    held: fn(&Clouds) -> [usize; 3],
+    /// These numbers for one endpoint.
+    whole: [usize; 3],
+    /// These numbers after an edit in place: what remains of the former form costs nothing, and goes before the next change.
+    edited: [usize; 3],
+}
+
 /// A service under its operator.
 struct Sweep {
     stage: ServiceStage,
     clouds: Clouds,
-    service: ServiceName,
-    target: Key,
-    /// Operations that change something.
-    changes: &'static [&'static str],
+    swept: SweptService,
 }
 
 #[test]
@@ -59,12 +74,30 @@ fn at_sagemaker() -> anyhow::Result<()> {
         "DeleteEndpointConfig",
         "DeleteModel",
     ];
-    sweep(ServiceName::SageMaker, SAGEMAKER, &CHANGES)
+    sweep(SweptService {
+        service: ServiceName::SageMaker,
+        target: SAGEMAKER,
+        objects: vec![sagemaker_key(), sagemaker()],
+        changes: &CHANGES,
+        labels: "AddTags",
+        held,
+        whole: [1, 1, 1],
+        edited: [1, 2, 2],
+    })
 }
 
 #[test]
 fn at_hugging_face() -> anyhow::Result<()> {
-    sweep(ServiceName::HuggingFace, HUGGING_FACE, &["create", "update", "delete", "pause", "resume"])
+    sweep(SweptService {
+        service: ServiceName::HuggingFace,
+        target: HUGGING_FACE,
+        objects: vec![hugging_face_key(), hugging_face()],
+        changes: &["create", "update", "delete", "pause", "resume"],
+        labels: "",
+        held: |clouds| [held_at_hugging_face(clouds), 0, 0],
+        whole: [1, 0, 0],
+        edited: [1, 0, 0],
+    })
 }
 
 #[test]
@@ -79,21 +112,25 @@ fn at_vertex_ai() -> anyhow::Result<()> {
         "DeleteEndpoint",
         "DeleteModel",
     ];
-    sweep(ServiceName::VertexAi, VERTEX_AI, &CHANGES)
+    sweep(SweptService {
+        service: ServiceName::VertexAi,
+        target: VERTEX_AI,
+        objects: vec![vertex_ai()],
+        changes: &CHANGES,
+        labels: "UpdateEndpoint",
+        held: held_at_vertex_ai,
+        whole: [1, 1, 1],
+        edited: [1, 1, 2],
+    })
 }
 
-fn sweep(service: ServiceName, target: Key, changes: &'static [&'static str]) -> anyhow::Result<()> {
+fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
     let stage = ServiceStage::set(&overrides(&clouds))?;
-    let objects = match service {
-        ServiceName::SageMaker => vec![sagemaker_key(), sagemaker()],
-        ServiceName::HuggingFace => vec![hugging_face_key(), hugging_face()],
-        ServiceName::VertexAi => vec![vertex_ai()],
-    };
-    objects.iter().try_for_each(|object| stage.apply(object))?;
-    stage.condition(target, "Ready", "True")?;
-    let mut sweep = Sweep { stage, clouds, service, target, changes };
+    swept.objects.iter().try_for_each(|object| stage.apply(object))?;
+    stage.condition(swept.target, "Ready", "True")?;
+    let mut sweep = Sweep { stage, clouds, swept };
     let seed = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut chance = Chance::new(seed);
     let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
@@ -135,7 +172,7 @@ impl Sweep {
         let operation = &reference[number];
         let skip = reference[..number].iter().filter(|one| *one == operation).count();
         self.clouds.set_faults(vec![ScriptedFault {
-            service: self.service,
+            service: self.swept.service,
             operation: operation.clone(),
             skip: u32::try_from(skip)?,
             times: Some(1),
@@ -165,7 +202,8 @@ impl Sweep {
             Some(fault) => fault == "hangAnswer",
             None => asked.status.is_some_and(|status| (200..300).contains(&status)),
         };
-        let is_change = |asked: &Exchange| asked.service == self.service && self.changes.contains(&&*asked.operation);
+        let is_change =
+            |asked: &Exchange| asked.service == self.swept.service && self.swept.changes.contains(&&*asked.operation);
         let is_removal =
             |asked: &Exchange| ["Delete", "delete", "Undeploy"].iter().any(|word| asked.operation.starts_with(word));
         let mut removed = BTreeSet::new();
@@ -180,7 +218,7 @@ impl Sweep {
     fn begin(&self, step: Step) -> anyhow::Result<()> {
         if step != Step::Create {
             self.stage.apply(&self.deployment())?;
-            self.stage.served_on(LLAMA, self.target.2)?;
+            self.stage.served_on(LLAMA, self.swept.target.2)?;
         }
         Ok(())
     }
@@ -200,27 +238,16 @@ impl Sweep {
             return self.is_gone();
         }
         self.stage.ready_replicas(LLAMA, 1 + i32::from(step == Step::Scale))?;
-        self.stage.served_on(LLAMA, self.target.2)?;
-        let expected = match (self.service, step) {
-            (ServiceName::HuggingFace, _) => [1, 0, 0],
-            // What remains of the former form costs nothing, and goes before the next change.
-            (ServiceName::SageMaker, Step::Edit) => [1, 2, 2],
-            (ServiceName::VertexAi, Step::Edit) => [1, 1, 2],
-            (..) => [1, 1, 1],
-        };
+        self.stage.served_on(LLAMA, self.swept.target.2)?;
+        let expected = if step == Step::Edit { self.swept.edited } else { self.swept.whole };
         wait("everything is there once", LONG, || {
-            ensure!(self.held() == expected, "{}", self.clouds.state(self.service));
+            ensure!(self.held() == expected, "{}", self.clouds.state(self.swept.service));
             Ok(())
         })
     }
 
-    /// Numbers of endpoints, and of their parts where the service has these.
     fn held(&self) -> [usize; 3] {
-        match self.service {
-            ServiceName::SageMaker => held(&self.clouds),
-            ServiceName::HuggingFace => [held_at_hugging_face(&self.clouds), 0, 0],
-            ServiceName::VertexAi => held_at_vertex_ai(&self.clouds),
-        }
+        (self.swept.held)(&self.clouds)
     }
 
     fn clear(&self) -> anyhow::Result<()> {
@@ -231,20 +258,15 @@ impl Sweep {
     fn is_gone(&self) -> anyhow::Result<()> {
         wait("everything is gone", LONG, || {
             let left = self.stage.list("mdep", TEAM)?;
-            ensure!(left.is_empty() && self.held() == [0, 0, 0], "{left:?} {}", self.clouds.state(self.service));
+            ensure!(left.is_empty() && self.held() == [0, 0, 0], "{left:?} {}", self.clouds.state(self.swept.service));
             Ok(())
         })
     }
 
-    /// Number of calls of each operation. Those that only label are left out: the same labels may be set twice.
+    /// Number of calls of each operation but the one that only labels.
     fn counts<'a>(&self, operations: &'a [String]) -> BTreeMap<&'a str, usize> {
-        let labels = match self.service {
-            ServiceName::SageMaker => "AddTags",
-            ServiceName::VertexAi => "UpdateEndpoint",
-            ServiceName::HuggingFace => "",
-        };
         let mut counts = BTreeMap::new();
-        for operation in operations.iter().filter(|operation| *operation != labels) {
+        for operation in operations.iter().filter(|operation| *operation != self.swept.labels) {
             *counts.entry(operation.as_str()).or_default() += 1;
         }
         counts
@@ -252,7 +274,7 @@ impl Sweep {
 
     fn deployment(&self) -> Value {
         let mut deployment = deployment(8);
-        deployment["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": self.target.2}});
+        deployment["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": self.swept.target.2}});
         deployment
     }
 }

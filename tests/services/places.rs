@@ -60,7 +60,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         }],
         ..VertexAiSettings::default()
     };
-    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, vertex_ai }).await
+    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, vertex_ai, ..CloudSettings::default() }).await
 }
 
 /// Options by which the operator reaches the fakes.
