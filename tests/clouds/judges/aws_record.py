@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import urllib.parse
 
 import botocore.auth
 import botocore.awsrequest
@@ -12,6 +13,8 @@ import botocore.model
 import botocore.validate
 
 MODELS = {"SageMaker": "sagemaker", "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi"}
+# Services whose requests name the operation by method and path.
+REST = {"bedrock": "bedrock"}
 
 
 class Judge:
@@ -25,20 +28,26 @@ class Judge:
         loader = botocore.loaders.Loader()
         self.models = {
             target: botocore.model.ServiceModel(loader.load_service_model(name, "service-2"))
-            for target, name in MODELS.items()
+            for target, name in {**MODELS, **REST}.items()
         }
 
     def judge(self, exchanges):
         """Judges all exchanges with AWS, in order: sessions that STS hands out sign later ones."""
         for exchange in exchanges:
-            if exchange["service"] != "sagemaker":
+            if exchange["service"] not in ("sagemaker", *REST):
                 continue
             headers = dict(exchange["headers"])
             self.signature(exchange, headers)
             target, _, operation = headers.get("x-amz-target", "").partition(".")
             if target in self.models:
-                self.shapes(self.models[target].operation_model(operation), exchange)
+                self.shapes(self.models[target].operation_model(operation), exchange, json.loads(exchange["body"] or "{}"))
+            elif exchange["operation"] in self.operations(exchange["service"]):
+                model = self.models[exchange["service"]].operation_model(exchange["operation"])
+                self.shapes(model, exchange, rest_input(model, exchange))
             self.sessions(exchange)
+
+    def operations(self, service):
+        return self.models[service].operation_names if service in REST else ()
 
     def fault(self, exchange, text):
         self.faults.append(f"request {exchange['number']}, {exchange['operation']}: {text}")
@@ -78,7 +87,7 @@ class Judge:
             self.fault(exchange, f"botocore computes another signature over {signed}")
         self.signatures += 1
 
-    def shapes(self, operation, exchange):
+    def shapes(self, operation, exchange, sent):
         """The input passes botocore's validation, and the output has what the model says."""
         if exchange["status"] is not None and exchange["status"] < 400 and exchange["answer"]:
             body = exchange["answer"]
@@ -89,9 +98,28 @@ class Judge:
         if "validated" in exchange["rules"]:
             return
         self.inputs += 1
-        sent = json.loads(exchange["body"])
         for fault in walked(operation.input_shape, sent, "input"):
             self.fault(exchange, fault)
+
+
+def rest_input(operation, exchange):
+    """The input of a request whose members are in path, query and body; a request that does not fit has a member "unplaced"."""
+    path, _, query = exchange["target"].partition("?")
+    wanted = operation.http["requestUri"].split("/")
+    found = path.split("/")
+    if exchange["method"] != operation.http["method"] or len(wanted) != len(found):
+        return {"unplaced": exchange["target"]}
+    sent = json.loads(exchange["body"] or "{}")
+    names = {member.serialization.get("name", name): name for name, member in operation.input_shape.members.items()}
+    for part, value in zip(wanted, found):
+        if part.startswith("{"):
+            sent[names[part.strip("{}")]] = urllib.parse.unquote(value)
+        elif part != value:
+            return {"unplaced": exchange["target"]}
+    for name, value in urllib.parse.parse_qsl(query):
+        member = operation.input_shape.members.get(names.get(name))
+        sent[names.get(name, name)] = int(value) if member is not None and member.type_name == "integer" else value
+    return sent
 
 
 def walked(shape, value, path):
@@ -115,6 +143,8 @@ def typed(shape, value):
         return [typed(shape.member, inner) for inner in value]
     if kind == "map" and isinstance(value, dict):
         return {key: typed(shape.value, inner) for key, inner in value.items()}
+    if kind == "timestamp" and isinstance(value, str):
+        return datetime.datetime.fromisoformat(value)
     if kind == "timestamp" and isinstance(value, (int, float)):
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc)
     return value

@@ -1,6 +1,6 @@
-"""Writes the part of botocore's model of SageMaker that the fake implements, or compares it with the file in the clone.
+"""Writes the parts of botocore's models that the fakes of AWS implement, or compares them with the files in the clone.
 
-The fake validates requests against it. Source: the installed botocore (Apache-2.0); only operations and documentation
+The fakes validate requests against them. Source: the installed botocore (Apache-2.0); only operations and documentation
 are left out, nothing is edited.
 """
 
@@ -10,8 +10,8 @@ import sys
 
 import botocore.loaders
 
-MODEL = pathlib.Path(__file__).parents[1] / "src/sagemaker/model.json"
-OPERATIONS = [
+SOURCES = pathlib.Path(__file__).parents[1] / "src"
+SAGEMAKER = [
     "AddTags",
     "CreateEndpoint",
     "CreateEndpointConfig",
@@ -32,6 +32,23 @@ OPERATIONS = [
     "UpdateEndpoint",
     "UpdateEndpointWeightsAndCapacities",
 ]
+BEDROCK = [
+    "CreateModelImportJob",
+    "DeleteImportedModel",
+    "GetImportedModel",
+    "GetModelImportJob",
+    "ListImportedModels",
+    "ListModelImportJobs",
+    "ListTagsForResource",
+    "TagResource",
+    "UntagResource",
+]
+OPERATIONS = {"sagemaker": SAGEMAKER, "bedrock": BEDROCK}
+
+
+def file(service):
+    """The file with the reduced model of a service."""
+    return SOURCES / service / "model.json"
 
 
 def bare(value):
@@ -51,11 +68,11 @@ def reached(shapes, name, found):
         reached(shapes, reference["shape"], found)
 
 
-def reduced():
+def reduced(service):
     """The operations, and the shapes of their requests and answers."""
-    model = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")
+    model = botocore.loaders.Loader().load_service_model(service, "service-2")
     operations, shapes = {}, {}
-    for name in OPERATIONS:
+    for name in OPERATIONS[service]:
         operation = model["operations"][name]
         operations[name] = {}
         for side in ("input", "output"):
@@ -65,16 +82,17 @@ def reduced():
     return {"operations": operations, "shapes": dict(sorted(shapes.items()))}
 
 
-def text():
+def text(service):
     """The file's text."""
-    model = reduced()
+    model = reduced(service)
     lines = [f"{json.dumps(name)}: {json.dumps(shape)}" for name, shape in model["shapes"].items()]
     operations = [f"{json.dumps(name)}: {json.dumps(sides)}" for name, sides in model["operations"].items()]
     return '{"operations": {\n%s\n}, "shapes": {\n%s\n}}\n' % (",\n".join(operations), ",\n".join(lines))
 
 
 if __name__ == "__main__":
-    if "--write" in sys.argv:
-        MODEL.write_text(text())
-    elif MODEL.read_text() != text():
-        sys.exit(f"{MODEL} differs from the model of the installed botocore; run {sys.argv[0]} --write and review it")
+    for service in OPERATIONS:
+        if "--write" in sys.argv:
+            file(service).write_text(text(service))
+        elif file(service).read_text() != text(service):
+            sys.exit(f"{file(service)} differs from the model of the installed botocore; run {sys.argv[0]} --write and review it")

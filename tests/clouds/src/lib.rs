@@ -11,6 +11,7 @@
 
 mod admin;
 pub mod baseten;
+pub mod bedrock;
 pub mod clock;
 mod cloud;
 mod engines;
@@ -37,6 +38,7 @@ use tokio::task::JoinHandle;
 
 pub use self::admin::Urls;
 use self::baseten::{Baseten, BasetenSettings};
+use self::bedrock::{Bedrock, BedrockSettings};
 use self::clock::VirtualClock;
 use self::cloud::Cloud;
 pub use self::cloud::ServiceName;
@@ -62,6 +64,8 @@ pub struct CloudSettings {
     pub vertex_ai: VertexAiSettings,
     /// Baseten.
     pub baseten: BasetenSettings,
+    /// Bedrock.
+    pub bedrock: BedrockSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -76,6 +80,8 @@ pub struct Clouds {
     pub vertex_ai: Arc<VertexAi>,
     /// Baseten.
     pub baseten: Arc<Baseten>,
+    /// Bedrock.
+    pub bedrock: Arc<Bedrock>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -121,19 +127,23 @@ impl Clouds {
         let hugging_face = Arc::new(HuggingFace::new(settings.hugging_face, Arc::clone(&clock), &hub_url));
         let vertex_ai = Arc::new(VertexAi::new(settings.vertex_ai, Arc::clone(&clock)));
         let (trusses, trusses_url) = listen(free).await?;
-        let baseten = Arc::new(Baseten::new(settings.baseten, clock));
+        let baseten = Arc::new(Baseten::new(settings.baseten, Arc::clone(&clock)));
+        let (bedrock_listener, bedrock_url) = listen(free).await?;
+        let bedrock = Arc::new(Bedrock::new(settings.bedrock, clock));
         let urls = Urls {
             admin: admin_url,
             sagemaker: aws_url,
             hugging_face: hub_url,
             vertex_ai: google_url,
             baseten: trusses_url,
+            bedrock: bedrock_url,
         };
         let clouds: Vec<Arc<dyn Cloud>> = vec![
             Arc::clone(&sagemaker) as _,
             Arc::clone(&hugging_face) as _,
             Arc::clone(&vertex_ai) as _,
             Arc::clone(&baseten) as _,
+            Arc::clone(&bedrock) as _,
         ];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
@@ -141,8 +151,9 @@ impl Clouds {
             serve(hub, server::router(Arc::clone(&hugging_face) as _, Arc::clone(&shared))),
             serve(google, server::router(Arc::clone(&vertex_ai) as _, Arc::clone(&shared))),
             serve(trusses, server::router(Arc::clone(&baseten) as _, Arc::clone(&shared))),
+            serve(bedrock_listener, server::router(Arc::clone(&bedrock) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, shared, servers })
+        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, bedrock, shared, servers })
     }
 
     /// Writes the requests so far to a file of their own.
@@ -189,6 +200,7 @@ impl Clouds {
             ServiceName::HuggingFace => self.hugging_face.state(),
             ServiceName::VertexAi => self.vertex_ai.state(),
             ServiceName::Baseten => self.baseten.state(),
+            ServiceName::Bedrock => self.bedrock.state(),
         }
     }
 
@@ -206,6 +218,7 @@ pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
         (ServiceName::HuggingFace, hugging_face::RULES),
         (ServiceName::VertexAi, vertex_ai::RULES),
         (ServiceName::Baseten, baseten::RULES),
+        (ServiceName::Bedrock, bedrock::RULES),
     ]
 }
 

@@ -2,11 +2,11 @@
 //! address serves all of them, as one `endpoint_url` does for AWS's own clients.
 
 mod endpoint;
-mod identity;
+pub(crate) mod identity;
 mod rules;
-mod runtime;
+pub(crate) mod runtime;
 mod settings;
-mod shapes;
+pub(crate) mod shapes;
 pub(crate) mod signature;
 mod store;
 mod world;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 pub use self::rules::ALL as RULES;
 use self::runtime::Route;
 pub use self::settings::{ACCOUNT, KEY_ID, KEY_SECRET, LongLivedKey, SageMakerSettings, TrustedRole};
-use self::signature::{AccessKey, Caller, Moment, SignatureFault};
+use self::signature::{AccessKey, Caller, Moment, SAGEMAKER_TOKENS, SignatureFault};
 use self::store::shown_tags;
 use self::world::{ApiFault, At, World};
 use crate::clock::VirtualClock;
@@ -60,14 +60,7 @@ impl SageMaker {
     /// The service with nothing in it.
     #[must_use]
     pub fn new(settings: SageMakerSettings, clock: Arc<VirtualClock>) -> Self {
-        let keys = settings.keys.iter().map(|key| AccessKey {
-            id: key.id.clone(),
-            secret: key.secret.clone(),
-            account: key.account.clone(),
-            arn: format!("arn:aws:iam::{}:user/clouds", key.account),
-            session: None,
-        });
-        let keys = Mutex::new(keys.collect());
+        let keys = Mutex::new(settings.keys.iter().map(AccessKey::long_lived).collect());
         let (engines, requests) = (Engines::default(), AtomicUsize::new(0));
         Self { world: Mutex::new(World::new(settings)), keys, engines, clock, requests }
     }
@@ -212,7 +205,9 @@ impl SageMaker {
     async fn runtime(&self, call: &Call, route: &Route) -> Reply {
         let caller = match (route, call.header("authorization").strip_prefix("Bearer ")) {
             (Route::Invocations(_), _) => self.signed(call, "sagemaker"),
-            (Route::OpenAi(..), Some(token)) => signature::of_token(token, &self.keys(), self.moment()),
+            (Route::OpenAi(..), Some(token)) => {
+                signature::of_token(token, &SAGEMAKER_TOKENS, &self.keys(), self.moment())
+            }
             (Route::OpenAi(..), None) => Err(SignatureFault("MissingAuthenticationTokenException", "no bearer token")),
         };
         let caller = match (caller, route) {

@@ -5,15 +5,27 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest, Sha256};
 
+use super::settings::LongLivedKey;
 use crate::cloud::Call;
 use crate::query::decoded;
 
 /// Requests that were signed earlier or later than this are refused.
 const SKEW_MILLIS: i64 = 15 * 60 * 1000;
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// Prefix of the bearer tokens of the OpenAI route.
-const TOKEN_PREFIX: &str = "sagemaker-api-key-";
-const TOKEN_HOST: &str = "sagemaker.amazonaws.com";
+
+/// The bearer tokens of one service.
+pub struct TokenForm {
+    prefix: &'static str,
+    host: &'static str,
+    service: &'static str,
+}
+
+/// Those of SageMaker's OpenAI route.
+pub const SAGEMAKER_TOKENS: TokenForm =
+    TokenForm { prefix: "sagemaker-api-key-", host: "sagemaker.amazonaws.com", service: "sagemaker" };
+/// Those of Bedrock's runtime.
+pub const BEDROCK_TOKENS: TokenForm =
+    TokenForm { prefix: "bedrock-api-key-", host: "bedrock.amazonaws.com", service: "bedrock" };
 
 /// Keys of a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +40,19 @@ pub struct AccessKey {
     pub arn: String,
     /// Token and expiry in milliseconds since 1970, where the key belongs to a session.
     pub session: Option<(String, i64)>,
+}
+
+impl AccessKey {
+    /// The key of an account's user.
+    pub fn long_lived(key: &LongLivedKey) -> Self {
+        Self {
+            id: key.id.clone(),
+            secret: key.secret.clone(),
+            account: key.account.clone(),
+            arn: format!("arn:aws:iam::{}:user/clouds", key.account),
+            session: None,
+        }
+    }
 }
 
 /// A caller whose signature is right.
@@ -114,12 +139,12 @@ pub fn of_headers(call: &Call, service: &str, keys: &[AccessKey], at: Moment) ->
 ///
 /// # Errors
 /// The fault of the token.
-pub fn of_token(token: &str, keys: &[AccessKey], at: Moment) -> Result<Caller, SignatureFault> {
-    let text = token.strip_prefix(TOKEN_PREFIX).ok_or(UNKNOWN)?;
+pub fn of_token(token: &str, form: &TokenForm, keys: &[AccessKey], at: Moment) -> Result<Caller, SignatureFault> {
+    let text = token.strip_prefix(form.prefix).ok_or(UNKNOWN)?;
     let text = BASE64.decode(text.as_bytes()).map_err(|_| UNKNOWN)?;
     let text = String::from_utf8(text).map_err(|_| UNKNOWN)?;
     let text = text.strip_suffix("&Version=1").ok_or(UNKNOWN)?;
-    let query = text.strip_prefix(TOKEN_HOST).and_then(|rest| rest.strip_prefix("/?")).ok_or(UNKNOWN)?;
+    let query = text.strip_prefix(form.host).and_then(|rest| rest.strip_prefix("/?")).ok_or(UNKNOWN)?;
     let fields: BTreeMap<&str, String> =
         query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name, decoded(value))).collect();
     let field = |name| fields.get(name).map(String::as_str).ok_or(INCOMPLETE);
@@ -129,7 +154,7 @@ pub fn of_token(token: &str, keys: &[AccessKey], at: Moment) -> Result<Caller, S
     let (key, scope) = scope(field("X-Amz-Credential")?).ok_or(INCOMPLETE)?;
     let (date, signature) = (field("X-Amz-Date")?, field("X-Amz-Signature")?);
     let signed = Signed { key, scope, date, headers: field("X-Amz-SignedHeaders")?, signature };
-    let key = known(&signed, "sagemaker", keys, at)?;
+    let key = known(&signed, form.service, keys, at)?;
     if let Some((token, _)) = &key.session
         && field("X-Amz-Security-Token")? != token
     {
@@ -139,7 +164,7 @@ pub fn of_token(token: &str, keys: &[AccessKey], at: Moment) -> Result<Caller, S
     if !(1..=43_200).contains(&life) || moment(date).ok_or(INCOMPLETE)? + life * 1000 < at.service {
         return Err(EXPIRED);
     }
-    let headers = [("host", TOKEN_HOST.to_owned())].into_iter();
+    let headers = [("host", form.host.to_owned())].into_iter();
     let request = canonical("POST", "/", &sorted(query, Some("X-Amz-Signature")), headers, &hash(b""));
     check(&signed, key, &request)
 }
@@ -304,7 +329,11 @@ mod tests {
     #[test]
     fn anything_else_is_no_token() {
         for token in ["", "sagemaker-api-key-", "sagemaker-api-key-!!", "hf_token"] {
-            assert_eq!(of_token(token, &keys(None), at("20150830T124000Z")).unwrap_err(), UNKNOWN, "{token}");
+            assert_eq!(
+                of_token(token, &SAGEMAKER_TOKENS, &keys(None), at("20150830T124000Z")).unwrap_err(),
+                UNKNOWN,
+                "{token}"
+            );
         }
     }
 }

@@ -1,0 +1,122 @@
+//! Behaviour of Bedrock's custom model import, as far as the fake behaves so too.
+
+use crate::rules::Rule;
+
+pub const IMPORTED_LATER: Rule = Rule::cited(
+    "imported-later",
+    "an import job is InProgress until the model exists; then it is Completed and names the model",
+    "botocore 1.44, GetModelImportJobResponse; AWS user guide, Invoke your imported model",
+);
+pub const JOB_FAILED: Rule = Rule::cited(
+    "job-failed",
+    "a job that fails says why in failureMessage, and leaves no model",
+    "botocore 1.44, GetModelImportJobResponse.failureMessage",
+);
+pub const SAME_TOKEN: Rule = Rule::cited(
+    "same-token",
+    "a creation with the client request token of an earlier one makes nothing and is no error",
+    "AWS API reference, CreateModelImportJob.clientRequestToken",
+);
+pub const SAME_TOKEN_ANSWER: Rule =
+    Rule::assumed("same-token-answer", "the answer to such a creation is that of the earlier one");
+pub const NAME_TAKEN: Rule = Rule::assumed(
+    "name-taken",
+    "the name of a job, or of an imported model that exists or is being imported, is a ConflictException the second time",
+);
+pub const NOT_FOUND: Rule = Rule::cited(
+    "not-found",
+    "a job, a model or a resource with tags that does not exist is a ResourceNotFoundException with status 404",
+    "botocore 1.44, errors of GetModelImportJob, GetImportedModel, DeleteImportedModel and ListTagsForResource",
+);
+pub const BY_NAME_OR_ARN: Rule = Rule::cited(
+    "by-name-or-arn",
+    "jobs and models are named by their name or their ARN",
+    "botocore 1.44, ModelImportJobIdentifier and ImportedModelIdentifier",
+);
+pub const QUOTA: Rule = Rule::cited(
+    "quota",
+    "more imported models than the account may have are a ServiceQuotaExceededException with status 400",
+    "botocore 1.44, errors of CreateModelImportJob; AWS user guide, Imported models per account",
+);
+pub const DELETED_AT_ONCE: Rule = Rule::assumed("deleted-at-once", "a deleted model is not found any more");
+pub const COLD: Rule = Rule::cited(
+    "cold",
+    "a model without an active copy answers 429 ModelNotReadyException, and the request starts one",
+    "AWS user guide, Handling ModelNotReadyException; aws-samples/bedrock-engineer#232",
+);
+pub const GOES_COLD: Rule = Rule::cited(
+    "goes-cold",
+    "the last copy ends when no request came for five minutes",
+    "AWS user guide, Calculate the cost of running a custom model",
+);
+pub const BILLED: Rule = Rule::cited(
+    "billed",
+    "custom model units are billed in windows of five minutes from the first request that a copy answers; storage is not played",
+    "AWS user guide, Calculate the cost of running a custom model",
+);
+pub const UNITS: Rule = Rule::cited(
+    "units",
+    "GetImportedModel says how many custom model units a copy has",
+    "botocore 1.44, GetImportedModelResponse.customModelUnits",
+);
+pub const OPENAI_BODIES: Rule = Rule::cited(
+    "openai-bodies",
+    "InvokeModel takes and gives the bodies of OpenAI's chats and completions; the path names the model, and not the body",
+    "AWS user guide, Invoke your imported model: since 2025-11-11",
+);
+pub const EVENT_STREAM: Rule = Rule::cited(
+    "event-stream",
+    "a stream is one of AWS's binary events, each a chunk with a part of the answer in base64",
+    "botocore 1.44, bedrock-runtime ResponseStream.chunk; AWS event stream encoding of Smithy",
+);
+pub const STREAM_PARTS: Rule =
+    Rule::assumed("stream-parts", "each part of a stream is one object of OpenAI's stream, without data: and [DONE]");
+pub const NO_MODEL: Rule = Rule::assumed(
+    "no-model",
+    "a request to an imported model that does not exist is a ResourceNotFoundException with status 404",
+);
+pub const BEARER: Rule = Rule::cited(
+    "bearer",
+    "requests to models take a bearer token, which is a presigned CallWithBearerToken, as well as a signature",
+    "aws-bedrock-token-generator 1.1.0",
+);
+pub const SIGNATURE: Rule = Rule::cited(
+    "signature",
+    "a signature that is missing, wrong or old is refused",
+    "AWS documentation, Signature Version 4, and botocore's signer",
+);
+pub const VALIDATED: Rule = Rule::cited(
+    "validated",
+    "input that breaks the service's model is a ValidationException with status 400",
+    "botocore 1.44, the shapes of Bedrock",
+);
+pub const THROTTLED: Rule =
+    Rule::cited("throttled", "too many calls are a ThrottlingException with status 429", "botocore 1.44, Bedrock");
+pub const DENIED: Rule =
+    Rule::cited("denied", "a missing right is an AccessDeniedException with status 403", "botocore 1.44, Bedrock");
+
+/// All of them.
+pub const ALL: &[&Rule] = &[
+    &IMPORTED_LATER,
+    &JOB_FAILED,
+    &SAME_TOKEN,
+    &SAME_TOKEN_ANSWER,
+    &NAME_TAKEN,
+    &NOT_FOUND,
+    &BY_NAME_OR_ARN,
+    &QUOTA,
+    &DELETED_AT_ONCE,
+    &COLD,
+    &GOES_COLD,
+    &BILLED,
+    &UNITS,
+    &OPENAI_BODIES,
+    &EVENT_STREAM,
+    &STREAM_PARTS,
+    &NO_MODEL,
+    &BEARER,
+    &SIGNATURE,
+    &VALIDATED,
+    &THROTTLED,
+    &DENIED,
+];
