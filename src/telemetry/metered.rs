@@ -1,6 +1,7 @@
 //! A provider that counts and times every call to the one inside it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roadstead_model as model;
@@ -72,6 +73,10 @@ impl<P: Provider> Site for Metered<P> {
 
     fn inventory(&self) -> Option<Arc<Inventory>> {
         self.inner.inventory()
+    }
+
+    fn check_interval(&self) -> Duration {
+        self.inner.check_interval()
     }
 
     fn reach(&self) -> Reach {

@@ -16,9 +16,12 @@ mod vertex_rights;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::ensure;
 use libtest_mimic::{Arguments, Failed, Trial};
-use roadstead_conformance::{CASES, Fixture};
+use roadstead_conformance::{CASES, Conduct, Fixture};
+use roadstead_provider::CHECK_INTERVAL;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         ("vertex", Arc::new(vertex::Projects)),
     ];
     let lone = [
+        trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
         trial(
             &runtime,
             "huggingface::the_token_grants_what_is_called_and_nothing_else",
@@ -62,6 +66,18 @@ fn main() -> ExitCode {
         })
     });
     libtest_mimic::run(&arguments, trials.chain(lone).collect()).exit_code()
+}
+
+/// Services count the calls of a check; a place that counts none is checked more often.
+async fn checks() -> anyhow::Result<()> {
+    let services: [&dyn Fixture; 3] = [&huggingface::Namespaces, &sagemaker::Accounts, &vertex::Projects];
+    for fixture in services {
+        let driver = fixture.place(Conduct::Ordinary).await?.driver("prod").await?;
+        ensure!(driver.check_interval() == Duration::from_secs(30), "{}: {:?}", driver.name(), driver.check_interval());
+    }
+    let simulated = simulated::Clouds::of_everything().place(Conduct::Ordinary).await?.driver("prod").await?;
+    ensure!(simulated.check_interval() == CHECK_INTERVAL, "{:?}", simulated.check_interval());
+    Ok(())
 }
 
 /// A test of one driver alone.

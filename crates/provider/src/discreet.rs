@@ -1,6 +1,7 @@
 //! A provider that never repeats secrets: a place may answer with the endpoint's key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roadstead_model as model;
@@ -69,6 +70,10 @@ impl<P: Provider> Site for Discreet<P> {
 
     fn inventory(&self) -> Option<Arc<Inventory>> {
         self.inner.inventory()
+    }
+
+    fn check_interval(&self) -> Duration {
+        self.inner.check_interval()
     }
 
     fn reach(&self) -> Reach {

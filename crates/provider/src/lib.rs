@@ -25,7 +25,7 @@ mod workload;
 pub use error::{ErrorClass, ProviderError};
 pub use newest::NewestInventory;
 pub use roadstead_model::Capabilities;
-pub use site::{Claim, Inventory, Listener, ProviderEvent, ServiceTerms, Site};
+pub use site::{CHECK_INTERVAL, Claim, Inventory, Listener, ProviderEvent, ServiceTerms, Site};
 pub use variables::Variables;
 pub use wanted::{Redacted, Secret, SecretData, Wanted};
 pub use workload::{Observation, Present, Progress, Removal, Trouble, TroubleKind, Workload, remove_from};

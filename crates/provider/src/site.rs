@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use roadstead_model::{self as model, Capabilities};
@@ -9,6 +10,9 @@ use roadstead_model::{self as model, Capabilities};
 use crate::ProviderError;
 use crate::address::{self, Reach};
 use crate::probe::{self, Probe, ProbeAnswer};
+
+/// Interval between two checks of a place that does not count calls, and of every place that is not usable.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One place that serves models: a cluster, or one (provider, account, region).
 #[async_trait]
@@ -37,6 +41,11 @@ pub trait Site: Send + Sync {
 
     /// The newest inventory; `None` until everything has been listed once.
     fn inventory(&self) -> Option<Arc<Inventory>>;
+
+    /// Interval between two checks of the identity and the claim while the place is usable.
+    fn check_interval(&self) -> Duration {
+        CHECK_INTERVAL
+    }
 
     /// Addresses to which its endpoints may lead; a place that names their hosts itself may not name every one.
     fn reach(&self) -> Reach {

@@ -15,17 +15,16 @@ pub use connect::recorded_probe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connections::{ConnectionState, TargetConnection};
 use super::context::Context;
 use super::error::ActError;
 use super::orphans;
 use super::trouble;
 use roadstead_api::v1alpha1::ServingTarget;
+use roadstead_provider::CHECK_INTERVAL;
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::queue::Outcome;
 use roadstead_runtime::workers::Reconcile;
-
-/// Interval of the check of a target's reachability and identity.
-pub const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The controller of `ServingTarget`s.
 pub struct TargetController {
@@ -84,6 +83,7 @@ impl TargetController {
         let connection = check::check(&self.context, &target).await;
         let before = self.context.connections.get(&key.name);
         let state_changed = before.is_none_or(|before| before.state != connection.state);
+        let interval = interval(&connection);
         self.context.connections.set(&key.name, connection);
         self.context.refresh_target(&key.name);
         orphans::look_at(&self.context, &target);
@@ -93,8 +93,14 @@ impl TargetController {
             self.context.target_state_changed(&key.name);
         }
         reported?;
-        Ok(Outcome::Again(CHECK_INTERVAL))
+        Ok(Outcome::Again(interval))
     }
+}
+
+/// Interval until the next check of a target: its own while it is usable.
+fn interval(connection: &TargetConnection) -> Duration {
+    let usable = connection.provider.as_ref().filter(|_| connection.state == ConnectionState::Ready);
+    usable.map_or(CHECK_INTERVAL, |provider| provider.check_interval())
 }
 
 #[cfg(test)]

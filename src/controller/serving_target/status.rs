@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use roadstead_explain::TargetMessage;
 
 use super::attention::attention;
-use super::{CHECK_INTERVAL, news};
+use super::news;
 use crate::controller::connections::{ConnectionState, TargetConnection};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
@@ -21,6 +21,7 @@ use roadstead_api::v1alpha1::validate;
 use roadstead_api::v1alpha1::{
     Dollars, Offer, OfferCapacity, OfferTerms, ServingTarget, ServingTargetStatus, TaintStatus, reasons,
 };
+use roadstead_provider::CHECK_INTERVAL;
 use roadstead_runtime::cache::Key;
 use roadstead_runtime::kept::Kept;
 use roadstead_runtime::rate::{RateLimit, Spent};

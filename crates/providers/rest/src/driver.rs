@@ -20,6 +20,9 @@ use crate::managed::{EndpointOwner, EndpointOwnership, ManagedService};
 /// Interval between two listings, which have their own calls, bounded by the limits of most services.
 const LISTING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// Interval between two checks of identity and claim: that of an endpoint's probes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
+
 /// The entries of an identity, beside the place's. They are called as those of a cluster.
 const NAME: &str = "namespace";
 const UID: &str = "uid";
@@ -146,6 +149,10 @@ impl<S: ManagedService> Site for ServiceDriver<S> {
 
     fn inventory(&self) -> Option<Arc<Inventory>> {
         self.known.get()
+    }
+
+    fn check_interval(&self) -> Duration {
+        CHECK_INTERVAL
     }
 
     fn reach(&self) -> Reach {
