@@ -1,4 +1,4 @@
-//! What exists: import jobs and imported models of each account and region. Time is an argument.
+//! Import jobs and imported models of each account and region. Time is an argument.
 
 use std::collections::BTreeMap;
 
