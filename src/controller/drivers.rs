@@ -4,7 +4,7 @@ use clap::Args;
 
 #[cfg(feature = "kubernetes")]
 use roadstead_kubernetes::cluster::kubeconfig::Feature;
-#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+#[cfg(feature = "services")]
 use roadstead_rest::{BaseUrl, Insecure};
 #[cfg(feature = "simulated")]
 use roadstead_simulated::cloud::CloudAddress;
@@ -22,14 +22,16 @@ pub struct DriverSettings {
     pub simulated_cloud: Option<CloudAddress>,
     /// Addresses of the services of a type of targets, as TYPE=URL, for tests and private endpoints. The operator connects to
     /// any address, also without TLS.
-    #[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+    #[cfg(feature = "services")]
     #[arg(long, env = "ROADSTEAD_ENDPOINT_OVERRIDE", value_delimiter = ',')]
     pub endpoint_override: Vec<EndpointOverride>,
 }
 
 /// Types of targets whose services have addresses that can be overridden, as far as they are built in.
-#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+#[cfg(feature = "services")]
 const OVERRIDABLE: &[&str] = &[
+    #[cfg(feature = "baseten")]
+    "Baseten",
     #[cfg(feature = "huggingface")]
     "HuggingFace",
     #[cfg(feature = "sagemaker")]
@@ -39,14 +41,14 @@ const OVERRIDABLE: &[&str] = &[
 ];
 
 /// Another address of the services of a type of targets.
-#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+#[cfg(feature = "services")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointOverride {
     type_: String,
     url: BaseUrl,
 }
 
-#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+#[cfg(feature = "services")]
 impl std::str::FromStr for EndpointOverride {
     type Err = String;
 
@@ -60,7 +62,7 @@ impl std::str::FromStr for EndpointOverride {
     }
 }
 
-#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+#[cfg(feature = "services")]
 impl DriverSettings {
     /// The address of the services of this type, if a flag sets one.
     #[must_use]

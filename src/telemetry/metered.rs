@@ -106,6 +106,10 @@ impl<P: Provider> Workload for Metered<P> {
         self.count("remove_found", self.inner.remove_found(found)).await
     }
 
+    fn issues_keys(&self) -> bool {
+        self.inner.issues_keys()
+    }
+
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
         self.count("api_key", self.inner.api_key(endpoint)).await
     }

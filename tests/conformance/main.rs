@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod baseten;
+mod baseten_rights;
 mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
@@ -27,16 +29,28 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 6] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 7] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
+        ("baseten", Arc::new(baseten::Teams)),
         ("huggingface", Arc::new(huggingface::Namespaces)),
         ("sagemaker", Arc::new(sagemaker::Accounts)),
         ("vertex", Arc::new(vertex::Projects)),
     ];
     let lone = [
         trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
+        trial(
+            &runtime,
+            "baseten::every_operation_is_called_and_no_other",
+            baseten_rights::every_operation_is_called_and_no_other,
+        ),
+        trial(
+            &runtime,
+            "baseten::a_new_key_leaves_the_former_one_valid",
+            baseten_rights::a_new_key_leaves_the_former_one_valid,
+        ),
+        trial(&runtime, "baseten::every_change_may_be_lost_or_repeated", baseten::sweep),
         trial(
             &runtime,
             "huggingface::the_token_grants_what_is_called_and_nothing_else",

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, clouds, deployment, held, held_at_hugging_face, held_at_vertex_ai,
-    hugging_face, hugging_face_key, overrides, sagemaker, sagemaker_key, vertex_ai,
+    BASETEN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, baseten, baseten_key, clouds, deployment, held,
+    held_at_baseten, held_at_hugging_face, held_at_vertex_ai, hugging_face, hugging_face_key, overrides, sagemaker,
+    sagemaker_key, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -44,8 +45,8 @@ struct SweptService {
     objects: Vec<Value>,
     /// Operations that change something.
     changes: &'static [&'static str],
-    /// The operation that only labels: the same labels may be set twice.
-    labels: &'static str,
+    /// Operations that may succeed twice: they only label, or cost nothing and leave nothing.
+    repeatable: &'static [&'static str],
     /// Numbers of endpoints, and of their parts where the service has these.
     held: fn(&Clouds) -> [usize; 3],
     /// These numbers for one endpoint.
@@ -79,7 +80,7 @@ fn at_sagemaker() -> anyhow::Result<()> {
         target: SAGEMAKER,
         objects: vec![sagemaker_key(), sagemaker()],
         changes: &CHANGES,
-        labels: "AddTags",
+        repeatable: &["AddTags"],
         held,
         whole: [1, 1, 1],
         edited: [1, 2, 2],
@@ -93,10 +94,26 @@ fn at_hugging_face() -> anyhow::Result<()> {
         target: HUGGING_FACE,
         objects: vec![hugging_face_key(), hugging_face()],
         changes: &["create", "update", "delete", "pause", "resume"],
-        labels: "",
+        repeatable: &[],
         held: |clouds| [held_at_hugging_face(clouds), 0, 0],
         whole: [1, 0, 0],
         edited: [1, 0, 0],
+    })
+}
+
+#[test]
+fn at_baseten() -> anyhow::Result<()> {
+    const CHANGES: [&str; 8] =
+        ["prepare", "upload", "create", "createKey", "deploy", "scale", "deleteDeployment", "delete"];
+    sweep(SweptService {
+        service: ServiceName::Baseten,
+        target: BASETEN,
+        objects: vec![baseten_key(), baseten()],
+        changes: &CHANGES,
+        repeatable: &["prepare", "upload", "createKey"],
+        held: held_at_baseten,
+        whole: [1, 1, 1],
+        edited: [1, 1, 1],
     })
 }
 
@@ -117,7 +134,7 @@ fn at_vertex_ai() -> anyhow::Result<()> {
         target: VERTEX_AI,
         objects: vec![vertex_ai()],
         changes: &CHANGES,
-        labels: "UpdateEndpoint",
+        repeatable: &["UpdateEndpoint"],
         held: held_at_vertex_ai,
         whole: [1, 1, 1],
         edited: [1, 1, 2],
@@ -263,10 +280,10 @@ impl Sweep {
         })
     }
 
-    /// Number of calls of each operation but the one that only labels.
+    /// Number of calls of each operation that must not succeed twice.
     fn counts<'a>(&self, operations: &'a [String]) -> BTreeMap<&'a str, usize> {
         let mut counts = BTreeMap::new();
-        for operation in operations.iter().filter(|operation| *operation != self.swept.labels) {
+        for operation in operations.iter().filter(|one| !self.swept.repeatable.contains(&one.as_str())) {
             *counts.entry(operation.as_str()).or_default() += 1;
         }
         counts

@@ -1,5 +1,6 @@
 //! The places of these tests: fakes of services, a simulated place, their targets and Secrets, and a deployment for them.
 
+use roadstead_clouds::baseten::{BasetenSettings, KEY};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
@@ -17,6 +18,8 @@ pub const SAGEMAKER: (&str, &str, &str) = ("servingtarget", "", "ireland");
 pub const HUGGING_FACE: (&str, &str, &str) = ("servingtarget", "", "hub");
 /// The target at Vertex AI.
 pub const VERTEX_AI: (&str, &str, &str) = ("servingtarget", "", "europe");
+/// The target at Baseten.
+pub const BASETEN: (&str, &str, &str) = ("servingtarget", "", "baseten");
 /// The simulated target, which stands for a cluster.
 pub const SIMULATED: (&str, &str, &str) = ("servingtarget", "", "iowa");
 
@@ -60,7 +63,10 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         }],
         ..VertexAiSettings::default()
     };
-    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, vertex_ai, ..CloudSettings::default() }).await
+    let baseten =
+        BasetenSettings { building_seconds: 1, deploying_seconds: 1, loading_seconds: 1, ..BasetenSettings::default() };
+    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, vertex_ai, baseten, ..CloudSettings::default() })
+        .await
 }
 
 /// Options by which the operator reaches the fakes.
@@ -69,6 +75,7 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
         format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker),
         format!("--endpoint-override=HuggingFace={}", clouds.urls.hugging_face),
         format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
+        format!("--endpoint-override=Baseten={}", clouds.urls.baseten),
     ]
 }
 
@@ -114,6 +121,23 @@ pub fn vertex_ai() -> Value {
     });
     let of = ("VertexAI", "vertexAI", parameters);
     target(VERTEX_AI.2, ("gcp", "europe-west4"), of, ("a3-highgpu-8g", "101.00"))
+}
+
+/// The Secret with the API key of Baseten.
+pub fn baseten_key() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "baseten", "namespace": SYSTEM},
+        "stringData": {"key": KEY},
+    })
+}
+
+/// The target at Baseten: 60 dollars for an hour of eight accelerators in the EU.
+pub fn baseten() -> Value {
+    let parameters = json!({"apiKeySecretRef": {"name": "baseten", "key": "key"}});
+    let of = ("Baseten", "baseten", parameters);
+    let mut target = target(BASETEN.2, ("baseten", "eu-west"), of, ("H100x8", "60.00"));
+    target["spec"]["location"] = json!({"country": "IE", "jurisdictions": ["EU"]});
+    target
 }
 
 /// The simulated target: 40 dollars for an hour of eight accelerators in Iowa.
@@ -175,6 +199,14 @@ pub fn held_at_vertex_ai(clouds: &Clouds) -> [usize; 3] {
 /// Number of endpoints that exist at Hugging Face.
 pub fn held_at_hugging_face(clouds: &Clouds) -> usize {
     clouds.state(ServiceName::HuggingFace)["endpoints"].as_array().map_or(0, Vec::len)
+}
+
+/// Numbers of models and deployments that exist at Baseten, and whether keys of them do.
+pub fn held_at_baseten(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::Baseten);
+    let models = state["models"].as_array().cloned().unwrap_or_default();
+    let deployments = models.iter().map(|model| model["deployments"].as_array().map_or(0, Vec::len)).sum();
+    [models.len(), deployments, usize::from(state["keys"] != 0)]
 }
 
 /// A fault of the next `times` calls of an operation, or of all.

@@ -205,6 +205,8 @@ pub fn resource_name(offer: &api::Offer) -> Option<String> {
     offer.nodes.resource_name.clone().or_else(known)
 }
 
+/// Stands for the accelerators of Baseten, which shows no nodes.
+const BASETEN_RESOURCE: &str = "baseten.roadstead.dev/accelerator";
 /// Stands for the accelerators of Hugging Face, which shows no nodes.
 const HUGGING_FACE_RESOURCE: &str = "huggingface.roadstead.dev/accelerator";
 /// Stands for the accelerators of `SageMaker`, which shows no nodes.
@@ -220,6 +222,7 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
     let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name);
     let known = || model::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
     let without_nodes = || match target.spec.type_ {
+        api::TargetType::Baseten => Some(BASETEN_RESOURCE.to_owned()),
         api::TargetType::HuggingFace => Some(HUGGING_FACE_RESOURCE.to_owned()),
         api::TargetType::Kubernetes => None,
         api::TargetType::SageMaker => Some(SAGEMAKER_RESOURCE.to_owned()),

@@ -20,13 +20,19 @@ pub enum Conduct {
     LacksCapacity,
     /// Accepts creations and finds a quota used up afterwards.
     LacksQuota,
-    /// Holds [`MANY`] endpoints of the installation `prod`.
+    /// Holds as many endpoints of the installation `prod` as [`Fixture::many`] says.
     Crowded,
 }
 
 /// A driver's way to its own places, in the test.
 #[async_trait]
 pub trait Fixture: Send + Sync {
+    /// Endpoints in the case of the long listing. Fewer than [`MANY`] only where the rate of the service allows no more in the time of
+    /// a test.
+    fn many(&self) -> usize {
+        MANY
+    }
+
     /// A new place that behaves so.
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>>;
 }

@@ -104,6 +104,10 @@ impl<P: Provider> Workload for Discreet<P> {
         self.inner.remove_found(found).await
     }
 
+    fn issues_keys(&self) -> bool {
+        self.inner.issues_keys()
+    }
+
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
         self.inner.api_key(endpoint).await
     }

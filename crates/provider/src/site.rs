@@ -90,8 +90,8 @@ pub struct Inventory {
 pub struct ServiceTerms {
     /// Price of one whole instance for an hour; `None` where the service states none. It is never zero.
     pub hourly: Option<model::MicroDollars>,
-    /// Instances that the account may have.
-    pub most_instances: u32,
+    /// Instances that the account may have; `None` where the service states no quota.
+    pub most_instances: Option<u32>,
     /// Time when they were read.
     pub observed: model::Timestamp,
 }

@@ -62,7 +62,7 @@ pub struct Wanted {
     pub endpoint: Arc<InferenceEndpoint>,
     /// The target as it is declared now.
     pub target: Arc<ServingTarget>,
-    /// The endpoint's own API key.
+    /// The endpoint's own API key; empty where its place issues it and has not yet.
     pub api_key: Redacted,
     /// The tenant's Secrets that the endpoint's template names, by Secret name.
     pub secrets: Arc<BTreeMap<String, Secret>>,

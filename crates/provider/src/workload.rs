@@ -44,7 +44,13 @@ pub trait Workload: Send + Sync {
     /// `Conflict` where the name belongs to another thing now, else any [`ProviderError`].
     async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError>;
 
-    /// The API key of an endpoint that exists there already; `None` if there is none.
+    /// True if the place itself issues the keys of its endpoints, each once and only for an endpoint that exists.
+    fn issues_keys(&self) -> bool {
+        false
+    }
+
+    /// The API key of an endpoint that exists there already; `None` if there is none. A place that issues keys issues one, and a
+    /// former one stays valid beside it.
     ///
     /// # Errors
     /// `Invalid` if what is there is not a key of ours, else any [`ProviderError`].

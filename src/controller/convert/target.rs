@@ -62,7 +62,7 @@ fn offer_there(declared: &Offer, inventory: Option<&Inventory>) -> model::Offer 
         let until = Timestamp(terms.observed.0.saturating_add(TERMS_SECONDS));
         offer.price = terms.hourly.map(|hourly| model::Price::of_service(hourly, terms.observed, until));
     }
-    offer.max_instances.get_or_insert(terms.most_instances);
+    offer.max_instances = offer.max_instances.or(terms.most_instances);
     offer
 }
 
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn terms_of_a_service_count_where_the_spec_has_none_and_only_for_a_while() {
         let observed = Timestamp(1_000);
-        let terms = ServiceTerms { hourly: Some(model::MicroDollars(800_000)), most_instances: 3, observed };
+        let terms = ServiceTerms { hourly: Some(model::MicroDollars(800_000)), most_instances: Some(3), observed };
         let inventory = Inventory { terms: [("l4".to_owned(), terms)].into(), ..Inventory::default() };
         let seen = |fields: &serde_json::Value| {
             let mut declared = json!({"name": "o", "instanceType": "l4", "accelerator": {"type": "L4", "count": 1},

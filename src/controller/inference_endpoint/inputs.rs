@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret as HubSecret;
@@ -66,7 +67,9 @@ pub async fn gather(
         Ok((secrets, api_key)) => (Arc::new(secrets), api_key),
         Err(missing) => return Ok(Err(missing)),
     };
-    let inputs = Inputs { edition, good_until: now + memory::resync_of(&key), api_key, secrets };
+    // A key that is still to be issued is asked for at the next look.
+    let resync = if api_key.expose().is_empty() { Duration::ZERO } else { memory::resync_of(&key) };
+    let inputs = Inputs { edition, good_until: now + resync, api_key, secrets };
     memory.keep(&key, inputs.clone());
     Ok(Ok(inputs))
 }
@@ -127,7 +130,8 @@ async fn read_secrets(
     Ok(Ok(secrets))
 }
 
-/// The endpoint's key: from the Secret beside the deployment, otherwise from the member, otherwise a new one.
+/// The endpoint's key: from the Secret beside the deployment, otherwise from the member, otherwise a new one. Nothing where the
+/// place issues it for an endpoint that does not exist yet.
 async fn api_key(
     context: &Context,
     endpoint: &InferenceEndpoint,
@@ -136,14 +140,16 @@ async fn api_key(
 ) -> Result<Result<Redacted, Missing>, ActError> {
     let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());
     let name = names::hub_key_secret(endpoint);
+    let form = if provider.issues_keys() { names::is_issued_key } else { names::is_api_key };
     // Before the first status of the endpoint there is rarely a key, and the creation reports an existing one.
     let is_new = endpoint.status.as_ref().is_none_or(|status| status.api_key_secret_name.is_none());
     if !is_new && let Some(existing) = call_opt("get secret", api.get(&name)).await? {
         versions.insert(name, version_of(&existing));
-        return Ok(existing_key(endpoint, &existing));
+        return Ok(existing_key(endpoint, &existing, form));
     }
     let value = match provider.api_key(&endpoint.name_any()).await? {
         Some(known) => known,
+        None if provider.issues_keys() => return Ok(Ok(Redacted::new(String::new()))),
         None => api_key::generate()?,
     };
     match context.hub.create_secret(&key_secret(endpoint, &name, &value)).await {
@@ -154,7 +160,7 @@ async fn api_key(
         Err(error) if error.is_conflict() => {
             let existing = call("get secret", api.get(&name)).await?;
             versions.insert(name, version_of(&existing));
-            Ok(existing_key(endpoint, &existing))
+            Ok(existing_key(endpoint, &existing, form))
         }
         Err(error) => Err(error),
     }
@@ -168,25 +174,22 @@ pub async fn recorded_key(context: &Context, memory: &Memory, endpoint: &Inferen
     }
     let api: Api<HubSecret> = Api::namespaced(context.client.clone(), &endpoint.namespace().unwrap_or_default());
     let secret = call_opt("get secret", api.get(&names::hub_key_secret(endpoint))).await.ok()??;
-    let known = existing_key(endpoint, &secret).ok()?;
+    let known = existing_key(endpoint, &secret, names::is_issued_key).ok()?;
     memory.keep_recorded_key(&key, known.clone(), now + memory::resync_of(&key));
     Some(known)
 }
 
-fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret) -> Result<Redacted, Missing> {
+/// The key in a Secret, if it is the endpoint's and has this form.
+fn existing_key(endpoint: &InferenceEndpoint, secret: &HubSecret, form: fn(&str) -> bool) -> Result<Redacted, Missing> {
     let (namespace, name) = (&secret.namespace().unwrap_or_default(), &secret.name_any());
     if secret.labels().get(names::LABEL_ENDPOINT) != Some(&endpoint.name_any()) {
         return Err(Missing::new(reasons::NAME_CONFLICT, EndpointMessage::KeyNameTaken { namespace, name }));
     }
     let value = secret.data.as_ref().and_then(|data| data.get(names::API_KEY)).map(|value| value.0.clone());
-    value
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .filter(|key| names::is_api_key(key))
-        .map(Redacted::new)
-        .ok_or_else(|| {
-            let message = EndpointMessage::KeyInvalid { namespace, name, field: names::API_KEY };
-            Missing::new(reasons::SECRET_MISSING, message)
-        })
+    value.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| form(key)).map(Redacted::new).ok_or_else(|| {
+        let message = EndpointMessage::KeyInvalid { namespace, name, field: names::API_KEY };
+        Missing::new(reasons::SECRET_MISSING, message)
+    })
 }
 
 fn key_secret(endpoint: &InferenceEndpoint, name: &str, value: &Redacted) -> HubSecret {

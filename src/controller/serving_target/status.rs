@@ -134,7 +134,7 @@ fn terms(
         let mut stated = OfferTerms {
             offer: offer.name.clone(),
             hourly_price: terms.hourly.map(Dollars::from),
-            quota: i32::try_from(terms.most_instances).unwrap_or(i32::MAX),
+            quota: terms.most_instances.map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
             source: target.spec.type_,
             since: planning::api_time(now),
         };

@@ -5,6 +5,7 @@ import os
 import pathlib
 import unittest
 
+from baseten.client import managementapi, modelconfig
 from huggingface_hub import InferenceEndpoint
 
 from google.cloud import aiplatform_v1 as v1
@@ -116,6 +117,78 @@ class VertexAI(unittest.TestCase):
 
     def test_no_call_of_the_driver_is_unknown(self):
         operations = {one["operation"] for record in exchanges("vertexai") for one in record}
+        self.assertNotIn("unknown", operations)
+
+
+class Baseten(unittest.TestCase):
+    """Requests and answers are read by the vendor's own models, and none has a member that these do not know."""
+
+    INPUTS = {
+        "prepare": managementapi.PrepareModelUploadRequest,
+        "create": managementapi.CreateModelRequest,
+        "deploy": managementapi.CreateModelDeploymentRequest,
+        "scale": managementapi.UpdateAutoscalingSettings,
+        "createKey": managementapi.CreateAPIKeyRequest,
+        "upsertSecret": managementapi.UpsertSecretRequest,
+    }
+    OUTPUTS = {
+        "teams": managementapi.Teams,
+        "find": managementapi.Models,
+        "list": managementapi.Models,
+        "get": managementapi.Model,
+        "deployments": managementapi.Deployments,
+        "prepare": managementapi.PrepareModelUploadResponse,
+        "create": managementapi.CreatedModelDeployment,
+        "deploy": managementapi.CreatedModelDeployment,
+        "config": managementapi.DeploymentConfigResponse,
+        "logs": managementapi.GetLogsResponse,
+        "prices": managementapi.InstanceTypePrices,
+        "scale": managementapi.UpdateAutoscalingSettingsResponse,
+        "keys": managementapi.APIKeys,
+        "createKey": managementapi.APIKey,
+        "secrets": managementapi.Secrets,
+        "upsertSecret": managementapi.Secret,
+        "delete": managementapi.ModelTombstone,
+        "deleteDeployment": managementapi.DeploymentTombstone,
+        "deleteKey": managementapi.APIKeyTombstone,
+        "deleteSecret": managementapi.SecretTombstone,
+    }
+
+    def known(self, body, read, path=""):
+        """Fails where the body has a member that the vendor's model has not."""
+        if isinstance(body, dict) and isinstance(read, dict):
+            for name, value in body.items():
+                self.assertIn(name, read, f"{path}.{name}")
+                self.known(value, read[name], f"{path}.{name}")
+        elif isinstance(body, list) and isinstance(read, list):
+            for one, other in zip(body, read, strict=True):
+                self.known(one, other, path)
+
+    def config(self, body):
+        deployment = body.get("deployment") or body["source"]["deployment"]
+        config = modelconfig.ModelConfig.model_validate(deployment["config"])
+        for part in (config, config.base_image, config.docker_server, config.runtime):
+            self.assertEqual(part.model_extra, {}, deployment["config"])
+
+    def test_requests_and_answers_are_models_of_the_vendor(self):
+        seen = {operation: 0 for operation in {*self.INPUTS, *self.OUTPUTS}}
+        inputs, outputs = set(), set()
+        for exchange in (one for record in exchanges("baseten") for one in record):
+            inputs.add((exchange["operation"], exchange["body"]))
+            if exchange["status"] == 200 and not exchange["fault"]:
+                outputs.add((exchange["operation"], exchange["answer"]))
+        for models, bodies in ((self.INPUTS, inputs), (self.OUTPUTS, outputs)):
+            for operation, text in ((operation, text) for operation, text in bodies if operation in models and text):
+                body = json.loads(text)
+                self.known(body, models[operation].model_validate(body).model_dump(mode="json"), operation)
+                if models is self.INPUTS and operation in ("prepare", "create", "deploy"):
+                    self.config(body)
+                seen[operation] += 1
+        self.assertEqual([operation for operation, count in seen.items() if count == 0], [])
+
+    def test_no_call_of_the_driver_is_unknown(self):
+        operations = {one["operation"] for record in exchanges("baseten") for one in record}
+        self.assertLessEqual({"upload", "activate", "deactivate"}, operations)
         self.assertNotIn("unknown", operations)
 
 

@@ -193,6 +193,28 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".simulated"),
     rule("spec", "self.type == 'Simulated' || !has(self.simulated)", "the field simulated is only for type Simulated")
         .blames(".simulated"),
+    rule("spec", "self.type != 'Baseten' || has(self.baseten)", "type Baseten requires the field baseten")
+        .blames(".baseten"),
+    rule("spec", "self.type == 'Baseten' || !has(self.baseten)", "the field baseten is only for type Baseten")
+        .blames(".baseten"),
+    rule(
+        "spec",
+        "self.type != 'Baseten' || self.cloud == 'baseten'",
+        "Baseten hides the clouds of its regions: set cloud: baseten, and region as Baseten names it",
+    )
+    .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'Baseten' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "Baseten's deployments are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.baseten",
+        "has(self.team) == has(oldSelf.team) && (!has(self.team) || self.team == oldSelf.team)",
+        "the team of a target's models is immutable: create a new target with the other team, then delete this target",
+    )
+    .blames(".team"),
     rule(
         "spec",
         "self.type != 'HuggingFace' || has(self.huggingFace)",
@@ -327,9 +349,9 @@ pub const SERVING_TARGET: &[Rule] = &[
     ),
     rule(
         "spec",
-        "self.type == 'HuggingFace' || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
+        "self.type in ['Baseten', 'HuggingFace'] || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
         "set hourlyPrice of each offer, the price of one whole instance in US dollars per hour; only Reserved offers, and \
-         offers of Hugging Face, which states its own prices, may have none",
+         offers of services that state their own prices (Baseten, Hugging Face), may have none",
     )
     .blames(".offers"),
     rule(

@@ -1,6 +1,7 @@
 //! Version `v1alpha1` of the group `roadstead.dev`.
 
 pub mod advice;
+pub mod baseten;
 pub mod common;
 pub mod conditions;
 pub mod dollars;
@@ -21,6 +22,7 @@ pub mod syntax;
 pub mod validate;
 pub mod vertex_ai;
 
+pub use baseten::*;
 pub use common::*;
 pub use dollars::Dollars;
 pub use failover::*;

@@ -105,6 +105,14 @@ pub fn endpoint_name(
     format!("{}-{hash}", start.trim_end_matches('-'))
 }
 
+/// True if `text` can be the name of an endpoint.
+#[must_use]
+pub fn is_endpoint_name(text: &str) -> bool {
+    let hash =
+        |part: &str| part.len() == HASH_CHARS && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+    text.rsplit_once('-').is_some_and(|(start, end)| (1..=NAME_CHARS).contains(&start.len()) && hash(end))
+}
+
 /// The Secret on a member that holds the API key of an endpoint.
 #[must_use]
 pub fn key_secret(endpoint: &str) -> String {
@@ -137,6 +145,15 @@ pub fn is_api_key(text: &str) -> bool {
     text.strip_prefix(API_KEY_PREFIX).is_some_and(|rest| {
         rest.len() == 43 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     })
+}
+
+/// Shortest and longest key that a place issues.
+const ISSUED_KEY_CHARS: std::ops::RangeInclusive<usize> = 8..=512;
+
+/// True if `text` can be an API key that a place issued: visible characters alone.
+#[must_use]
+pub fn is_issued_key(text: &str) -> bool {
+    ISSUED_KEY_CHARS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The longest UID, as statuses hold it.
@@ -229,6 +246,22 @@ mod tests {
         assert!(is_uid("0b5d9e1c-6f0e-4d7e-9a55-2b6f0e4d7e9a") && is_uid(&"a".repeat(64)));
         for bad in ["", "a b", "a\nb", "../a", "a?b=c", "ä", &"a".repeat(65)] {
             assert!(!is_uid(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_endpoints_have_a_form() {
+        assert!(is_endpoint_name(&endpoint_name("prod", "team", "llama-70b", "east", "one", "OnDemand", 0)));
+        for other in ["llama", "llama-70b", "llama-0123456789ab", "-abcdefghijkl", "Llama-abcdefghijk"] {
+            assert!(!is_endpoint_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn keys_that_a_place_issues_are_plain_words() {
+        assert!(is_issued_key("di_0123456789") && is_issued_key("abcd.0123-XYZ"));
+        for other in ["", "short", "with a space", "line\nbreak", &"k".repeat(513)] {
+            assert!(!is_issued_key(other), "{other:?}");
         }
     }
 

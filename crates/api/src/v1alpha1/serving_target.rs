@@ -8,6 +8,7 @@ use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::baseten::BasetenTarget;
 use super::common::{
     Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
     SecretKeyRef, Toleration, annotations_schema, labels_schema, quantity_schema,
@@ -60,6 +61,9 @@ pub struct ServingTargetSpec {
     /// Owner and token; required for type `HuggingFace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hugging_face: Option<HuggingFaceTarget>,
+    /// Team and API key; required for type Baseten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseten: Option<BasetenTarget>,
     /// Project and service accounts; required for type `VertexAI`.
     #[serde(default, rename = "vertexAI", skip_serializing_if = "Option::is_none")]
     pub vertex_ai: Option<VertexAiTarget>,
@@ -86,6 +90,7 @@ impl ServingTargetSpec {
         let key = || self.sage_maker.as_ref()?.credentials_secret_ref.as_ref();
         let token = || self.hugging_face.as_ref().map(|settings| &settings.token_secret_ref);
         let account = || self.vertex_ai.as_ref()?.service_account_key_secret_ref.as_ref();
+        let token = || token().or_else(|| self.baseten.as_ref().map(|settings| &settings.api_key_secret_ref));
         let one = kubeconfig().or_else(token).or_else(account).map(|reference| reference.name.as_str());
         one.or_else(|| key().map(|reference| reference.name.as_str()))
     }
@@ -110,6 +115,8 @@ pub enum TargetType {
     HuggingFace,
     /// Vertex AI of one project of Google Cloud in one location.
     VertexAI,
+    /// Dedicated deployments of one team of Baseten in one region.
+    Baseten,
 }
 
 /// Location of a target.
@@ -425,8 +432,9 @@ pub struct OfferTerms {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub hourly_price: Option<Dollars>,
-    /// Number of instances that the account's quota allows.
-    pub quota: i32,
+    /// Number of instances that the account's quota allows; absent where the service states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<i32>,
     /// Service that states them.
     pub source: TargetType,
     /// Time when these terms were first read.

@@ -1,7 +1,6 @@
 //! The order of the calls that create, change and delete an endpoint.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::ResourceExt;
@@ -23,9 +22,6 @@ use crate::seal::KeySeal;
 use crate::service::{HubPaths, NAME, PROFILE, all, whoami};
 use crate::terms::HubTerms;
 use crate::view::{HubTags, HubView, KEY_DIGEST, SEALED_KEY};
-
-/// Time between two readings of prices and quotas.
-const TERMS_INTERVAL: Duration = Duration::from_mins(15);
 
 /// Hugging Face in one namespace and region.
 pub struct HuggingFace {
@@ -69,7 +65,7 @@ impl HuggingFace {
             endpoints: client(addresses.endpoints),
             hub: client(addresses.hub),
             paths: HubPaths::of(&place.namespace),
-            terms: HubTerms::new(&place.cloud, &place.region, TERMS_INTERVAL, context.clock),
+            terms: HubTerms::new(&place.cloud, &place.region, context.clock),
             seal: KeySeal::of(&token),
             hub_uid: RwLock::default(),
             place,

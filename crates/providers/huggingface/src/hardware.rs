@@ -63,7 +63,7 @@ impl Compute {
         ServiceTerms {
             // Nothing here is free: zero is a defect of the listing.
             hourly: price.filter(|price| *price > MicroDollars::ZERO),
-            most_instances: self.quota.max_accelerators / self.num_accelerators.max(1),
+            most_instances: Some(self.quota.max_accelerators / self.num_accelerators.max(1)),
             observed,
         }
     }
@@ -98,6 +98,6 @@ mod tests {
 
     #[test]
     fn a_quota_of_accelerators_is_one_of_whole_instances() {
-        assert_eq!(read(&json!(3.8)).most_instances, 2);
+        assert_eq!(read(&json!(3.8)).most_instances, Some(2));
     }
 }

@@ -232,6 +232,10 @@ impl<S: ManagedService> Workload for ServiceDriver<S> {
         self.service.delete(&view).await
     }
 
+    fn issues_keys(&self) -> bool {
+        S::ISSUES_KEYS
+    }
+
     async fn api_key(&self, endpoint: &str) -> Result<Option<Redacted>, ProviderError> {
         let Some((view, ownership)) = self.find(endpoint).await? else { return Ok(None) };
         let owner = ownership.owner.as_ref().map(|owner| owner.install_id.as_str());

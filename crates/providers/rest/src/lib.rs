@@ -21,6 +21,7 @@ mod managed;
 mod pace;
 mod pages;
 mod profile;
+mod terms;
 mod transport;
 mod wait;
 
@@ -37,5 +38,6 @@ pub use managed::{EndpointOwner, EndpointOwnership, ManagedService, created_conc
 pub use pace::{Pace, Paced};
 pub use pages::{FullListing, Page, PageLimits, Pages};
 pub use profile::{ErrorEnvelope, ServiceProfile, class_of_status};
+pub use terms::{StatedTerms, TermsByType};
 pub use transport::{ServiceRoute, Transport};
 pub use wait::wait_for;

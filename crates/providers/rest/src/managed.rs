@@ -39,6 +39,8 @@ pub trait ManagedService: Listable {
     const NAME: &'static str;
     /// Name in messages, such as `SageMaker`.
     const TITLE: &'static str;
+    /// The service itself issues the keys of its endpoints: [`key`](Self::key) issues one, and a former one stays valid.
+    const ISSUES_KEYS: bool = false;
     /// An existing endpoint with its marks.
     type View: Send + Sync;
     /// A wanted endpoint.
@@ -130,7 +132,7 @@ pub trait ManagedService: Listable {
         Ok(Removal::Gone)
     }
 
-    /// The API key that is left with an endpoint of this installation; `None` if there is none.
+    /// The API key that is left with an endpoint of this installation, `None` if there is none; or a new one that the service issues.
     ///
     /// # Errors
     /// [`invalid_key`] where it is not one of Roadstead's, else the failure of a call.

@@ -1,12 +1,8 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
-#[cfg(any(
-    feature = "huggingface",
-    feature = "kubernetes",
-    feature = "sagemaker",
-    feature = "simulated",
-    feature = "vertex-ai"
-))]
+#[cfg(feature = "baseten")]
+mod baseten;
+#[cfg(any(feature = "kubernetes", feature = "services", feature = "simulated"))]
 mod common;
 #[cfg(feature = "huggingface")]
 mod huggingface;
@@ -14,11 +10,11 @@ mod huggingface;
 mod kubernetes;
 #[cfg(feature = "sagemaker")]
 mod sagemaker;
-#[cfg(any(feature = "huggingface", feature = "sagemaker", feature = "vertex-ai"))]
+#[cfg(feature = "services")]
 mod services;
 #[cfg(feature = "simulated")]
 mod simulated;
-#[cfg(feature = "huggingface")]
+#[cfg(any(feature = "baseten", feature = "huggingface"))]
 mod token;
 #[cfg(feature = "vertex-ai")]
 mod vertex_ai;
@@ -75,17 +71,13 @@ pub trait Source: Send + Sync {
 /// [`ConnectError`] where the spec is incomplete, the Secret or its key is missing, the operator's options are incomplete, or it
 /// was built without the driver.
 #[cfg_attr(
-    not(any(
-        feature = "huggingface",
-        feature = "kubernetes",
-        feature = "sagemaker",
-        feature = "simulated",
-        feature = "vertex-ai"
-    )),
+    not(any(feature = "kubernetes", feature = "services", feature = "simulated")),
     allow(unused_variables, reason = "an operator without a driver reads no option of one")
 )]
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     match target.spec.type_ {
+        #[cfg(feature = "baseten")]
+        TargetType::Baseten => baseten::source(context, target),
         #[cfg(feature = "huggingface")]
         TargetType::HuggingFace => huggingface::source(context, target),
         #[cfg(feature = "kubernetes")]
@@ -128,6 +120,8 @@ pub fn recorded_probe(
     key: Redacted,
 ) -> Option<(Probe, Reach)> {
     match target.spec.type_ {
+        #[cfg(feature = "baseten")]
+        TargetType::Baseten => Some(baseten::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "huggingface")]
         TargetType::HuggingFace => Some(huggingface::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "kubernetes")]
