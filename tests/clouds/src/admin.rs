@@ -31,6 +31,8 @@ pub struct Urls {
     pub vertex_ai: String,
     /// Baseten's management API without `/v1`, its object store and its models.
     pub baseten: String,
+    /// `DigitalOcean`'s API without `/v2`, and its instances.
+    pub digital_ocean: String,
     /// Bedrock, its runtime and STS.
     pub bedrock: String,
 }

@@ -22,6 +22,8 @@ pub enum ServiceName {
     VertexAi,
     /// Baseten, and the object store of its uploads.
     Baseten,
+    /// `DigitalOcean` Dedicated Inference.
+    DigitalOcean,
     /// Custom model import of Amazon Bedrock, its runtime, and the part of STS that goes with it.
     Bedrock,
 }

@@ -14,6 +14,7 @@ pub mod baseten;
 pub mod bedrock;
 pub mod clock;
 mod cloud;
+pub mod digital_ocean;
 mod engines;
 pub mod faults;
 pub mod hugging_face;
@@ -42,6 +43,7 @@ use self::bedrock::{Bedrock, BedrockSettings};
 use self::clock::VirtualClock;
 use self::cloud::Cloud;
 pub use self::cloud::ServiceName;
+use self::digital_ocean::{DigitalOcean, DigitalOceanSettings};
 use self::faults::ScriptedFault;
 use self::hugging_face::{HuggingFace, HuggingFaceSettings};
 use self::record::Exchange;
@@ -64,6 +66,8 @@ pub struct CloudSettings {
     pub vertex_ai: VertexAiSettings,
     /// Baseten.
     pub baseten: BasetenSettings,
+    /// `DigitalOcean`.
+    pub digital_ocean: DigitalOceanSettings,
     /// Bedrock.
     pub bedrock: BedrockSettings,
 }
@@ -80,6 +84,8 @@ pub struct Clouds {
     pub vertex_ai: Arc<VertexAi>,
     /// Baseten.
     pub baseten: Arc<Baseten>,
+    /// `DigitalOcean`.
+    pub digital_ocean: Arc<DigitalOcean>,
     /// Bedrock.
     pub bedrock: Arc<Bedrock>,
     shared: Arc<Shared>,
@@ -128,6 +134,8 @@ impl Clouds {
         let vertex_ai = Arc::new(VertexAi::new(settings.vertex_ai, Arc::clone(&clock)));
         let (trusses, trusses_url) = listen(free).await?;
         let baseten = Arc::new(Baseten::new(settings.baseten, Arc::clone(&clock)));
+        let (ocean, ocean_url) = listen(free).await?;
+        let digital_ocean = Arc::new(DigitalOcean::new(settings.digital_ocean, Arc::clone(&clock), &ocean_url));
         let (bedrock_listener, bedrock_url) = listen(free).await?;
         let bedrock = Arc::new(Bedrock::new(settings.bedrock, clock));
         let urls = Urls {
@@ -136,6 +144,7 @@ impl Clouds {
             hugging_face: hub_url,
             vertex_ai: google_url,
             baseten: trusses_url,
+            digital_ocean: ocean_url,
             bedrock: bedrock_url,
         };
         let clouds: Vec<Arc<dyn Cloud>> = vec![
@@ -143,6 +152,7 @@ impl Clouds {
             Arc::clone(&hugging_face) as _,
             Arc::clone(&vertex_ai) as _,
             Arc::clone(&baseten) as _,
+            Arc::clone(&digital_ocean) as _,
             Arc::clone(&bedrock) as _,
         ];
         let servers = vec![
@@ -151,9 +161,10 @@ impl Clouds {
             serve(hub, server::router(Arc::clone(&hugging_face) as _, Arc::clone(&shared))),
             serve(google, server::router(Arc::clone(&vertex_ai) as _, Arc::clone(&shared))),
             serve(trusses, server::router(Arc::clone(&baseten) as _, Arc::clone(&shared))),
+            serve(ocean, server::router(Arc::clone(&digital_ocean) as _, Arc::clone(&shared))),
             serve(bedrock_listener, server::router(Arc::clone(&bedrock) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, bedrock, shared, servers })
+        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, digital_ocean, bedrock, shared, servers })
     }
 
     /// Writes the requests so far to a file of their own.
@@ -200,6 +211,7 @@ impl Clouds {
             ServiceName::HuggingFace => self.hugging_face.state(),
             ServiceName::VertexAi => self.vertex_ai.state(),
             ServiceName::Baseten => self.baseten.state(),
+            ServiceName::DigitalOcean => self.digital_ocean.state(),
             ServiceName::Bedrock => self.bedrock.state(),
         }
     }
@@ -218,6 +230,7 @@ pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
         (ServiceName::HuggingFace, hugging_face::RULES),
         (ServiceName::VertexAi, vertex_ai::RULES),
         (ServiceName::Baseten, baseten::RULES),
+        (ServiceName::DigitalOcean, digital_ocean::RULES),
         (ServiceName::Bedrock, bedrock::RULES),
     ]
 }

@@ -1,0 +1,115 @@
+//! Behaviour of `DigitalOcean` Dedicated Inference, as far as the fake behaves so too.
+
+use crate::rules::Rule;
+
+pub const ENVELOPE: Rule =
+    Rule::cited("envelope", "a refusal is {\"id\": word, \"message\": text}", "digitalocean/openapi, schema error");
+pub const TOKEN: Rule =
+    Rule::cited("token", "a call without a known token is 401", "digitalocean/openapi, response unauthorized");
+pub const SCOPES: Rule = Rule::cited(
+    "scopes",
+    "each operation needs its scope, such as dedicated_inference:create; without it a call is 403",
+    "digitalocean/openapi, bearer_auth of each operation; the status is assumed",
+);
+pub const ACCOUNT: Rule = Rule::cited(
+    "account",
+    "GET /v2/account tells the uuid of the team of a token",
+    "digitalocean/openapi, schema account",
+);
+pub const NOT_FOUND: Rule =
+    Rule::cited("not-found", "a missing thing is 404", "digitalocean/openapi, response not_found");
+pub const NAME: Rule = Rule::cited(
+    "name",
+    "a name has 1 to 255 letters, digits, hyphens and underscores; others are 422",
+    "digitalocean/openapi, schema dedicated_inference_spec; the status is assumed",
+);
+pub const NAME_TAKEN: Rule = Rule::cited(
+    "name-taken",
+    "a name is unique in its team; a creation with a taken one is 422",
+    "digitalocean/openapi, schema dedicated_inference_spec; the status is assumed",
+);
+pub const BODY: Rule = Rule::cited(
+    "body",
+    "a spec needs version, name, region, vpc, enable_public_endpoint and a model deployment; others are 422",
+    "digitalocean/openapi, schema dedicated_inference_spec; the status is assumed",
+);
+pub const MODELS: Rule = Rule::cited(
+    "models",
+    "GET …/gpu-model-config lists the models and the GPUs that they run on; other pairs are 422",
+    "digitalocean/openapi, dedicatedInferences_get_gpu_model_config; the refusal is assumed",
+);
+pub const SIZES: Rule = Rule::cited(
+    "sizes",
+    "GET …/sizes lists GPUs by region with the price of an hour as a text; a GPU that a region lacks is 422",
+    "digitalocean/openapi, dedicatedInferences_list_sizes; the refusal is assumed",
+);
+pub const GATED: Rule = Rule::assumed("gated", "a gated model without access_tokens.hugging_face_token is 422");
+pub const STATES: Rule = Rule::cited(
+    "states",
+    "an instance is new, provisioning, then active; the answer 202 says nothing about success",
+    "digitalocean/openapi, schema dedicated_inference and dedicatedInferences_create",
+);
+pub const UPDATE: Rule = Rule::cited(
+    "update",
+    "an update takes the whole spec; the instance is updating, shows pending_deployment_spec, and is active again",
+    "digitalocean/openapi, dedicatedInferences_patch; that the former spec serves meanwhile is assumed",
+);
+pub const ERROR: Rule = Rule::cited(
+    "error",
+    "a failed creation is error, without a reason",
+    "digitalocean/openapi, schema dedicated_inference",
+);
+pub const CAPACITY: Rule = Rule::assumed("capacity", "a lack of GPUs shows late, as error");
+pub const DELETE: Rule = Rule::cited(
+    "delete",
+    "a deletion is accepted with 202; the instance is deleting, then gone",
+    "digitalocean/openapi, dedicatedInferences_delete",
+);
+pub const ISSUED: Rule = Rule::cited(
+    "issued",
+    "a creation and POST …/tokens show the value of a token once; lists show its name",
+    "digitalocean/openapi, dedicatedInferences_create and dedicatedInferences_create_tokens",
+);
+pub const GUARD: Rule = Rule::cited(
+    "guard",
+    "a request needs Authorization: Bearer with a token of its instance; others are 401",
+    "digitalocean/openapi, schema dedicated_inference_access_token; the status is assumed",
+);
+pub const SERVED_NAME: Rule = Rule::assumed("served-name", "a model is served under its slug");
+pub const PAGES: Rule = Rule::cited(
+    "pages",
+    "a list has per_page entries, 20 by default and 200 at most, and links to the next page",
+    "digitalocean/openapi, parameters page and per_page",
+);
+pub const BILLED: Rule = Rule::assumed("billed", "GPUs are billed from their provisioning until the deletion begins");
+pub const THROTTLED: Rule = Rule::cited(
+    "throttled",
+    "too many calls are 429 with id too_many_requests and the header retry-after",
+    "digitalocean/openapi, response too_many_requests; docs.digitalocean.com, rate limits",
+);
+
+/// All rules of this service.
+pub const ALL: &[&Rule] = &[
+    &ENVELOPE,
+    &TOKEN,
+    &SCOPES,
+    &ACCOUNT,
+    &NOT_FOUND,
+    &NAME,
+    &NAME_TAKEN,
+    &BODY,
+    &MODELS,
+    &SIZES,
+    &GATED,
+    &STATES,
+    &UPDATE,
+    &ERROR,
+    &CAPACITY,
+    &DELETE,
+    &ISSUED,
+    &GUARD,
+    &SERVED_NAME,
+    &PAGES,
+    &BILLED,
+    &THROTTLED,
+];

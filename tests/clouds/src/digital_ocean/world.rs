@@ -1,0 +1,261 @@
+//! The true state of every team, and the operations on it. Time is an argument.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::instance::{Instance, InstanceToken};
+use super::rules;
+use super::settings::DigitalOceanSettings;
+use crate::faults::{AfterFailure, Fate};
+use crate::rules::Rule;
+
+/// Longest name.
+const NAME_CHARS: usize = 255;
+/// Entries of a page, by default and at most.
+const PAGE: (usize, usize) = (20, 200);
+
+/// A refusal: status, id and text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OceanFault {
+    pub status: StatusCode,
+    pub message: String,
+    pub rule: &'static Rule,
+}
+
+fn unprocessable(rule: &'static Rule, message: impl Into<String>) -> OceanFault {
+    OceanFault { status: StatusCode::UNPROCESSABLE_ENTITY, message: message.into(), rule }
+}
+
+pub fn missing() -> OceanFault {
+    let message = "The resource you requested could not be found.".to_owned();
+    OceanFault { status: StatusCode::NOT_FOUND, message, rule: &rules::NOT_FOUND }
+}
+
+/// Circumstances of one operation.
+#[derive(Debug, Clone, Copy)]
+pub struct OceanAt<'a> {
+    pub team: &'a str,
+    pub fate: &'a Fate,
+    pub now: i64,
+}
+
+/// All teams.
+#[derive(Debug)]
+pub struct OceanWorld {
+    pub settings: DigitalOceanSettings,
+    pub instances: BTreeMap<String, Instance>,
+    base: String,
+    made: u64,
+    /// GPU-instance-milliseconds of instances that are gone.
+    billed: i64,
+}
+
+type Answer = Result<Value, OceanFault>;
+
+impl OceanWorld {
+    pub fn new(settings: DigitalOceanSettings, base: &str) -> Self {
+        Self { settings, instances: BTreeMap::new(), base: base.to_owned(), made: 0, billed: 0 }
+    }
+
+    /// Ends what has ended everywhere.
+    pub fn settle(&mut self, now: i64) {
+        for instance in self.instances.values_mut() {
+            instance.settle(now);
+        }
+        let over = |_: &String, instance: &mut Instance| instance.visibility.is_over(now);
+        let gone: Vec<Instance> = self.instances.extract_if(.., over).map(|(_, instance)| instance).collect();
+        self.billed += gone.into_iter().map(|mut instance| instance.billed_until(now)).sum::<i64>();
+    }
+
+    fn uuid(&mut self) -> String {
+        self.made += 1;
+        format!("00000000-0000-4000-8000-{:012}", self.made)
+    }
+
+    fn find(&mut self, id: &str, at: OceanAt<'_>) -> Result<&mut Instance, OceanFault> {
+        let found = self.instances.get_mut(id);
+        found.filter(|one| one.team == at.team && one.visibility.is_read(at.now)).ok_or_else(missing)
+    }
+
+    fn shown(&self, instance: &Instance, at: OceanAt<'_>) -> Value {
+        instance.shown(&self.base, at.fate.status.as_deref(), at.now)
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn get(&mut self, id: &str, at: OceanAt<'_>) -> Answer {
+        let instance = self.find(id, at)?.clone();
+        Ok(json!({"dedicated_inference": self.shown(&instance, at)}))
+    }
+
+    /// A page of the list ([`rules::PAGES`]).
+    pub fn list(&self, query: &BTreeMap<String, String>, at: OceanAt<'_>) -> Value {
+        let number = |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+        let (page, size) = (number("page", 1).max(1), number("per_page", PAGE.0).clamp(1, PAGE.1));
+        let region = query.get("region");
+        let mine = |one: &&Instance| {
+            one.team == at.team
+                && one.visibility.is_listed(at.now)
+                && region.is_none_or(|region| one.spec["region"] == **region)
+        };
+        let all: Vec<&Instance> = self.instances.values().filter(mine).collect();
+        let total = all.len();
+        let shown: Vec<Value> =
+            all.into_iter().skip((page - 1) * size).take(size).map(|one| self.shown(one, at)).collect();
+        let mut pages = serde_json::Map::new();
+        if page * size < total {
+            let next = format!("{}/v2/dedicated-inferences?page={}&per_page={size}", self.base, page + 1);
+            pages.insert("next".to_owned(), json!(next));
+        }
+        json!({"dedicated_inferences": shown, "links": {"pages": pages}, "meta": {"total": total}})
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn create(&mut self, body: &Value, at: OceanAt<'_>) -> Answer {
+        let spec = body["spec"].clone();
+        self.check(&spec, &body["access_tokens"])?;
+        let has_name =
+            |one: &Instance| one.team == at.team && one.spec["name"] == spec["name"] && !one.visibility.is_gone();
+        if self.instances.values().any(has_name) {
+            return Err(unprocessable(&rules::NAME_TAKEN, "spec.name: is already in use in this team"));
+        }
+        let (id, fate) = (self.uuid(), self.fate(&spec, at.fate));
+        let mut instance = Instance::new(id.clone(), at.team, spec, &self.settings, &fate, at.now);
+        let token = self.token("default", at.now);
+        instance.tokens.push(token.clone());
+        let shown = self.shown(&instance, at);
+        self.instances.insert(id, instance);
+        Ok(json!({"dedicated_inference": shown, "token": token.shown(true)}))
+    }
+
+    fn token(&mut self, name: &str, now: i64) -> InstanceToken {
+        let id = self.uuid();
+        InstanceToken { value: format!("di_value_of_{id}"), id, name: name.to_owned(), created: now }
+    }
+
+    /// Refuses a spec that is incomplete or not on offer.
+    fn check(&self, spec: &Value, tokens: &Value) -> Result<(), OceanFault> {
+        let name = spec["name"].as_str().unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if name.is_empty() || name.len() > NAME_CHARS || !name.bytes().all(plain) {
+            return Err(unprocessable(&rules::NAME, "spec.name: does not match ^[a-zA-Z0-9_-]+$"));
+        }
+        let region = spec["region"].as_str().unwrap_or_default();
+        let whole =
+            spec["version"].is_u64() && spec["enable_public_endpoint"].is_boolean() && spec["vpc"]["uuid"].is_string();
+        let deployments = spec["model_deployments"].as_array().filter(|all| !all.is_empty());
+        let Some(deployments) = deployments.filter(|_| whole && !region.is_empty()) else {
+            return Err(unprocessable(&rules::BODY, "spec: a required field is missing"));
+        };
+        for deployment in deployments {
+            let slug = deployment["model_slug"].as_str().unwrap_or_default();
+            let model = self.settings.models.iter().find(|model| model.slug == slug);
+            let Some(model) = model else {
+                return Err(unprocessable(&rules::MODELS, format!("model_slug {slug} is not supported")));
+            };
+            if model.gated && tokens["hugging_face_token"].as_str().is_none_or(str::is_empty) {
+                return Err(unprocessable(&rules::GATED, format!("model {slug} needs a hugging_face_token")));
+            }
+            for gpu in deployment["accelerators"].as_array().into_iter().flatten() {
+                let slug = gpu["accelerator_slug"].as_str().unwrap_or_default();
+                if !model.gpus.iter().any(|known| known == slug) {
+                    return Err(unprocessable(&rules::MODELS, format!("{} does not run on {slug}", model.slug)));
+                }
+                if !self.settings.sizes.iter().any(|size| size.slug == slug && size.region == region) {
+                    return Err(unprocessable(&rules::SIZES, format!("{slug} is not available in {region}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The script's fate, or that of a start for which there are no GPUs ([`rules::CAPACITY`]).
+    fn fate(&self, spec: &Value, scripted: &Fate) -> Fate {
+        let slug = |spec: &Value| spec["model_deployments"][0]["accelerators"][0]["accelerator_slug"].clone();
+        let wanted = slug(spec);
+        let used: u32 =
+            self.instances.values().filter(|one| slug(&one.spec) == wanted).map(|one| Instance::scale(&one.spec)).sum();
+        let machines = wanted.as_str().and_then(|slug| self.settings.machines.get(slug));
+        let lacks = machines.is_some_and(|machines| used + Instance::scale(spec) > *machines);
+        if lacks && scripted.fails.is_none() {
+            let fails = Some((self.settings.capacity_seconds, String::new(), AfterFailure::Failed));
+            return Fate { fails, ..scripted.clone() };
+        }
+        scripted.clone()
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn update(&mut self, id: &str, body: &Value, at: OceanAt<'_>) -> Answer {
+        let spec = body["spec"].clone();
+        let former = self.find(id, at)?.spec["name"].clone();
+        self.check(&spec, &body["access_tokens"])?;
+        if spec["name"] != former {
+            return Err(unprocessable(&rules::UPDATE, "spec.name: cannot be changed"));
+        }
+        let settings = self.settings.clone();
+        self.find(id, at)?.update(spec, &settings, at.fate, at.now);
+        self.get(id, at)
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn delete(&mut self, id: &str, at: OceanAt<'_>) -> Answer {
+        let settings = self.settings.clone();
+        self.find(id, at)?.delete(&settings, at.fate, at.now);
+        Ok(Value::Null)
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn list_tokens(&mut self, id: &str, at: OceanAt<'_>) -> Answer {
+        let tokens: Vec<Value> = self.find(id, at)?.tokens.iter().map(|token| token.shown(false)).collect();
+        Ok(json!({"meta": {"total": tokens.len()}, "tokens": tokens, "links": {}}))
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn create_token(&mut self, id: &str, body: &Value, at: OceanAt<'_>) -> Answer {
+        self.find(id, at)?;
+        let token = self.token(body["name"].as_str().unwrap_or_default(), at.now);
+        self.find(id, at)?.tokens.push(token.clone());
+        Ok(json!({"token": token.shown(true)}))
+    }
+
+    /// # Errors
+    /// The service's refusal.
+    pub fn delete_token(&mut self, id: &str, token: &str, at: OceanAt<'_>) -> Answer {
+        let tokens = &mut self.find(id, at)?.tokens;
+        let before = tokens.len();
+        tokens.retain(|one| one.id != token);
+        if tokens.len() == before { Err(missing()) } else { Ok(Value::Null) }
+    }
+
+    /// GPUs with their prices ([`rules::SIZES`]).
+    pub fn sizes(&self) -> Value {
+        let mut regions: Vec<&str> = self.settings.sizes.iter().map(|size| size.region.as_str()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        json!({"enabled_regions": regions, "sizes": self.settings.sizes.iter().map(super::settings::GpuSize::shown).collect::<Vec<_>>()})
+    }
+
+    /// Models with their GPUs ([`rules::MODELS`]).
+    pub fn models(&self) -> Value {
+        json!({"gpu_model_configs": self.settings.models.iter().map(super::settings::OceanModel::shown).collect::<Vec<_>>()})
+    }
+
+    /// The true state, for tests.
+    pub fn state(&mut self, now: i64) -> Value {
+        self.settle(now);
+        let (mut billed, mut instances) = (self.billed, Vec::new());
+        for one in self.instances.values_mut().filter(|one| !one.visibility.is_gone()) {
+            billed += one.billed_until(now);
+            instances.push(json!({"id": one.id, "name": one.spec["name"], "status": one.status(now),
+                                  "billedGpus": one.billed_gpus(now), "tokens": one.tokens.len()}));
+        }
+        json!({"instances": instances, "billedGpuSeconds": billed / 1000})
+    }
+}
