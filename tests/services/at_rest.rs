@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    clouds, deployment, hugging_face, hugging_face_key, overrides, sagemaker, sagemaker_key, vertex_ai,
+    baseten, baseten_key, clouds, deployment, hugging_face, hugging_face_key, overrides, sagemaker, sagemaker_key,
+    vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -39,6 +40,8 @@ const GOOGLE: [&str; 10] = [
     "asia-east1",
     "asia-northeast1",
 ];
+/// Ten names of regions at Baseten.
+const BASETEN: [&str; 10] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "eu-west"];
 /// Time in which the calls are counted.
 const WHILE: Duration = Duration::from_mins(2);
 
@@ -53,11 +56,11 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     let stage = ServiceStage::set(&overrides(&clouds))?;
     wait("the operator answers", LONG, || stage.metrics())?;
     let empty = stage.operator_memory()?;
-    for key in [sagemaker_key(), hugging_face_key()] {
+    for key in [sagemaker_key(), hugging_face_key(), baseten_key()] {
         stage.apply(&key)?;
     }
     let mut count = 0;
-    for (model, regions) in [(sagemaker(), AWS), (hugging_face(), AWS), (vertex_ai(), GOOGLE)] {
+    for (model, regions) in [(sagemaker(), AWS), (hugging_face(), AWS), (vertex_ai(), GOOGLE), (baseten(), BASETEN)] {
         for region in regions {
             stage.apply(&in_region(&model, region))?;
             count += 1;
@@ -73,7 +76,9 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     eprintln!("memory: {empty} MB without targets, {} MB with {count}", stage.operator_memory()?);
     print("an hour and target", &idle, 10.0);
 
-    for (name, place) in [("a", "ireland-eu-west-1"), ("b", "hub-eu-west-1"), ("c", "europe-europe-west4")] {
+    let places =
+        [("a", "ireland-eu-west-1"), ("b", "hub-eu-west-1"), ("c", "europe-europe-west4"), ("d", "baseten-eu-west")];
+    for (name, place) in places {
         let mut one = deployment(8);
         one["metadata"]["name"] = json!(name);
         one["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": place}});
