@@ -35,6 +35,8 @@ pub struct Urls {
     pub digital_ocean: String,
     /// Bedrock, its runtime and STS.
     pub bedrock: String,
+    /// Azure Resource Manager, Entra ID and the endpoints of Azure Machine Learning.
+    pub azure: String,
 }
 
 struct Admin {

@@ -26,6 +26,8 @@ pub enum ServiceName {
     DigitalOcean,
     /// Custom model import of Amazon Bedrock, its runtime, and the part of STS that goes with it.
     Bedrock,
+    /// Azure Resource Manager with Azure Machine Learning, and Entra ID.
+    Azure,
 }
 
 /// One request.

@@ -76,6 +76,19 @@ impl Engines {
     }
 }
 
+/// The command line that vLLM's image for containers without arguments makes of an environment: `SM_VLLM_MAX_MODEL_LEN=4096` is
+/// `--max-model-len 4096`; `true` is a bare flag.
+#[must_use]
+pub fn arguments_of(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let flags = environment.iter().filter_map(|(name, value)| Some((name.strip_prefix("SM_VLLM_")?, value)));
+    let mut arguments = Vec::new();
+    for (name, value) in flags.filter(|(_, value)| *value != "false") {
+        arguments.push(format!("--{}", name.to_lowercase().replace('_', "-")));
+        arguments.extend((value != "true").then(|| value.clone()));
+    }
+    arguments
+}
+
 impl Container {
     /// The name that the model is served under.
     #[must_use]

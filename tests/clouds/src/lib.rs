@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod admin;
+pub mod azure;
 pub mod baseten;
 pub mod bedrock;
 pub mod clock;
@@ -38,6 +39,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use self::admin::Urls;
+use self::azure::{Azure, AzureSettings};
 use self::baseten::{Baseten, BasetenSettings};
 use self::bedrock::{Bedrock, BedrockSettings};
 use self::clock::VirtualClock;
@@ -70,6 +72,8 @@ pub struct CloudSettings {
     pub digital_ocean: DigitalOceanSettings,
     /// Bedrock.
     pub bedrock: BedrockSettings,
+    /// Azure.
+    pub azure: AzureSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -88,6 +92,8 @@ pub struct Clouds {
     pub digital_ocean: Arc<DigitalOcean>,
     /// Bedrock.
     pub bedrock: Arc<Bedrock>,
+    /// Azure.
+    pub azure: Arc<Azure>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -137,7 +143,9 @@ impl Clouds {
         let (ocean, ocean_url) = listen(free).await?;
         let digital_ocean = Arc::new(DigitalOcean::new(settings.digital_ocean, Arc::clone(&clock), &ocean_url));
         let (bedrock_listener, bedrock_url) = listen(free).await?;
-        let bedrock = Arc::new(Bedrock::new(settings.bedrock, clock));
+        let bedrock = Arc::new(Bedrock::new(settings.bedrock, Arc::clone(&clock)));
+        let (arm, azure_url) = listen(free).await?;
+        let azure = Arc::new(Azure::new(settings.azure, clock));
         let urls = Urls {
             admin: admin_url,
             sagemaker: aws_url,
@@ -146,6 +154,7 @@ impl Clouds {
             baseten: trusses_url,
             digital_ocean: ocean_url,
             bedrock: bedrock_url,
+            azure: azure_url,
         };
         let clouds: Vec<Arc<dyn Cloud>> = vec![
             Arc::clone(&sagemaker) as _,
@@ -154,6 +163,7 @@ impl Clouds {
             Arc::clone(&baseten) as _,
             Arc::clone(&digital_ocean) as _,
             Arc::clone(&bedrock) as _,
+            Arc::clone(&azure) as _,
         ];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
@@ -163,8 +173,9 @@ impl Clouds {
             serve(trusses, server::router(Arc::clone(&baseten) as _, Arc::clone(&shared))),
             serve(ocean, server::router(Arc::clone(&digital_ocean) as _, Arc::clone(&shared))),
             serve(bedrock_listener, server::router(Arc::clone(&bedrock) as _, Arc::clone(&shared))),
+            serve(arm, server::router(Arc::clone(&azure) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, digital_ocean, bedrock, shared, servers })
+        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, digital_ocean, bedrock, azure, shared, servers })
     }
 
     /// Writes the requests so far to a file of their own.
@@ -213,6 +224,7 @@ impl Clouds {
             ServiceName::Baseten => self.baseten.state(),
             ServiceName::DigitalOcean => self.digital_ocean.state(),
             ServiceName::Bedrock => self.bedrock.state(),
+            ServiceName::Azure => self.azure.state(),
         }
     }
 
@@ -232,6 +244,7 @@ pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
         (ServiceName::Baseten, baseten::RULES),
         (ServiceName::DigitalOcean, digital_ocean::RULES),
         (ServiceName::Bedrock, bedrock::RULES),
+        (ServiceName::Azure, azure::RULES),
     ]
 }
 

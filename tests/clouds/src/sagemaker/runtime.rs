@@ -1,7 +1,5 @@
 //! The data plane: requests to endpoints, classic and in OpenAI's form.
 
-use std::collections::BTreeMap;
-
 use axum::http::{Method, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -9,7 +7,7 @@ use serde_json::{Value, json};
 use super::endpoint::Endpoint;
 use super::rules;
 use crate::cloud::Reply;
-use crate::engines::{Container, Question};
+use crate::engines::{Container, Question, arguments_of};
 
 /// A way into an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +31,7 @@ pub fn route(path: &str) -> Option<Route> {
 /// The container of an endpoint, as the vLLM image reads its environment.
 pub fn container(endpoint: &Endpoint) -> Container {
     let environment = endpoint.fleet.variants.first().map(|variant| variant.environment.clone()).unwrap_or_default();
-    Container { arguments: arguments(&environment), environment }
-}
-
-/// `SM_VLLM_MAX_MODEL_LEN=4096` is `--max-model-len 4096`; `true` is a bare flag ([`rules::CONTAINER_ENVIRONMENT`]).
-fn arguments(environment: &BTreeMap<String, String>) -> Vec<String> {
-    let flags = environment.iter().filter_map(|(name, value)| Some((name.strip_prefix("SM_VLLM_")?, value)));
-    let mut arguments = Vec::new();
-    for (name, value) in flags.filter(|(_, value)| *value != "false") {
-        arguments.push(format!("--{}", name.to_lowercase().replace('_', "-")));
-        arguments.extend((value != "true").then(|| value.clone()));
-    }
-    arguments
+    Container { arguments: arguments_of(&environment), environment }
 }
 
 /// The container's question for a classic request.
@@ -108,12 +95,12 @@ mod tests {
     fn the_environment_becomes_flags() {
         let environment = [("SM_VLLM_MAX_MODEL_LEN", "4096"), ("SM_VLLM_ENFORCE_EAGER", "true"), ("HF_TOKEN", "t")];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        assert_eq!(arguments(&environment), ["--enforce-eager", "--max-model-len", "4096"]);
+        assert_eq!(arguments_of(&environment), ["--enforce-eager", "--max-model-len", "4096"]);
     }
 
     #[test]
     fn an_empty_model_becomes_the_served_one() {
-        let container = Container { arguments: vec!["--model".into(), "m".into()], environment: BTreeMap::new() };
+        let container = Container { arguments: vec!["--model".into(), "m".into()], environment: [].into() };
         let body = |text: &str| chat(&Bytes::from(text.to_owned()), &container).body;
         assert_eq!(body(r#"{"model": ""}"#), r#"{"model":"m"}"#);
         assert_eq!(body(r#"{"model": "other"}"#), r#"{"model": "other"}"#);
