@@ -30,6 +30,8 @@ pub struct DriverSettings {
 /// Types of targets whose services have addresses that can be overridden, as far as they are built in.
 #[cfg(feature = "services")]
 const OVERRIDABLE: &[&str] = &[
+    #[cfg(feature = "azureml")]
+    "AzureML",
     #[cfg(feature = "baseten")]
     "Baseten",
     #[cfg(feature = "huggingface")]

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod azureml;
+mod azureml_rights;
 mod baseten;
 mod baseten_rights;
 mod huggingface;
@@ -29,7 +31,7 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 7] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 8] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
@@ -37,8 +39,15 @@ fn main() -> ExitCode {
         ("huggingface", Arc::new(huggingface::Namespaces)),
         ("sagemaker", Arc::new(sagemaker::Accounts)),
         ("vertex", Arc::new(vertex::Projects)),
+        ("azureml", Arc::new(azureml::Workspaces)),
     ];
     let lone = [
+        trial(
+            &runtime,
+            "azureml::the_role_grants_what_is_called_and_nothing_else",
+            azureml_rights::the_role_grants_what_is_called_and_nothing_else,
+        ),
+        trial(&runtime, "azureml::every_change_may_be_lost_or_repeated", azureml::sweep),
         trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
         trial(
             &runtime,

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    BASETEN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, baseten, baseten_key, clouds, deployment, held,
-    held_at_baseten, held_at_hugging_face, held_at_vertex_ai, hugging_face, hugging_face_key, overrides, sagemaker,
-    sagemaker_key, vertex_ai,
+    AZURE_ML, BASETEN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, azure_key, azure_ml, baseten, baseten_key, clouds,
+    deployment, held, held_at_azure_ml, held_at_baseten, held_at_hugging_face, held_at_vertex_ai, hugging_face,
+    hugging_face_key, overrides, sagemaker, sagemaker_key, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -141,6 +141,29 @@ fn at_vertex_ai() -> anyhow::Result<()> {
     })
 }
 
+#[test]
+fn at_azure_ml() -> anyhow::Result<()> {
+    // Versions of environments stay, and the next endpoint uses them.
+    const CHANGES: [&str; 6] = [
+        "OnlineEndpoints_CreateOrUpdate",
+        "OnlineEndpoints_Update",
+        "OnlineEndpoints_Delete",
+        "OnlineDeployments_CreateOrUpdate",
+        "OnlineDeployments_Update",
+        "OnlineDeployments_Delete",
+    ];
+    sweep(SweptService {
+        service: ServiceName::Azure,
+        target: AZURE_ML,
+        objects: vec![azure_key(), azure_ml()],
+        changes: &CHANGES,
+        repeatable: &["OnlineEndpoints_Update"],
+        held: held_at_azure_ml,
+        whole: [1, 1, 1],
+        edited: [1, 1, 1],
+    })
+}
+
 fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
@@ -222,7 +245,7 @@ impl Sweep {
         let is_change =
             |asked: &Exchange| asked.service == self.swept.service && self.swept.changes.contains(&&*asked.operation);
         let is_removal =
-            |asked: &Exchange| ["Delete", "delete", "Undeploy"].iter().any(|word| asked.operation.starts_with(word));
+            |asked: &Exchange| ["Delete", "delete", "Undeploy"].iter().any(|word| asked.operation.contains(word));
         let mut removed = BTreeSet::new();
         let mut is_first = |asked: &Exchange| {
             !is_removal(asked) || removed.insert((asked.operation.clone(), asked.target.clone(), asked.body.clone()))

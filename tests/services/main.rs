@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod at_rest;
+mod azure_ml;
 mod baseten;
 mod choice;
 mod crash_sweep;

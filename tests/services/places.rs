@@ -1,5 +1,8 @@
 //! The places of these tests: fakes of services, a simulated place, their targets and Secrets, and a deployment for them.
 
+use roadstead_clouds::azure::{
+    AzureSettings, CLIENT, LOCATION, RESOURCE_GROUP, SECRET, SUBSCRIPTION, TENANT, WORKSPACE,
+};
 use roadstead_clouds::baseten::{BasetenSettings, KEY};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
@@ -20,6 +23,8 @@ pub const HUGGING_FACE: (&str, &str, &str) = ("servingtarget", "", "hub");
 pub const VERTEX_AI: (&str, &str, &str) = ("servingtarget", "", "europe");
 /// The target at Baseten.
 pub const BASETEN: (&str, &str, &str) = ("servingtarget", "", "baseten");
+/// The target at Azure ML.
+pub const AZURE_ML: (&str, &str, &str) = ("servingtarget", "", "amsterdam");
 /// The simulated target, which stands for a cluster.
 pub const SIMULATED: (&str, &str, &str) = ("servingtarget", "", "iowa");
 
@@ -65,8 +70,24 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
     };
     let baseten =
         BasetenSettings { building_seconds: 1, deploying_seconds: 1, loading_seconds: 1, ..BasetenSettings::default() };
-    Clouds::start(CloudSettings { pace: 1, sagemaker, hugging_face, vertex_ai, baseten, ..CloudSettings::default() })
-        .await
+    let azure = AzureSettings {
+        creating_seconds: 1,
+        updating_seconds: 1,
+        deploying_seconds: 2,
+        scaling_seconds: 1,
+        deleting_seconds: 1,
+        ..AzureSettings::default()
+    };
+    Clouds::start(CloudSettings {
+        pace: 1,
+        sagemaker,
+        hugging_face,
+        vertex_ai,
+        azure,
+        baseten,
+        ..CloudSettings::default()
+    })
+    .await
 }
 
 /// Options by which the operator reaches the fakes.
@@ -75,6 +96,7 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
         format!("--endpoint-override=SageMaker={}", clouds.urls.sagemaker),
         format!("--endpoint-override=HuggingFace={}", clouds.urls.hugging_face),
         format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
+        format!("--endpoint-override=AzureML={}", clouds.urls.azure),
         format!("--endpoint-override=Baseten={}", clouds.urls.baseten),
     ]
 }
@@ -140,6 +162,24 @@ pub fn baseten() -> Value {
     target
 }
 
+/// The Secret with the credentials of Azure.
+pub fn azure_key() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "azure", "namespace": SYSTEM},
+        "stringData": {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET},
+    })
+}
+
+/// The target at Azure ML: 98 dollars for an hour of eight accelerators in the Netherlands.
+pub fn azure_ml() -> Value {
+    let parameters = json!({
+        "subscriptionID": SUBSCRIPTION, "resourceGroup": RESOURCE_GROUP, "workspace": WORKSPACE,
+        "credentialsSecretRef": {"name": "azure"},
+    });
+    let of = ("AzureML", "azureML", parameters);
+    target(AZURE_ML.2, ("azure", LOCATION), of, ("Standard_ND96isr_H100_v5", "98.00"))
+}
+
 /// The simulated target: 40 dollars for an hour of eight accelerators in Iowa.
 pub fn simulated() -> Value {
     let of = ("Simulated", "simulated", json!({"startupSeconds": 1}));
@@ -194,6 +234,21 @@ pub fn held_at_vertex_ai(clouds: &Clouds) -> [usize; 3] {
         endpoints.iter().filter(|endpoint| !endpoint["name"].to_string().contains("claim")).collect();
     let deployed = own.iter().map(|endpoint| all(&endpoint["deployed"]).len()).sum();
     [own.len(), deployed, all(&state[0]["models"]).len()]
+}
+
+/// Numbers of endpoints, their deployments and the deployments that take requests at Azure ML.
+pub fn held_at_azure_ml(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::Azure);
+    let endpoints = state["endpoints"].as_array().cloned().unwrap_or_default();
+    let count = |member: &str| -> usize {
+        let of = |endpoint: &Value| match &endpoint[member] {
+            Value::Array(all) => all.len(),
+            Value::Object(all) => all.len(),
+            _ => 0,
+        };
+        endpoints.iter().map(of).sum()
+    };
+    [endpoints.len(), count("deployments"), count("traffic")]
 }
 
 /// Number of endpoints that exist at Hugging Face.

@@ -205,6 +205,8 @@ pub fn resource_name(offer: &api::Offer) -> Option<String> {
     offer.nodes.resource_name.clone().or_else(known)
 }
 
+/// Stands for the accelerators of Azure ML, which shows no nodes.
+const AZURE_ML_RESOURCE: &str = "azureml.roadstead.dev/accelerator";
 /// Stands for the accelerators of Baseten, which shows no nodes.
 const BASETEN_RESOURCE: &str = "baseten.roadstead.dev/accelerator";
 /// Stands for the accelerators of Hugging Face, which shows no nodes.
@@ -222,6 +224,7 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
     let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name);
     let known = || model::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
     let without_nodes = || match target.spec.type_ {
+        api::TargetType::AzureML => Some(AZURE_ML_RESOURCE.to_owned()),
         api::TargetType::Baseten => Some(BASETEN_RESOURCE.to_owned()),
         api::TargetType::HuggingFace => Some(HUGGING_FACE_RESOURCE.to_owned()),
         api::TargetType::Kubernetes => None,

@@ -124,7 +124,14 @@ async fn reports_a_quota_that_shows_late(fixture: &dyn Fixture) -> anyhow::Resul
 /// A creation is accepted, and the place says later why nothing comes of it; it can be removed nevertheless.
 async fn late_trouble(stage: &Stage, fits: fn(TroubleKind, ErrorClass) -> bool) -> anyhow::Result<()> {
     let wanted = recorded(&stage.wanted, &stage.make().await?);
-    let trouble = stage.until("the lack shows", async || Ok(stage.present(&wanted).await?.trouble)).await?;
+    let shown = stage.until("the lack shows", async || {
+        let present = stage.present(&wanted).await?;
+        if present.trouble.is_none() && !present.in_sync {
+            stage.ask(&wanted).await?;
+        }
+        Ok(present.trouble)
+    });
+    let trouble = shown.await?;
     ensure!(fits(trouble.kind, trouble.class) && !trouble.message.is_empty(), "{trouble:?}");
     ensure!(stage.present(&wanted).await?.progress != Progress::Serving, "it serves without any room");
     stage.remove(&wanted.endpoint).await?;

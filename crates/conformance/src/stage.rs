@@ -76,16 +76,21 @@ impl Stage {
         self.until("it serves", async || {
             let present = self.present(wanted).await?;
             if !present.in_sync {
-                // A driver may take several steps, and refuse one for the moment.
-                match self.driver.ensure(wanted).await {
-                    Err(error) if error.class != ErrorClass::Transient => return Err(error.into()),
-                    _ => return Ok(None),
-                }
+                self.ask(wanted).await?;
+                return Ok(None);
             }
             let all = present.in_sync && present.replicas == replicas && present.ready_replicas == replicas;
             Ok(Some(present).filter(|present| all && present.progress == Progress::Serving))
         })
         .await
+    }
+
+    /// Asks for what is not in sync. A driver may take several steps, and refuse one for the moment.
+    pub async fn ask(&self, wanted: &Wanted) -> anyhow::Result<()> {
+        match self.driver.ensure(wanted).await {
+            Err(error) if error.class != ErrorClass::Transient => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// The endpoint as its place shows it, which must be there.

@@ -108,8 +108,15 @@ pub enum TargetMessage<'a> {
         /// The fault of the file.
         fault: GoogleKeyFault,
     },
-    /// The Secret with its AWS key lacks an entry, or the entry is no text.
-    AwsSecretUnusable {
+    /// The Secret with the secret of an Azure application does not exist.
+    AzureSecretMissing {
+        /// Namespace of the Secret.
+        namespace: &'a str,
+        /// Name of the Secret.
+        name: &'a str,
+    },
+    /// The Secret with its credentials lacks an entry, or the entry is no text.
+    SecretEntryUnusable {
         /// Namespace of the Secret.
         namespace: &'a str,
         /// Name of the Secret.
@@ -216,7 +223,11 @@ impl fmt::Display for TargetMessage<'_> {
                 f,
                 "Secret {namespace}/{name} does not exist; create it with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ),
-            Self::AwsSecretUnusable { namespace, name, entry } => {
+            Self::AzureSecretMissing { namespace, name } => write!(
+                f,
+                "Secret {namespace}/{name} does not exist; create it with AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+            ),
+            Self::SecretEntryUnusable { namespace, name, entry } => {
                 write!(f, "Secret {namespace}/{name} has no usable entry {entry:?}; add it as printable text")
             }
             Self::GoogleSecretMissing { namespace, name, key } => write!(

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod discreet;
+pub mod environment;
 pub mod error;
 pub mod images;
 pub mod launch;

@@ -219,7 +219,8 @@ fn target() -> String {
             TargetMessage::TokenSecretMissing { .. } => [TargetMessage::TokenSecretMissing { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::TokenUnusable { .. } => [TargetMessage::TokenUnusable { namespace: "system", name: "huggingface", key: "token" }],
             TargetMessage::AwsSecretMissing { .. } => [TargetMessage::AwsSecretMissing { namespace: "system", name: "aws" }],
-            TargetMessage::AwsSecretUnusable { .. } => [TargetMessage::AwsSecretUnusable { namespace: "system", name: "aws", entry: "AWS_ACCESS_KEY_ID" }],
+            TargetMessage::AzureSecretMissing { .. } => [TargetMessage::AzureSecretMissing { namespace: "system", name: "azure" }],
+            TargetMessage::SecretEntryUnusable { .. } => [TargetMessage::SecretEntryUnusable { namespace: "system", name: "aws", entry: "AWS_ACCESS_KEY_ID" }],
             TargetMessage::GoogleSecretMissing { .. } => [TargetMessage::GoogleSecretMissing { namespace: "system", name: "google", key: "key.json" }],
             TargetMessage::GoogleKeyUnusable { .. } => [
                 TargetMessage::GoogleKeyUnusable { namespace: "system", name: "google", key: "key.json", fault: GoogleKeyFault::Malformed },

@@ -291,6 +291,39 @@ pub const SERVING_TARGET: &[Rule] = &[
         UNCHANGED,
         "the project of a target's endpoints is immutable: create a new target with the other project, then delete this target",
     ),
+    rule("spec", "self.type != 'AzureML' || has(self.azureML)", "type AzureML requires the field azureML")
+        .blames(".azureML"),
+    rule("spec", "self.type == 'AzureML' || !has(self.azureML)", "the field azureML is only for type AzureML")
+        .blames(".azureML"),
+    rule("spec", "self.type != 'AzureML' || self.cloud == 'azure'", "type AzureML is a service of the cloud azure")
+        .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'AzureML' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "online endpoints of Azure ML are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'AzureML' || self.offers.all(offer, offer.instanceType.startsWith('Standard_'))",
+        "instance types of Azure ML begin with Standard_, such as Standard_NC40ads_H100_v5",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.azureML.subscriptionID",
+        UNCHANGED,
+        "the workspace of a target's endpoints is immutable: create a new target with the other workspace, then delete this target",
+    ),
+    rule(
+        "spec.azureML.resourceGroup",
+        UNCHANGED,
+        "the workspace of a target's endpoints is immutable: create a new target with the other workspace, then delete this target",
+    ),
+    rule(
+        "spec.azureML.workspace",
+        UNCHANGED,
+        "the workspace of a target's endpoints is immutable: create a new target with the other workspace, then delete this target",
+    ),
     rule(
         "spec.simulated.faults[]",
         "self.effect == 'Refused' || !has(self.class)",

@@ -1,6 +1,7 @@
 //! Version `v1alpha1` of the group `roadstead.dev`.
 
 pub mod advice;
+pub mod azure_ml;
 pub mod baseten;
 pub mod common;
 pub mod conditions;
@@ -22,6 +23,7 @@ pub mod syntax;
 pub mod validate;
 pub mod vertex_ai;
 
+pub use azure_ml::*;
 pub use baseten::*;
 pub use common::*;
 pub use dollars::Dollars;

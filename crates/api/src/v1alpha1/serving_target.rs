@@ -8,6 +8,7 @@ use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::azure_ml::AzureMlTarget;
 use super::baseten::BasetenTarget;
 use super::common::{
     Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
@@ -67,6 +68,9 @@ pub struct ServingTargetSpec {
     /// Project and service accounts; required for type `VertexAI`.
     #[serde(default, rename = "vertexAI", skip_serializing_if = "Option::is_none")]
     pub vertex_ai: Option<VertexAiTarget>,
+    /// Workspace; required for type `AzureML`.
+    #[serde(default, rename = "azureML", skip_serializing_if = "Option::is_none")]
+    pub azure_ml: Option<AzureMlTarget>,
     /// Offers of the target.
     #[schemars(length(min = 1, max = limits::OFFERS))]
     pub offers: Vec<Offer>,
@@ -92,7 +96,8 @@ impl ServingTargetSpec {
         let account = || self.vertex_ai.as_ref()?.service_account_key_secret_ref.as_ref();
         let token = || token().or_else(|| self.baseten.as_ref().map(|settings| &settings.api_key_secret_ref));
         let one = kubeconfig().or_else(token).or_else(account).map(|reference| reference.name.as_str());
-        one.or_else(|| key().map(|reference| reference.name.as_str()))
+        let application = || self.azure_ml.as_ref()?.credentials_secret_ref.as_ref();
+        one.or_else(|| key().or_else(application).map(|reference| reference.name.as_str()))
     }
 
     /// The way to ask its endpoints whether they answer.
@@ -115,6 +120,8 @@ pub enum TargetType {
     HuggingFace,
     /// Vertex AI of one project of Google Cloud in one location.
     VertexAI,
+    /// Azure Machine Learning in one workspace.
+    AzureML,
     /// Dedicated deployments of one team of Baseten in one region.
     Baseten,
 }

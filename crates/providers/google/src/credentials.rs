@@ -6,14 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use jiff::Timestamp;
 use roadstead_provider::address::{self, Reach};
 use roadstead_provider::meter::ServiceMeter;
 use roadstead_provider::{ErrorClass, ProviderError, Redacted};
 use roadstead_rest::{
-    Authorize, BaseUrl, BaseUrlError, Bearer, CallEffect, ClientParts, ErrorEnvelope, Insecure, RestCall, RestClient,
-    ServiceProfile, ServiceRoute, Transport,
+    Authorize, BaseUrl, BaseUrlError, Bearer, CallEffect, ClientParts, ErrorEnvelope, Insecure, KeptToken,
+    NoCredentials, RestCall, RestClient, ServiceProfile, ServiceRoute, ServiceToken, Transport, class_of_oauth,
+    read_oauth_error,
 };
 use roadstead_runtime::client::CALL_TIMEOUT;
 use roadstead_runtime::clock::Clock;
@@ -22,7 +23,6 @@ use serde_json::json;
 
 use crate::errors::{class, read_google_error};
 use crate::key::{SCOPE, ServiceAccountKey};
-use crate::token::{GoogleToken, KeptToken, LIFE};
 
 /// Asks the metadata server for a token.
 const METADATA: &str = "MetadataToken";
@@ -44,6 +44,8 @@ const IAM_ADDRESS: &str = "https://iamcredentials.googleapis.com";
 const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token?scopes=";
 /// Grant of a signed request.
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+/// Life of a token whose answer names none.
+const LIFE: Duration = Duration::from_mins(5);
 /// Answers are short.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -135,23 +137,10 @@ struct OtherAccount {
     kept: KeptToken,
 }
 
-/// Nobody's credentials: the services of tokens want none.
-struct Nobody;
-
-#[async_trait]
-impl Authorize for Nobody {
-    async fn authorize(&self, _: &mut Request<Bytes>) -> Result<(), ProviderError> {
-        Ok(())
-    }
-
-    fn conceal(&self, text: &str) -> String {
-        text.to_owned()
-    }
-}
-
 const fn profile(
     (name, title): (&'static str, &'static str),
     read_error: fn(&HeaderMap, &[u8]) -> Option<ErrorEnvelope>,
+    class: fn(StatusCode, &ErrorEnvelope) -> ErrorClass,
 ) -> ServiceProfile {
     ServiceProfile {
         name,
@@ -163,19 +152,6 @@ const fn profile(
         read_error,
         class,
     }
-}
-
-/// Reads an error of the OAuth protocol (RFC 6749, section 5.2).
-fn read_oauth_error(_: &HeaderMap, body: &[u8]) -> Option<ErrorEnvelope> {
-    #[derive(Deserialize)]
-    struct OauthError {
-        error: String,
-        #[serde(default)]
-        error_description: String,
-    }
-    let OauthError { error, error_description } = serde_json::from_slice(body).ok()?;
-    // All of them say that the identity is not accepted.
-    Some(ErrorEnvelope { code: "UNAUTHENTICATED".to_owned(), message: format!("{error}: {error_description}") })
 }
 
 /// The metadata server has no errors in a form of its own.
@@ -204,18 +180,18 @@ impl GoogleCredentials {
         };
         let first = match identity {
             GoogleIdentity::Workload => {
-                let profile = profile((OPERATIONS[0].0, "Google's metadata server"), read_no_error);
+                let profile = profile((OPERATIONS[0].0, "Google's metadata server"), read_no_error, class);
                 // Its address is link-local. Only the constant above and the environment name it, and no target does.
-                client(profile, addresses.metadata, address::anywhere, Arc::new(Nobody))
+                client(profile, addresses.metadata, address::anywhere, Arc::new(NoCredentials))
             }
             GoogleIdentity::Key(_) => {
-                let profile = profile((OPERATIONS[1].0, "Google's token service"), read_oauth_error);
-                client(profile, addresses.oauth, reach, Arc::new(Nobody))
+                let profile = profile((OPERATIONS[1].0, "Google's token service"), read_oauth_error, class_of_oauth);
+                client(profile, addresses.oauth, reach, Arc::new(NoCredentials))
             }
         };
         let first = Arc::new(FirstIdentity { identity, client: first, kept: KeptToken::default(), clock });
         let other = acting_as.map(|ActingAs { email }| {
-            let profile = profile((OPERATIONS[2].0, "IAM Credentials"), read_google_error);
+            let profile = profile((OPERATIONS[2].0, "IAM Credentials"), read_google_error, class);
             let bearer: Arc<dyn Authorize> = Arc::clone(&first) as _;
             OtherAccount { email, client: client(profile, addresses.iam, reach, bearer), kept: KeptToken::default() }
         });
@@ -238,7 +214,7 @@ impl GoogleCredentials {
     ///
     /// # Errors
     /// As [`token`](Self::token).
-    pub async fn renewed(&self) -> Result<GoogleToken, ProviderError> {
+    pub async fn renewed(&self) -> Result<ServiceToken, ProviderError> {
         let Some(other) = &self.other else { return self.first.renewed().await };
         let token = other.ask().await?;
         other.kept.keep(token.clone());
@@ -273,7 +249,7 @@ impl FirstIdentity {
         }
     }
 
-    async fn renewed(&self) -> Result<GoogleToken, ProviderError> {
+    async fn renewed(&self) -> Result<ServiceToken, ProviderError> {
         let now = self.clock.wall();
         let (call, whose) = match &self.identity {
             GoogleIdentity::Workload => (by_metadata(), "the pod has no usable Google identity".to_owned()),
@@ -285,7 +261,7 @@ impl FirstIdentity {
         let Given { access_token, expires_in } = answer.json()?;
         let life = expires_in.map_or(LIFE, Duration::from_secs);
         let ends = now.checked_add(life).unwrap_or(now);
-        let token = GoogleToken { value: Redacted::new(access_token), ends };
+        let token = ServiceToken { value: Redacted::new(access_token), ends };
         self.kept.keep(token.clone());
         Ok(token)
     }
@@ -304,7 +280,7 @@ impl Authorize for FirstIdentity {
 
 impl OtherAccount {
     /// A new token of the account.
-    async fn ask(&self) -> Result<GoogleToken, ProviderError> {
+    async fn ask(&self) -> Result<ServiceToken, ProviderError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Generated {
@@ -317,7 +293,7 @@ impl OtherAccount {
         let whose = format!("service account {} cannot be acted as", self.email);
         let answer = self.client.call(call).await.map_err(|failure| named(&whose, &failure.error))?;
         let Generated { access_token, expire_time } = answer.json()?;
-        Ok(GoogleToken { value: Redacted::new(access_token), ends: expire_time })
+        Ok(ServiceToken { value: Redacted::new(access_token), ends: expire_time })
     }
 }
 

@@ -7,9 +7,7 @@
 mod credentials;
 mod errors;
 mod key;
-mod token;
 
 pub use credentials::{ActingAs, GoogleAddresses, GoogleCredentials, GoogleIdentity, GoogleParts, OPERATIONS};
 pub use errors::{class, read_google_error};
 pub use key::{KeyFault, ServiceAccountKey};
-pub use token::GoogleToken;

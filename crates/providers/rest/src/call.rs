@@ -65,3 +65,23 @@ impl RestCall {
         Ok(Self { body: body.into(), ..call })
     }
 }
+
+/// A text as a value of a query or of a form, percent-encoded.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_encoded() {
+        assert_eq!(encoded("a=\"b\" c"), "a%3D%22b%22%20c");
+    }
+}

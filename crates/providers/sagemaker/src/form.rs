@@ -6,7 +6,7 @@ use roadstead_provider::images::mirrored;
 use roadstead_provider::template_hash::{short_digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
 
-use crate::launch::{LaunchFault, environment};
+use crate::launch::environment;
 use crate::ownership;
 use crate::wire::{Container, NewConfig, NewEndpoint, NewModel, NewVariant, TagMap, tag_list};
 
@@ -49,7 +49,7 @@ pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderErr
     let spec = &endpoint.spec;
     let (settings, offer) = settings(&wanted.target, &spec.offer)?;
     let image = image(&spec.template.image, &settings.image_mirrors)?;
-    let environment = environment(wanted).map_err(|LaunchFault(fault)| invalid(fault))?;
+    let environment = environment(wanted)?;
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
     let hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
     let record = record::record(spec).map_err(bug)?;

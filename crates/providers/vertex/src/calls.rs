@@ -8,7 +8,7 @@ use roadstead_google::{GoogleAddresses, GoogleCredentials, GoogleParts, class, r
 use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_rest::{
     Authorize, BaseUrl, BaseUrlError, CallEffect, FullListing, Pace, Page, PageLimits, Pages, RestAnswer, RestCall,
-    RestClient, RestFailure, ServiceProfile, ServiceRoute, Transport,
+    RestClient, RestFailure, ServiceProfile, ServiceRoute, Transport, encoded,
 };
 use roadstead_runtime::client::CALL_TIMEOUT;
 use roadstead_runtime::rate::RateLimit;
@@ -315,23 +315,13 @@ fn filter<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     labels.into_iter().map(one).collect::<Vec<_>>().join(" AND ")
 }
 
-/// A text as a value of a query.
-fn encoded(text: &str) -> String {
-    let escape = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(escape).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_names_labels_and_is_encoded() {
+    fn a_filter_names_labels() {
         let text = filter([("roadstead-install-id", "prod"), ("roadstead-endpoint", "a")]);
         assert_eq!(text, "labels.roadstead-install-id=\"prod\" AND labels.roadstead-endpoint=\"a\"");
-        assert_eq!(encoded("a=\"b\" c"), "a%3D%22b%22%20c");
     }
 }

@@ -1,5 +1,9 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
+#[cfg(feature = "azureml")]
+mod azure;
+#[cfg(feature = "azureml")]
+mod azure_ml;
 #[cfg(feature = "baseten")]
 mod baseten;
 #[cfg(any(feature = "kubernetes", feature = "services", feature = "simulated"))]
@@ -76,6 +80,8 @@ pub trait Source: Send + Sync {
 )]
 pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Source>, ConnectError> {
     match target.spec.type_ {
+        #[cfg(feature = "azureml")]
+        TargetType::AzureML => azure_ml::source(context, target),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => baseten::source(context, target),
         #[cfg(feature = "huggingface")]
@@ -120,6 +126,8 @@ pub fn recorded_probe(
     key: Redacted,
 ) -> Option<(Probe, Reach)> {
     match target.spec.type_ {
+        #[cfg(feature = "azureml")]
+        TargetType::AzureML => Some(azure_ml::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => Some(baseten::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "huggingface")]

@@ -65,7 +65,7 @@ fn key(context: &Context, name: &str) -> Result<LongLivedKey, ConnectError> {
     let secret = secret.ok_or_else(|| told(TargetMessage::AwsSecretMissing { namespace, name }))?;
     LongLivedKey::read(&secret.data.clone().unwrap_or_default()).map_err(|fault| {
         let (SecretFault::Missing(entry) | SecretFault::Malformed(entry)) = fault;
-        told(TargetMessage::AwsSecretUnusable { namespace, name, entry })
+        told(TargetMessage::SecretEntryUnusable { namespace, name, entry })
     })
 }
 
