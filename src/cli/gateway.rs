@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use roadstead_gateway::render::{ACCESS_LOG, Addresses};
-use roadstead_gateway::{Listener, Paths, Sees, Settings, Tls};
+use roadstead_gateway::render::{ACCESS_LOG, Addresses, HOSTED_LOG};
+use roadstead_gateway::{HostedUses, Listener, Paths, Sees, Settings, Tls};
 use roadstead_runtime::clock::Clock;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::stop_on_signals;
 use crate::gateway::admin::Admin;
+use crate::gateway::hosted::{HostedStage, MOST_LINES, SPENT};
 use crate::gateway::keeper::Progress;
-use crate::gateway::log::LogReaders;
+use crate::gateway::log::{AccessReader, HostedReader};
 use crate::gateway::metrics::Metrics;
 use crate::gateway::report::{Findings, Reporter};
 use crate::gateway::saved::Saved;
@@ -140,6 +141,9 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
     let metrics = Arc::new(Metrics::default());
     let (raw_in, raw) = watch::channel::<Option<Routes>>(None);
     let (routes_in, routes) = watch::channel::<Option<Routes>>(None);
+    let (with_tokens_in, with_tokens) = watch::channel::<Option<Routes>>(None);
+    let (lines_in, lines) = mpsc::channel(MOST_LINES);
+    let (uses_in, uses) = watch::channel(HostedUses::new());
     let (refused_in, refused) = mpsc::channel(MOST_REFUSALS);
     let (addresses_in, resolved) = watch::channel(Addresses::new());
     let (progress_in, progress) = watch::channel(Progress::default());
@@ -152,6 +156,7 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
         admin: admin.clone(),
         progress: progress.clone(),
         addresses: resolved.clone(),
+        uses: uses.clone(),
         metrics: Arc::clone(&metrics),
         notice: Duration::from_secs(args.notice_seconds.into()),
     });
@@ -166,23 +171,34 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
         metrics: Arc::clone(&metrics),
         clock: Clock::system(),
         offset: offset(&args.identity),
-        filled: routes_in,
+        filled: with_tokens_in,
     };
-    let readers = LogReaders { metrics, refused: refused_in };
+    let hosted = HostedStage {
+        raw: with_tokens,
+        lines,
+        metrics: Arc::clone(&metrics),
+        clock: Clock::system(),
+        spent: args.files.join(SPENT),
+        open: routes_in,
+        uses: uses_in,
+    };
+    let readers = AccessReader { metrics, refused: refused_in };
     let verification = PathBuf::from(&settings.paths.verification);
     let work = async {
         tokio::join!(
             hub::follow(hub_in),
             source::follow(hub, args.routes_namespace.clone(), Saved::new(args.state.clone()), raw_in),
             tokens.run(),
+            hosted.run(),
             addresses::resolve(routes.clone(), addresses_in),
             log::follow(args.files.join(ACCESS_LOG), admin.clone(), readers),
+            log::follow(args.files.join(HOSTED_LOG), admin.clone(), HostedReader(lines_in)),
             keeper::keep(settings, admin.clone(), routes.clone(), resolved.clone(), progress_in),
             verify::verify(verification, progress.clone(), verified_in),
             sight::look(admin.clone(), progress.clone(), resolved.clone(), sees_in),
         )
     };
-    let findings = Findings { progress: progress.clone(), addresses: resolved.clone(), verified, sees };
+    let findings = Findings { progress: progress.clone(), addresses: resolved.clone(), verified, sees, hosted: uses };
     tokio::select! {
         _ = work => {}
         () = reporter.report(&admin, findings, &stop) => {}

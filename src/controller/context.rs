@@ -452,7 +452,11 @@ impl Context {
                 }
                 Concerned::EndpointsOn(target) => endpoints.extend(self.endpoints_on(&target)),
                 Concerned::Target(name) => targets.extend([Key::cluster(name)]),
-                Concerned::TargetsOfSecret(secret) => targets.extend(self.targets_of_secret(&secret)),
+                Concerned::TargetsOfSecret(secret) => {
+                    let those = self.targets_of_secret(&secret);
+                    deployments.extend(self.deployments_of_vendors(&those));
+                    targets.extend(those);
+                }
             }
         }
         if self.settings.gateway.is_some() {

@@ -36,6 +36,8 @@ const OVERRIDABLE: &[&str] = &[
     "Baseten",
     #[cfg(feature = "huggingface")]
     "HuggingFace",
+    #[cfg(feature = "openai-compatible")]
+    "OpenAICompatible",
     #[cfg(feature = "sagemaker")]
     "SageMaker",
     #[cfg(feature = "vertex-ai")]

@@ -27,7 +27,7 @@ pub const SILENT: [&str; 11] = [
 ];
 
 /// Reasons of events that need no action. Every other one is a warning.
-pub const NORMAL: [&str; 20] = [
+pub const NORMAL: [&str; 21] = [
     reasons::PLACED,
     reasons::ADOPTED,
     reasons::MOVING,
@@ -39,6 +39,7 @@ pub const NORMAL: [&str; 20] = [
     reasons::SUSPENDED,
     reasons::RESUMED,
     reasons::WITHIN_BUDGET,
+    reasons::HOSTED_STANDS_BY,
     reasons::AWAITING_INVENTORY,
     reasons::CHANGED_BY_ADMISSION,
     reasons::DELETING,

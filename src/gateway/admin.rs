@@ -84,7 +84,7 @@ impl Admin {
         Ok(list
             .cluster_statuses
             .into_iter()
-            .map(|one| (one.name, one.host_statuses.iter().map(Host::from).collect()))
+            .map(|one| (one.name, one.host_statuses.iter().filter_map(Host::of).collect()))
             .collect())
     }
 
@@ -188,6 +188,7 @@ fn statistic(file: &File, routes: &BTreeMap<String, Route>) -> Option<String> {
         File::Clusters => Some("cluster_manager.cds.version_text".to_owned()),
         File::Routes => Some("http.gateway.rds.routes.version_text".to_owned()),
         File::Verification => Some("http.verification.rds.verification.version_text".to_owned()),
+        File::Hosted => Some("http.hosted.rds.hosted.version_text".to_owned()),
         File::Endpoints(uid) => routes.get(uid).map(|route| format!("cluster.{}.version_text", route.cluster())),
     }
 }
@@ -221,7 +222,8 @@ struct HostStatus {
 
 #[derive(Deserialize)]
 struct Address {
-    socket_address: SocketAddress,
+    /// Absent for the way to a hosted model, which has no address outside of Envoy.
+    socket_address: Option<SocketAddress>,
 }
 
 #[derive(Deserialize)]
@@ -246,11 +248,11 @@ struct Health {
     failed_active_health_check: bool,
 }
 
-impl From<&HostStatus> for Host {
-    fn from(status: &HostStatus) -> Self {
-        let SocketAddress { address, port_value } = &status.address.socket_address;
+impl Host {
+    fn of(status: &HostStatus) -> Option<Self> {
+        let SocketAddress { address, port_value } = status.address.socket_address.as_ref()?;
         let active = status.stats.iter().find(|statistic| statistic.name == "rq_active");
-        Self {
+        Some(Self {
             address: if address.contains(':') {
                 format!("[{address}]:{port_value}")
             } else {
@@ -259,6 +261,6 @@ impl From<&HostStatus> for Host {
             active: active.and_then(|statistic| statistic.value.parse().ok()).unwrap_or(0),
             ejected: status.health_status.failed_outlier_check,
             unhealthy: status.health_status.failed_active_health_check,
-        }
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The access log: Envoy writes it to a file in memory, and this process passes it on and counts what it says.
+//! The logs of Envoy: it writes them to files in memory, and this process passes them on and counts what they say.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::admin::Admin;
+use super::hosted::HostedLine;
 use super::metrics::{Line, Metrics};
 use super::tokens::fill::EndpointName;
 
@@ -19,16 +20,24 @@ const LONGEST: u64 = 8 << 20;
 /// Time in which Envoy writes what it holds to the former file.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Those who learn of each line.
-pub struct LogReaders {
+/// Those who learn of each line of a log.
+pub trait LogReader {
+    /// Reads one line, a JSON object.
+    fn read(&self, line: &str);
+}
+
+/// Those who learn of each request of a caller.
+pub struct AccessReader {
     /// Counts the requests.
     pub metrics: Arc<Metrics>,
     /// Learns of the endpoints that answered 401 or 403.
     pub refused: mpsc::Sender<EndpointName>,
 }
 
-impl LogReaders {
-    fn read(&self, line: &Line) {
+impl LogReader for AccessReader {
+    fn read(&self, line: &str) {
+        let Ok(line) = serde_json::from_str::<Line>(line) else { return };
+        let line = &line;
         self.metrics.request(line);
         if matches!(line.status, 401 | 403) && !line.endpoint.is_empty() {
             // Of many at once, the first ones say everything.
@@ -37,8 +46,22 @@ impl LogReaders {
     }
 }
 
-/// Passes on and counts the log for ever.
-pub async fn follow(path: PathBuf, admin: Admin, readers: LogReaders) {
+/// Those who learn of each request to a hosted model.
+pub struct HostedReader(pub mpsc::Sender<HostedLine>);
+
+impl LogReader for HostedReader {
+    fn read(&self, line: &str) {
+        // Each line costs money: if the ledger cannot follow, some are missed, and it closes the model later than it should.
+        if let Ok(line) = serde_json::from_str(line)
+            && self.0.try_send(line).is_err()
+        {
+            tracing::warn!("the ledger of hosted models cannot follow the log; a request is not counted");
+        }
+    }
+}
+
+/// Passes on and counts a log for ever.
+pub async fn follow(path: PathBuf, admin: Admin, readers: impl LogReader) {
     let mut tail = Tail::new(path);
     // The first look comes before Envoy's first line: a file that is found then has been passed on by another process.
     loop {
@@ -53,7 +76,7 @@ pub async fn follow(path: PathBuf, admin: Admin, readers: LogReaders) {
 }
 
 /// Begins a new file. Envoy holds lines of the old one for a moment, so that one is read once more.
-async fn turn_over(tail: &mut Tail, admin: &Admin, readers: &LogReaders) {
+async fn turn_over(tail: &mut Tail, admin: &Admin, readers: &impl LogReader) {
     if tail.set_aside().is_err() || admin.reopen_logs().await.is_err() {
         return;
     }
@@ -76,7 +99,7 @@ impl Tail {
         Self { path, file: None, read: 0, begun: false }
     }
 
-    fn pass_on(&mut self, readers: &LogReaders) -> io::Result<()> {
+    fn pass_on(&mut self, readers: &impl LogReader) -> io::Result<()> {
         self.open()?;
         let Some(file) = &mut self.file else { return Ok(()) };
         let mut out = io::stdout().lock();
@@ -91,9 +114,7 @@ impl Tail {
             }
             self.read += length;
             out.write_all(line.as_bytes())?;
-            if let Ok(line) = serde_json::from_str(&line) {
-                readers.read(&line);
-            }
+            readers.read(&line);
         }
     }
 
@@ -128,9 +149,9 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn readers() -> (LogReaders, mpsc::Receiver<EndpointName>) {
+    fn readers() -> (AccessReader, mpsc::Receiver<EndpointName>) {
         let (refused, refusals) = mpsc::channel(2);
-        (LogReaders { metrics: Arc::default(), refused }, refusals)
+        (AccessReader { metrics: Arc::default(), refused }, refusals)
     }
 
     #[test]

@@ -12,10 +12,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use roadstead_gateway::render::Addresses;
-use roadstead_gateway::{Route, hosts_of_endpoint};
+use roadstead_gateway::{HostedUses, Route, hosts_of_endpoint};
 use serde::Deserialize;
 
 use super::admin::Host;
+use super::hosted::metrics::HostedMetrics;
 use super::keeper::Progress;
 
 /// Seconds to the first byte: a cached answer takes milliseconds, a long generation without streaming minutes.
@@ -75,6 +76,8 @@ pub struct Metrics {
     unhealthy: Family<EndpointLabels, Gauge>,
     token_missing: Family<EndpointLabels, Gauge>,
     tokens: Family<TokenLabels, Counter>,
+    /// Those of hosted models.
+    pub hosted: HostedMetrics,
     refused: Counter,
     routes: Gauge,
     stale: Gauge,
@@ -96,6 +99,7 @@ impl Default for Metrics {
             unhealthy: Family::default(),
             token_missing: Family::default(),
             tokens: Family::default(),
+            hosted: HostedMetrics::default(),
             refused: Counter::default(),
             routes: Gauge::default(),
             stale: Gauge::default(),
@@ -122,6 +126,7 @@ impl Default for Metrics {
             metrics.token_missing.clone(),
         );
         registry.register("tokens", "Attempts to mint a token, by source and result", metrics.tokens.clone());
+        metrics.hosted.register(&mut registry);
         registry.register(
             "refused",
             "Requests without a deployment: the key or the address is unknown",
@@ -178,11 +183,13 @@ impl Metrics {
         progress: &Progress,
         addresses: &Addresses,
         hosts: &BTreeMap<String, Vec<Host>>,
+        uses: &HostedUses,
     ) -> Result<String, std::fmt::Error> {
         let routes = progress.routes.clone().unwrap_or_default();
         self.routes.set(i64::try_from(routes.len()).unwrap_or(i64::MAX));
         self.stale.set(progress.trouble.is_some().into());
         self.forget(&routes);
+        self.hosted.show(&routes, uses);
         for family in [&self.in_flight, &self.ejected, &self.unhealthy, &self.token_missing] {
             family.clear();
         }
@@ -219,7 +226,7 @@ impl Metrics {
         let deployments: BTreeSet<(&str, &str)> =
             routes.values().map(|route| (route.namespace.as_str(), route.name.as_str())).collect();
         let endpoints: BTreeSet<&str> =
-            routes.values().flat_map(|route| &route.endpoints).map(|endpoint| endpoint.name.as_str()).collect();
+            routes.values().flat_map(Route::everywhere).map(|endpoint| endpoint.name.as_str()).collect();
         self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|labels| {
             let of = (labels.namespace.as_str(), labels.deployment.as_str());
             let is_endpoint = labels.endpoint.is_empty() || endpoints.contains(labels.endpoint.as_str());

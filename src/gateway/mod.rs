@@ -2,12 +2,13 @@
 //! what Envoy has applied and what is still in flight.
 //!
 //! Decisions are in the crate `roadstead-gateway`, which turns routes into files; here are the effects. One task each: the
-//! watch of routes ([`source`]) by the client of the hub ([`hub`]), their tokens ([`tokens`]), the addresses of endpoints ([`addresses`]), the files ([`keeper`]), the endpoints that are
-//! verified ([`verify`]), those that answer ([`sight`]), the reports to the hub ([`report`]), the access log ([`log`]) and the HTTP listener ([`server`]).
+//! watch of routes ([`source`]) by the client of the hub ([`hub`]), their tokens ([`tokens`]), the ceilings of hosted models ([`hosted`]), the addresses of endpoints ([`addresses`]), the files ([`keeper`]), the endpoints that are
+//! verified ([`verify`]), those that answer ([`sight`]), the reports to the hub ([`report`]), the logs ([`log`]) and the HTTP listener ([`server`]).
 
 pub mod addresses;
 pub mod admin;
 pub mod disk;
+pub mod hosted;
 pub mod hub;
 pub mod keeper;
 pub mod log;

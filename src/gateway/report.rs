@@ -1,6 +1,6 @@
 //! Reports to the operator: during a move the revision that Envoy has applied, the requests in flight, and the endpoints that
-//! this gateway has verified; and the endpoints that do not answer, or of which the operator asks whether they do. A report is
-//! written when it says something new, and at short intervals while the operator asks steadily: not at rest.
+//! this gateway has verified; and the endpoints that do not answer, or of which the operator asks whether they do; and the hosted models
+//! that take requests. A report is written when it says something new, and at short intervals while the operator asks steadily: not at rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use roadstead_api::v1alpha1::names;
 use roadstead_gateway::render::Addresses;
-use roadstead_gateway::{Ack, Acks, Endpoint, File, Route, Sees, State, hosts_of_endpoint};
+use roadstead_gateway::{Ack, Acks, Endpoint, File, HostedUses, Route, Sees, State, hosts_of_endpoint};
 use roadstead_runtime::client::{CallError, call};
 use serde_json::json;
 use tokio::sync::watch;
@@ -39,6 +39,8 @@ pub struct Findings {
     pub verified: watch::Receiver<Verified>,
     /// Endpoints that answer or do not.
     pub sees: watch::Receiver<Sees>,
+    /// Use of hosted models.
+    pub hosted: watch::Receiver<HostedUses>,
 }
 
 /// Author and place of the reports.
@@ -63,6 +65,7 @@ impl Reporter {
             let said = Statement {
                 verified: findings.verified.borrow_and_update().clone(),
                 sees: findings.sees.borrow_and_update().clone(),
+                hosted: findings.hosted.borrow_and_update().clone(),
                 beat,
             };
             let known = findings.addresses.borrow().clone();
@@ -78,6 +81,7 @@ impl Reporter {
                 changed = findings.progress.changed() => if changed.is_err() { break },
                 changed = findings.verified.changed() => if changed.is_err() { break },
                 changed = findings.sees.changed() => if changed.is_err() { break },
+                changed = findings.hosted.changed() => if changed.is_err() { break },
                 _ = beats.tick(), if steadily => beat += 1,
                 () = tokio::time::sleep(LOOK), if again => {}
             }
@@ -95,7 +99,7 @@ impl Reporter {
         sent: &mut Option<Acks>,
     ) -> bool {
         let acks = match acks(admin, routes, known, &said.verified).await {
-            Ok(routes) => Acks { routes, sees: said.sees, beat: said.beat },
+            Ok(routes) => Acks { routes, sees: said.sees, hosted: said.hosted, beat: said.beat },
             Err(error) => {
                 tracing::warn!(%error, "Envoy does not say what it has applied; retrying");
                 return false;
@@ -143,6 +147,7 @@ impl Reporter {
 struct Statement {
     verified: Verified,
     sees: Sees,
+    hosted: HostedUses,
     beat: u64,
 }
 

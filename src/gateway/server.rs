@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use roadstead_gateway::HostedUses;
 use roadstead_gateway::render::Addresses;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub struct Desk {
     pub progress: watch::Receiver<Progress>,
     /// Addresses of endpoints.
     pub addresses: watch::Receiver<Addresses>,
+    /// Use of hosted models.
+    pub uses: watch::Receiver<HostedUses>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Time in which load balancers learn that the pod takes no new request.
@@ -87,7 +90,8 @@ fn not_ready(why: &'static str) -> Response {
 async fn metrics(State(desk): Shared) -> Response {
     let hosts = desk.admin.hosts("").await.unwrap_or_default();
     let (progress, addresses) = (desk.progress.borrow().clone(), desk.addresses.borrow().clone());
-    match desk.metrics.encode(&progress, &addresses, &hosts) {
+    let uses = desk.uses.borrow().clone();
+    match desk.metrics.encode(&progress, &addresses, &hosts, &uses) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()

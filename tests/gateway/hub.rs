@@ -12,14 +12,15 @@ use serde_json::Value;
 use crate::rig::{Rig, free_address};
 
 /// Time for what an operator does.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A hub with an operator, a simulated cloud and a gateway.
 pub struct Hub {
     /// Its gateway.
     pub gateway: Rig,
     server: ApiServer,
-    _cloud: Bound,
+    cloud: Option<Bound>,
+    cloud_args: [String; 2],
     args: Vec<String>,
     variables: Vec<(&'static str, String)>,
     operator: Option<Bound>,
@@ -41,11 +42,8 @@ impl Hub {
         .await
         .unwrap();
         let gateway = Rig::start_on(&server, &[], variables.to_vec()).await;
-        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
-        let folder = gateway.folder.path();
         let (cloud, desk) = (free_address(), free_address());
-        let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
-        let cloud_process = Bound::start(program, &args, &[], &folder.join("cloud.log")).unwrap();
+        let cloud_args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let mut args = vec![
             "run".to_owned(),
             "--install-id=gateway-test".to_owned(),
@@ -60,9 +58,22 @@ impl Hub {
         ];
         args.extend(options.iter().cloned());
         let variables = variables.to_vec();
-        let mut hub = Self { gateway, server, _cloud: cloud_process, args, variables, operator: None };
+        let mut hub = Self { gateway, server, cloud: None, cloud_args, args, variables, operator: None };
+        hub.start_cloud();
         hub.restart_operator();
         hub
+    }
+
+    /// Starts the simulated cloud, in which nothing is.
+    pub fn start_cloud(&mut self) {
+        let program = Path::new(env!("CARGO_BIN_EXE_roadstead"));
+        let log = self.gateway.folder.path().join("cloud.log");
+        self.cloud = Some(Bound::start(program, &self.cloud_args, &[], &log).unwrap());
+    }
+
+    /// Kills the simulated cloud, and with it everything that serves there.
+    pub fn kill_cloud(&mut self) {
+        self.cloud = None;
     }
 
     /// Kills the operator.

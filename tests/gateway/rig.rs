@@ -282,6 +282,7 @@ pub fn route(name: &str, endpoints: Vec<Endpoint>) -> Route {
         callers: vec![caller("alice")],
         limits: Limits { first_byte_seconds: 20, idle_seconds: 20, max_request_bytes: 1 << 20 },
         endpoints,
+        hosted: Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 21] = [
+const DIRECTIONS: [(&str, &[&str]); 22] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -52,6 +52,7 @@ const DIRECTIONS: [(&str, &[&str]); 21] = [
     ("crates/providers/google", &["provider", "rest", "runtime"]),
     ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
+    ("crates/providers/openai", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/rest", &["api", "model", "provider", "runtime"]),
     ("crates/providers/sagemaker", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/simulated", &["api", "model", "provider", "runtime"]),
@@ -105,6 +106,7 @@ fn the_core_knows_no_provider_by_name() {
             "roadstead_baseten",
             "roadstead_huggingface",
             "roadstead_kubernetes",
+            "roadstead_openai",
             "roadstead_sagemaker",
             "roadstead_simulated",
             "roadstead_vertex",

@@ -227,7 +227,7 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
         api::TargetType::AzureML => Some(AZURE_ML_RESOURCE.to_owned()),
         api::TargetType::Baseten => Some(BASETEN_RESOURCE.to_owned()),
         api::TargetType::HuggingFace => Some(HUGGING_FACE_RESOURCE.to_owned()),
-        api::TargetType::Kubernetes => None,
+        api::TargetType::Kubernetes | api::TargetType::OpenAICompatible => None,
         api::TargetType::SageMaker => Some(SAGEMAKER_RESOURCE.to_owned()),
         api::TargetType::Simulated => Some(SIMULATED_RESOURCE.to_owned()),
         api::TargetType::VertexAI => Some(VERTEX_AI_RESOURCE.to_owned()),

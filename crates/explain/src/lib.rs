@@ -7,6 +7,7 @@
 pub mod deployment;
 pub mod endpoint;
 mod findings;
+mod hosted;
 mod moves;
 mod nodes;
 mod nowhere;
@@ -23,6 +24,7 @@ mod words;
 pub use deployment::{DeploymentEvent, DeploymentMessage, PlaceSummary};
 pub use endpoint::{EndpointEvent, EndpointMessage, StartLimit};
 pub use findings::finding;
+pub use hosted::{HostedMessage, hosted_model};
 pub use moves::{EndpointAt, MoveMessage};
 pub use nodes::{excess, left_out, no_nodes, unknown_product};
 pub use operator::OperatorMessage;

@@ -15,9 +15,35 @@ pub struct Acks {
     /// Endpoints that answer this gateway or do not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sees: Sees,
+    /// Hosted models that take requests, or have reached their ceilings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosted: HostedUses,
     /// Grows at short intervals while the operator asks steadily about an endpoint.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub beat: u64,
+}
+
+/// Use of hosted models by a gateway, by the UID of the deployment and the name of the way to the model. A model that stands by has
+/// none.
+pub type HostedUses = BTreeMap<String, BTreeMap<String, HostedUse>>;
+
+/// Use of a hosted model by a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostedUse {
+    /// Kind of use.
+    pub state: HostedUseState,
+    /// Since when, in seconds since the epoch by the gateway's clock.
+    pub since: i64,
+}
+
+/// Kind of use of a hosted model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HostedUseState {
+    /// It takes requests.
+    Serving,
+    /// It takes none until the hour ends, because its ceiling of cost is reached.
+    CeilingReached,
 }
 
 /// Endpoints that answer a gateway or do not, by the UID of the deployment and the name of the endpoint.

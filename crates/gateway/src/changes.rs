@@ -21,7 +21,7 @@ pub enum Change {
 #[must_use]
 pub fn changes(old: &Files, new: &Files) -> Vec<Change> {
     let mut steps = Vec::new();
-    let is_first = |file: &File| !matches!(file, File::Clusters | File::Routes | File::Verification);
+    let is_first = |file: &File| !matches!(file, File::Clusters | File::Hosted | File::Routes | File::Verification);
     for (file, content) in new.iter().filter(|(file, _)| is_first(file)) {
         if old.get(file) != Some(content) {
             steps.push(Change::Write(file.clone(), content.clone()));
@@ -29,7 +29,7 @@ pub fn changes(old: &Files, new: &Files) -> Vec<Change> {
     }
     let both = clusters_of_both(old, new);
     write_and_await(&mut steps, File::Clusters, old.get(&File::Clusters), both.as_ref());
-    for routes in [File::Routes, File::Verification] {
+    for routes in [File::Hosted, File::Routes, File::Verification] {
         let (old, new) = (old.get(&routes), new.get(&routes));
         write_and_await(&mut steps, routes, old, new);
     }

@@ -23,6 +23,8 @@ pub enum File {
     Routes,
     /// Routes to the endpoints that are being verified.
     Verification,
+    /// Routes to the models of hosted vendors.
+    Hosted,
 }
 
 impl File {
@@ -37,6 +39,7 @@ impl File {
             Self::Clusters => "cds.json".to_owned(),
             Self::Routes => "rds.json".to_owned(),
             Self::Verification => "verification.json".to_owned(),
+            Self::Hosted => "hosted.json".to_owned(),
         }
     }
 }
@@ -113,7 +116,8 @@ impl Files {
         };
         let mut files = BTreeMap::new();
         files.extend(plain(&File::Bootstrap).map(|content| (File::Bootstrap, content)));
-        let others = [File::Certificate, File::Listeners, File::Clusters, File::Routes, File::Verification];
+        let others =
+            [File::Certificate, File::Listeners, File::Clusters, File::Routes, File::Verification, File::Hosted];
         for file in others.into_iter().chain(uids.into_iter().map(File::Endpoints)) {
             if let Some(content) = resources(&file) {
                 files.insert(file, content);
@@ -127,7 +131,9 @@ impl Files {
 fn key(file: &File, resource: &Value) -> String {
     let name = match file {
         File::Clusters | File::Listeners => resource.get("name").and_then(Value::as_str),
-        File::Bootstrap | File::Certificate | File::Endpoints(_) | File::Routes | File::Verification => None,
+        File::Bootstrap | File::Certificate | File::Endpoints(_) | File::Routes | File::Verification | File::Hosted => {
+            None
+        }
     };
     name.unwrap_or(ONLY).to_owned()
 }

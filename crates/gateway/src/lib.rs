@@ -7,18 +7,20 @@
 mod ack;
 mod changes;
 mod files;
+mod hosted;
 pub mod render;
 mod route;
 mod settings;
 mod token;
 
-pub use ack::{Ack, Acks, Answering, Sees, hosts_of_endpoint};
+pub use ack::{Ack, Acks, Answering, HostedUse, HostedUseState, HostedUses, Sees, hosts_of_endpoint};
 pub use changes::{Change, changes};
 pub use files::{Content, File, Files};
+pub use hosted::{HostedCeiling, TokenPrice};
 pub use render::render;
 pub use route::{
-    Caller, Credential, Endpoint, Key, Limits, PATHS, RefusalMeaning, Route, Scheme, ServiceRefusal, ShiftProgress,
-    State, VerificationQuestion, WitnessRequest,
+    Caller, Credential, Endpoint, HostedModel, Key, Limits, PATHS, RefusalMeaning, Route, Scheme, ServiceRefusal,
+    ShiftProgress, State, VerificationQuestion, WitnessRequest,
 };
 pub use settings::{Listener, Paths, Settings, Tls};
 pub use token::{TokenRole, TokenSource};

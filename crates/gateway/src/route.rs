@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hosted::{HostedCeiling, TokenPrice};
 use crate::token::TokenSource;
 
 /// Paths beside `/v1/` that engines answer and that a gateway passes on. Others, such as an engine's metrics and
@@ -36,6 +37,9 @@ pub struct Route {
     pub limits: Limits,
     /// Endpoints, those that take no request included.
     pub endpoints: Vec<Endpoint>,
+    /// Models of hosted vendors, which take requests while no endpoint serves: the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosted: Vec<HostedModel>,
 }
 
 impl Route {
@@ -56,12 +60,18 @@ impl Route {
     pub fn serves(&self) -> bool {
         let takes = |endpoint: &Endpoint| matches!(endpoint.state, State::Active | State::Standby);
         self.endpoints.iter().any(|endpoint| takes(endpoint) && !endpoint.lacks_token())
+            || self.hosted.iter().any(HostedModel::is_open)
     }
 
-    /// True if an endpoint knows the model by another name.
+    /// The endpoints, and the ways to hosted models.
+    pub fn everywhere(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.iter().chain(self.hosted.iter().map(|hosted| &hosted.access))
+    }
+
+    /// True if an endpoint or a vendor knows the model by another name.
     #[must_use]
     pub fn renames_model(&self) -> bool {
-        self.endpoints.iter().any(|endpoint| endpoint.model.is_some())
+        self.everywhere().any(|endpoint| endpoint.model.is_some())
     }
 
     /// Weight of an active endpoint with the shifts in progress: the two endpoints of a shift divide the weight of the old one.
@@ -199,6 +209,28 @@ impl Endpoint {
             Self { credential, ..endpoint.clone() }
         };
         plain(self) == plain(other)
+    }
+}
+
+/// A model at a hosted vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostedModel {
+    /// The way to it, as to an endpoint: Active, or Draining while its ceiling is reached.
+    pub access: Endpoint,
+    /// Ceiling of its use by all gateways.
+    pub ceiling: HostedCeiling,
+    /// Price of its tokens.
+    pub price: TokenPrice,
+    /// True if streams are asked to state their usage.
+    pub stream_usage: bool,
+}
+
+impl HostedModel {
+    /// True if it may take requests.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.access.state == State::Active
     }
 }
 

@@ -1,7 +1,8 @@
 //! Rules about money.
 
 use roadstead_model::{
-    CapacityType, Endpoint, Facts, Keep, MicroDollars, Numbers, Offer, Placement, Rate, Rule, Shape, Timestamp,
+    CapacityType, Deployment, Endpoint, Facts, Keep, MicroDollars, Numbers, Offer, Placement, Rate, Rule, Shape,
+    Timestamp,
 };
 
 use crate::check::Check;
@@ -30,8 +31,13 @@ pub(crate) fn kept<F: Facts>(check: &mut Check<'_, F>, keep: &Keep, endpoint: &E
     }
 }
 
+/// The budget for endpoints: what the ceilings of hosted models leave of it.
+pub(crate) fn of_endpoints(deployment: &Deployment) -> Option<MicroDollars> {
+    Some(MicroDollars(deployment.max_hourly_cost?.0.saturating_sub(deployment.hosted_ceiling.0)))
+}
+
 fn within<F: Facts>(check: &mut Check<'_, F>, subject: &str, cost: Option<MicroDollars>) {
-    let Some(budget) = check.deployment.max_hourly_cost else { return };
+    let Some(budget) = of_endpoints(check.deployment) else { return };
     let numbers = Numbers::Cost { found: cost, allowed: Some(budget) };
     check.require_numbers(Rule::WithinBudget, subject, cost.is_some_and(|cost| cost <= budget), numbers);
 }

@@ -6,6 +6,7 @@ use roadstead_model::{
     Action, Allocation, Endpoint, Facts, MicroDollars, Numbers, Offer, Role, Rule, Target, free_devices,
 };
 
+use crate::budget;
 use crate::check::Check;
 use crate::room::usable;
 
@@ -51,7 +52,7 @@ fn replicas<F: Facts>(check: &mut Check<'_, F>) {
 
 /// Parts cost no more than the budget together, where one is added.
 fn budget<F: Facts>(check: &mut Check<'_, F>) {
-    let Some(budget) = check.deployment.max_hourly_cost else { return };
+    let Some(budget) = budget::of_endpoints(check.deployment) else { return };
     // What serves comes first: a standby counts only where one is added, and goes where it costs too much.
     let adds_standby = adds(check, true);
     if !adds(check, false) && !adds_standby {

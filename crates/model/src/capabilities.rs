@@ -12,7 +12,7 @@ use crate::deployment::Deployment;
 /// such a division exists: in front of the endpoints, not at their places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Engines that it can run; `None` is every engine.
+    /// Engines that it can run; `None` is every engine, and an empty set is that of a hosted vendor.
     pub engines: Option<BTreeSet<String>>,
     /// Schemes of sources from which it can load a model, like `hf`; `None` is every scheme.
     pub sources: Option<BTreeSet<String>>,
@@ -27,6 +27,18 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// The abilities of a hosted vendor: it serves models of its own, and holds no endpoint.
+    #[must_use]
+    pub fn of_vendor() -> Self {
+        Self { engines: Some(BTreeSet::new()), ..Self::default() }
+    }
+
+    /// True if it can hold endpoints.
+    #[must_use]
+    pub fn holds_endpoints(&self) -> bool {
+        self.engines.as_ref().is_none_or(|engines| !engines.is_empty())
+    }
+
     /// True if a replica with so many accelerators can be on an instance with this number.
     #[must_use]
     pub const fn fits(&self, accelerators: u32, instance: u32) -> bool {

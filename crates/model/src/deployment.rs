@@ -47,6 +47,8 @@ pub struct Deployment {
     pub objective: Objective,
     /// Budget for all replicas, overlap during a move not counted.
     pub max_hourly_cost: Option<MicroDollars>,
+    /// Ceilings of the hosted models that it may fall back on, per hour: they count toward the budget.
+    pub hosted_ceiling: MicroDollars,
     /// Time in seconds that a replaced endpoint stays after the new address is published.
     pub drain_timeout_seconds: u32,
     /// Time in seconds for which an endpoint may fail before it is replaced; `None` is for ever.
@@ -206,6 +208,15 @@ impl QueueKey {
 }
 
 impl Deployment {
+    /// The budget for endpoints: what the ceilings of hosted models leave of the whole.
+    #[must_use]
+    pub const fn budget(&self) -> Option<MicroDollars> {
+        match self.max_hourly_cost {
+            Some(whole) => Some(whole.saturating_sub(self.hosted_ceiling)),
+            None => None,
+        }
+    }
+
     /// Replicas that are to stand by now: none while nothing is to be served, or without one address for all places.
     #[must_use]
     pub const fn wanted_standby(&self) -> u32 {

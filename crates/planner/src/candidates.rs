@@ -53,7 +53,7 @@ pub(crate) struct Question<'a> {
 impl<'a> Question<'a> {
     /// Asks about all replicas of a deployment.
     pub(crate) const fn new(fleet: &'a Fleet, deployment: &'a Deployment, now: Timestamp) -> Self {
-        let (replicas, budget) = (deployment.replicas, deployment.max_hourly_cost);
+        let (replicas, budget) = (deployment.replicas, deployment.budget());
         Self { fleet, deployment, replicas, budget, now, refused: None, only: None, left: None }
     }
 
@@ -206,6 +206,9 @@ pub(crate) fn judge_on<'a>(question: &Question<'a>, target: &str) -> Vec<Judged<
 /// Adds the candidates on one target: an offer with the accelerator for each shape, or one that says that
 /// there is none.
 fn judge_target<'a>(question: &Question<'a>, entry: &'a Entry, rule: Option<Reason>, judged: &mut Vec<Judged<'a>>) {
+    if !entry.target.capabilities.holds_endpoints() {
+        return;
+    }
     let deployment = question.deployment;
     let rule = rule.map_or(Judgement::Feasible, Judgement::Rejected);
     let (preference, premium) = preference(deployment, &entry.target)

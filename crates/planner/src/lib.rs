@@ -33,6 +33,7 @@ mod reasons;
 mod report;
 mod room;
 mod rules;
+mod vendor;
 
 pub use decide::plan;
 pub use fleet::Fleet;

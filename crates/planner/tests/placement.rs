@@ -506,3 +506,53 @@ fn who_is_in_the_way_is_told_but_not_to_other_namespaces() {
 fn is_rejected(candidate: &Candidate) -> bool {
     matches!(candidate.verdict, Verdict::Rejected(_))
 }
+
+/// The targets, and a hosted vendor beside them.
+fn three_and_a_vendor() -> Vec<Target> {
+    let vendor = Target {
+        offers: Vec::new(),
+        nodes: Some(Vec::new()),
+        capabilities: Capabilities::of_vendor(),
+        ..target("vendor", "openai", "us", "1")
+    };
+    three().into_iter().chain([vendor]).collect()
+}
+
+#[test]
+fn nothing_is_placed_at_a_hosted_vendor_and_no_candidate_is_there() {
+    let plan = checked(&fleet(three_and_a_vendor()), &deployment("m"), NOW);
+    assert_eq!(plan.report.candidates.len(), checked(&fleet(three()), &deployment("m"), NOW).report.candidates.len());
+    assert!(!render_text(&plan).contains("vendor"));
+}
+
+#[test]
+fn the_rules_for_endpoints_keep_requests_from_a_hosted_vendor_too() {
+    let reason = |targets: Vec<Target>, deployment: &Deployment| {
+        fleet(targets).rejection_of_vendor(deployment, "vendor").map(|rejection| rejection.reason())
+    };
+    assert_eq!(reason(three_and_a_vendor(), &deployment("m")), None);
+    let mut in_the_union = deployment("m");
+    in_the_union.rules.jurisdictions = Some(BTreeSet::from(["EU".to_owned()]));
+    assert_eq!(reason(three_and_a_vendor(), &in_the_union), Some(Reason::JurisdictionUnknown));
+    let mut tainted = three_and_a_vendor();
+    tainted[3].taints = vec![Taint { key: "k".into(), value: "v".into(), effect: Effect::NoPlacement }];
+    assert_eq!(reason(tainted, &deployment("m")), Some(Reason::TaintNotTolerated));
+    let mut closed = three_and_a_vendor();
+    closed[3].allowed_namespaces = None;
+    assert_eq!(reason(closed, &deployment("m")), Some(Reason::NamespaceNotAllowed));
+}
+
+#[test]
+fn endpoints_get_what_the_ceilings_of_hosted_models_leave_of_the_budget() {
+    let with = |ceiling: &str| Deployment {
+        max_hourly_cost: Some(dollars("1000")),
+        hosted_ceiling: dollars(ceiling),
+        ..deployment("m")
+    };
+    let cost = created(&checked(&fleet(three()), &with("0"), NOW)).unwrap().hourly_cost.unwrap();
+    let rest = |over: u64| MicroDollars(1_000_000_000 - cost.0 + over);
+    let exactly = Deployment { hosted_ceiling: rest(0), ..with("0") };
+    assert!(created(&checked(&fleet(three()), &exactly, NOW)).is_some());
+    let more = Deployment { hosted_ceiling: rest(1), ..with("0") };
+    assert!(created(&checked(&fleet(three()), &more, NOW)).is_none());
+}

@@ -10,10 +10,10 @@ use crate::cli::table::{age, counted, table};
 use crate::controller::startup;
 use roadstead_api::v1alpha1::conditions::{self, TRUE};
 use roadstead_api::v1alpha1::{
-    EndpointState, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, MoveStatus, MoveStep, PlacementRole,
-    Witness, reasons,
+    EndpointState, HostedStatus, InferenceEndpoint, ModelDeployment, ModelDeploymentStatus, MoveStatus, MoveStep,
+    PlacementRole, Witness, reasons,
 };
-use roadstead_explain::per_hour;
+use roadstead_explain::{hosted_model, per_hour};
 use roadstead_gateway::Acks;
 
 const STEPS: [MoveStep; 5] = [MoveStep::Surge, MoveStep::Verify, MoveStep::Shift, MoveStep::Drain, MoveStep::Remove];
@@ -83,6 +83,9 @@ impl View {
             let keys = self.status.keys_secret_name.as_deref().unwrap_or_default();
             let _ = writeln!(text, "address: {url} (callers' keys in Secret {keys})");
         }
+        for hosted in &self.status.hosted {
+            text.push_str(&hosted_line(hosted, now));
+        }
         if self.lines.is_empty() {
             text.push_str("no endpoints\n");
             return text;
@@ -122,6 +125,17 @@ impl View {
             per_hour(both),
         )
     }
+}
+
+/// A hosted model with its part in serving.
+fn hosted_line(hosted: &HostedStatus, now: Timestamp) -> String {
+    let HostedStatus { target, model, state, since, message } = hosted;
+    let why = message.as_ref().map_or_else(String::new, |message| format!(": {message}"));
+    format!(
+        "hosted: {}: {state:?} for {}{why}\n",
+        hosted_model(model, target),
+        age(now.as_second() - since.0.as_second())
+    )
 }
 
 impl EndpointLine {

@@ -87,6 +87,7 @@ pub fn deployment(
             CostObjective::CostPerMillionTokens => model::Objective::CostPerMillionTokens,
         },
         max_hourly_cost: max_hourly_cost.map_err(|error| problem("spec.placement.cost.maxHourlyCost", error))?,
+        hosted_ceiling: spec.failover.hosted_ceiling(),
         drain_timeout_seconds: count(spec.serving.drain_timeout_seconds),
         failover_after_seconds: match spec.failover.policy {
             FailoverPolicy::Automatic => Some(count(spec.failover.toleration_seconds)),

@@ -4,7 +4,7 @@ use k8s_openapi::jiff;
 use kube::ResourceExt;
 use roadstead_api::planning::{now, offer, selector, timestamp};
 use roadstead_api::v1alpha1::{
-    Offer, ServingTarget, ServingTargetStatus, Taint, TaintEffect, conditions, reasons, validate,
+    Offer, ServingTarget, ServingTargetStatus, Taint, TaintEffect, TargetType, conditions, reasons, validate,
 };
 use roadstead_explain as explain;
 use roadstead_model::{self as model, Timestamp};
@@ -45,13 +45,22 @@ pub fn target(
         nodes: inventory.map_or_else(|| Some(Vec::new()), |inventory| inventory.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
         inventory: match inventory {
+            // Nothing is placed at a hosted vendor, so no plan waits for what it lists.
+            _ if spec.type_ == TargetType::OpenAICompatible => model::Inventory::Answered,
             Some(known) if known.cut.is_none() && !is_listing(connection) => model::Inventory::Answered,
             _ => model::Inventory::Pending { since: timestamp(target.metadata.creation_timestamp.as_ref()) },
         },
-        capabilities: connection
-            .and_then(|connection| connection.provider.as_ref())
-            .map_or_else(model::Capabilities::default, |provider| provider.capabilities()),
+        capabilities: capabilities(target, connection),
     }
+}
+
+/// Abilities of the place. A hosted vendor holds no endpoint, whether it answers or not.
+fn capabilities(target: &ServingTarget, connection: Option<&TargetConnection>) -> model::Capabilities {
+    if target.spec.type_ == TargetType::OpenAICompatible {
+        return model::Capabilities::of_vendor();
+    }
+    let provider = connection.and_then(|connection| connection.provider.as_ref());
+    provider.map_or_else(model::Capabilities::default, |provider| provider.capabilities())
 }
 
 /// An offer with the terms that the service itself states, where the target's spec has none.

@@ -18,6 +18,7 @@ mod current_tests;
 mod decide_tests;
 mod execute;
 mod home;
+mod hosted;
 #[cfg(test)]
 mod kstatus;
 mod last_move;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use roadstead_explain::deployment::releasing;
 use roadstead_explain::{self as explain, DeploymentEvent, PlaceSummary, per_hour};
@@ -39,6 +40,7 @@ impl DeploymentTurn<'_> {
         if let Some(turn) = of_ready(former, status, planned).and_then(|turn| self.in_context(turn)) {
             news.push(turn);
         }
+        news.extend(hosted_turn(former, status));
         let budget = of_condition(former, status, conditions::WITHIN_BUDGET);
         let told = |reason: &str| news.iter().any(|known| known.reason == reason);
         if let Some(turn) = budget.filter(|turn| !self.is_moving() && !told(&turn.reason)) {
@@ -168,6 +170,14 @@ impl DeploymentTurn<'_> {
         let waits_its_turn = self.plan.is_some_and(|plan| plan.waits.iter().any(queued));
         Some(if waits_its_turn { turn.harmless() } else { turn })
     }
+}
+
+/// The turn of hosted models. That they take requests is a warning: each request is billed, and another model answers.
+fn hosted_turn(former: &[Condition], new: &[Condition]) -> Option<News> {
+    let is = conditions::find(new, conditions::HOSTED_FALLBACK)?;
+    let was = conditions::find(former, conditions::HOSTED_FALLBACK);
+    let turned = was.map_or(is.reason != reasons::HOSTED_STANDS_BY, |was| was.reason != is.reason);
+    turned.then(|| News::new(&is.reason, is.message.clone()))
 }
 
 /// The news of endpoints that a plan deletes before they served, by their names.

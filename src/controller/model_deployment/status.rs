@@ -15,14 +15,15 @@ use super::last_move::last_move;
 use super::moves::moves;
 use super::place::place;
 use super::roles::Roles;
-use super::{build, candidates, standby};
+use super::{build, candidates, hosted, standby};
 use crate::controller::routing::requested_at;
+use crate::controller::traffic::hosted::HostedEntry;
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::conditions::{self, Conditions, FALSE, TRUE, UNKNOWN};
 use roadstead_api::v1alpha1::validate::{self, Problem};
 use roadstead_api::v1alpha1::{
-    Dollars, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus, PlacementRole,
-    PlacementStatus, ReleasingStatus, limits, reasons,
+    Dollars, HostedStatus, InferenceEndpoint, InferenceEndpointStatus, ModelDeployment, ModelDeploymentStatus,
+    PlacementRole, PlacementStatus, ReleasingStatus, limits, reasons,
 };
 use roadstead_provider::ErrorClass;
 
@@ -36,6 +37,8 @@ pub enum ReconcileStage<'a> {
         outdated: bool,
         /// A gateway leads to all endpoints of the deployment.
         has_gateway: bool,
+        /// Hosted models that it names.
+        hosted: &'a [HostedEntry],
     },
     /// Its spec says something that cannot be.
     Invalid(&'a [Problem]),
@@ -56,6 +59,10 @@ pub fn status(
         ReconcileStage::Invalid(_) | ReconcileStage::Deleting => None,
     };
     let roles = Roles::of(endpoints, plan, &former);
+    let hosted = match stage {
+        ReconcileStage::Planned { hosted, .. } => hosted::statuses(&former, hosted, now),
+        ReconcileStage::Invalid(_) | ReconcileStage::Deleting => former.hosted.clone(),
+    };
     let sum = |of: fn(&InferenceEndpointStatus) -> i32| {
         let statuses = roles.serving.iter().filter_map(|endpoint| endpoint.status.as_ref());
         statuses.map(of).fold(0, i32::saturating_add)
@@ -64,7 +71,7 @@ pub fn status(
         observed_generation: object.metadata.generation.unwrap_or(-1),
         url: former.url.clone(),
         keys_secret_name: former.keys_secret_name.clone(),
-        conditions: conditions_of(object, stage, &roles, now),
+        conditions: conditions_of(object, stage, (&roles, &hosted), now),
         revision: plan.map_or(former.revision, |plan| i64::try_from(plan.revision).unwrap_or(i64::MAX)),
         replicas: sum(|status| status.replicas),
         ready_replicas: sum(|status| status.ready_replicas),
@@ -80,6 +87,7 @@ pub fn status(
             .take(limits::RELEASING)
             .map(|endpoint| releasing_status(&former, endpoint, now))
             .collect(),
+        hosted,
         moves: moves(&former, plan, endpoints),
         last_move: None,
         home: None,
@@ -228,7 +236,7 @@ impl ReadySummary {
 fn conditions_of(
     object: &ModelDeployment,
     stage: &ReconcileStage<'_>,
-    roles: &Roles<'_>,
+    (roles, hosted): (&Roles<'_>, &[HostedStatus]),
     now: Timestamp,
 ) -> Vec<Condition> {
     let former = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
@@ -249,6 +257,9 @@ fn conditions_of(
         && let Some((status, reason, message)) = standby::condition(object, plan, *has_gateway, roles)
     {
         set.set(conditions::STANDBY_READY, status, &reason, message);
+    }
+    if let Some((status, reason, message)) = hosted::condition(hosted) {
+        set.set(conditions::HOSTED_FALLBACK, status, reason, message);
     }
     set.finish()
 }
@@ -305,7 +316,12 @@ fn budget(set: &mut Conditions<'_>, object: &ModelDeployment, roles: &Roles<'_>)
     // Overlap during a replacement does not count: the dearer of what serves and what is to take over does.
     let costs = decided_cost(&roles.serving).zip(decided_cost(&roles.replacements));
     let costs = costs.zip(decided_cost(&roles.standby));
-    match costs.map(|((serving, replacing), standby)| serving.max(replacing).saturating_add(standby)) {
+    // The ceilings of hosted models count whether they are used or not.
+    let ceilings = object.spec.failover.hosted_ceiling();
+    let sum = |((serving, replacing), standby): ((MicroDollars, MicroDollars), MicroDollars)| {
+        serving.max(replacing).saturating_add(standby).saturating_add(ceilings)
+    };
+    match costs.map(sum) {
         None => {
             let message = DeploymentMessage::CostUnknown(allowed).to_string();
             set.set(conditions::WITHIN_BUDGET, UNKNOWN, reasons::PRICE_UNKNOWN, message)

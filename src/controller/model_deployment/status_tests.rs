@@ -74,7 +74,7 @@ fn told_at(
 ) -> ModelDeploymentStatus {
     status(
         object,
-        &ReconcileStage::Planned { plan, outdated: false, has_gateway: true },
+        &ReconcileStage::Planned { plan, outdated: false, has_gateway: true, hosted: &[] },
         endpoints,
         Timestamp::from_second(second).unwrap(),
     )

@@ -35,10 +35,12 @@ pub async fn planned(context: &Context, planned: &Planned) -> Result<Option<Dura
         tell_withdrawals(context, planned);
         return Ok(Some(NEXT_PLAN));
     }
+    let hosted = context.hosted_of(&planned.object);
     let stage = ReconcileStage::Planned {
         plan: &planned.plan,
         outdated: planned.outdated,
         has_gateway: context.settings.gateway.is_some(),
+        hosted: &hosted,
     };
     write(context, &planned.object, &stage).await
 }

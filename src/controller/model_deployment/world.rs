@@ -182,7 +182,7 @@ impl World {
         let now = jiff::Timestamp::from_second(self.now).unwrap();
         let new = status(
             &self.object,
-            &ReconcileStage::Planned { plan: &planned.plan, outdated, has_gateway: false },
+            &ReconcileStage::Planned { plan: &planned.plan, outdated, has_gateway: false, hosted: &[] },
             &endpoints,
             now,
         );

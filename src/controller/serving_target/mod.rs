@@ -5,7 +5,7 @@
 
 mod attention;
 mod check;
-mod connect;
+pub mod connect;
 pub mod news;
 mod retire;
 mod status;

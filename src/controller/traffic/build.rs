@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Uri;
 use kube::ResourceExt;
 use roadstead_gateway::{
-    Caller, Credential, Endpoint, Key, Limits, Route, Scheme, ServiceRefusal, State, TokenSource, VerificationQuestion,
-    WitnessRequest,
+    Caller, Credential, Endpoint, HostedModel, Key, Limits, Route, Scheme, ServiceRefusal, State, TokenSource,
+    VerificationQuestion, WitnessRequest,
 };
 
 use super::minted::MintedAccess;
@@ -16,7 +16,7 @@ use super::verified::is_successor;
 use roadstead_api::v1alpha1::{EndpointState, Engine, InferenceEndpoint, ModelDeployment, Traffic};
 
 /// Header and word by which engines know their API key.
-const HEADER: (&str, &str) = ("authorization", "Bearer");
+pub(super) const HEADER: (&str, &str) = ("authorization", "Bearer");
 /// Path of the health check of engines that bring one.
 const HEALTH: &str = "/health";
 
@@ -37,6 +37,8 @@ pub struct RouteFacts<'a> {
     pub asked: BTreeMap<String, WitnessRequest>,
     /// Endpoints whose target leaves it to the gateways to ask them.
     pub by_gateways: BTreeSet<String>,
+    /// Hosted models that may take requests.
+    pub hosted: Vec<HostedModel>,
     /// The route so far.
     pub former: Option<&'a Route>,
     /// Seconds since the epoch.
@@ -53,7 +55,7 @@ pub fn route<'a>(
     endpoints: &(impl IntoIterator<Item = &'a InferenceEndpoint> + Clone),
     facts: RouteFacts<'_>,
 ) -> Route {
-    let RouteFacts { keys, minted, callers, verified, asked, by_gateways, former, now } = facts;
+    let RouteFacts { keys, minted, callers, verified, asked, by_gateways, hosted, former, now } = facts;
     let serving = serving(endpoints.clone(), former);
     let is_unverified = |endpoint: &InferenceEndpoint| {
         let name = endpoint.name_any();
@@ -89,6 +91,7 @@ pub fn route<'a>(
         callers,
         limits: limits(&spec.traffic),
         endpoints: parts,
+        hosted,
     };
     if former.is_some_and(|former| *former != route) {
         route.revision += 1;
@@ -221,14 +224,14 @@ fn access(
 }
 
 /// The parts of an endpoint's address.
-struct UrlParts {
-    scheme: Scheme,
-    host: String,
-    port: u16,
-    prefix: String,
+pub(super) struct UrlParts {
+    pub(super) scheme: Scheme,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) prefix: String,
 }
 
-fn address(url: &str) -> Option<UrlParts> {
+pub(super) fn address(url: &str) -> Option<UrlParts> {
     let uri: Uri = url.parse().ok()?;
     let (scheme, usual) = match uri.scheme_str()? {
         "http" => (Scheme::Http, 80),

@@ -73,6 +73,7 @@ fn at(
             verified: names,
             asked: [("a".to_owned(), WitnessRequest::Steadily)].into(),
             by_gateways: BTreeSet::new(),
+            hosted: Vec::new(),
             former,
             now,
         },
@@ -150,6 +151,7 @@ fn the_first_endpoint_that_only_gateways_ask_is_verified_before_callers_reach_it
             verified: verified.map(|names| names.iter().map(ToString::to_string).collect()),
             asked: [("a".to_owned(), WitnessRequest::Changes)].into(),
             by_gateways: ["a".to_owned()].into(),
+            hosted: Vec::new(),
             former,
             now: 0,
         };
@@ -358,6 +360,7 @@ fn an_endpoint_whose_token_gateways_mint_has_its_source_instead_of_a_key() {
             verified: None,
             asked: BTreeMap::new(),
             by_gateways: BTreeSet::new(),
+            hosted: Vec::new(),
             former,
             now: 0,
         };

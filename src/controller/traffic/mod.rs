@@ -1,7 +1,7 @@
 //! Traffic: the route of each deployment, which gateways read. Only with a gateway.
 //!
 //! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys, and `minted` says which endpoints want tokens
-//! instead; `witness` is what gateways say of
+//! instead; `hosted` says which hosted models may take requests; `witness` is what gateways say of
 //! endpoints, `published` the mark of a complete set of routes. The route is one Secret
 //! (docs/adr/0049-routes-are-secrets-of-one-namespace.md), written only when it says something new.
 
@@ -9,6 +9,7 @@ mod build;
 #[cfg(test)]
 mod build_tests;
 pub mod drained;
+pub mod hosted;
 pub mod keys;
 mod minted;
 mod published;
@@ -99,6 +100,7 @@ impl TrafficController {
             verified,
             asked,
             by_gateways,
+            hosted: self.context.hosted_models(deployment),
             former: known.as_ref(),
             now,
         };

@@ -77,6 +77,7 @@ impl Context {
             Change::Deleted(old) => self.reported_at.forget(&old.name_any()),
         }
         let reports = self.gateway_reports();
+        self.hosted_reported(change);
         let gateways: Vec<_> = reports.iter().map(|report| report.acks.clone()).collect();
         let mut concerned = Vec::new();
         for route in self.caches.routes.list().iter().filter_map(|secret| stored::read(secret)) {

@@ -159,7 +159,7 @@ async fn an_endpoint_without_its_token_is_left_out_and_told() {
     ground.show(routes(1, &[minted(), keyed()]));
     Ground::pass(1).await;
     let progress = crate::gateway::keeper::Progress { routes: ground.filled.borrow().clone(), trouble: None };
-    let told = ground.metrics.encode(&progress, &[].into(), &[].into()).unwrap();
+    let told = ground.metrics.encode(&progress, &[].into(), &[].into(), &[].into()).unwrap();
     for line in [
         "token_missing{namespace=\"team\",deployment=\"llama\",endpoint=\"a\"} 1",
         "tokens_total{source=\"SageMaker\",result=\"failed\"} 1",

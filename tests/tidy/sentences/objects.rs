@@ -5,8 +5,9 @@ use roadstead_explain::operator::with_hub_cure;
 use roadstead_explain::orphans::orphan;
 use roadstead_explain::target::offer_remark;
 use roadstead_explain::{
-    DeploymentEvent, DeploymentMessage, EndpointAt, EndpointEvent, EndpointMessage, GoogleKeyFault, Hold, MoveMessage,
-    OperatorMessage, OrphanEvent, OrphanMessage, PlaceSummary, RefusedSize, StartLimit, SweepMessage, TargetMessage,
+    DeploymentEvent, DeploymentMessage, EndpointAt, EndpointEvent, EndpointMessage, GoogleKeyFault, Hold,
+    HostedMessage, MoveMessage, OperatorMessage, OrphanEvent, OrphanMessage, PlaceSummary, RefusedSize, StartLimit,
+    SweepMessage, TargetMessage, hosted_model,
 };
 use roadstead_model::{CapacityType, DeploymentId, Found, MicroDollars, Timestamp};
 
@@ -33,6 +34,7 @@ fn place() -> PlaceSummary<'static> {
 pub fn sections() -> Vec<(&'static str, String)> {
     vec![
         ("Conditions of a ModelDeployment", deployment()),
+        ("Hosted models of a ModelDeployment", hosted()),
         ("Moves of a ModelDeployment", moves()),
         ("Events about a ModelDeployment", deployment_events()),
         ("Conditions of an InferenceEndpoint", endpoint()),
@@ -41,6 +43,30 @@ pub fn sections() -> Vec<(&'static str, String)> {
         ("Orphans", orphans()),
         ("The operator", operator()),
     ]
+}
+
+fn hosted() -> String {
+    let models = [hosted_model("gpt-4o-mini", "openai")];
+    let offered = ["gpt-4o-mini".to_owned(), "gpt-4o".to_owned()];
+    let causes = ["target openai does not exist; create it, or correct spec.failover.hosted".to_owned()];
+    every!(HostedMessage<'_>, ToString::to_string, {
+        HostedMessage::NoGateway => [HostedMessage::NoGateway],
+        HostedMessage::TargetMissing { .. } => [HostedMessage::TargetMissing { target: "openai" }],
+        HostedMessage::NoVendor { .. } => [HostedMessage::NoVendor { target: "east" }],
+        HostedMessage::DriverMissing => [HostedMessage::DriverMissing],
+        HostedMessage::ModelNotOffered { .. } => [HostedMessage::ModelNotOffered { target: "openai", model: "o9", offered: &offered }],
+        HostedMessage::PriceUnknown { .. } => [HostedMessage::PriceUnknown { target: "openai", model: "gpt-4o" }],
+        HostedMessage::Forbidden { .. } => [
+            HostedMessage::Forbidden { target: "openai", rule: "region us is in US; the deployment allows EU" }
+        ],
+        HostedMessage::NoKey { .. } => [
+            HostedMessage::NoKey { target: "openai", cause: "Secret system/openai does not exist; create it with a token under key \"apiKey\"" }
+        ],
+        HostedMessage::Serving(_) => [HostedMessage::Serving(&models)],
+        HostedMessage::CeilingReached(_) => [HostedMessage::CeilingReached(&models)],
+        HostedMessage::StandBy(_) => [HostedMessage::StandBy(&models)],
+        HostedMessage::Unavailable(_) => [HostedMessage::Unavailable(&causes)],
+    })
 }
 
 fn deployment() -> String {

@@ -159,6 +159,7 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
          ReplaceThenRemove",
     )
     .blames(".failover.standby.replicas"),
+    rule("spec.failover.hosted[].maxHourlyCost", DECIMAL, DECIMAL_MESSAGE),
     rule("spec.placement.targetSelector.matchExpressions[]", VALUES, VALUES_MESSAGE),
     rule("spec.placement.targetTolerations[]", TOLERATION_KEY, TOLERATION_KEY_MESSAGE).blames(".key"),
     rule("spec.placement.targetTolerations[]", TOLERATION_VALUE, TOLERATION_VALUE_MESSAGE).blames(".value"),
@@ -205,7 +206,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     .blames(".cloud"),
     rule(
         "spec",
-        "self.type != 'Baseten' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "self.type != 'Baseten' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
         "Baseten's deployments are billed on demand: set capacityType: OnDemand",
     )
     .blames(".offers"),
@@ -235,13 +236,13 @@ pub const SERVING_TARGET: &[Rule] = &[
     .blames(".cloud"),
     rule(
         "spec",
-        "self.type != 'HuggingFace' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "self.type != 'HuggingFace' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
         "Hugging Face endpoints are billed on demand: set capacityType: OnDemand",
     )
     .blames(".offers"),
     rule(
         "spec",
-        "self.type != 'HuggingFace' || self.offers.all(offer, offer.instanceType.matches('^[a-z0-9-]+-x[0-9]+$'))",
+        "self.type != 'HuggingFace' || !has(self.offers) || self.offers.all(offer, offer.instanceType.matches('^[a-z0-9-]+-x[0-9]+$'))",
         "instance types of Hugging Face are TYPE-SIZE, such as nvidia-l4-x1",
     )
     .blames(".offers"),
@@ -258,13 +259,13 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".cloud"),
     rule(
         "spec",
-        "self.type != 'SageMaker' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "self.type != 'SageMaker' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
         "SageMaker endpoints are billed on demand: set capacityType: OnDemand",
     )
     .blames(".offers"),
     rule(
         "spec",
-        "self.type != 'SageMaker' || self.offers.all(offer, offer.instanceType.startsWith('ml.'))",
+        "self.type != 'SageMaker' || !has(self.offers) || self.offers.all(offer, offer.instanceType.startsWith('ml.'))",
         "instance types of SageMaker begin with ml., such as ml.p5.48xlarge",
     )
     .blames(".offers"),
@@ -276,13 +277,13 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".cloud"),
     rule(
         "spec",
-        "self.type != 'VertexAI' || self.offers.all(offer, offer.capacityType in ['OnDemand', 'Spot'])",
+        "self.type != 'VertexAI' || !has(self.offers) || self.offers.all(offer, offer.capacityType in ['OnDemand', 'Spot'])",
         "Vertex AI has capacityType OnDemand and Spot",
     )
     .blames(".offers"),
     rule(
         "spec",
-        "self.type != 'VertexAI' || self.offers.all(offer, offer.instanceType.matches('^[a-z][a-z0-9]*-[a-z0-9]+-[0-9]+[a-z]?$'))",
+        "self.type != 'VertexAI' || !has(self.offers) || self.offers.all(offer, offer.instanceType.matches('^[a-z][a-z0-9]*-[a-z0-9]+-[0-9]+[a-z]?$'))",
         "instance types of Vertex AI are machine types of Compute Engine, such as a3-highgpu-8g",
     )
     .blames(".offers"),
@@ -299,13 +300,13 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".cloud"),
     rule(
         "spec",
-        "self.type != 'AzureML' || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "self.type != 'AzureML' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
         "online endpoints of Azure ML are billed on demand: set capacityType: OnDemand",
     )
     .blames(".offers"),
     rule(
         "spec",
-        "self.type != 'AzureML' || self.offers.all(offer, offer.instanceType.startsWith('Standard_'))",
+        "self.type != 'AzureML' || !has(self.offers) || self.offers.all(offer, offer.instanceType.startsWith('Standard_'))",
         "instance types of Azure ML begin with Standard_, such as Standard_NC40ads_H100_v5",
     )
     .blames(".offers"),
@@ -382,11 +383,42 @@ pub const SERVING_TARGET: &[Rule] = &[
     ),
     rule(
         "spec",
-        "self.type in ['Baseten', 'HuggingFace'] || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
+        "self.type in ['Baseten', 'HuggingFace'] || !has(self.offers) || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
         "set hourlyPrice of each offer, the price of one whole instance in US dollars per hour; only Reserved offers, and \
          offers of services that state their own prices (Baseten, Hugging Face), may have none",
     )
     .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'OpenAICompatible' || has(self.openAICompatible)",
+        "type OpenAICompatible requires the field openAICompatible",
+    )
+    .blames(".openAICompatible"),
+    rule(
+        "spec",
+        "self.type == 'OpenAICompatible' || !has(self.openAICompatible)",
+        "the field openAICompatible is only for type OpenAICompatible",
+    )
+    .blames(".openAICompatible"),
+    rule(
+        "spec",
+        "self.type != 'OpenAICompatible' || !has(self.offers) || size(self.offers) == 0",
+        "nothing is placed at a hosted vendor: remove offers, and list its models in openAICompatible.models",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type == 'OpenAICompatible' || has(self.offers) && size(self.offers) > 0",
+        "a target needs at least one offer: an instance type with its accelerators and its price",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.openAICompatible.baseURL",
+        UNCHANGED,
+        "the address of a vendor is immutable: create a new target with the other address, then delete this target",
+    ),
+    rule("spec.openAICompatible.models[].inputPrice", DECIMAL, DECIMAL_MESSAGE),
+    rule("spec.openAICompatible.models[].outputPrice", DECIMAL, DECIMAL_MESSAGE),
     rule(
         "spec.offers[]",
         "!has(self.provisionTimeoutSeconds) || has(self.maxInstances)",

@@ -91,7 +91,9 @@ fn every_list_has_its_type() {
         let expected = match (schema.type_.as_deref(), path) {
             (Some("array"), path) if path.ends_with(".status.conditions") => Some("map"),
             (Some("array"), path) if path.contains(".status.") => Some("atomic"),
-            (Some("array"), path) if named || path.ends_with(".taints") => Some("map"),
+            (Some("array"), path) if named || path.ends_with(".taints") || path.ends_with(".failover.hosted") => {
+                Some("map")
+            }
             (Some("array"), _) if list_type == Some("set") => Some("set"),
             (Some("array"), _) => Some("atomic"),
             _ => None,

@@ -19,6 +19,8 @@ pub const WITHIN_BUDGET: &str = "WithinBudget";
 pub const FAILOVER_ACTIVE: &str = "FailoverActive";
 /// The standby answers; present only if one is wanted.
 pub const STANDBY_READY: &str = "StandbyReady";
+/// Hosted models take requests; present only if the deployment names any.
+pub const HOSTED_FALLBACK: &str = "HostedFallback";
 /// The provider has made it.
 pub const CREATED: &str = "Created";
 /// All replicas are of the newest form and pass the provider's checks.
@@ -36,7 +38,7 @@ pub const NEEDS_ATTENTION: &str = "NeedsAttention";
 pub const SWEPT: &str = "Swept";
 
 /// All types that Roadstead sets. It does not change conditions of other types.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     READY,
     RECONCILING,
     STALLED,
@@ -45,6 +47,7 @@ const OURS: [&str; 15] = [
     WITHIN_BUDGET,
     FAILOVER_ACTIVE,
     STANDBY_READY,
+    HOSTED_FALLBACK,
     CREATED,
     SERVING,
     CHANGED_BY_ADMISSION,

@@ -1,8 +1,10 @@
 //! Failover: its rules in a deployment's spec, and the health of an endpoint.
 
+use roadstead_model::MicroDollars;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hosted::HostedFallback;
 use super::limits;
 
 /// Replacement of an endpoint that does not answer.
@@ -22,6 +24,22 @@ pub struct Failover {
     /// Endpoint that stands by.
     #[serde(default)]
     pub standby: Standby,
+    /// Models of hosted vendors that take requests while no endpoint answers, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = limits::HOSTED_FALLBACKS),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["target"])
+    )]
+    pub hosted: Vec<HostedFallback>,
+}
+
+impl Failover {
+    /// Sum of the ceilings of hosted models per hour; an unreadable one counts nothing, and validation refuses it.
+    #[must_use]
+    pub fn hosted_ceiling(&self) -> MicroDollars {
+        let ceilings = self.hosted.iter().filter_map(|hosted| hosted.max_hourly_cost.known());
+        ceilings.fold(MicroDollars::ZERO, MicroDollars::saturating_add)
+    }
 }
 
 /// A further endpoint that receives requests only while no serving endpoint answers, with a gateway.
@@ -81,6 +99,7 @@ impl Default for Failover {
             toleration_seconds: default_toleration(),
             failback: Failback::default(),
             standby: Standby::default(),
+            hosted: Vec::new(),
         }
     }
 }

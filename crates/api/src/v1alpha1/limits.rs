@@ -34,6 +34,10 @@ pub const SHAPES: u32 = 16;
 pub const RULE_ENTRIES: u32 = 64;
 /// Offers of a target.
 pub const OFFERS: u32 = 64;
+/// Models that a hosted vendor offers at a target.
+pub const HOSTED_MODELS: u32 = 64;
+/// Hosted models of a deployment.
+pub const HOSTED_FALLBACKS: u32 = 4;
 /// Taints of a target.
 pub const TAINTS: u32 = 16;
 /// Faults of a simulated target.

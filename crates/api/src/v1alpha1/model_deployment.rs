@@ -11,6 +11,7 @@ use super::common::{
 };
 use super::dollars::Dollars;
 use super::failover::Failover;
+use super::hosted::HostedStatus;
 use super::limits;
 use super::migration::Migration;
 use super::moves::{HomeStatus, LastMove, MoveStatus};
@@ -393,7 +394,7 @@ pub struct ModelDeploymentStatus {
     #[schemars(length(max = 253))]
     pub keys_secret_name: Option<String>,
     /// Ready, Placed, `WithinBudget`; Reconciling and Stalled only while they are True; Migrating only while a replacement
-    /// is wanted.
+    /// is wanted; `HostedFallback` only with spec.failover.hosted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Number of decisions so far.
@@ -433,6 +434,10 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::RELEASING))]
     pub releasing: Vec<ReleasingStatus>,
+    /// Hosted models of spec.failover.hosted, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::HOSTED_FALLBACKS))]
+    pub hosted: Vec<HostedStatus>,
     /// Replacements under way, the latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::MOVES))]
@@ -466,6 +471,7 @@ impl Default for ModelDeploymentStatus {
             omitted_candidates: None,
             decided_at: None,
             releasing: Vec::new(),
+            hosted: Vec::new(),
             moves: Vec::new(),
             last_move: None,
             home: None,

@@ -24,6 +24,14 @@ pub const STANDS_BY: &str = "StandsBy";
 pub const AWAITING_REPLICAS: &str = "AwaitingReplicas";
 /// No gateway could send requests to a standby.
 pub const NO_GATEWAY: &str = "NoGateway";
+/// Hosted models take requests, because no endpoint answers.
+pub const HOSTED_SERVING: &str = "HostedServing";
+/// Hosted models have reached their ceilings of cost.
+pub const HOSTED_CEILING_REACHED: &str = "HostedCeilingReached";
+/// A hosted model cannot take requests.
+pub const HOSTED_UNAVAILABLE: &str = "HostedUnavailable";
+/// Hosted models take no requests, and would if no endpoint answered.
+pub const HOSTED_STANDS_BY: &str = "HostedStandsBy";
 /// A replacement is under way.
 pub const REPLACING: &str = "Replacing";
 

@@ -19,6 +19,7 @@ use super::hugging_face::HuggingFaceTarget;
 use super::limits;
 use super::model_deployment::not_observed;
 use super::names::{ANNOTATION_CORDON, ANNOTATION_EVACUATE};
+use super::openai_compatible::OpenAiCompatibleTarget;
 use super::sagemaker::SageMakerTarget;
 use super::simulated::SimulatedTarget;
 use super::vertex_ai::VertexAiTarget;
@@ -71,8 +72,12 @@ pub struct ServingTargetSpec {
     /// Workspace; required for type `AzureML`.
     #[serde(default, rename = "azureML", skip_serializing_if = "Option::is_none")]
     pub azure_ml: Option<AzureMlTarget>,
-    /// Offers of the target.
-    #[schemars(length(min = 1, max = limits::OFFERS))]
+    /// Address, key and models of a hosted vendor; required for type `OpenAICompatible`.
+    #[serde(default, rename = "openAICompatible", skip_serializing_if = "Option::is_none")]
+    pub open_ai_compatible: Option<OpenAiCompatibleTarget>,
+    /// Offers of the target; none for type `OpenAICompatible`, which has models.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = limits::OFFERS))]
     pub offers: Vec<Offer>,
     /// Namespaces whose deployments may use the target, by labels; none if absent, all if empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +100,8 @@ impl ServingTargetSpec {
         let token = || self.hugging_face.as_ref().map(|settings| &settings.token_secret_ref);
         let account = || self.vertex_ai.as_ref()?.service_account_key_secret_ref.as_ref();
         let token = || token().or_else(|| self.baseten.as_ref().map(|settings| &settings.api_key_secret_ref));
-        let one = kubeconfig().or_else(token).or_else(account).map(|reference| reference.name.as_str());
+        let vendor = || self.open_ai_compatible.as_ref().map(|settings| &settings.key_secret_ref);
+        let one = kubeconfig().or_else(token).or_else(account).or_else(vendor).map(|reference| reference.name.as_str());
         let application = || self.azure_ml.as_ref()?.credentials_secret_ref.as_ref();
         one.or_else(|| key().or_else(application).map(|reference| reference.name.as_str()))
     }
@@ -124,6 +130,8 @@ pub enum TargetType {
     AzureML,
     /// Dedicated deployments of one team of Baseten in one region.
     Baseten,
+    /// A hosted vendor with an API like OpenAI's, on whose models deployments may fall back.
+    OpenAICompatible,
 }
 
 /// Location of a target.

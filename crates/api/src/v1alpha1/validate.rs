@@ -129,6 +129,7 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     let spec = &deployment.spec;
     let placement = &spec.placement;
     problems.money("spec.placement.cost.maxHourlyCost", placement.cost.max_hourly_cost.as_ref());
+    hosted(&mut problems, deployment);
     problems.selector("spec.placement.targetSelector", placement.target_selector.as_ref());
     if let Some(regions) = &placement.regions {
         problems.patterns("spec.placement.regions.allow", regions.allow.as_ref());
@@ -146,6 +147,23 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     problems.0
 }
 
+/// Ceilings of hosted models count toward the budget, so they must leave some of it.
+fn hosted(problems: &mut Problems, deployment: &ModelDeployment) {
+    let (failover, cost) = (&deployment.spec.failover, &deployment.spec.placement.cost);
+    for (index, hosted) in failover.hosted.iter().enumerate() {
+        problems.money(&format!("spec.failover.hosted[{index}].maxHourlyCost"), Some(&hosted.max_hourly_cost));
+    }
+    let Some(budget) = cost.max_hourly_cost.as_ref().and_then(Dollars::known) else { return };
+    let ceilings = failover.hosted_ceiling();
+    if !failover.hosted.is_empty() && ceilings >= budget {
+        let message = format!(
+            "the ceilings of hosted models are ${ceilings} an hour together and leave nothing of the budget of ${budget} an hour \
+             (spec.placement.cost.maxHourlyCost): lower them, or raise the budget"
+        );
+        problems.add("spec.failover.hosted", message);
+    }
+}
+
 /// The problems of a target's spec; none if it can be used.
 #[must_use]
 pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
@@ -158,6 +176,11 @@ pub fn serving_target(target: &ServingTarget) -> Vec<Problem> {
         if spec.type_ == TargetType::Kubernetes {
             resource(&mut problems, &field, offer);
         }
+    }
+    for (index, model) in spec.open_ai_compatible.iter().flat_map(|vendor| &vendor.models).enumerate() {
+        let field = format!("spec.openAICompatible.models[{index}]");
+        problems.money(&format!("{field}.inputPrice"), Some(&model.input_price));
+        problems.money(&format!("{field}.outputPrice"), Some(&model.output_price));
     }
     problems.selector("spec.allowedNamespaces", spec.allowed_namespaces.as_ref());
     let expose = spec.kubernetes.as_ref().map(|kubernetes| &kubernetes.expose);

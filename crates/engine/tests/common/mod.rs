@@ -92,6 +92,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         rules: Rules::default(),
         objective: Objective::HourlyCost,
         max_hourly_cost: None,
+        hosted_ceiling: MicroDollars::ZERO,
         drain_timeout_seconds: 120,
         failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),

@@ -20,6 +20,11 @@ pub(super) fn bootstrap(settings: &Settings) -> Value {
         },
         "dynamic_resources": {"lds_config": watched(&File::Listeners), "cds_config": watched(&File::Clusters)},
         "cluster_manager": {"local_cluster_name": ""},
+        "bootstrap_extensions": [extension(
+            "envoy.bootstrap.internal_listener",
+            "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            json!({}),
+        )],
         // A thousand deployments would have two hundred thousand statistics, of which the process beside Envoy reads these.
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [
             {"suffix": ".version_text"}, {"suffix": ".membership_healthy"}, {"suffix": ".membership_total"},

@@ -9,8 +9,9 @@ use crate::route::{Endpoint, Route, Scheme, State};
 use crate::settings::Settings;
 
 use super::endpoints::{assignment, hosts, socket_of};
+use super::tls::tls;
 use super::{Addresses, extension, typed};
-use super::{model, prefix, refusal};
+use super::{hosted, model, prefix, refusal};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
 const CONNECT: &str = "1s";
@@ -140,11 +141,12 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
 
 /// Filters of each attempt, after the endpoint is chosen: they add the endpoint's own credential and prefix.
 fn filters(route: &Route) -> Value {
-    let has_prefix = route.endpoints.iter().any(|endpoint| !endpoint.prefix.is_empty());
+    let has_prefix = route.everywhere().any(|endpoint| !endpoint.prefix.is_empty());
     let has_other_name = route.renames_model();
-    let mut headers: BTreeSet<&str> = route.endpoints.iter().filter_map(header).collect();
+    let mut headers: BTreeSet<&str> = route.everywhere().filter_map(header).collect();
     headers.extend(has_prefix.then_some(prefix::HEADER));
     headers.extend(has_other_name.then_some(model::HEADER));
+    headers.extend((!route.hosted.is_empty()).then_some(hosted::HEADER));
     let refusals = refusal::filter(route);
     headers.extend(refusals.is_some().then_some(refusal::HEADER));
     let mutations: Vec<Value> = headers
@@ -191,23 +193,7 @@ fn sockets(route: &Route, settings: &Settings) -> Vec<Value> {
     let mut sockets: Vec<Value> = by_name
         .into_iter()
         .map(|(name, endpoint)| {
-            let authorities = match &endpoint.authorities {
-                Some(pem) => json!({"inline_string": pem}),
-                None => json!({"filename": settings.paths.authorities}),
-            };
-            json!({
-                "name": name,
-                "match": {"tls": name},
-                "transport_socket": extension(
-                    "envoy.transport_sockets.tls",
-                    "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                    json!({
-                        "auto_host_sni": true,
-                        "auto_sni_san_validation": true,
-                        "common_tls_context": {"validation_context": {"trusted_ca": authorities}},
-                    }),
-                ),
-            })
+            json!({"name": name, "match": {"tls": name}, "transport_socket": tls(endpoint, settings)})
         })
         .collect();
     if !sockets.is_empty() {

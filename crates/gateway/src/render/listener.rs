@@ -6,8 +6,7 @@ use crate::files::File;
 use crate::settings::{Settings, Tls};
 
 use super::replies::local_replies;
-use super::serving::CALLER;
-use super::{extension, seconds, shared, tokens, typed};
+use super::{CALLER, extension, seconds, shared, tokens, typed};
 
 /// File of the access log, below the folder of the files. The process beside Envoy reads it and counts.
 pub const ACCESS_LOG: &str = "access.log";

@@ -7,6 +7,7 @@
 mod bootstrap;
 mod cluster;
 mod endpoints;
+mod hosted;
 mod listener;
 mod model;
 mod prefix;
@@ -15,9 +16,11 @@ mod replies;
 mod routes;
 mod serving;
 mod shared;
+mod tls;
 mod tokens;
 mod verification;
 
+pub use hosted::HOSTED_LOG;
 pub use listener::ACCESS_LOG;
 pub use verification::path_to_verify;
 
@@ -44,6 +47,7 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
         (File::Listeners, listeners(settings)),
         (File::Routes, one(routes::routes(&sorted, settings))),
         (File::Verification, one(verification::routes(&sorted))),
+        (File::Hosted, one(hosted::routes(&sorted))),
     ]);
     if let Some(tls) = &settings.listener.tls {
         files.insert(File::Certificate, one(listener::certificate(tls)));
@@ -56,6 +60,9 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
                 clusters.insert(route.verifying_cluster(endpoint), verifying);
             }
         }
+        for model in &route.hosted {
+            clusters.insert(hosted::name(route, model), hosted::cluster(route, model, settings));
+        }
         files.insert(File::Endpoints(route.uid.clone()), one(endpoints::endpoints(route, addresses)));
     }
     files.insert(File::Clusters, Content::Resources(clusters));
@@ -63,7 +70,11 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
 }
 
 fn listeners(settings: &Settings) -> Content {
-    let all = [(listener::NAME, listener::listener(settings)), (verification::NAME, verification::listener(settings))];
+    let all = [
+        (listener::NAME, listener::listener(settings)),
+        (verification::NAME, verification::listener(settings)),
+        (hosted::NAME, hosted::listener(settings)),
+    ];
     Content::Resources(all.map(|(name, resource)| (name.to_owned(), resource)).into())
 }
 
@@ -84,6 +95,9 @@ pub(crate) fn addresses_of<'a>(endpoint: &Endpoint, addresses: &'a Addresses) ->
 
 /// The most addresses that are used of one host. A multiple of each number up to it divides a weight evenly.
 const ADDRESSES: usize = 4;
+
+/// The header that tells an endpoint and the log which caller asks.
+const CALLER: &str = "x-roadstead-client";
 
 /// A configuration with its type.
 fn typed(of: &str, mut config: Value) -> Value {

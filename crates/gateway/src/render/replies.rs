@@ -7,6 +7,25 @@ pub(super) fn error(message: &str, kind: &str, code: &str) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 
+/// Rules that turn the answers of the listener of hosted models into these errors.
+pub(super) fn hosted_replies() -> Value {
+    let full = "the hosted model of the deployment has reached its requests per minute: try again after the time in Retry-After";
+    let filter = json!({"status_code_filter": {"comparison": {
+        "op": "EQ", "value": {"default_value": 429, "runtime_key": "replies.hosted"},
+    }}});
+    json!({
+        "mappers": [{
+            "filter": filter,
+            "status_code": 429,
+            "body_format_override": {"json_format": error(full, "rate_limit_error", "hosted_ceiling")},
+            "headers_to_add": [{
+                "header": {"key": "retry-after", "value": "60"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }],
+        }],
+        "body_format": {"json_format": error("%LOCAL_REPLY_BODY%", "server_error", "%RESPONSE_CODE_DETAILS%")},
+    })
+}
+
 /// Rules that turn Envoy's own answers into these errors.
 pub(super) fn local_replies() -> Value {
     let on_status = |status: u16| {

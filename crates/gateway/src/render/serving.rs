@@ -2,13 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::route::{Caller, Endpoint, Limits, Route, State};
+use crate::route::{Caller, Endpoint, HostedModel, Limits, Route, State};
 
-use super::{extension, seconds, typed};
-use super::{model, prefix, refusal};
-
-/// The header that tells an endpoint and the log which caller asks.
-pub(super) const CALLER: &str = "x-roadstead-client";
+use super::{CALLER, extension, seconds, typed};
+use super::{hosted, model, prefix, refusal};
 
 pub(super) fn header_input(header: &str) -> Value {
     extension("header", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", json!({"header_name": header}))
@@ -29,7 +26,7 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
     json!({
         "name": route.cluster(),
         // A caller must not choose the path at an endpoint.
-        "request_headers_to_remove": [prefix::PATH, prefix::HEADER, model::HEADER, refusal::HEADER],
+        "request_headers_to_remove": [prefix::PATH, prefix::HEADER, model::HEADER, refusal::HEADER, hosted::HEADER],
         "route": {
             "cluster": cluster,
             // A stream has no end that is known before; what may last is bounded by silence.
@@ -45,6 +42,9 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
     })
 }
 
+/// Attempts at one request.
+const ATTEMPTS: usize = 3;
+
 /// Another endpoint takes a request of which no byte was answered.
 fn retries(route: &Route) -> Value {
     let takes = |endpoint: &&Endpoint, state: State| endpoint.state == state && !endpoint.lacks_token();
@@ -52,7 +52,7 @@ fn retries(route: &Route) -> Value {
     let mut policy = json!({
         "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
         "retriable_status_codes": [429, 503],
-        "num_retries": 2,
+        "num_retries": ATTEMPTS - 1,
         "per_try_timeout": seconds(route.limits.first_byte_seconds),
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "host_selection_retry_max_attempts": 5,
@@ -62,12 +62,13 @@ fn retries(route: &Route) -> Value {
             json!({}),
         )],
     });
-    if count(State::Active) <= 1 && count(State::Standby) > 0 {
-        // Where one endpoint is active, a second attempt finds no other at its priority.
+    let active = count(State::Active);
+    if count(State::Standby) > 0 || route.hosted.iter().any(HostedModel::is_open) {
+        // The last attempt leaves the priority of the active endpoints; where one is active, the second one does.
         policy["retry_priority"] = extension(
             "envoy.retry_priorities.previous_priorities",
             "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            json!({"update_frequency": 1}),
+            json!({"update_frequency": active.clamp(1, ATTEMPTS - 1)}),
         );
     }
     policy

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::hosted::{HostedCeiling, TokenPrice};
 use crate::route::{
-    Caller, Credential, Key, Limits, RefusalMeaning, Scheme, ServiceRefusal, ShiftProgress, State,
+    Caller, Credential, HostedModel, Key, Limits, RefusalMeaning, Scheme, ServiceRefusal, ShiftProgress, State,
     VerificationQuestion, WitnessRequest,
 };
 use crate::settings::{Listener, Paths, Tls};
@@ -72,6 +73,22 @@ pub(crate) fn route(name: &str, endpoints: Vec<Endpoint>) -> Route {
         callers: vec![Caller { name: "alice".to_owned(), key: Key::new("key-of-alice") }],
         limits: Limits { first_byte_seconds: 600, idle_seconds: 300, max_request_bytes: 8 << 20 },
         endpoints,
+        hosted: Vec::new(),
+    }
+}
+
+/// A hosted model of two gateways.
+pub(crate) fn hosted(target: &str, state: State) -> HostedModel {
+    let mut access = endpoint(&format!("hosted:{target}"), "api.vendor.example", state);
+    access.scheme = Scheme::Https;
+    access.port = 443;
+    access.prefix = "/compatibility".to_owned();
+    access.model = Some("vendor-large".to_owned());
+    HostedModel {
+        access,
+        ceiling: HostedCeiling { requests_per_minute: 61, hourly_micro_dollars: 5_000_000, gateways: 2 },
+        price: TokenPrice { input: 150_000, output: 600_000 },
+        stream_usage: true,
     }
 }
 
@@ -164,6 +181,23 @@ fn renders_one_address_for_several_deployments() {
     embed.endpoints[0].prefix = "/serve/embed".to_owned();
     embed.endpoints[0].model = Some("vendor/embed-large".to_owned());
     golden("shared", &render(&[llama, embed], &addresses(), &settings));
+}
+
+#[test]
+fn renders_hosted_models_after_all_endpoints() {
+    let mut llama = route(
+        "llama",
+        vec![endpoint("llama-a", "198.51.100.7", State::Active), endpoint("llama-b", "198.51.100.8", State::Standby)],
+    );
+    llama.hosted = vec![hosted("vendor", State::Active), hosted("other", State::Draining)];
+    golden("hosted", &render(&[llama], &addresses(), &settings()));
+}
+
+#[test]
+fn a_hosted_model_serves_where_no_endpoint_does_and_until_its_ceiling_is_reached() {
+    let of = |state| Route { hosted: vec![hosted("vendor", state)], ..route("llama", Vec::new()) };
+    assert!(of(State::Active).serves());
+    assert!(!of(State::Draining).serves(), "callers get 503 at once");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Leftover {
         let is_for_spread = replicas == 0;
         // A domain gets its replica before another one loses it.
         let replicas = if deployment.replicas == 0 { 0 } else { replicas.max(lacking) };
-        Self { replicas, is_for_spread, budget: deployment.max_hourly_cost.map(|budget| budget.saturating_sub(spent)) }
+        Self { replicas, is_for_spread, budget: deployment.budget().map(|budget| budget.saturating_sub(spent)) }
     }
 
     /// The question about them; about all replicas where none is missing, for the report.

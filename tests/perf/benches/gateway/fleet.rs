@@ -35,6 +35,7 @@ pub fn route(number: usize, addresses: [SocketAddr; 2]) -> Route {
         health_path: Some("/health".to_owned()),
         callers: vec![Caller { name: "alice".to_owned(), key: Key::new(KEY) }],
         limits: Limits { first_byte_seconds: 600, idle_seconds: 300, max_request_bytes: 8 << 20 },
+        hosted: Vec::new(),
         endpoints: ["a", "b"]
             .into_iter()
             .zip(addresses)

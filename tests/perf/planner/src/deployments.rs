@@ -67,6 +67,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         rules: rules(random),
         objective: if random.chance(20) { Objective::CostPerMillionTokens } else { Objective::HourlyCost },
         max_hourly_cost: random.chance(25).then_some(MicroDollars(budget * 1_000_000)),
+        hosted_ceiling: MicroDollars::ZERO,
         drain_timeout_seconds: 120,
         failover_after_seconds: Some(60),
         place_without: BTreeSet::new(),

@@ -1,0 +1,324 @@
+//! Models of hosted vendors, which take requests while no endpoint serves.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State as AxumState;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use roadstead_gateway::{HostedCeiling, HostedModel, HostedUseState, State, TokenPrice};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::asking::{Asking, ask, caller};
+use crate::engine::{Conduct, Engine};
+use crate::hub::Hub;
+use crate::operator::{serves_on, target};
+use crate::rig::{Rig, endpoint, route};
+
+const PATH: &str = "/team-a/llama/v1/chat/completions";
+/// The vendor's name of its model.
+const MODEL: &str = "vendor-large";
+/// The vendor's key.
+const KEY: &str = "key-of-vendor";
+/// Tokens that each answer states.
+const TOKENS: (u64, u64) = (1_000, 500);
+
+/// A vendor with one model.
+#[derive(Default)]
+struct Vendor {
+    requests: AtomicU64,
+    last: Mutex<(HeaderMap, Value)>,
+}
+
+impl Vendor {
+    async fn start() -> (Arc<Self>, SocketAddr) {
+        let vendor = Arc::new(Self::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&vendor));
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        (vendor, address)
+    }
+
+    fn count(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+async fn answer(
+    AxumState(vendor): AxumState<Arc<Vendor>>,
+    method: Method,
+    path: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if headers.get("authorization").is_none_or(|value| value != &format!("Bearer {KEY}")) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({"error": {"message": "wrong key"}}))).into_response();
+    }
+    if method == Method::GET && path == "/v1/models" {
+        return Json(json!({"object": "list", "data": [{"id": MODEL}]})).into_response();
+    }
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    if asked["model"] != MODEL || path != "/v1/chat/completions" {
+        return (StatusCode::NOT_FOUND, format!("no model {} at {path}", asked["model"])).into_response();
+    }
+    vendor.requests.fetch_add(1, Ordering::SeqCst);
+    *vendor.last.lock().unwrap() = (headers, asked.clone());
+    let usage = json!({"prompt_tokens": TOKENS.0, "completion_tokens": TOKENS.1});
+    if asked["stream"] == true {
+        let text = json!({"model": MODEL, "choices": [{"delta": {"content": "\"usage\": {\"prompt_tokens\": 9"}}]});
+        let last = json!({"model": MODEL, "choices": [], "usage": usage});
+        let stated =
+            if asked["stream_options"]["include_usage"] == true { format!("data: {last}\n\n") } else { String::new() };
+        let events = format!("data: {text}\n\n{stated}data: [DONE]\n\n");
+        return ([("content-type", "text/event-stream")], events).into_response();
+    }
+    Json(json!({"model": MODEL, "choices": [{"message": {"content": "by the vendor"}}], "usage": usage}))
+        .into_response()
+}
+
+/// The vendor's model with a ceiling of requests per minute and of micro-dollars per hour; each answer costs 2,000 of them.
+fn model(address: SocketAddr, requests_per_minute: u32, hourly_micro_dollars: u64) -> HostedModel {
+    let mut access = endpoint("hosted:vendor", address);
+    access.model = Some(MODEL.to_owned());
+    access.credential.as_mut().unwrap().key = roadstead_gateway::Key::new(KEY);
+    HostedModel {
+        access,
+        ceiling: HostedCeiling { requests_per_minute, hourly_micro_dollars, gateways: 1 },
+        price: TokenPrice { input: 1_000_000, output: 2_000_000 },
+        stream_usage: true,
+    }
+}
+
+fn chat() -> Value {
+    json!({"model": "llama-model", "messages": []})
+}
+
+#[tokio::test]
+async fn a_hosted_model_answers_at_once_where_no_endpoint_does_and_never_beside_one() {
+    let rig = Rig::start(&[]).await;
+    let (a, a_address) = Engine::start().await;
+    let (b, b_address) = Engine::start().await;
+    let (vendor, address) = Vendor::start().await;
+    let mut route = route("llama", vec![endpoint("llama-a", a_address), endpoint("llama-b", b_address)]);
+    route.hosted = vec![model(address, 1000, 1_000_000_000)];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    let healthy = async |count: u64| {
+        rig.until("Envoy's health checks see it", async |rig| {
+            let metrics = crate::caller::Caller::new(rig.desk, None).get("/metrics").await.body;
+            metrics
+                .lines()
+                .filter(|line| line.starts_with("roadstead_gateway_unhealthy") && line.ends_with(" 1"))
+                .count()
+                == usize::try_from(2 - count).unwrap()
+        })
+        .await;
+    };
+    a.set(Conduct::Sick);
+    healthy(1).await;
+    for _ in 0..30 {
+        assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    }
+    assert_eq!(vendor.count(), 0, "one of two endpoints serves");
+
+    // The other one fails before any health check has seen it.
+    b.set(Conduct::Fails);
+    let told = caller.post(PATH, &chat()).await;
+    assert_eq!((told.status, &told.json()["model"]), (StatusCode::OK, &json!("llama-model")), "{}", told.body);
+    assert!(told.body.contains("by the vendor"), "{}", told.body);
+    let (headers, _) = vendor.last.lock().unwrap().clone();
+    let private: Vec<&str> = headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .filter(|name| name.starts_with("x-") && *name != "x-request-id")
+        .collect();
+    assert!(private.is_empty(), "the vendor learns nothing of callers: {private:?}");
+
+    b.set(Conduct::Serves);
+    a.set(Conduct::Serves);
+    healthy(2).await;
+    rig.until("the endpoints answer alone again", async |_| {
+        let before = vendor.count();
+        for _ in 0..10 {
+            assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+        }
+        vendor.count() == before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_above_the_ceiling_are_refused_and_the_vendor_sees_none_of_them() {
+    let rig = Rig::start(&[]).await;
+    let (vendor, address) = Vendor::start().await;
+    let mut route = route("llama", Vec::new());
+    route.hosted = vec![model(address, 3, 1_000_000_000)];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    for _ in 0..3 {
+        assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    }
+    let refused = caller.post(PATH, &chat()).await;
+    let code = &refused.json()["error"]["code"];
+    assert_eq!((refused.status, code), (StatusCode::TOO_MANY_REQUESTS, &json!("hosted_ceiling")));
+    assert_eq!(refused.headers["retry-after"], "60");
+    assert_eq!(vendor.count(), 3);
+}
+
+#[tokio::test]
+async fn a_hosted_model_closes_at_its_ceiling_of_cost_also_after_a_restart_and_says_so() {
+    let mut rig = Rig::start(&[]).await;
+    let (vendor, address) = Vendor::start().await;
+    let mut route = route("llama", Vec::new());
+    // Three answers reach it, one of which is a stream that is asked to state its usage.
+    route.hosted = vec![model(address, 1000, 5_000)];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    let use_of = async |rig: &Rig| Some(rig.acks().await?.hosted.get("uid-llama")?.get("hosted:vendor")?.state);
+    assert_eq!(use_of(&rig).await, None, "it stands by");
+
+    assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    rig.until("the gateway says that it serves", async |rig| use_of(rig).await == Some(HostedUseState::Serving)).await;
+    let streamed = caller.post(PATH, &json!({"model": "llama-model", "stream": true, "messages": []})).await;
+    assert!(
+        streamed.body.contains("include_usage") || streamed.body.contains("\"prompt_tokens\""),
+        "{}",
+        streamed.body
+    );
+    let (_, asked) = vendor.last.lock().unwrap().clone();
+    assert_eq!(asked["stream_options"], json!({"include_usage": true}));
+    assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    rig.until("it says that the ceiling is reached", async |rig| {
+        use_of(rig).await == Some(HostedUseState::CeilingReached)
+    })
+    .await;
+    let is_closed = async |caller: &crate::caller::Caller| {
+        let told = caller.post(PATH, &chat()).await;
+        told.status == StatusCode::SERVICE_UNAVAILABLE && told.json()["error"]["code"] == "no_endpoint"
+    };
+    rig.until("callers are refused", async |_| is_closed(&caller).await).await;
+    let metrics = crate::caller::Caller::new(rig.desk, None).get("/metrics").await.body;
+    let labels = "{namespace=\"team-a\",deployment=\"llama\",endpoint=\"hosted:vendor\"}";
+    assert!(metrics.contains(&format!("roadstead_gateway_hosted_closed{labels} 1")), "{metrics}");
+    let spent = vendor.count();
+
+    rig.kill_process();
+    rig.start_process();
+    rig.until("the process is there again", async |rig| rig.probe("/readyz").await).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(is_closed(&caller).await, "it is closed for the rest of the hour");
+    assert_eq!(vendor.count(), spent);
+}
+
+#[tokio::test]
+async fn a_second_hosted_model_takes_what_the_first_one_refuses() {
+    let rig = Rig::start(&[]).await;
+    let (first, first_address) = Vendor::start().await;
+    let (second, second_address) = Vendor::start().await;
+    let mut route = route("llama", Vec::new());
+    let mut other = model(second_address, 1000, 1_000_000_000);
+    other.access.name = "hosted:other".to_owned();
+    route.hosted = vec![model(first_address, 2, 1_000_000_000), other];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    for _ in 0..6 {
+        assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    }
+    assert_eq!((first.count(), second.count()), (2, 4));
+    route.hosted[0].access.state = State::Draining;
+}
+
+/// The vendor as a target, and the deployment that falls back on it.
+fn objects() -> [Value; 3] {
+    let vendor = json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "vendor"},
+        "spec": {
+            "cloud": "vendor", "region": "global", "location": {"country": "US", "jurisdictions": ["US"]},
+            "type": "OpenAICompatible", "allowedNamespaces": {},
+            "openAICompatible": {
+                "baseURL": "https://api.vendor.example/v1", "keySecretRef": {"name": "vendor", "key": "apiKey"},
+                "models": [{"name": MODEL, "inputPrice": "1.00", "outputPrice": "2.00"}],
+            },
+        },
+    });
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vendor", "namespace": "default"}, "stringData": {"apiKey": KEY}});
+    let deployment = json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": {"name": "llama", "namespace": "team"},
+        "spec": {
+            "model": {"source": "hf://example/llama"},
+            "serving": {"engine": "vllm", "image": "vllm/vllm-openai:v0.20.0",
+                        "shapes": [{"name": "one", "accelerator": {"type": "H100", "count": 1}}]},
+            "placement": {"cost": {"maxHourlyCost": "50.00"}},
+            "failover": {"tolerationSeconds": 10, "hosted": [{"target": "vendor", "model": MODEL, "requestsPerMinute": 6000, "maxHourlyCost": "20.00"}]},
+        },
+    });
+    [secret, vendor, deployment]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_again() {
+    let (vendor, address) = Vendor::start().await;
+    let mut hub = Hub::start_as(&[format!("--endpoint-override=OpenAICompatible=http://{address}/v1")], &[]).await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    hub.apply(&target("east", "aws", "us-east-1", "40.00"));
+    hub.apply(&target("west", "gcp", "europe-west4", "80.00"));
+    for object in objects() {
+        hub.apply(&object);
+    }
+    let stands_by = |status: &Value| status["hosted"][0]["state"] == "StandsBy";
+    let placed = hub
+        .until("it serves, and the hosted model stands by", |status| {
+            serves_on(status, "east") && status["url"].is_string() && stands_by(status)
+        })
+        .await;
+    assert_eq!(placed["status"]["candidates"].as_array().unwrap().len(), 2, "nothing is placed at a vendor");
+    let caller = caller(&hub, &placed).await;
+    assert_eq!(vendor.count(), 0);
+
+    let asking = Asking::start(&caller);
+    hub.kill_cloud();
+    let fallback = |status: &Value, reason: &str| {
+        let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+        conditions.iter().any(|one| one["type"] == "HostedFallback" && one["reason"] == reason)
+    };
+    hub.until("the deployment says who answers", |status| {
+        fallback(status, "HostedServing") && status["hosted"][0]["state"] == "Serving"
+    })
+    .await;
+    let shown = hub.status();
+    assert!(shown.contains(MODEL) && shown.contains("vendor"), "{shown}");
+    // Another cloud at the same address: what served is lost, and another target can be used.
+    hub.start_cloud();
+    hub.until("another place serves, and the hosted model stands by", |status| {
+        status["readyReplicas"] == 1 && fallback(status, "HostedStandsBy")
+    })
+    .await;
+    let answers = asking.end().await;
+    assert!(answers.iter().any(|answer| answer.contains("by the vendor")), "the vendor answered");
+    assert!(ask(&caller).await.unwrap().body.contains("at west"), "and answers no more");
+    let events = hub.kubectl(&["get", "events", "-n", "team", "-o", "jsonpath={.items[*].reason}"]);
+    assert!(events.contains("HostedServing") && events.contains("HostedStandsBy"), "{events}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_of_the_deployment_keeps_its_requests_from_a_vendor() {
+    let (vendor, address) = Vendor::start().await;
+    let hub = Hub::start_as(&[format!("--endpoint-override=OpenAICompatible=http://{address}/v1")], &[]).await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    let [secret, target, mut deployment] = objects();
+    deployment["spec"]["placement"]["jurisdictions"] = json!(["EU"]);
+    for object in [secret, target, deployment] {
+        hub.apply(&object);
+    }
+    let status = hub.until("it says why", |status| status["hosted"][0]["state"] == "Unavailable").await;
+    let message = status["status"]["hosted"][0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("target vendor") && message.contains("EU"), "{message}");
+    assert_eq!(vendor.count(), 0);
+}
