@@ -7,6 +7,8 @@ mod azureml;
 mod azureml_rights;
 mod baseten;
 mod baseten_rights;
+mod bedrock;
+mod bedrock_rights;
 mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
@@ -31,11 +33,12 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 8] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 9] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
         ("baseten", Arc::new(baseten::Teams)),
+        ("bedrock", Arc::new(bedrock::Imports)),
         ("huggingface", Arc::new(huggingface::Namespaces)),
         ("sagemaker", Arc::new(sagemaker::Accounts)),
         ("vertex", Arc::new(vertex::Projects)),
@@ -49,6 +52,12 @@ fn main() -> ExitCode {
         ),
         trial(&runtime, "azureml::every_change_may_be_lost_or_repeated", azureml::sweep),
         trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
+        trial(&runtime, "bedrock::every_change_may_be_lost_or_repeated", bedrock::sweep),
+        trial(
+            &runtime,
+            "bedrock::the_policy_grants_what_is_called_and_nothing_else",
+            bedrock_rights::the_policy_grants_what_is_called_and_nothing_else,
+        ),
         trial(
             &runtime,
             "baseten::every_operation_is_called_and_no_other",
@@ -93,7 +102,8 @@ fn main() -> ExitCode {
 
 /// Services count the calls of a check; a place that counts none is checked more often.
 async fn checks() -> anyhow::Result<()> {
-    let services: [&dyn Fixture; 3] = [&huggingface::Namespaces, &sagemaker::Accounts, &vertex::Projects];
+    let services: [&dyn Fixture; 5] =
+        [&baseten::Teams, &bedrock::Imports, &huggingface::Namespaces, &sagemaker::Accounts, &vertex::Projects];
     for fixture in services {
         let driver = fixture.place(Conduct::Ordinary).await?.driver("prod").await?;
         ensure!(driver.check_interval() == Duration::from_secs(30), "{}: {:?}", driver.name(), driver.check_interval());

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 22] = [
+const DIRECTIONS: [(&str, &[&str]); 23] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -49,6 +49,7 @@ const DIRECTIONS: [(&str, &[&str]); 22] = [
     ("crates/providers/azure", &["provider", "rest", "runtime"]),
     ("crates/providers/azureml", &["api", "azure", "model", "provider", "rest"]),
     ("crates/providers/baseten", &["api", "aws", "model", "provider", "rest", "runtime"]),
+    ("crates/providers/bedrock", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/google", &["provider", "rest", "runtime"]),
     ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),

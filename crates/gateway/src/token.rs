@@ -17,6 +17,15 @@ pub enum TokenSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<TokenRole>,
     },
+    /// A bearer token of Amazon Bedrock for the models of one region.
+    #[serde(rename_all = "camelCase")]
+    Bedrock {
+        /// Region of the models.
+        region: String,
+        /// Role that the gateway assumes first; absent: it uses its own identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<TokenRole>,
+    },
     /// An `OAuth` token of Google Cloud.
     Google {
         /// Service account that the gateway acts as; absent: it uses its own identity.
@@ -44,6 +53,7 @@ impl TokenSource {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Bedrock { .. } => "Bedrock",
             Self::SageMaker { .. } => "SageMaker",
             Self::Google { .. } => "Google",
             Self::Unknown => "unknown",
@@ -54,7 +64,9 @@ impl TokenSource {
     #[must_use]
     pub const fn header(&self) -> (&'static str, &'static str) {
         match self {
-            Self::SageMaker { .. } | Self::Google { .. } | Self::Unknown => ("authorization", "Bearer"),
+            Self::Bedrock { .. } | Self::SageMaker { .. } | Self::Google { .. } | Self::Unknown => {
+                ("authorization", "Bearer")
+            }
         }
     }
 }
@@ -62,6 +74,8 @@ impl TokenSource {
 impl fmt::Display for TokenSource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bedrock { region, role: None } => write!(formatter, "Bedrock in {region}"),
+            Self::Bedrock { region, role: Some(role) } => write!(formatter, "Bedrock in {region} as {}", role.arn),
             Self::SageMaker { region, role: None } => write!(formatter, "SageMaker in {region}"),
             Self::SageMaker { region, role: Some(role) } => {
                 write!(formatter, "SageMaker in {region} as {}", role.arn)

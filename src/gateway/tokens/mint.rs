@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+#[cfg(feature = "sagemaker")]
+use roadstead_aws::TokenService;
 use roadstead_gateway::TokenSource;
 
 use super::renewal::{MintCause, MintedToken};
@@ -20,7 +22,7 @@ pub trait Mint: Send + Sync {
 /// Mints with the pod's own identity.
 pub struct PodMint {
     #[cfg(feature = "sagemaker")]
-    sagemaker: super::sagemaker::SageMakerMint,
+    aws: super::aws::AwsMint,
     #[cfg(feature = "vertex-ai")]
     google: super::google::GoogleMint,
 }
@@ -32,7 +34,7 @@ impl PodMint {
     pub fn new(life: Duration) -> Self {
         Self {
             #[cfg(feature = "sagemaker")]
-            sagemaker: super::sagemaker::SageMakerMint::new(life, roadstead_runtime::clock::Clock::system()),
+            aws: super::aws::AwsMint::new(life, roadstead_runtime::clock::Clock::system()),
             #[cfg(feature = "vertex-ai")]
             google: super::google::GoogleMint::new(roadstead_runtime::clock::Clock::system()),
         }
@@ -48,9 +50,17 @@ impl Mint for PodMint {
     async fn mint(&self, source: &TokenSource, cause: MintCause) -> Result<MintedToken, String> {
         match source {
             #[cfg(feature = "sagemaker")]
-            TokenSource::SageMaker { region, role } => self.sagemaker.mint(region, role.as_ref(), cause).await,
+            TokenSource::Bedrock { region, role } => {
+                self.aws.mint(TokenService::Bedrock, region, role.as_ref(), cause).await
+            }
+            #[cfg(feature = "sagemaker")]
+            TokenSource::SageMaker { region, role } => {
+                self.aws.mint(TokenService::SageMaker, region, role.as_ref(), cause).await
+            }
             #[cfg(not(feature = "sagemaker"))]
-            TokenSource::SageMaker { .. } => Err("this gateway is built without the feature sagemaker".to_owned()),
+            TokenSource::Bedrock { .. } | TokenSource::SageMaker { .. } => {
+                Err("this gateway is built without the feature sagemaker".to_owned())
+            }
             #[cfg(feature = "vertex-ai")]
             TokenSource::Google { account } => self.google.mint(account.as_deref()).await,
             #[cfg(not(feature = "vertex-ai"))]

@@ -3,13 +3,13 @@
 //! [`renewal`] decides when a token is minted and how long it is used, [`fill`] puts tokens into routes; both are pure. [`mint`] makes
 //! them with the identity of this pod. The hub is not needed for any of it, and tokens are nowhere but in memory and in Envoy's files.
 
+#[cfg(feature = "sagemaker")]
+mod aws;
 pub mod fill;
 #[cfg(feature = "vertex-ai")]
 mod google;
 pub mod mint;
 pub mod renewal;
-#[cfg(feature = "sagemaker")]
-mod sagemaker;
 #[cfg(test)]
 mod tests;
 

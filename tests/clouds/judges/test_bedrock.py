@@ -161,7 +161,7 @@ class Refusals(Case):
     def test_a_token_makes_a_creation_once(self):
         first = self.create(clientRequestToken="token-1")
         self.assertEqual(self.create(clientRequestToken="token-1"), first)
-        self.assertEqual(self.place()["jobs"], ["job"])
+        self.assertEqual(self.place()["jobs"], [{"name": "job", "model": "llama"}])
 
     def test_taken_names_are_conflicts(self):
         self.create()

@@ -39,10 +39,18 @@ def members(value):
     return {name: members(inner) for name, inner in value.items()} if isinstance(value, dict) else None
 
 
-class SageMaker(unittest.TestCase):
-    def test_signatures_and_shapes(self):
+class AmazonWebServices(unittest.TestCase):
+    def test_signatures_and_shapes_of_sagemaker(self):
+        self.judge("sagemaker")
+
+    def test_signatures_and_shapes_of_bedrock(self):
+        self.judge("bedrock")
+        operations = {one["operation"] for record in exchanges("bedrock") for one in record}
+        self.assertNotIn("unknown", operations)
+
+    def judge(self, service):
         signatures, inputs, outputs = 0, 0, 0
-        for record in exchanges("sagemaker"):
+        for record in exchanges(service):
             judge = aws_record.Judge({test_sagemaker.KEY: (test_sagemaker.SECRET, None)})
             judge.judge(record)
             self.assertEqual(judge.faults, [])

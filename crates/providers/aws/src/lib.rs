@@ -20,4 +20,4 @@ pub use json::json_call;
 pub use partition::Partition;
 pub use secret::{LongLivedKey, SecretFault};
 pub use sign::Signed;
-pub use token::bearer_token;
+pub use token::{TokenService, bearer_token};

@@ -160,6 +160,9 @@ impl<S: ManagedService> Site for ServiceDriver<S> {
     }
 
     async fn ask(&self, asked: &Probe) -> ProbeAnswer {
+        if let Some(answer) = self.service.ask(asked).await {
+            return answer;
+        }
         match self.service.token().await {
             Ok(None) => probe::ask(asked, self.reach()).await,
             Ok(Some(token)) => {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use roadstead_api::v1alpha1::ExternalId;
 use roadstead_provider::address::Reach;
+use roadstead_provider::probe::{Probe, ProbeAnswer};
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
 
 use crate::listing::Listable;
@@ -73,6 +74,12 @@ pub trait ManagedService: Listable {
     /// If there is none now.
     async fn token(&self) -> Result<Option<Redacted>, ProviderError> {
         Ok(None)
+    }
+
+    /// Asks an endpoint in another way than by a request to it; `None` where a request is right.
+    async fn ask(&self, asked: &Probe) -> Option<ProbeAnswer> {
+        let _ = asked;
+        None
     }
 
     /// The wanted endpoint in the service's terms.

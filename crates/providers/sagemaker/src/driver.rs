@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::{ExternalId, names};
-use roadstead_aws::{AwsCredentials, bearer_token};
+use roadstead_aws::{AwsCredentials, TokenService, bearer_token};
 use roadstead_provider::address::Reach;
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
 use roadstead_rest::{EndpointOwnership, ManagedService, ServiceContext, created_concurrently, invalid_key};
@@ -138,7 +138,8 @@ impl ManagedService for SageMaker {
 
     async fn token(&self) -> Result<Option<Redacted>, ProviderError> {
         let keys = self.credentials.current().await?;
-        bearer_token(&keys, &self.place.region, TOKEN_LIFE, self.credentials.now()).map(Some)
+        let (service, region) = (TokenService::SageMaker, &self.place.region);
+        bearer_token(service, &keys, region, TOKEN_LIFE, self.credentials.now()).map(Some)
     }
 
     fn form(&self, wanted: &Wanted) -> Result<WantedForm, ProviderError> {

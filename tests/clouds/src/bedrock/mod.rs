@@ -8,6 +8,7 @@ mod rules;
 mod settings;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -24,7 +25,7 @@ use crate::engines::{Container, Engines};
 use crate::faults::Fate;
 use crate::rules::Rule;
 use crate::sagemaker::signature::{self, AccessKey, BEDROCK_TOKENS, Caller, Moment, SignatureFault};
-use crate::sagemaker::{ACCOUNT, identity, runtime, shapes};
+use crate::sagemaker::{ACCOUNT, identity, runtime, shapes, tagged_page};
 
 const MEDIA: &str = "application/json";
 /// Name of the service in signatures; that of the runtime is the same.
@@ -93,6 +94,31 @@ impl Bedrock {
                 let (code, _) = identity::signature(fault);
                 identity::refused(StatusCode::FORBIDDEN, code, fault.1).by(&rules::SIGNATURE)
             }
+        }
+    }
+
+    fn tagging(&self, call: &Call, input: &Value) -> Reply {
+        let caller = match self.caller(call, "tagging", false) {
+            Ok(caller) => caller,
+            Err(fault) => return unsigned(fault),
+        };
+        let mut world = self.world();
+        let at = At { caller: &caller, fate: &Fate::default(), now: self.clock.millis() };
+        tagged_page(input, world.tagged(at)).by(&rules::TAGS_BY_TAGGING)
+    }
+
+    /// Removes a model at once, as if an administrator had deleted it. True if there was one.
+    pub fn take_away(&self, region: &str, model: &str) -> bool {
+        self.world().take_away(ACCOUNT, region, model, self.clock.millis())
+    }
+
+    /// Imports `count` models at once; `named` gives name and tags of the one with this number. Quotas do not count.
+    pub fn crowd(&self, region: &str, count: usize, named: impl Fn(usize) -> (String, BTreeMap<String, String>)) {
+        let caller = Caller { account: ACCOUNT.to_owned(), arn: String::new(), region: region.to_owned() };
+        let at = At { caller: &caller, fate: &Fate::default(), now: self.clock.millis() };
+        let mut world = self.world();
+        for (name, tags) in (0..count).map(named) {
+            world.install(&name, tags, at);
         }
     }
 
@@ -166,6 +192,7 @@ impl Cloud for Bedrock {
             Asked::Invoke(_, false) => "InvokeModel",
             Asked::Invoke(_, true) => "InvokeModelWithResponseStream",
             Asked::Identity => "GetCallerIdentity",
+            Asked::Tagged(_) => "GetResources",
             Asked::Unknown => "unknown",
         };
         operation.to_owned()
@@ -176,6 +203,7 @@ impl Cloud for Bedrock {
             Asked::Control(operation, input) => self.control(call, operation, &input, fate),
             Asked::Invoke(model, streams) => self.invoke(call, &model, streams, fate).await,
             Asked::Identity => self.identity(call),
+            Asked::Tagged(input) => self.tagging(call, &input),
             Asked::Unknown => refused(StatusCode::NOT_FOUND, "UnknownOperationException", "no such operation"),
         };
         reply.with("x-amzn-requestid", "00000000-0000-4000-8000-000000000001")

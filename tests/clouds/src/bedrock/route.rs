@@ -15,9 +15,14 @@ pub enum Asked {
     Invoke(String, bool),
     /// `GetCallerIdentity`.
     Identity,
+    /// `GetResources` of the tagging service.
+    Tagged(Value),
     /// Anything else.
     Unknown,
 }
+
+/// The operation of the tagging service.
+const TAGGING: &str = "ResourceGroupsTaggingAPI_20170126.GetResources";
 
 /// Method, path and name of each operation.
 const OPERATIONS: [(Method, &str, &str); 9] = [
@@ -46,6 +51,9 @@ pub fn asked(call: &Call) -> Asked {
         if let Some(input) = named(path, &segments).filter(|_| *method == call.method) {
             return Asked::Control(name, with_body(input, call));
         }
+    }
+    if call.header("x-amz-target") == TAGGING {
+        return Asked::Tagged(call.json().unwrap_or_default());
     }
     let is_sts = call.method == Method::POST && call.path == "/";
     if is_sts && form(&call.body).get("Action").is_some_and(|action| action == "GetCallerIdentity") {

@@ -80,6 +80,11 @@ pub const BEARER: Rule = Rule::cited(
     "requests to models take a bearer token, which is a presigned CallWithBearerToken, as well as a signature",
     "aws-bedrock-token-generator 1.1.0",
 );
+pub const TAGS_BY_TAGGING: Rule = Rule::cited(
+    "tags-by-tagging",
+    "GetResources of the tagging service lists imported models and their jobs with their tags",
+    "AWS documentation, Resources you can use with the Tag Editor: Amazon Bedrock",
+);
 pub const SIGNATURE: Rule = Rule::cited(
     "signature",
     "a signature that is missing, wrong or old is refused",
@@ -115,6 +120,7 @@ pub const ALL: &[&Rule] = &[
     &STREAM_PARTS,
     &NO_MODEL,
     &BEARER,
+    &TAGS_BY_TAGGING,
     &SIGNATURE,
     &VALIDATED,
     &THROTTLED,

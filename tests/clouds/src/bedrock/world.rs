@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::model::{Imported, Job, JobStatus};
+use super::model::{Copies, Imported, Job, JobStatus};
 use super::rules;
 use super::settings::BedrockSettings;
 use crate::faults::Fate;
@@ -114,6 +114,44 @@ impl World {
         Err(Refusal { status: 429, code: "ModelNotReadyException", message, rule: &rules::COLD })
     }
 
+    /// ARNs and tags of everything that listings show.
+    pub fn tagged(&mut self, at: At<'_>) -> Vec<(&str, &BTreeMap<String, String>)> {
+        let region = self.places.entry((at.caller.account.clone(), at.caller.region.clone())).or_default();
+        region.settle(&self.settings, at);
+        let models = region.models.iter().map(|model| (&model.arn, &model.visibility, &model.tags));
+        let jobs = region.jobs.iter().map(|job| (&job.arn, &job.visibility, &job.tags));
+        let all = models.chain(jobs).filter(|(_, visibility, _)| visibility.is_listed(at.now));
+        all.map(|(arn, _, tags)| (arn.as_str(), tags)).collect()
+    }
+
+    /// Removes a model at once. True if there was one.
+    pub fn take_away(&mut self, account: &str, region: &str, name: &str, now: i64) -> bool {
+        let caller = Caller { account: account.to_owned(), arn: String::new(), region: region.to_owned() };
+        let at = At { caller: &caller, fate: &Fate::default(), now };
+        let place = self.places.entry((account.to_owned(), region.to_owned())).or_default();
+        place.settle(&self.settings, at);
+        place.delete(name, at).is_ok()
+    }
+
+    /// Imports a model at once.
+    pub fn install(&mut self, name: &str, tags: BTreeMap<String, String>, at: At<'_>) {
+        self.made += 1;
+        let id = format!("{:012}", self.made);
+        let region = self.places.entry((at.caller.account.clone(), at.caller.region.clone())).or_default();
+        region.models.push(Imported {
+            arn: at.arn("imported-model", &id),
+            name: name.to_owned(),
+            job: (at.arn("model-import-job", &id), name.to_owned()),
+            source: json!({"s3DataSource": {"s3Uri": "s3://weights/"}}),
+            tags,
+            created: at.now,
+            units: self.settings.units,
+            copy: Copies::None,
+            windows: 0,
+            visibility: Visibility::new(at.fate, at.now),
+        });
+    }
+
     /// The true state.
     pub fn state(&mut self, now: i64) -> Value {
         let settings = self.settings.clone();
@@ -126,7 +164,7 @@ impl World {
             json!({
                 "account": account, "region": region,
                 "models": models.map(|model| json!({"name": model.name, "tags": model.tags})).collect::<Value>(),
-                "jobs": jobs.map(|job| json!(job.name)).collect::<Value>(),
+                "jobs": jobs.map(|job| json!({"name": job.name, "model": job.model_name})).collect::<Value>(),
                 "billedUnitWindows": place.models.iter().map(Imported::billed).sum::<u64>(),
             })
         });

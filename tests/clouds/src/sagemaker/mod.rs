@@ -166,14 +166,7 @@ impl SageMaker {
         world.settle(now);
         let place = world.places.get(&(caller.account, caller.region));
         let resources = place.map(|place| place.tagged(now)).unwrap_or_default();
-        let wanted = resources.into_iter().filter(|(arn, tags)| has_type(&input, arn) && has_tags(&input, tags));
-        let size = input["ResourcesPerPage"].as_u64().unwrap_or(50).min(100);
-        let token = input["PaginationToken"].as_str().filter(|token| !token.is_empty());
-        let (rows, next) = page(wanted.collect(), token, usize::try_from(size).unwrap_or(50));
-        let rows: Value =
-            rows.into_iter().map(|(arn, tags)| json!({"ResourceARN": arn, "Tags": shown_tags(tags)})).collect();
-        let body = json!({"PaginationToken": next.unwrap_or_default(), "ResourceTagMappingList": rows});
-        Reply::new(StatusCode::OK, MEDIA, body.to_string()).by(&rules::TAGS_BY_TAGGING)
+        tagged_page(&input, resources).by(&rules::TAGS_BY_TAGGING)
     }
 
     fn identity(&self, call: &Call, form: &BTreeMap<String, String>) -> Reply {
@@ -270,10 +263,23 @@ fn part(call: &Call) -> Part {
     }
 }
 
+/// A page of the tagging service: of these resources those that the input asks for.
+pub(crate) fn tagged_page(input: &Value, resources: Vec<(&str, &BTreeMap<String, String>)>) -> Reply {
+    let wanted = resources.into_iter().filter(|(arn, tags)| has_type(input, arn) && has_tags(input, tags));
+    let size = input["ResourcesPerPage"].as_u64().unwrap_or(50).min(100);
+    let token = input["PaginationToken"].as_str().filter(|token| !token.is_empty());
+    let (rows, next) = page(wanted.collect(), token, usize::try_from(size).unwrap_or(50));
+    let rows: Value =
+        rows.into_iter().map(|(arn, tags)| json!({"ResourceARN": arn, "Tags": shown_tags(tags)})).collect();
+    let body = json!({"PaginationToken": next.unwrap_or_default(), "ResourceTagMappingList": rows});
+    Reply::new(StatusCode::OK, MEDIA, body.to_string())
+}
+
 fn has_type(input: &Value, arn: &str) -> bool {
+    let service = arn.split(':').nth(2).unwrap_or_default();
     let resource = arn.split(':').nth(5).and_then(|resource| resource.split('/').next()).unwrap_or_default();
     input["ResourceTypeFilters"].as_array().is_none_or(|filters| {
-        let matches = |filter: &str| filter == "sagemaker" || filter.strip_prefix("sagemaker:") == Some(resource);
+        let matches = |filter: &str| filter == service || filter.split_once(':') == Some((service, resource));
         filters.is_empty() || filters.iter().filter_map(Value::as_str).any(matches)
     })
 }

@@ -1,11 +1,11 @@
-//! Bearer tokens of `SageMaker`: signed here, by the AWS identity of the pod or a role that it assumes.
+//! Bearer tokens of services of AWS: signed here, by the AWS identity of the pod or a role that it assumes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use roadstead_aws::{AssumedRole, AwsCredentials, CredentialSettings, CredentialSource, bearer_token};
+use roadstead_aws::{AssumedRole, AwsCredentials, CredentialSettings, CredentialSource, TokenService, bearer_token};
 use roadstead_gateway::{Key, TokenRole};
 use roadstead_runtime::clock::Clock;
 
@@ -18,24 +18,30 @@ const SESSION: &str = "roadstead-gateway";
 type SessionKey = (String, Option<TokenRole>);
 
 /// Signs tokens, and keeps the sessions behind them.
-pub struct SageMakerMint {
+pub struct AwsMint {
     life: Duration,
     clock: Clock,
     sessions: Mutex<BTreeMap<SessionKey, Arc<AwsCredentials>>>,
 }
 
-impl SageMakerMint {
+impl AwsMint {
     /// Tokens of at most this life.
     #[must_use]
     pub fn new(life: Duration, clock: Clock) -> Self {
         Self { life, clock, sessions: Mutex::default() }
     }
 
-    /// Signs a token for a region. It ends with the session behind it, if that is sooner than its life.
+    /// Signs a token for a service in a region. It ends with the session behind it, if that is sooner than its life.
     ///
     /// # Errors
     /// The cause, without a secret.
-    pub async fn mint(&self, region: &str, role: Option<&TokenRole>, cause: MintCause) -> Result<MintedToken, String> {
+    pub async fn mint(
+        &self,
+        service: TokenService,
+        region: &str,
+        role: Option<&TokenRole>,
+        cause: MintCause,
+    ) -> Result<MintedToken, String> {
         let credentials = self.credentials(region, role);
         let keys = match cause {
             MintCause::Age => credentials.current().await,
@@ -50,8 +56,8 @@ impl SageMakerMint {
         let life = Duration::from_secs(end.saturating_sub(now).unsigned_abs());
         let at = |second| Timestamp::from_second(second).map_err(|error| error.to_string());
         let (from, until) = (at(now)?, at(end)?);
-        let token =
-            bearer_token(&keys, region, life, from.into()).map_err(|error| credentials.conceal(&error.message))?;
+        let token = bearer_token(service, &keys, region, life, from.into())
+            .map_err(|error| credentials.conceal(&error.message))?;
         Ok(MintedToken { key: Key::new(token.expose()), from, until })
     }
 

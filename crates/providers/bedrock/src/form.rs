@@ -1,0 +1,125 @@
+//! The wanted model: its weights and its tags. Pure.
+
+use kube::ResourceExt;
+use roadstead_provider::tags::EndpointTags;
+use roadstead_provider::template_hash::{short_digest, template_hash};
+use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
+
+use crate::ownership::{self, IMPORT};
+use crate::place::{BedrockPlace, ModelMirror};
+use crate::wire::{BedrockTags, ModelSource, NewImport, S3Source, tag_list};
+
+/// Characters of the form's digest: 64 bits.
+const DIGEST_CHARS: usize = 16;
+
+/// The wanted form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BedrockForm {
+    /// Name of the endpoint and of its model.
+    pub name: String,
+    /// Folder of the weights.
+    pub folder: String,
+    /// Role of jobs.
+    pub role: String,
+    /// Owner, and part in the plan.
+    pub owner: EndpointTags,
+    /// All tags.
+    pub tags: BedrockTags,
+    /// Hash of the template.
+    pub template_hash: String,
+    /// Digest of everything that an import is made of.
+    pub digest: String,
+}
+
+impl BedrockForm {
+    /// The form of `wanted` at a place.
+    ///
+    /// # Errors
+    /// `Invalid` where Bedrock cannot run it so, with what must be changed; `Bug` if it cannot be written.
+    pub fn of(place: &BedrockPlace, install_id: &str, hub: &str, wanted: &Wanted) -> Result<Self, ProviderError> {
+        let endpoint = wanted.endpoint.as_ref();
+        let spec = &endpoint.spec;
+        let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
+        let folder = folder(spec.template.model.source.as_deref().unwrap_or_default(), &place.mirrors)?;
+        let template_hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
+        let digest = short_digest(&[&template_hash, &folder], DIGEST_CHARS);
+        let record = record::record(spec).map_err(bug)?;
+        Ok(Self {
+            name: endpoint.name_any(),
+            folder,
+            role: place.import_role.clone(),
+            owner: EndpointTags::of(install_id, endpoint),
+            tags: ownership::tags(install_id, endpoint, &digest, record.as_deref(), wanted.api_key.expose(), hub),
+            template_hash,
+            digest,
+        })
+    }
+
+    /// The creation of an import with this number.
+    #[must_use]
+    pub fn import(&self, number: u32) -> NewImport {
+        let job = job_name(&self.name, number);
+        let tags = self.tags_of(&job);
+        NewImport {
+            job_name: job.clone(),
+            imported_model_name: self.name.clone(),
+            role_arn: self.role.clone(),
+            model_data_source: ModelSource { s3_data_source: S3Source { s3_uri: self.folder.clone() } },
+            client_request_token: job,
+            job_tags: tag_list(&tags),
+            imported_model_tags: tag_list(&tags),
+        }
+    }
+}
+
+impl BedrockForm {
+    /// The tags of what this job makes.
+    #[must_use]
+    pub fn tags_of(&self, job: &str) -> BedrockTags {
+        self.tags.clone().into_iter().chain([(IMPORT.to_owned(), job.to_owned())]).collect()
+    }
+}
+
+fn job_name(endpoint: &str, number: u32) -> String {
+    format!("{endpoint}-{number}")
+}
+
+/// Number of an import of this endpoint, by the name of its job.
+#[must_use]
+pub fn number_of(job: &str, endpoint: &str) -> Option<u32> {
+    job.strip_prefix(endpoint)?.strip_prefix('-')?.parse().ok()
+}
+
+/// The copy of these weights in S3.
+fn folder(source: &str, mirrors: &[ModelMirror]) -> Result<String, ProviderError> {
+    let mirror = mirrors.iter().find(|mirror| mirror.source == source);
+    mirror.map(|mirror| mirror.folder.clone()).ok_or_else(|| {
+        let message = format!(
+            "Bedrock imports weights from Amazon S3 only, and {source} is elsewhere: copy it to S3, and add the copy to \
+             spec.bedrock.modelMirrors of the target"
+        );
+        ProviderError::new(ErrorClass::Invalid, message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_imported_from_their_copy_in_s3() {
+        let mirrors =
+            [ModelMirror { source: "hf://example/llama".to_owned(), folder: "s3://weights/llama/".to_owned() }];
+        assert_eq!(folder("hf://example/llama", &mirrors).unwrap(), "s3://weights/llama/");
+        let error = folder("hf://example/llama-2", &mirrors).unwrap_err();
+        assert!(error.class == ErrorClass::Invalid && error.message.contains("modelMirrors"), "{error}");
+    }
+
+    #[test]
+    fn imports_of_an_endpoint_are_numbered() {
+        assert_eq!(number_of(&job_name("llama-ifozqn2uokcb", 7), "llama-ifozqn2uokcb"), Some(7));
+        for other in ["llama-ifozqn2uokcb", "llama-ifozqn2uokcb-x", "x-llama-ifozqn2uokcb-1"] {
+            assert_eq!(number_of(other, "llama-ifozqn2uokcb"), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Listing of a place: models, the jobs that import, and the tags of both.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use roadstead_api::v1alpha1::names;
+use roadstead_provider::{Inventory, ProviderError};
+use roadstead_rest::{Listable, ListedPlace, ManagedService};
+
+use crate::driver::{Bedrock, IN_PROGRESS};
+use crate::ownership::found;
+use crate::wire::{ImportView, TaggedImport};
+
+#[async_trait]
+impl Listable for Bedrock {
+    type Row = TaggedImport;
+
+    async fn list(&self) -> Result<ListedPlace<TaggedImport>, ProviderError> {
+        let mut tagged = self.calls.tagged(names::LABEL_INSTALL_ID, self.install_id()).await?;
+        let models = self.calls.models().await?;
+        let cut = models.cut.then(|| {
+            let count = models.items.len();
+            format!("the account has more imported models in this region than the operator lists ({count} were read)")
+        });
+        let importing = self.calls.jobs("").await?.items.into_iter().filter(|job| job.status == IN_PROGRESS);
+        let views = models.items.into_iter().map(ImportView::Model).chain(importing.map(ImportView::Job));
+        let mut rows = BTreeMap::new();
+        for view in views {
+            if let Some(tags) = tagged.remove(view.arn()) {
+                rows.insert(view.name().to_owned(), TaggedImport { view, tags });
+            }
+        }
+        let found = rows.values().filter_map(found).collect();
+        Ok(ListedPlace { rows, inventory: Inventory { found, cut, ..Inventory::default() } })
+    }
+}

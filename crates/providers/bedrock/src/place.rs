@@ -1,0 +1,127 @@
+//! Settings of a driver, and the addresses that follow from them.
+
+use std::collections::BTreeSet;
+
+use roadstead_aws::{CredentialSettings, Partition};
+use roadstead_provider::Capabilities;
+use roadstead_provider::address::{self, Reach};
+use roadstead_rest::{BaseUrl, BaseUrlError, Insecure, ServiceContext};
+
+/// Host names of the services.
+const CONTROL: &str = "bedrock";
+const RUNTIME: &str = "bedrock-runtime";
+const STS: &str = "sts";
+const TAGGING: &str = "tagging";
+
+/// One account in one region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BedrockPlace {
+    /// Region.
+    pub region: String,
+    /// Account that the credentials must belong to: twelve digits.
+    pub account: String,
+    /// ARN of the role with which jobs read weights.
+    pub import_role: String,
+    /// Copies of weights in S3.
+    pub mirrors: Vec<ModelMirror>,
+    /// Address of every AWS service in tests.
+    pub endpoint: Option<BaseUrl>,
+}
+
+/// A copy of weights in S3, from which alone Bedrock imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelMirror {
+    /// Source in deployments, such as `hf://example/llama`.
+    pub source: String,
+    /// Folder of the copy, such as `s3://weights/llama/`.
+    pub folder: String,
+}
+
+impl BedrockPlace {
+    /// Identity of the place.
+    #[must_use]
+    pub fn identity_of(&self, account: &str) -> String {
+        format!("{account}.{}", self.region)
+    }
+
+    fn base(&self, service: &str) -> Result<BaseUrl, BaseUrlError> {
+        match &self.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => BaseUrl::parse(&Partition::of(&self.region).address(service, &self.region), Insecure::Refused),
+        }
+    }
+
+    /// Addresses of control plane, tagging service and STS.
+    ///
+    /// # Errors
+    /// [`BaseUrlError`] where the region cannot be a part of a host name.
+    pub fn bases(&self) -> Result<[BaseUrl; 3], BaseUrlError> {
+        Ok([self.base(CONTROL)?, self.base(TAGGING)?, self.base(STS)?])
+    }
+
+    /// Address of a model for clients, before `/invoke`.
+    #[must_use]
+    pub fn url(&self, arn: &str) -> String {
+        let runtime = match &self.endpoint {
+            Some(endpoint) => endpoint.to_string(),
+            None => Partition::of(&self.region).address(RUNTIME, &self.region),
+        };
+        format!("{runtime}/model/{}", escaped(arn))
+    }
+
+    /// Addresses that may be connected to: an address from a flag may be any.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.endpoint.is_some() { address::anywhere } else { address::elsewhere }
+    }
+}
+
+/// An ARN as one part of a path: of its characters only these two have another meaning there.
+#[must_use]
+pub fn escaped(arn: &str) -> String {
+    arn.replace(':', "%3A").replace('/', "%2F")
+}
+
+/// Everything that a driver needs.
+pub struct BedrockAccess {
+    /// The place.
+    pub place: BedrockPlace,
+    /// Origin of the credentials.
+    pub credentials: CredentialSettings,
+    /// Parts that every driver has.
+    pub context: ServiceContext,
+}
+
+/// Abilities of Bedrock: models whose weights are on the Hub and copied to S3, in copies that it starts and ends itself. Another model
+/// is another endpoint.
+#[must_use]
+pub fn capabilities() -> Capabilities {
+    Capabilities {
+        engines: Some(BTreeSet::from(["vllm".to_owned()])),
+        sources: Some(BTreeSet::from(["hf".to_owned()])),
+        max_replicas: Some(1),
+        scale_to_zero: false,
+        update_in_place: false,
+        whole_instances: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_has_its_address() {
+        let place = BedrockPlace {
+            region: "us-east-1".to_owned(),
+            account: "123456789012".to_owned(),
+            import_role: String::new(),
+            mirrors: Vec::new(),
+            endpoint: None,
+        };
+        let url = place.url("arn:aws:bedrock:us-east-1:123456789012:imported-model/a1");
+        let expected = "https://bedrock-runtime.us-east-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1";
+        assert_eq!(url, expected);
+        assert_eq!(place.bases().unwrap()[0].to_string(), "https://bedrock.us-east-1.amazonaws.com");
+    }
+}

@@ -1,0 +1,92 @@
+//! The policy of the operator at Bedrock has exactly the rights that the driver needs.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use kube::ResourceExt;
+use roadstead_bedrock::{ACTIONS, OPERATIONS};
+use roadstead_clouds::ServiceName;
+use roadstead_conformance::request::{LLAMA, edited, wanted};
+use roadstead_conformance::{Conduct, HUB, Place};
+use roadstead_provider::{Claim, Observation, Progress, Provider, Removal, Wanted};
+use serde_json::Value;
+
+use crate::bedrock::{ImportAccount, Imports};
+
+/// Looks until something must have happened.
+const LOOKS: usize = 400;
+
+/// Rights that the file grants.
+fn granted() -> anyhow::Result<BTreeSet<String>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/providers/bedrock/policy.json");
+    let policy: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+    let statements = policy["Statement"].as_array().context("the policy has statements")?;
+    let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
+    Ok(actions.filter_map(|action| action.as_str().map(ToOwned::to_owned)).collect())
+}
+
+/// The policy grants what the driver needs and nothing else, and every operation is called in the life of an endpoint.
+pub async fn the_policy_grants_what_is_called_and_nothing_else() -> anyhow::Result<()> {
+    let operations = OPERATIONS.into_iter().map(|operation| format!("bedrock:{operation}"));
+    let needed: BTreeSet<String> = operations.chain(ACTIONS.into_iter().map(ToOwned::to_owned)).collect();
+    let granted = granted()?;
+    ensure!(granted == needed, "the policy grants {granted:?}, and the driver needs {needed:?}");
+    let account = Imports::account(Conduct::Ordinary).await?;
+    live(&account).await?;
+    let requests = account.clouds.requests_after(0);
+    let requests = requests.iter().filter(|exchange| exchange.service == ServiceName::Bedrock);
+    let called: BTreeSet<&str> = requests.map(|exchange| exchange.operation.as_str()).collect();
+    let own: BTreeSet<&str> = OPERATIONS.into_iter().collect();
+    ensure!(own.is_subset(&called), "never called: {:?}", own.difference(&called).collect::<Vec<_>>());
+    let beside: BTreeSet<&str> = called.difference(&own).copied().collect();
+    ensure!(beside == BTreeSet::from(["GetCallerIdentity", "GetResources"]), "called beside: {beside:?}");
+    Ok(())
+}
+
+/// The life of an endpoint: imported, given to another offer, found by a rebuilt hub, and removed. It is never asked anything.
+async fn live(account: &ImportAccount) -> anyhow::Result<()> {
+    let driver = account.driver("prod").await?;
+    driver.identity().await?;
+    ensure!(driver.claim("hub-one", None).await? == Claim::Ours);
+    driver.watch(std::sync::Arc::new(|_| {}));
+    let first = wanted(&account.target(), "prod", LLAMA)?;
+    serves(driver.as_ref(), &first).await?;
+    ensure!(driver.claim(HUB, None).await? == Claim::Other { hub_uid: "hub-one".to_owned() });
+    ensure!(driver.claim(HUB, Some("hub-one")).await? == Claim::Ours);
+    let last = edited(&first, |endpoint| "other".clone_into(&mut endpoint.spec.offer));
+    serves(driver.as_ref(), &last).await?;
+    ensure!(driver.api_key(&last.endpoint.name_any()).await?.is_some());
+    let Observation::Present(present) = driver.observe(&last).await? else { bail!("the endpoint is gone") };
+    let probe = present.probe.context("there is a probe")?;
+    ensure!(driver.ask(&probe).await.is_healthy(), "the control plane does not know the model");
+    for _ in 0..LOOKS {
+        if driver.remove(&last.endpoint).await? == Removal::Gone {
+            let state = account.clouds.state(ServiceName::Bedrock);
+            ensure!(account.holds().await?.is_empty() && state[0]["billedUnitWindows"] == 0, "left or billed: {state}");
+            return Ok(());
+        }
+        pause().await;
+    }
+    bail!("it is not removed")
+}
+
+/// Asks as the core does, until the endpoint serves in this form.
+async fn serves(driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
+    for _ in 0..LOOKS {
+        match driver.observe(form).await? {
+            Observation::Present(present) if present.in_sync => {
+                if present.progress == Progress::Serving {
+                    return Ok(());
+                }
+            }
+            _ => drop(driver.ensure(form).await?),
+        }
+        pause().await;
+    }
+    bail!("it does not serve")
+}
+
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(25)).await;
+}
