@@ -2,7 +2,8 @@
 //! has its effect, and after it. The end and the number of everything made and deleted are those of an undisturbed run.
 //!
 //! Killed before the next call is killed after this one and all that the hub was written of it: with the two ways there is
-//! no third. `ROADSTEAD_SWEEP=all` tries everything instead of one interruption of each step; `ROADSTEAD_SEED` chooses.
+//! no third. `ROADSTEAD_SWEEP=all` tries everything instead of one interruption at each service, of the steps in turn;
+//! `ROADSTEAD_SEED` chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -175,7 +176,9 @@ fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let mut chance = Chance::new(seed);
     let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
     let mut runs = 0;
-    for (name, step) in STEPS {
+    let turn = usize::try_from(seed)?.wrapping_add(sweep.swept.service as usize);
+    let steps = if all { &STEPS[..] } else { &STEPS[turn % STEPS.len()..][..1] };
+    for &(name, step) in steps {
         let reference = sweep.undisturbed(step).with_context(|| name.to_owned())?;
         ensure!(!reference.is_empty(), "{name}: nothing was called");
         eprintln!("{name}: {}", reference.join(", "));
