@@ -10,7 +10,7 @@ use axum::extract::State as AxumState;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use roadstead_gateway::{HostedCeiling, HostedModel, HostedUseState, State, TokenPrice};
+use roadstead_gateway::{HostedCeiling, HostedModel, HostedUseState, TokenPrice};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -231,7 +231,11 @@ async fn a_second_hosted_model_takes_what_the_first_one_refuses() {
         assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
     }
     assert_eq!((first.count(), second.count()), (2, 4));
-    route.hosted[0].access.state = State::Draining;
+    route.hosted.remove(0);
+    route.revision += 1;
+    rig.apply(&route).await;
+    assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    assert_eq!((first.count(), second.count()), (2, 5), "the second one alone is named now");
 }
 
 /// The vendor as a target, and the deployment that falls back on it.
