@@ -91,6 +91,9 @@ pub struct GatewayArgs {
     /// Longest life in seconds of a token that is minted for an endpoint which wants one. It is renewed at half of its life.
     #[arg(long, env = "ROADSTEAD_GATEWAY_TOKEN_SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(10..=43_200))]
     pub token_seconds: u32,
+    /// Seconds without a request after which a hosted model counts as standing by again.
+    #[arg(long, env = "ROADSTEAD_GATEWAY_HOSTED_QUIET_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub hosted_quiet_seconds: u32,
     /// Format of the log.
     #[arg(long, env = "ROADSTEAD_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -179,6 +182,7 @@ pub async fn run(args: GatewayArgs) -> anyhow::Result<ExitCode> {
         metrics: Arc::clone(&metrics),
         clock: Clock::system(),
         spent: args.files.join(SPENT),
+        quiet: Duration::from_secs(args.hosted_quiet_seconds.into()),
         open: routes_in,
         uses: uses_in,
     };

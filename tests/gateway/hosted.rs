@@ -172,6 +172,40 @@ async fn requests_above_the_ceiling_are_refused_and_the_vendor_sees_none_of_them
 }
 
 #[tokio::test]
+async fn callers_reach_inference_by_the_named_model_and_nothing_else_at_a_vendor() {
+    let rig = Rig::start(&[]).await;
+    let (vendor, address) = Vendor::start().await;
+    let mut route = route("llama", Vec::new());
+    route.hosted = vec![model(address, 1000, 1_000_000_000)];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice").with("cookie", "session=1").with("openai-project", "p");
+    for (method, path) in [
+        (Method::GET, "v1/models"),
+        (Method::GET, "v1/files"),
+        (Method::DELETE, "v1/files/a"),
+        (Method::POST, "v1/batches"),
+        (Method::POST, "v1/chat/completions/../files"),
+        (Method::POST, "tokenize"),
+    ] {
+        let told = caller.send(method, &format!("/team-a/llama/{path}"), "{}".to_owned()).await.unwrap();
+        assert_eq!(
+            (told.status, &told.json()["error"]["code"]),
+            (StatusCode::NOT_FOUND, &json!("hosted_path")),
+            "{path}"
+        );
+    }
+    assert_eq!(vendor.count(), 0);
+
+    // A key that is written with an escape is the same key to a vendor.
+    let body = r#"{"mod\u0065l": "vendor-dearest", "stream": true, "stream_options": {"include_usage": false}, "messages": []}"#;
+    let told = caller.send(Method::POST, PATH, body.to_owned()).await.unwrap();
+    assert_eq!(told.status, StatusCode::OK, "{}", told.body);
+    let (headers, asked) = vendor.last.lock().unwrap().clone();
+    assert_eq!((&asked["model"], &asked["stream_options"]["include_usage"]), (&json!(MODEL), &json!(true)));
+    assert!(!headers.contains_key("cookie") && !headers.contains_key("openai-project"), "{headers:?}");
+}
+
+#[tokio::test]
 async fn a_hosted_model_closes_at_its_ceiling_of_cost_also_after_a_restart_and_says_so() {
     let mut rig = Rig::start(&[]).await;
     let (vendor, address) = Vendor::start().await;

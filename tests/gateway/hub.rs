@@ -41,7 +41,7 @@ impl Hub {
         })
         .await
         .unwrap();
-        let gateway = Rig::start_on(&server, &[], variables.to_vec()).await;
+        let gateway = Rig::start_on(&server, &["--hosted-quiet-seconds=5"], variables.to_vec()).await;
         let (cloud, desk) = (free_address(), free_address());
         let cloud_args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let mut args = vec![

@@ -87,12 +87,18 @@ impl fmt::Display for HostedMessage<'_> {
             Self::Forbidden { target, rule } => write!(f, "target {target}: {rule}"),
             Self::NoKey { target, cause } => write!(f, "target {target}: {cause}"),
             Self::Serving(models) => {
-                write!(f, "{} takes requests: no endpoint of this deployment answers", models.join(", "))
+                write!(f, "answering requests that no endpoint of this deployment answers: {}", models.join(", "))
             }
             Self::CeilingReached(models) => {
-                write!(f, "{} takes no more requests in this hour: the ceiling of cost is reached", models.join(", "))
+                write!(
+                    f,
+                    "closed until the next hour begins, because the ceiling of cost is reached: {}",
+                    models.join(", ")
+                )
             }
-            Self::StandBy(models) => write!(f, "{} takes requests while no endpoint answers", models.join(", ")),
+            Self::StandBy(models) => {
+                write!(f, "standing by for requests that no endpoint answers: {}", models.join(", "))
+            }
             Self::Unavailable(causes) => f.write_str(&causes.join("; ")),
         }
     }

@@ -97,6 +97,12 @@ impl Route {
         (whole.saturating_mul(percent) / parts).max(1)
     }
 
+    /// Name of the way to a hosted model: of its cluster and its route in Envoy, and in the log.
+    #[must_use]
+    pub fn way(&self, hosted: &HostedModel) -> String {
+        format!("{}/{}", self.cluster(), hosted.access.name)
+    }
+
     /// Name of the cluster by which one endpoint is verified before it takes requests of callers.
     #[must_use]
     pub fn verifying_cluster(&self, endpoint: &Endpoint) -> String {

@@ -46,10 +46,10 @@ pub fn condition(hosted: &[HostedStatus]) -> Option<(&'static str, &'static str,
     }
     Some(if !serving.is_empty() {
         (TRUE, reasons::HOSTED_SERVING, HostedMessage::Serving(&serving).to_string())
-    } else if !reached.is_empty() {
-        (FALSE, reasons::HOSTED_CEILING_REACHED, HostedMessage::CeilingReached(&reached).to_string())
     } else if !waiting.is_empty() {
         (FALSE, reasons::HOSTED_STANDS_BY, HostedMessage::StandBy(&waiting).to_string())
+    } else if !reached.is_empty() {
+        (FALSE, reasons::HOSTED_CEILING_REACHED, HostedMessage::CeilingReached(&reached).to_string())
     } else {
         let causes: Vec<String> = hosted.iter().filter_map(|one| one.message.clone()).collect();
         (FALSE, reasons::HOSTED_UNAVAILABLE, HostedMessage::Unavailable(&causes).to_string())
@@ -100,7 +100,8 @@ mod tests {
         assert_eq!(of(&[entry("a", None), unavailable()]), Some((FALSE, reasons::HOSTED_STANDS_BY)));
         let (serving, reached) = (Some(HostedUseState::Serving), Some(HostedUseState::CeilingReached));
         assert_eq!(of(&[entry("a", reached), entry("b", serving)]), Some((TRUE, reasons::HOSTED_SERVING)));
-        assert_eq!(of(&[entry("a", reached), entry("b", None)]), Some((FALSE, reasons::HOSTED_CEILING_REACHED)));
+        assert_eq!(of(&[entry("a", reached), entry("b", None)]), Some((FALSE, reasons::HOSTED_STANDS_BY)));
+        assert_eq!(of(&[entry("a", reached), unavailable()]), Some((FALSE, reasons::HOSTED_CEILING_REACHED)));
         assert_eq!(of(&[unavailable()]), Some((FALSE, reasons::HOSTED_UNAVAILABLE)));
     }
 }

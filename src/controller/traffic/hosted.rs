@@ -16,6 +16,7 @@ use crate::controller::context::Context;
 use crate::controller::convert;
 use crate::controller::routing::Concerned;
 use crate::controller::serving_target::connect::token::token;
+use roadstead_api::v1alpha1::validate;
 use roadstead_api::v1alpha1::{HostedFallback, ModelDeployment, OpenAiCompatibleTarget, ServingTarget};
 use roadstead_runtime::cache::{Change, Key as ObjectKey};
 
@@ -35,20 +36,22 @@ pub struct HostedEntry {
 }
 
 impl Context {
-    /// The hosted models that may take requests of a deployment; none while it is scaled to zero.
+    /// The hosted models that may take requests of a deployment.
     #[must_use]
     pub fn hosted_models(&self, deployment: &ModelDeployment) -> Vec<HostedModel> {
-        if deployment.spec.replicas == 0 {
-            return Vec::new();
-        }
         self.hosted_of(deployment).into_iter().filter_map(|entry| entry.access.ok()).collect()
     }
 
-    /// The hosted models that a deployment names, in its order.
+    /// The hosted models that a deployment names, in its order; none while nothing of it is to be served: scaled to zero, in
+    /// deletion, or with a spec that cannot be.
     #[must_use]
     pub fn hosted_of(&self, deployment: &ModelDeployment) -> Vec<HostedEntry> {
         let named = &deployment.spec.failover.hosted;
-        if named.is_empty() {
+        if named.is_empty() || deployment.spec.replicas == 0 || deployment.metadata.deletion_timestamp.is_some() {
+            return Vec::new();
+        }
+        // An image that an older release accepted is no obstacle, as for endpoints.
+        if validate::model_deployment(deployment).iter().any(|problem| !problem.is_of_image()) {
             return Vec::new();
         }
         let reports: Vec<Acks> = self.gateway_reports().into_iter().map(|report| report.acks).collect();

@@ -10,8 +10,11 @@ use crate::gateway::Routes;
 
 /// Seconds of an hour.
 const HOUR: i64 = 3600;
-/// Seconds without a request after which a hosted model no longer serves.
-const QUIET: i64 = 30;
+/// Seconds for which a request counts as in flight after the last line of the log: its end may be lost with Envoy.
+const LONGEST_REQUEST: i64 = HOUR;
+/// Bytes of a request, and of an answer, for which one token is counted where the answer states none. An event of a stream has
+/// some two hundred bytes.
+const BYTES_OF_TOKEN: (u64, u64) = (4, 100);
 
 /// The end of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct Usage {
     pub status: u16,
     /// Tokens of the request and of the answer, where the answer states them.
     pub tokens: Option<(u64, u64)>,
+    /// Bytes of the bodies of the request and of the answer.
+    pub bytes: (u64, u64),
 }
 
 /// Use of one hosted model.
@@ -46,8 +51,9 @@ impl HostedAccount {
         if self.hour == hour_of(now) { self.spent } else { 0 }
     }
 
-    fn serves(&self, now: i64) -> bool {
-        self.in_flight > 0 || self.latest.is_some_and(|latest| now - latest < QUIET)
+    fn serves(&self, now: i64, quiet: i64) -> bool {
+        let longest = if self.in_flight > 0 { LONGEST_REQUEST } else { quiet };
+        self.latest.is_some_and(|latest| now - latest < longest)
     }
 }
 
@@ -59,13 +65,15 @@ const fn hour_of(now: i64) -> i64 {
 pub struct HostedLedger {
     accounts: BTreeMap<String, HostedAccount>,
     models: BTreeMap<String, HostedModel>,
+    /// Seconds without a request after which a hosted model no longer serves.
+    quiet: i64,
 }
 
 impl HostedLedger {
-    /// The ledger with what was noted before.
+    /// The ledger with what was noted before. After `quiet` seconds without a request, a model no longer serves.
     #[must_use]
-    pub const fn new(accounts: BTreeMap<String, HostedAccount>) -> Self {
-        Self { accounts, models: BTreeMap::new() }
+    pub const fn new(accounts: BTreeMap<String, HostedAccount>, quiet: i64) -> Self {
+        Self { accounts, models: BTreeMap::new(), quiet }
     }
 
     /// The accounts, to be noted.
@@ -77,9 +85,9 @@ impl HostedLedger {
     /// Takes the models of these routes in. A model that is gone keeps its account until its hour ends, for it may return.
     pub fn take(&mut self, routes: &Routes, now: i64) {
         self.models = models(routes).map(|(_, name, model)| (name, model.clone())).collect();
-        let models = &self.models;
+        let (models, quiet) = (&self.models, self.quiet);
         self.accounts.retain(|name, account| models.contains_key(name) || account.hour == hour_of(now));
-        for account in self.accounts.values_mut().filter(|account| !account.serves(now)) {
+        for account in self.accounts.values_mut().filter(|account| !account.serves(now, quiet)) {
             account.since = None;
         }
     }
@@ -99,13 +107,16 @@ impl HostedLedger {
         }
     }
 
-    /// A request ended; returns the micro-dollars that it is charged. An answer that states no usage is charged its even share of
-    /// the ceiling, and a refusal of the vendor nothing.
+    /// A request ended; returns the micro-dollars that it is charged. An answer that states no usage is charged by its bytes, and at
+    /// least its even share of the ceiling; a refusal of the vendor nothing.
     pub fn ended(&mut self, name: &str, usage: Usage, now: i64) -> u64 {
         let model = self.models.get(name);
         let charge = match (usage, model) {
             (Usage { tokens: Some((input, output)), .. }, Some(model)) => model.price.of(input, output),
-            (Usage { status: 0 | 200..300, .. }, Some(model)) => model.ceiling.even_charge(),
+            (Usage { status: 0 | 200..300, bytes: (sent, got), .. }, Some(model)) => {
+                let by_bytes = model.price.of(sent / BYTES_OF_TOKEN.0, got / BYTES_OF_TOKEN.1);
+                by_bytes.max(model.ceiling.even_charge())
+            }
             _ => 0,
         };
         let account = self.account(name, now);
@@ -137,11 +148,10 @@ impl HostedLedger {
         }
         let mut open = routes.as_ref().clone();
         for route in open.values_mut() {
-            let cluster = route.cluster();
-            for model in &mut route.hosted {
-                if self.has_reached(&name_of(&cluster, model), model, now) {
-                    model.access.state = State::Draining;
-                }
+            let reached: Vec<bool> =
+                route.hosted.iter().map(|model| self.has_reached(&route.way(model), model, now)).collect();
+            for (model, _) in route.hosted.iter_mut().zip(reached).filter(|(_, reached)| *reached) {
+                model.access.state = State::Draining;
             }
         }
         Arc::new(open)
@@ -156,7 +166,8 @@ impl HostedLedger {
             let present = if self.has_reached(&name, model, now) {
                 Some(HostedUse { state: HostedUseState::CeilingReached, since: hour_of(now) })
             } else {
-                let serving = account.filter(|account| account.serves(now)).and_then(|account| account.since);
+                let serving =
+                    account.filter(|account| account.serves(now, self.quiet)).and_then(|account| account.since);
                 serving.map(|since| HostedUse { state: HostedUseState::Serving, since })
             };
             if let Some(present) = present {
@@ -169,20 +180,14 @@ impl HostedLedger {
     /// Seconds until something changes by time alone: a model becomes quiet, or the hour ends.
     #[must_use]
     pub fn next(&self, now: i64) -> i64 {
-        let quiet = self.accounts.values().filter_map(|account| account.latest).map(|latest| latest + QUIET - now);
+        let quiet = self.accounts.values().filter_map(|account| account.latest).map(|latest| latest + self.quiet - now);
         let hour = hour_of(now) + HOUR - now;
         quiet.filter(|left| *left > 0).chain([hour]).min().unwrap_or(hour).max(1)
     }
 }
 
 fn models(routes: &BTreeMap<String, Route>) -> impl Iterator<Item = (&Route, String, &HostedModel)> {
-    routes
-        .values()
-        .flat_map(|route| route.hosted.iter().map(move |model| (route, name_of(&route.cluster(), model), model)))
-}
-
-fn name_of(cluster: &str, model: &HostedModel) -> String {
-    format!("{cluster}/{}", model.access.name)
+    routes.values().flat_map(|route| route.hosted.iter().map(move |model| (route, route.way(model), model)))
 }
 
 #[cfg(test)]
@@ -208,13 +213,13 @@ mod tests {
     }
 
     fn ledger() -> HostedLedger {
-        let mut ledger = HostedLedger::new(BTreeMap::new());
+        let mut ledger = HostedLedger::new(BTreeMap::new(), 30);
         ledger.take(&routes(), 0);
         ledger
     }
 
     fn answer(tokens: Option<(u64, u64)>) -> Usage {
-        Usage { status: 200, tokens }
+        Usage { status: 200, tokens, bytes: (0, 0) }
     }
 
     fn is_open(ledger: &HostedLedger, now: i64) -> bool {
@@ -227,11 +232,13 @@ mod tests {
         assert_eq!(ledger.ended(NAME, answer(Some((1_000, 500))), 10), 2_000);
         assert_eq!(ledger.ended(NAME, answer(None), 10), 1_667, "$6 over 3,600 requests");
         assert_eq!(
-            ledger.ended(NAME, Usage { status: 0, tokens: None }, 10),
+            ledger.ended(NAME, Usage { status: 0, tokens: None, bytes: (0, 0) }, 10),
             1_667,
             "the caller left: it may be billed"
         );
-        assert_eq!(ledger.ended(NAME, Usage { status: 429, tokens: None }, 10), 0);
+        let long = Usage { status: 200, tokens: None, bytes: (40_000, 2_000_000) };
+        assert_eq!(ledger.ended(NAME, long, 10), 50_000, "10,000 tokens at $1 and 20,000 at $2 per million");
+        assert_eq!(ledger.ended(NAME, Usage { status: 429, tokens: None, bytes: (0, 0) }, 10), 0);
     }
 
     #[test]
@@ -266,6 +273,14 @@ mod tests {
     }
 
     #[test]
+    fn a_request_whose_end_is_lost_does_not_serve_for_ever() {
+        let mut ledger = ledger();
+        ledger.began(NAME, 10);
+        assert!(!ledger.uses(&routes(), 3_609).is_empty());
+        assert!(ledger.uses(&routes(), 3_610).is_empty());
+    }
+
+    #[test]
     fn a_request_that_envoy_refused_is_not_in_flight() {
         let mut ledger = ledger();
         ledger.began(NAME, 10);
@@ -278,7 +293,7 @@ mod tests {
         let mut before = ledger();
         before.ended(NAME, answer(Some((3_000_000, 0))), 100);
         let text = serde_json::to_string(before.accounts()).unwrap();
-        let mut after = HostedLedger::new(serde_json::from_str(&text).unwrap());
+        let mut after = HostedLedger::new(serde_json::from_str(&text).unwrap(), 30);
         after.take(&routes(), 200);
         assert!(!is_open(&after, 200));
     }

@@ -42,6 +42,10 @@ pub struct HostedLine {
     pub status: u16,
     /// Envoy's flags of the request; `RL` means that Envoy refused it for its ceiling.
     pub flags: String,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
     /// Tokens of the request, where the answer states them.
     pub prompt_tokens: Option<u64>,
     /// Tokens of the answer, where it states them.
@@ -49,6 +53,12 @@ pub struct HostedLine {
 }
 
 impl HostedLine {
+    /// The tokens that the answer states; of what it leaves out, such as the output of an embedding, there are none.
+    fn tokens(&self) -> Option<(u64, u64)> {
+        let is_stated = self.prompt_tokens.is_some() || self.completion_tokens.is_some();
+        is_stated.then(|| (self.prompt_tokens.unwrap_or(0), self.completion_tokens.unwrap_or(0)))
+    }
+
     fn is_refused(&self) -> bool {
         self.flags.split(',').any(|flag| flag == "RL")
     }
@@ -66,6 +76,8 @@ pub struct HostedStage {
     pub clock: Clock,
     /// File of what was spent.
     pub spent: PathBuf,
+    /// Time without a request after which a hosted model no longer serves.
+    pub quiet: Duration,
     /// Routes without the hosted models that have reached their ceilings.
     pub open: watch::Sender<Option<Routes>>,
     /// Use of hosted models, for the report.
@@ -75,7 +87,7 @@ pub struct HostedStage {
 impl HostedStage {
     /// Keeps hosted models under their ceilings for ever.
     pub async fn run(mut self) {
-        let mut ledger = HostedLedger::new(self.read_back());
+        let mut ledger = HostedLedger::new(self.read_back(), i64::try_from(self.quiet.as_secs()).unwrap_or(i64::MAX));
         loop {
             let now = self.clock.wall().as_second();
             let routes = self.raw.borrow_and_update().clone();
@@ -126,6 +138,10 @@ impl HostedStage {
     }
 
     fn count_one(&self, ledger: &mut HostedLedger, line: &HostedLine, now: i64) {
+        if line.hosted.is_empty() {
+            // Envoy itself refused it: the vendor serves no such path.
+            return;
+        }
         if line.kind == "DownstreamStart" {
             ledger.began(&line.hosted, now);
             return;
@@ -135,7 +151,7 @@ impl HostedStage {
             self.metrics.hosted.refused(&line.hosted);
             return;
         }
-        let usage = Usage { status: line.status, tokens: line.prompt_tokens.zip(line.completion_tokens) };
+        let usage = Usage { status: line.status, tokens: line.tokens(), bytes: (line.bytes_in, line.bytes_out) };
         let charge = ledger.ended(&line.hosted, usage, now);
         self.metrics.hosted.answered(&line.hosted, usage, charge);
     }

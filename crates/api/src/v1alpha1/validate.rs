@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use roadstead_model::Pattern;
 use roadstead_model::catalogue::{accelerator, accelerator_spelled, locate};
+use roadstead_model::{MicroDollars, Pattern};
 
 use super::common::LabelSelector;
 use super::{Dollars, ModelDeployment, Offer, ReplicaResources, ServingTarget, TargetType, quantity, syntax};
@@ -151,7 +151,12 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
 fn hosted(problems: &mut Problems, deployment: &ModelDeployment) {
     let (failover, cost) = (&deployment.spec.failover, &deployment.spec.placement.cost);
     for (index, hosted) in failover.hosted.iter().enumerate() {
-        problems.money(&format!("spec.failover.hosted[{index}].maxHourlyCost"), Some(&hosted.max_hourly_cost));
+        let field = format!("spec.failover.hosted[{index}].maxHourlyCost");
+        problems.money(&field, Some(&hosted.max_hourly_cost));
+        if hosted.max_hourly_cost.known() == Some(MicroDollars::ZERO) {
+            problems
+                .add(field, "a ceiling of $0 an hour lets no request through: raise it, or remove the hosted model");
+        }
     }
     let Some(budget) = cost.max_hourly_cost.as_ref().and_then(Dollars::known) else { return };
     let ceilings = failover.hosted_ceiling();

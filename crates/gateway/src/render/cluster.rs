@@ -64,6 +64,10 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
         }]},
     });
     merge(&mut cluster, more);
+    if !route.hosted.is_empty() {
+        // With a hosted model the only endpoint can be ejected, which then costs money: not for errors that a caller can cause.
+        cluster["outlier_detection"]["enforcing_consecutive_5xx"] = json!(0);
+    }
     if let Some(path) = &route.health_path {
         cluster["health_checks"] = json!([{
             "interval": "2s", "no_traffic_interval": "2s", "timeout": "1s",

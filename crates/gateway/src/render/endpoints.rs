@@ -31,7 +31,7 @@ pub(super) fn endpoints(route: &Route, addresses: &Addresses) -> Value {
         localities.push(at(1, &[State::Standby]));
     }
     for (priority, model) in (localities.len()..).zip(&route.hosted) {
-        let host = host(&model.access, &inside(&hosted::name(route, model)), 1);
+        let host = host(&model.access, &inside(&route.way(model)), 1);
         localities.push(json!({"priority": priority, "lb_endpoints": [hosted_host(host, route, model)]}));
     }
     let mut all = assignment(&route.cluster(), &localities);
@@ -57,7 +57,7 @@ fn hosted_host(mut host: Value, route: &Route, model: &HostedModel) -> Value {
     if let Some(metadata) = metadata.as_object_mut() {
         metadata.remove(SOCKET_MATCH);
     }
-    metadata["roadstead"][hosted::HEADER] = json!(hosted::name(route, model));
+    metadata["roadstead"][hosted::HEADER] = json!(route.way(model));
     host["endpoint"]["health_check_config"]["disable_active_health_check"] = json!(true);
     host
 }

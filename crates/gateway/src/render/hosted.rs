@@ -28,21 +28,24 @@ const LIMIT: &str = "envoy.filters.http.local_ratelimit";
 /// Time for a connection to a vendor.
 const CONNECT: &str = "5s";
 /// Headers that concern callers and Envoy, and no vendor.
-const PRIVATE: [&str; 8] = [
+const PRIVATE: [&str; 13] = [
     HEADER,
     CALLER,
     prefix::PATH,
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-envoy-external-address",
+    "x-real-ip",
+    "true-client-ip",
+    "forwarded",
     "x-envoy-expected-rq-timeout-ms",
     "cookie",
+    // A caller must not choose the account that pays.
+    "openai-organization",
+    "openai-project",
 ];
-
-/// Name of the cluster and of the route of a hosted model.
-pub(super) fn name(route: &Route, hosted: &HostedModel) -> String {
-    format!("{}/{}", route.cluster(), hosted.access.name)
-}
+/// Paths at a vendor that callers reach with the operator's key, and no other: none of them shows or changes what others have there.
+const PATHS: &str = "/v1/(chat/completions|completions|embeddings|responses)";
 
 /// The listener.
 pub(super) fn listener(settings: &Settings) -> Value {
@@ -104,6 +107,8 @@ fn log(settings: &Settings) -> Value {
         "details": "%RESPONSE_CODE_DETAILS%",
         "flags": "%RESPONSE_FLAGS%",
         "millis": "%DURATION%",
+        "bytesIn": "%BYTES_RECEIVED%",
+        "bytesOut": "%BYTES_SENT%",
         "promptTokens": tokens("prompt"),
         "completionTokens": tokens("completion"),
     });
@@ -123,10 +128,15 @@ pub(super) fn routes(routes: &[&Route]) -> Value {
 }
 
 fn to_vendor(route: &Route, hosted: &HostedModel) -> Value {
-    let name = name(route, hosted);
+    let name = route.way(hosted);
     json!({
         "name": name,
-        "match": {"prefix": "/", "headers": [{"name": HEADER, "string_match": {"exact": name}}]},
+        "match": {
+            "safe_regex": {"regex": format!("{}{PATHS}", hosted.access.prefix.replace('.', "\\."))},
+            "headers": [
+                {"name": HEADER, "string_match": {"exact": name}}, {"name": ":method", "string_match": {"exact": "POST"}},
+            ],
+        },
         "request_headers_to_remove": PRIVATE,
         "metadata": {"filter_metadata": {USAGE: {"asks": hosted.stream_usage}}},
         "route": {
@@ -147,6 +157,9 @@ fn limit(hosted: &HostedModel) -> Value {
         json!({
             "stat_prefix": NAME,
             "token_bucket": {"max_tokens": requests, "tokens_per_fill": requests, "fill_interval": seconds(window)},
+            "response_headers_to_add": [{
+                "header": {"key": "retry-after", "value": window.to_string()}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }],
             "filter_enabled": always("enabled"),
             "filter_enforced": always("enforced"),
         }),
@@ -156,7 +169,7 @@ fn limit(hosted: &HostedModel) -> Value {
 /// The cluster of a hosted model. Envoy resolves the name: vendors change their addresses often.
 pub(super) fn cluster(route: &Route, hosted: &HostedModel, settings: &Settings) -> Value {
     let access = &hosted.access;
-    let name = name(route, hosted);
+    let name = route.way(hosted);
     let mut cluster = typed(
         "envoy.config.cluster.v3.Cluster",
         json!({

@@ -61,7 +61,7 @@ pub fn render(routes: &[Route], addresses: &Addresses, settings: &Settings) -> F
             }
         }
         for model in &route.hosted {
-            clusters.insert(hosted::name(route, model), hosted::cluster(route, model, settings));
+            clusters.insert(route.way(model), hosted::cluster(route, model, settings));
         }
         files.insert(File::Endpoints(route.uid.clone()), one(endpoints::endpoints(route, addresses)));
     }

@@ -36,9 +36,16 @@ local function structure(state, name, sign)
   return sign
 end
 
+-- A key as its receiver reads it, which may have been written with escapes.
+local function unescaped(key)
+  return (string.gsub(key, "\\u00(%x%x)", function(code)
+    return string.char(tonumber(code, 16))
+  end))
+end
+
 local function end_string(state)
   if state.mode == "key" then
-    state.keys[state.depth], state.expects_key = state.text, false
+    state.keys[state.depth], state.expects_key = unescaped(state.text), false
   end
   state.mode = nil
 end

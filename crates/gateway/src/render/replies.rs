@@ -9,19 +9,23 @@ pub(super) fn error(message: &str, kind: &str, code: &str) -> Value {
 
 /// Rules that turn the answers of the listener of hosted models into these errors.
 pub(super) fn hosted_replies() -> Value {
-    let full = "the hosted model of the deployment has reached its requests per minute: try again after the time in Retry-After";
-    let filter = json!({"status_code_filter": {"comparison": {
-        "op": "EQ", "value": {"default_value": 429, "runtime_key": "replies.hosted"},
-    }}});
+    let full = "the hosted model of the deployment has reached its limit of requests per minute: try again after the time in \
+                Retry-After";
+    let absent = "no endpoint of the deployment serves at present, and its hosted model answers POST requests to \
+                  chat/completions, completions, embeddings and responses alone";
+    let on = |status: u16, body: Value| {
+        let value = json!({"default_value": status, "runtime_key": format!("replies.hosted.{status}")});
+        json!({
+            "filter": {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}},
+            "status_code": status,
+            "body_format_override": {"json_format": body},
+        })
+    };
     json!({
-        "mappers": [{
-            "filter": filter,
-            "status_code": 429,
-            "body_format_override": {"json_format": error(full, "rate_limit_error", "hosted_ceiling")},
-            "headers_to_add": [{
-                "header": {"key": "retry-after", "value": "60"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }],
-        }],
+        "mappers": [
+            on(429, error(full, "rate_limit_error", "hosted_ceiling")),
+            on(404, error(absent, "invalid_request_error", "hosted_path")),
+        ],
         "body_format": {"json_format": error("%LOCAL_REPLY_BODY%", "server_error", "%RESPONSE_CODE_DETAILS%")},
     })
 }

@@ -8,6 +8,7 @@ local KEPT = 16384
 local NAMES = {
   prompt = { '"prompt_tokens"', '"input_tokens"' },
   completion = { '"completion_tokens"', '"output_tokens"' },
+  total = { '"total_tokens"' },
 }
 
 local function count(text, names)
@@ -39,12 +40,17 @@ function envoy_on_request(handle)
   end
   local body = handle:body()
   local text = body and body:getBytes(0, body:length()) or ""
-  if not string.find(text, '"stream"%s*:%s*true') or string.find(text, '"stream_options"%s*:') then
+  if not string.find(text, '"stream"%s*:%s*true') then
     return
   end
-  local rest, replaced = string.gsub(text, "^%s*{", '{"stream_options":{"include_usage":true},', 1)
-  if replaced == 1 then
-    handle:headers():replace("content-length", tostring(body:setBytes(rest)))
+  local asked, replaced
+  if string.find(text, '"stream_options"%s*:') then
+    asked, replaced = string.gsub(text, '("include_usage"%s*:%s*)false', "%1true")
+  else
+    asked, replaced = string.gsub(text, "^%s*{", '{"stream_options":{"include_usage":true},', 1)
+  end
+  if replaced > 0 then
+    handle:headers():replace("content-length", tostring(body:setBytes(asked)))
   end
 end
 
@@ -56,11 +62,15 @@ function envoy_on_response(handle)
       kept = string.sub(kept .. chunk:getBytes(0, length), -KEPT)
     end
   end
-  local usage = last_usage(kept)
+  local usage, tokens = last_usage(kept), {}
   for kind, names in pairs(usage and NAMES or {}) do
-    local tokens = count(usage, names)
-    if tokens then
-      handle:streamInfo():dynamicMetadata():set(NAMESPACE, kind, tokens)
-    end
+    tokens[kind] = count(usage, names)
+  end
+  if tokens.total and tokens.prompt then
+    -- Some vendors count the tokens of reasoning in the total alone.
+    tokens.completion = math.max(tokens.completion or 0, tokens.total - tokens.prompt)
+  end
+  for kind, number in pairs(tokens) do
+    handle:streamInfo():dynamicMetadata():set(NAMESPACE, kind, number)
   end
 end

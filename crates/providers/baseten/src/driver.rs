@@ -119,11 +119,13 @@ impl Baseten {
         }
     }
 
-    /// The name of a model is unique in its team.
+    /// The model of this name: that of the team, or one whose team is told by another name. A team that was renamed must not make a
+    /// model that is billed look removed.
     async fn by_name(&self, name: &str) -> Result<Option<BasetenModel>, ProviderError> {
         let team = self.team().await?;
         let Models { models } = self.client.call(service::find()).await?.json()?;
-        Ok(models.into_iter().find(|model| model.name == name && model.team_name == team.name))
+        let of_name = models.into_iter().filter(|model| model.name == name);
+        Ok(of_name.max_by_key(|model| model.team_name == team.name))
     }
 
     /// Uploads the archive of a form; returns its key at the store.

@@ -43,9 +43,14 @@ impl FoundModel {
         self.deployments.iter().find(|one| one.is_production)
     }
 
-    /// The newest deployment of the wanted form.
+    /// The newest deployment of the wanted form. One that is older than that with the traffic has had its turn: it is not
+    /// given the traffic again.
     pub fn wanted(&self, form: &BasetenForm) -> Option<&DeploymentView> {
-        self.deployments.iter().rev().find(|one| DeploymentLabels::of(one).is_some_and(|labels| form.is_of(&labels)))
+        let oldest = self.deployments.iter().position(|one| one.is_production).unwrap_or(0);
+        self.deployments[oldest..]
+            .iter()
+            .rev()
+            .find(|one| DeploymentLabels::of(one).is_some_and(|labels| form.is_of(&labels)))
     }
 
     /// The next step; `None` if the model is as it should be, or only time is missing.
@@ -158,6 +163,22 @@ mod tests {
             None => "none".to_owned(),
             Some(step) => format!("{step:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
         }
+    }
+
+    #[test]
+    fn a_form_that_is_wanted_again_after_another_one_took_over_is_deployed_anew() {
+        let form = form(1);
+        let other = json!({});
+        let back = found(vec![
+            deployment("a", "ACTIVE", false, &form.labels.written()),
+            deployment("b", "ACTIVE", true, &other),
+        ]);
+        assert_eq!(back.step(&form), Some(ModelStep::Deploy));
+        let taking_over = found(vec![
+            deployment("b", "ACTIVE", true, &other),
+            deployment("c", "DEPLOYING", false, &form.labels.written()),
+        ]);
+        assert_eq!(taking_over.step(&form), None, "it is on its way");
     }
 
     #[test]
