@@ -112,8 +112,10 @@ fn the_price_that_a_service_states_counts_where_the_target_has_none() -> anyhow:
     stage.apply(&bounded)?;
     let status = stage.served_on(LLAMA, HUGGING_FACE.2)?;
     ensure!(status["hourlyCost"] == "80.00", "{status}");
-    let terms = stage.get(HUGGING_FACE)?["status"]["terms"].clone();
-    let stated = (&terms[0]["hourlyPrice"], &terms[0]["quota"], &terms[0]["source"]);
-    ensure!(stated == (&json!("80.00"), &json!(8), &json!("HuggingFace")), "{terms}");
-    Ok(())
+    wait("the next check of the target shows what the service states", LONG, || {
+        let terms = stage.get(HUGGING_FACE)?["status"]["terms"].clone();
+        let stated = (&terms[0]["hourlyPrice"], &terms[0]["quota"], &terms[0]["source"]);
+        ensure!(stated == (&json!("80.00"), &json!(8), &json!("HuggingFace")), "{terms}");
+        Ok(())
+    })
 }
