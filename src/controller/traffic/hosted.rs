@@ -117,7 +117,7 @@ impl Context {
         let price = price(vendor, wanted)?;
         let gateways = u32::try_from(gateways.max(1)).unwrap_or(u32::MAX);
         Ok(HostedModel {
-            access: endpoint(&self.base_of(vendor), wanted, Key::new(key.expose()))
+            access: endpoint(&base_of(self, vendor), wanted, Key::new(key.expose()))
                 .ok_or_else(|| no_key("its address is no URL"))?,
             ceiling: HostedCeiling {
                 requests_per_minute: u32::try_from(wanted.requests_per_minute).unwrap_or(1).max(1),
@@ -138,15 +138,19 @@ impl Context {
             Some(found) => Err(HostedMessage::Forbidden { target, rule: &rejection(&found) }.to_string()),
         }
     }
+}
 
-    /// Address of a vendor: its own, unless a flag of the operator sets another one.
-    fn base_of(&self, vendor: &OpenAiCompatibleTarget) -> String {
-        #[cfg(feature = "openai-compatible")]
-        if let Some(other) = self.settings.drivers.endpoint_override("OpenAICompatible") {
-            return other.to_string();
-        }
-        vendor.base_url.clone()
-    }
+/// Address of a vendor: its own, unless a flag of the operator sets another one.
+#[cfg(feature = "openai-compatible")]
+fn base_of(context: &Context, vendor: &OpenAiCompatibleTarget) -> String {
+    let other = context.settings.drivers.endpoint_override("OpenAICompatible");
+    other.map_or_else(|| vendor.base_url.clone(), |other| other.to_string())
+}
+
+/// Address of a vendor. An operator without the driver sends nothing there.
+#[cfg(not(feature = "openai-compatible"))]
+fn base_of(_: &Context, vendor: &OpenAiCompatibleTarget) -> String {
+    vendor.base_url.clone()
 }
 
 /// The name of the way to the hosted model of a target.

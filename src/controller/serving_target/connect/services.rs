@@ -9,6 +9,7 @@ use roadstead_rest::ServiceContext;
 use crate::controller::context::Context;
 
 /// Parts that the driver of every service has.
+#[allow(dead_code, reason = "a hosted vendor, on which nothing is placed, has fewer parts")]
 pub fn service_context(context: &Context) -> ServiceContext {
     ServiceContext {
         install_id: context.settings.install_id.clone(),
