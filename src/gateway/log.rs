@@ -37,11 +37,10 @@ pub struct AccessReader {
 impl LogReader for AccessReader {
     fn read(&self, line: &str) {
         let Ok(line) = serde_json::from_str::<Line>(line) else { return };
-        let line = &line;
-        self.metrics.request(line);
+        self.metrics.request(&line);
         if matches!(line.status, 401 | 403) && !line.endpoint.is_empty() {
             // Of many at once, the first ones say everything.
-            let _ = self.refused.try_send((line.deployment.clone(), line.endpoint.clone()));
+            let _ = self.refused.try_send((line.deployment, line.endpoint));
         }
     }
 }
@@ -66,7 +65,7 @@ pub async fn follow(path: PathBuf, admin: Admin, readers: impl LogReader) {
     // The first look comes before Envoy's first line: a file that is found then has been passed on by another process.
     loop {
         if let Err(error) = tail.pass_on(&readers) {
-            tracing::warn!(%error, "the access log cannot be read; retrying");
+            tracing::warn!(%error, "a log of Envoy cannot be read; retrying");
         }
         if tail.read > LONGEST {
             turn_over(&mut tail, &admin, &readers).await;

@@ -20,7 +20,7 @@ use self::ledger::{HostedAccount, HostedLedger, Usage};
 use super::metrics::Metrics;
 use super::{Routes, disk};
 
-/// File of what hosted models have cost in this hour, below the folder of the files: a process that restarts goes on with it.
+/// File with the cost of hosted models in the present hour, below the folder of the files. A restarted process reads it.
 pub const SPENT: &str = "hosted-spent.json";
 /// Lines that wait to be counted.
 pub const MOST_LINES: usize = 4096;

@@ -32,7 +32,7 @@ const PERIOD_SECONDS: i32 = 10;
 const PERIOD: &str = "PT10S";
 /// Failures in a row after which a container that has been up is restarted.
 const LIVENESS_FAILURES: i32 = 30;
-/// Route of requests to the scoring address, which nobody uses: every other route is reached below the same host.
+/// Path of the scoring address. Callers use other paths of the same host.
 const SCORING_PATH: &str = "/v1/chat/completions";
 
 /// The wanted form.

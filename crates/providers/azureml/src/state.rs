@@ -95,7 +95,7 @@ impl<'a> OnlineReading<'a> {
         match deployment.properties.provisioning_state.as_str() {
             "Succeeded" => capacity,
             "Scaling" => asked_for(deployment).map_or(capacity, |asked| asked.min(capacity)),
-            // It served before the change that goes on or has failed.
+            // It served before the present change, which may have failed.
             "Updating" | "Failed" if self.takes_requests(deployment) => capacity,
             _ => 0,
         }
@@ -147,7 +147,7 @@ impl<'a> OnlineReading<'a> {
         self.due_deployment().unwrap_or_else(|| self.due_endpoint())
     }
 
-    /// True if the change that goes on leads to what is wanted, or must be waited for before that can begin.
+    /// True if the present change leads to the wanted form, or must end before another one can begin.
     fn is_pursued(&self) -> bool {
         let Some(wanted) = self.wanted() else { return self.deployments.is_empty() };
         match wanted.properties.provisioning_state.as_str() {

@@ -119,8 +119,8 @@ impl Baseten {
         }
     }
 
-    /// The model of this name: that of the team, or one whose team is told by another name. A team that was renamed must not make a
-    /// model that is billed look removed.
+    /// The model of this name, that of the team first. The driver knows the team by its former name after a renaming: a billed model
+    /// must not look removed then.
     async fn by_name(&self, name: &str) -> Result<Option<BasetenModel>, ProviderError> {
         let team = self.team().await?;
         let Models { models } = self.client.call(service::find()).await?.json()?;

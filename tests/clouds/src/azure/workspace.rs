@@ -64,9 +64,9 @@ impl WorkspaceAt<'_> {
 pub enum ArmAnswer {
     /// 200 with a body.
     Done(Value),
-    /// 201 or 200 with a body, while this operation goes on.
+    /// 201 or 200 with a body; this operation has not ended.
     Made(u16, Value, String),
-    /// 202, while this operation goes on.
+    /// 202; this operation has not ended.
     Accepted(String),
     /// 204: there is nothing to do.
     Nothing,
