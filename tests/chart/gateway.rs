@@ -172,7 +172,7 @@ fn every_variable_is_an_option_of_the_gateway_that_takes_its_value() {
         let mut words = vec!["roadstead".to_owned(), "gateway".to_owned()];
         for variable in at(pod.process(), "/env").as_array().unwrap() {
             let name = variable["name"].as_str().unwrap();
-            if name == "KUBECONFIG" {
+            if !name.starts_with("ROADSTEAD_") {
                 continue;
             }
             assert!(known.contains(&name.to_owned()), "{variant}: {name} is none of {known:?}");
@@ -197,7 +197,7 @@ fn flag(subcommand: &str, variable: &str) -> String {
 fn values_reach_the_process() {
     let pod = Pod::of(&[
         "--set",
-        "domain=models.example.com,shared=true,logTokens=true,tls.secretName=certificate,trustedHops=2,bufferBytes=16777216,maxConnections=100000,pollMillis=2000,tokenSeconds=900,noticeSeconds=15",
+        "domain=models.example.com,shared=true,logTokens=true,tls.secretName=certificate,trustedHops=2,bufferBytes=16777216,maxConnections=100000,pollMillis=2000,tokenSeconds=900,hostedQuietSeconds=60,noticeSeconds=15",
         "--set-json",
         r#"state={"persistentVolumeClaim":{"claimName":"routes"}}"#,
     ]);
@@ -211,6 +211,7 @@ fn values_reach_the_process() {
         ("MAX_CONNECTIONS", "100000"),
         ("POLL_MILLIS", "2000"),
         ("TOKEN_SECONDS", "900"),
+        ("HOSTED_QUIET_SECONDS", "60"),
         ("NOTICE_SECONDS", "15"),
         ("STATE", "/var/lib/roadstead/routes"),
     ] {
@@ -301,6 +302,8 @@ fn values_that_cannot_be_meant_are_refused() {
         ("--set", "pollMillis=60001", "pollMillis"),
         ("--set", "noticeSeconds=601", "noticeSeconds"),
         ("--set", "tokenSeconds=9", "tokenSeconds"),
+        ("--set", "hostedQuietSeconds=0", "hostedQuietSeconds"),
+        ("--set-json", r#"extraEnv=[{"name":"ROADSTEAD_LISTEN","value":"x"}]"#, "extraEnv"),
         ("--set", "noticeSeconds=30,terminationGracePeriodSeconds=30", "must be more than noticeSeconds"),
         ("--set", "terminationGracePeriodSeconds=29", "terminationGracePeriodSeconds"),
         ("--set", "log.format=xml", "format"),

@@ -153,6 +153,29 @@ fn the_operator_is_told_who_it_is() {
 }
 
 #[test]
+fn managed_services_have_their_own_addresses_and_variables_where_that_is_said() {
+    use clap::Parser;
+    assert_eq!(env(&rendered(&[]), "ROADSTEAD_ENDPOINT_OVERRIDE"), Value::Null);
+    let overrides =
+        r#"endpointOverrides={"VertexAI":"https://restricted.example.com","SageMaker":"http://192.0.2.1:4566"}"#;
+    let secret = r#"extraEnv=[{"name":"AWS_PROFILE","valueFrom":{"secretKeyRef":{"name":"aws","key":"profile"}}}]"#;
+    let objects = rendered(&["--set-json", overrides, "--set-json", secret]);
+    let pairs = env(&objects, "ROADSTEAD_ENDPOINT_OVERRIDE");
+    assert_eq!(pairs, "SageMaker=http://192.0.2.1:4566,VertexAI=https://restricted.example.com");
+    roadstead::cli::Cli::try_parse_from([
+        "roadstead",
+        "run",
+        "--install-id=prod",
+        "--namespace=roadstead-system",
+        "--identity=pod",
+        "--endpoint-override",
+        pairs.as_str().unwrap(),
+    ])
+    .unwrap();
+    assert_eq!(env(&objects, "AWS_PROFILE"), json!({"secretKeyRef": {"name": "aws", "key": "profile"}}));
+}
+
+#[test]
 fn orphans_are_deleted_only_where_that_is_said() {
     let objects = rendered(&[]);
     assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "false");
@@ -189,8 +212,9 @@ fn every_variable_is_a_flag_of_what_reads_it() {
         for deployment in of_kind(&rendered(values), "Deployment") {
             let container = at(deployment, "/spec/template/spec/containers/0");
             let known = variables(at(container, "/args/0").as_str().unwrap());
-            for variable in at(container, "/env").as_array().unwrap() {
-                let name = variable["name"].as_str().unwrap();
+            let names =
+                at(container, "/env").as_array().unwrap().iter().map(|variable| variable["name"].as_str().unwrap());
+            for name in names.filter(|name| name.starts_with("ROADSTEAD_")) {
                 assert!(known.contains(&name.to_owned()), "{name} is none of {known:?}");
             }
         }

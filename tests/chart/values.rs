@@ -71,6 +71,14 @@ fn values_that_cannot_be_meant_are_refused() {
     }
     let own = "gateway.enabled=true,gateway.url=https://a.example,gateway.routesNamespace=roadstead-system";
     refused_beside("--set", own, "the operator's own namespace");
+    refused_beside("--set", "endpointOverrides.VertexAI=restricted.example.com", "endpointOverrides");
+    refused_beside(
+        "--set-json",
+        r#"endpointOverrides={"VertexAI":"https://a.example,SageMaker=x"}"#,
+        "endpointOverrides",
+    );
+    refused_beside("--set-json", r#"extraEnv=[{"name":"ROADSTEAD_NAMESPACE","value":"other"}]"#, "extraEnv");
+    refused_beside("--set-json", r#"extraEnv=[{"name":"A"}]"#, "extraEnv");
     refused_beside("--set", "orphans.delete=perhaps", "delete");
     refused_beside("--set", "orphans.minAgeSeconds=599", "minAgeSeconds");
     refused_beside("--set", "metrics.deployments=-1", "deployments");

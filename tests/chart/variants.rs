@@ -3,7 +3,7 @@
 use crate::helm::{path, template, text};
 
 /// Sets of values, each of which changes what is rendered.
-pub const VARIANTS: [(&str, &[&str]); 19] = [
+pub const VARIANTS: [(&str, &[&str]); 20] = [
     ("default", &[]),
     ("one replica", &["--set", "replicaCount=1"]),
     (
@@ -42,6 +42,13 @@ pub const VARIANTS: [(&str, &[&str]); 19] = [
         "with a gateway",
         &["--set", "gateway.enabled=true,gateway.url=https://models.example.com,watchNamespaces={team-a}"],
     ),
+    (
+        "managed services",
+        &[
+            "--set-json",
+            r#"endpointOverrides={"VertexAI":"https://restricted.example.com","SageMaker":"http://192.0.2.1:4566"},extraEnv=[{"name":"AWS_REGION","value":"eu-west-1"}]"#,
+        ],
+    ),
     ("simulated cloud", &["--set", "simulatedCloud.enabled=true"]),
     (
         "monitoring",
@@ -62,7 +69,7 @@ pub const VARIANTS: [(&str, &[&str]); 19] = [
 ];
 
 /// Sets of values of the gateway's chart.
-pub const GATEWAY_VARIANTS: [(&str, &[&str]); 11] = [
+pub const GATEWAY_VARIANTS: [(&str, &[&str]); 12] = [
     ("gateway", &[]),
     ("gateway: routes elsewhere", &["--set", "routesNamespace=routes"]),
     ("gateway: in another cluster", &["--set", "hub.kubeconfigSecret=hub,replicaCount=3"]),
@@ -109,6 +116,13 @@ pub const GATEWAY_VARIANTS: [(&str, &[&str]); 11] = [
         &[
             "--set",
             "replicaCount=1,podDisruptionBudget.enabled=false,networkPolicy.enabled=false,serviceAccount.create=false,serviceAccount.name=mine",
+        ],
+    ),
+    (
+        "gateway: tokens",
+        &[
+            "--set-json",
+            r#"tokenSeconds=900,hostedQuietSeconds=60,extraEnv=[{"name":"AWS_REGION","value":"eu-west-1"}]"#,
         ],
     ),
     (

@@ -50,16 +50,21 @@ fn place(stage: &Stage) -> anyhow::Result<Service> {
     service(stage, "default")
 }
 
-/// The deployment's address and the key of a caller.
+/// The address of the deployment llama and the key of a caller.
 pub fn service(stage: &Stage, caller: &str) -> anyhow::Result<Service> {
+    address_of(stage, "llama", caller)
+}
+
+/// The address of a deployment and the key of a caller.
+pub fn address_of(stage: &Stage, name: &str, caller: &str) -> anyhow::Result<Service> {
     let object = stage.until("the deployment has its address", SOON, || {
-        let object = stage.deployment("llama")?;
+        let object = stage.deployment(name)?;
         ensure!(object["status"]["url"].is_string(), "no address");
         Ok(object)
     })?;
     let text = |field: &str| object["status"][field].as_str().with_context(|| format!("no {field}"));
     let key = stage.ground.secret_value(TEAM, text("keysSecretName")?, caller)?;
-    let service = Service { url: text("url")?.to_owned(), key, model: "llama".to_owned() };
+    let service = Service { url: text("url")?.to_owned(), key, model: name.to_owned() };
     // Each question is a connection of its own: so many answers in a row come from every gateway.
     stage.until("every gateway answers", SOON, || {
         for _ in 0..ANSWERS {

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests and tools tell time by the machine")]
 
 mod capacity;
+mod clouds;
 mod credentials;
 mod deletion;
 mod division;
@@ -27,6 +28,7 @@ mod priority;
 mod private;
 mod rebuild;
 mod refusal;
+mod services;
 mod serving;
 mod stage;
 mod taken_names;
@@ -46,7 +48,7 @@ type Scene = fn(&Stage) -> anyhow::Result<()>;
 
 /// Scenes whose parts other tests show in seconds, on the planner, the drivers or one API server: only a full run plays them
 /// on real clusters.
-const ONLY_IN_FULL: [&str; 13] = [
+const ONLY_IN_FULL: [&str; 14] = [
     "moves_once_though_the_operator_is_killed_in_every_step",
     "rolls_back_from_an_image_that_crashes_and_tries_the_next_place",
     "returns_home_when_home_is_stable_and_not_before",
@@ -60,9 +62,10 @@ const ONLY_IN_FULL: [&str; 13] = [
     "runs_no_command_of_a_kubeconfig",
     "hides_forbidden_targets",
     "names_a_missing_secret",
+    "renews_tokens_while_the_operator_is_away",
 ];
 
-const SCENES: [(&str, Scene); 51] = [
+const SCENES: [(&str, Scene); 53] = [
     ("serves_at_the_cheapest_allowed_place", serving::serves_at_the_cheapest_allowed_place),
     ("serves_a_custom_engine", serving::serves_a_custom_engine),
     ("waits_for_free_accelerators", capacity::waits_for_free_accelerators),
@@ -118,6 +121,8 @@ const SCENES: [(&str, Scene); 51] = [
     ("returns_home_when_home_is_stable_and_not_before", moves::returns_home_when_home_is_stable_and_not_before),
     ("waits_for_a_lost_target_if_it_is_to_remove_first", moves::waits_for_a_lost_target_if_it_is_to_remove_first),
     ("edits_without_losing_a_request", moves::edits_without_losing_a_request),
+    ("fails_over_to_a_service_and_returns", services::fails_over_to_a_service_and_returns),
+    ("renews_tokens_while_the_operator_is_away", services::renews_tokens_while_the_operator_is_away),
     ("upgrades_without_restarting_pods", upgrades::upgrades_without_restarting_pods),
     ("adopts_its_endpoints_after_a_rebuild", rebuild::adopts_its_endpoints_after_a_rebuild),
 ];

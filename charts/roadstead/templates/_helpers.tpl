@@ -95,3 +95,10 @@ of the release's own Deployment.
   resources: [events]
   verbs: [create]
 {{- end }}
+
+{{/* TYPE=URL of each override, in the order of their types. */}}
+{{- define "roadstead.endpointOverrides" -}}
+{{- $pairs := list -}}
+{{- range $type, $url := . -}}{{- $pairs = append $pairs (printf "%s=%s" $type $url) -}}{{- end -}}
+{{- join "," $pairs -}}
+{{- end }}

@@ -30,8 +30,16 @@ impl Ground {
     /// # Errors
     /// If an image cannot be made or loaded, or a chart fails.
     pub fn install_gateway(&self) -> anyhow::Result<()> {
-        self.write_routes(&self.gateway_url(&self.hub))?;
-        self.put_gateway(&self.hub, &[])
+        self.install_gateway_with(&[], &[])
+    }
+
+    /// The same with these further values of the operator's chart and of the gateway's; each value is JSON.
+    ///
+    /// # Errors
+    /// As [`install_gateway`](Self::install_gateway).
+    pub fn install_gateway_with(&self, operator: &[String], gateway: &[String]) -> anyhow::Result<()> {
+        self.write_routes(&self.gateway_url(&self.hub), operator)?;
+        self.put_gateway(&self.hub, gateway)
     }
 
     /// Installs the gateway on a member, as docs/gateway.md describes it: with an account on the hub that may read routes.
@@ -40,7 +48,7 @@ impl Ground {
     /// # Errors
     /// As [`install_gateway`](Self::install_gateway).
     pub fn install_gateway_on(&self, member: &Cluster) -> anyhow::Result<()> {
-        self.write_routes(&self.gateway_url(member))?;
+        self.write_routes(&self.gateway_url(member), &[])?;
         let account = fs::read_to_string(repository().join("deploy/gateway-remote.yaml"))?;
         self.hub.apply(&account)?;
         let token = ["create", "token", "roadstead-gateway-remote", "-n", ROUTES, "--duration", "24h"];
@@ -52,7 +60,7 @@ impl Ground {
         });
         member.apply(&namespace.to_string())?;
         member.apply(&secret.to_string())?;
-        self.put_gateway(member, &["hub.kubeconfigSecret=hub"])
+        self.put_gateway(member, &[r#"hub.kubeconfigSecret="hub""#.to_owned()])
     }
 
     /// Removes the gateway from a cluster.
@@ -63,11 +71,11 @@ impl Ground {
         self.helm_on(cluster, &["uninstall", "roadstead-gateway", "-n", NAMESPACE, "--wait"]).map(drop)
     }
 
-    fn write_routes(&self, url: &str) -> anyhow::Result<()> {
-        self.install(&["gateway.enabled=true", &format!("gateway.url={url}")])
+    fn write_routes(&self, url: &str, values: &[String]) -> anyhow::Result<()> {
+        self.install_with(&["gateway.enabled=true", &format!("gateway.url={url}")], values)
     }
 
-    fn put_gateway(&self, cluster: &Cluster, values: &[&str]) -> anyhow::Result<()> {
+    fn put_gateway(&self, cluster: &Cluster, values: &[String]) -> anyhow::Result<()> {
         load_envoy(cluster)?;
         let chart = chart("roadstead-gateway");
         let mut args = vec!["upgrade", "--install", "roadstead-gateway", &chart, "-n", NAMESPACE, "--create-namespace"];
@@ -79,9 +87,8 @@ impl Ground {
             "service.type=NodePort".to_owned(),
             format!("service.nodePort={PORT}"),
         ];
-        for value in own.iter().map(String::as_str).chain(values.iter().copied()) {
-            args.extend(["--set", value]);
-        }
+        args.extend(own.iter().flat_map(|value| ["--set", value]));
+        args.extend(values.iter().flat_map(|value| ["--set-json", value]));
         args.extend(["--wait", "--timeout", "120s"]);
         self.helm_on(cluster, &args)?;
         let enforced = "pod-security.kubernetes.io/enforce=restricted";

@@ -200,6 +200,11 @@ impl Ground {
     /// # Errors
     /// If helm fails or the operator does not become available.
     pub fn install(&self, values: &[&str]) -> anyhow::Result<()> {
+        self.install_with(values, &[])
+    }
+
+    /// The same with further values in JSON.
+    pub(crate) fn install_with(&self, values: &[&str], json: &[String]) -> anyhow::Result<()> {
         self.helm(&[
             "upgrade",
             "--install",
@@ -217,6 +222,7 @@ impl Ground {
         for value in ["installId=ground", &repository, "image.tag=v1", "log.format=text"].iter().chain(values) {
             args.extend(["--set", value]);
         }
+        args.extend(json.iter().flat_map(|value| ["--set-json", value]));
         args.extend(["--wait", "--timeout", "90s"]);
         self.helm(&args).map(drop)
     }

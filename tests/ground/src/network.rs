@@ -42,6 +42,12 @@ impl Network {
         format!("{}.{}", self.net(0), 2 + index)
     }
 
+    /// The address of this machine at its end of the link.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}.1", self.net(0))
+    }
+
     /// The range of the nodes.
     #[must_use]
     pub fn nodes(&self) -> String {
@@ -80,7 +86,7 @@ impl Network {
     /// # Errors
     /// If a step is refused, for example without root.
     pub fn up(&self) -> anyhow::Result<()> {
-        let (name, link, host, node) = (self.namespace(), self.link(), format!("{}.1", self.net(0)), self.node());
+        let (name, link, host, node) = (self.namespace(), self.link(), self.host(), self.node());
         ip(&format!("netns add {name}"))?;
         ip(&format!("link add {link} type veth peer name eth0 netns {name}"))?;
         ip(&format!("addr add {host}/24 dev {link}"))?;
