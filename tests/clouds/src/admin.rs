@@ -37,6 +37,8 @@ pub struct Urls {
     pub bedrock: String,
     /// Azure Resource Manager, Entra ID and the endpoints of Azure Machine Learning.
     pub azure: String,
+    /// Azure Resource Manager, Entra ID and the data plane of Azure OpenAI.
+    pub azure_openai: String,
 }
 
 struct Admin {

@@ -28,6 +28,8 @@ pub enum ServiceName {
     Bedrock,
     /// Azure Resource Manager with Azure Machine Learning, and Entra ID.
     Azure,
+    /// Azure Resource Manager with Azure OpenAI, its data plane, and Entra ID.
+    AzureOpenAi,
 }
 
 /// One request.

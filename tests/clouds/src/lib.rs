@@ -11,6 +11,7 @@
 
 mod admin;
 pub mod azure;
+pub mod azure_openai;
 pub mod baseten;
 pub mod bedrock;
 pub mod clock;
@@ -40,6 +41,7 @@ use tokio::task::JoinHandle;
 
 pub use self::admin::Urls;
 use self::azure::{Azure, AzureSettings};
+use self::azure_openai::{AzureOpenAi, AzureOpenAiSettings};
 use self::baseten::{Baseten, BasetenSettings};
 use self::bedrock::{Bedrock, BedrockSettings};
 use self::clock::VirtualClock;
@@ -74,6 +76,8 @@ pub struct CloudSettings {
     pub bedrock: BedrockSettings,
     /// Azure.
     pub azure: AzureSettings,
+    /// Azure OpenAI.
+    pub azure_openai: AzureOpenAiSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -94,6 +98,8 @@ pub struct Clouds {
     pub bedrock: Arc<Bedrock>,
     /// Azure.
     pub azure: Arc<Azure>,
+    /// Azure OpenAI.
+    pub azure_openai: Arc<AzureOpenAi>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -145,7 +151,9 @@ impl Clouds {
         let (bedrock_listener, bedrock_url) = listen(free).await?;
         let bedrock = Arc::new(Bedrock::new(settings.bedrock, Arc::clone(&clock)));
         let (arm, azure_url) = listen(free).await?;
-        let azure = Arc::new(Azure::new(settings.azure, clock));
+        let azure = Arc::new(Azure::new(settings.azure, Arc::clone(&clock)));
+        let (cognitive, azure_openai_url) = listen(free).await?;
+        let azure_openai = Arc::new(AzureOpenAi::new(settings.azure_openai, clock));
         let urls = Urls {
             admin: admin_url,
             sagemaker: aws_url,
@@ -155,6 +163,7 @@ impl Clouds {
             digital_ocean: ocean_url,
             bedrock: bedrock_url,
             azure: azure_url,
+            azure_openai: azure_openai_url,
         };
         let clouds: Vec<Arc<dyn Cloud>> = vec![
             Arc::clone(&sagemaker) as _,
@@ -164,6 +173,7 @@ impl Clouds {
             Arc::clone(&digital_ocean) as _,
             Arc::clone(&bedrock) as _,
             Arc::clone(&azure) as _,
+            Arc::clone(&azure_openai) as _,
         ];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
@@ -174,8 +184,21 @@ impl Clouds {
             serve(ocean, server::router(Arc::clone(&digital_ocean) as _, Arc::clone(&shared))),
             serve(bedrock_listener, server::router(Arc::clone(&bedrock) as _, Arc::clone(&shared))),
             serve(arm, server::router(Arc::clone(&azure) as _, Arc::clone(&shared))),
+            serve(cognitive, server::router(Arc::clone(&azure_openai) as _, Arc::clone(&shared))),
         ];
-        Ok(Self { urls, sagemaker, hugging_face, vertex_ai, baseten, digital_ocean, bedrock, azure, shared, servers })
+        Ok(Self {
+            urls,
+            sagemaker,
+            hugging_face,
+            vertex_ai,
+            baseten,
+            digital_ocean,
+            bedrock,
+            azure,
+            azure_openai,
+            shared,
+            servers,
+        })
     }
 
     /// Writes the requests so far to a file of their own.
@@ -225,6 +248,7 @@ impl Clouds {
             ServiceName::DigitalOcean => self.digital_ocean.state(),
             ServiceName::Bedrock => self.bedrock.state(),
             ServiceName::Azure => self.azure.state(),
+            ServiceName::AzureOpenAi => self.azure_openai.state(),
         }
     }
 
@@ -245,6 +269,7 @@ pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
         (ServiceName::DigitalOcean, digital_ocean::RULES),
         (ServiceName::Bedrock, bedrock::RULES),
         (ServiceName::Azure, azure::RULES),
+        (ServiceName::AzureOpenAi, azure_openai::RULES),
     ]
 }
 

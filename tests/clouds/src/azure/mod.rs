@@ -2,13 +2,13 @@
 //! One address serves all of them.
 
 mod deployments;
-mod endpoint;
-mod fault;
-mod forms;
+pub(crate) mod endpoint;
+pub(crate) mod fault;
+pub(crate) mod forms;
 mod operation;
-mod rules;
-mod settings;
-mod tokens;
+pub(crate) mod rules;
+pub(crate) mod settings;
+pub(crate) mod tokens;
 mod workspace;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ use crate::query;
 use crate::rules::Rule;
 
 /// Audience of Resource Manager.
-const MANAGEMENT: &str = "https://management.azure.com";
+pub(crate) const MANAGEMENT: &str = "https://management.azure.com";
 /// The resource provider.
 const PROVIDER: &str = "Microsoft.MachineLearningServices";
 
@@ -134,7 +134,7 @@ impl Azure {
         let now = self.clock.millis();
         let mut directory = self.directory();
         let Directory { settings, tokens, workspace } = &mut *directory;
-        tokens.accept(call, MANAGEMENT, settings)?;
+        tokens.accept(call, MANAGEMENT, settings.directory())?;
         if !query::pairs(&call.query).contains_key("api-version") {
             let message = "The api-version query parameter (?api-version=) is required for all requests.";
             return Err(ArmFault::new(400, "MissingApiVersionParameter", &rules::API_VERSION, message));
@@ -380,7 +380,7 @@ impl Cloud for Azure {
         match &asked {
             Asked::Exchange(tenant) => {
                 let directory = &mut *self.directory();
-                return directory.tokens.exchange(call, tenant, &directory.settings);
+                return directory.tokens.exchange(call, tenant, directory.settings.directory());
             }
             Asked::Discovery(tenant) => {
                 let shown = tokens::discovery("https://login.microsoftonline.com", tenant);

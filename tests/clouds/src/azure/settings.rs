@@ -81,13 +81,36 @@ pub const SECRET: &str = "secret-of-the-fake-of-azure";
 /// Token of a cluster that this application accepts.
 pub const FEDERATED: &str = "service-account-token-of-the-fake";
 
+/// The identities of a directory and their tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct EntraDirectory<'a> {
+    pub tenant: &'a str,
+    pub tokens: &'a [String],
+    pub applications: &'a [EntraApplication],
+    pub token_seconds: u32,
+}
+
+impl EntraApplication {
+    /// The application that exists without further settings.
+    pub(crate) fn usual() -> Self {
+        Self { client: CLIENT.to_owned(), secret: SECRET.to_owned(), federated: vec![FEDERATED.to_owned()] }
+    }
+}
+
+impl AzureSettings {
+    /// The directory.
+    pub(super) fn directory(&self) -> EntraDirectory<'_> {
+        EntraDirectory {
+            tenant: &self.tenant,
+            tokens: &self.tokens,
+            applications: &self.applications,
+            token_seconds: self.token_seconds,
+        }
+    }
+}
+
 impl Default for AzureSettings {
     fn default() -> Self {
-        let application = EntraApplication {
-            client: CLIENT.to_owned(),
-            secret: SECRET.to_owned(),
-            federated: vec![FEDERATED.to_owned()],
-        };
         let sizes = [
             ("Standard_NC24ads_A100_v4", 24),
             ("Standard_NC40ads_H100_v5", 40),
@@ -102,7 +125,7 @@ impl Default for AzureSettings {
             workspace: WORKSPACE.to_owned(),
             workspace_id: WORKSPACE_ID.to_owned(),
             tokens: vec![TOKEN.to_owned()],
-            applications: vec![application],
+            applications: vec![EntraApplication::usual()],
             token_seconds: 3599,
             creating_seconds: 60,
             updating_seconds: 30,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fault::{ArmFault, MEDIA};
 use super::rules;
-use super::settings::{AzureSettings, EntraApplication};
+use super::settings::{EntraApplication, EntraDirectory};
 use crate::clock::VirtualClock;
 use crate::cloud::{Call, Reply};
 use crate::query;
@@ -23,9 +23,9 @@ pub struct EntraTokens {
 
 impl EntraTokens {
     /// Refuses a call without a valid token for this audience ([`rules::TOKEN`]).
-    pub fn accept(&self, call: &Call, audience: &str, settings: &AzureSettings) -> Result<(), ArmFault> {
+    pub fn accept(&self, call: &Call, audience: &str, directory: EntraDirectory<'_>) -> Result<(), ArmFault> {
         let token = call.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-        if settings.tokens.iter().any(|known| known == token) {
+        if directory.tokens.iter().any(|known| known == token) {
             return Ok(());
         }
         let refused = |code, message: String| Err(ArmFault::new(401, code, &rules::TOKEN, message));
@@ -45,13 +45,13 @@ impl EntraTokens {
     }
 
     /// A token for a secret or for a token of a cluster ([`rules::EXCHANGE`]).
-    pub fn exchange(&mut self, call: &Call, tenant: &str, settings: &AzureSettings) -> Reply {
+    pub fn exchange(&mut self, call: &Call, tenant: &str, directory: EntraDirectory<'_>) -> Reply {
         let form = query::form(&call.body);
         let asked = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        if tenant != settings.tenant {
+        if tenant != directory.tenant {
             return refused("invalid_request", &format!("AADSTS90002: Tenant '{tenant}' not found."));
         }
-        let known = settings.applications.iter().find(|known| known.client == asked("client_id"));
+        let known = directory.applications.iter().find(|known| known.client == asked("client_id"));
         let Some(known) = known else {
             let message = format!("AADSTS700016: Application with identifier '{}' was not found.", asked("client_id"));
             return refused("unauthorized_client", &message);
@@ -65,7 +65,7 @@ impl EntraTokens {
         let Some(audience) = asked("scope").split(' ').find_map(|scope| scope.strip_suffix("/.default")) else {
             return refused("invalid_scope", "AADSTS1002012: The scope must end with /.default.");
         };
-        let seconds = settings.token_seconds;
+        let seconds = directory.token_seconds;
         let end = VirtualClock::machine_millis() + i64::from(seconds) * 1000;
         let token = format!("eyJ0.fake-{}-{end}", self.given.len());
         self.given.insert(token.clone(), (audience.to_owned(), end));
