@@ -4,10 +4,12 @@ use anyhow::ensure;
 use roadstead_clouds::faults::Effect;
 use roadstead_clouds::sagemaker::ACCOUNT;
 use roadstead_clouds::{Clouds, ServiceName};
+use roadstead_ground::wait::wait;
+use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::places::{LLAMA, SAGEMAKER, clouds, deployment, fault, held, overrides, sagemaker, sagemaker_key};
-use super::stage::{ServiceStage, TEAM};
+use super::stage::{LONG, ServiceStage, TEAM};
 
 /// The answers to the first creations of everything are lost.
 fn lose_answers(clouds: &Clouds) {
@@ -49,6 +51,44 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--wait=true", "--timeout=120s"])?;
     ensure!(held(&clouds) == [0, 0, 0], "left: {:?}", held(&clouds));
     stage.kubectl(&["delete", "servingtarget", SAGEMAKER.2, "--wait=true", "--timeout=60s"]).map(drop)
+}
+
+/// The bodies of the requests for this operation.
+fn bodies(clouds: &Clouds, operation: &str) -> Vec<String> {
+    let all = clouds.requests_after(0).into_iter();
+    all.filter(|exchange| exchange.operation == operation).map(|exchange| exchange.body).collect()
+}
+
+#[test]
+fn an_override_holds_at_its_type_and_an_edit_of_another_ones_changes_nothing_there() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let clouds = runtime.block_on(clouds())?;
+    let stage = ServiceStage::set(&overrides(&clouds))?;
+    stage.apply(&sagemaker_key())?;
+    stage.apply(&sagemaker())?;
+    let mut deployment = deployment(8);
+    // The registry of SageMaker's images is not that of the mirror: the override needs none.
+    let image = format!("{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/tuned:1");
+    let own = json!({"type": "SageMaker", "image": image, "env": [{"name": "TUNED", "value": "yes"}]});
+    let others = |level: &str| json!({"type": "VertexAI", "env": [{"name": "LEVEL", "value": level}]});
+    deployment["spec"]["serving"]["overrides"] = json!([own, others("low")]);
+    stage.apply(&deployment)?;
+    stage.condition(LLAMA, "Ready", "True")?;
+    let models = bodies(&clouds, "CreateModel");
+    ensure!(models.len() == 1 && models[0].contains(&image) && models[0].contains("\"TUNED\":\"yes\""), "{models:?}");
+    ensure!(!models[0].contains("LEVEL"), "{models:?}");
+
+    deployment["spec"]["serving"]["overrides"] = json!([own, others("high")]);
+    stage.apply(&deployment)?;
+    stage.condition(LLAMA, "Ready", "True")?;
+    ensure!(bodies(&clouds, "CreateModel").len() == 1, "an override for another type was applied");
+    deployment["spec"]["serving"]["overrides"][0]["env"][0]["value"] = json!("more");
+    stage.apply(&deployment)?;
+    wait("the endpoint is updated", LONG, || {
+        let models = bodies(&clouds, "CreateModel");
+        ensure!(models.last().is_some_and(|body| body.contains("\"TUNED\":\"more\"")), "{models:?}");
+        Ok(())
+    })
 }
 
 #[test]

@@ -157,7 +157,7 @@ mod tests {
             },
         }))
         .unwrap();
-        record.spec.template = template::template(&deployment("a:1", 1), "s", record.spec.template.nodes.clone());
+        record.spec.template = template::template(&deployment("a:1", 1), None, "s", record.spec.template.nodes.clone());
         let outdated = |owner: &ModelDeployment| endpoint(&record, Some(owner), BTreeMap::new(), None).outdated;
         assert!(!outdated(&deployment("a:1", 1)));
         assert!(!outdated(&deployment("a:1", 5)), "replicas are scaled, not updated");

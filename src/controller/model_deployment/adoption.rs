@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 
 use roadstead_model::{self as model, Accelerator, Found, Placement, Runs, cost_of_found};
 
+use super::template::environment;
 use super::{Planned, build};
 use crate::controller::context::Context;
 use crate::controller::error::ActError;
 use roadstead_api::check::{CheckVerdict, Checker};
 use roadstead_api::planning;
 use roadstead_api::v1alpha1::{
-    Dollars, EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget, limits,
-    reasons,
+    Dollars, EndpointState, EnvVar, InferenceEndpoint, InferenceEndpointSpec, ModelDeployment, ServingTarget,
+    TargetType, limits, reasons,
 };
 use roadstead_provider::record::Record;
 
@@ -47,7 +48,7 @@ pub fn record(
 /// The running endpoint from its tags; `None` if they contain a value that a record cannot hold.
 fn as_it_runs(planned: &Planned, target: &ServingTarget, found: &Found, runs: &Runs) -> Option<InferenceEndpointSpec> {
     let form: Record = serde_json::from_str(&runs.record).ok()?;
-    let spec = spec(planned, target, found, with_named_secrets(form, &planned.object));
+    let spec = spec(planned, target, found, with_named_secrets(form, &planned.object, target.spec.type_));
     is_valid(&found.name, &spec).then_some(spec)
 }
 
@@ -85,6 +86,7 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
     InferenceEndpointSpec {
         deployment_ref: build::reference(&planned.object),
         target: found.target.clone(),
+        target_type: Some(target.spec.type_),
         cloud: target.spec.cloud.clone(),
         region: target.spec.region.clone(),
         offer: found.offer.clone(),
@@ -109,11 +111,11 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
 
 /// The form without the Secrets that the deployment does not name: a place may not choose which Secrets of the namespace
 /// are copied to it.
-fn with_named_secrets(mut form: Record, deployment: &ModelDeployment) -> Record {
+fn with_named_secrets(mut form: Record, deployment: &ModelDeployment, type_: TargetType) -> Record {
     let template = &mut form.template;
     let named =
         |variable: &EnvVar| variable.secret_key_ref.as_ref().map(|secret| (secret.name.clone(), secret.key.clone()));
-    let allowed: BTreeSet<_> = deployment.spec.serving.env.iter().filter_map(named).collect();
+    let allowed: BTreeSet<_> = environment(&deployment.spec.serving, Some(type_)).iter().filter_map(named).collect();
     template.env.retain(|variable| named(variable).is_none_or(|secret| allowed.contains(&secret)));
     let credentials = &deployment.spec.model.credentials_secret_ref;
     if template.model.credentials_secret_ref != *credentials {

@@ -52,6 +52,7 @@ pub fn new(
     let spec = InferenceEndpointSpec {
         deployment_ref: reference(&planned.object),
         target: placement.target.clone(),
+        target_type: Some(target.spec.type_),
         cloud: target.spec.cloud.clone(),
         region: target.spec.region.clone(),
         offer: placement.offer.clone(),
@@ -66,7 +67,12 @@ pub fn new(
         replicas: signed(placement.replicas),
         replica_hourly_cost: placement.replica_cost.map(Dollars::from),
         hourly_cost: placement.hourly_cost.map(Dollars::from),
-        template: template(&planned.object, &placement.shape, nodes(&target, &placement.offer)),
+        template: template(
+            &planned.object,
+            Some(target.spec.type_),
+            &placement.shape,
+            nodes(&target, &placement.offer),
+        ),
         image_pull_secrets: planned.object.spec.serving.image_pull_secrets.clone(),
         provision_timeout_seconds: offer(&target, &placement.offer).and_then(|offer| offer.provision_timeout_seconds),
         state: EndpointState::Active,
@@ -88,7 +94,7 @@ pub fn kept(planned: &Planned, endpoint: &InferenceEndpoint, keep: &Keep) -> Inf
     }
     if keep.pods == PodFields::FollowSpec {
         // The nodes stay those of its beginning: an edit of the offer's nodes is for new endpoints only.
-        spec.template = template(&planned.object, &spec.shape, spec.template.nodes.clone());
+        spec.template = template(&planned.object, spec.target_type, &spec.shape, spec.template.nodes.clone());
         spec.image_pull_secrets.clone_from(&planned.object.spec.serving.image_pull_secrets);
     }
     spec
@@ -122,7 +128,7 @@ fn missing_in_pods(deployment: &ModelDeployment, kept: &InferenceEndpointSpec) -
     if serving.image_pull_secrets != kept.image_pull_secrets {
         missing.push("imagePullSecrets".to_owned());
     }
-    let template = template(deployment, &kept.shape, kept.template.nodes.clone());
+    let template = template(deployment, kept.target_type, &kept.shape, kept.template.nodes.clone());
     if template != kept.template {
         missing.extend(differing(&template, &kept.template));
     }

@@ -1,19 +1,29 @@
 //! The pod fields of a deployment's endpoints. Pure.
 
 use kube::ResourceExt;
-use roadstead_api::v1alpha1::{InferenceEndpointSpec, ModelDeployment, ResolvedModel, Template, TemplateNodes};
+use roadstead_api::v1alpha1::{
+    EngineOverride, EnvVar, InferenceEndpointSpec, ModelDeployment, ResolvedModel, Serving, TargetType, Template,
+    TemplateNodes,
+};
 
-/// The pod fields: the deployment's, with the shape's arguments before the user's own.
+/// The pod fields at a target of this type: the deployment's, with the shape's arguments before the user's own.
 #[must_use]
-pub fn template(deployment: &ModelDeployment, shape: &str, nodes: TemplateNodes) -> Template {
+pub fn template(
+    deployment: &ModelDeployment,
+    type_: Option<TargetType>,
+    shape: &str,
+    nodes: TemplateNodes,
+) -> Template {
     let model = &deployment.spec.model;
     let serving = &deployment.spec.serving;
-    let shape_args = serving.shapes.iter().find(|one| one.name == shape).map(|shape| shape.args.clone());
+    let own = override_of(serving, type_);
+    let shape_args = serving.shapes.iter().find(|one| one.name == shape).map_or(&[][..], |shape| &shape.args);
+    let own_args = own.map_or(&[][..], |own| &own.args);
     Template {
         engine: serving.engine,
-        image: serving.image.clone(),
-        args: shape_args.into_iter().flatten().chain(serving.args.iter().cloned()).collect(),
-        env: serving.env.clone(),
+        image: own.and_then(|own| own.image.as_ref()).unwrap_or(&serving.image).clone(),
+        args: shape_args.iter().chain(&serving.args).chain(own_args).cloned().collect(),
+        env: environment(serving, type_),
         port: serving.port,
         resources: serving.resources.clone(),
         model: ResolvedModel {
@@ -29,8 +39,68 @@ pub fn template(deployment: &ModelDeployment, shape: &str, nodes: TemplateNodes)
     }
 }
 
+/// Environment variables of the engine at a target of this type: those of the override replace the deployment's of their name.
+#[must_use]
+pub fn environment(serving: &Serving, type_: Option<TargetType>) -> Vec<EnvVar> {
+    let own = override_of(serving, type_).map_or(&[][..], |own| &own.env);
+    let is_replaced = |variable: &&EnvVar| own.iter().any(|one| one.name == variable.name);
+    serving.env.iter().filter(|variable| !is_replaced(variable)).chain(own).cloned().collect()
+}
+
+fn override_of(serving: &Serving, type_: Option<TargetType>) -> Option<&EngineOverride> {
+    serving.overrides.iter().find(|one| Some(one.type_) == type_)
+}
+
 /// True if the deployment asks for other pod fields than an endpoint's record has, its nodes left out.
 #[must_use]
 pub fn is_outdated(deployment: &ModelDeployment, kept: &InferenceEndpointSpec) -> bool {
-    template(deployment, &kept.shape, kept.template.nodes.clone()) != kept.template
+    template(deployment, kept.target_type, &kept.shape, kept.template.nodes.clone()) != kept.template
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment() -> ModelDeployment {
+        serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment",
+            "metadata": {"name": "llama", "namespace": "team"},
+            "spec": {"serving": {
+                "engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "args": ["--seed=1"],
+                "env": [{"name": "A", "value": "all"}, {"name": "B", "value": "all"}],
+                "shapes": [{"name": "s", "accelerator": {"type": "H100", "count": 1}, "args": ["--shape"]}],
+                "overrides": [
+                    {"type": "SageMaker", "image": "ecr/vllm:1", "args": ["--seed=2"],
+                     "env": [{"name": "A", "value": "there"}, {"name": "C", "value": "there"}]},
+                    {"type": "VertexAI", "args": ["--disable-log-requests"]},
+                ],
+            }},
+        }))
+        .unwrap()
+    }
+
+    fn at(type_: Option<TargetType>) -> Template {
+        template(&deployment(), type_, "s", TemplateNodes::default())
+    }
+
+    #[test]
+    fn an_override_holds_at_targets_of_its_type_alone() {
+        let there = at(Some(TargetType::SageMaker));
+        let variables: Vec<_> =
+            there.env.iter().map(|one| (one.name.as_str(), one.value.as_deref().unwrap())).collect();
+        assert_eq!(there.image, "ecr/vllm:1");
+        assert_eq!(there.args, ["--shape", "--seed=1", "--seed=2"]);
+        assert_eq!(variables, [("B", "all"), ("A", "there"), ("C", "there")]);
+        let elsewhere = at(Some(TargetType::Kubernetes));
+        assert_eq!((elsewhere.image.as_str(), elsewhere.args.len()), ("vllm/vllm-openai:v0.20.0", 2));
+        assert_eq!((elsewhere.env, elsewhere.image), (at(None).env, at(None).image));
+    }
+
+    #[test]
+    fn an_override_without_an_image_keeps_the_deployments() {
+        let there = at(Some(TargetType::VertexAI));
+        assert_eq!((there.image.as_str(), there.args.len(), there.env.len()), ("vllm/vllm-openai:v0.20.0", 3, 2));
+    }
 }

@@ -19,7 +19,8 @@ use super::v1alpha1::{InferenceEndpoint, ModelDeployment, ServingTarget};
 pub use rules::Rule;
 
 /// Structs of a `ModelDeployment` whose fields make sense only together.
-const INDIVISIBLE: &[&str] = &["spec.serving.env[]", "spec.serving.shapes[].accelerator"];
+const INDIVISIBLE: &[&str] =
+    &["spec.serving.env[]", "spec.serving.overrides[].env[]", "spec.serving.shapes[].accelerator"];
 
 /// Structs of an `InferenceEndpoint` that the operator alone writes.
 const OPERATORS_OWN: &[&str] = &["spec", "status.externalID", "status.lastError", "status.createIntent"];

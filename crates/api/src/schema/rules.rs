@@ -58,6 +58,12 @@ const TOLERATION_VALUE_MESSAGE: &str = "operator Exists tolerates every value: r
 const NODE_EFFECT: &str = "!has(self.effect) || self.effect in ['', 'NoSchedule', 'NoExecute', 'PreferNoSchedule']";
 const NODE_EFFECT_MESSAGE: &str = "node taints have the effects NoSchedule, NoExecute and PreferNoSchedule; remove the effect to tolerate all of them";
 
+const VARIABLE: &str = "has(self.value) != has(self.secretKeyRef)";
+const VARIABLE_MESSAGE: &str = "set exactly one of value and secretKeyRef";
+const VARIABLE_NAME: &str = "!self.startsWith('ROADSTEAD_') && self != 'VLLM_API_KEY'";
+const VARIABLE_NAME_MESSAGE: &str =
+    "Roadstead sets this variable itself to protect the endpoint with its own key: choose another name";
+
 const UNCHANGED: &str = "self == oldSelf";
 
 /// Refuses arguments of vLLM that Roadstead sets. Not a regular expression, which would cost too much for so many
@@ -118,16 +124,24 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule("spec.serving", reserved!("!has(self.args) || !self.args"), RESERVED_MESSAGE).blames(".args"),
     rule("spec.serving", reserved!("!self.shapes.exists(shape, has(shape.args) && shape.args", ")"), RESERVED_MESSAGE)
         .blames(".shapes"),
+    rule("spec.serving", reserved!("!has(self.overrides) || !self.overrides.exists(one, has(one.args) && one.args", ")"), RESERVED_MESSAGE)
+        .blames(".overrides"),
+    rule("spec.serving.env[]", VARIABLE, VARIABLE_MESSAGE),
+    rule("spec.serving.env[].name", VARIABLE_NAME, VARIABLE_NAME_MESSAGE),
     rule(
-        "spec.serving.env[]",
-        "has(self.value) != has(self.secretKeyRef)",
-        "set exactly one of value and secretKeyRef",
-    ),
+        "spec.serving.overrides[]",
+        "self.type in ['AzureML', 'Baseten', 'HuggingFace', 'Kubernetes', 'SageMaker', 'Simulated', 'VertexAI']",
+        "targets of this type run no engine of the deployment, so there is nothing to override: remove the entry",
+    )
+    .blames(".type"),
     rule(
-        "spec.serving.env[].name",
-        "!self.startsWith('ROADSTEAD_') && self != 'VLLM_API_KEY'",
-        "Roadstead sets this variable itself to protect the endpoint with its own key: choose another name",
+        "spec.serving.overrides[]",
+        "has(self.image) || has(self.args) || has(self.env)",
+        "set image, args or env, or remove the entry",
     ),
+    rule("spec.serving.overrides[].image", concat!("self.matches(r'", image_pattern!(), "')"), IMAGE_MESSAGE),
+    rule("spec.serving.overrides[].env[]", VARIABLE, VARIABLE_MESSAGE),
+    rule("spec.serving.overrides[].env[].name", VARIABLE_NAME, VARIABLE_NAME_MESSAGE),
     rule(
         "spec.serving.resources.requests",
         "self.all(resource, resource in ['cpu', 'memory', 'ephemeral-storage'])",

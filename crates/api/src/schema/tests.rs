@@ -91,7 +91,9 @@ fn every_list_has_its_type() {
         let expected = match (schema.type_.as_deref(), path) {
             (Some("array"), path) if path.ends_with(".status.conditions") => Some("map"),
             (Some("array"), path) if path.contains(".status.") => Some("atomic"),
-            (Some("array"), path) if named || path.ends_with(".taints") || path.ends_with(".failover.hosted") => {
+            (Some("array"), path)
+                if named || [".taints", ".failover.hosted", ".overrides"].iter().any(|end| path.ends_with(end)) =>
+            {
                 Some("map")
             }
             (Some("array"), _) if list_type == Some("set") => Some("set"),
@@ -116,6 +118,7 @@ fn what_one_writer_owns_is_owned_whole() {
         "InferenceEndpoint.status.externalID",
         "InferenceEndpoint.status.lastError",
         "ModelDeployment.spec.serving.env[]",
+        "ModelDeployment.spec.serving.overrides[].env[]",
         "ModelDeployment.spec.serving.shapes[].accelerator",
         "ModelDeployment.status.conditions[]",
         "ServingTarget.status.conditions[]",

@@ -17,6 +17,10 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
         advice.extend(accelerator(format!("spec.serving.shapes[{index}].accelerator.type"), &shape.accelerator.type_));
     }
     advice.extend(image("spec.serving.image", &spec.serving.image));
+    for (index, one) in spec.serving.overrides.iter().enumerate() {
+        let written = one.image.as_deref().unwrap_or_default();
+        advice.extend(image(&format!("spec.serving.overrides[{index}].image"), written));
+    }
     places(&mut advice, &spec.placement);
     advice
 }

@@ -295,3 +295,8 @@ pub struct ImageMirror {
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[^[:space:]]+$"))]
     pub mirror: String,
 }
+
+/// Generation in a status that was never written.
+pub(super) const fn not_observed() -> i64 {
+    -1
+}

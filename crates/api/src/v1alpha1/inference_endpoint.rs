@@ -8,12 +8,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::common::{
-    CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ReplicaResources, Toleration, labels_schema,
+    CapacityType, CustomEngine, Engine, EnvVar, LocalRef, ReplicaResources, Toleration, labels_schema, not_observed,
 };
 use super::dollars::Dollars;
 use super::failover::{Health, Witness};
 use super::limits;
-use super::model_deployment::not_observed;
+use super::serving_target::TargetType;
 
 /// The decided place and the resolved pod fields of its endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -36,6 +36,9 @@ pub struct InferenceEndpointSpec {
     /// The target.
     #[schemars(length(min = 1, max = 63))]
     pub target: String,
+    /// Type of the target; absent in records of releases without overrides, and then no override applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<TargetType>,
     /// Cloud of the target at the time of the decision.
     #[schemars(length(min = 1, max = 63))]
     pub cloud: String,
@@ -143,13 +146,13 @@ pub struct Template {
     /// The engine's image.
     #[schemars(length(min = 1, max = 512))]
     pub image: String,
-    /// Arguments of the shape and then of the deployment.
+    /// Arguments of the shape, then of the deployment, then of its override for the type of the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 2 * limits::ARGS), inner(length(max = limits::TEXT)))]
+    #[schemars(length(max = 3 * limits::ARGS), inner(length(max = limits::TEXT)))]
     pub args: Vec<String>,
     /// Environment variables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = limits::ENV))]
+    #[schemars(length(max = 2 * limits::ENV))]
     pub env: Vec<EnvVar>,
     /// Port of the engine.
     #[schemars(range(min = 1, max = 65535))]

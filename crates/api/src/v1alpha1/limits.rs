@@ -18,9 +18,11 @@ pub const ANNOTATIONS: u32 = 32;
 pub const SELECTOR_CONDITIONS: u32 = 16;
 /// Tolerations in one list.
 pub const TOLERATIONS: u32 = 16;
-/// Arguments of one list; an endpoint holds those of the deployment and those of a shape.
+/// Types of targets with settings of the engine of their own.
+pub const OVERRIDES: u32 = 8;
+/// Arguments of one list; an endpoint holds those of a shape, of the deployment and of an override.
 pub const ARGS: u32 = 64;
-/// Variables of an environment.
+/// Variables of one list; an endpoint holds those of the deployment and of an override.
 pub const ENV: u32 = 64;
 /// Secrets for pulling an image.
 pub const PULL_SECRETS: u32 = 8;

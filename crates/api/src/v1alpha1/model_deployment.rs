@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::common::{
     Accelerator, CapacityType, CustomEngine, ENTRY_NAME, Engine, EnvVar, JURISDICTION, LabelSelector, LocalRef,
-    PLACE_NAME, ReplicaResources, Toleration,
+    PLACE_NAME, ReplicaResources, Toleration, not_observed,
 };
 use super::dollars::Dollars;
 use super::failover::Failover;
@@ -15,6 +15,7 @@ use super::hosted::HostedStatus;
 use super::limits;
 use super::migration::Migration;
 use super::moves::{HomeStatus, LastMove, MoveStatus};
+use super::overrides::EngineOverride;
 
 /// A model, its engine, and the rules for its placement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -175,6 +176,13 @@ pub struct Serving {
     /// Interchangeable ways to run one replica; the order breaks ties.
     #[schemars(length(min = 1, max = limits::SHAPES))]
     pub shapes: Vec<Shape>,
+    /// Settings of the engine at targets of one type, in place of those above or after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = limits::OVERRIDES),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub overrides: Vec<EngineOverride>,
     /// Longest time in seconds from the start until the endpoint answers through its address; an offer's
     /// `provisionTimeoutSeconds` is added. Then the next place is tried.
     #[serde(default = "default_startup")]
@@ -478,10 +486,6 @@ impl Default for ModelDeploymentStatus {
             last_handled_reconcile_at: None,
         }
     }
-}
-
-pub(super) const fn not_observed() -> i64 {
-    -1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

@@ -12,12 +12,11 @@ use super::azure_ml::AzureMlTarget;
 use super::baseten::BasetenTarget;
 use super::common::{
     Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
-    SecretKeyRef, Toleration, annotations_schema, labels_schema, quantity_schema,
+    SecretKeyRef, Toleration, annotations_schema, labels_schema, not_observed, quantity_schema,
 };
 use super::dollars::Dollars;
 use super::hugging_face::HuggingFaceTarget;
 use super::limits;
-use super::model_deployment::not_observed;
 use super::names::{ANNOTATION_CORDON, ANNOTATION_EVACUATE};
 use super::openai_compatible::OpenAiCompatibleTarget;
 use super::sagemaker::SageMakerTarget;

@@ -143,6 +143,11 @@ pub fn model_deployment(deployment: &ModelDeployment) -> Vec<Problem> {
     if let Some(fault) = syntax::image_fault(&spec.serving.image) {
         problems.add(IMAGE, fault);
     }
+    for (index, one) in spec.serving.overrides.iter().enumerate() {
+        if let Some(fault) = one.image.as_deref().and_then(syntax::image_fault) {
+            problems.add(format!("spec.serving.overrides[{index}].image"), fault);
+        }
+    }
     problems.resources("spec.serving.resources", &spec.serving.resources);
     problems.0
 }

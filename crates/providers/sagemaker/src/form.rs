@@ -109,7 +109,7 @@ fn image(image: &str, mirrors: &[ImageMirror]) -> Result<String, ProviderError> 
     if !is_in_ecr(&mapped) {
         return Err(invalid(format!(
             "SageMaker pulls images from Amazon ECR only, and {mapped} is elsewhere: copy it to ECR, and add the copy to \
-             spec.sageMaker.imageMirrors of the target"
+             spec.sageMaker.imageMirrors of the target, or name it in spec.serving.overrides of the deployment"
         )));
     }
     if mapped.len() > MAX_IMAGE {

@@ -140,7 +140,7 @@ fn image(image: &str) -> Result<String, ProviderError> {
     }
     let message = format!(
         "Vertex AI pulls images from Artifact Registry only, and {image} is elsewhere: copy it to Artifact Registry, and add the \
-         copy to spec.vertexAI.imageMirrors of the target"
+         copy to spec.vertexAI.imageMirrors of the target, or name it in spec.serving.overrides of the deployment"
     );
     Err(refused(ErrorClass::Invalid, message))
 }
