@@ -55,6 +55,7 @@ cases![
     updates_in_place,
     scales_to_zero_and_back,
     removes_until_nothing_is_left,
+    removes_what_it_found_and_lists_it_no_more,
     believes_in_no_removal_that_is_refused_for_an_hour,
     sees_what_another_hand_removed,
     relies_on_no_listing_that_lags,
@@ -296,6 +297,16 @@ async fn removes_until_nothing_is_left(fixture: &dyn Fixture) -> anyhow::Result<
     let after = stage.driver.observe(&wanted).await?;
     ensure!(after == Observation::Absent, "after its removal: {after:?}");
     ensure!(stage.remove_once(&wanted.endpoint).await? == Removal::Gone, "asked again, it is not gone any more");
+    stage.inventory("it is listed no more", |inventory| inventory.found.is_empty()).await.map(drop)
+}
+
+async fn removes_what_it_found_and_lists_it_no_more(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    stage.serving().await?;
+    let found = stage.found().await?;
+    let gone = async || Ok((stage.driver.remove_found(&found).await? == Removal::Gone).then_some(()));
+    stage.until("it is gone", gone).await?;
+    stage.holds(0).await?;
     stage.inventory("it is listed no more", |inventory| inventory.found.is_empty()).await.map(drop)
 }
 

@@ -41,8 +41,9 @@ pub enum Call {
     Delete,
 }
 
-/// Calls that a driver makes for one endpoint or for the place itself; listings go on in the background.
-pub const ASKED: [Call; 6] = [Call::Identify, Call::Claim, Call::Read, Call::Create, Call::Update, Call::Delete];
+/// Calls that are answered at once. A listing is among them: where a place has no record of its claim, the endpoints tell it.
+pub const ASKED: [Call; 7] =
+    [Call::Identify, Call::Claim, Call::List, Call::Read, Call::Create, Call::Update, Call::Delete];
 
 /// Something that goes wrong until it is mended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -283,6 +283,11 @@ pub const SERVING_TARGET: &[Rule] = &[
         "instance types of SageMaker begin with ml., such as ml.p5.48xlarge",
     )
     .blames(".offers"),
+    rule(
+        "spec.sageMaker.accountID",
+        UNCHANGED,
+        "the account of a target's endpoints is immutable: create a new target with the other account, then delete this target",
+    ),
     rule("spec", "self.type != 'VertexAI' || has(self.vertexAI)", "type VertexAI requires the field vertexAI")
         .blames(".vertexAI"),
     rule("spec", "self.type == 'VertexAI' || !has(self.vertexAI)", "the field vertexAI is only for type VertexAI")

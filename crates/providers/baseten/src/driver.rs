@@ -239,7 +239,7 @@ impl ManagedService for Baseten {
 
     /// A team has no place for a claim: the models of the installation say which hub made them. A team without one is free.
     async fn claim(&self, _: &str, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
-        let team = self.ask_team().await?;
+        let team = self.team().await?;
         // The newest model speaks for all: one hub after the other makes them.
         let mut models = candidates(&self.client, &team.id).await?;
         models.sort_by(|one, other| other.created_at.cmp(&one.created_at));

@@ -219,7 +219,7 @@ impl<S: ManagedService> Workload for ServiceDriver<S> {
     async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
         let (name, namespace) = (&found.name, &found.deployment.namespace);
         let Some((view, ownership)) = self.find(name).await? else {
-            return self.service.delete_parts(name, namespace).await;
+            return Ok(self.removed(name, self.service.delete_parts(name, namespace).await?));
         };
         if !self.is_ours(&ownership, namespace) {
             return Err(self.foreign(&ownership));
@@ -232,7 +232,7 @@ impl<S: ManagedService> Workload for ServiceDriver<S> {
             );
             return Err(ProviderError::new(ErrorClass::Conflict, message));
         }
-        self.service.delete(&view).await
+        Ok(self.removed(name, self.service.delete(&view).await?))
     }
 
     fn issues_keys(&self) -> bool {
@@ -248,3 +248,7 @@ impl<S: ManagedService> Workload for ServiceDriver<S> {
         self.service.key(&view).await
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;
