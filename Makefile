@@ -58,7 +58,7 @@ test-unit: ## Unit, property and architecture tests, and a short fuzz; they need
 	@# One command for the whole workspace: a selection of packages would select other features and build everything again.
 	cargo test --workspace --lib --bins \
 		--test checks --test failover --test golden --test lifecycle --test starts --test optimality --test nodes --test placement --test prices --test allocations --test moves --test division --test remove_first --test standby --test safety --test hours --test in_flight --test turns \
-		--test process --test tidy --test corpus
+		--test process --test tidy --test corpus --test library
 
 fuzz: ## Fuzz each reader of untrusted bytes for FUZZ_SECONDS (needs a C++ compiler; installs cargo-fuzz)
 	@command -v c++ >/dev/null || { echo "a C++ compiler is missing: apt-get install g++"; exit 1; }

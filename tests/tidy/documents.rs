@@ -214,3 +214,25 @@ fn nothing_tells_of_the_machine_it_was_made_on() {
         });
     }
 }
+
+#[test]
+fn make_runs_every_test() {
+    let commands = text("Makefile");
+    let of_root = fs::read_dir(root().join("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let own = of_root.filter(|folder| folder.join("main.rs").is_file());
+    let of_crates = ["crates", "tests"].into_iter().flat_map(|folder| files(folder, ".rs"));
+    let theirs = of_crates.filter(|path| {
+        path.parent().is_some_and(|folder| folder.ends_with("tests") && folder.with_file_name("Cargo.toml").is_file())
+    });
+    let tests: Vec<String> =
+        own.chain(theirs).map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    assert!(tests.len() > 30, "tests are found: {tests:?}");
+    let is_run = |name: &&String| {
+        commands
+            .split_whitespace()
+            .zip(commands.split_whitespace().skip(1))
+            .any(|pair| pair == ("--test", name.as_str()))
+    };
+    let faults: Vec<String> = tests.iter().filter(|name| !is_run(name)).cloned().collect();
+    none("the Makefile runs every test of the workspace", &faults);
+}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import unittest
 
+import deviations
+
 if __name__ == "__main__":
     program = os.environ["CLOUDS"] = os.path.abspath(sys.argv[1])
     os.environ["RECORDS"] = os.path.abspath(sys.argv[2])
@@ -15,4 +17,7 @@ if __name__ == "__main__":
     rules = subprocess.run([program, "--rules"], check=True, capture_output=True, text=True).stdout
     assumed = [line for line in rules.splitlines() if not line.startswith(" ") or line.endswith("[ASSUMED]")]
     print("Rules that are assumed:", *assumed, sep="\n")
-    sys.exit(not result.wasSuccessful() or result.testsRun == 0)
+    unchecked = deviations.unchecked("make test-clouds")
+    for row in unchecked:
+        print(f"error: no check of row {row} of {deviations.TABLE.name} has passed", file=sys.stderr)
+    sys.exit(bool(unchecked) or not result.wasSuccessful() or result.testsRun == 0)

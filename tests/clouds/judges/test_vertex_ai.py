@@ -18,6 +18,7 @@ from google.cloud import aiplatform_v1 as v1
 from google.oauth2 import credentials, service_account
 from google.protobuf import field_mask_pb2
 
+import deviations
 import service
 
 TOKEN, PROJECT, NUMBER = "token-of-the-fake-of-vertex", "acme-models", "415104041262"
@@ -240,6 +241,7 @@ class Refusals(Case):
         self.assertIn("quota metrics", self.refused("RESOURCE_EXHAUSTED", self.deploy, most=20_000))
         self.assertEqual(self.state()["running"], 0)
 
+    @deviations.row("vertex-renews-on-401")
     def test_tokens_and_projects(self):
         # The client asks for another token where the answer is 401, and has no way to.
         self.assertEqual(self.ask(f"/v1/{PARENT}/endpoints/e", "other")[0], 401)
@@ -254,6 +256,7 @@ class Refusals(Case):
 
 
 class Faults(Case):
+    @deviations.row("vertex-late-lack-is-429")
     def test_a_lack_of_machines_ends_the_operation_late(self):
         self.ready()
         self.fakes.script(fault("DeployModel", "failLate", afterSeconds=360, reason="the service is temporarily out of capacity"))

@@ -32,6 +32,23 @@ pub enum ServiceName {
     AzureOpenAi,
 }
 
+impl ServiceName {
+    /// The name of the service as its vendor writes it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::SageMaker => "Amazon SageMaker",
+            Self::HuggingFace => "Hugging Face Inference Endpoints",
+            Self::VertexAi => "Vertex AI",
+            Self::Baseten => "Baseten",
+            Self::DigitalOcean => "DigitalOcean Dedicated Inference",
+            Self::Bedrock => "Amazon Bedrock",
+            Self::Azure => "Azure ML",
+            Self::AzureOpenAi => "Azure OpenAI",
+        }
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Call {

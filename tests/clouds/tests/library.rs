@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use roadstead_clouds::rules::Source;
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName, rules};
 use serde_json::json;
 
@@ -57,22 +58,63 @@ fn every_rule_has_a_name_of_its_own_and_a_source_or_is_assumed() {
 
 /// A rule that decides an answer stands in its code; one of time's effects, in the documentation of the code that has it.
 #[test]
-fn every_rule_is_used_by_its_service() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for (service, rules) in rules() {
-        let name = format!("{service:?}").chars().fold(String::new(), |name, c| {
-            let split = c.is_uppercase() && !name.is_empty() && service != ServiceName::SageMaker;
-            name + if split { "_" } else { "" } + &c.to_lowercase().to_string()
-        });
-        let sources: String = std::fs::read_dir(folder.join(&name))
+fn every_rule_is_printed_and_used_by_its_service() {
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
+    let services = folders.map(|entry| entry.unwrap().path()).filter(|folder| folder.join("rules.rs").is_file());
+    let mut seen = 0;
+    for folder in services {
+        let rules = std::fs::read_to_string(folder.join("rules.rs")).unwrap();
+        let sources: String = std::fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("rules.rs"))
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect();
-        for rule in rules {
-            let constant = format!("rules::{}", rule.id.to_uppercase().replace('-', "_"));
-            assert!(sources.contains(&constant), "{name}: {constant} is used nowhere");
+        let names = rules.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": Rule"));
+        for (name, _) in names {
+            assert!(sources.contains(&format!("rules::{name}")), "{folder:?}: {name} is used nowhere");
+            assert!(rules.contains(&format!("    &{name},\n")), "{folder:?}: {name} is not in ALL");
+            seen += 1;
         }
     }
+    assert!(seen > 100, "rules are found: {seen}");
+}
+
+#[tokio::test]
+async fn the_rules_of_every_fake_are_printed() {
+    let clouds = Clouds::start(CloudSettings::default()).await.unwrap();
+    let addresses = json!(clouds.urls);
+    // One address is that of the administrative interface.
+    assert_eq!(rules().len(), addresses.as_object().unwrap().len() - 1, "{addresses}");
+}
+
+/// The page on what nobody has seen is written from the rules. `ROADSTEAD_WRITE=1` writes it anew.
+#[test]
+fn the_page_on_what_nobody_has_seen_has_every_assumed_rule() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers/unseen.md");
+    let page = unseen();
+    if std::env::var_os("ROADSTEAD_WRITE").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = page.lines().zip(written.lines()).find(|(wanted, found)| wanted != found);
+    assert!(
+        page == written,
+        "rules have changed: run ROADSTEAD_WRITE=1 cargo test -p roadstead-clouds and commit docs/providers/unseen.md; {differs:?}"
+    );
+}
+
+fn unseen() -> String {
+    let services = rules().into_iter().map(|(service, rules)| {
+        let assumed = rules.iter().filter(|rule| rule.source == Source::Assumed);
+        let lines: Vec<String> = assumed.map(|rule| format!("- `{}`: {}\n", rule.id, rule.says)).collect();
+        format!(
+            "\n## {}\n\n{} of {} rules are assumed:\n\n{}",
+            service.title(),
+            lines.len(),
+            rules.len(),
+            lines.concat()
+        )
+    });
+    std::iter::once(include_str!("unseen.txt").to_owned()).chain(services).collect()
 }

@@ -18,6 +18,7 @@ import botocore.config
 import botocore.exceptions
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+import deviations  # noqa: E402
 import service  # noqa: E402
 
 ROLE = "arn:aws:iam::123456789012:role/roadstead"
@@ -169,18 +170,18 @@ def unknown_key(place):
     return (place.refusal(place.api.list_endpoints) or "accepted").partition(":")[0]
 
 
-# What is tried, what the fake does (as the service, by its rules), and what moto does.
+# The row, how it is tried, what the fake does (as the service, by its rules), and what moto does.
 DEVIATIONS = [
-    ("the state right after the creation", at_once, "Creating", "InService"),
+    ("moto-serves-at-once", at_once, "Creating", "InService"),
     (
-        "a name that is taken",
+        "moto-replaces-names",
         taken_name,
         ("ValidationException: Cannot create already existing endpoint", ["e"]),
         (None, []),
     ),
-    ("deleting right after the creation", busy, "ValidationException: Cannot update in-progress endpoint", None),
-    ("ml.p5.48xlarge", new_types, None, "ValidationException: Value 'ml.p5.48xlarge' at 'instanceType"),
-    ("an unknown key", unknown_key, "UnrecognizedClientException", "accepted"),
+    ("moto-deletes-busy", busy, "ValidationException: Cannot update in-progress endpoint", None),
+    ("moto-knows-old-types", new_types, None, "ValidationException: Value 'ml.p5.48xlarge' at 'instanceType"),
+    ("moto-takes-any-key", unknown_key, "UnrecognizedClientException", "accepted"),
 ]
 
 
@@ -188,11 +189,12 @@ class Deviations(unittest.TestCase):
     """A row that does not hold any more fails: moto or the fake has changed."""
 
     def test_the_table(self):
-        for what, attempt, by_fake, by_moto in DEVIATIONS:
-            with self.subTest(what, of="the fake"):
+        for row, attempt, by_fake, by_moto in DEVIATIONS:
+            with self.subTest(row):
                 self.same(attempt(of_fake(self)), by_fake)
-            with self.subTest(what, of="moto"):
                 self.same(attempt(of_moto(self)), by_moto)
+                deviations.hold(row)
+        self.assertEqual(deviations.unchecked("make judges-full"), [])
 
     def same(self, seen, expected):
         if isinstance(expected, tuple):

@@ -217,6 +217,7 @@ impl CognitiveAccount {
         AccountAnswer::Made(status, self.shown(name, at), operation)
     }
 
+    /// Begins a deletion ([`rules::DELETE`]).
     pub fn delete(&mut self, name: &str, at: AccountAt<'_>) -> Answered {
         if self.find(name, at).is_err() {
             return Ok(AccountAnswer::Nothing);

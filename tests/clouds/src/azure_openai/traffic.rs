@@ -44,7 +44,7 @@ impl AzureOpenAi {
     }
 }
 
-/// Refuses a request without a key or a token.
+/// Refuses a request without a key ([`rules::KEYS`]) or a token.
 fn accepted(directory: &AccountDirectory, call: &Call) -> Result<(), ArmFault> {
     let AccountDirectory { settings, tokens, .. } = directory;
     let bearer = call.header("authorization").strip_prefix("Bearer ").unwrap_or_default();

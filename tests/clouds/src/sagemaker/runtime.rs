@@ -28,7 +28,7 @@ pub fn route(path: &str) -> Option<Route> {
     }
 }
 
-/// The container of an endpoint, as the vLLM image reads its environment.
+/// The container of an endpoint, as the vLLM image reads its environment ([`rules::CONTAINER_ENVIRONMENT`]).
 pub fn container(endpoint: &Endpoint) -> Container {
     let environment = endpoint.fleet.variants.first().map(|variant| variant.environment.clone()).unwrap_or_default();
     Container { arguments: arguments_of(&environment), environment }
