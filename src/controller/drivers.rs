@@ -34,6 +34,8 @@ const OVERRIDABLE: &[&str] = &[
     "AzureML",
     #[cfg(feature = "baseten")]
     "Baseten",
+    #[cfg(feature = "digitalocean")]
+    "DigitalOcean",
     #[cfg(feature = "huggingface")]
     "HuggingFace",
     #[cfg(feature = "openai-compatible")]

@@ -61,7 +61,7 @@ async fn is_good(socket: &Path, route: &Route, endpoint: &Endpoint) -> bool {
     let answer = tokio::time::timeout(ANSWER, socket::ask(socket, question(route, endpoint), MAX_ANSWER)).await;
     let path = endpoint.question.path();
     let problem = match answer {
-        Ok(Ok((StatusCode::OK, body))) => match judged(endpoint.question, &body, &route.model) {
+        Ok(Ok((StatusCode::OK, body))) => match judged(endpoint.question, &body, known_as(route, endpoint)) {
             Ok(()) => return true,
             Err(problem) => problem,
         },
@@ -79,6 +79,11 @@ fn question(route: &Route, endpoint: &Endpoint) -> SocketRequest {
         VerificationQuestion::Completion => (Method::POST, one_token(&route.model)),
     };
     SocketRequest { method, path: path_to_verify(route, endpoint), body }
+}
+
+/// Name by which an endpoint lists the model: lists pass Envoy as they are.
+fn known_as<'a>(route: &'a Route, endpoint: &'a Endpoint) -> &'a str {
+    endpoint.model.as_deref().unwrap_or(&route.model)
 }
 
 /// Judges an answer of status 200.

@@ -9,6 +9,8 @@ mod baseten;
 mod baseten_rights;
 mod bedrock;
 mod bedrock_rights;
+mod digitalocean;
+mod digitalocean_rights;
 mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
@@ -33,12 +35,13 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 9] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 10] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
         ("baseten", Arc::new(baseten::Teams)),
         ("bedrock", Arc::new(bedrock::Imports)),
+        ("digitalocean", Arc::new(digitalocean::OceanTeams)),
         ("huggingface", Arc::new(huggingface::Namespaces)),
         ("sagemaker", Arc::new(sagemaker::Accounts)),
         ("vertex", Arc::new(vertex::Projects)),
@@ -69,6 +72,17 @@ fn main() -> ExitCode {
             baseten_rights::a_new_key_leaves_the_former_one_valid,
         ),
         trial(&runtime, "baseten::every_change_may_be_lost_or_repeated", baseten::sweep),
+        trial(
+            &runtime,
+            "digitalocean::the_token_grants_what_is_called_and_nothing_else",
+            digitalocean_rights::the_token_grants_what_is_called_and_nothing_else,
+        ),
+        trial(
+            &runtime,
+            "digitalocean::a_model_that_is_not_on_offer_is_refused_before_anything_is_created",
+            digitalocean_rights::a_model_that_is_not_on_offer_is_refused_before_anything_is_created,
+        ),
+        trial(&runtime, "digitalocean::every_change_may_be_lost_or_repeated", digitalocean::sweep),
         trial(
             &runtime,
             "huggingface::the_token_grants_what_is_called_and_nothing_else",
@@ -102,8 +116,14 @@ fn main() -> ExitCode {
 
 /// Services count the calls of a check; a place that counts none is checked more often.
 async fn checks() -> anyhow::Result<()> {
-    let services: [&dyn Fixture; 5] =
-        [&baseten::Teams, &bedrock::Imports, &huggingface::Namespaces, &sagemaker::Accounts, &vertex::Projects];
+    let services: [&dyn Fixture; 6] = [
+        &baseten::Teams,
+        &bedrock::Imports,
+        &digitalocean::OceanTeams,
+        &huggingface::Namespaces,
+        &sagemaker::Accounts,
+        &vertex::Projects,
+    ];
     for fixture in services {
         let driver = fixture.place(Conduct::Ordinary).await?.driver("prod").await?;
         ensure!(driver.check_interval() == Duration::from_secs(30), "{}: {:?}", driver.name(), driver.check_interval());

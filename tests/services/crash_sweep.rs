@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    AZURE_ML, BASETEN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, azure_key, azure_ml, baseten, baseten_key, clouds,
-    deployment, held, held_at_azure_ml, held_at_baseten, held_at_hugging_face, held_at_vertex_ai, hugging_face,
-    hugging_face_key, overrides, sagemaker, sagemaker_key, vertex_ai,
+    AZURE_ML, BASETEN, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, azure_key, azure_ml, baseten,
+    baseten_key, clouds, deployment, digital_ocean, digital_ocean_key, held, held_at_azure_ml, held_at_baseten,
+    held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, hugging_face, hugging_face_key, overrides,
+    sagemaker, sagemaker_key, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -115,6 +116,21 @@ fn at_baseten() -> anyhow::Result<()> {
         held: held_at_baseten,
         whole: [1, 1, 1],
         edited: [1, 1, 1],
+    })
+}
+
+#[test]
+fn at_digital_ocean() -> anyhow::Result<()> {
+    sweep(SweptService {
+        service: ServiceName::DigitalOcean,
+        target: DIGITAL_OCEAN,
+        objects: vec![digital_ocean_key(), digital_ocean()],
+        changes: &["create", "update", "delete", "createToken", "deleteToken"],
+        repeatable: &["createToken"],
+        held: |clouds| [held_at_digital_ocean(clouds)[0], 0, 0],
+        whole: [1, 0, 0],
+        // Another form is another instance, and the former one is gone.
+        edited: [1, 0, 0],
     })
 }
 
@@ -317,7 +333,7 @@ impl Sweep {
 
     fn deployment(&self) -> Value {
         let mut deployment = deployment(8);
-        deployment["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": self.swept.target.2}});
+        deployment["spec"]["placement"] = json!({"targetSelector": {"matchLabels": {"place": self.swept.target.2}}});
         deployment
     }
 }

@@ -11,6 +11,7 @@ mod azure_ml;
 mod baseten;
 mod choice;
 mod crash_sweep;
+mod digital_ocean;
 mod places;
 mod rebuilt;
 mod rights;

@@ -4,6 +4,7 @@ use roadstead_clouds::azure::{
     AzureSettings, CLIENT, LOCATION, RESOURCE_GROUP, SECRET, SUBSCRIPTION, TENANT, WORKSPACE,
 };
 use roadstead_clouds::baseten::{BasetenSettings, KEY};
+use roadstead_clouds::digital_ocean::{DigitalOceanSettings, GpuSize, OceanModel, TOKEN as OCEAN_TOKEN};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
@@ -25,6 +26,12 @@ pub const VERTEX_AI: (&str, &str, &str) = ("servingtarget", "", "europe");
 pub const BASETEN: (&str, &str, &str) = ("servingtarget", "", "baseten");
 /// The target at Azure ML.
 pub const AZURE_ML: (&str, &str, &str) = ("servingtarget", "", "amsterdam");
+/// GPUs of the target at `DigitalOcean`.
+const OCEAN_GPU: &str = "gpu-h100x8-640gb";
+/// Name of the model there.
+pub const OCEAN_SLUG: &str = "llama-large";
+/// The target at `DigitalOcean`.
+pub const DIGITAL_OCEAN: (&str, &str, &str) = ("servingtarget", "", "ocean");
 /// The simulated target, which stands for a cluster.
 pub const SIMULATED: (&str, &str, &str) = ("servingtarget", "", "iowa");
 
@@ -78,6 +85,18 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         deleting_seconds: 1,
         ..AzureSettings::default()
     };
+    let digital_ocean = DigitalOceanSettings {
+        new_seconds: 1,
+        provisioning_seconds: 2,
+        deleting_seconds: 1,
+        sizes: vec![GpuSize {
+            slug: OCEAN_GPU.to_owned(),
+            region: "tor1".to_owned(),
+            price_per_hour: "23.92".to_owned(),
+        }],
+        models: vec![OceanModel { slug: OCEAN_SLUG.to_owned(), gpus: vec![OCEAN_GPU.to_owned()], gated: false }],
+        ..DigitalOceanSettings::default()
+    };
     Clouds::start(CloudSettings {
         pace: 1,
         sagemaker,
@@ -85,6 +104,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         vertex_ai,
         azure,
         baseten,
+        digital_ocean,
         ..CloudSettings::default()
     })
     .await
@@ -98,6 +118,7 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
         format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
         format!("--endpoint-override=AzureML={}", clouds.urls.azure),
         format!("--endpoint-override=Baseten={}", clouds.urls.baseten),
+        format!("--endpoint-override=DigitalOcean={}", clouds.urls.digital_ocean),
     ]
 }
 
@@ -160,6 +181,25 @@ pub fn baseten() -> Value {
     let mut target = target(BASETEN.2, ("baseten", "eu-west"), of, ("H100x8", "60.00"));
     target["spec"]["location"] = json!({"country": "IE", "jurisdictions": ["EU"]});
     target
+}
+
+/// The Secret with the token of `DigitalOcean`.
+pub fn digital_ocean_key() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "digitalocean", "namespace": SYSTEM},
+        "stringData": {"token": OCEAN_TOKEN},
+    })
+}
+
+/// The target at `DigitalOcean`: 24 dollars for an hour of eight accelerators in Canada, where the model has another name.
+pub fn digital_ocean() -> Value {
+    let parameters = json!({
+        "vpcUUID": "997615ce-132d-4bae-9270-9ee21b395e5d",
+        "tokenSecretRef": {"name": "digitalocean", "key": "token"},
+        "models": [{"source": "hf://example/llama", "slug": OCEAN_SLUG}],
+    });
+    let of = ("DigitalOcean", "digitalOcean", parameters);
+    target(DIGITAL_OCEAN.2, ("digitalocean", "tor1"), of, (OCEAN_GPU, "24.00"))
 }
 
 /// The Secret with the credentials of Azure.
@@ -262,6 +302,14 @@ pub fn held_at_baseten(clouds: &Clouds) -> [usize; 3] {
     let models = state["models"].as_array().cloned().unwrap_or_default();
     let deployments = models.iter().map(|model| model["deployments"].as_array().map_or(0, Vec::len)).sum();
     [models.len(), deployments, usize::from(state["keys"] != 0)]
+}
+
+/// Numbers of instances that exist at `DigitalOcean`, and of GPU instances that are billed.
+pub fn held_at_digital_ocean(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::DigitalOcean);
+    let instances = state["instances"].as_array().cloned().unwrap_or_default();
+    let billed: u64 = instances.iter().filter_map(|instance| instance["billedGpus"].as_u64()).sum();
+    [instances.len(), usize::try_from(billed).unwrap_or(usize::MAX), 0]
 }
 
 /// A fault of the next `times` calls of an operation, or of all.

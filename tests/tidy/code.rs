@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 23] = [
+const DIRECTIONS: [(&str, &[&str]); 24] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -50,6 +50,7 @@ const DIRECTIONS: [(&str, &[&str]); 23] = [
     ("crates/providers/azureml", &["api", "azure", "model", "provider", "rest"]),
     ("crates/providers/baseten", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/bedrock", &["api", "aws", "model", "provider", "rest", "runtime"]),
+    ("crates/providers/digitalocean", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/google", &["provider", "rest", "runtime"]),
     ("crates/providers/huggingface", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/kubernetes", &["api", "model", "provider", "runtime"]),
@@ -105,6 +106,7 @@ fn the_core_knows_no_provider_by_name() {
         [
             "roadstead_azureml",
             "roadstead_baseten",
+            "roadstead_digitalocean",
             "roadstead_huggingface",
             "roadstead_kubernetes",
             "roadstead_openai",

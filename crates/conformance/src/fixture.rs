@@ -7,6 +7,7 @@ use roadstead_api::v1alpha1::ServingTarget;
 use roadstead_provider::Provider;
 
 use crate::faults::Fault;
+use crate::request::LLAMA;
 
 /// The number of endpoints in the case of the long listing.
 pub const MANY: usize = 10_000;
@@ -22,6 +23,23 @@ pub enum Conduct {
     LacksQuota,
     /// Holds as many endpoints of the installation `prod` as [`Fixture::many`] says.
     Crowded,
+}
+
+/// Habits of a service as far as not every service has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits {
+    /// It keeps the record of an endpoint's form.
+    pub keeps_records: bool,
+    /// It says why something fails late; of one that does not, each such failure counts as a lack of capacity.
+    pub tells_reasons: bool,
+    /// Name by which it serves the model of the cases.
+    pub model: &'static str,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { keeps_records: true, tells_reasons: true, model: LLAMA }
+    }
 }
 
 /// A driver's way to its own places, in the test.
@@ -42,6 +60,11 @@ pub trait Fixture: Send + Sync {
 pub trait Place: Send + Sync {
     /// The target's declaration.
     fn target(&self) -> ServingTarget;
+
+    /// Habits of its service.
+    fn habits(&self) -> Habits {
+        Habits::default()
+    }
 
     /// A new driver for an installation, as the operator uses it after its start ([`Discreet`]); nothing was asked of it.
     ///

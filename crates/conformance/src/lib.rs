@@ -11,5 +11,5 @@ pub mod request;
 mod stage;
 
 pub use self::cases::{CASES, Case};
-pub use self::fixture::{Conduct, Fixture, MANY, Place};
+pub use self::fixture::{Conduct, Fixture, Habits, MANY, Place};
 pub use self::stage::HUB;

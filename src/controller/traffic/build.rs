@@ -29,6 +29,8 @@ pub struct RouteFacts<'a> {
     pub keys: &'a EndpointKeys,
     /// Access to the endpoints whose tokens gateways mint, by name.
     pub minted: &'a BTreeMap<String, MintedAccess>,
+    /// Names of the model at endpoints whose service chooses them, by endpoint.
+    pub renamed: &'a BTreeMap<String, String>,
     /// Callers of the deployment.
     pub callers: Vec<Caller>,
     /// Endpoints that a gateway has verified; `None` if there is no gateway.
@@ -55,7 +57,7 @@ pub fn route<'a>(
     endpoints: &(impl IntoIterator<Item = &'a InferenceEndpoint> + Clone),
     facts: RouteFacts<'_>,
 ) -> Route {
-    let RouteFacts { keys, minted, callers, verified, asked, by_gateways, hosted, former, now } = facts;
+    let RouteFacts { keys, minted, renamed, callers, verified, asked, by_gateways, hosted, former, now } = facts;
     let serving = serving(endpoints.clone(), former);
     let is_unverified = |endpoint: &InferenceEndpoint| {
         let name = endpoint.name_any();
@@ -71,7 +73,7 @@ pub fn route<'a>(
     };
     let part = |endpoint: &'a InferenceEndpoint| {
         let factor = weight_of_replica(deployment, &endpoint.spec.shape);
-        part(endpoint, (keys, minted, former), factor, is_unverified(endpoint))
+        part(endpoint, (keys, minted, renamed, former), factor, is_unverified(endpoint))
     };
     let mut parts: Vec<Endpoint> = endpoints.clone().into_iter().filter_map(part).collect();
     for part in parts.iter_mut().filter(|part| matches!(part.state, State::Active | State::Standby)) {
@@ -146,7 +148,12 @@ fn weight_of_replica(deployment: &ModelDeployment, shape: &str) -> u32 {
 /// The part of one endpoint; `None` if it has none.
 fn part(
     endpoint: &InferenceEndpoint,
-    (keys, minted, former): (&EndpointKeys, &BTreeMap<String, MintedAccess>, Option<&Route>),
+    (keys, minted, renamed, former): (
+        &EndpointKeys,
+        &BTreeMap<String, MintedAccess>,
+        &BTreeMap<String, String>,
+        Option<&Route>,
+    ),
     weight_of_replica: u32,
     is_unverified: bool,
 ) -> Option<Endpoint> {
@@ -168,6 +175,8 @@ fn part(
     }
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
     let EndpointAccess { credential, token, question, refusals } = access(&name, keys, minted, was)?;
+    // Where the target is not known, the name stays.
+    let model = renamed.get(&name).or(was.and_then(|was| was.model.as_ref())).cloned();
     let weight = u32::try_from(status.ready_replicas).unwrap_or(0).saturating_mul(weight_of_replica);
     Some(Endpoint {
         name,
@@ -175,7 +184,7 @@ fn part(
         host,
         port,
         prefix,
-        model: None,
+        model,
         authorities: None,
         credential,
         token,

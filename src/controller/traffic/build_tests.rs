@@ -69,6 +69,7 @@ fn at(
         RouteFacts {
             keys: &keys,
             minted: &BTreeMap::new(),
+            renamed: &BTreeMap::new(),
             callers,
             verified: names,
             asked: [("a".to_owned(), WitnessRequest::Steadily)].into(),
@@ -147,6 +148,7 @@ fn the_first_endpoint_that_only_gateways_ask_is_verified_before_callers_reach_it
         let facts = RouteFacts {
             keys: &keys,
             minted: &BTreeMap::new(),
+            renamed: &BTreeMap::new(),
             callers: Vec::new(),
             verified: verified.map(|names| names.iter().map(ToString::to_string).collect()),
             asked: [("a".to_owned(), WitnessRequest::Changes)].into(),
@@ -356,6 +358,7 @@ fn an_endpoint_whose_token_gateways_mint_has_its_source_instead_of_a_key() {
         let facts = RouteFacts {
             keys: &[("a".to_owned(), Key::new("key-of-a"))].into(),
             minted: &minted.into_iter().collect(),
+            renamed: &BTreeMap::new(),
             callers: Vec::new(),
             verified: None,
             asked: BTreeMap::new(),
@@ -376,4 +379,28 @@ fn an_endpoint_whose_token_gateways_mint_has_its_source_instead_of_a_key() {
     let source = json!({"type": "SageMaker", "region": "eu-west-1", "role": role});
     assert_eq!(serde_json::to_value(&a.token).unwrap(), source, "the operator's own role has more rights");
     assert_eq!(routed(false, Some(&first)), first, "its target is not known for the moment");
+}
+
+#[test]
+fn a_service_that_names_the_model_itself_gets_its_own_name_in_requests() {
+    let served = endpoint("a", "Active", &json!({"url": "https://a.do-infra.ai", "readyReplicas": 1}));
+    let routed = |renamed: &[(&str, &str)], former: Option<&Route>| {
+        let facts = RouteFacts {
+            keys: &[("a".to_owned(), Key::new("key-of-a"))].into(),
+            minted: &BTreeMap::new(),
+            renamed: &renamed.iter().map(|(name, model)| ((*name).to_owned(), (*model).to_owned())).collect(),
+            callers: Vec::new(),
+            verified: None,
+            asked: BTreeMap::new(),
+            by_gateways: BTreeSet::new(),
+            hosted: Vec::new(),
+            former,
+            now: 0,
+        };
+        route(&deployment(), &[&served], facts)
+    };
+    let first = routed(&[("a", "org/model-1"), ("b", "other")], None);
+    assert_eq!(first.endpoints[0].model.as_deref(), Some("org/model-1"));
+    assert_eq!(routed(&[], Some(&first)), first, "its target is not known for the moment");
+    assert_eq!(routed(&[], None).endpoints[0].model, None);
 }

@@ -81,6 +81,7 @@ impl TrafficController {
         let known = former.as_deref().and_then(read);
         let endpoints = || endpoints.iter().map(AsRef::as_ref);
         let minted = context.minted_access(endpoints());
+        let renamed = context.renamed_models(endpoints());
         // Where gateways mint a token, the endpoint's own key is not used.
         let has_key = |endpoint: &&InferenceEndpoint| !minted.contains_key(&endpoint.name_any());
         let with_keys: Vec<&InferenceEndpoint> = endpoints().filter(has_key).collect();
@@ -96,6 +97,7 @@ impl TrafficController {
         let facts = RouteFacts {
             keys: &keys,
             minted: &minted,
+            renamed: &renamed,
             callers,
             verified,
             asked,

@@ -198,6 +198,20 @@ impl Context {
         endpoints.into_iter().filter_map(access).collect()
     }
 
+    /// Names of the model at endpoints whose service chooses them, by endpoint.
+    #[must_use]
+    pub fn renamed_models<'a>(
+        &self,
+        endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>,
+    ) -> BTreeMap<String, String> {
+        let name = |endpoint: &InferenceEndpoint| {
+            let target = self.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
+            let name = target.spec.name_of_model(endpoint.spec.template.model.source.as_deref())?;
+            Some((endpoint.name_any(), name.to_owned()))
+        };
+        endpoints.into_iter().filter_map(name).collect()
+    }
+
     /// Puts an endpoint into the planner's view.
     pub fn see_endpoint(&self, endpoint: &InferenceEndpoint) {
         self.see_endpoint_of(endpoint, self.deployment_of(endpoint).as_deref());

@@ -14,6 +14,7 @@ from google.protobuf import json_format
 
 import aws_record
 import test_azure
+import test_digital_ocean
 import test_hugging_face
 import test_sagemaker
 
@@ -270,6 +271,17 @@ class AzureML(unittest.TestCase):
     def test_no_call_of_the_driver_is_unknown(self):
         operations = {one["operation"] for record in exchanges("azure") for one in record}
         self.assertNotIn("unknown", operations)
+
+
+class DigitalOcean(unittest.TestCase):
+    def test_requests_and_answers_are_those_of_the_vendors_document(self):
+        judged = set()
+        for record in exchanges("digitalocean"):
+            judged |= test_digital_ocean.judge(record)
+        operations = {one["operation"] for record in exchanges("digitalocean") for one in record}
+        self.assertNotIn("unknown", operations)
+        self.assertEqual(judged, operations - {"traffic"})
+        self.assertLessEqual({"create", "update", "delete", "createToken", "deleteToken", "models", "sizes"}, judged)
 
 
 if __name__ == "__main__":

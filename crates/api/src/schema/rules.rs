@@ -232,6 +232,41 @@ pub const SERVING_TARGET: &[Rule] = &[
     .blames(".team"),
     rule(
         "spec",
+        "self.type != 'DigitalOcean' || has(self.digitalOcean)",
+        "type DigitalOcean requires the field digitalOcean",
+    )
+    .blames(".digitalOcean"),
+    rule(
+        "spec",
+        "self.type == 'DigitalOcean' || !has(self.digitalOcean)",
+        "the field digitalOcean is only for type DigitalOcean",
+    )
+    .blames(".digitalOcean"),
+    rule(
+        "spec",
+        "self.type != 'DigitalOcean' || self.cloud == 'digitalocean'",
+        "type DigitalOcean is a service of the cloud digitalocean",
+    )
+    .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'DigitalOcean' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "DigitalOcean's instances are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'DigitalOcean' || !has(self.offers) || self.offers.all(offer, offer.instanceType.startsWith('gpu-'))",
+        "instance types of DigitalOcean are GPU slugs, such as gpu-h100x1-80gb",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.digitalOcean.vpcUUID",
+        UNCHANGED,
+        "the network of a target's endpoints is immutable: create a new target with the other network, then delete this target",
+    ),
+    rule(
+        "spec",
         "self.type != 'HuggingFace' || has(self.huggingFace)",
         "type HuggingFace requires the field huggingFace",
     )
@@ -402,9 +437,9 @@ pub const SERVING_TARGET: &[Rule] = &[
     ),
     rule(
         "spec",
-        "self.type in ['Baseten', 'HuggingFace'] || !has(self.offers) || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
+        "self.type in ['Baseten', 'DigitalOcean', 'HuggingFace'] || !has(self.offers) || self.offers.all(offer, has(offer.hourlyPrice) || offer.capacityType == 'Reserved')",
         "set hourlyPrice of each offer, the price of one whole instance in US dollars per hour; only Reserved offers, and \
-         offers of services that state their own prices (Baseten, Hugging Face), may have none",
+         offers of services that state their own prices (Baseten, DigitalOcean, Hugging Face), may have none",
     )
     .blames(".offers"),
     rule(

@@ -14,6 +14,7 @@ use super::common::{
     Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
     SecretKeyRef, Toleration, annotations_schema, labels_schema, not_observed, quantity_schema,
 };
+use super::digital_ocean::DigitalOceanTarget;
 use super::dollars::Dollars;
 use super::hugging_face::HuggingFaceTarget;
 use super::limits;
@@ -71,6 +72,9 @@ pub struct ServingTargetSpec {
     /// Workspace; required for type `AzureML`.
     #[serde(default, rename = "azureML", skip_serializing_if = "Option::is_none")]
     pub azure_ml: Option<AzureMlTarget>,
+    /// Network and token; required for type `DigitalOcean`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digital_ocean: Option<DigitalOceanTarget>,
     /// Address, key and models of a hosted vendor; required for type `OpenAICompatible`.
     #[serde(default, rename = "openAICompatible", skip_serializing_if = "Option::is_none")]
     pub open_ai_compatible: Option<OpenAiCompatibleTarget>,
@@ -99,10 +103,17 @@ impl ServingTargetSpec {
         let token = || self.hugging_face.as_ref().map(|settings| &settings.token_secret_ref);
         let account = || self.vertex_ai.as_ref()?.service_account_key_secret_ref.as_ref();
         let token = || token().or_else(|| self.baseten.as_ref().map(|settings| &settings.api_key_secret_ref));
+        let token = || token().or_else(|| self.digital_ocean.as_ref().map(|settings| &settings.token_secret_ref));
         let vendor = || self.open_ai_compatible.as_ref().map(|settings| &settings.key_secret_ref);
         let one = kubeconfig().or_else(token).or_else(account).or_else(vendor).map(|reference| reference.name.as_str());
         let application = || self.azure_ml.as_ref()?.credentials_secret_ref.as_ref();
         one.or_else(|| key().or_else(application).map(|reference| reference.name.as_str()))
+    }
+
+    /// Name of the model with this source at its endpoints; `None` where it is the one that callers use.
+    #[must_use]
+    pub fn name_of_model<'a>(&'a self, source: Option<&'a str>) -> Option<&'a str> {
+        self.digital_ocean.as_ref()?.slug(source?)
     }
 
     /// The way to ask its endpoints whether they answer.
@@ -129,6 +140,8 @@ pub enum TargetType {
     AzureML,
     /// Dedicated deployments of one team of Baseten in one region.
     Baseten,
+    /// Dedicated Inference of one team of `DigitalOcean` in one region.
+    DigitalOcean,
     /// A hosted vendor with an API like OpenAI's, on whose models deployments may fall back.
     OpenAICompatible,
 }

@@ -8,6 +8,8 @@ mod azure_ml;
 mod baseten;
 #[cfg(any(feature = "kubernetes", feature = "services", feature = "simulated"))]
 mod common;
+#[cfg(feature = "digitalocean")]
+mod digital_ocean;
 #[cfg(feature = "huggingface")]
 mod huggingface;
 #[cfg(feature = "kubernetes")]
@@ -85,6 +87,8 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         TargetType::AzureML => azure_ml::source(context, target),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => baseten::source(context, target),
+        #[cfg(feature = "digitalocean")]
+        TargetType::DigitalOcean => digital_ocean::source(context, target),
         #[cfg(feature = "huggingface")]
         TargetType::HuggingFace => huggingface::source(context, target),
         #[cfg(feature = "kubernetes")]
@@ -137,6 +141,8 @@ pub fn recorded_probe(
         TargetType::AzureML => Some(azure_ml::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => Some(baseten::recorded_probe(context, endpoint, url, key)),
+        #[cfg(feature = "digitalocean")]
+        TargetType::DigitalOcean => digital_ocean::recorded_probe(context, target, endpoint, url, key),
         #[cfg(feature = "huggingface")]
         TargetType::HuggingFace => Some(huggingface::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "kubernetes")]

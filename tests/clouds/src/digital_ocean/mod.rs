@@ -63,9 +63,9 @@ impl OceanRequest {
             Self::Get(_) => ("get", READ),
             Self::Update(_) => ("update", "dedicated_inference:update"),
             Self::Delete(_) => ("delete", "dedicated_inference:delete"),
-            Self::Tokens(_) => ("tokens", READ),
-            Self::CreateToken(_) => ("createToken", "dedicated_inference:update"),
-            Self::DeleteToken(..) => ("deleteToken", "dedicated_inference:update"),
+            Self::Tokens(_) => ("tokens", "dedicated_inference_tokens:read"),
+            Self::CreateToken(_) => ("createToken", "dedicated_inference_tokens:create"),
+            Self::DeleteToken(..) => ("deleteToken", "dedicated_inference_tokens:delete"),
             Self::Traffic(..) => ("traffic", ""),
             Self::Unknown => ("unknown", ""),
         }
@@ -114,6 +114,18 @@ impl DigitalOcean {
     /// Changes the settings from now on.
     pub fn configure(&self, change: impl FnOnce(&mut DigitalOceanSettings)) {
         change(&mut self.world().settings);
+    }
+
+    /// Keeps so many instances of these specs, which are active at once.
+    pub fn crowd(&self, count: usize, body: impl Fn(usize) -> Value) {
+        let at = OceanAt { team: TEAM, fate: &Fate::default(), now: self.clock.millis() };
+        let mut world = self.world();
+        (0..count).for_each(|number| world.keep(&body(number), at));
+    }
+
+    /// Removes the instances whose names begin so at once, as an administrator would. True if there was one.
+    pub fn take_away(&self, name: &str) -> bool {
+        self.world().take_away(name)
     }
 
     fn world(&self) -> MutexGuard<'_, OceanWorld> {

@@ -54,6 +54,11 @@ pub const UPDATE: Rule = Rule::cited(
     "an update takes the whole spec; the instance is updating, shows pending_deployment_spec, and is active again",
     "digitalocean/openapi, dedicatedInferences_patch; that the former spec serves meanwhile is assumed",
 );
+pub const MODEL_ID: Rule = Rule::cited(
+    "model-id",
+    "each model of a spec gets an id; an update names it, and a model without one is another one",
+    "digitalocean/openapi, schema model_deployment_spec",
+);
 pub const ERROR: Rule = Rule::cited(
     "error",
     "a failed creation is error, without a reason",
@@ -103,6 +108,7 @@ pub const ALL: &[&Rule] = &[
     &GATED,
     &STATES,
     &UPDATE,
+    &MODEL_ID,
     &ERROR,
     &CAPACITY,
     &DELETE,

@@ -84,12 +84,15 @@ pub const TOKEN: &str = "dop_v1_token_of_the_fake";
 /// UUID of its team.
 pub const TEAM: &str = "5df3e3004a17e242b7c20ca6c9fc25b701a47ece";
 /// All scopes of dedicated inference, and the one of the account.
-pub const SCOPES: [&str; 5] = [
+pub const SCOPES: [&str; 8] = [
     "account:read",
     "dedicated_inference:create",
     "dedicated_inference:delete",
     "dedicated_inference:read",
     "dedicated_inference:update",
+    "dedicated_inference_tokens:create",
+    "dedicated_inference_tokens:delete",
+    "dedicated_inference_tokens:read",
 ];
 
 impl Default for DigitalOceanSettings {

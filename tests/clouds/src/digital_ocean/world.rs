@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::instance::{Instance, InstanceToken};
+use super::instance::{Instance, InstanceToken, Phase};
 use super::rules;
 use super::settings::DigitalOceanSettings;
 use crate::faults::{AfterFailure, Fate};
@@ -115,8 +115,9 @@ impl OceanWorld {
     /// # Errors
     /// The service's refusal.
     pub fn create(&mut self, body: &Value, at: OceanAt<'_>) -> Answer {
-        let spec = body["spec"].clone();
+        let mut spec = body["spec"].clone();
         self.check(&spec, &body["access_tokens"])?;
+        self.name_models(&mut spec, &[]);
         let has_name =
             |one: &Instance| one.team == at.team && one.spec["name"] == spec["name"] && !one.visibility.is_gone();
         if self.instances.values().any(has_name) {
@@ -129,6 +130,33 @@ impl OceanWorld {
         let shown = self.shown(&instance, at);
         self.instances.insert(id, instance);
         Ok(json!({"dedicated_inference": shown, "token": token.shown(true)}))
+    }
+
+    /// Gives an id to each model of a spec that has none of the former ones ([`rules::MODEL_ID`]).
+    fn name_models(&mut self, spec: &mut Value, former: &[Value]) {
+        for model in spec["model_deployments"].as_array_mut().into_iter().flatten() {
+            let is_known = former.iter().any(|known| known["model_id"] == model["model_id"]);
+            if !is_known || model["model_id"].as_str().is_none_or(str::is_empty) {
+                model["model_id"] = json!(self.uuid());
+            }
+        }
+    }
+
+    /// Keeps an instance that is active at once, unchecked.
+    pub fn keep(&mut self, body: &Value, at: OceanAt<'_>) {
+        let mut spec = body["spec"].clone();
+        self.name_models(&mut spec, &[]);
+        let id = self.uuid();
+        let mut instance = Instance::new(id.clone(), at.team, spec, &self.settings, at.fate, at.now);
+        instance.phase = Phase::Active;
+        self.instances.insert(id, instance);
+    }
+
+    /// Removes the instances whose names begin so at once. True if there was one.
+    pub fn take_away(&mut self, name: &str) -> bool {
+        let before = self.instances.len();
+        self.instances.retain(|_, one| !one.spec["name"].as_str().unwrap_or_default().starts_with(name));
+        self.instances.len() < before
     }
 
     fn token(&mut self, name: &str, now: i64) -> InstanceToken {
@@ -190,12 +218,13 @@ impl OceanWorld {
     /// # Errors
     /// The service's refusal.
     pub fn update(&mut self, id: &str, body: &Value, at: OceanAt<'_>) -> Answer {
-        let spec = body["spec"].clone();
-        let former = self.find(id, at)?.spec["name"].clone();
+        let mut spec = body["spec"].clone();
+        let former = self.find(id, at)?.spec.clone();
         self.check(&spec, &body["access_tokens"])?;
-        if spec["name"] != former {
+        if spec["name"] != former["name"] {
             return Err(unprocessable(&rules::UPDATE, "spec.name: cannot be changed"));
         }
+        self.name_models(&mut spec, former["model_deployments"].as_array().map_or(&[], Vec::as_slice));
         let settings = self.settings.clone();
         self.find(id, at)?.update(spec, &settings, at.fate, at.now);
         self.get(id, at)
