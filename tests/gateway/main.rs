@@ -10,6 +10,7 @@ mod engine;
 mod failures;
 mod files;
 mod google;
+mod guarded;
 mod hosted;
 mod hub;
 mod keys;
