@@ -34,6 +34,8 @@ const OVERRIDABLE: &[&str] = &[
     "AzureML",
     #[cfg(feature = "baseten")]
     "Baseten",
+    #[cfg(feature = "bedrock")]
+    "Bedrock",
     #[cfg(feature = "digitalocean")]
     "DigitalOcean",
     #[cfg(feature = "huggingface")]

@@ -8,9 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
+use roadstead_api::v1alpha1::{InferenceEndpoint, ModelMirror, ServingTarget, names};
 use roadstead_aws::{CredentialSettings, CredentialSource, LongLivedKey};
-use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace, ModelMirror, tags};
+use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace, tags};
 use roadstead_clouds::bedrock::BedrockSettings;
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET};
@@ -110,7 +110,7 @@ impl Place for ImportAccount {
                 import_role: format!("arn:aws:iam::{ACCOUNT}:role/imports"),
                 mirrors: vec![ModelMirror {
                     source: "hf://example/llama".to_owned(),
-                    folder: "s3://weights/llama/".to_owned(),
+                    mirror: "s3://weights/llama/".to_owned(),
                 }],
                 endpoint: Some(BaseUrl::parse(&endpoint, Insecure::Allowed)?),
             },

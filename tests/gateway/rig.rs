@@ -9,8 +9,8 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use roadstead_api::v1alpha1::names;
 use roadstead_gateway::{
-    Acks, Caller as Key, Credential, Endpoint, Key as Text, Limits, Route, Scheme, State, VerificationQuestion,
-    WitnessRequest,
+    Acks, Caller as Key, Credential, Endpoint, EndpointProtocol, Key as Text, Limits, Route, Scheme, State,
+    VerificationQuestion, WitnessRequest,
 };
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
@@ -305,6 +305,7 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         port: address.port(),
         prefix: String::new(),
         model: None,
+        protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(credential),
         token: None,

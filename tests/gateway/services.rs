@@ -1,8 +1,9 @@
-//! Managed services beside clusters behind one address: SageMaker and Vertex AI, for which the gateway has tokens of its own.
+//! Managed services beside clusters behind one address: SageMaker, Bedrock and Vertex AI, for which the gateway has tokens of its own.
 
 use std::collections::BTreeSet;
 
 use http::StatusCode;
+use roadstead_clouds::bedrock::BedrockSettings;
 use roadstead_clouds::record::Exchange;
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
 use roadstead_clouds::vertex_ai::{PROJECT, VertexAiSettings};
@@ -32,7 +33,8 @@ async fn clouds() -> Clouds {
         token_seconds: TOKEN_SECONDS,
         ..VertexAiSettings::default()
     };
-    Clouds::start(CloudSettings { pace: 1, sagemaker, vertex_ai, ..CloudSettings::default() }).await.unwrap()
+    let bedrock = BedrockSettings { importing_seconds: 1, waking_seconds: 2, ..BedrockSettings::default() };
+    Clouds::start(CloudSettings { pace: 1, sagemaker, vertex_ai, bedrock, ..CloudSettings::default() }).await.unwrap()
 }
 
 /// Life of Vertex AI's tokens.
@@ -82,6 +84,21 @@ fn sagemaker_target() -> Value {
             },
             "offers": [{"name": "p5", "instanceType": "ml.p5.48xlarge", "accelerator": {"type": "H100", "count": 8},
                         "capacityType": "OnDemand", "hourlyPrice": "63.30", "maxInstances": 4}],
+        },
+    })
+}
+
+fn bedrock_target() -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "frankfurt"},
+        "spec": {
+            "cloud": "aws", "region": "eu-central-1", "type": "Bedrock", "allowedNamespaces": {},
+            "bedrock": {
+                "accountID": ACCOUNT, "importRoleARN": format!("arn:aws:iam::{ACCOUNT}:role/imports"),
+                "modelMirrors": [{"source": "hf://example/", "mirror": "s3://weights/"}],
+            },
+            "offers": [{"name": "copy", "instanceType": "model-copy", "accelerator": {"type": "H100", "count": 8},
+                        "capacityType": "OnDemand", "hourlyPrice": "60.00", "maxInstances": 4}],
         },
     })
 }
@@ -147,6 +164,29 @@ async fn a_deployment_moves_from_a_cluster_to_a_service_and_back_and_no_request_
     let at_east = |answer: &String| answer.contains("at east");
     assert!(at_east(answers.first().unwrap()) && at_east(answers.last().unwrap()));
     assert!(!answers.iter().all(at_east), "SageMaker's endpoint answered meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_moves_to_bedrock_where_its_model_is_woken_first_and_no_request_is_lost() {
+    let clouds = clouds().await;
+    let overridden = format!("--endpoint-override=Bedrock={}", clouds.urls.bedrock);
+    let hub = Hub::start_as(&[overridden], &variables(&clouds)).await;
+    hub.kubectl(&["create", "namespace", "team"]);
+    hub.apply(&target("east", "aws", "us-east-1", "40.00"));
+    hub.apply(&bedrock_target());
+    hub.apply(&deployment());
+    let placed = hub.until("it serves on the cluster", |status| serves_on(status, "east")).await;
+    let caller = caller(&hub, &placed).await;
+    let asking = Asking::start(&caller);
+
+    deny(&hub, "us-*");
+    hub.until("it serves at Bedrock", |status| serves_on(status, "frankfurt")).await;
+    let answers = asking.end().await;
+    assert!(answers.first().unwrap().contains("at east"));
+    let chat = json!({"model": "llama", "messages": [], "max_tokens": 2, "stream": true});
+    let stream = caller.post("/team/llama/v1/chat/completions", &chat).await.body;
+    assert!(stream.starts_with("data: {") && stream.ends_with("data: [DONE]\n\n"), "{stream}");
+    assert!(!stream.contains("at east") && stream.contains("\"model\":\"llama\""), "{stream}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -252,9 +252,10 @@ async fn the_role_of_a_target_is_assumed_with_its_external_id() {
     .await;
 }
 
-/// Actions that the policy for gateways grants.
-fn granted() -> BTreeSet<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/providers/sagemaker/gateway-policy.json");
+/// Actions that the policy for gateways grants at a provider.
+pub fn granted(provider: &str) -> BTreeSet<String> {
+    let path = format!("deploy/providers/{provider}/gateway-policy.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let policy: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let statements = policy["Statement"].as_array().unwrap().iter();
     let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap().clone());
@@ -273,7 +274,7 @@ async fn the_policy_of_gateways_grants_what_they_call_and_nothing_else() {
     assert_eq!(operations, expected.into(), "the first needs no right: the role trusts the pod");
     // A request with a token needs both (AWS guide: Invoke endpoints with OpenAI-compatible APIs).
     let needed = ["sagemaker:CallWithBearerToken", "sagemaker:InvokeEndpoint"].map(ToOwned::to_owned);
-    assert_eq!(granted(), needed.into());
+    assert_eq!(granted("sagemaker"), needed.into());
 }
 
 /// Calls of the endpoint are refused so from now on.

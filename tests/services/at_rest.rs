@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    baseten, baseten_key, clouds, deployment, hugging_face, hugging_face_key, overrides, sagemaker, sagemaker_key,
+    aws_key, baseten, baseten_key, bedrock, clouds, deployment, hugging_face, hugging_face_key, overrides, sagemaker,
     vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
@@ -56,11 +56,13 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     let stage = ServiceStage::set(&overrides(&clouds))?;
     wait("the operator answers", LONG, || stage.metrics())?;
     let empty = stage.operator_memory()?;
-    for key in [sagemaker_key(), hugging_face_key(), baseten_key()] {
+    for key in [aws_key(), hugging_face_key(), baseten_key()] {
         stage.apply(&key)?;
     }
     let mut count = 0;
-    for (model, regions) in [(sagemaker(), AWS), (hugging_face(), AWS), (vertex_ai(), GOOGLE), (baseten(), BASETEN)] {
+    let models =
+        [(sagemaker(), AWS), (bedrock(), AWS), (hugging_face(), AWS), (vertex_ai(), GOOGLE), (baseten(), BASETEN)];
+    for (model, regions) in models {
         for region in regions {
             stage.apply(&in_region(&model, region))?;
             count += 1;
@@ -76,8 +78,13 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     eprintln!("memory: {empty} MB without targets, {} MB with {count}", stage.operator_memory()?);
     print("an hour and target", &idle, 10.0);
 
-    let places =
-        [("a", "ireland-eu-west-1"), ("b", "hub-eu-west-1"), ("c", "europe-europe-west4"), ("d", "baseten-eu-west")];
+    let places = [
+        ("a", "ireland-eu-west-1"),
+        ("b", "hub-eu-west-1"),
+        ("c", "europe-europe-west4"),
+        ("d", "baseten-eu-west"),
+        ("e", "frankfurt-eu-central-1"),
+    ];
     for (name, place) in places {
         let mut one = deployment(8);
         one["metadata"]["name"] = json!(name);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    HUGGING_FACE, LLAMA, SAGEMAKER, SIMULATED, clouds, deployment, fault, held, held_at_hugging_face, hugging_face,
-    hugging_face_key, overrides, sagemaker, sagemaker_key, simulated,
+    HUGGING_FACE, LLAMA, SAGEMAKER, SIMULATED, aws_key, clouds, deployment, fault, held, held_at_hugging_face,
+    hugging_face, hugging_face_key, overrides, sagemaker, simulated,
 };
 use super::stage::{LONG, ServiceStage, SimulatedCloud};
 
@@ -20,7 +20,7 @@ const NO_MACHINES: &str =
 /// A hub with both services.
 pub fn services(clouds: &Clouds, options: &[String]) -> anyhow::Result<ServiceStage> {
     let stage = ServiceStage::set(&[overrides(clouds), options.to_vec()].concat())?;
-    for object in [sagemaker_key(), hugging_face_key(), sagemaker(), hugging_face()] {
+    for object in [aws_key(), hugging_face_key(), sagemaker(), hugging_face()] {
         stage.apply(&object)?;
     }
     for target in [SAGEMAKER, HUGGING_FACE] {

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    AZURE_ML, BASETEN, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, azure_key, azure_ml, baseten,
-    baseten_key, clouds, deployment, digital_ocean, digital_ocean_key, held, held_at_azure_ml, held_at_baseten,
-    held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, hugging_face, hugging_face_key, overrides,
-    sagemaker, sagemaker_key, vertex_ai,
+    AZURE_ML, BASETEN, BEDROCK, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, aws_key, azure_key, azure_ml,
+    baseten, baseten_key, bedrock, clouds, deployment, digital_ocean, digital_ocean_key, held, held_at_azure_ml,
+    held_at_baseten, held_at_bedrock, held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, hugging_face,
+    hugging_face_key, overrides, sagemaker, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -36,13 +36,16 @@ enum Step {
     Delete,
 }
 
-const STEPS: [(&str, Step); 4] =
-    [("create", Step::Create), ("scale", Step::Scale), ("edit in place", Step::Edit), ("delete", Step::Delete)];
+const STEPS: &[(&str, Step)] =
+    &[("create", Step::Create), ("scale", Step::Scale), ("edit in place", Step::Edit), ("delete", Step::Delete)];
+/// Those where nothing is scaled or edited in place.
+const MADE_AND_REMOVED: &[(&str, Step)] = &[("create", Step::Create), ("delete", Step::Delete)];
 
 /// A service whose calls are interrupted.
 struct SweptService {
     service: ServiceName,
     target: Key,
+    steps: &'static [(&'static str, Step)],
     /// The target, with the Secret that it needs.
     objects: Vec<Value>,
     /// Operations that change something.
@@ -80,7 +83,8 @@ fn at_sagemaker() -> anyhow::Result<()> {
     sweep(SweptService {
         service: ServiceName::SageMaker,
         target: SAGEMAKER,
-        objects: vec![sagemaker_key(), sagemaker()],
+        steps: STEPS,
+        objects: vec![aws_key(), sagemaker()],
         changes: &CHANGES,
         repeatable: &["AddTags"],
         held,
@@ -94,6 +98,7 @@ fn at_hugging_face() -> anyhow::Result<()> {
     sweep(SweptService {
         service: ServiceName::HuggingFace,
         target: HUGGING_FACE,
+        steps: STEPS,
         objects: vec![hugging_face_key(), hugging_face()],
         changes: &["create", "update", "delete", "pause", "resume"],
         repeatable: &[],
@@ -110,6 +115,7 @@ fn at_baseten() -> anyhow::Result<()> {
     sweep(SweptService {
         service: ServiceName::Baseten,
         target: BASETEN,
+        steps: STEPS,
         objects: vec![baseten_key(), baseten()],
         changes: &CHANGES,
         repeatable: &["prepare", "upload", "createKey"],
@@ -120,10 +126,26 @@ fn at_baseten() -> anyhow::Result<()> {
 }
 
 #[test]
+fn at_bedrock() -> anyhow::Result<()> {
+    sweep(SweptService {
+        service: ServiceName::Bedrock,
+        target: BEDROCK,
+        steps: MADE_AND_REMOVED,
+        objects: vec![aws_key(), bedrock()],
+        changes: &["CreateModelImportJob", "DeleteImportedModel"],
+        repeatable: &[],
+        held: |clouds| [held_at_bedrock(clouds), 0, 0],
+        whole: [1, 0, 0],
+        edited: [1, 0, 0],
+    })
+}
+
+#[test]
 fn at_digital_ocean() -> anyhow::Result<()> {
     sweep(SweptService {
         service: ServiceName::DigitalOcean,
         target: DIGITAL_OCEAN,
+        steps: STEPS,
         objects: vec![digital_ocean_key(), digital_ocean()],
         changes: &["create", "update", "delete", "createToken", "deleteToken"],
         repeatable: &["createToken"],
@@ -149,6 +171,7 @@ fn at_vertex_ai() -> anyhow::Result<()> {
     sweep(SweptService {
         service: ServiceName::VertexAi,
         target: VERTEX_AI,
+        steps: STEPS,
         objects: vec![vertex_ai()],
         changes: &CHANGES,
         repeatable: &["UpdateEndpoint"],
@@ -172,6 +195,7 @@ fn at_azure_ml() -> anyhow::Result<()> {
     sweep(SweptService {
         service: ServiceName::Azure,
         target: AZURE_ML,
+        steps: STEPS,
         objects: vec![azure_key(), azure_ml()],
         changes: &CHANGES,
         repeatable: &["OnlineEndpoints_Update"],
@@ -193,7 +217,8 @@ fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
     let mut runs = 0;
     let turn = usize::try_from(seed)?.wrapping_add(sweep.swept.service as usize);
-    let steps = if all { &STEPS[..] } else { &STEPS[turn % STEPS.len()..][..1] };
+    let steps = sweep.swept.steps;
+    let steps = if all { steps } else { &steps[turn % steps.len()..][..1] };
     for &(name, step) in steps {
         let reference = sweep.undisturbed(step).with_context(|| name.to_owned())?;
         ensure!(!reference.is_empty(), "{name}: nothing was called");

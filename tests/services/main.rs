@@ -9,6 +9,7 @@
 mod at_rest;
 mod azure_ml;
 mod baseten;
+mod bedrock;
 mod choice;
 mod crash_sweep;
 mod digital_ocean;

@@ -4,6 +4,7 @@ use roadstead_clouds::azure::{
     AzureSettings, CLIENT, LOCATION, RESOURCE_GROUP, SECRET, SUBSCRIPTION, TENANT, WORKSPACE,
 };
 use roadstead_clouds::baseten::{BasetenSettings, KEY};
+use roadstead_clouds::bedrock::BedrockSettings;
 use roadstead_clouds::digital_ocean::{DigitalOceanSettings, GpuSize, OceanModel, TOKEN as OCEAN_TOKEN};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
@@ -24,6 +25,8 @@ pub const HUGGING_FACE: (&str, &str, &str) = ("servingtarget", "", "hub");
 pub const VERTEX_AI: (&str, &str, &str) = ("servingtarget", "", "europe");
 /// The target at Baseten.
 pub const BASETEN: (&str, &str, &str) = ("servingtarget", "", "baseten");
+/// The target at Bedrock.
+pub const BEDROCK: (&str, &str, &str) = ("servingtarget", "", "frankfurt");
 /// The target at Azure ML.
 pub const AZURE_ML: (&str, &str, &str) = ("servingtarget", "", "amsterdam");
 /// GPUs of the target at `DigitalOcean`.
@@ -104,6 +107,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         vertex_ai,
         azure,
         baseten,
+        bedrock: BedrockSettings { importing_seconds: 2, ..BedrockSettings::default() },
         digital_ocean,
         ..CloudSettings::default()
     })
@@ -118,12 +122,13 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
         format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
         format!("--endpoint-override=AzureML={}", clouds.urls.azure),
         format!("--endpoint-override=Baseten={}", clouds.urls.baseten),
+        format!("--endpoint-override=Bedrock={}", clouds.urls.bedrock),
         format!("--endpoint-override=DigitalOcean={}", clouds.urls.digital_ocean),
     ]
 }
 
-/// The Secret with the credentials of SageMaker.
-pub fn sagemaker_key() -> Value {
+/// The Secret with the credentials of AWS.
+pub fn aws_key() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aws", "namespace": SYSTEM},
         "stringData": {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY_SECRET},
@@ -139,6 +144,16 @@ pub fn sagemaker() -> Value {
                           "mirror": format!("{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/vllm")}],
     });
     target(SAGEMAKER.2, ("aws", "eu-west-1"), ("SageMaker", "sageMaker", parameters), ("ml.p5.48xlarge", "63.30"))
+}
+
+/// The target at Bedrock: 27.45 dollars for an hour of a copy of the model in Germany.
+pub fn bedrock() -> Value {
+    let parameters = json!({
+        "accountID": ACCOUNT, "importRoleARN": format!("arn:aws:iam::{ACCOUNT}:role/imports"),
+        "credentialsSecretRef": {"name": "aws"},
+        "modelMirrors": [{"source": "hf://example/", "mirror": "s3://weights/example/"}],
+    });
+    target(BEDROCK.2, ("aws", "eu-central-1"), ("Bedrock", "bedrock", parameters), ("model-copy", "27.45"))
 }
 
 /// The Secret with the token of Hugging Face.
@@ -289,6 +304,12 @@ pub fn held_at_azure_ml(clouds: &Clouds) -> [usize; 3] {
         endpoints.iter().map(of).sum()
     };
     [endpoints.len(), count("deployments"), count("traffic")]
+}
+
+/// Number of imported models and of imports at work at Bedrock.
+pub fn held_at_bedrock(clouds: &Clouds) -> usize {
+    let state = clouds.state(ServiceName::Bedrock);
+    ["models", "jobs"].iter().map(|list| state[0][list].as_array().map_or(0, Vec::len)).sum()
 }
 
 /// Number of endpoints that exist at Hugging Face.

@@ -8,8 +8,8 @@ use tokio::runtime::Runtime;
 
 use super::choice::services;
 use super::places::{
-    HUGGING_FACE, LLAMA, SAGEMAKER, clouds, deployment, held, held_at_hugging_face, hugging_face, hugging_face_key,
-    overrides, sagemaker, sagemaker_key,
+    HUGGING_FACE, LLAMA, SAGEMAKER, aws_key, clouds, deployment, held, held_at_hugging_face, hugging_face,
+    hugging_face_key, overrides, sagemaker,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -40,7 +40,7 @@ fn what_runs_is_adopted_and_what_nobody_wants_is_listed_with_its_cost() -> anyho
     let takeover = format!("--takeover={}", uid.as_str().context("no UID")?);
     let hub =
         ServiceStage::set(&[overrides(&clouds), vec![takeover, "--orphan-interval-seconds=2".to_owned()]].concat())?;
-    for object in [sagemaker_key(), hugging_face_key(), sagemaker(), hugging_face(), deployment(8)] {
+    for object in [aws_key(), hugging_face_key(), sagemaker(), hugging_face(), deployment(8)] {
         hub.apply(&object)?;
     }
     hub.served_on(LLAMA, SAGEMAKER.2)?;

@@ -8,7 +8,7 @@ use roadstead_ground::wait::wait;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use super::places::{LLAMA, SAGEMAKER, clouds, deployment, fault, held, overrides, sagemaker, sagemaker_key};
+use super::places::{LLAMA, SAGEMAKER, aws_key, clouds, deployment, fault, held, overrides, sagemaker};
 use super::stage::{LONG, ServiceStage, TEAM};
 
 /// The answers to the first creations of everything are lost.
@@ -26,7 +26,7 @@ fn a_deployment_is_served_scaled_and_removed_and_nothing_is_made_twice_or_left()
     stage.apply(&sagemaker())?;
     let missing = stage.condition(SAGEMAKER, "Ready", "False")?;
     ensure!(missing["reason"] == "CredentialsMissing", "{missing}");
-    stage.apply(&sagemaker_key())?;
+    stage.apply(&aws_key())?;
     stage.condition(SAGEMAKER, "Ready", "True")?;
     let pinned = stage.get(SAGEMAKER)?["status"]["clusterUID"].clone();
     ensure!(pinned == format!("{ACCOUNT}.eu-west-1"), "pinned: {pinned}");
@@ -64,7 +64,7 @@ fn an_override_holds_at_its_type_and_an_edit_of_another_ones_changes_nothing_the
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
     let stage = ServiceStage::set(&overrides(&clouds))?;
-    stage.apply(&sagemaker_key())?;
+    stage.apply(&aws_key())?;
     stage.apply(&sagemaker())?;
     let mut deployment = deployment(8);
     // The registry of SageMaker's images is not that of the mirror: the override needs none.
@@ -96,7 +96,7 @@ fn a_shape_that_uses_a_part_of_an_instance_is_rejected_with_the_cure() -> anyhow
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
     let stage = ServiceStage::set(&overrides(&clouds))?;
-    stage.apply(&sagemaker_key())?;
+    stage.apply(&aws_key())?;
     stage.apply(&sagemaker())?;
     stage.condition(SAGEMAKER, "Ready", "True")?;
     stage.apply(&deployment(2))?;

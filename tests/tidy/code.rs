@@ -106,6 +106,7 @@ fn the_core_knows_no_provider_by_name() {
         [
             "roadstead_azureml",
             "roadstead_baseten",
+            "roadstead_bedrock",
             "roadstead_digitalocean",
             "roadstead_huggingface",
             "roadstead_kubernetes",

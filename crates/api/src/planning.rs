@@ -209,6 +209,8 @@ pub fn resource_name(offer: &api::Offer) -> Option<String> {
 const AZURE_ML_RESOURCE: &str = "azureml.roadstead.dev/accelerator";
 /// Stands for the accelerators of Baseten, which shows no nodes.
 const BASETEN_RESOURCE: &str = "baseten.roadstead.dev/accelerator";
+/// Stands for the accelerators of Bedrock, which shows no nodes.
+const BEDROCK_RESOURCE: &str = "bedrock.roadstead.dev/accelerator";
 /// Stands for the accelerators of `DigitalOcean`, which shows no nodes.
 const DIGITAL_OCEAN_RESOURCE: &str = "digitalocean.roadstead.dev/accelerator";
 /// Stands for the accelerators of Hugging Face, which shows no nodes.
@@ -228,6 +230,7 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
     let without_nodes = || match target.spec.type_ {
         api::TargetType::AzureML => Some(AZURE_ML_RESOURCE.to_owned()),
         api::TargetType::Baseten => Some(BASETEN_RESOURCE.to_owned()),
+        api::TargetType::Bedrock => Some(BEDROCK_RESOURCE.to_owned()),
         api::TargetType::DigitalOcean => Some(DIGITAL_OCEAN_RESOURCE.to_owned()),
         api::TargetType::HuggingFace => Some(HUGGING_FACE_RESOURCE.to_owned()),
         api::TargetType::Kubernetes | api::TargetType::OpenAICompatible => None,

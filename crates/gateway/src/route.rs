@@ -173,6 +173,9 @@ pub struct Endpoint {
     /// Name of the model there, in requests and answers, if it is another one than the deployment's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Protocol of its requests and answers.
+    #[serde(default, skip_serializing_if = "EndpointProtocol::is_openai")]
+    pub protocol: EndpointProtocol,
     /// Certificates in PEM that its certificate must lead to; absent for those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorities: Option<String>,
@@ -237,6 +240,24 @@ impl HostedModel {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.access.state == State::Active
+    }
+}
+
+/// Protocol of requests to an endpoint, and of its answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndpointProtocol {
+    /// `OpenAI`'s, as callers use it.
+    #[default]
+    OpenAi,
+    /// `InvokeModel` of Amazon Bedrock with `OpenAI`'s bodies; the prefix is the path of the model.
+    BedrockInvoke,
+}
+
+impl EndpointProtocol {
+    /// True for the protocol that passes unchanged.
+    #[must_use]
+    pub fn is_openai(&self) -> bool {
+        *self == Self::OpenAi
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Uri;
 use kube::ResourceExt;
 use roadstead_gateway::{
-    Caller, Credential, Endpoint, HostedModel, Key, Limits, Route, Scheme, ServiceRefusal, State, TokenSource,
-    VerificationQuestion, WitnessRequest,
+    Caller, Credential, Endpoint, EndpointProtocol, HostedModel, Key, Limits, Route, Scheme, ServiceRefusal, State,
+    TokenSource, VerificationQuestion, WitnessRequest,
 };
 
-use super::minted::MintedAccess;
+use super::minted::{MintedAccess, model_at_bedrock};
 use super::record::{fails, leaves};
 use super::shift;
 use super::verified::is_successor;
@@ -174,9 +174,10 @@ fn part(
         return None;
     }
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
-    let EndpointAccess { credential, token, question, refusals } = access(&name, keys, minted, was)?;
+    let EndpointAccess { credential, token, protocol, question, refusals } = access(&name, keys, minted, was)?;
     // Where the target is not known, the name stays.
-    let model = renamed.get(&name).or(was.and_then(|was| was.model.as_ref())).cloned();
+    let renamed = || renamed.get(&name).or(was.and_then(|was| was.model.as_ref())).cloned();
+    let model = model_at_bedrock(protocol, &prefix).or_else(renamed);
     let weight = u32::try_from(status.ready_replicas).unwrap_or(0).saturating_mul(weight_of_replica);
     Some(Endpoint {
         name,
@@ -185,6 +186,7 @@ fn part(
         port,
         prefix,
         model,
+        protocol,
         authorities: None,
         credential,
         token,
@@ -206,6 +208,7 @@ fn part(
 struct EndpointAccess {
     credential: Option<Credential>,
     token: Option<TokenSource>,
+    protocol: EndpointProtocol,
     question: VerificationQuestion,
     refusals: Vec<ServiceRefusal>,
 }
@@ -218,18 +221,23 @@ fn access(
     minted: &BTreeMap<String, MintedAccess>,
     was: Option<&Endpoint>,
 ) -> Option<EndpointAccess> {
-    if let Some(MintedAccess { token, question, refusals }) = minted.get(name).cloned() {
-        return Some(EndpointAccess { credential: None, token: Some(token), question, refusals });
+    if let Some(MintedAccess { token, protocol, question, refusals }) = minted.get(name).cloned() {
+        return Some(EndpointAccess { credential: None, token: Some(token), protocol, question, refusals });
     }
     if let Some(was) = was.filter(|was| was.token.is_some()) {
         let (token, question, refusals) = (was.token.clone(), was.question, was.refusals.clone());
-        return Some(EndpointAccess { credential: None, token, question, refusals });
+        return Some(EndpointAccess { credential: None, token, protocol: was.protocol, question, refusals });
     }
     let (header, word) = HEADER;
     let key = keys.get(name)?.clone();
     let credential = Credential { header: header.to_owned(), word: word.to_owned(), key };
-    let (credential, question) = (Some(credential), VerificationQuestion::Models);
-    Some(EndpointAccess { credential, token: None, question, refusals: Vec::new() })
+    Some(EndpointAccess {
+        credential: Some(credential),
+        token: None,
+        protocol: EndpointProtocol::OpenAi,
+        question: VerificationQuestion::Models,
+        refusals: Vec::new(),
+    })
 }
 
 /// The parts of an endpoint's address.

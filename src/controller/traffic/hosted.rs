@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use roadstead_explain::{HostedMessage, rejection};
 use roadstead_gateway::{
-    Acks, Credential, Endpoint, HostedCeiling, HostedModel, HostedUse, HostedUseState, Key, State, TokenPrice,
-    VerificationQuestion, WitnessRequest,
+    Acks, Credential, Endpoint, EndpointProtocol, HostedCeiling, HostedModel, HostedUse, HostedUseState, Key, State,
+    TokenPrice, VerificationQuestion, WitnessRequest,
 };
 
 use super::build::{HEADER, UrlParts, address};
@@ -187,6 +187,7 @@ fn endpoint(base: &str, wanted: &HostedFallback, key: Key) -> Option<Endpoint> {
         port,
         prefix: prefix.strip_suffix("/v1").unwrap_or(&prefix).to_owned(),
         model: Some(wanted.model.clone()),
+        protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),
         token: None,

@@ -1,6 +1,8 @@
 //! Endpoints whose tokens the gateways mint. Pure.
 
-use roadstead_gateway::{RefusalMeaning, ServiceRefusal, TokenRole, TokenSource, VerificationQuestion};
+use roadstead_gateway::{
+    EndpointProtocol, RefusalMeaning, ServiceRefusal, TokenRole, TokenSource, VerificationQuestion,
+};
 
 use roadstead_api::v1alpha1::{AssumeRole, ServingTarget};
 
@@ -9,6 +11,8 @@ use roadstead_api::v1alpha1::{AssumeRole, ServingTarget};
 pub struct MintedAccess {
     /// Origin of the token.
     pub token: TokenSource,
+    /// Protocol of the endpoint.
+    pub protocol: EndpointProtocol,
     /// Question by which a gateway verifies the endpoint.
     pub question: VerificationQuestion,
     /// Refusals of the service in front of the engine.
@@ -18,18 +22,46 @@ pub struct MintedAccess {
 /// Access to the endpoint of this name on a target; `None` where it has a key of its own.
 #[must_use]
 pub fn access(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> {
-    of_sagemaker(target, endpoint).or_else(|| of_vertex(target))
+    of_sagemaker(target, endpoint).or_else(|| of_bedrock(target)).or_else(|| of_vertex(target))
 }
 
 fn of_sagemaker(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> {
     let settings = target.spec.sage_maker.as_ref()?;
-    let role = settings.gateway_role.as_ref().map(|AssumeRole { role_arn, external_id }| TokenRole {
-        arn: role_arn.clone(),
-        external_id: external_id.clone(),
-    });
-    let token = TokenSource::SageMaker { region: target.spec.region.clone(), role };
-    // Its route for chats lists no models.
-    Some(MintedAccess { token, question: VerificationQuestion::Completion, refusals: refusals_of_sagemaker(endpoint) })
+    let role = settings.gateway_role.as_ref().map(role);
+    Some(MintedAccess {
+        token: TokenSource::SageMaker { region: target.spec.region.clone(), role },
+        protocol: EndpointProtocol::OpenAi,
+        // Its route for chats lists no models.
+        question: VerificationQuestion::Completion,
+        refusals: refusals_of_sagemaker(endpoint),
+    })
+}
+
+fn role(AssumeRole { role_arn, external_id }: &AssumeRole) -> TokenRole {
+    TokenRole { arn: role_arn.clone(), external_id: external_id.clone() }
+}
+
+fn of_bedrock(target: &ServingTarget) -> Option<MintedAccess> {
+    let settings = target.spec.bedrock.as_ref()?;
+    let role = settings.gateway_role.as_ref().map(role);
+    Some(MintedAccess {
+        token: TokenSource::Bedrock { region: target.spec.region.clone(), role },
+        protocol: EndpointProtocol::BedrockInvoke,
+        question: VerificationQuestion::Completion,
+        // Source of the words: AWS user guide, Handling ModelNotReadyException.
+        refusals: vec![ServiceRefusal {
+            status: 429,
+            words: "ModelNotReadyException".to_owned(),
+            meaning: RefusalMeaning::Cold,
+        }],
+    })
+}
+
+/// Name of the model in requests to an endpoint with this prefix, where the service knows it by the ARN in its path.
+#[must_use]
+pub fn model_at_bedrock(protocol: EndpointProtocol, prefix: &str) -> Option<String> {
+    let arn = || Some(prefix.strip_prefix("/model/")?.replace("%3A", ":").replace("%2F", "/"));
+    (protocol == EndpointProtocol::BedrockInvoke).then(arn).flatten()
 }
 
 /// SageMaker's own refusals have the status of a bad request. Sources: aws/amazon-sagemaker-examples#293 (no endpoint in service),
@@ -44,9 +76,13 @@ fn refusals_of_sagemaker(endpoint: &str) -> Vec<ServiceRefusal> {
 
 fn of_vertex(target: &ServingTarget) -> Option<MintedAccess> {
     let settings = target.spec.vertex_ai.as_ref()?;
-    let token = TokenSource::Google { account: settings.gateway_service_account.clone() };
-    // Every route of the engine is reached.
-    Some(MintedAccess { token, question: VerificationQuestion::Models, refusals: Vec::new() })
+    Some(MintedAccess {
+        token: TokenSource::Google { account: settings.gateway_service_account.clone() },
+        protocol: EndpointProtocol::OpenAi,
+        // Every route of the engine is reached.
+        question: VerificationQuestion::Models,
+        refusals: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -54,6 +90,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn models_of_bedrock_are_asked_in_its_own_protocol_by_their_arn_and_may_be_cold() {
+        let target: ServingTarget = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "bedrock"},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Bedrock", "offers": [],
+                "bedrock": {
+                    "accountID": "123456789012", "importRoleARN": "arn:aws:iam::123456789012:role/imports",
+                    "gatewayRole": {"roleARN": "arn:aws:iam::123456789012:role/callers"},
+                    "modelMirrors": [{"source": "hf://", "mirror": "s3://weights/"}],
+                },
+            },
+        }))
+        .unwrap();
+        let MintedAccess { token, protocol, question, refusals } = access(&target, "a").unwrap();
+        let role = TokenRole { arn: "arn:aws:iam::123456789012:role/callers".to_owned(), external_id: None };
+        assert_eq!(token, TokenSource::Bedrock { region: "us-east-1".to_owned(), role: Some(role) });
+        assert_eq!((question, refusals[0].meaning), (VerificationQuestion::Completion, RefusalMeaning::Cold));
+        let arn = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1";
+        let prefix = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1";
+        assert_eq!(model_at_bedrock(protocol, prefix).as_deref(), Some(arn));
+        assert_eq!(model_at_bedrock(EndpointProtocol::OpenAi, prefix), None);
+    }
 
     #[test]
     fn endpoints_of_vertex_ai_have_tokens_of_the_gateways_own_account_and_list_their_models() {
@@ -66,7 +126,8 @@ mod tests {
             },
         }));
         let token = TokenSource::Google { account: Some("gateway@acme.example".to_owned()) };
-        let expected = MintedAccess { token, question: VerificationQuestion::Models, refusals: Vec::new() };
+        let (question, protocol) = (VerificationQuestion::Models, EndpointProtocol::OpenAi);
+        let expected = MintedAccess { token, protocol, question, refusals: Vec::new() };
         assert_eq!(access(&target.unwrap(), "a"), Some(expected));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-#[cfg(feature = "sagemaker")]
+#[cfg(feature = "aws")]
 use roadstead_aws::TokenService;
 use roadstead_gateway::TokenSource;
 
@@ -21,7 +21,7 @@ pub trait Mint: Send + Sync {
 
 /// Mints with the pod's own identity.
 pub struct PodMint {
-    #[cfg(feature = "sagemaker")]
+    #[cfg(feature = "aws")]
     aws: super::aws::AwsMint,
     #[cfg(feature = "vertex-ai")]
     google: super::google::GoogleMint,
@@ -30,10 +30,10 @@ pub struct PodMint {
 impl PodMint {
     /// Tokens of at most this life.
     #[must_use]
-    #[cfg_attr(not(feature = "sagemaker"), expect(unused_variables, reason = "no source is built in"))]
+    #[cfg_attr(not(feature = "aws"), expect(unused_variables, reason = "no source is built in"))]
     pub fn new(life: Duration) -> Self {
         Self {
-            #[cfg(feature = "sagemaker")]
+            #[cfg(feature = "aws")]
             aws: super::aws::AwsMint::new(life, roadstead_runtime::clock::Clock::system()),
             #[cfg(feature = "vertex-ai")]
             google: super::google::GoogleMint::new(roadstead_runtime::clock::Clock::system()),
@@ -44,22 +44,22 @@ impl PodMint {
 #[async_trait]
 impl Mint for PodMint {
     #[cfg_attr(
-        not(all(feature = "sagemaker", feature = "vertex-ai")),
+        not(all(feature = "aws", feature = "vertex-ai")),
         allow(unused_variables, reason = "not every source is built in")
     )]
     async fn mint(&self, source: &TokenSource, cause: MintCause) -> Result<MintedToken, String> {
         match source {
-            #[cfg(feature = "sagemaker")]
+            #[cfg(feature = "aws")]
             TokenSource::Bedrock { region, role } => {
                 self.aws.mint(TokenService::Bedrock, region, role.as_ref(), cause).await
             }
-            #[cfg(feature = "sagemaker")]
+            #[cfg(feature = "aws")]
             TokenSource::SageMaker { region, role } => {
                 self.aws.mint(TokenService::SageMaker, region, role.as_ref(), cause).await
             }
-            #[cfg(not(feature = "sagemaker"))]
+            #[cfg(not(feature = "aws"))]
             TokenSource::Bedrock { .. } | TokenSource::SageMaker { .. } => {
-                Err("this gateway is built without the feature sagemaker".to_owned())
+                Err("this gateway is built without the features bedrock and sagemaker".to_owned())
             }
             #[cfg(feature = "vertex-ai")]
             TokenSource::Google { account } => self.google.mint(account.as_deref()).await,

@@ -3,7 +3,7 @@
 //! [`renewal`] decides when a token is minted and how long it is used, [`fill`] puts tokens into routes; both are pure. [`mint`] makes
 //! them with the identity of this pod. The hub is not needed for any of it, and tokens are nowhere but in memory and in Envoy's files.
 
-#[cfg(feature = "sagemaker")]
+#[cfg(feature = "aws")]
 mod aws;
 pub mod fill;
 #[cfg(feature = "vertex-ai")]

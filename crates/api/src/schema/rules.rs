@@ -323,6 +323,29 @@ pub const SERVING_TARGET: &[Rule] = &[
         UNCHANGED,
         "the account of a target's endpoints is immutable: create a new target with the other account, then delete this target",
     ),
+    rule("spec", "self.type != 'Bedrock' || has(self.bedrock)", "type Bedrock requires the field bedrock")
+        .blames(".bedrock"),
+    rule("spec", "self.type == 'Bedrock' || !has(self.bedrock)", "the field bedrock is only for type Bedrock")
+        .blames(".bedrock"),
+    rule("spec", "self.type != 'Bedrock' || self.cloud == 'aws'", "type Bedrock is a service of the cloud aws")
+        .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'Bedrock' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "imported models of Bedrock are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.bedrock.accountID",
+        UNCHANGED,
+        "the account of a target's models is immutable: create a new target with the other account, then delete this target",
+    ),
+    rule(
+        "spec.bedrock.modelMirrors[]",
+        "!self.source.endsWith('/') || self.mirror.endsWith('/')",
+        "a source that ends with a slash stands for all models below it: end the mirror with a slash, too",
+    )
+    .blames(".mirror"),
     rule("spec", "self.type != 'VertexAI' || has(self.vertexAI)", "type VertexAI requires the field vertexAI")
         .blames(".vertexAI"),
     rule("spec", "self.type == 'VertexAI' || !has(self.vertexAI)", "the field vertexAI is only for type VertexAI")

@@ -48,6 +48,8 @@ pub const SIMULATED_FAULTS: u32 = 32;
 pub const ARN: u32 = 2048;
 /// Image mirrors of a target.
 pub const IMAGE_MIRRORS: u32 = 32;
+/// Copies of weights of a target.
+pub const MODEL_MIRRORS: u32 = 64;
 /// Address ranges of a load balancer.
 pub const SOURCE_RANGES: u32 = 64;
 /// Conditions in a status.

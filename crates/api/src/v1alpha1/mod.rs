@@ -1,8 +1,10 @@
 //! Version `v1alpha1` of the group `roadstead.dev`.
 
 pub mod advice;
+pub mod aws;
 pub mod azure_ml;
 pub mod baseten;
+pub mod bedrock;
 pub mod common;
 pub mod conditions;
 pub mod digital_ocean;
@@ -27,8 +29,10 @@ pub mod syntax;
 pub mod validate;
 pub mod vertex_ai;
 
+pub use aws::*;
 pub use azure_ml::*;
 pub use baseten::*;
+pub use bedrock::*;
 pub use common::*;
 pub use digital_ocean::*;
 pub use dollars::Dollars;

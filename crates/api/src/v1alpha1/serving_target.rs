@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::azure_ml::AzureMlTarget;
 use super::baseten::BasetenTarget;
+use super::bedrock::BedrockTarget;
 use super::common::{
     Accelerator, CapacityType, ENTRY_NAME, JURISDICTION, LABEL_KEY, LABEL_VALUE, LabelSelector, PLACE_NAME,
     SecretKeyRef, Toleration, annotations_schema, labels_schema, not_observed, quantity_schema,
@@ -60,6 +61,9 @@ pub struct ServingTargetSpec {
     /// Account and roles; required for type `SageMaker`.
     #[serde(default, rename = "sageMaker", skip_serializing_if = "Option::is_none")]
     pub sage_maker: Option<SageMakerTarget>,
+    /// Account, roles and copies of weights; required for type Bedrock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bedrock: Option<BedrockTarget>,
     /// Owner and token; required for type `HuggingFace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hugging_face: Option<HuggingFaceTarget>,
@@ -99,7 +103,10 @@ impl ServingTargetSpec {
     #[must_use]
     pub fn secret_name(&self) -> Option<&str> {
         let kubeconfig = || self.kubernetes.as_ref()?.connection.kubeconfig_secret_ref.as_ref();
-        let key = || self.sage_maker.as_ref()?.credentials_secret_ref.as_ref();
+        let key = || match (&self.sage_maker, &self.bedrock) {
+            (Some(settings), _) => settings.credentials_secret_ref.as_ref(),
+            (None, settings) => settings.as_ref()?.credentials_secret_ref.as_ref(),
+        };
         let token = || self.hugging_face.as_ref().map(|settings| &settings.token_secret_ref);
         let account = || self.vertex_ai.as_ref()?.service_account_key_secret_ref.as_ref();
         let token = || token().or_else(|| self.baseten.as_ref().map(|settings| &settings.api_key_secret_ref));
@@ -132,6 +139,8 @@ pub enum TargetType {
     Simulated,
     /// Amazon `SageMaker` in one account and region.
     SageMaker,
+    /// Custom model import of Amazon Bedrock in one account and region.
+    Bedrock,
     /// Hugging Face Inference Endpoints of one namespace in one region of a cloud.
     HuggingFace,
     /// Vertex AI of one project of Google Cloud in one location.

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::files::File;
-use crate::route::{Endpoint, Route, Scheme, State};
+use crate::route::{Endpoint, EndpointProtocol, Route, Scheme, State};
 use crate::settings::Settings;
 
 use super::endpoints::{assignment, hosts, socket_of};
 use super::tls::tls;
 use super::{Addresses, extension, typed};
-use super::{hosted, model, prefix, refusal};
+use super::{bedrock, hosted, model, prefix, refusal};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
 const CONNECT: &str = "1s";
@@ -132,8 +132,8 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
             },
         }),
     );
-    if route.renames_model() {
-        // The filter keeps a request until it is complete.
+    if route.renames_model() || is_at_bedrock(route) {
+        // The filters keep a request until it is complete.
         cluster["per_connection_buffer_limit_bytes"] = json!(settings.listener.buffer_bytes);
     }
     let sockets = sockets(route, settings);
@@ -147,9 +147,11 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
 fn filters(route: &Route) -> Value {
     let has_prefix = route.everywhere().any(|endpoint| !endpoint.prefix.is_empty());
     let has_other_name = route.renames_model();
+    let has_bedrock = is_at_bedrock(route);
     let mut headers: BTreeSet<&str> = route.everywhere().filter_map(header).collect();
     headers.extend(has_prefix.then_some(prefix::HEADER));
     headers.extend(has_other_name.then_some(model::HEADER));
+    headers.extend(has_bedrock.then_some(bedrock::HEADER));
     headers.extend((!route.hosted.is_empty()).then_some(hosted::HEADER));
     let refusals = refusal::filter(route);
     headers.extend(refusals.is_some().then_some(refusal::HEADER));
@@ -176,8 +178,14 @@ fn filters(route: &Route) -> Value {
     filters.extend(refusals);
     filters.extend(has_prefix.then(prefix::filter));
     filters.extend(has_other_name.then(|| model::filter(route)));
+    filters.extend(has_bedrock.then(bedrock::filter));
     filters.push(codec);
     json!(filters)
+}
+
+/// True if an endpoint is a model of Bedrock.
+fn is_at_bedrock(route: &Route) -> bool {
+    route.endpoints.iter().any(|endpoint| endpoint.protocol == EndpointProtocol::BedrockInvoke)
 }
 
 /// Header of an endpoint's credential. It is the same before its token is minted: a cluster that changes loses count of its

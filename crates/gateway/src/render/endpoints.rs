@@ -6,10 +6,10 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::route::{Endpoint, HostedModel, Route, Scheme, State};
+use crate::route::{Endpoint, EndpointProtocol, HostedModel, Route, Scheme, State};
 
 use super::{ADDRESSES, Addresses, addresses_of, typed};
-use super::{hosted, model, prefix, refusal};
+use super::{bedrock, hosted, model, prefix, refusal};
 
 /// Metadata by which Envoy chooses how it connects to a host.
 const SOCKET_MATCH: &str = "envoy.transport_socket_match";
@@ -93,6 +93,9 @@ fn host(endpoint: &Endpoint, address: &Value, weight: u32) -> Value {
     }
     if let Some(name) = &endpoint.model {
         roadstead[model::HEADER] = json!(model::json_string(name));
+    }
+    if endpoint.protocol == EndpointProtocol::BedrockInvoke {
+        roadstead[bedrock::HEADER] = json!("yes");
     }
     if !endpoint.refusals.is_empty() {
         roadstead[refusal::HEADER] = json!("yes");

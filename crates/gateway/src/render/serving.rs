@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::route::{Caller, Endpoint, HostedModel, Limits, Route, State};
 
 use super::{CALLER, extension, seconds, typed};
-use super::{hosted, model, prefix, refusal};
+use super::{bedrock, hosted, model, prefix, refusal};
 
 pub(super) fn header_input(header: &str) -> Value {
     extension("header", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", json!({"header_name": header}))
@@ -26,7 +26,8 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
     json!({
         "name": route.cluster(),
         // A caller must not choose the path at an endpoint.
-        "request_headers_to_remove": [prefix::PATH, prefix::HEADER, model::HEADER, refusal::HEADER, hosted::HEADER],
+        "request_headers_to_remove":
+            [prefix::PATH, prefix::HEADER, model::HEADER, bedrock::HEADER, refusal::HEADER, hosted::HEADER],
         "route": {
             "cluster": cluster,
             // A stream has no end that is known before; what may last is bounded by silence.

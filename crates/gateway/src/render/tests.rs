@@ -6,8 +6,8 @@ use std::path::Path;
 use super::*;
 use crate::hosted::{HostedCeiling, TokenPrice};
 use crate::route::{
-    Caller, Credential, HostedModel, Key, Limits, RefusalMeaning, Scheme, ServiceRefusal, ShiftProgress, State,
-    VerificationQuestion, WitnessRequest,
+    Caller, Credential, EndpointProtocol, HostedModel, Key, Limits, RefusalMeaning, Scheme, ServiceRefusal,
+    ShiftProgress, State, VerificationQuestion, WitnessRequest,
 };
 use crate::settings::{Listener, Paths, Tls};
 use crate::token::TokenSource;
@@ -50,6 +50,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         port: 8000,
         prefix: String::new(),
         model: None,
+        protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(credential),
         token: None,
@@ -264,6 +265,24 @@ fn a_renewed_token_makes_no_other_endpoint() {
         keyed
     });
     assert!(!old.is_same(&new), "another key must be verified");
+}
+
+#[test]
+fn requests_to_bedrock_are_translated_in_the_clusters_that_have_such_an_endpoint_before_their_answers_are_renamed() {
+    let mut model = minted("llama-a", State::Active, Some("token"));
+    model.protocol = EndpointProtocol::BedrockInvoke;
+    model.model = Some("arn:aws:bedrock:us-east-1:123456789012:imported-model/a1".to_owned());
+    let other = endpoint("llama-b", "198.51.100.8", State::Active);
+    let files = render(&[route("llama", vec![model, other.clone()])], &addresses(), &settings());
+    let clusters = files.get(&File::Clusters).unwrap().text();
+    assert!(clusters.contains("%UPSTREAM_METADATA(roadstead:x-roadstead-bedrock)%"), "{clusters}");
+    let at = |filter: &str| clusters.find(&format!("\"name\":\"{filter}\"")).unwrap();
+    assert!(at("model") < at("bedrock") && at("bedrock") < at("envoy.filters.http.upstream_codec"), "{clusters}");
+    assert!(clusters.contains("per_connection_buffer_limit_bytes"), "a request is kept until it is complete");
+    let endpoints = files.get(&File::Endpoints("uid-llama".to_owned())).unwrap().text();
+    assert_eq!(endpoints.matches("\"x-roadstead-bedrock\":\"yes\"").count(), 1, "{endpoints}");
+    let plain = render(&[route("llama", vec![other])], &addresses(), &settings());
+    assert!(!plain.get(&File::Clusters).unwrap().text().contains("bedrock"));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The wanted model: its weights and its tags. Pure.
 
 use kube::ResourceExt;
+use roadstead_api::v1alpha1::ModelMirror;
 use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::template_hash::{short_digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
 
 use crate::ownership::{self, IMPORT};
-use crate::place::{BedrockPlace, ModelMirror};
+use crate::place::BedrockPlace;
 use crate::wire::{BedrockTags, ModelSource, NewImport, S3Source, tag_list};
 
 /// Characters of the form's digest: 64 bits.
@@ -90,16 +91,22 @@ pub fn number_of(job: &str, endpoint: &str) -> Option<u32> {
     job.strip_prefix(endpoint)?.strip_prefix('-')?.parse().ok()
 }
 
-/// The copy of these weights in S3.
+/// The folder of the copy of these weights in S3, by the longest source that is this one or a beginning of it up to a slash.
 fn folder(source: &str, mirrors: &[ModelMirror]) -> Result<String, ProviderError> {
-    let mirror = mirrors.iter().find(|mirror| mirror.source == source);
-    mirror.map(|mirror| mirror.folder.clone()).ok_or_else(|| {
+    let below = |mirror: &ModelMirror| {
+        let rest = source.strip_prefix(&mirror.source)?;
+        let fits = rest.is_empty() || mirror.source.ends_with('/');
+        fits.then(|| format!("{}{rest}", mirror.mirror))
+    };
+    let fitting = mirrors.iter().filter_map(|mirror| Some((mirror.source.len(), below(mirror)?)));
+    let (_, copy) = fitting.max_by_key(|(length, _)| *length).ok_or_else(|| {
         let message = format!(
             "Bedrock imports weights from Amazon S3 only, and {source} is elsewhere: copy it to S3, and add the copy to \
              spec.bedrock.modelMirrors of the target"
         );
         ProviderError::new(ErrorClass::Invalid, message)
-    })
+    })?;
+    Ok(format!("{}/", copy.trim_end_matches('/')))
 }
 
 #[cfg(test)]
@@ -108,11 +115,20 @@ mod tests {
 
     #[test]
     fn weights_are_imported_from_their_copy_in_s3() {
-        let mirrors =
-            [ModelMirror { source: "hf://example/llama".to_owned(), folder: "s3://weights/llama/".to_owned() }];
+        let mirror = |source: &str, mirror: &str| ModelMirror { source: source.to_owned(), mirror: mirror.to_owned() };
+        let mut mirrors = vec![mirror("hf://example/llama", "s3://weights/llama")];
         assert_eq!(folder("hf://example/llama", &mirrors).unwrap(), "s3://weights/llama/");
         let error = folder("hf://example/llama-2", &mirrors).unwrap_err();
         assert!(error.class == ErrorClass::Invalid && error.message.contains("modelMirrors"), "{error}");
+
+        mirrors.extend([mirror("hf://", "s3://weights/all/"), mirror("hf://example/", "s3://examples/")]);
+        for (source, expected) in [
+            ("hf://example/llama", "s3://weights/llama/"),
+            ("hf://example/llama-2", "s3://examples/llama-2/"),
+            ("hf://other/llama", "s3://weights/all/other/llama/"),
+        ] {
+            assert_eq!(folder(source, &mirrors).unwrap(), expected, "{source}");
+        }
     }
 
     #[test]

@@ -22,4 +22,4 @@ mod wire;
 pub use driver::Bedrock;
 pub use operations::{ACTIONS, GET_RESOURCES, OPERATIONS};
 pub use ownership::tags;
-pub use place::{BedrockAccess, BedrockPlace, ModelMirror, capabilities};
+pub use place::{BedrockAccess, BedrockPlace, capabilities};

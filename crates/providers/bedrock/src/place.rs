@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use roadstead_api::v1alpha1::ModelMirror;
 use roadstead_aws::{CredentialSettings, Partition};
 use roadstead_provider::Capabilities;
 use roadstead_provider::address::{self, Reach};
@@ -26,15 +27,6 @@ pub struct BedrockPlace {
     pub mirrors: Vec<ModelMirror>,
     /// Address of every AWS service in tests.
     pub endpoint: Option<BaseUrl>,
-}
-
-/// A copy of weights in S3, from which alone Bedrock imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelMirror {
-    /// Source in deployments, such as `hf://example/llama`.
-    pub source: String,
-    /// Folder of the copy, such as `s3://weights/llama/`.
-    pub folder: String,
 }
 
 impl BedrockPlace {

@@ -1,11 +1,15 @@
 //! From a target's declaration and its Secret to a driver: one file for each driver that the operator is built with.
 
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(feature = "azureml")]
 mod azure;
 #[cfg(feature = "azureml")]
 mod azure_ml;
 #[cfg(feature = "baseten")]
 mod baseten;
+#[cfg(feature = "bedrock")]
+mod bedrock;
 #[cfg(any(feature = "kubernetes", feature = "services", feature = "simulated"))]
 mod common;
 #[cfg(feature = "digitalocean")]
@@ -87,6 +91,8 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         TargetType::AzureML => azure_ml::source(context, target),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => baseten::source(context, target),
+        #[cfg(feature = "bedrock")]
+        TargetType::Bedrock => bedrock::source(context, target),
         #[cfg(feature = "digitalocean")]
         TargetType::DigitalOcean => digital_ocean::source(context, target),
         #[cfg(feature = "huggingface")]
@@ -153,7 +159,8 @@ pub fn recorded_probe(
         TargetType::Simulated => Some(simulated::recorded_probe(endpoint, url, key)),
         #[cfg(feature = "vertex-ai")]
         TargetType::VertexAI => Some(vertex_ai::recorded_probe(context, endpoint, url)),
-        // Nothing is placed at a hosted vendor; an operator without the driver gets here too.
+        // A question to a model of Bedrock would start a copy of it, which is billed. Nothing is placed at a hosted vendor. An operator
+        // without the driver gets here too.
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! Amazon SageMaker: the identity of the operator's pod or a key from a Secret, and a role that it assumes.
+//! Amazon SageMaker: an account in a region, and the credentials with which it is used.
 
 use std::sync::Arc;
 
@@ -7,15 +7,14 @@ use roadstead_explain::TargetMessage;
 
 use super::common::{as_used, fingerprint};
 use super::services::{reach, service_context};
-use super::{ConnectError, Source};
+use super::{ConnectError, Source, aws};
 use crate::controller::context::Context;
-use roadstead_api::v1alpha1::{InferenceEndpointSpec, SageMakerTarget, ServingTarget, reasons};
-use roadstead_aws::{AssumedRole, CredentialSettings, CredentialSource, IDENTITY_OPERATION, LongLivedKey, SecretFault};
+use roadstead_api::v1alpha1::{InferenceEndpointSpec, ServingTarget, reasons};
+use roadstead_aws::{CredentialSettings, IDENTITY_OPERATION};
+use roadstead_provider::Provider;
 use roadstead_provider::address::Reach;
 use roadstead_provider::probe::Probe;
-use roadstead_provider::{Provider, Redacted};
 use roadstead_rest::ServiceDriver;
-use roadstead_runtime::cache::Key;
 use roadstead_sagemaker::{AccountAccess, GET_RESOURCES, OPERATIONS, SageMaker, SageMakerPlace, probe};
 
 /// Name of the type in messages.
@@ -35,38 +34,10 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
     };
     let region = target.spec.region.clone();
     let endpoint = context.settings.drivers.endpoint_override(TYPE);
-    let credentials = credentials(context, settings, &region, endpoint.as_ref().map(ToString::to_string))?;
+    let (secret, role) = (settings.credentials_secret_ref.as_ref(), settings.assume_role.as_ref());
+    let credentials = aws::credentials(context, secret, role, &region, endpoint.as_ref())?;
     let place = SageMakerPlace { region, account: settings.account_id.clone(), endpoint };
     Ok(Box::new(AccountRegion { place, credentials }))
-}
-
-fn credentials(
-    context: &Context,
-    settings: &SageMakerTarget,
-    region: &str,
-    endpoint: Option<String>,
-) -> Result<CredentialSettings, ConnectError> {
-    let source = match &settings.credentials_secret_ref {
-        None => CredentialSource::Ambient,
-        Some(reference) => CredentialSource::Key(key(context, &reference.name)?),
-    };
-    let role = settings.assume_role.as_ref().map(|role| AssumedRole {
-        arn: role.role_arn.clone(),
-        external_id: role.external_id.clone(),
-        session: format!("roadstead-{}", context.settings.install_id),
-    });
-    Ok(CredentialSettings { source, role, region: region.to_owned(), endpoint })
-}
-
-fn key(context: &Context, name: &str) -> Result<LongLivedKey, ConnectError> {
-    let namespace = &context.settings.namespace;
-    let told = |message| ConnectError::new(reasons::CREDENTIALS_MISSING, message);
-    let secret = context.caches.secrets.get(&Key::new(namespace, name));
-    let secret = secret.ok_or_else(|| told(TargetMessage::AwsSecretMissing { namespace, name }))?;
-    LongLivedKey::read(&secret.data.clone().unwrap_or_default()).map_err(|fault| {
-        let (SecretFault::Missing(entry) | SecretFault::Malformed(entry)) = fault;
-        told(TargetMessage::SecretEntryUnusable { namespace, name, entry })
-    })
 }
 
 /// The way to ask an endpoint of SageMaker; the driver fills in a token.
@@ -77,28 +48,9 @@ pub fn recorded_probe(context: &Context, endpoint: &InferenceEndpointSpec, url: 
 #[async_trait]
 impl Source for AccountRegion {
     fn fingerprint(&self) -> String {
-        let CredentialSettings { source, role, region, endpoint } = &self.credentials;
-        let key = match source {
-            CredentialSource::Ambient => [None, None, None],
-            CredentialSource::Key(LongLivedKey { id, secret, session }) => {
-                [Some(id.as_str()), Some(secret.expose()), session.as_ref().map(Redacted::expose)]
-            }
-        };
-        let role = role.as_ref().map(|role| (role.arn.as_str(), role.external_id.as_deref().unwrap_or_default()));
-        let (arn, external_id) = role.unwrap_or_default();
-        let [id, secret, session] = key.map(|part| part.unwrap_or_default().as_bytes());
-        let endpoint = endpoint.as_deref().unwrap_or_default().as_bytes();
-        let account = self.place.account.as_bytes();
-        fingerprint(&[
-            account,
-            region.as_bytes(),
-            arn.as_bytes(),
-            external_id.as_bytes(),
-            id,
-            secret,
-            session,
-            endpoint,
-        ])
+        let mut parts = vec![self.place.account.as_bytes()];
+        parts.extend(aws::parts(&self.credentials).map(str::as_bytes));
+        fingerprint(&parts)
     }
 
     async fn connect(&self, context: &Context, _: &ServingTarget) -> Result<Arc<dyn Provider>, ConnectError> {

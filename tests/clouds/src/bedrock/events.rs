@@ -44,9 +44,17 @@ fn of_line(line: &[u8]) -> Option<Bytes> {
 }
 
 /// The event that hands over a part of an answer.
-fn chunk(part: &[u8]) -> Bytes {
+#[must_use]
+pub fn chunk(part: &[u8]) -> Bytes {
     let headers = [(":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event")];
     message(&headers, json!({"bytes": BASE64.encode(part)}).to_string().as_bytes())
+}
+
+/// The end of a stream by an exception of this type ([`super::rules::STREAM_EXCEPTION`]).
+#[must_use]
+pub fn exception(kind: &str, text: &str) -> Bytes {
+    let headers = [(":exception-type", kind), (":content-type", "application/json"), (":message-type", "exception")];
+    message(&headers, json!({"message": text}).to_string().as_bytes())
 }
 
 fn message(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {

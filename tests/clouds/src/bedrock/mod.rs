@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+pub use self::events::{chunk, exception};
 use self::route::{Asked, asked};
 pub use self::rules::ALL as RULES;
 pub use self::settings::BedrockSettings;

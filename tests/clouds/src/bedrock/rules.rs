@@ -69,6 +69,11 @@ pub const EVENT_STREAM: Rule = Rule::cited(
     "a stream is one of AWS's binary events, each a chunk with a part of the answer in base64",
     "botocore 1.44, bedrock-runtime ResponseStream.chunk; AWS event stream encoding of Smithy",
 );
+pub const STREAM_EXCEPTION: Rule = Rule::cited(
+    "stream-exception",
+    "a stream that fails ends with a message of type exception, whose payload has a message",
+    "botocore 1.44, bedrock-runtime ResponseStream.modelStreamErrorException; AWS event stream encoding of Smithy",
+);
 pub const STREAM_PARTS: Rule =
     Rule::assumed("stream-parts", "each part of a stream is one object of OpenAI's stream, without data: and [DONE]");
 pub const NO_MODEL: Rule = Rule::assumed(
@@ -117,6 +122,7 @@ pub const ALL: &[&Rule] = &[
     &UNITS,
     &OPENAI_BODIES,
     &EVENT_STREAM,
+    &STREAM_EXCEPTION,
     &STREAM_PARTS,
     &NO_MODEL,
     &BEARER,

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use roadstead_gateway::render::Addresses;
 use roadstead_gateway::{
-    Caller, Content, Credential, Endpoint, Files, Key, Limits, Listener, Paths, Route, Scheme, Settings, State,
-    VerificationQuestion, WitnessRequest, render,
+    Caller, Content, Credential, Endpoint, EndpointProtocol, Files, Key, Limits, Listener, Paths, Route, Scheme,
+    Settings, State, VerificationQuestion, WitnessRequest, render,
 };
 
 /// Namespace of the deployments.
@@ -53,6 +53,7 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         port: address.port(),
         prefix: String::new(),
         model: None,
+        protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(Credential {
             header: "authorization".to_owned(),
