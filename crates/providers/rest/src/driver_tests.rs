@@ -119,7 +119,7 @@ impl ManagedService for One {
 
 /// The driver after its only listing, which the test does not live to see repeated.
 async fn listed() -> ServiceDriver<One> {
-    let driver = ServiceDriver::new(One::default()).listing_every(Duration::from_secs(3600));
+    let driver = ServiceDriver::new(One::default()).listing_every(Duration::from_hours(1));
     driver.watch(Arc::new(|_| {}));
     while driver.inventory().is_none() {
         tokio::task::yield_now().await;
