@@ -12,37 +12,11 @@ use roadstead_clouds::ServiceName;
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, recorded, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Inventory, Observation, Progress, Removal, Secret, Site, Wanted, Workload};
+use roadstead_provider::{Observation, Removal, Secret, Site, Wanted, Workload};
 use serde_json::{Value, json};
 
-use crate::baseten::{Team, Teams};
-
-/// Looks until something must have happened.
-const LOOKS: usize = 400;
-
-/// The inventory, once the driver has listed.
-async fn listed(driver: &impl Site) -> anyhow::Result<Arc<Inventory>> {
-    for _ in 0..LOOKS {
-        if let Some(inventory) = driver.inventory() {
-            return Ok(inventory);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("the driver has not listed")
-}
-
-/// Takes steps until it serves as wanted.
-async fn settle(driver: &impl Workload, team: &Team, wanted: &Wanted) -> anyhow::Result<()> {
-    for _ in 0..LOOKS {
-        team.clouds.advance(Duration::from_mins(1));
-        match driver.observe(wanted).await? {
-            Observation::Present(present) if present.in_sync && present.progress == Progress::Serving => return Ok(()),
-            Observation::Present(present) if present.in_sync => {}
-            _ => driver.ensure(wanted).await.map(drop)?,
-        }
-    }
-    anyhow::bail!("it does not serve")
-}
+use crate::baseten::Teams;
+use crate::life::{listed, settle};
 
 /// The wanted endpoint with a variable from a Secret.
 fn with_secret(one: &Wanted) -> Wanted {
@@ -68,9 +42,10 @@ pub async fn every_operation_is_called_and_no_other() -> anyhow::Result<()> {
     let one = recorded(&one, &driver.ensure(&one).await?);
     driver.api_key(&one.endpoint.name_any()).await?.context("no key is issued")?;
     for replicas in [2, 0, 1] {
-        settle(&driver, &team, &edited(&one, |endpoint| endpoint.spec.replicas = replicas)).await?;
+        settle(&driver, &team.clouds, &edited(&one, |endpoint| endpoint.spec.replicas = replicas)).await?;
     }
-    settle(&driver, &team, &edited(&one, |endpoint| endpoint.spec.template.args = vec!["--seed=1".to_owned()])).await?;
+    settle(&driver, &team.clouds, &edited(&one, |endpoint| endpoint.spec.template.args = vec!["--seed=1".to_owned()]))
+        .await?;
     driver.watch(Arc::new(|_| {}));
     let terms = listed(&driver).await?.terms.clone();
     ensure!(!terms.is_empty() && terms.values().all(|terms| terms.hourly.is_some()), "a price is missing: {terms:?}");

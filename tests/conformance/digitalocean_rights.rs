@@ -11,10 +11,11 @@ use roadstead_clouds::digital_ocean::{OceanToken, TEAM, TOKEN};
 use roadstead_conformance::request::{LLAMA, edited, recorded, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
 use roadstead_digitalocean::{OPERATIONS, SCOPES};
-use roadstead_provider::{ErrorClass, Observation, Progress, ProviderError, Removal, Site, Wanted, Workload};
+use roadstead_provider::{ErrorClass, ProviderError, Removal, Site, Workload};
 use serde_json::Value;
 
 use crate::digitalocean::{OceanTeam, OceanTeams};
+use crate::life::{listed, settle};
 
 /// Looks until something must have happened.
 const LOOKS: usize = 400;
@@ -35,19 +36,6 @@ fn grant(team: &OceanTeam, scopes: impl IntoIterator<Item = String>) {
         .configure(|settings| settings.tokens = vec![OceanToken { token, team: TEAM.to_owned(), scopes }]);
 }
 
-/// Takes steps until it serves as wanted.
-async fn settle(driver: &impl Workload, team: &OceanTeam, wanted: &Wanted) -> anyhow::Result<()> {
-    for _ in 0..LOOKS {
-        team.clouds.advance(Duration::from_mins(1));
-        match driver.observe(wanted).await? {
-            Observation::Present(present) if present.in_sync && present.progress == Progress::Serving => return Ok(()),
-            Observation::Present(present) if present.in_sync => {}
-            _ => driver.ensure(wanted).await.map(drop)?,
-        }
-    }
-    anyhow::bail!("it does not serve")
-}
-
 /// A life with every operation of the driver.
 async fn live(team: &OceanTeam) -> anyhow::Result<()> {
     let driver = team.plain_driver("prod")?;
@@ -66,11 +54,11 @@ async fn live(team: &OceanTeam) -> anyhow::Result<()> {
     // One of the service's own, the newest one, and the one before it.
     let state = team.clouds.state(ServiceName::DigitalOcean);
     ensure!(state["instances"][0]["tokens"] == 3, "{state}");
-    settle(&driver, team, &one).await?;
-    settle(&driver, team, &edited(&one, |endpoint| endpoint.spec.replicas = 2)).await?;
+    settle(&driver, &team.clouds, &one).await?;
+    settle(&driver, &team.clouds, &edited(&one, |endpoint| endpoint.spec.replicas = 2)).await?;
     driver.watch(Arc::new(|_| {}));
-    let terms = listed(&driver).await?;
-    ensure!(terms, "a price is missing");
+    let terms = listed(&driver).await?.terms.clone();
+    ensure!(!terms.is_empty() && terms.values().all(|terms| terms.hourly.is_some()), "a price is missing: {terms:?}");
     for _ in 0..LOOKS {
         if driver.remove(&one.endpoint).await? == Removal::Gone {
             return Ok(());
@@ -78,18 +66,6 @@ async fn live(team: &OceanTeam) -> anyhow::Result<()> {
         team.clouds.advance(Duration::from_mins(1));
     }
     anyhow::bail!("it is not removed")
-}
-
-/// True if the driver has listed, and knows a price for everything.
-async fn listed(driver: &impl Site) -> anyhow::Result<bool> {
-    for _ in 0..LOOKS {
-        if let Some(inventory) = driver.inventory() {
-            let priced = inventory.terms.values().all(|terms| terms.hourly.is_some());
-            return Ok(priced && !inventory.terms.is_empty());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("the driver has not listed")
 }
 
 /// With the scopes of the file everything is done, every operation is called, and the model keeps its id when it is scaled; without one of

@@ -9,13 +9,11 @@ use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
 use roadstead_huggingface::{OPERATIONS, PERMISSION};
-use roadstead_provider::{Inventory, Removal, Site, Workload};
+use roadstead_provider::{Removal, Site, Workload};
 use serde_json::Value;
 
 use crate::huggingface::Namespaces;
-
-/// Looks until the driver must have listed.
-const LOOKS: usize = 400;
+use crate::life::listed;
 
 /// Permissions that the file grants.
 fn granted() -> anyhow::Result<BTreeSet<String>> {
@@ -25,17 +23,6 @@ fn granted() -> anyhow::Result<BTreeSet<String>> {
     let permissions = scoped.flat_map(|scope| scope["permissions"].as_array().into_iter().flatten());
     let all = permissions.chain(token["global"].as_array().into_iter().flatten());
     Ok(all.filter_map(|permission| permission.as_str().map(ToOwned::to_owned)).collect())
-}
-
-/// The inventory, once the driver has listed.
-async fn listed(driver: &impl Site) -> anyhow::Result<Arc<Inventory>> {
-    for _ in 0..LOOKS {
-        if let Some(inventory) = driver.inventory() {
-            return Ok(inventory);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("the driver has not listed")
 }
 
 /// The token file grants what the driver needs and nothing else, and every operation is called in the life of an endpoint.

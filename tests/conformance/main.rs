@@ -14,6 +14,7 @@ mod digitalocean_rights;
 mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
+mod life;
 mod sagemaker;
 mod sagemaker_rights;
 mod simulated;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    aws_key, baseten, baseten_key, bedrock, clouds, deployment, hugging_face, hugging_face_key, overrides, sagemaker,
-    vertex_ai,
+    aws_key, baseten, baseten_key, bedrock, clouds, deployment, digital_ocean, digital_ocean_key, hugging_face,
+    hugging_face_key, overrides, sagemaker, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -42,6 +42,8 @@ const GOOGLE: [&str; 10] = [
 ];
 /// Ten names of regions at Baseten.
 const BASETEN: [&str; 10] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "eu-west"];
+/// The same at `DigitalOcean`.
+const OCEAN: [&str; 10] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "tor1"];
 /// Time in which the calls are counted.
 const WHILE: Duration = Duration::from_mins(2);
 
@@ -56,12 +58,18 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     let stage = ServiceStage::set(&overrides(&clouds))?;
     wait("the operator answers", LONG, || stage.metrics())?;
     let empty = stage.operator_memory()?;
-    for key in [aws_key(), hugging_face_key(), baseten_key()] {
+    for key in [aws_key(), hugging_face_key(), baseten_key(), digital_ocean_key()] {
         stage.apply(&key)?;
     }
     let mut count = 0;
-    let models =
-        [(sagemaker(), AWS), (bedrock(), AWS), (hugging_face(), AWS), (vertex_ai(), GOOGLE), (baseten(), BASETEN)];
+    let models = [
+        (sagemaker(), AWS),
+        (bedrock(), AWS),
+        (hugging_face(), AWS),
+        (vertex_ai(), GOOGLE),
+        (baseten(), BASETEN),
+        (digital_ocean(), OCEAN),
+    ];
     for (model, regions) in models {
         for region in regions {
             stage.apply(&in_region(&model, region))?;
@@ -84,11 +92,12 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
         ("c", "europe-europe-west4"),
         ("d", "baseten-eu-west"),
         ("e", "frankfurt-eu-central-1"),
+        ("f", "ocean-tor1"),
     ];
     for (name, place) in places {
         let mut one = deployment(8);
         one["metadata"]["name"] = json!(name);
-        one["spec"]["placement"]["targetSelector"] = json!({"matchLabels": {"place": place}});
+        one["spec"]["placement"] = json!({"targetSelector": {"matchLabels": {"place": place}}});
         stage.apply(&one)?;
         let key: Key = ("mdep", TEAM, name);
         stage.condition(key, "Ready", "True")?;
