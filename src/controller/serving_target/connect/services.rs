@@ -20,6 +20,7 @@ pub fn service_context(context: &Context) -> ServiceContext {
 }
 
 /// Addresses to which a service of this type may lead: only the operator's flag leads one into the hub's own network.
+#[allow(dead_code, reason = "models of Bedrock are not asked")]
 pub fn reach(context: &Context, type_: &str) -> Reach {
     let is_overridden = context.settings.drivers.endpoint_override(type_).is_some();
     if is_overridden { address::anywhere } else { address::elsewhere }
