@@ -196,7 +196,7 @@ lint: ## Format, clippy and rustdoc
 lint-features: ## The operator without drivers, and with each one alone (two minutes with nothing cached)
 	@echo "checking the operator without drivers, and with each one alone"
 	@# Other features build the dependencies again: a folder of their own keeps the main one.
-	@for features in "" azureml baseten bedrock digitalocean huggingface kubernetes openai-compatible sagemaker simulated vertex-ai; do \
+	@for features in "" azure-openai azureml baseten bedrock digitalocean huggingface kubernetes openai-compatible sagemaker simulated vertex-ai; do \
 		cargo clippy --package roadstead --lib --bins --no-default-features --features "$$features" \
 			--target-dir target/features -- -D warnings || exit 1; \
 	done

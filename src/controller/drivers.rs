@@ -32,6 +32,8 @@ pub struct DriverSettings {
 const OVERRIDABLE: &[&str] = &[
     #[cfg(feature = "azureml")]
     "AzureML",
+    #[cfg(feature = "azure-openai")]
+    "AzureOpenAI",
     #[cfg(feature = "baseten")]
     "Baseten",
     #[cfg(feature = "bedrock")]

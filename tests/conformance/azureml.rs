@@ -9,8 +9,9 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
+use roadstead_azure::marks::{ArmMark, mark_tags};
 use roadstead_azure::{EntraIdentity, EntraSecret};
-use roadstead_azureml::{AzureMl, AzureMlPlace, OnlineMark, WorkspaceAccess, tags};
+use roadstead_azureml::{AzureMl, AzureMlPlace, WorkspaceAccess};
 use roadstead_clouds::azure::{
     AzureSettings, CLIENT, LOCATION, RESOURCE_GROUP, SECRET, SUBSCRIPTION, TENANT, WORKSPACE, WORKSPACE_ID,
 };
@@ -94,7 +95,7 @@ fn crowd_form(number: usize) -> (String, Value, Value) {
     let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
     let mut endpoint: InferenceEndpoint = record(&name);
     endpoint.spec.deployment_ref.name = deployment;
-    let tags = tags(&OnlineMark::of("prod", &endpoint, "0f0f"), None).unwrap();
+    let tags = mark_tags(&ArmMark::of("prod", &endpoint, "0f0f"), None).unwrap();
     let body = json!({"sku": {"name": "Default", "capacity": 1}, "properties": {"instanceType": SIZE}});
     (name, json!(tags), body)
 }

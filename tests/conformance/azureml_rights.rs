@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::names;
 use roadstead_azureml::{ACTIONS, OPERATIONS};
 use roadstead_clouds::ServiceName;
+use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Claim, Observation, Progress, Provider, Redacted, Removal, Wanted};
+use roadstead_provider::{Claim, Observation, Present, Progress, Provider, Redacted, Removal, Wanted};
 use serde::Deserialize;
 
 use crate::azureml::{AzureWorkspace, Workspaces};
@@ -52,6 +53,29 @@ pub async fn the_role_grants_what_is_called_and_nothing_else() -> anyhow::Result
     Ok(())
 }
 
+/// The right to read operations is missing: a failure shows, and says that its cause is unknown and which right is missing.
+pub async fn a_failure_whose_cause_may_not_be_read_says_which_right_is_missing() -> anyhow::Result<()> {
+    let workspace = Workspaces::workspace(Conduct::LacksCapacity).await?;
+    workspace.clouds.add_fault(ScriptedFault {
+        service: ServiceName::Azure,
+        operation: "Operation_Get".to_owned(),
+        skip: 0,
+        times: None,
+        effect: Effect::Deny,
+    });
+    let driver = workspace.driver("prod").await?;
+    driver.identity().await?;
+    ensure!(driver.claim(HUB, None).await? == Claim::Ours);
+    let first = wanted(&workspace.target(), "prod", LLAMA)?;
+    let trouble = reaches(driver.as_ref(), &first, false).await?.trouble.context("it is in trouble")?;
+    ensure!(
+        trouble.message.contains("cause is unknown")
+            && trouble.message.contains("Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read"),
+        "{trouble:?}"
+    );
+    Ok(())
+}
+
 /// The life of an endpoint: made, scaled, updated, given another key, found by a rebuilt hub, and removed with everything that belongs to
 /// it. Without machines it is removed once it has failed.
 async fn live(workspace: &AzureWorkspace, conduct: Conduct) -> anyhow::Result<()> {
@@ -87,12 +111,12 @@ async fn live(workspace: &AzureWorkspace, conduct: Conduct) -> anyhow::Result<()
 }
 
 /// Asks as the core does, until the endpoint serves in this form, or is in trouble.
-async fn reaches(driver: &dyn Provider, form: &Wanted, serves: bool) -> anyhow::Result<()> {
+async fn reaches(driver: &dyn Provider, form: &Wanted, serves: bool) -> anyhow::Result<Present> {
     for _ in 0..LOOKS {
         match driver.observe(form).await? {
             Observation::Present(present) if present.in_sync => {
                 if if serves { present.progress == Progress::Serving } else { present.trouble.is_some() } {
-                    return Ok(());
+                    return Ok(*present);
                 }
             }
             _ => drop(driver.ensure(form).await),

@@ -5,6 +5,8 @@
 
 mod azureml;
 mod azureml_rights;
+mod azureopenai;
+mod azureopenai_rights;
 mod baseten;
 mod baseten_rights;
 mod bedrock;
@@ -36,7 +38,7 @@ use tokio::runtime::Runtime;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
-    let fixtures: [(&str, Arc<dyn Fixture>); 10] = [
+    let fixtures: [(&str, Arc<dyn Fixture>); 11] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ("sagemaker", Arc::new(sagemaker::Accounts)),
         ("vertex", Arc::new(vertex::Projects)),
         ("azureml", Arc::new(azureml::Workspaces)),
+        ("azureopenai", Arc::new(azureopenai::CognitiveAccounts)),
     ];
     let lone = [
         trial(
@@ -54,7 +57,23 @@ fn main() -> ExitCode {
             "azureml::the_role_grants_what_is_called_and_nothing_else",
             azureml_rights::the_role_grants_what_is_called_and_nothing_else,
         ),
+        trial(
+            &runtime,
+            "azureml::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing",
+            azureml_rights::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing,
+        ),
+        trial(
+            &runtime,
+            "azureopenai::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing",
+            azureopenai_rights::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing,
+        ),
         trial(&runtime, "azureml::every_change_may_be_lost_or_repeated", azureml::sweep),
+        trial(
+            &runtime,
+            "azureopenai::the_role_grants_what_is_called_and_nothing_else",
+            azureopenai_rights::the_role_grants_what_is_called_and_nothing_else,
+        ),
+        trial(&runtime, "azureopenai::every_change_may_be_lost_or_repeated", azureopenai::sweep),
         trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
         trial(&runtime, "bedrock::every_change_may_be_lost_or_repeated", bedrock::sweep),
         trial(

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests tell time by the machine")]
 
 mod asking;
+mod azure_openai;
 mod bedrock;
 mod caller;
 mod engine;

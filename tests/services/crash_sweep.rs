@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    AZURE_ML, BASETEN, BEDROCK, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, aws_key, azure_key, azure_ml,
-    baseten, baseten_key, bedrock, clouds, deployment, digital_ocean, digital_ocean_key, held, held_at_azure_ml,
-    held_at_baseten, held_at_bedrock, held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, hugging_face,
-    hugging_face_key, overrides, sagemaker, vertex_ai,
+    AZURE_ML, AZURE_OPENAI, BASETEN, BEDROCK, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, aws_key,
+    azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, clouds, deployment_of_units, digital_ocean,
+    digital_ocean_key, held, held_at_azure_ml, held_at_azure_openai, held_at_baseten, held_at_bedrock,
+    held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, hugging_face, hugging_face_key, overrides,
+    sagemaker, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -206,6 +207,21 @@ fn at_azure_ml() -> anyhow::Result<()> {
     })
 }
 
+#[test]
+fn at_azure_openai() -> anyhow::Result<()> {
+    sweep(SweptService {
+        service: ServiceName::AzureOpenAi,
+        target: AZURE_OPENAI,
+        objects: vec![azure_key(), azure_openai()],
+        changes: &["Deployments_CreateOrUpdate", "Deployments_Update", "Deployments_Delete"],
+        repeatable: &["Deployments_Update"],
+        held: |clouds| [held_at_azure_openai(clouds)[0], 0, 0],
+        whole: [1, 0, 0],
+        edited: [1, 0, 0],
+        steps: STEPS,
+    })
+}
+
 fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
@@ -358,7 +374,7 @@ impl Sweep {
     }
 
     fn deployment(&self) -> Value {
-        let mut deployment = deployment(8);
+        let mut deployment = deployment_of_units();
         deployment["spec"]["placement"] = json!({"targetSelector": {"matchLabels": {"place": self.swept.target.2}}});
         deployment
     }

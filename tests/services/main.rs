@@ -8,6 +8,7 @@
 
 mod at_rest;
 mod azure_ml;
+mod azure_openai;
 mod baseten;
 mod bedrock;
 mod choice;

@@ -3,6 +3,7 @@
 use roadstead_clouds::azure::{
     AzureSettings, CLIENT, LOCATION, RESOURCE_GROUP, SECRET, SUBSCRIPTION, TENANT, WORKSPACE,
 };
+use roadstead_clouds::azure_openai::{AzureOpenAiSettings, CATALOG_MODEL, COGNITIVE_ACCOUNT};
 use roadstead_clouds::baseten::{BasetenSettings, KEY};
 use roadstead_clouds::bedrock::BedrockSettings;
 use roadstead_clouds::digital_ocean::{DigitalOceanSettings, GpuSize, OceanModel, TOKEN as OCEAN_TOKEN};
@@ -29,6 +30,8 @@ pub const BASETEN: (&str, &str, &str) = ("servingtarget", "", "baseten");
 pub const BEDROCK: (&str, &str, &str) = ("servingtarget", "", "frankfurt");
 /// The target at Azure ML.
 pub const AZURE_ML: (&str, &str, &str) = ("servingtarget", "", "amsterdam");
+/// The target at Azure OpenAI.
+pub const AZURE_OPENAI: (&str, &str, &str) = ("servingtarget", "", "zone");
 /// GPUs of the target at `DigitalOcean`.
 const OCEAN_GPU: &str = "gpu-h100x8-640gb";
 /// Name of the model there.
@@ -88,6 +91,12 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         deleting_seconds: 1,
         ..AzureSettings::default()
     };
+    let azure_openai = AzureOpenAiSettings {
+        deploying_seconds: 1,
+        updating_seconds: 1,
+        deleting_seconds: 1,
+        ..AzureOpenAiSettings::default()
+    };
     let digital_ocean = DigitalOceanSettings {
         new_seconds: 1,
         provisioning_seconds: 2,
@@ -106,6 +115,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         hugging_face,
         vertex_ai,
         azure,
+        azure_openai,
         baseten,
         bedrock: BedrockSettings { importing_seconds: 2, ..BedrockSettings::default() },
         digital_ocean,
@@ -121,6 +131,7 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
         format!("--endpoint-override=HuggingFace={}", clouds.urls.hugging_face),
         format!("--endpoint-override=VertexAI={}", clouds.urls.vertex_ai),
         format!("--endpoint-override=AzureML={}", clouds.urls.azure),
+        format!("--endpoint-override=AzureOpenAI={}", clouds.urls.azure_openai),
         format!("--endpoint-override=Baseten={}", clouds.urls.baseten),
         format!("--endpoint-override=Bedrock={}", clouds.urls.bedrock),
         format!("--endpoint-override=DigitalOcean={}", clouds.urls.digital_ocean),
@@ -235,6 +246,20 @@ pub fn azure_ml() -> Value {
     target(AZURE_ML.2, ("azure", LOCATION), of, ("Standard_ND96isr_H100_v5", "98.00"))
 }
 
+/// The target at Azure OpenAI: 2 dollars for an hour of a provisioned unit in the EU's data zone.
+pub fn azure_openai() -> Value {
+    let [format, model, version] = CATALOG_MODEL;
+    let parameters = json!({
+        "subscriptionID": SUBSCRIPTION, "resourceGroup": RESOURCE_GROUP, "account": COGNITIVE_ACCOUNT,
+        "credentialsSecretRef": {"name": "azure"},
+        "models": [{"source": "hf://example/llama", "format": format, "name": model, "version": version}],
+    });
+    let of = ("AzureOpenAI", "azureOpenAI", parameters);
+    let mut target = target(AZURE_OPENAI.2, ("azure", "datazone-eu"), of, ("DataZoneProvisionedManaged", "16.00"));
+    target["spec"]["offers"][0]["accelerator"]["type"] = json!("PTU");
+    target
+}
+
 /// The simulated target: 40 dollars for an hour of eight accelerators in Iowa.
 pub fn simulated() -> Value {
     let of = ("Simulated", "simulated", json!({"startupSeconds": 1}));
@@ -274,6 +299,16 @@ pub fn deployment(accelerators: u32) -> Value {
     })
 }
 
+/// The deployment, which may also run on eight provisioned units.
+pub fn deployment_of_units() -> Value {
+    let mut deployment = deployment(8);
+    let units = json!({"name": "units", "accelerator": {"type": "PTU", "count": 8}});
+    if let Some(shapes) = deployment["spec"]["serving"]["shapes"].as_array_mut() {
+        shapes.push(units);
+    }
+    deployment
+}
+
 /// Numbers of endpoints, configurations and models that exist at SageMaker.
 pub fn held(clouds: &Clouds) -> [usize; 3] {
     let state = clouds.state(ServiceName::SageMaker);
@@ -310,6 +345,14 @@ pub fn held_at_azure_ml(clouds: &Clouds) -> [usize; 3] {
 pub fn held_at_bedrock(clouds: &Clouds) -> usize {
     let state = clouds.state(ServiceName::Bedrock);
     ["models", "jobs"].iter().map(|list| state[0][list].as_array().map_or(0, Vec::len)).sum()
+}
+
+/// Numbers of deployments and of their units that exist at Azure OpenAI.
+pub fn held_at_azure_openai(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::AzureOpenAi);
+    let deployments = state["deployments"].as_array().cloned().unwrap_or_default();
+    let units = deployments.iter().filter_map(|one| one["sku"]["capacity"].as_u64()).sum::<u64>();
+    [deployments.len(), usize::try_from(units).unwrap_or(usize::MAX), 0]
 }
 
 /// Number of endpoints that exist at Hugging Face.

@@ -34,7 +34,7 @@ fn dependencies(of: &str) -> Vec<String> {
 }
 
 /// Crates that each crate may use.
-const DIRECTIONS: [(&str, &[&str]); 24] = [
+const DIRECTIONS: [(&str, &[&str]); 25] = [
     ("crates/model", &[]),
     ("crates/explain", &["model"]),
     ("crates/lint", &["model"]),
@@ -46,8 +46,9 @@ const DIRECTIONS: [(&str, &[&str]); 24] = [
     ("crates/provider", &["api", "model", "runtime"]),
     ("crates/conformance", &["api", "model", "provider"]),
     ("crates/providers/aws", &["provider", "rest", "runtime"]),
-    ("crates/providers/azure", &["provider", "rest", "runtime"]),
+    ("crates/providers/azure", &["api", "model", "provider", "rest", "runtime"]),
     ("crates/providers/azureml", &["api", "azure", "model", "provider", "rest"]),
+    ("crates/providers/azureopenai", &["api", "azure", "model", "provider", "rest"]),
     ("crates/providers/baseten", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/bedrock", &["api", "aws", "model", "provider", "rest", "runtime"]),
     ("crates/providers/digitalocean", &["api", "model", "provider", "rest", "runtime"]),
@@ -105,6 +106,7 @@ fn the_core_knows_no_provider_by_name() {
     hold(&core, "only serving_target/connect chooses a driver", |line| {
         [
             "roadstead_azureml",
+            "roadstead_azureopenai",
             "roadstead_baseten",
             "roadstead_bedrock",
             "roadstead_digitalocean",

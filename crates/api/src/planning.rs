@@ -207,6 +207,8 @@ pub fn resource_name(offer: &api::Offer) -> Option<String> {
 
 /// Stands for the accelerators of Azure ML, which shows no nodes.
 const AZURE_ML_RESOURCE: &str = "azureml.roadstead.dev/accelerator";
+/// Stands for the units of Azure OpenAI, which shows no nodes.
+const AZURE_OPENAI_RESOURCE: &str = "azureopenai.roadstead.dev/unit";
 /// Stands for the accelerators of Baseten, which shows no nodes.
 const BASETEN_RESOURCE: &str = "baseten.roadstead.dev/accelerator";
 /// Stands for the accelerators of Bedrock, which shows no nodes.
@@ -229,6 +231,7 @@ pub fn resource_of_record(target: &ServingTarget, offer_name: &str, type_: &str)
     let known = || model::catalogue::accelerator(type_).map(|info| info.resource_name.to_owned());
     let without_nodes = || match target.spec.type_ {
         api::TargetType::AzureML => Some(AZURE_ML_RESOURCE.to_owned()),
+        api::TargetType::AzureOpenAI => Some(AZURE_OPENAI_RESOURCE.to_owned()),
         api::TargetType::Baseten => Some(BASETEN_RESOURCE.to_owned()),
         api::TargetType::Bedrock => Some(BEDROCK_RESOURCE.to_owned()),
         api::TargetType::DigitalOcean => Some(DIGITAL_OCEAN_RESOURCE.to_owned()),

@@ -414,7 +414,7 @@ fn demand(wanted: &Wanted) -> Demand<'_> {
     let template = &wanted.endpoint.spec.template;
     Demand {
         engine: template.engine.as_str(),
-        source: template.model.source.as_deref().and_then(|source| source.split_once("://")).map(|(scheme, _)| scheme),
+        source: template.model.source.as_deref(),
         replicas: u32::try_from(wanted.endpoint.spec.replicas).unwrap_or(0),
         update: false,
     }

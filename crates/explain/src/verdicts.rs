@@ -251,7 +251,7 @@ fn unsupported(unsupported: &Unsupported) -> String {
             format!("the target cannot run engine {engine}, only {}", list(engines))
         }
         Unsupported::Source { source, sources } => {
-            format!("the target cannot load a model from {source}://, only from {}", list(sources))
+            format!("the target cannot load model {source}, only from {}", list(sources))
         }
         Unsupported::Replicas { wanted, most } => {
             format!("the target runs at most {} per endpoint, {wanted} are wanted", count(*most, "replica"))

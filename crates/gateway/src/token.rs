@@ -32,6 +32,8 @@ pub enum TokenSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<String>,
     },
+    /// A token of Entra ID for deployments of Azure OpenAI, of the gateway's own identity.
+    AzureOpenAI,
     /// A source of a later version of the operator, which this version cannot use.
     #[serde(other)]
     Unknown,
@@ -56,6 +58,7 @@ impl TokenSource {
             Self::Bedrock { .. } => "Bedrock",
             Self::SageMaker { .. } => "SageMaker",
             Self::Google { .. } => "Google",
+            Self::AzureOpenAI => "AzureOpenAI",
             Self::Unknown => "unknown",
         }
     }
@@ -64,7 +67,7 @@ impl TokenSource {
     #[must_use]
     pub const fn header(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Bedrock { .. } | Self::SageMaker { .. } | Self::Google { .. } | Self::Unknown => {
+            Self::AzureOpenAI | Self::Bedrock { .. } | Self::SageMaker { .. } | Self::Google { .. } | Self::Unknown => {
                 ("authorization", "Bearer")
             }
         }
@@ -82,6 +85,7 @@ impl fmt::Display for TokenSource {
             }
             Self::Google { account: None } => formatter.write_str("Google"),
             Self::Google { account: Some(account) } => write!(formatter, "Google as {account}"),
+            Self::AzureOpenAI => formatter.write_str("Azure OpenAI"),
             Self::Unknown => formatter.write_str("a source that this version does not know"),
         }
     }
@@ -104,6 +108,7 @@ mod tests {
         assert_eq!(serde_json::from_value::<TokenSource>(text).unwrap(), source);
         let google = TokenSource::Google { account: None };
         assert_eq!(serde_json::to_value(&google).unwrap(), json!({"type": "Google"}));
+        assert_eq!(serde_json::to_value(TokenSource::AzureOpenAI).unwrap(), json!({"type": "AzureOpenAI"}));
         let later = json!({"type": "Later", "realm": "x"});
         assert_eq!(serde_json::from_value::<TokenSource>(later).unwrap(), TokenSource::Unknown);
     }

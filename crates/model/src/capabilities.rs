@@ -14,7 +14,7 @@ use crate::deployment::Deployment;
 pub struct Capabilities {
     /// Engines that it can run; `None` is every engine, and an empty set is that of a hosted vendor.
     pub engines: Option<BTreeSet<String>>,
-    /// Schemes of sources from which it can load a model, like `hf`; `None` is every scheme.
+    /// Sources from which it can load a model: a scheme, like `hf`, stands for all of its sources; `None` is every source.
     pub sources: Option<BTreeSet<String>>,
     /// Replicas of one endpoint at most; `None` is no limit of its own.
     pub max_replicas: Option<u32>,
@@ -65,7 +65,7 @@ impl Default for Capabilities {
 pub struct Demand<'a> {
     /// Engine.
     pub engine: &'a str,
-    /// Scheme of the model's source, if it has one.
+    /// Source of the model, such as `hf://example/llama`, if it has one.
     pub source: Option<&'a str>,
     /// Replicas.
     pub replicas: u32,
@@ -104,6 +104,11 @@ pub enum Lack {
     UpdateInPlace,
 }
 
+/// Scheme of a source; the source itself where it has none.
+fn scheme(source: &str) -> &str {
+    source.split_once("://").map_or(source, |(scheme, _)| scheme)
+}
+
 impl Capabilities {
     /// The first ability that the place lacks for `demand`.
     #[must_use]
@@ -114,7 +119,8 @@ impl Capabilities {
         if without(&self.engines, demand.engine) {
             return Some(Lack::Engine);
         }
-        if demand.source.is_some_and(|source| without(&self.sources, source)) {
+        let unknown = |source| without(&self.sources, source) && without(&self.sources, scheme(source));
+        if demand.source.is_some_and(unknown) {
             return Some(Lack::Source);
         }
         if let Some(most) = self.max_replicas.filter(|most| demand.replicas > *most) {
@@ -131,7 +137,8 @@ impl Capabilities {
 mod tests {
     use super::*;
 
-    const DEMAND: Demand<'static> = Demand { engine: "vllm", source: Some("hf"), replicas: 2, update: false };
+    const DEMAND: Demand<'static> =
+        Demand { engine: "vllm", source: Some("hf://example/llama"), replicas: 2, update: false };
 
     fn only(name: &str) -> BTreeSet<String> {
         BTreeSet::from([name.to_owned()])
@@ -141,6 +148,19 @@ mod tests {
     fn a_place_without_limits_lacks_nothing() {
         assert_eq!(Capabilities::default().lacks(&Demand { update: true, ..DEMAND }), None);
         assert_eq!(Capabilities::default().lacks(&Demand { replicas: 0, source: None, ..DEMAND }), None);
+    }
+
+    #[test]
+    fn a_source_is_known_by_itself_or_by_its_scheme() {
+        for (known, lack) in [
+            ("hf", None),
+            ("hf://example/llama", None),
+            ("hf://example/other", Some(Lack::Source)),
+            ("s3", Some(Lack::Source)),
+        ] {
+            let capabilities = Capabilities { sources: Some(only(known)), ..Capabilities::default() };
+            assert_eq!(capabilities.lacks(&DEMAND), lack, "{known}");
+        }
     }
 
     #[test]

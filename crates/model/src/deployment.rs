@@ -33,7 +33,7 @@ pub struct Deployment {
     pub namespace_labels: Labels,
     /// Engine, like `vllm`.
     pub engine: String,
-    /// Scheme of the model's source, like `hf`; `None` where it has none.
+    /// Source of the model, such as `hf://example/llama`; `None` where it has none.
     pub source: Option<String>,
     /// Replicas wanted; 0 is scaled to zero.
     pub replicas: u32,

@@ -216,9 +216,9 @@ pub enum Unsupported {
     },
     /// The model's source.
     Source {
-        /// The scheme of the source.
+        /// The source.
         source: String,
-        /// Those from which it can load.
+        /// Schemes and sources from which it can load.
         sources: BTreeSet<String>,
     },
     /// The number of replicas.

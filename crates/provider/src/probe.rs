@@ -118,6 +118,8 @@ impl Credential {
 pub enum ProbeQuestion {
     /// It lists its models, and the model is among them.
     Models,
+    /// It lists models, whichever they are; for services whose list says nothing of their endpoints.
+    AnyModels,
     /// It completes one token; for services that list nothing.
     Completion,
 }
@@ -195,7 +197,7 @@ async fn ask_within(limit: Duration, probe: &Probe, reach: Reach) -> ProbeAnswer
 
 async fn question(probe: &Probe, reach: Reach) -> Result<ProbeAnswer, ProviderError> {
     let asked = match probe.question {
-        ProbeQuestion::Models => ProbeRequest::models(),
+        ProbeQuestion::Models | ProbeQuestion::AnyModels => ProbeRequest::models(),
         ProbeQuestion::Completion => ProbeRequest::token_of(&probe.model),
     };
     let (status, body) = ask_for(&asked, probe, true, reach).await?;

@@ -68,7 +68,7 @@ pub fn deployment(
         created_at: timestamp(deployment.metadata.creation_timestamp.as_ref()),
         namespace_labels,
         engine: spec.serving.engine.as_str().to_owned(),
-        source: spec.model.source.as_deref().and_then(scheme).map(ToOwned::to_owned),
+        source: spec.model.source.clone(),
         replicas: count(spec.replicas),
         resources: resources(&spec.serving.resources),
         shapes: spec
@@ -163,9 +163,4 @@ fn rules(placement: &api::PlacementRules) -> Result<model::Rules, Problem> {
         capacity_types: placement.capacity_types.iter().copied().map(planner_capacity_type).collect(),
         target_tolerations: tolerations(&placement.target_tolerations),
     })
-}
-
-/// The scheme of a model's source.
-fn scheme(source: &str) -> Option<&str> {
-    source.split_once("://").map(|(scheme, _)| scheme)
 }

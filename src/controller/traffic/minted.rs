@@ -22,7 +22,10 @@ pub struct MintedAccess {
 /// Access to the endpoint of this name on a target; `None` where it has a key of its own.
 #[must_use]
 pub fn access(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> {
-    of_sagemaker(target, endpoint).or_else(|| of_bedrock(target)).or_else(|| of_vertex(target))
+    of_sagemaker(target, endpoint)
+        .or_else(|| of_bedrock(target))
+        .or_else(|| of_vertex(target))
+        .or_else(|| of_azure_openai(target))
 }
 
 fn of_sagemaker(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> {
@@ -85,6 +88,16 @@ fn of_vertex(target: &ServingTarget) -> Option<MintedAccess> {
     })
 }
 
+fn of_azure_openai(target: &ServingTarget) -> Option<MintedAccess> {
+    target.spec.azure_open_ai.as_ref()?;
+    // A list of models names no deployment.
+    let question = VerificationQuestion::Completion;
+    let absent =
+        ServiceRefusal { status: 404, words: "DeploymentNotFound".to_owned(), meaning: RefusalMeaning::Absent };
+    let protocol = EndpointProtocol::OpenAi;
+    Some(MintedAccess { token: TokenSource::AzureOpenAI, protocol, question, refusals: vec![absent] })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -129,5 +142,22 @@ mod tests {
         let (question, protocol) = (VerificationQuestion::Models, EndpointProtocol::OpenAi);
         let expected = MintedAccess { token, protocol, question, refusals: Vec::new() };
         assert_eq!(access(&target.unwrap(), "a"), Some(expected));
+    }
+
+    #[test]
+    fn endpoints_of_azure_openai_are_verified_by_a_completion_and_absent_where_azure_says_so() {
+        let target = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "azure"},
+            "spec": {
+                "cloud": "azure", "region": "global", "type": "AzureOpenAI", "offers": [],
+                "azureOpenAI": {
+                    "subscriptionID": "0b1f6471-1bf0-4dda-aec3-111122223333", "resourceGroup": "models", "account": "acme",
+                    "models": [{"source": "hf://example/llama", "format": "f", "name": "llama", "version": "1"}],
+                },
+            },
+        }));
+        let access = access(&target.unwrap(), "llama-a").unwrap();
+        assert_eq!(access.token, TokenSource::AzureOpenAI);
+        assert_eq!((access.question, access.refusals[0].status), (VerificationQuestion::Completion, 404));
     }
 }

@@ -206,8 +206,9 @@ impl Context {
     ) -> BTreeMap<String, String> {
         let name = |endpoint: &InferenceEndpoint| {
             let target = self.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
-            let name = target.spec.name_of_model(endpoint.spec.template.model.source.as_deref())?;
-            Some((endpoint.name_any(), name.to_owned()))
+            let own = endpoint.name_any();
+            let name = target.spec.name_of_model(&own, endpoint.spec.template.model.source.as_deref())?.to_owned();
+            Some((own, name))
         };
         endpoints.into_iter().filter_map(name).collect()
     }

@@ -25,6 +25,8 @@ pub struct PodMint {
     aws: super::aws::AwsMint,
     #[cfg(feature = "vertex-ai")]
     google: super::google::GoogleMint,
+    #[cfg(feature = "azure-openai")]
+    entra: super::entra::EntraMint,
 }
 
 impl PodMint {
@@ -37,6 +39,8 @@ impl PodMint {
             aws: super::aws::AwsMint::new(life, roadstead_runtime::clock::Clock::system()),
             #[cfg(feature = "vertex-ai")]
             google: super::google::GoogleMint::new(roadstead_runtime::clock::Clock::system()),
+            #[cfg(feature = "azure-openai")]
+            entra: super::entra::EntraMint::new(roadstead_runtime::clock::Clock::system()),
         }
     }
 }
@@ -65,6 +69,10 @@ impl Mint for PodMint {
             TokenSource::Google { account } => self.google.mint(account.as_deref()).await,
             #[cfg(not(feature = "vertex-ai"))]
             TokenSource::Google { .. } => Err("this gateway is built without the feature vertex-ai".to_owned()),
+            #[cfg(feature = "azure-openai")]
+            TokenSource::AzureOpenAI => self.entra.mint().await,
+            #[cfg(not(feature = "azure-openai"))]
+            TokenSource::AzureOpenAI => Err("this gateway is built without the feature azure-openai".to_owned()),
             TokenSource::Unknown => Err("the operator is newer than this gateway: upgrade the gateway".to_owned()),
         }
     }

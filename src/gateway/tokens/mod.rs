@@ -5,6 +5,8 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure-openai")]
+mod entra;
 pub mod fill;
 #[cfg(feature = "vertex-ai")]
 mod google;

@@ -14,6 +14,7 @@ from google.protobuf import json_format
 
 import aws_record
 import test_azure
+import test_azure_openai
 import test_digital_ocean
 import test_hugging_face
 import test_sagemaker
@@ -282,6 +283,59 @@ class DigitalOcean(unittest.TestCase):
         self.assertNotIn("unknown", operations)
         self.assertEqual(judged, operations - {"traffic"})
         self.assertLessEqual({"create", "update", "delete", "createToken", "deleteToken", "models", "sizes"}, judged)
+
+
+class AzureOpenAI(unittest.TestCase):
+    """Members of requests and answers are those of the vendor's generated models, at every depth, and have their types."""
+
+    m = test_azure_openai.m
+    INPUTS = {"Deployments_CreateOrUpdate": m.Deployment, "Deployments_Update": m.PatchResourceTagsAndSku}
+    OUTPUTS = {
+        "Accounts_Get": m.Account,
+        "Deployments_Get": m.Deployment,
+        "Deployments_CreateOrUpdate": m.Deployment,
+        "Deployments_Update": m.Deployment,
+    }
+    LISTS = {"Accounts_ListModels": m.AccountModel, "Deployments_List": m.Deployment, "Usages_List": m.Usage}
+
+    def setUp(self):
+        self.judged = set()
+
+    def known(self, model, value, path):
+        """Checks that the model knows every member of the value. One with the members of another is not read again."""
+        shape = (path, str(members(value)))
+        if shape in self.judged:
+            return
+        self.judged.add(shape)
+        names = {member["key"]: member["type"] for member in model._attribute_map.values()}
+        self.assertEqual(set(value) - set(names), set(), path)
+        for name, inner in value.items():
+            kind = getattr(self.m, names[name].strip("[]"), None)
+            for one in inner if names[name].startswith("[") else [inner]:
+                if hasattr(kind, "_attribute_map"):
+                    self.known(kind, one, f"{path}.{name}")
+
+    def test_requests_and_answers_have_only_members_of_the_vendors_models(self):
+        seen = {operation: 0 for operation in {*self.INPUTS, *self.OUTPUTS, *self.LISTS}}
+        for exchange in (one for record in exchanges("azureopenai") for one in record):
+            operation, answer = exchange["operation"], exchange["answer"]
+            if exchange["body"] and operation in self.INPUTS:
+                self.known(self.INPUTS[operation], json.loads(exchange["body"]), operation)
+                seen[operation] += 1
+            if exchange["status"] not in (200, 201, 202) or not answer:
+                continue
+            if operation in self.OUTPUTS:
+                self.known(self.OUTPUTS[operation], json.loads(answer), operation)
+                seen[operation] += 1
+            elif operation in self.LISTS:
+                for one in json.loads(answer)["value"]:
+                    self.known(self.LISTS[operation], one, operation)
+                seen[operation] += 1
+        self.assertEqual([operation for operation, count in seen.items() if count == 0], [])
+
+    def test_no_call_of_the_driver_is_unknown(self):
+        operations = {one["operation"] for record in exchanges("azureopenai") for one in record}
+        self.assertNotIn("unknown", operations)
 
 
 if __name__ == "__main__":

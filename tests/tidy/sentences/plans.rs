@@ -229,7 +229,7 @@ fn rejections() -> String {
         }),
         every!(Unsupported, |one: &Unsupported| say(&Rejection::ProviderUnsupported(one.clone())), {
             Unsupported::Engine { .. } => [Unsupported::Engine { engine: text("custom"), engines: set(&["vllm"]) }],
-            Unsupported::Source { .. } => [Unsupported::Source { source: text("hf"), sources: set(&["s3"]) }],
+            Unsupported::Source { .. } => [Unsupported::Source { source: text("hf://example/llama"), sources: set(&["s3"]) }],
             Unsupported::Replicas { .. } => [Unsupported::Replicas { wanted: 4, most: 1 }],
             Unsupported::ScaleToZero => [Unsupported::ScaleToZero],
             Unsupported::UpdateInPlace => [Unsupported::UpdateInPlace],

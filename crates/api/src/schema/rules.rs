@@ -402,6 +402,58 @@ pub const SERVING_TARGET: &[Rule] = &[
         UNCHANGED,
         "the workspace of a target's endpoints is immutable: create a new target with the other workspace, then delete this target",
     ),
+    rule("spec", "self.type != 'AzureOpenAI' || has(self.azureOpenAI)", "type AzureOpenAI requires the field azureOpenAI")
+        .blames(".azureOpenAI"),
+    rule("spec", "self.type == 'AzureOpenAI' || !has(self.azureOpenAI)", "the field azureOpenAI is only for type AzureOpenAI")
+        .blames(".azureOpenAI"),
+    rule("spec", "self.type != 'AzureOpenAI' || self.cloud == 'azure'", "type AzureOpenAI is a service of the cloud azure")
+        .blames(".cloud"),
+    rule(
+        "spec",
+        "self.type != 'AzureOpenAI' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
+        "deployments of Azure OpenAI are billed on demand: set capacityType: OnDemand",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'AzureOpenAI' || !has(self.offers) || self.offers.all(offer, offer.instanceType.matches('^(DataZone|Global)?(Standard|ProvisionedManaged)$'))",
+        "instance types of Azure OpenAI are SKUs: Standard or ProvisionedManaged, alone or after DataZone or Global",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'AzureOpenAI' || !has(self.offers) || self.offers.all(offer, offer.accelerator.type == (offer.instanceType.endsWith('ProvisionedManaged') ? 'PTU' : 'KTPM'))",
+        "the accelerator type of an offer of Azure OpenAI is its unit: PTU for provisioned units, and KTPM for SKUs that are billed by tokens \
+         (a thousand tokens per minute)",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "self.type != 'AzureOpenAI' || !has(self.offers) || self.offers.all(offer, offer.instanceType.startsWith('Global') == (self.region == 'global') && offer.instanceType.startsWith('DataZone') == self.region.startsWith('datazone-'))",
+        "a SKU that begins with Global needs region: global, and one with DataZone region: datazone-eu or datazone-us, because Azure \
+         processes requests anywhere in that area; all others need the region of the account",
+    )
+    .blames(".region"),
+    rule(
+        "spec.azureOpenAI.models[].source",
+        "self.matches('^hf://[A-Za-z0-9][-A-Za-z0-9._]{0,95}/[A-Za-z0-9][-A-Za-z0-9._]{0,95}$')",
+        "write the source as hf://organisation/name, as deployments do",
+    ),
+    rule(
+        "spec.azureOpenAI.subscriptionID",
+        UNCHANGED,
+        "the account of a target's endpoints is immutable: create a new target with the other account, then delete this target",
+    ),
+    rule(
+        "spec.azureOpenAI.resourceGroup",
+        UNCHANGED,
+        "the account of a target's endpoints is immutable: create a new target with the other account, then delete this target",
+    ),
+    rule(
+        "spec.azureOpenAI.account",
+        UNCHANGED,
+        "the account of a target's endpoints is immutable: create a new target with the other account, then delete this target",
+    ),
     rule(
         "spec.simulated.faults[]",
         "self.effect == 'Refused' || !has(self.class)",

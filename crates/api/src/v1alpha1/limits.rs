@@ -38,6 +38,8 @@ pub const RULE_ENTRIES: u32 = 64;
 pub const OFFERS: u32 = 64;
 /// Models that a hosted vendor offers at a target.
 pub const HOSTED_MODELS: u32 = 64;
+/// Models of a catalog at a target.
+pub const CATALOG_MODELS: u32 = 64;
 /// Hosted models of a deployment.
 pub const HOSTED_FALLBACKS: u32 = 4;
 /// Taints of a target.

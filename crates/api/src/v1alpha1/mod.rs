@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod aws;
 pub mod azure_ml;
+pub mod azure_openai;
 pub mod baseten;
 pub mod bedrock;
 pub mod common;
@@ -31,6 +32,7 @@ pub mod vertex_ai;
 
 pub use aws::*;
 pub use azure_ml::*;
+pub use azure_openai::*;
 pub use baseten::*;
 pub use bedrock::*;
 pub use common::*;

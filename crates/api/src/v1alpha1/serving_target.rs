@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::azure_ml::AzureMlTarget;
+use super::azure_openai::AzureOpenAiTarget;
 use super::baseten::BasetenTarget;
 use super::bedrock::BedrockTarget;
 use super::common::{
@@ -76,6 +77,9 @@ pub struct ServingTargetSpec {
     /// Workspace; required for type `AzureML`.
     #[serde(default, rename = "azureML", skip_serializing_if = "Option::is_none")]
     pub azure_ml: Option<AzureMlTarget>,
+    /// Account and models; required for type `AzureOpenAI`.
+    #[serde(default, rename = "azureOpenAI", skip_serializing_if = "Option::is_none")]
+    pub azure_open_ai: Option<AzureOpenAiTarget>,
     /// Network and token; required for type `DigitalOcean`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digital_ocean: Option<DigitalOceanTarget>,
@@ -114,13 +118,18 @@ impl ServingTargetSpec {
         let vendor = || self.open_ai_compatible.as_ref().map(|settings| &settings.key_secret_ref);
         let one = kubeconfig().or_else(token).or_else(account).or_else(vendor).map(|reference| reference.name.as_str());
         let application = || self.azure_ml.as_ref()?.credentials_secret_ref.as_ref();
-        one.or_else(|| key().or_else(application).map(|reference| reference.name.as_str()))
+        let account = || self.azure_open_ai.as_ref()?.credentials_secret_ref.as_ref();
+        one.or_else(|| key().or_else(application).or_else(account).map(|reference| reference.name.as_str()))
     }
 
-    /// Name of the model with this source at its endpoints; `None` where it is the one that callers use.
+    /// Name of the model with this source at an endpoint of this name; `None` where it is the one that callers use.
     #[must_use]
-    pub fn name_of_model<'a>(&'a self, source: Option<&'a str>) -> Option<&'a str> {
-        self.digital_ocean.as_ref()?.slug(source?)
+    pub fn name_of_model<'a>(&'a self, endpoint: &'a str, source: Option<&'a str>) -> Option<&'a str> {
+        match (&self.azure_open_ai, &self.digital_ocean) {
+            // Requests name the deployment at Azure, which has the name of the endpoint.
+            (Some(_), _) => Some(endpoint),
+            (None, settings) => settings.as_ref()?.slug(source?),
+        }
     }
 
     /// The way to ask its endpoints whether they answer.
@@ -147,6 +156,8 @@ pub enum TargetType {
     VertexAI,
     /// Azure Machine Learning in one workspace.
     AzureML,
+    /// Azure OpenAI in one account.
+    AzureOpenAI,
     /// Dedicated deployments of one team of Baseten in one region.
     Baseten,
     /// Dedicated Inference of one team of `DigitalOcean` in one region.

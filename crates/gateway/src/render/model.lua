@@ -103,9 +103,18 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local name = headers:get("x-roadstead-model") or ""
   headers:remove("x-roadstead-model")
-  handle:streamInfo():dynamicMetadata():set(METADATA, "is_renamed", name ~= "")
+  local metadata = handle:streamInfo():dynamicMetadata()
+  metadata:set(METADATA, "is_renamed", name ~= "")
+  local former = metadata:get(METADATA)
   if name == "" then
+    -- A former attempt may have renamed the model: the headers are still its own, the body is the caller's again.
+    if former["length"] then
+      headers:replace("content-length", former["length"])
+    end
     return
+  end
+  if not former["length"] and headers:get("content-length") then
+    metadata:set(METADATA, "length", headers:get("content-length"))
   end
   -- A compressed answer could not be read.
   headers:remove("accept-encoding")

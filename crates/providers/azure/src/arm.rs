@@ -92,6 +92,27 @@ pub struct ArmOperation {
     pub error: Option<ArmOperationError>,
 }
 
+/// Code of the failure of an operation that may not be read.
+const CAUSE_UNKNOWN: &str = "CauseUnknown";
+
+impl ArmOperation {
+    /// An operation that the caller lacks the right to read.
+    fn unreadable(right: &str) -> Self {
+        let message =
+            format!("the cause is unknown, because the operator may not read its operation: grant it {right}");
+        let error = ArmOperationError { code: CAUSE_UNKNOWN.to_owned(), message };
+        Self { status: "Unknown".to_owned(), error: Some(error) }
+    }
+}
+
+impl ArmOperationError {
+    /// True for the failure of an operation that may not be read, which may also have succeeded.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.code == CAUSE_UNKNOWN
+    }
+}
+
 /// Failure of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ArmOperationError {
@@ -222,15 +243,22 @@ impl ArmClient {
         Ok(ArmChange { operation: operation_path(&answer.headers) })
     }
 
-    /// The operation at this path; `None` once the service has forgotten it.
+    /// The operation at this path; `None` once the service has forgotten it. If the caller lacks the right to read it, that is its
+    /// failure: `right` names the action.
     ///
     /// # Errors
     /// The failure of the call.
-    pub async fn operation(&self, operation: &'static str, path: &str) -> Result<Option<ArmOperation>, ProviderError> {
+    pub async fn operation(
+        &self,
+        operation: &'static str,
+        path: &str,
+        right: &str,
+    ) -> Result<Option<ArmOperation>, ProviderError> {
         let call = RestCall::new(operation, CallEffect::Reads, Method::GET, path);
         match self.client.call(call).await {
             Ok(answer) => Ok(Some(answer.json()?)),
             Err(failure) if failure.error.class == ErrorClass::NotFound => Ok(None),
+            Err(failure) if failure.status == Some(StatusCode::FORBIDDEN) => Ok(Some(ArmOperation::unreadable(right))),
             Err(failure) => Err(failure.into()),
         }
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
-use roadstead_provider::address::Reach;
+use roadstead_provider::address::{self, Reach};
 use roadstead_provider::meter::ServiceMeter;
 use roadstead_provider::{ErrorClass, ProviderError, Redacted};
 use roadstead_rest::{
@@ -70,13 +70,25 @@ pub struct EntraSecret {
 /// Address of Entra ID: the stand-in, that of the environment, or the public one.
 ///
 /// # Errors
-/// If the environment names an address without TLS.
+/// If the environment names an address without TLS on another machine.
 pub fn authority(stand_in: Option<&BaseUrl>) -> Result<BaseUrl, BaseUrlError> {
-    let named = || std::env::var(AUTHORITY_VARIABLE).ok().filter(|host| !host.is_empty());
-    match stand_in {
-        Some(base) => Ok(base.clone()),
-        None => BaseUrl::parse(named().as_deref().unwrap_or(AUTHORITY), Insecure::Refused),
+    if let Some(base) = stand_in {
+        return Ok(base.clone());
     }
+    let named = std::env::var(AUTHORITY_VARIABLE).ok().filter(|host| !host.is_empty());
+    let named = named.as_deref().unwrap_or(AUTHORITY);
+    BaseUrl::parse(named, if is_on_this_machine(named) { Insecure::Allowed } else { Insecure::Refused })
+}
+
+/// True for an address of loopback, where a secret does not leave the machine.
+fn is_on_this_machine(address: &str) -> bool {
+    address.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Addresses to which the authority of the environment may lead.
+#[must_use]
+pub fn authority_reach(authority: &BaseUrl) -> Reach {
+    if is_on_this_machine(&authority.to_string()) { address::anywhere } else { address::elsewhere }
 }
 
 /// Parts of credentials.

@@ -38,6 +38,8 @@ pub fn class(status: StatusCode, envelope: &ErrorEnvelope) -> ErrorClass {
         ErrorClass::NotFound if ABOVE.contains(&code.as_str()) => ErrorClass::Transient,
         // A resource provider answers 429 also where another change of the same resource is under way.
         ErrorClass::Throttled { .. } if code == "RetryableErrorDueToAnotherOperation" => ErrorClass::Conflict,
+        // Another change in the same account: the service asks for a later try.
+        ErrorClass::Conflict if code == "RequestConflict" => ErrorClass::Transient,
         class => class,
     }
 }
@@ -46,7 +48,9 @@ pub fn class(status: StatusCode, envelope: &ErrorEnvelope) -> ErrorClass {
 #[must_use]
 pub fn exhausted(code: &str, message: &str) -> Option<ErrorClass> {
     let told = |words: &[&str]| words.iter().any(|words| message.contains(words));
-    if code == "OutOfCapacity" || told(&["lack of Azure Machine Learning capacity", "not enough capacity"]) {
+    if ["InsufficientCapacity", "OutOfCapacity"].contains(&code)
+        || told(&["lack of Azure Machine Learning capacity", "not enough capacity"])
+    {
         Some(ErrorClass::CapacityExhausted)
     } else if ["InsufficientQuota", "OutOfQuota", "QuotaExceeded"].contains(&code) || told(&["Not enough quota"]) {
         Some(ErrorClass::QuotaExceeded)
@@ -74,6 +78,8 @@ mod tests {
             (404, "ResourceNotFound", "", ErrorClass::NotFound),
             (404, "ResourceGroupNotFound", "", ErrorClass::Transient),
             (409, "Conflict", "", ErrorClass::Conflict),
+            (400, "InsufficientCapacity", "", ErrorClass::CapacityExhausted),
+            (409, "RequestConflict", "", ErrorClass::Transient),
             (429, "TooManyRequests", "", ErrorClass::Throttled { after: None }),
             (429, "RetryableErrorDueToAnotherOperation", "", ErrorClass::Conflict),
             (503, "ServiceUnavailable", "", ErrorClass::Transient),

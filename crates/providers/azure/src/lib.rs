@@ -7,10 +7,13 @@
 mod arm;
 mod credentials;
 mod errors;
+pub mod marks;
+mod resource;
 
 pub use arm::{ARM, ArmChange, ArmClient, ArmOperation, ArmOperationError, ArmParts, management};
 pub use credentials::{
     EntraCredentials, EntraIdentity, EntraParts, EntraSecret, MANAGEMENT_SCOPE, OPERATIONS as TOKEN_OPERATIONS,
-    authority,
+    authority, authority_reach,
 };
 pub use errors::{class, exhausted, read_arm_error};
+pub use resource::{ArmSku, ArmTags, SystemTimes};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use http::Method;
 use roadstead_azure::{
-    ARM, ArmChange, ArmClient, ArmOperation, ArmParts, EntraCredentials, EntraParts, MANAGEMENT_SCOPE, authority,
-    management,
+    ARM, ArmChange, ArmClient, ArmOperation, ArmParts, ArmTags, EntraCredentials, EntraParts, MANAGEMENT_SCOPE,
+    authority, management,
 };
 use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_rest::{BaseUrlError, FullListing, PageLimits, RestFailure, ServiceProfile, encoded};
@@ -15,10 +15,12 @@ use crate::form::sku;
 use crate::operations as op;
 use crate::place::{AzureMlPlace, WorkspaceAccess};
 use crate::wire::{
-    ArmTags, EndpointKeyPair, EnvironmentBody, NewOnline, NewOnlineDeployment, OnlineDeploymentView, OnlineView,
+    EndpointKeyPair, EnvironmentBody, NewOnline, NewOnlineDeployment, OnlineDeploymentView, OnlineView,
     TaggedProperties, VersionProperties, WorkspaceView,
 };
 
+/// Right to read operations.
+const READ_OPERATIONS: &str = "Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read";
 /// Version of the API.
 const VERSION: &str = "2025-12-01";
 /// Bounds of a listing: twice as many endpoints as the largest tested fleet, in pages of 30.
@@ -226,6 +228,6 @@ impl AzureMlCalls {
     /// # Errors
     /// The failure of the call.
     pub async fn operation(&self, path: &str) -> Result<Option<ArmOperation>, ProviderError> {
-        self.arm.operation(op::GET_OPERATION, path).await
+        self.arm.operation(op::GET_OPERATION, path, READ_OPERATIONS).await
     }
 }

@@ -3,7 +3,7 @@
 use roadstead_provider::{Claim, ErrorClass, ProviderError};
 
 use crate::calls::AzureMlCalls;
-use crate::wire::ArmTags;
+use roadstead_azure::ArmTags;
 
 /// Tag with the UID of the hub.
 const HUB: &str = "roadstead-hub-uid";

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use roadstead_api::v1alpha1::{ExternalId, names};
-use roadstead_azure::{ArmChange, ArmOperationError};
+use roadstead_azure::{ArmChange, ArmOperationError, marks};
 use roadstead_provider::address::Reach;
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
 use roadstead_rest::{
@@ -231,11 +231,11 @@ impl ManagedService for AzureMl {
     }
 
     fn ownership(view: &OnlineView) -> EndpointOwnership {
-        EndpointOwnership { name: view.name.clone(), uid: ownership::uid(view), owner: ownership::owner(&view.tags) }
+        EndpointOwnership { name: view.name.clone(), uid: ownership::uid(view), owner: marks::owner(&view.tags) }
     }
 
     fn is_of(view: &OnlineView, form: &OnlineForm) -> bool {
-        form.mark.is_on(view)
+        form.mark.is_on(&view.tags)
     }
 
     async fn present(
@@ -264,7 +264,7 @@ impl ManagedService for AzureMl {
             result => result?,
         }
         let view = wait_for(Self::TITLE, &format!("endpoint {name}"), || self.calls.endpoint(name)).await?;
-        if !form.mark.is_on(&view) {
+        if !form.mark.is_on(&view.tags) {
             return Err(created_concurrently(name));
         }
         self.go_on(form).await?;

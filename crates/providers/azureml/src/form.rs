@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::{AzureMlTarget, Engine, Offer, ServingTarget, Template};
+use roadstead_azure::marks::{ArmMark, mark_tags};
+use roadstead_azure::{ArmSku, ArmTags};
 use roadstead_provider::environment::{BARE_PORT, BarePlace, environment};
 use roadstead_provider::images::mirrored;
 use roadstead_provider::launch::launch;
@@ -11,11 +13,11 @@ use roadstead_provider::template_hash::{short_digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Redacted, Wanted, record};
 use serde_json::json;
 
-use crate::ownership::{OnlineMark, tags, tags_of_deployment};
+use crate::ownership::tags_of_deployment;
 use crate::place::AzureMlPlace;
 use crate::wire::{
-    ArmTags, ContainerProbe, ContainerRoute, EndpointKeyPair, InferenceConfig, InstanceSku, NewManaged, NewOnline,
-    NewOnlineDeployment, NewOnlineProperties, RequestSettings, ResourceIdentity, ScaleSettings, VersionProperties,
+    ContainerProbe, ContainerRoute, EndpointKeyPair, InferenceConfig, NewManaged, NewOnline, NewOnlineDeployment,
+    NewOnlineProperties, RequestSettings, ResourceIdentity, ScaleSettings, VersionProperties,
 };
 
 /// Name of the service in messages.
@@ -53,7 +55,7 @@ pub struct OnlineForm {
     /// Identity with which images are pulled.
     pub identity: ResourceIdentity,
     /// Mark of the endpoint.
-    pub mark: OnlineMark,
+    pub mark: ArmMark,
     /// Tags of the endpoint, without that of its key.
     pub tags: ArmTags,
     /// The endpoint's key.
@@ -100,7 +102,7 @@ pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<O
     let (settings, offer) = settings(&wanted.target, &spec.offer)?;
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
     let hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
-    let mark = OnlineMark::of(install_id, endpoint, &hash);
+    let mark = ArmMark::of(install_id, endpoint, &hash);
     let version = version(&spec.template, mirrored(&spec.template.image, &settings.image_mirrors));
     let routes = serde_json::to_string(&version).map_err(bug)?;
     let environment_name = format!("roadstead-{install_id}");
@@ -137,7 +139,7 @@ pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<O
         deployment,
         location: place.region.clone(),
         identity: identity(settings),
-        tags: tags(&mark, record::record(spec).map_err(bug)?.as_deref()).map_err(bug)?,
+        tags: mark_tags(&mark, record::record(spec).map_err(bug)?.as_deref()).map_err(bug)?,
         mark,
         key: wanted.api_key.clone(),
         key_digest: short_digest(&[wanted.api_key.expose()], HASH_CHARS),
@@ -156,8 +158,8 @@ fn settings<'a>(target: &'a ServingTarget, offer: &str) -> Result<(&'a AzureMlTa
 
 /// So many instances.
 #[must_use]
-pub fn sku(capacity: i32) -> InstanceSku {
-    InstanceSku { name: "Default".to_owned(), capacity }
+pub fn sku(capacity: i32) -> ArmSku {
+    ArmSku { name: "Default".to_owned(), capacity }
 }
 
 fn identity(settings: &AzureMlTarget) -> ResourceIdentity {

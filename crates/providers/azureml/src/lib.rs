@@ -25,5 +25,4 @@ mod wire;
 pub use driver::AzureMl;
 pub use observed::probe;
 pub use operations::{ACTIONS, OPERATIONS};
-pub use ownership::{OnlineMark, tags};
 pub use place::{AzureMlPlace, WorkspaceAccess, capabilities};

@@ -7,8 +7,9 @@ use roadstead_provider::{Inventory, ProviderError};
 use roadstead_rest::{Listable, ListedPlace, ManagedService};
 
 use crate::driver::AzureMl;
-use crate::ownership::{INSTALL_ID, found};
+use crate::ownership::found;
 use crate::wire::{OnlineDeploymentView, OnlineView};
+use roadstead_azure::marks::INSTALL_ID;
 
 /// An endpoint, with its deployments unless it is at rest.
 #[derive(PartialEq)]

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_azure::ArmOperationError;
+use roadstead_azure::{ArmOperationError, ArmTags};
 use roadstead_model::Timestamp;
 use roadstead_provider::{ErrorClass, Progress};
 
 use crate::failure;
 use crate::form::OnlineForm;
-use crate::ownership::{self, KEY, OnlineMark, REPLICAS, seconds};
-use crate::wire::{ArmTags, OnlineDeploymentView, OnlineView};
+use crate::ownership::{KEY, REPLICAS};
+use crate::wire::{OnlineDeploymentView, OnlineView};
+use roadstead_azure::marks::{self, ArmMark, seconds};
 
 /// A change that failed is tried again after this time.
 const RETRY_SECONDS: u64 = 30 * 60;
@@ -192,7 +193,7 @@ impl<'a> OnlineReading<'a> {
         if let Some(former) = self.former().next() {
             return OnlineStep::Retire(former.name.clone());
         }
-        if ownership::get(&self.view.tags, KEY) != self.form.key_digest && !self.key_is_set {
+        if marks::get(&self.view.tags, KEY) != self.form.key_digest && !self.key_is_set {
             return OnlineStep::SetKey;
         }
         if self.view.tags == self.tags() { OnlineStep::Nothing } else { OnlineStep::Tag }
@@ -209,7 +210,7 @@ impl<'a> OnlineReading<'a> {
     pub fn tags(&self) -> ArmTags {
         let mut tags = self.form.tags.clone();
         tags.insert(KEY.to_owned(), self.form.key_digest.clone());
-        tags.extend(ownership::foreign(&self.view.tags));
+        tags.extend(marks::foreign(&self.view.tags));
         tags
     }
 
@@ -232,7 +233,7 @@ impl<'a> OnlineReading<'a> {
                 && known.sku.capacity == wanted
                 && known.properties.provisioning_state == "Succeeded"
         });
-        let has_key = ownership::get(&self.view.tags, KEY) == self.form.key_digest;
+        let has_key = marks::get(&self.view.tags, KEY) == self.form.key_digest;
         if serves && is_alone && has_key {
             return Progress::Serving;
         }
@@ -259,13 +260,13 @@ impl<'a> OnlineReading<'a> {
         if self.wanted().is_some() || self.deployments.is_empty() {
             return self.form.mark.template.clone();
         }
-        OnlineMark::read(&self.view.tags).map(|mark| mark.template).unwrap_or_default()
+        ArmMark::read(&self.view.tags).map(|mark| mark.template).unwrap_or_default()
     }
 }
 
 /// Replicas that a deployment was last asked for.
 fn asked_for(deployment: &OnlineDeploymentView) -> Option<i32> {
-    ownership::get(&deployment.tags, REPLICAS).parse().ok()
+    marks::get(&deployment.tags, REPLICAS).parse().ok()
 }
 
 /// Class and sentence of a change that failed.

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use roadstead_azure::{ArmSku, ArmTags, SystemTimes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Tags of a resource.
-pub type ArmTags = BTreeMap<String, String>;
 
 /// The workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -105,17 +103,6 @@ pub struct OnlineProperties {
     pub traffic: BTreeMap<String, u32>,
 }
 
-/// Times of a resource, in RFC 3339.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SystemTimes {
-    /// Creation.
-    pub created_at: String,
-    /// Latest change.
-    #[serde(default)]
-    pub last_modified_at: String,
-}
-
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,22 +113,11 @@ pub struct OnlineDeploymentView {
     #[serde(default)]
     pub tags: ArmTags,
     /// Number of instances.
-    pub sku: InstanceSku,
+    pub sku: ArmSku,
     /// Properties.
     pub properties: DeploymentState,
     /// Times.
     pub system_data: SystemTimes,
-}
-
-/// Number of instances.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InstanceSku {
-    /// Name; there is one.
-    #[serde(default)]
-    pub name: String,
-    /// Instances.
-    #[serde(default)]
-    pub capacity: i32,
 }
 
 /// State of a deployment.
@@ -207,7 +183,7 @@ pub struct NewOnlineDeployment {
     /// Tags.
     pub tags: ArmTags,
     /// Number of instances.
-    pub sku: InstanceSku,
+    pub sku: ArmSku,
     /// Properties.
     pub properties: NewManaged,
 }

@@ -8,13 +8,14 @@ use roadstead_aws::AwsCredentials;
 use roadstead_provider::address::Reach;
 use roadstead_provider::probe::{Probe, ProbeAnswer};
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
-use roadstead_rest::{EndpointOwnership, ManagedService, ServiceContext, created_concurrently, invalid_key};
+use roadstead_rest::{
+    EndpointOwnership, ManagedService, ServiceContext, claim_by_endpoints, created_concurrently, invalid_key,
+};
 
 use crate::calls::{BEDROCK, BedrockCalls};
-use crate::claim::claim;
 use crate::form::{BedrockForm, number_of};
 use crate::observed::{self, FAILED};
-use crate::ownership::{self, KEY, REMOVED};
+use crate::ownership::{self, HUB, KEY, REMOVED};
 use crate::place::{BedrockAccess, BedrockPlace, capabilities};
 use crate::wire::{BedrockTags, ImportView, JobView, TaggedImport};
 
@@ -105,8 +106,8 @@ impl ManagedService for Bedrock {
             return Err(ProviderError::new(ErrorClass::Unauthorized, message));
         }
         let tagged = self.calls.tagged(names::LABEL_INSTALL_ID, self.install_id()).await?;
-        let claim =
-            claim(tagged.values().filter(|tags| !tags.contains_key(REMOVED)), self.install_id(), hub_uid, takeover);
+        let hubs = tagged.values().filter(|tags| !tags.contains_key(REMOVED)).map(|tags| ownership::get(tags, HUB));
+        let claim = claim_by_endpoints(hubs, hub_uid, takeover);
         if claim == Claim::Ours {
             hub_uid.clone_into(&mut self.hub_uid.write().unwrap_or_else(PoisonError::into_inner));
         }

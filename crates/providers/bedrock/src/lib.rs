@@ -9,7 +9,6 @@
 //! one is done with.
 
 mod calls;
-mod claim;
 mod driver;
 mod form;
 mod listing;

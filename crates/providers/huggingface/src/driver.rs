@@ -11,7 +11,7 @@ use roadstead_provider::template_hash::digest;
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
 use roadstead_rest::{
     Authorize, Bearer, EndpointOwner, EndpointOwnership, ManagedService, RestClient, ServiceContext, ServiceRoute,
-    Transport, created_concurrently, invalid_key,
+    Transport, claim_by_endpoints, created_concurrently, invalid_key,
 };
 use serde::Deserialize;
 
@@ -117,12 +117,12 @@ impl ManagedService for HuggingFace {
     async fn claim(&self, _: &str, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
         let views = all(&self.endpoints, &self.paths).await?;
         let tags = views.iter().filter_map(HubView::tags).filter(|tags| tags.owner.install_id == self.install_id());
-        let mut hubs = tags.map(|tags| tags.hub).filter(|hub| hub != hub_uid && Some(hub.as_str()) != takeover);
-        if let Some(other) = hubs.next() {
-            return Ok(Claim::Other { hub_uid: other });
+        let hubs: Vec<String> = tags.map(|tags| tags.hub).collect();
+        let claim = claim_by_endpoints(hubs.iter().map(String::as_str), hub_uid, takeover);
+        if claim == Claim::Ours {
+            hub_uid.clone_into(&mut self.hub_uid.write().unwrap_or_else(PoisonError::into_inner));
         }
-        hub_uid.clone_into(&mut self.hub_uid.write().unwrap_or_else(PoisonError::into_inner));
-        Ok(Claim::Ours)
+        Ok(claim)
     }
 
     fn form(&self, wanted: &Wanted) -> Result<HubForm, ProviderError> {

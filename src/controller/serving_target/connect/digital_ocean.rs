@@ -50,7 +50,7 @@ pub fn recorded_probe(
     url: &str,
     key: Redacted,
 ) -> Option<(Probe, Reach)> {
-    let slug = target.spec.name_of_model(endpoint.template.model.source.as_deref())?;
+    let slug = target.spec.digital_ocean.as_ref()?.slug(endpoint.template.model.source.as_deref()?)?;
     Some((probe(slug, url, key), reach(context, TYPE)))
 }
 

@@ -2,10 +2,12 @@
 
 #[cfg(feature = "aws")]
 mod aws;
-#[cfg(feature = "azureml")]
+#[cfg(any(feature = "azure-openai", feature = "azureml"))]
 mod azure;
 #[cfg(feature = "azureml")]
 mod azure_ml;
+#[cfg(feature = "azure-openai")]
+mod azure_openai;
 #[cfg(feature = "baseten")]
 mod baseten;
 #[cfg(feature = "bedrock")]
@@ -89,6 +91,8 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
     match target.spec.type_ {
         #[cfg(feature = "azureml")]
         TargetType::AzureML => azure_ml::source(context, target),
+        #[cfg(feature = "azure-openai")]
+        TargetType::AzureOpenAI => azure_openai::source(context, target),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => baseten::source(context, target),
         #[cfg(feature = "bedrock")]
@@ -117,6 +121,7 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 fn missing(type_: TargetType) -> ConnectError {
     let name = format!("{type_:?}");
     let feature = match type_ {
+        TargetType::AzureOpenAI => "azure-openai".to_owned(),
         TargetType::OpenAICompatible => "openai-compatible".to_owned(),
         TargetType::VertexAI => "vertex-ai".to_owned(),
         _ => name.to_lowercase(),
@@ -145,6 +150,8 @@ pub fn recorded_probe(
     match target.spec.type_ {
         #[cfg(feature = "azureml")]
         TargetType::AzureML => Some(azure_ml::recorded_probe(context, endpoint, url, key)),
+        #[cfg(feature = "azure-openai")]
+        TargetType::AzureOpenAI => Some(azure_openai::recorded_probe(context, endpoint, url)),
         #[cfg(feature = "baseten")]
         TargetType::Baseten => Some(baseten::recorded_probe(context, endpoint, url, key)),
         #[cfg(feature = "digitalocean")]
