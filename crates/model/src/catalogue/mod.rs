@@ -107,7 +107,14 @@ mod tests {
             assert!(countries.split(' ').all(|country| country.len() == 2), "{name}");
         }
         assert_eq!(UNIONS[0].1.len(), 27, "members of the EU");
-        assert_eq!(UNIONS[1].1.len(), 30, "members of the EEA");
+        assert_eq!(UNIONS[1].1.len(), 31, "members of the EEA, and the EU as a whole");
+    }
+
+    #[test]
+    fn an_area_of_all_member_states_is_in_the_unions_and_in_no_country() {
+        let jurisdictions = jurisdictions("azure", "datazone-eu");
+        assert_eq!(jurisdictions, BTreeSet::from(["EEA".to_owned(), "EU".to_owned()]));
+        assert!(locate("azure", "global").is_none(), "anywhere");
     }
 
     #[test]
