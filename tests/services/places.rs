@@ -119,7 +119,6 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         baseten,
         bedrock: BedrockSettings { importing_seconds: 2, ..BedrockSettings::default() },
         digital_ocean,
-        ..CloudSettings::default()
     })
     .await
 }
