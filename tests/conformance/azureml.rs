@@ -31,8 +31,8 @@ use crate::upstream::{Upstream, context};
 /// The one target and its instance type.
 const TARGET: &str = "east";
 const SIZE: &str = "Standard_NC40ads_H100_v5";
-/// Seconds of the service in one of the machine.
-const PACE: u32 = 60;
+/// Time of the service between two looks.
+const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
 /// Begin of the name of a hub's claim, which is an environment.
@@ -60,7 +60,7 @@ impl Workspaces {
             capacity_seconds: 20,
             ..AzureSettings::default()
         };
-        let clouds = Clouds::start(CloudSettings { pace: PACE, azure, ..CloudSettings::default() }).await?;
+        let clouds = Clouds::start(CloudSettings { azure, ..CloudSettings::default() }).await?;
         match conduct {
             Conduct::Ordinary => {}
             Conduct::LacksCapacity => {
@@ -149,6 +149,7 @@ impl Place for AzureWorkspace {
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
+        self.clouds.advance(STEP);
         Ok(())
     }
 

@@ -10,13 +10,11 @@ use roadstead_clouds::ServiceName;
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Claim, Observation, Present, Progress, Provider, Redacted, Removal, Wanted};
+use roadstead_provider::{Claim, Redacted, Removal, Wanted};
 use serde::Deserialize;
 
 use crate::azureml::{AzureWorkspace, Workspaces};
-
-/// Looks until something must have happened.
-const LOOKS: usize = 400;
+use crate::life::{LOOKS, pause, reaches};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -67,7 +65,7 @@ pub async fn a_failure_whose_cause_may_not_be_read_says_which_right_is_missing()
     driver.identity().await?;
     ensure!(driver.claim(HUB, None).await? == Claim::Ours);
     let first = wanted(&workspace.target(), "prod", LLAMA)?;
-    let trouble = reaches(driver.as_ref(), &first, false).await?.trouble.context("it is in trouble")?;
+    let trouble = reaches(&workspace, driver.as_ref(), &first, false).await?.trouble.context("it is in trouble")?;
     ensure!(
         trouble.message.contains("cause is unknown")
             && trouble.message.contains("Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read"),
@@ -91,10 +89,10 @@ async fn live(workspace: &AzureWorkspace, conduct: Conduct) -> anyhow::Result<()
     let last =
         Wanted { api_key: Redacted::new(format!("{}{}", names::API_KEY_PREFIX, "z".repeat(43))), ..updated.clone() };
     if conduct == Conduct::LacksCapacity {
-        reaches(driver.as_ref(), &first, false).await?;
+        reaches(workspace, driver.as_ref(), &first, false).await?;
     } else {
         for form in [&first, &scaled, &updated, &last] {
-            reaches(driver.as_ref(), form, true).await?;
+            reaches(workspace, driver.as_ref(), form, true).await?;
         }
         let key = driver.api_key(&last.endpoint.name_any()).await?;
         ensure!(key.as_ref().map(Redacted::expose) == Some(last.api_key.expose()), "another key is set");
@@ -105,27 +103,7 @@ async fn live(workspace: &AzureWorkspace, conduct: Conduct) -> anyhow::Result<()
             ensure!(left.is_empty(), "something is left: {left:?}");
             return Ok(());
         }
-        pause().await;
+        pause(workspace).await?;
     }
     bail!("it is not removed")
-}
-
-/// Asks as the core does, until the endpoint serves in this form, or is in trouble.
-async fn reaches(driver: &dyn Provider, form: &Wanted, serves: bool) -> anyhow::Result<Present> {
-    for _ in 0..LOOKS {
-        match driver.observe(form).await? {
-            Observation::Present(present) if present.in_sync => {
-                if if serves { present.progress == Progress::Serving } else { present.trouble.is_some() } {
-                    return Ok(*present);
-                }
-            }
-            _ => drop(driver.ensure(form).await),
-        }
-        pause().await;
-    }
-    bail!("it does not come about")
-}
-
-async fn pause() {
-    tokio::time::sleep(std::time::Duration::from_millis(25)).await;
 }

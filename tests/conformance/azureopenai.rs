@@ -32,8 +32,8 @@ const TARGET: &str = "east";
 const SKU: &str = "GlobalProvisionedManaged";
 /// Source that deployments of the suite name.
 const SOURCE: &str = "hf://example/llama";
-/// Seconds of the service in one of the machine.
-const PACE: u32 = 60;
+/// Time of the service between two looks.
+const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
 
@@ -57,7 +57,7 @@ impl CognitiveAccounts {
             capacity_seconds: 20,
             ..AzureOpenAiSettings::default()
         };
-        let clouds = Clouds::start(CloudSettings { pace: PACE, azure_openai, ..CloudSettings::default() }).await?;
+        let clouds = Clouds::start(CloudSettings { azure_openai, ..CloudSettings::default() }).await?;
         match conduct {
             Conduct::Ordinary => {}
             Conduct::LacksCapacity => {
@@ -154,6 +154,7 @@ impl Place for OpenAiAccount {
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
+        self.clouds.advance(STEP);
         Ok(())
     }
 

@@ -9,13 +9,11 @@ use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
 use roadstead_provider::probe::ProbeAnswer;
-use roadstead_provider::{Claim, Observation, Present, Progress, Provider, Removal, Wanted};
+use roadstead_provider::{Claim, Removal};
 use serde::Deserialize;
 
 use crate::azureopenai::{CognitiveAccounts, OpenAiAccount};
-
-/// Looks until something must have happened.
-const LOOKS: usize = 400;
+use crate::life::{LOOKS, pause, reaches};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -68,7 +66,7 @@ pub async fn a_failure_whose_cause_may_not_be_read_says_which_right_is_missing()
     driver.identity().await?;
     ensure!(driver.claim(HUB, None).await? == Claim::Ours);
     let first = wanted(&account.target(), "prod", LLAMA)?;
-    let trouble = reaches(driver.as_ref(), &first, false).await?.trouble.context("it is in trouble")?;
+    let trouble = reaches(&account, driver.as_ref(), &first, false).await?.trouble.context("it is in trouble")?;
     ensure!(
         trouble.message.contains("cause is unknown")
             && trouble.message.contains("Microsoft.CognitiveServices/locations/operationStatuses/read"),
@@ -87,10 +85,10 @@ async fn live(account: &OpenAiAccount, conduct: Conduct) -> anyhow::Result<()> {
     let scaled = edited(&first, |endpoint| endpoint.spec.replicas = 2);
     let last = edited(&scaled, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()]);
     if conduct == Conduct::LacksCapacity {
-        reaches(driver.as_ref(), &first, false).await?;
+        reaches(account, driver.as_ref(), &first, false).await?;
     } else {
         for form in [&first, &scaled, &last] {
-            let present = reaches(driver.as_ref(), form, true).await?;
+            let present = reaches(account, driver.as_ref(), form, true).await?;
             let answer = driver.ask(&present.probe.context("it serves and there is no way to ask it")?).await;
             ensure!(answer == ProbeAnswer::Healthy, "{answer:?}");
         }
@@ -102,27 +100,7 @@ async fn live(account: &OpenAiAccount, conduct: Conduct) -> anyhow::Result<()> {
             ensure!(left.is_empty(), "something is left: {left:?}");
             return Ok(());
         }
-        pause().await;
+        pause(account).await?;
     }
     bail!("it is not removed")
-}
-
-/// Asks as the core does, until the endpoint serves in this form, or is in trouble.
-async fn reaches(driver: &dyn Provider, form: &Wanted, serves: bool) -> anyhow::Result<Present> {
-    for _ in 0..LOOKS {
-        match driver.observe(form).await? {
-            Observation::Present(present) if present.in_sync => {
-                if if serves { present.progress == Progress::Serving } else { present.trouble.is_some() } {
-                    return Ok(*present);
-                }
-            }
-            _ => drop(driver.ensure(form).await),
-        }
-        pause().await;
-    }
-    bail!("it does not come about")
-}
-
-async fn pause() {
-    tokio::time::sleep(std::time::Duration::from_millis(25)).await;
 }

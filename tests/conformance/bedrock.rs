@@ -28,8 +28,8 @@ use crate::upstream::{Upstream, context};
 
 const TARGET: &str = "east";
 const REGION: &str = "us-east-1";
-/// Seconds of the service in one of the machine.
-const PACE: u32 = 60;
+/// Time of the service between two looks.
+const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
 
@@ -47,7 +47,7 @@ impl Imports {
     /// An account that behaves so.
     pub async fn account(conduct: Conduct) -> anyhow::Result<ImportAccount> {
         let bedrock = BedrockSettings { importing_seconds: 30, ..BedrockSettings::default() };
-        let clouds = Clouds::start(CloudSettings { pace: PACE, bedrock, ..CloudSettings::default() }).await?;
+        let clouds = Clouds::start(CloudSettings { bedrock, ..CloudSettings::default() }).await?;
         match conduct {
             Conduct::Ordinary => {}
             Conduct::LacksCapacity => clouds.add_fault(late("There is no capacity for the import")),
@@ -131,6 +131,7 @@ impl Place for ImportAccount {
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
+        self.clouds.advance(STEP);
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! The policy of the operator at Bedrock has exactly the rights that the driver needs.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use kube::ResourceExt;
@@ -9,13 +8,11 @@ use roadstead_bedrock::{ACTIONS, OPERATIONS};
 use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Claim, Observation, Progress, Provider, Removal, Wanted};
+use roadstead_provider::{Claim, Observation, Removal};
 use serde_json::Value;
 
 use crate::bedrock::{ImportAccount, Imports};
-
-/// Looks until something must have happened.
-const LOOKS: usize = 400;
+use crate::life::{LOOKS, pause, reaches};
 
 /// Rights that the file grants.
 fn granted() -> anyhow::Result<BTreeSet<String>> {
@@ -51,11 +48,11 @@ async fn live(account: &ImportAccount) -> anyhow::Result<()> {
     ensure!(driver.claim("hub-one", None).await? == Claim::Ours);
     driver.watch(std::sync::Arc::new(|_| {}));
     let first = wanted(&account.target(), "prod", LLAMA)?;
-    serves(driver.as_ref(), &first).await?;
+    reaches(account, driver.as_ref(), &first, true).await?;
     ensure!(driver.claim(HUB, None).await? == Claim::Other { hub_uid: "hub-one".to_owned() });
     ensure!(driver.claim(HUB, Some("hub-one")).await? == Claim::Ours);
     let last = edited(&first, |endpoint| "other".clone_into(&mut endpoint.spec.offer));
-    serves(driver.as_ref(), &last).await?;
+    reaches(account, driver.as_ref(), &last, true).await?;
     ensure!(driver.api_key(&last.endpoint.name_any()).await?.is_some());
     let Observation::Present(present) = driver.observe(&last).await? else { bail!("the endpoint is gone") };
     let probe = present.probe.context("there is a probe")?;
@@ -66,27 +63,7 @@ async fn live(account: &ImportAccount) -> anyhow::Result<()> {
             ensure!(account.holds().await?.is_empty() && state[0]["billedUnitWindows"] == 0, "left or billed: {state}");
             return Ok(());
         }
-        pause().await;
+        pause(account).await?;
     }
     bail!("it is not removed")
-}
-
-/// Asks as the core does, until the endpoint serves in this form.
-async fn serves(driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
-    for _ in 0..LOOKS {
-        match driver.observe(form).await? {
-            Observation::Present(present) if present.in_sync => {
-                if present.progress == Progress::Serving {
-                    return Ok(());
-                }
-            }
-            _ => drop(driver.ensure(form).await?),
-        }
-        pause().await;
-    }
-    bail!("it does not serve")
-}
-
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(25)).await;
 }

@@ -28,8 +28,8 @@ use crate::upstream::{Upstream, context};
 const TARGET: &str = "east";
 const REGION: &str = "eu-west-1";
 const INSTANCE: &str = "ml.p5.4xlarge";
-/// Seconds of the service in one of the machine.
-const PACE: u32 = 60;
+/// Time of the service between two looks.
+const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
 
@@ -53,7 +53,7 @@ impl Accounts {
             capacity_seconds: 20,
             ..SageMakerSettings::default()
         };
-        let clouds = Clouds::start(CloudSettings { pace: PACE, sagemaker, ..CloudSettings::default() }).await?;
+        let clouds = Clouds::start(CloudSettings { sagemaker, ..CloudSettings::default() }).await?;
         match conduct {
             Conduct::Ordinary => {}
             Conduct::LacksCapacity => {
@@ -154,6 +154,7 @@ impl Place for Account {
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
+        self.clouds.advance(STEP);
         Ok(())
     }
 

@@ -6,18 +6,16 @@ use anyhow::{Context, ensure};
 use kube::ResourceExt;
 use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::wanted;
-use roadstead_conformance::{Conduct, request};
-use roadstead_provider::{Claim, Observation, Progress, Provider, Removal, Wanted};
+use roadstead_conformance::{Conduct, Place, request};
+use roadstead_provider::{Claim, Removal, Wanted};
 use roadstead_sagemaker::{ACTIONS, OPERATIONS};
 use serde_json::Value;
 
+use crate::life::{LOOKS, pause, reaches};
 use crate::sagemaker::{Account, Accounts};
 
 /// The hub of the test, and the one that takes over from it.
 const HUBS: [&str; 2] = ["hub-one", "hub-two"];
-/// Looks until something must have happened.
-const LOOKS: usize = 400;
-
 /// Rights that the file grants.
 fn granted() -> anyhow::Result<BTreeSet<String>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/providers/sagemaker/policy.json");
@@ -55,7 +53,6 @@ pub async fn the_policy_grants_what_is_called_and_nothing_else() -> anyhow::Resu
 
 /// The life of an endpoint: made, scaled, updated twice, found by a rebuilt hub, and removed.
 async fn live(account: &Account) -> anyhow::Result<()> {
-    use roadstead_conformance::Place;
     let driver = account.driver("prod").await?;
     driver.identity().await?;
     ensure!(driver.claim(HUBS[0], None).await? == Claim::Ours);
@@ -71,7 +68,7 @@ async fn live(account: &Account) -> anyhow::Result<()> {
     let last = args(&scaled, "--max-model-len=3");
     for form in [first, scaled.clone(), args(&scaled, "--max-model-len=2"), last.clone()] {
         driver.ensure(&form).await?;
-        serves(driver.as_ref(), &form).await?;
+        reaches(account, driver.as_ref(), &form, true).await?;
     }
     ensure!(driver.api_key(&last.endpoint.name_any()).await?.is_some());
     for _ in 0..LOOKS {
@@ -82,24 +79,7 @@ async fn live(account: &Account) -> anyhow::Result<()> {
             ensure!(left == [0, 0, 0], "something is left: {state}");
             return Ok(());
         }
-        pause().await;
+        pause(account).await?;
     }
     anyhow::bail!("it is not removed")
-}
-
-async fn serves(driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
-    for _ in 0..LOOKS {
-        if let Observation::Present(present) = driver.observe(form).await?
-            && present.in_sync
-            && present.progress == Progress::Serving
-        {
-            return Ok(());
-        }
-        pause().await;
-    }
-    anyhow::bail!("it does not serve")
-}
-
-async fn pause() {
-    tokio::time::sleep(std::time::Duration::from_millis(25)).await;
 }

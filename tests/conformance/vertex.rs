@@ -29,8 +29,10 @@ use crate::upstream::{Upstream, context};
 const TARGET: &str = "east";
 const LOCATION: &str = "europe-west4";
 const MACHINE: &str = "a3-highgpu-1g";
-/// Seconds of the service in one of the machine.
-const PACE: u32 = 60;
+/// Seconds of the service in one of the machine: the driver waits for an upload within one call.
+const PACE: u32 = 10;
+/// Time of the service between two looks.
+const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
 /// Begin of the name of a hub's claim, which is an endpoint too.
@@ -143,6 +145,7 @@ impl Place for Project {
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
+        self.clouds.advance(STEP);
         Ok(())
     }
 

@@ -8,14 +8,12 @@ use roadstead_clouds::ServiceName;
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Claim, ErrorClass, Observation, Progress, Provider, Removal, Wanted};
+use roadstead_provider::{Claim, ErrorClass, Observation, Removal};
 use roadstead_vertex::{OPERATIONS, PERMISSIONS, PROJECTS};
 use serde::Deserialize;
 
+use crate::life::{LOOKS, pause, reaches};
 use crate::vertex::{Project, Projects};
-
-/// Looks until something must have happened.
-const LOOKS: usize = 400;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,7 +70,7 @@ pub async fn an_upload_that_fails_says_why() -> anyhow::Result<()> {
                 ensure!(present.replicas == 0, "something is billed: {present:?}");
                 return Ok(());
             }
-            _ => pause().await,
+            _ => pause(&project).await?,
         }
     }
     bail!("the failure is not told")
@@ -90,7 +88,7 @@ async fn live(project: &Project) -> anyhow::Result<()> {
     let scaled = edited(&first, |endpoint| endpoint.spec.replicas = 2);
     let last = edited(&scaled, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()]);
     for form in [first, scaled, last.clone()] {
-        serves(driver.as_ref(), &form).await?;
+        reaches(project, driver.as_ref(), &form, true).await?;
     }
     ensure!(driver.api_key(&last.endpoint.name_any()).await?.is_some());
     for _ in 0..LOOKS {
@@ -100,27 +98,7 @@ async fn live(project: &Project) -> anyhow::Result<()> {
             ensure!(models.is_empty() && project.holds().await?.is_empty(), "something is left: {state}");
             return Ok(());
         }
-        pause().await;
+        pause(project).await?;
     }
     bail!("it is not removed")
-}
-
-/// Asks as the core does, until the endpoint serves in this form.
-async fn serves(driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
-    for _ in 0..LOOKS {
-        match driver.observe(form).await? {
-            Observation::Present(present) if present.in_sync => {
-                if present.progress == Progress::Serving {
-                    return Ok(());
-                }
-            }
-            _ => drop(driver.ensure(form).await?),
-        }
-        pause().await;
-    }
-    bail!("it does not serve")
-}
-
-async fn pause() {
-    tokio::time::sleep(std::time::Duration::from_millis(25)).await;
 }
