@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway bench-services lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test conformance-real conformance-real-sweep test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway bench-services lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,14 @@ test-conformance: tools ## Every driver against one list of cases: a simulated c
 	@echo "conformance: the promises of a driver to the core (about a minute)"
 	@rm -rf $(RECORDS)
 	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance
+
+conformance-real: build ## The calm cases of the drivers on the real service of TARGET (a file), for at most DOLLARS (CONTRIBUTING.md)
+	@test -n "$(TARGET)" && test -n "$(DOLLARS)" || { echo "say which target and how much it may cost: make conformance-real TARGET=target.yaml DOLLARS=20.00"; exit 1; }
+	ROADSTEAD_REAL_TARGET=$(abspath $(TARGET)) ROADSTEAD_REAL_DOLLARS=$(DOLLARS) cargo test --workspace --test conformance
+
+conformance-real-sweep: build ## Remove what such a run left on the real service of TARGET
+	@test -n "$(TARGET)" || { echo "say which target: make conformance-real-sweep TARGET=target.yaml"; exit 1; }
+	ROADSTEAD_REAL_TARGET=$(abspath $(TARGET)) ROADSTEAD_REAL_TASK=sweep cargo test --workspace --test conformance
 
 # A virtual environment from a lock file, which is complete: $(call judges,LOCK_FILE,FOLDER,PATIENCE)
 define judges

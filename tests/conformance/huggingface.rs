@@ -75,7 +75,7 @@ fn quota_used_up() -> ScriptedFault {
 }
 
 /// The body of the endpoint with this number, as the driver writes it.
-fn crowd_form(number: usize) -> Value {
+pub fn crowd_form(number: usize) -> Value {
     let deployment = format!("llama-{number}");
     let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
     let mut endpoint: InferenceEndpoint = record(&name);

@@ -1,5 +1,5 @@
 //! Every driver keeps what the core relies on: one list of cases, run against the simulated cloud, the fakes of managed
-//! services, and a real API server whose controllers the test plays.
+//! services, and a real API server whose controllers the test plays. With `ROADSTEAD_REAL_TARGET` it runs them on a real service.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -17,6 +17,8 @@ mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
 mod life;
+mod real;
+mod real_on_fakes;
 mod sagemaker;
 mod sagemaker_rights;
 mod simulated;
@@ -36,8 +38,11 @@ use roadstead_provider::CHECK_INTERVAL;
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().expect("a runtime"));
+    if std::env::var_os(real::TARGET).is_some() {
+        return real::main(&runtime);
+    }
+    let arguments = Arguments::from_args();
     let fixtures: [(&str, Arc<dyn Fixture>); 11] = [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
@@ -75,6 +80,22 @@ fn main() -> ExitCode {
         ),
         trial(&runtime, "azureopenai::every_change_may_be_lost_or_repeated", azureopenai::sweep),
         trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
+        trial(
+            &runtime,
+            "real::calm_cases_pass_and_leave_only_what_others_have",
+            real_on_fakes::calm_cases_pass_and_leave_only_what_others_have,
+        ),
+        trial(&runtime, "real::nothing_is_made_above_the_limit", real_on_fakes::nothing_is_made_above_the_limit),
+        trial(
+            &runtime,
+            "real::a_sweep_removes_what_a_killed_run_left",
+            real_on_fakes::a_sweep_removes_what_a_killed_run_left,
+        ),
+        trial(
+            &runtime,
+            "real::every_service_takes_its_credentials_from_the_environment",
+            real_on_fakes::every_service_takes_its_credentials_from_the_environment,
+        ),
         trial(&runtime, "bedrock::every_change_may_be_lost_or_repeated", bedrock::sweep),
         trial(
             &runtime,

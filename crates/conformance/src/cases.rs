@@ -11,14 +11,16 @@ use roadstead_model::{Demand, Lack};
 use roadstead_provider::{ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
 
 use crate::faults::{ASKED, Call, Fault, InjectedRefusal};
-use crate::fixture::{Conduct, Fixture};
+use crate::fixture::{Conduct, Fixture, PROD};
 use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded, wanted};
-use crate::stage::{PROD, Stage, connect};
+use crate::stage::{Stage, connect};
 
 /// A case: its name, and what it does with the places of a fixture.
 pub struct Case {
     /// The promise that it shows.
     pub name: &'static str,
+    /// It has something go wrong at the place, which only one that is played does on request.
+    pub disturbs: bool,
     run: for<'a> fn(&'a dyn Fixture) -> LocalBoxFuture<'a, anyhow::Result<()>>,
 }
 
@@ -33,35 +35,39 @@ impl Case {
 }
 
 macro_rules! cases {
-    ($($name:ident),* $(,)?) => {
+    (calm: $($calm:ident),*; disturbed: $($disturbed:ident),*;) => {
         /// Every case.
-        pub const CASES: &[Case] =
-            &[$(Case { name: stringify!($name), run: |fixture| $name(fixture).boxed_local() }),*];
+        pub const CASES: &[Case] = &[
+            $(Case { name: stringify!($calm), disturbs: false, run: |fixture| $calm(fixture).boxed_local() },)*
+            $(Case { name: stringify!($disturbed), disturbs: true, run: |fixture| $disturbed(fixture).boxed_local() },)*
+        ];
     };
 }
 
 cases![
-    creates_what_is_wanted,
-    creates_it_once,
-    finds_what_it_created_where_the_answer_was_lost,
-    reports_a_start_until_it_succeeds,
-    reports_a_lack_of_capacity_that_shows_late,
-    reports_a_quota_that_shows_late,
-    passes_on_how_long_to_wait,
-    reports_refused_credentials_at_each_call,
-    leaves_alone_what_another_installation_made,
-    recognises_its_endpoints_for_a_rebuilt_hub,
-    scales_in_place,
-    updates_in_place,
-    scales_to_zero_and_back,
-    removes_until_nothing_is_left,
-    removes_what_it_found_and_lists_it_no_more,
-    believes_in_no_removal_that_is_refused_for_an_hour,
-    sees_what_another_hand_removed,
-    relies_on_no_listing_that_lags,
-    lists_a_crowd_of_endpoints,
-    reads_nothing_as_gone_from_another_place,
-    repeats_no_secret,
+    calm:
+        creates_what_is_wanted,
+        creates_it_once,
+        reports_a_start_until_it_succeeds,
+        leaves_alone_what_another_installation_made,
+        recognises_its_endpoints_for_a_rebuilt_hub,
+        scales_in_place,
+        updates_in_place,
+        scales_to_zero_and_back,
+        removes_until_nothing_is_left,
+        removes_what_it_found_and_lists_it_no_more;
+    disturbed:
+        finds_what_it_created_where_the_answer_was_lost,
+        reports_a_lack_of_capacity_that_shows_late,
+        reports_a_quota_that_shows_late,
+        passes_on_how_long_to_wait,
+        reports_refused_credentials_at_each_call,
+        believes_in_no_removal_that_is_refused_for_an_hour,
+        sees_what_another_hand_removed,
+        relies_on_no_listing_that_lags,
+        lists_a_crowd_of_endpoints,
+        reads_nothing_as_gone_from_another_place,
+        repeats_no_secret;
 ];
 
 async fn creates_what_is_wanted(fixture: &dyn Fixture) -> anyhow::Result<()> {
@@ -180,13 +186,14 @@ async fn each_call_fails(fixture: &dyn Fixture, refusal: InjectedRefusal, class:
 
 async fn leaves_alone_what_another_installation_made(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    let (staging, _) = connect(stage.place.as_ref(), "staging").await?;
+    let [prod, other] = stage.place.installations();
+    let (staging, _) = connect(stage.place.as_ref(), other).await?;
     // Another installation creates an endpoint of the same name: only the tags identify its owner.
     staging.ensure(&stage.wanted).await?;
     let ours = &stage.driver;
     let seen = ours.observe(&stage.wanted).await?;
     let Observation::Foreign { message } = &seen else { bail!("it is not foreign: {seen:?}") };
-    ensure!(message.contains("staging") && message.contains(PROD), "it does not name both installations: {message}");
+    ensure!(message.contains(other) && message.contains(prod), "it does not name both installations: {message}");
     let conflict = |call: &str, error: Option<ProviderError>| {
         let class = error.as_ref().map(|error| error.class);
         ensure!(class == Some(ErrorClass::Conflict), "{call}: {error:?}");
@@ -206,7 +213,7 @@ async fn recognises_its_endpoints_for_a_rebuilt_hub(fixture: &dyn Fixture) -> an
     let mut stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
     let before = stage.present(&wanted).await?;
-    (stage.driver, _) = connect(stage.place.as_ref(), PROD).await?;
+    (stage.driver, _) = connect(stage.place.as_ref(), stage.place.installations()[0]).await?;
     let spec = &wanted.endpoint.spec;
     let found = stage.found().await?;
     ensure!(

@@ -1,13 +1,17 @@
 //! Fixtures: the places that a driver brings, and the ways to disturb them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use roadstead_api::v1alpha1::ServingTarget;
+use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget};
 use roadstead_provider::Provider;
 
 use crate::faults::Fault;
 use crate::request::LLAMA;
+
+/// The installation of the cases where places are played.
+pub const PROD: &str = "prod";
 
 /// The number of endpoints in the case of the long listing.
 pub const MANY: usize = 10_000;
@@ -55,6 +59,15 @@ pub trait Fixture: Send + Sync {
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>>;
 }
 
+/// Times of the cases at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tempo {
+    /// Longer than anything takes that goes well.
+    pub patience: Duration,
+    /// Pause between two looks.
+    pub pause: Duration,
+}
+
 /// One place, and drivers for it.
 #[async_trait]
 pub trait Place: Send + Sync {
@@ -64,6 +77,21 @@ pub trait Place: Send + Sync {
     /// Habits of its service.
     fn habits(&self) -> Habits {
         Habits::default()
+    }
+
+    /// Ids of the installation of the cases, and of another one.
+    fn installations(&self) -> [&str; 2] {
+        [PROD, "staging"]
+    }
+
+    /// Times of the cases: of a place that is played, whose clock runs fast.
+    fn tempo(&self) -> Tempo {
+        Tempo { patience: Duration::from_secs(30), pause: Duration::from_millis(25) }
+    }
+
+    /// Changes a wanted endpoint to one that the place can run; a place that is played runs any.
+    fn adapt(&self, endpoint: &mut InferenceEndpoint) {
+        let _ = endpoint;
     }
 
     /// A new driver for an installation, as the operator uses it after its start ([`Discreet`]); nothing was asked of it.

@@ -12,18 +12,11 @@ use roadstead_provider::{
 };
 
 use crate::faults::Fault;
-use crate::fixture::{Conduct, Fixture, Place};
-use crate::request::{LLAMA, recorded, wanted};
+use crate::fixture::{Conduct, Fixture, Place, Tempo};
+use crate::request::{LLAMA, edited, recorded, wanted};
 
-/// The installation of the cases.
-pub const PROD: &str = "prod";
 /// The hub of the cases.
 pub const HUB: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
-
-/// Longer than the busiest machine takes; nothing waits for it that goes well.
-const LONG: Duration = Duration::from_secs(30);
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(25);
 
 /// A place with a connected driver.
 pub struct Stage {
@@ -41,8 +34,9 @@ impl Stage {
     /// A place that behaves so, with a connected driver.
     pub async fn set(fixture: &dyn Fixture, conduct: Conduct) -> anyhow::Result<Self> {
         let place = fixture.place(conduct).await?;
-        let wanted = wanted(&place.target(), PROD, LLAMA)?;
-        let (driver, identity) = connect(place.as_ref(), PROD).await?;
+        let install_id = place.installations()[0];
+        let wanted = edited(&wanted(&place.target(), install_id, LLAMA)?, |endpoint| place.adapt(endpoint));
+        let (driver, identity) = connect(place.as_ref(), install_id).await?;
         Ok(Self { place, driver, identity, wanted })
     }
 
@@ -51,17 +45,18 @@ impl Stage {
     where
         L: AsyncFnMut() -> anyhow::Result<Option<T>>,
     {
+        let Tempo { patience, pause } = self.place.tempo();
         let mut waited = Duration::ZERO;
         loop {
             self.place.work().await?;
             if let Some(found) = look().await? {
                 return Ok(found);
             }
-            if waited > LONG {
-                bail!("{what}: not within {} s", LONG.as_secs());
+            if waited > patience {
+                bail!("{what}: not within {} s", patience.as_secs());
             }
-            tokio::time::sleep(PAUSE).await;
-            waited += PAUSE;
+            tokio::time::sleep(pause).await;
+            waited += pause;
         }
     }
 
@@ -151,16 +146,20 @@ impl Stage {
 }
 
 /// A driver that was led through first contact, and the identity of its place.
+///
+/// # Errors
+/// If the place is not ours, or is not listed in time.
 pub async fn connect(place: &dyn Place, install_id: &str) -> anyhow::Result<(Arc<dyn Provider>, String)> {
     let driver = place.driver(install_id).await?;
     let identity = driver.identity().await?;
     ensure!(driver.claim(HUB, None).await? == Claim::Ours, "a free place is not ours");
     driver.watch(Arc::new(|_| {}));
+    let Tempo { patience, pause } = place.tempo();
     let mut waited = Duration::ZERO;
     while driver.inventory().is_none() {
-        ensure!(waited < LONG, "no inventory within {} s", LONG.as_secs());
-        tokio::time::sleep(PAUSE).await;
-        waited += PAUSE;
+        ensure!(waited < patience, "no inventory within {} s", patience.as_secs());
+        tokio::time::sleep(pause).await;
+        waited += pause;
     }
     Ok((driver, identity))
 }

@@ -1,0 +1,127 @@
+//! Drivers of real accounts: settings of the target as the operator reads them, credentials from the environment.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use roadstead_api::v1alpha1::TargetType;
+use roadstead_aws::{CredentialSettings, CredentialSource, LongLivedKey};
+use roadstead_azure::{EntraIdentity, EntraSecret};
+use roadstead_azureml::{AzureMl, AzureMlPlace, WorkspaceAccess};
+use roadstead_baseten::{Baseten, BasetenAccess, BasetenAddresses, BasetenPlace};
+use roadstead_google::{GoogleIdentity, ServiceAccountKey};
+use roadstead_huggingface::{HubAccess, HubAddresses, HubPlace, HuggingFace};
+use roadstead_provider::discreet::Discreet;
+use roadstead_provider::{Provider, Redacted, address};
+use roadstead_rest::{ManagedService, ServiceContext, ServiceDriver};
+use roadstead_sagemaker::{AccountAccess, SageMaker, SageMakerPlace};
+use roadstead_vertex::{ProjectAccess, VertexAi, VertexPlace};
+
+use super::settings::RealSettings;
+use crate::upstream;
+
+/// A new driver for an installation.
+pub fn driver(settings: &RealSettings, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
+    let context = upstream::context(install_id);
+    Ok(match settings.target.spec.type_ {
+        TargetType::AzureML => used(settings, azure_ml(settings, context)?),
+        TargetType::Baseten => used(settings, baseten(settings, context)?),
+        TargetType::HuggingFace => used(settings, hugging_face(settings, context)?),
+        TargetType::SageMaker => used(settings, sagemaker(settings, context)?),
+        TargetType::VertexAI => used(settings, vertex_ai(settings, context)?),
+        other => bail!("targets of type {other:?} are no managed services on which the cases can run"),
+    })
+}
+
+fn used(settings: &RealSettings, service: impl ManagedService) -> Arc<dyn Provider> {
+    Arc::new(Discreet::new(ServiceDriver::new(service).listing_every(settings.pause)))
+}
+
+fn reach(settings: &RealSettings) -> address::Reach {
+    if settings.stand_in.is_some() { address::anywhere } else { address::elsewhere }
+}
+
+fn secret(settings: &RealSettings, name: &str) -> anyhow::Result<Redacted> {
+    (settings.credential)(name).map(Redacted::new)
+}
+
+fn azure_ml(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<AzureMl> {
+    let spec = settings.target.spec.azure_ml.as_ref().context("set spec.azureML")?;
+    let identity = EntraIdentity::Application(EntraSecret {
+        tenant: (settings.credential)("AZURE_TENANT_ID")?,
+        client: (settings.credential)("AZURE_CLIENT_ID")?,
+        secret: secret(settings, "AZURE_CLIENT_SECRET")?,
+    });
+    let place = AzureMlPlace {
+        subscription: spec.subscription_id.clone(),
+        resource_group: spec.resource_group.clone(),
+        workspace: spec.workspace.clone(),
+        region: settings.target.spec.region.clone(),
+        endpoint: settings.stand_in.clone(),
+    };
+    Ok(AzureMl::new(WorkspaceAccess { place, identity, context })?)
+}
+
+fn baseten(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<Baseten> {
+    let spec = settings.target.spec.baseten.as_ref().context("set spec.baseten")?;
+    Ok(Baseten::new(BasetenAccess {
+        addresses: BasetenAddresses::of(settings.stand_in.as_ref())?,
+        place: BasetenPlace { team: spec.team.clone(), region: settings.target.spec.region.clone() },
+        key: secret(settings, "BASETEN_API_KEY")?,
+        reach: reach(settings),
+        context,
+    }))
+}
+
+fn hugging_face(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<HuggingFace> {
+    let spec = settings.target.spec.hugging_face.as_ref().context("set spec.huggingFace")?;
+    Ok(HuggingFace::new(HubAccess {
+        addresses: HubAddresses::of(settings.stand_in.as_ref())?,
+        place: HubPlace {
+            namespace: spec.owner.clone(),
+            cloud: settings.target.spec.cloud.clone(),
+            region: settings.target.spec.region.clone(),
+        },
+        token: secret(settings, "HF_TOKEN")?,
+        reach: reach(settings),
+        context,
+    }))
+}
+
+fn sagemaker(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<SageMaker> {
+    let spec = settings.target.spec.sage_maker.as_ref().context("set spec.sageMaker")?;
+    let region = settings.target.spec.region.clone();
+    let key = LongLivedKey {
+        id: (settings.credential)("AWS_ACCESS_KEY_ID")?,
+        secret: secret(settings, "AWS_SECRET_ACCESS_KEY")?,
+        session: secret(settings, "AWS_SESSION_TOKEN").ok(),
+    };
+    let credentials = CredentialSettings {
+        source: CredentialSource::Key(key),
+        role: None,
+        region: region.clone(),
+        endpoint: settings.stand_in.as_ref().map(ToString::to_string),
+    };
+    let place = SageMakerPlace { region, account: spec.account_id.clone(), endpoint: settings.stand_in.clone() };
+    Ok(SageMaker::new(AccountAccess { place, credentials, context })?)
+}
+
+/// The key of a service account in the file that Google's own clients read, or the identity of this machine.
+fn vertex_ai(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<VertexAi> {
+    let spec = settings.target.spec.vertex_ai.as_ref().context("set spec.vertexAI")?;
+    let identity = match (settings.credential)("GOOGLE_APPLICATION_CREDENTIALS") {
+        Err(_) => GoogleIdentity::Workload,
+        Ok(path) => {
+            let file = std::fs::read(&path).with_context(|| format!("reading {path}"))?;
+            let key = ServiceAccountKey::read(&file)
+                .ok()
+                .with_context(|| format!("{path} is no key of a service account"))?;
+            GoogleIdentity::Key(key)
+        }
+    };
+    let place = VertexPlace {
+        project: spec.project.clone(),
+        location: settings.target.spec.region.clone(),
+        endpoint: settings.stand_in.clone(),
+    };
+    Ok(VertexAi::new(ProjectAccess { place, identity, acting_as: None, context })?)
+}
