@@ -189,7 +189,7 @@ bench-gateway: tools ## The gateway beside nginx, plain Envoy and LiteLLM, and w
 	cargo bench --package roadstead-perf --bench gateway
 
 bench-services: tools ## Memory and calls of an operator with ten targets of each managed service at rest (a release build, then six minutes)
-	@echo "services: a release build, then six minutes of silence with thirty targets"
+	@echo "services: a release build, then six minutes of silence with sixty targets"
 	cargo build --release --package roadstead
 	ROADSTEAD_PROGRAM=$(abspath $(dir $(GROUND))../release/roadstead) cargo test --test services -- --ignored --nocapture
 

@@ -17,10 +17,10 @@ use roadstead_clouds::azure_openai::{AzureOpenAiSettings, CATALOG_MODEL, COGNITI
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
-use roadstead_conformance::request::record;
+use roadstead_conformance::request::{LLAMA, record, wanted};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_provider::discreet::Discreet;
-use roadstead_provider::{Provider, Redacted};
+use roadstead_provider::{ErrorClass, Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
@@ -105,6 +105,33 @@ pub struct OpenAiAccount {
     way: Way,
 }
 
+impl OpenAiAccount {
+    /// A driver for a target in this region.
+    fn driver_in(&self, region: &str, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
+        let endpoint = BaseUrl::parse(&format!("http://{}", self.way.address), Insecure::Allowed)?;
+        let secret = Redacted::new(SECRET.to_owned());
+        let [format, name, version] = CATALOG_MODEL.map(ToOwned::to_owned);
+        let driver = AzureOpenAi::new(CognitiveAccess {
+            place: CognitivePlace {
+                subscription: SUBSCRIPTION.to_owned(),
+                resource_group: RESOURCE_GROUP.to_owned(),
+                account: COGNITIVE_ACCOUNT.to_owned(),
+                region: region.to_owned(),
+                models: [(SOURCE.to_owned(), CatalogModel { format, name, version })].into(),
+                units: [(SKU.to_owned(), 1)].into(),
+                endpoint: Some(endpoint),
+            },
+            identity: EntraIdentity::Application(EntraSecret {
+                tenant: TENANT.to_owned(),
+                client: CLIENT.to_owned(),
+                secret,
+            }),
+            context: context(install_id),
+        });
+        Ok(Arc::new(Discreet::new(ServiceDriver::new(driver?).listing_every(LISTING))))
+    }
+}
+
 #[async_trait]
 impl Place for OpenAiAccount {
     fn target(&self) -> ServingTarget {
@@ -125,27 +152,7 @@ impl Place for OpenAiAccount {
     }
 
     async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
-        let endpoint = BaseUrl::parse(&format!("http://{}", self.way.address), Insecure::Allowed)?;
-        let secret = Redacted::new(SECRET.to_owned());
-        let [format, name, version] = CATALOG_MODEL.map(ToOwned::to_owned);
-        let driver = AzureOpenAi::new(CognitiveAccess {
-            place: CognitivePlace {
-                subscription: SUBSCRIPTION.to_owned(),
-                resource_group: RESOURCE_GROUP.to_owned(),
-                account: COGNITIVE_ACCOUNT.to_owned(),
-                region: LOCATION.to_owned(),
-                models: [(SOURCE.to_owned(), CatalogModel { format, name, version })].into(),
-                units: [(SKU.to_owned(), 1)].into(),
-                endpoint: Some(endpoint),
-            },
-            identity: EntraIdentity::Application(EntraSecret {
-                tenant: TENANT.to_owned(),
-                client: CLIENT.to_owned(),
-                secret,
-            }),
-            context: context(install_id),
-        });
-        Ok(Arc::new(Discreet::new(ServiceDriver::new(driver?).listing_every(LISTING))))
+        self.driver_in(LOCATION, install_id)
     }
 
     fn set(&self, fault: Option<Fault>) {
@@ -179,6 +186,49 @@ pub async fn sweep() -> anyhow::Result<()> {
         parts: |_| 0,
     };
     sweep::the_end_is_the_same(&swept, async || CognitiveAccounts::account(Conduct::Ordinary).await).await
+}
+
+/// The data zone of a target is that of its account: any other target has no identity, so nothing is placed there.
+pub async fn an_account_outside_the_data_zone_is_refused() -> anyhow::Result<()> {
+    let account = CognitiveAccounts::account(Conduct::Ordinary).await?;
+    for region in [LOCATION, "global", "datazone-eu"] {
+        account.driver_in(region, "prod")?.identity().await?;
+    }
+    let Err(error) = account.driver_in("datazone-us", "prod")?.identity().await else {
+        anyhow::bail!("an account in {LOCATION} is in the data zone of the US");
+    };
+    anyhow::ensure!(error.class == ErrorClass::Invalid && error.message.contains("is not in US"), "{error}");
+    Ok(())
+}
+
+/// Somebody makes a deployment of the name between the driver's read and its creation: it is left as it is.
+pub async fn a_deployment_that_was_made_meanwhile_is_not_overwritten() -> anyhow::Result<()> {
+    let account = CognitiveAccounts::account(Conduct::Ordinary).await?;
+    let theirs = account.driver("other").await?;
+    let ours = account.driver("prod").await?;
+    let form = wanted(&account.target(), "prod", LLAMA)?;
+    theirs.ensure(&form).await?;
+    account.clouds.advance(Duration::from_mins(10));
+    let before = account.clouds.state(ServiceName::AzureOpenAi)["deployments"].clone();
+    account.clouds.add_fault(ScriptedFault {
+        service: ServiceName::AzureOpenAi,
+        operation: "Deployments_Get".to_owned(),
+        skip: 0,
+        times: Some(1),
+        effect: Effect::Reject {
+            status: 404,
+            code: "ResourceNotFound".to_owned(),
+            message: format!("The resource {} was not found.", before[0]["name"]),
+        },
+    });
+    let answer = ours.ensure(&form).await;
+    anyhow::ensure!(answer.is_err(), "another's deployment is ours: {answer:?}");
+    let requests = account.clouds.requests_after(0).into_iter();
+    let creations = requests.filter(|exchange| exchange.operation == "Deployments_CreateOrUpdate").count();
+    anyhow::ensure!(creations == 2, "{creations} creations were tried");
+    let after = account.clouds.state(ServiceName::AzureOpenAi)["deployments"].clone();
+    anyhow::ensure!(before == after, "another's deployment was {before} and is {after}");
+    Ok(())
 }
 
 /// Resource Manager at an address.

@@ -53,6 +53,7 @@ async fn live(account: &ImportAccount) -> anyhow::Result<()> {
     ensure!(driver.claim(HUB, Some("hub-one")).await? == Claim::Ours);
     let last = edited(&first, |endpoint| "other".clone_into(&mut endpoint.spec.offer));
     reaches(account, driver.as_ref(), &last, true).await?;
+    ensure!(driver.claim(HUB, None).await? == Claim::Ours, "the place that it took over is not its own");
     ensure!(driver.api_key(&last.endpoint.name_any()).await?.is_some());
     let Observation::Present(present) = driver.observe(&last).await? else { bail!("the endpoint is gone") };
     let probe = present.probe.context("there is a probe")?;
@@ -60,6 +61,8 @@ async fn live(account: &ImportAccount) -> anyhow::Result<()> {
     for _ in 0..LOOKS {
         if driver.remove(&last.endpoint).await? == Removal::Gone {
             let state = account.clouds.state(ServiceName::Bedrock);
+            // The job of the former hub stays listed.
+            ensure!(driver.claim(HUB, None).await? == Claim::Ours, "the place is not its own after the removal");
             ensure!(account.holds().await?.is_empty() && state[0]["billedUnitWindows"] == 0, "left or billed: {state}");
             return Ok(());
         }

@@ -110,6 +110,9 @@ pub async fn a_model_that_is_not_on_offer_is_refused_before_anything_is_created(
         let error = driver.ensure(&other).await.err().with_context(|| format!("{source} is accepted"))?;
         ensure!(error.class == class && error.message.contains(words), "{source}: {error:?}");
     }
+    team.clouds.digital_ocean.configure(|settings| settings.models.iter_mut().for_each(|model| model.gated = true));
+    let error = driver.ensure(&one).await.err().context("a gated model is accepted without a token")?;
+    ensure!(error.class == ErrorClass::Refused && error.message.contains("HF_TOKEN"), "{error:?}");
     let created = team.clouds.requests_after(0).iter().any(|exchange| exchange.operation == "create");
     ensure!(!created, "something was created");
     Ok(())

@@ -12,6 +12,7 @@ mod baseten_rights;
 mod bedrock;
 mod bedrock_rights;
 mod digitalocean;
+mod digitalocean_names;
 mod digitalocean_rights;
 mod huggingface;
 mod huggingface_rights;
@@ -79,6 +80,16 @@ fn main() -> ExitCode {
             azureopenai_rights::the_role_grants_what_is_called_and_nothing_else,
         ),
         trial(&runtime, "azureopenai::every_change_may_be_lost_or_repeated", azureopenai::sweep),
+        trial(
+            &runtime,
+            "azureopenai::an_account_outside_the_data_zone_is_refused",
+            azureopenai::an_account_outside_the_data_zone_is_refused,
+        ),
+        trial(
+            &runtime,
+            "azureopenai::a_deployment_that_was_made_meanwhile_is_not_overwritten",
+            azureopenai::a_deployment_that_was_made_meanwhile_is_not_overwritten,
+        ),
         trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
         trial(
             &runtime,
@@ -122,6 +133,21 @@ fn main() -> ExitCode {
             &runtime,
             "digitalocean::a_model_that_is_not_on_offer_is_refused_before_anything_is_created",
             digitalocean_rights::a_model_that_is_not_on_offer_is_refused_before_anything_is_created,
+        ),
+        trial(
+            &runtime,
+            "digitalocean::a_renamed_instance_is_neither_made_again_nor_gone",
+            digitalocean_names::a_renamed_instance_is_neither_made_again_nor_gone,
+        ),
+        trial(
+            &runtime,
+            "digitalocean::a_foreign_name_with_the_same_beginning_does_not_hide_ours",
+            digitalocean_names::a_foreign_name_with_the_same_beginning_does_not_hide_ours,
+        ),
+        trial(
+            &runtime,
+            "digitalocean::a_place_that_was_taken_over_stays_taken_over",
+            digitalocean_names::a_place_that_was_taken_over_stays_taken_over,
         ),
         trial(&runtime, "digitalocean::every_change_may_be_lost_or_repeated", digitalocean::sweep),
         trial(

@@ -156,11 +156,20 @@ async fn other_questions_are_refused_without_asking_the_model() {
 
 #[tokio::test]
 async fn another_endpoint_answers_whole_requests_while_the_model_is_cold() {
+    answers_while_the_model_is_cold(|caller| caller).await;
+}
+
+#[tokio::test]
+async fn another_endpoint_answers_chunked_requests_while_the_model_is_cold() {
+    answers_while_the_model_is_cold(|caller| caller.with("transfer-encoding", "chunked")).await;
+}
+
+async fn answers_while_the_model_is_cold(sending: fn(Caller) -> Caller) {
     let clouds = service().await;
     let rig = gateway(&clouds).await;
     let (_engine, address) = Engine::start().await;
     rig.write(&route("llama", vec![at(&clouds), endpoint("llama-a", address)])).await;
-    let caller = rig.caller("key-of-alice");
+    let caller = sending(rig.caller("key-of-alice"));
     rig.until("both are there", async |_| {
         ask(&caller).await.status == StatusCode::OK && !asked(&clouds, "InvokeModel").is_empty()
     })

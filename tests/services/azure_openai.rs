@@ -67,7 +67,7 @@ fn weights_that_the_target_does_not_map_and_an_area_of_unknown_jurisdiction_are_
     let mut other = deployment_of_units();
     other["spec"]["model"] = json!({"source": "hf://example/another"});
     stage.apply(&other)?;
-    says(&stage, "cannot load model hf://example/another, only from hf://example/llama")?;
+    says(&stage, "does not serve hf://example/another; it serves hf://example/llama")?;
 
     stage.kubectl(&["delete", "servingtarget", AZURE_OPENAI.2, "--wait=true", "--timeout=60s"])?;
     let mut anywhere: Value = azure_openai();

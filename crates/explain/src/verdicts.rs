@@ -1,5 +1,7 @@
 //! Sentences about candidates.
 
+use std::collections::BTreeSet;
+
 use roadstead_model::{
     Amount, Candidate, Choice, Comparison, FreeAccelerators, Instances, Limit, MicroDollars, Mismatch,
     MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unpriced, Unsupported,
@@ -245,14 +247,28 @@ fn accelerators(free: &FreeAccelerators) -> String {
     [Some(here), own, added, unbound].into_iter().flatten().chain(causes).chain(more).chain(excess).collect()
 }
 
+/// Sources that a sentence names; a target may map many.
+const NAMED_SOURCES: usize = 4;
+
+/// Part of a sentence that lists what a target serves: a scheme stands for all sources that begin with it.
+fn served(sources: &BTreeSet<String>) -> String {
+    let shown: BTreeSet<String> = sources
+        .iter()
+        .take(NAMED_SOURCES)
+        .map(|source| if source.contains("://") { source.clone() } else { format!("models from {source}://") })
+        .collect();
+    match sources.len().saturating_sub(NAMED_SOURCES) {
+        0 => format!("it serves {}", list(&shown)),
+        more => format!("it serves {} and {more} more", list(&shown)),
+    }
+}
+
 fn unsupported(unsupported: &Unsupported) -> String {
     match unsupported {
         Unsupported::Engine { engine, engines } => {
             format!("the target cannot run engine {engine}, only {}", list(engines))
         }
-        Unsupported::Source { source, sources } => {
-            format!("the target cannot load model {source}, only from {}", list(sources))
-        }
+        Unsupported::Source { source, sources } => format!("the target does not serve {source}; {}", served(sources)),
         Unsupported::Replicas { wanted, most } => {
             format!("the target runs at most {} per endpoint, {wanted} are wanted", count(*most, "replica"))
         }

@@ -80,12 +80,13 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer, 
     check.require(Rule::CapacityTypeAllowed, subject, bought);
     let can = &target.capabilities;
     let runs = can.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine));
-    let is_source_or_scheme = |known: &String, source: &String| {
-        source == known || source.strip_prefix(known.as_str()).is_some_and(|rest| rest.starts_with("://"))
+    // A source itself, all below one that ends with a slash, or all of a scheme.
+    let covers = |known: &String, source: &String| {
+        let rest = source.strip_prefix(known.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || known.ends_with('/') || rest.starts_with("://"))
     };
-    let loads = |source: &String| {
-        can.sources.as_ref().is_none_or(|sources| sources.iter().any(|known| is_source_or_scheme(known, source)))
-    };
+    let loads =
+        |source: &String| can.sources.as_ref().is_none_or(|sources| sources.iter().any(|known| covers(known, source)));
     check.require(Rule::EngineSupported, subject, runs);
     check.require(Rule::SourceSupported, subject, deployment.source.as_ref().is_none_or(loads));
     let numbers = Numbers::Count { found: replicas.into(), allowed: can.max_replicas.map_or(u64::MAX, u64::from) };

@@ -14,7 +14,8 @@ use crate::deployment::Deployment;
 pub struct Capabilities {
     /// Engines that it can run; `None` is every engine, and an empty set is that of a hosted vendor.
     pub engines: Option<BTreeSet<String>>,
-    /// Sources from which it can load a model: a scheme, like `hf`, stands for all of its sources; `None` is every source.
+    /// Sources from which it can load a model: a scheme, like `hf`, stands for all of its sources, and a source that ends with a
+    /// slash for all below it; `None` is every source.
     pub sources: Option<BTreeSet<String>>,
     /// Replicas of one endpoint at most; `None` is no limit of its own.
     pub max_replicas: Option<u32>,
@@ -119,8 +120,7 @@ impl Capabilities {
         if without(&self.engines, demand.engine) {
             return Some(Lack::Engine);
         }
-        let unknown = |source| without(&self.sources, source) && without(&self.sources, scheme(source));
-        if demand.source.is_some_and(unknown) {
+        if demand.source.is_some_and(|source| !self.loads(source)) {
             return Some(Lack::Source);
         }
         if let Some(most) = self.max_replicas.filter(|most| demand.replicas > *most) {
@@ -130,6 +130,14 @@ impl Capabilities {
             return Some(Lack::ScaleToZero);
         }
         (demand.update && !self.update_in_place).then_some(Lack::UpdateInPlace)
+    }
+
+    /// True if it can load a model from `source`.
+    fn loads(&self, source: &str) -> bool {
+        let covers = |known: &String| {
+            known == source || known == scheme(source) || (known.ends_with('/') && source.starts_with(known.as_str()))
+        };
+        self.sources.as_ref().is_none_or(|known| known.iter().any(covers))
     }
 }
 
@@ -151,11 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_known_by_itself_or_by_its_scheme() {
+    fn a_source_is_known_by_itself_by_its_folder_or_by_its_scheme() {
         for (known, lack) in [
             ("hf", None),
             ("hf://example/llama", None),
+            ("hf://example/", None),
+            ("hf://", None),
             ("hf://example/other", Some(Lack::Source)),
+            ("hf://example/lla", Some(Lack::Source)),
+            ("hf://other/", Some(Lack::Source)),
             ("s3", Some(Lack::Source)),
         ] {
             let capabilities = Capabilities { sources: Some(only(known)), ..Capabilities::default() };

@@ -128,7 +128,7 @@ fn targets_exclude_themselves() {
             "no such source",
             |t| t.capabilities.sources = Some(BTreeSet::from(["s3".into()])),
             Reason::ProviderUnsupported,
-            "cannot load model hf://example/llama, only from s3",
+            "does not serve hf://example/llama; it serves models from s3://",
         ),
         (
             "too many replicas",

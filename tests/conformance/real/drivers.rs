@@ -28,7 +28,7 @@ pub fn driver(settings: &RealSettings, install_id: &str) -> anyhow::Result<Arc<d
         TargetType::HuggingFace => used(settings, hugging_face(settings, context)?),
         TargetType::SageMaker => used(settings, sagemaker(settings, context)?),
         TargetType::VertexAI => used(settings, vertex_ai(settings, context)?),
-        other => bail!("targets of type {other:?} are no managed services on which the cases can run"),
+        other => bail!("targets of type {other:?} cannot be run so yet"),
     })
 }
 

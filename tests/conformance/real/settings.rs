@@ -26,7 +26,7 @@ pub struct RealSettings {
     pub target: ServingTarget,
     /// The part.
     pub task: Task,
-    /// The run never costs more, by the price of the target's offer.
+    /// No case is started that could cost more with its sweep, by the price of the target's offer.
     pub limit: MicroDollars,
     /// Part of the names of the cases that run; `None` for all.
     pub only: Option<String>,

@@ -39,9 +39,9 @@ impl Spending {
         MicroDollars(self.hourly.0.saturating_mul(MOST_REPLICAS).saturating_mul(seconds).div_ceil(3600))
     }
 
-    /// True if a case of the longest time stays below the limit.
+    /// True if a case of the longest time, and a sweep that takes as long, stay below the limit.
     pub fn allows_another(&self) -> bool {
-        self.spent.saturating_add(self.cost(self.case_time)) <= self.limit
+        self.spent.saturating_add(self.cost(2 * self.case_time)) <= self.limit
     }
 
     /// Counts a case.

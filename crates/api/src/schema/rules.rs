@@ -65,6 +65,8 @@ const VARIABLE_NAME_MESSAGE: &str =
     "Roadstead sets this variable itself to protect the endpoint with its own key: choose another name";
 
 const UNCHANGED: &str = "self == oldSelf";
+const CATALOG_MODEL_UNCHANGED: &str = "format and name of a source's model are immutable, because another model would replace the one that serves; \
+     only its version may change: create a new target with the other model, then delete this target";
 
 /// Refuses arguments of vLLM that Roadstead sets. Not a regular expression, which would cost too much for so many
 /// arguments.
@@ -266,6 +268,12 @@ pub const SERVING_TARGET: &[Rule] = &[
         "the network of a target's endpoints is immutable: create a new target with the other network, then delete this target",
     ),
     rule(
+        "spec.digitalOcean.models[].slug",
+        UNCHANGED,
+        "the slug of a source is immutable, because endpoints serve the model under it: create a new target with the other slug, then \
+         delete this target",
+    ),
+    rule(
         "spec",
         "self.type != 'HuggingFace' || has(self.huggingFace)",
         "type HuggingFace requires the field huggingFace",
@@ -439,6 +447,8 @@ pub const SERVING_TARGET: &[Rule] = &[
         "self.matches('^hf://[A-Za-z0-9][-A-Za-z0-9._]{0,95}/[A-Za-z0-9][-A-Za-z0-9._]{0,95}$')",
         "write the source as hf://organisation/name, as deployments do",
     ),
+    rule("spec.azureOpenAI.models[].format", UNCHANGED, CATALOG_MODEL_UNCHANGED),
+    rule("spec.azureOpenAI.models[].name", UNCHANGED, CATALOG_MODEL_UNCHANGED),
     rule(
         "spec.azureOpenAI.subscriptionID",
         UNCHANGED,

@@ -92,7 +92,10 @@ fn every_list_has_its_type() {
             (Some("array"), path) if path.ends_with(".status.conditions") => Some("map"),
             (Some("array"), path) if path.contains(".status.") => Some("atomic"),
             (Some("array"), path)
-                if named || [".taints", ".failover.hosted", ".overrides"].iter().any(|end| path.ends_with(end)) =>
+                if named
+                    || [".taints", ".failover.hosted", ".overrides", ".digitalOcean.models", ".azureOpenAI.models"]
+                        .iter()
+                        .any(|end| path.ends_with(end)) =>
             {
                 Some("map")
             }

@@ -108,13 +108,16 @@ function envoy_on_request(handle)
   local former = metadata:get(METADATA)
   if name == "" then
     -- A former attempt may have renamed the model: the headers are still its own, the body is the caller's again.
-    if former["length"] then
+    if former["length"] == "" then
+      headers:remove("content-length")
+    elseif former["length"] then
       headers:replace("content-length", former["length"])
     end
     return
   end
-  if not former["length"] and headers:get("content-length") then
-    metadata:set(METADATA, "length", headers:get("content-length"))
+  if not former["length"] then
+    -- Empty where the caller stated none: it sent its body in chunks.
+    metadata:set(METADATA, "length", headers:get("content-length") or "")
   end
   -- A compressed answer could not be read.
   headers:remove("accept-encoding")

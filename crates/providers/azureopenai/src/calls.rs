@@ -106,7 +106,15 @@ impl AccountCalls {
         self.arm.find(op::GET_DEPLOYMENT, &self.path(name)).await
     }
 
-    /// Begins to create or replace a deployment.
+    /// Begins to create a deployment, unless something has its name.
+    ///
+    /// # Errors
+    /// The failure of the call.
+    pub async fn create(&self, name: &str, body: &NewCatalogDeployment) -> Result<ArmChange, RestFailure> {
+        self.arm.create(op::PUT_DEPLOYMENT, &self.path(name), body).await
+    }
+
+    /// Begins to replace a deployment.
     ///
     /// # Errors
     /// The failure of the call.

@@ -20,7 +20,7 @@ use crate::failure;
 use crate::form::{CatalogForm, form};
 use crate::observed;
 use crate::ownership::{self, KEY};
-use crate::place::{CognitiveAccess, CognitivePlace, capabilities, is_regional};
+use crate::place::{CognitiveAccess, CognitivePlace, capabilities};
 use crate::state::{CatalogReading, CatalogStep};
 use crate::terms::terms;
 use crate::wire::{CatalogDeployment, CognitiveView};
@@ -86,7 +86,7 @@ impl AzureOpenAi {
             );
             ProviderError::new(ErrorClass::Invalid, message)
         });
-        Ok(self.place.url(&subdomain?))
+        self.place.url(&subdomain?)
     }
 
     /// Quotas, read again if it is time.
@@ -132,11 +132,6 @@ impl AzureOpenAi {
     }
 }
 
-/// The name of a region, as Azure writes it in either form (`westeurope`, `West Europe`).
-fn plain(region: &str) -> String {
-    region.chars().filter(|sign| !sign.is_whitespace()).flat_map(char::to_lowercase).collect()
-}
-
 #[async_trait]
 impl ManagedService for AzureOpenAi {
     const NAME: &'static str = AZURE_OPENAI.name;
@@ -158,13 +153,7 @@ impl ManagedService for AzureOpenAi {
 
     async fn identity(&self) -> Result<String, ProviderError> {
         let CognitiveView { location, properties } = self.read_account().await?;
-        let CognitivePlace { account, region, .. } = &self.place;
-        if is_regional(region) && plain(&location) != plain(region) {
-            let message = format!(
-                "account {account} is in {location}, and spec.region is {region}: create a target with {location}"
-            );
-            return Err(ProviderError::new(ErrorClass::Invalid, message));
-        }
+        self.place.check_location(&location)?;
         Ok(short_digest(&[&self.place.parent(), &properties.date_created], IDENTITY_CHARS))
     }
 
@@ -214,8 +203,11 @@ impl ManagedService for AzureOpenAi {
 
     async fn create(&self, form: &CatalogForm) -> Result<CatalogDeployment, ProviderError> {
         let name = &form.name;
-        let change = self.calls.put(name, &form.deployment(std::iter::empty())).await?;
-        self.began(name, change);
+        match self.calls.create(name, &form.deployment(std::iter::empty())).await {
+            // Something has the name by now: a former try has made it, or somebody else.
+            Err(failure) if failure.status == Some(StatusCode::PRECONDITION_FAILED) => {}
+            result => self.began(name, result?),
+        }
         let view = wait_for(Self::TITLE, &format!("deployment {name}"), || self.calls.deployment(name)).await?;
         if form.mark.is_on(&view.tags) { Ok(view) } else { Err(created_concurrently(name)) }
     }

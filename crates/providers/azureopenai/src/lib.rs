@@ -24,4 +24,4 @@ pub use driver::AzureOpenAi;
 pub use observed::probe;
 pub use operations::{ACTIONS, DATA_ACTIONS, LIST_MODELS, OPERATIONS};
 pub use ownership::tags;
-pub use place::{CatalogModel, CognitiveAccess, CognitivePlace, TRAFFIC_SCOPE, capabilities, is_regional};
+pub use place::{CatalogModel, CognitiveAccess, CognitivePlace, TRAFFIC_SCOPE, capabilities};

@@ -1,5 +1,6 @@
 //! The order of the calls that import and delete a model.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -20,7 +21,7 @@ use crate::place::{BedrockAccess, BedrockPlace, capabilities};
 use crate::wire::{BedrockTags, ImportView, JobView, TaggedImport};
 
 /// State of a job that imports.
-pub const IN_PROGRESS: &str = "InProgress";
+const IN_PROGRESS: &str = "InProgress";
 
 /// Bedrock in one account and region.
 pub struct Bedrock {
@@ -52,6 +53,26 @@ impl Bedrock {
         Ok(numbered)
     }
 
+    /// The jobs of the account and region that import.
+    pub(crate) async fn importing(&self) -> Result<Vec<JobView>, ProviderError> {
+        let jobs = self.calls.jobs("").await?.items.into_iter();
+        Ok(jobs.filter(|job| job.status == IN_PROGRESS).collect())
+    }
+
+    /// The models and importing jobs of the installation that were marked by another hub than this one, which is the value, by
+    /// ARN. Jobs that have ended cannot be deleted, and hold nothing.
+    async fn of_other_hubs(&self, hub_uid: &str) -> Result<BTreeMap<String, String>, ProviderError> {
+        let tagged = self.calls.tagged(names::LABEL_INSTALL_ID, self.install_id()).await?;
+        let mut others: BTreeMap<String, String> =
+            tagged.into_iter().map(|(arn, tags)| (arn, ownership::get(&tags, HUB).to_owned())).collect();
+        others.retain(|_, hub| !hub.is_empty() && hub != hub_uid);
+        if others.keys().any(|arn| is_job(arn)) {
+            let importing: BTreeSet<String> = self.importing().await?.into_iter().map(|job| job.job_arn).collect();
+            others.retain(|arn, _| !is_job(arn) || importing.contains(arn));
+        }
+        Ok(others)
+    }
+
     /// The model of an endpoint.
     async fn model(&self, name: &str) -> Result<Option<TaggedImport>, ProviderError> {
         let Some(model) = self.calls.model(name).await? else { return Ok(None) };
@@ -73,6 +94,11 @@ impl Bedrock {
     }
 }
 
+/// True for the ARN of a job.
+fn is_job(arn: &str) -> bool {
+    arn.contains(":model-import-job/")
+}
+
 #[async_trait]
 impl ManagedService for Bedrock {
     const NAME: &'static str = BEDROCK.name;
@@ -81,7 +107,7 @@ impl ManagedService for Bedrock {
     type Form = BedrockForm;
 
     fn capabilities(&self) -> Capabilities {
-        capabilities()
+        capabilities(&self.place.mirrors)
     }
 
     fn install_id(&self) -> &str {
@@ -105,10 +131,13 @@ impl ManagedService for Bedrock {
             );
             return Err(ProviderError::new(ErrorClass::Unauthorized, message));
         }
-        let tagged = self.calls.tagged(names::LABEL_INSTALL_ID, self.install_id()).await?;
-        let hubs = tagged.values().filter(|tags| !tags.contains_key(REMOVED)).map(|tags| ownership::get(tags, HUB));
-        let claim = claim_by_endpoints(hubs, hub_uid, takeover);
+        let others = self.of_other_hubs(hub_uid).await?;
+        let claim = claim_by_endpoints(others.values().map(String::as_str), hub_uid, takeover);
         if claim == Claim::Ours {
+            // Every one is of the hub that gives way: without the new mark, it would claim the place again.
+            for arn in others.keys() {
+                self.calls.tag(arn, &BedrockTags::from([(HUB.to_owned(), hub_uid.to_owned())])).await?;
+            }
             hub_uid.clone_into(&mut self.hub_uid.write().unwrap_or_else(PoisonError::into_inner));
         }
         Ok(claim)
@@ -161,7 +190,8 @@ impl ManagedService for Bedrock {
     /// An import costs nothing, and nothing is billed before the first request.
     async fn create(&self, form: &BedrockForm) -> Result<TaggedImport, ProviderError> {
         let number = self.jobs(&form.name).await?.last().map_or(1, |(number, _)| number.saturating_add(1));
-        match self.calls.import(&form.import(number)).await {
+        let import = form.import(number)?;
+        match self.calls.import(&import).await {
             Err(failure) if failure.error.class == ErrorClass::Conflict => {
                 return Err(created_concurrently(&form.name));
             }

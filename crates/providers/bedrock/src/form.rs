@@ -18,17 +18,19 @@ const DIGEST_CHARS: usize = 16;
 pub struct BedrockForm {
     /// Name of the endpoint and of its model.
     pub name: String,
-    /// Folder of the weights.
-    pub folder: String,
+    /// Folder of the weights, which only an import needs; `None` if they have no copy.
+    pub folder: Option<String>,
     /// Role of jobs.
     pub role: String,
     /// Owner, and part in the plan.
     pub owner: EndpointTags,
+    /// Source of the weights.
+    pub source: String,
     /// All tags.
     pub tags: BedrockTags,
     /// Hash of the template.
     pub template_hash: String,
-    /// Digest of everything that an import is made of.
+    /// Digest of what the model must be. The folder is no part of it: another copy holds the same weights.
     pub digest: String,
 }
 
@@ -36,18 +38,19 @@ impl BedrockForm {
     /// The form of `wanted` at a place.
     ///
     /// # Errors
-    /// `Invalid` where Bedrock cannot run it so, with what must be changed; `Bug` if it cannot be written.
+    /// `Bug` if it cannot be written.
     pub fn of(place: &BedrockPlace, install_id: &str, hub: &str, wanted: &Wanted) -> Result<Self, ProviderError> {
         let endpoint = wanted.endpoint.as_ref();
         let spec = &endpoint.spec;
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
-        let folder = folder(spec.template.model.source.as_deref().unwrap_or_default(), &place.mirrors)?;
+        let source = spec.template.model.source.clone().unwrap_or_default();
         let template_hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
-        let digest = short_digest(&[&template_hash, &folder], DIGEST_CHARS);
+        let digest = short_digest(&[&template_hash], DIGEST_CHARS);
         let record = record::record(spec).map_err(bug)?;
         Ok(Self {
             name: endpoint.name_any(),
-            folder,
+            folder: folder(&source, &place.mirrors),
+            source,
             role: place.import_role.clone(),
             owner: EndpointTags::of(install_id, endpoint),
             tags: ownership::tags(install_id, endpoint, &digest, record.as_deref(), wanted.api_key.expose(), hub),
@@ -57,23 +60,31 @@ impl BedrockForm {
     }
 
     /// The creation of an import with this number.
-    #[must_use]
-    pub fn import(&self, number: u32) -> NewImport {
+    ///
+    /// # Errors
+    /// `Refused` if the weights have no copy, with what must be changed.
+    pub fn import(&self, number: u32) -> Result<NewImport, ProviderError> {
+        let folder = self.folder.clone().ok_or_else(|| {
+            let message = format!(
+                "Bedrock imports weights from Amazon S3 only, and {} is elsewhere: copy it to S3, and add the copy to \
+                 spec.bedrock.modelMirrors of the target",
+                self.source
+            );
+            ProviderError::new(ErrorClass::Refused, message)
+        })?;
         let job = job_name(&self.name, number);
         let tags = self.tags_of(&job);
-        NewImport {
+        Ok(NewImport {
             job_name: job.clone(),
             imported_model_name: self.name.clone(),
             role_arn: self.role.clone(),
-            model_data_source: ModelSource { s3_data_source: S3Source { s3_uri: self.folder.clone() } },
+            model_data_source: ModelSource { s3_data_source: S3Source { s3_uri: folder } },
             client_request_token: job,
             job_tags: tag_list(&tags),
             imported_model_tags: tag_list(&tags),
-        }
+        })
     }
-}
 
-impl BedrockForm {
     /// The tags of what this job makes.
     #[must_use]
     pub fn tags_of(&self, job: &str) -> BedrockTags {
@@ -92,21 +103,15 @@ pub fn number_of(job: &str, endpoint: &str) -> Option<u32> {
 }
 
 /// The folder of the copy of these weights in S3, by the longest source that is this one or a beginning of it up to a slash.
-fn folder(source: &str, mirrors: &[ModelMirror]) -> Result<String, ProviderError> {
+fn folder(source: &str, mirrors: &[ModelMirror]) -> Option<String> {
     let below = |mirror: &ModelMirror| {
         let rest = source.strip_prefix(&mirror.source)?;
         let fits = rest.is_empty() || mirror.source.ends_with('/');
         fits.then(|| format!("{}{rest}", mirror.mirror))
     };
     let fitting = mirrors.iter().filter_map(|mirror| Some((mirror.source.len(), below(mirror)?)));
-    let (_, copy) = fitting.max_by_key(|(length, _)| *length).ok_or_else(|| {
-        let message = format!(
-            "Bedrock imports weights from Amazon S3 only, and {source} is elsewhere: copy it to S3, and add the copy to \
-             spec.bedrock.modelMirrors of the target"
-        );
-        ProviderError::new(ErrorClass::Invalid, message)
-    })?;
-    Ok(format!("{}/", copy.trim_end_matches('/')))
+    let (_, copy) = fitting.max_by_key(|(length, _)| *length)?;
+    Some(format!("{}/", copy.trim_end_matches('/')))
 }
 
 #[cfg(test)]
@@ -118,8 +123,7 @@ mod tests {
         let mirror = |source: &str, mirror: &str| ModelMirror { source: source.to_owned(), mirror: mirror.to_owned() };
         let mut mirrors = vec![mirror("hf://example/llama", "s3://weights/llama")];
         assert_eq!(folder("hf://example/llama", &mirrors).unwrap(), "s3://weights/llama/");
-        let error = folder("hf://example/llama-2", &mirrors).unwrap_err();
-        assert!(error.class == ErrorClass::Invalid && error.message.contains("modelMirrors"), "{error}");
+        assert_eq!(folder("hf://example/llama-2", &mirrors), None);
 
         mirrors.extend([mirror("hf://", "s3://weights/all/"), mirror("hf://example/", "s3://examples/")]);
         for (source, expected) in [

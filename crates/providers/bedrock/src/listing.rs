@@ -7,7 +7,7 @@ use roadstead_api::v1alpha1::names;
 use roadstead_provider::{Inventory, ProviderError};
 use roadstead_rest::{Listable, ListedPlace, ManagedService};
 
-use crate::driver::{Bedrock, IN_PROGRESS};
+use crate::driver::Bedrock;
 use crate::ownership::found;
 use crate::wire::{ImportView, TaggedImport};
 
@@ -22,7 +22,7 @@ impl Listable for Bedrock {
             let count = models.items.len();
             format!("the account has more imported models in this region than the operator lists ({count} were read)")
         });
-        let importing = self.calls.jobs("").await?.items.into_iter().filter(|job| job.status == IN_PROGRESS);
+        let importing = self.importing().await?.into_iter();
         let views = models.items.into_iter().map(ImportView::Model).chain(importing.map(ImportView::Job));
         let mut rows = BTreeMap::new();
         for view in views {

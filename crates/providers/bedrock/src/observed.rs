@@ -61,7 +61,8 @@ fn trouble(view: &ImportView) -> Option<Trouble> {
     Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
 }
 
-/// Class and reason of a failure, which the service gives in words alone. Most are faults of the weights.
+/// Class and reason of a failure, which the service gives in words alone. Most are faults of the weights' copy or of their
+/// architecture, which other places may run.
 fn late(text: &str) -> (ErrorClass, &'static str) {
     let text = text.to_lowercase();
     let told = |words: &[&str]| words.iter().any(|words| text.contains(words));
@@ -70,7 +71,7 @@ fn late(text: &str) -> (ErrorClass, &'static str) {
     } else if told(&["capacity"]) {
         (ErrorClass::CapacityExhausted, reasons::CAPACITY_EXHAUSTED)
     } else if told(&["not supported", "unsupported", "access denied", "not found", "invalid"]) {
-        (ErrorClass::Invalid, reasons::PROVIDER_ERROR)
+        (ErrorClass::Refused, reasons::ADMISSION_REFUSED)
     } else {
         (ErrorClass::Transient, reasons::PROVIDER_ERROR)
     }
@@ -83,8 +84,8 @@ mod tests {
     #[test]
     fn a_failure_has_the_class_of_its_words() {
         for (text, class) in [
-            ("The model architecture is not supported", ErrorClass::Invalid),
-            ("Access denied to s3://weights/llama/", ErrorClass::Invalid),
+            ("The model architecture is not supported", ErrorClass::Refused),
+            ("Access denied to s3://weights/llama/", ErrorClass::Refused),
             ("Imported model quota exceeded", ErrorClass::QuotaExceeded),
             ("There is no capacity", ErrorClass::CapacityExhausted),
             ("Internal error", ErrorClass::Transient),

@@ -84,13 +84,13 @@ pub struct BedrockAccess {
     pub context: ServiceContext,
 }
 
-/// Abilities of Bedrock: models whose weights are on the Hub and copied to S3, in copies that it starts and ends itself. Another model
-/// is another endpoint.
+/// Abilities of Bedrock: models whose weights have a copy in S3, in copies that it starts and ends itself. Another model is another
+/// endpoint.
 #[must_use]
-pub fn capabilities() -> Capabilities {
+pub fn capabilities(mirrors: &[ModelMirror]) -> Capabilities {
     Capabilities {
         engines: Some(BTreeSet::from(["vllm".to_owned()])),
-        sources: Some(BTreeSet::from(["hf".to_owned()])),
+        sources: Some(mirrors.iter().map(|mirror| mirror.source.clone()).collect()),
         max_replicas: Some(1),
         scale_to_zero: false,
         update_in_place: false,

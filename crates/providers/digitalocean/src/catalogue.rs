@@ -28,7 +28,7 @@ pub fn terms(prices: &GpuPrices, region: &str, observed: Timestamp) -> TermsByTy
 /// reason.
 ///
 /// # Errors
-/// `Refused` where it does not, with the models that it serves there; `Invalid` where the model needs a token of Hugging Face.
+/// `Refused` where it does not, with the models that it serves there, or where the model needs a token of Hugging Face.
 pub fn check(catalogue: &ModelCatalogue, form: &DedicatedForm) -> Result<(), ProviderError> {
     let DedicatedForm { slug, gpu, .. } = form;
     let runs_here = |gpus: &[String]| gpus.iter().any(|known| known == gpu);
@@ -39,7 +39,8 @@ pub fn check(catalogue: &ModelCatalogue, form: &DedicatedForm) -> Result<(), Pro
                 "DigitalOcean needs a token of Hugging Face for model {slug}: give it as HF_TOKEN in the Secret of \
                  spec.model.credentialsSecretRef"
             );
-            Err(ProviderError::new(ErrorClass::Invalid, message))
+            // Another place may serve it without a token of its own.
+            Err(ProviderError::new(ErrorClass::Refused, message))
         }
         Some(_) => Ok(()),
         None => {

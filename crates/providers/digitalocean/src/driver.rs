@@ -1,6 +1,6 @@
 //! The driver of one place: the order of the calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -35,8 +35,9 @@ pub struct DedicatedInference {
     reach: Reach,
     context: ServiceContext,
     hub: RwLock<String>,
-    /// Ids of instances by the names of their endpoints, as far as they were seen: a name alone is looked up in a list of everything.
-    ids: Mutex<BTreeMap<String, String>>,
+    /// Ids of instances by the names of their endpoints, as far as they were seen or are on record: a name alone is looked up in a list of
+    /// everything, and an instance that was renamed is found by its id alone.
+    ids: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
 impl DedicatedInference {
@@ -51,18 +52,52 @@ impl DedicatedInference {
         Self { calls, terms, place, addresses, reach, context, hub, ids }
     }
 
-    fn known(&self, name: &str) -> Option<String> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    fn known(&self, name: &str) -> BTreeSet<String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
     }
 
-    fn seen(&self, view: &DedicatedView) {
-        let name = endpoint(&view.spec.name).to_owned();
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name, view.id.clone());
+    fn note(&self, name: &str, instance: &str) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.entry(name.to_owned()).or_default().insert(instance.to_owned());
     }
 
-    fn forget(&self, name: &str) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    fn forget(&self, name: &str, instance: &str) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = ids.get_mut(name) {
+            known.remove(instance);
+            if known.is_empty() {
+                ids.remove(name);
+            }
+        }
     }
+
+    /// True for an instance with the marks of this installation.
+    fn is_ours(&self, view: &DedicatedView) -> bool {
+        DedicatedMarks::read(&view.spec.name).is_some_and(|marks| marks.owner.install_id == self.install_id())
+    }
+
+    /// The instances of an endpoint whose ids are known.
+    async fn by_ids(&self, name: &str) -> Result<Vec<DedicatedView>, ProviderError> {
+        let mut found = Vec::new();
+        for instance in self.known(name) {
+            match self.calls.get(&instance).await? {
+                Some(view) if endpoint(&view.spec.name) == name => found.push(view),
+                Some(view) => return Err(renamed(name, &view)),
+                None => self.forget(name, &instance),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The error of an instance that has another name than that of its endpoint: it is not gone, and still billed.
+fn renamed(name: &str, view: &DedicatedView) -> ProviderError {
+    let message = format!(
+        "instance {} of endpoint {name} is called {:?} at {TITLE} now, and is billed; the operator makes no other one and does not delete \
+         it: delete it there, or give it a name that begins with {name}__ and has its former marks",
+        view.id, view.spec.name
+    );
+    ProviderError::new(ErrorClass::Conflict, message)
 }
 
 #[async_trait]
@@ -103,9 +138,10 @@ impl ManagedService for DedicatedInference {
     async fn claim(&self, _: &str, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
         self.identity().await?;
         let views = self.calls.list(Some(&self.place.region)).await?;
-        let marked = views.iter().filter_map(|view| Some((&view.created_at, DedicatedMarks::read(&view.spec.name)?)));
+        let marked =
+            views.iter().filter_map(|view| Some((&view.created_at, DedicatedMarks::read(&view.newest().name)?)));
         let ours = marked.filter(|(_, marks)| marks.owner.install_id == self.install_id());
-        // The newest instance speaks for all: one hub after the other makes them.
+        // The newest instance speaks for all: one hub after the other makes them, and a hub that takes over renames those of the former one.
         let newest = ours.max_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, marks)| marks.hub);
         if let Some(other) = newest.filter(|hub| hub != hub_uid && Some(hub.as_str()) != takeover) {
             return Ok(Claim::Other { hub_uid: other });
@@ -119,18 +155,25 @@ impl ManagedService for DedicatedInference {
         DedicatedForm::of(wanted, self.install_id(), &hub, &self.place)
     }
 
+    fn recall(&self, name: &str, uid: &str) {
+        // What cannot be an id was never one of an instance.
+        if id(uid).is_ok() {
+            self.note(name, uid);
+        }
+    }
+
+    /// The instance of this installation, if there is one; else one of another hand.
     async fn find(&self, name: &str) -> Result<Option<DedicatedView>, ProviderError> {
-        if let Some(known) = self.known(name) {
-            if let Some(view) = self.calls.get(&known).await?.filter(|view| endpoint(&view.spec.name) == name) {
-                return Ok(Some(view));
-            }
-            self.forget(name);
+        let mut found = self.by_ids(name).await?;
+        if !found.iter().any(|view| self.is_ours(view)) {
+            let listed = self.calls.list(None).await?.into_iter();
+            found.extend(listed.filter(|view| endpoint(&view.spec.name) == name));
         }
-        let found = self.calls.list(None).await?.into_iter().find(|view| endpoint(&view.spec.name) == name);
-        if let Some(view) = &found {
-            self.seen(view);
+        let ours = found.iter().position(|view| self.is_ours(view));
+        if let Some(ours) = ours {
+            self.note(name, &found[ours].id);
         }
-        Ok(found)
+        Ok(found.into_iter().nth(ours.unwrap_or(0)))
     }
 
     fn ownership(view: &DedicatedView) -> EndpointOwnership {
@@ -163,15 +206,17 @@ impl ManagedService for DedicatedInference {
             ErrorClass::Conflict => created_concurrently(&form.endpoint),
             _ => error,
         })?;
-        self.seen(&view);
+        self.note(&form.endpoint, &view.id);
         Ok(view)
     }
 
     async fn correct(&self, view: &DedicatedView, form: &DedicatedForm) -> Result<(), ProviderError> {
         match view.state() {
-            _ if form.is_of(view.newest()) => Ok(()),
+            _ if form.is_done(view) => Ok(()),
             DedicatedState::Active => {
-                check(&self.calls.models().await?, form)?;
+                if !form.is_of(&view.spec) {
+                    check(&self.calls.models().await?, form)?;
+                }
                 self.calls.update(&view.id, &form.update(&view.spec)).await
             }
             // The core leaves what has failed.

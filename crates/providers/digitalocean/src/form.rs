@@ -8,9 +8,9 @@ use roadstead_provider::template_hash::short_digest;
 use roadstead_provider::{ErrorClass, ProviderError, Redacted, Variables, Wanted};
 use serde_json::{Value, json};
 
-use crate::marks::{DedicatedMarks, MAX_NAME};
+use crate::marks::{DedicatedMarks, MAX_NAME, endpoint};
 use crate::place::DedicatedPlace;
-use crate::wire::{DedicatedModel, DedicatedSpec};
+use crate::wire::{DedicatedModel, DedicatedSpec, DedicatedState, DedicatedView};
 
 /// Scheme of models on the Hub.
 pub const SOURCE: &str = "hf";
@@ -83,12 +83,14 @@ impl DedicatedForm {
         self.body(&self.marks.name(&self.endpoint), "")
     }
 
-    /// Body of an update of an instance of this spec.
+    /// Body of an update of an instance of this spec. It keeps the marks, but for the hub, which is the present one.
     #[must_use]
     pub fn update(&self, known: &DedicatedSpec) -> Value {
         // Another model keeps its id, so that it takes the place of the former one.
         let id = known.model_deployments.first().map_or("", |model| model.model_id.as_str());
-        self.body(&known.name, id)
+        let marks = DedicatedMarks::read(&known.name);
+        let renamed = |marks| DedicatedMarks { hub: self.marks.hub.clone(), ..marks }.name(endpoint(&known.name));
+        self.body(&marks.map_or_else(|| known.name.clone(), renamed), id)
     }
 
     fn body(&self, name: &str, model_id: &str) -> Value {
@@ -104,6 +106,14 @@ impl DedicatedForm {
             body["access_tokens"] = json!(BTreeMap::from([("hugging_face_token", token.expose())]));
         }
         body
+    }
+
+    /// True if nothing is to be changed at an instance now. One that serves must have the present hub in its name: else the place would
+    /// count as that of the former hub again, once it is the newest one.
+    #[must_use]
+    pub fn is_done(&self, view: &DedicatedView) -> bool {
+        let is_named = || DedicatedMarks::read(&view.spec.name).is_none_or(|marks| marks.hub == self.marks.hub);
+        self.is_of(view.newest()) && (view.state() != DedicatedState::Active || is_named())
     }
 
     /// True if an instance of this spec has this form.

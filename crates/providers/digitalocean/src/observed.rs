@@ -24,10 +24,10 @@ pub fn present(
     let hash = form::hash(&view.spec);
     let shown = view.endpoints.as_ref().and_then(|hosts| hosts.public_endpoint_fqdn.as_deref());
     let url = shown.and_then(|shown| addresses.url(shown));
-    let in_sync = form.is_of(view.newest());
-    let serves = state == DedicatedState::Active && in_sync;
+    // A name of a former hub is to be changed, but the instance serves as it should.
+    let serves = state == DedicatedState::Active && form.is_of(view.newest());
     Present {
-        in_sync,
+        in_sync: form.is_done(view),
         interrupts: state == DedicatedState::Active && !form.serves_as(&view.spec),
         changed_by_admission: Vec::new(),
         external_id,

@@ -77,9 +77,22 @@ impl<S: ManagedService> ServiceDriver<S> {
         Err(ProviderError::new(ErrorClass::Transient, message))
     }
 
+    /// The endpoint of this object's name, of any installation, and the identity that is on record for it.
+    async fn find_recorded<'a>(
+        &self,
+        endpoint: &'a InferenceEndpoint,
+    ) -> Result<(Option<(S::View, EndpointOwnership)>, Option<&'a str>), ProviderError> {
+        let (name, made) = (endpoint.name_any(), endpoint.external_id().and_then(|id| id.get(UID)));
+        if let Some(uid) = made {
+            self.service.recall(&name, uid);
+        }
+        Ok((self.find(&name).await?, made))
+    }
+
     /// Compares the existing endpoint with the wanted one.
     async fn survey(&self, form: &S::Form, wanted: &Wanted) -> Result<ServiceSurvey<S::View>, ProviderError> {
-        Ok(match self.find(&wanted.endpoint.name_any()).await? {
+        let (found, _) = self.find_recorded(&wanted.endpoint).await?;
+        Ok(match found {
             None => ServiceSurvey::Absent,
             Some((view, _)) if S::is_of(&view, form) => ServiceSurvey::Ours(view),
             Some((_, ownership)) => ServiceSurvey::Foreign(self.foreign(&ownership)),
@@ -204,8 +217,8 @@ impl<S: ManagedService> Workload for ServiceDriver<S> {
 
     async fn remove(&self, endpoint: &InferenceEndpoint) -> Result<Removal, ProviderError> {
         let (name, namespace) = (endpoint.name_any(), endpoint.namespace().unwrap_or_default());
-        let made = endpoint.external_id().and_then(|id| id.get(UID));
-        let removal = match self.find(&name).await? {
+        let (there, made) = self.find_recorded(endpoint).await?;
+        let removal = match there {
             Some((view, ownership)) if self.is_ours(&ownership, &namespace) => self.service.delete(&view).await?,
             // The created endpoint still exists, or cannot be excluded.
             Some((_, ownership)) if made.is_none_or(|uid| uid == ownership.uid) => {
@@ -218,6 +231,7 @@ impl<S: ManagedService> Workload for ServiceDriver<S> {
 
     async fn remove_found(&self, found: &model::Found) -> Result<Removal, ProviderError> {
         let (name, namespace) = (&found.name, &found.deployment.namespace);
+        self.service.recall(name, &found.id);
         let Some((view, ownership)) = self.find(name).await? else {
             return Ok(self.removed(name, self.service.delete_parts(name, namespace).await?));
         };

@@ -88,6 +88,12 @@ pub trait ManagedService: Listable {
     /// `Invalid` or `Refused` where the service cannot run it so, with what must be changed.
     fn form(&self, wanted: &Wanted) -> Result<Self::Form, ProviderError>;
 
+    /// Takes note of the identity that is on record for an endpoint, before the endpoint is looked up: for a service at which endpoints can
+    /// be renamed, so that one that has another name now does not count as gone.
+    fn recall(&self, name: &str, uid: &str) {
+        let _ = (name, uid);
+    }
+
     /// The endpoint of this name, whoever made it.
     ///
     /// # Errors

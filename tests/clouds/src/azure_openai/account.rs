@@ -39,6 +39,8 @@ pub struct AccountAt<'a> {
     pub parent: &'a str,
     pub settings: &'a AzureOpenAiSettings,
     pub fate: &'a Fate,
+    /// The request is for something new only ([`rules::IF_NONE_MATCH`]).
+    pub is_creation: bool,
     /// Milliseconds since 1970.
     pub now: i64,
 }
@@ -184,9 +186,13 @@ impl CognitiveAccount {
     /// Creates a deployment or gives it another form ([`rules::PUT`]).
     pub fn put(&mut self, name: &str, body: &Value, at: AccountAt<'_>) -> Answered {
         self.check(name, body, at)?;
-        self.is_free(at)?;
         let former = self.deployments.get(name).filter(|known| !known.visibility.is_gone()).cloned();
         let is_new = former.is_none();
+        if at.is_creation && !is_new {
+            let message = format!("Deployment {name} exists.");
+            return Err(ArmFault::new(412, "PreconditionFailed", &rules::IF_NONE_MATCH, message));
+        }
+        self.is_free(at)?;
         let mut known =
             former.unwrap_or_else(|| ModelDeployed::new(Value::Null, Visibility::new(at.fate, at.now), at.now));
         known.form = json!({"sku": body["sku"], "tags": body["tags"], "properties": body["properties"]});

@@ -113,7 +113,8 @@ impl AzureOpenAi {
         }
         account.settle(now);
         let parent = parent(settings);
-        let at = AccountAt { parent: &parent, settings, fate, now };
+        let is_creation = call.header("if-none-match") == "*";
+        let at = AccountAt { parent: &parent, settings, fate, is_creation, now };
         let answer = match asked {
             OpenAiAsked::Located([subscription, location], rest)
                 if *subscription == settings.subscription && *location == settings.location =>

@@ -55,6 +55,8 @@ pub const PUT: Rule = Rule::cited(
     "PUT by name creates with 201 or replaces with 200, and shows provisioningState, which ends as Succeeded or Failed",
     "azure-mgmt-cognitiveservices 14.1.0: Deployments.begin_create_or_update, DeploymentProvisioningState",
 );
+pub const IF_NONE_MATCH: Rule =
+    Rule::assumed("if-none-match", "PUT with If-None-Match: * of a deployment that exists is 412");
 pub const OPERATIONS: Rule = Rule::assumed(
     "operations",
     "every change answers with Azure-AsyncOperation, which shows status and error until it ends",
@@ -125,6 +127,7 @@ pub const ALL: &[&Rule] = &[
     &UNITS,
     &ONE_CHANGE,
     &PUT,
+    &IF_NONE_MATCH,
     &OPERATIONS,
     &UPDATE,
     &PATCH,

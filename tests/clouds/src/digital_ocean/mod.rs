@@ -128,6 +128,11 @@ impl DigitalOcean {
         self.world().take_away(name)
     }
 
+    /// Renames the instance whose name begins so at once, as somebody else would. True if there was one.
+    pub fn rename(&self, name: &str, other: &str) -> bool {
+        self.world().rename(name, other)
+    }
+
     fn world(&self) -> MutexGuard<'_, OceanWorld> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -25,7 +25,7 @@ pub const NAME: Rule = Rule::cited(
 );
 pub const NAME_TAKEN: Rule = Rule::cited(
     "name-taken",
-    "a name is unique in its team; a creation with a taken one is 422",
+    "a name is unique in its team; a creation or an update with a taken one is 422",
     "digitalocean/openapi, schema dedicated_inference_spec; the status is assumed",
 );
 pub const BODY: Rule = Rule::cited(
@@ -51,8 +51,8 @@ pub const STATES: Rule = Rule::cited(
 );
 pub const UPDATE: Rule = Rule::cited(
     "update",
-    "an update takes the whole spec; the instance is updating, shows pending_deployment_spec, and is active again",
-    "digitalocean/openapi, dedicatedInferences_patch; that the former spec serves meanwhile is assumed",
+    "an update takes the whole spec, and may rename the instance; it is updating, shows pending_deployment_spec, and is active again",
+    "digitalocean/openapi, dedicatedInferences_patch and its example; that the former spec serves meanwhile is assumed",
 );
 pub const MODEL_ID: Rule = Rule::cited(
     "model-id",

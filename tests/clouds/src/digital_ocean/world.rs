@@ -118,11 +118,7 @@ impl OceanWorld {
         let mut spec = body["spec"].clone();
         self.check(&spec, &body["access_tokens"])?;
         self.name_models(&mut spec, &[]);
-        let has_name =
-            |one: &Instance| one.team == at.team && one.spec["name"] == spec["name"] && !one.visibility.is_gone();
-        if self.instances.values().any(has_name) {
-            return Err(unprocessable(&rules::NAME_TAKEN, "spec.name: is already in use in this team"));
-        }
+        self.check_free(&spec["name"], at)?;
         let (id, fate) = (self.uuid(), self.fate(&spec, at.fate));
         let mut instance = Instance::new(id.clone(), at.team, spec, &self.settings, &fate, at.now);
         let token = self.token("default", at.now);
@@ -130,6 +126,15 @@ impl OceanWorld {
         let shown = self.shown(&instance, at);
         self.instances.insert(id, instance);
         Ok(json!({"dedicated_inference": shown, "token": token.shown(true)}))
+    }
+
+    /// Refuses a name that another instance of the team has.
+    fn check_free(&self, name: &Value, at: OceanAt<'_>) -> Result<(), OceanFault> {
+        let has_name = |one: &Instance| one.team == at.team && one.spec["name"] == *name && !one.visibility.is_gone();
+        if self.instances.values().any(has_name) {
+            return Err(unprocessable(&rules::NAME_TAKEN, "spec.name: is already in use in this team"));
+        }
+        Ok(())
     }
 
     /// Gives an id to each model of a spec that has none of the former ones ([`rules::MODEL_ID`]).
@@ -157,6 +162,13 @@ impl OceanWorld {
         let before = self.instances.len();
         self.instances.retain(|_, one| !one.spec["name"].as_str().unwrap_or_default().starts_with(name));
         self.instances.len() < before
+    }
+
+    /// Renames the instance whose name begins so at once. True if there was one.
+    pub fn rename(&mut self, name: &str, other: &str) -> bool {
+        let is_it = |one: &&mut Instance| one.spec["name"].as_str().unwrap_or_default().starts_with(name);
+        let found = self.instances.values_mut().find(is_it);
+        found.map(|one| one.spec["name"] = json!(other)).is_some()
     }
 
     fn token(&mut self, name: &str, now: i64) -> InstanceToken {
@@ -222,7 +234,7 @@ impl OceanWorld {
         let former = self.find(id, at)?.spec.clone();
         self.check(&spec, &body["access_tokens"])?;
         if spec["name"] != former["name"] {
-            return Err(unprocessable(&rules::UPDATE, "spec.name: cannot be changed"));
+            self.check_free(&spec["name"], at)?;
         }
         self.name_models(&mut spec, former["model_deployments"].as_array().map_or(&[], Vec::as_slice));
         let settings = self.settings.clone();
