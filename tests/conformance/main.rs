@@ -44,7 +44,22 @@ fn main() -> ExitCode {
         return real::main(&runtime);
     }
     let arguments = Arguments::from_args();
-    let fixtures: [(&str, Arc<dyn Fixture>); 11] = [
+    let lone = lone(&runtime);
+    let trials = fixtures().into_iter().flat_map(|(driver, fixture)| {
+        let runtime = Arc::clone(&runtime);
+        CASES.iter().map(move |case| {
+            let (fixture, runtime) = (Arc::clone(&fixture), Arc::clone(&runtime));
+            Trial::test(format!("{driver}::{}", case.name), move || {
+                runtime.block_on(case.run(fixture.as_ref())).map_err(|error| Failed::from(format!("{error:#}")))
+            })
+        })
+    });
+    libtest_mimic::run(&arguments, trials.chain(lone).collect()).exit_code()
+}
+
+/// Places of each driver, by its name.
+fn fixtures() -> [(&'static str, Arc<dyn Fixture>); 11] {
+    [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
@@ -56,129 +71,124 @@ fn main() -> ExitCode {
         ("vertex", Arc::new(vertex::Projects)),
         ("azureml", Arc::new(azureml::Workspaces)),
         ("azureopenai", Arc::new(azureopenai::CognitiveAccounts)),
-    ];
-    let lone = [
+    ]
+}
+
+/// Tests of one driver alone.
+#[expect(clippy::too_many_lines, reason = "it is a list")]
+fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
+    vec![
         trial(
-            &runtime,
+            runtime,
             "azureml::the_role_grants_what_is_called_and_nothing_else",
             azureml_rights::the_role_grants_what_is_called_and_nothing_else,
         ),
         trial(
-            &runtime,
+            runtime,
             "azureml::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing",
             azureml_rights::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing,
         ),
         trial(
-            &runtime,
+            runtime,
             "azureopenai::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing",
             azureopenai_rights::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing,
         ),
-        trial(&runtime, "azureml::every_change_may_be_lost_or_repeated", azureml::sweep),
+        trial(runtime, "azureml::every_change_may_be_lost_or_repeated", azureml::sweep),
         trial(
-            &runtime,
+            runtime,
             "azureopenai::the_role_grants_what_is_called_and_nothing_else",
             azureopenai_rights::the_role_grants_what_is_called_and_nothing_else,
         ),
-        trial(&runtime, "azureopenai::every_change_may_be_lost_or_repeated", azureopenai::sweep),
+        trial(runtime, "azureopenai::every_change_may_be_lost_or_repeated", azureopenai::sweep),
         trial(
-            &runtime,
+            runtime,
             "azureopenai::an_account_outside_the_data_zone_is_refused",
             azureopenai::an_account_outside_the_data_zone_is_refused,
         ),
         trial(
-            &runtime,
+            runtime,
             "azureopenai::a_deployment_that_was_made_meanwhile_is_not_overwritten",
             azureopenai::a_deployment_that_was_made_meanwhile_is_not_overwritten,
         ),
-        trial(&runtime, "services::are_checked_less_often_than_clusters", checks),
+        trial(runtime, "services::are_checked_less_often_than_clusters", checks),
         trial(
-            &runtime,
+            runtime,
             "real::calm_cases_pass_and_leave_only_what_others_have",
             real_on_fakes::calm_cases_pass_and_leave_only_what_others_have,
         ),
-        trial(&runtime, "real::nothing_is_made_above_the_limit", real_on_fakes::nothing_is_made_above_the_limit),
+        trial(runtime, "real::nothing_is_made_above_the_limit", real_on_fakes::nothing_is_made_above_the_limit),
         trial(
-            &runtime,
+            runtime,
             "real::a_sweep_removes_what_a_killed_run_left",
             real_on_fakes::a_sweep_removes_what_a_killed_run_left,
         ),
         trial(
-            &runtime,
+            runtime,
             "real::every_service_takes_its_credentials_from_the_environment",
             real_on_fakes::every_service_takes_its_credentials_from_the_environment,
         ),
-        trial(&runtime, "bedrock::every_change_may_be_lost_or_repeated", bedrock::sweep),
+        trial(runtime, "bedrock::every_change_may_be_lost_or_repeated", bedrock::sweep),
         trial(
-            &runtime,
+            runtime,
             "bedrock::the_policy_grants_what_is_called_and_nothing_else",
             bedrock_rights::the_policy_grants_what_is_called_and_nothing_else,
         ),
         trial(
-            &runtime,
+            runtime,
             "baseten::every_operation_is_called_and_no_other",
             baseten_rights::every_operation_is_called_and_no_other,
         ),
         trial(
-            &runtime,
+            runtime,
             "baseten::a_new_key_leaves_the_former_one_valid",
             baseten_rights::a_new_key_leaves_the_former_one_valid,
         ),
-        trial(&runtime, "baseten::every_change_may_be_lost_or_repeated", baseten::sweep),
+        trial(runtime, "baseten::every_change_may_be_lost_or_repeated", baseten::sweep),
         trial(
-            &runtime,
+            runtime,
             "digitalocean::the_token_grants_what_is_called_and_nothing_else",
             digitalocean_rights::the_token_grants_what_is_called_and_nothing_else,
         ),
         trial(
-            &runtime,
+            runtime,
             "digitalocean::a_model_that_is_not_on_offer_is_refused_before_anything_is_created",
             digitalocean_rights::a_model_that_is_not_on_offer_is_refused_before_anything_is_created,
         ),
         trial(
-            &runtime,
+            runtime,
             "digitalocean::a_renamed_instance_is_neither_made_again_nor_gone",
             digitalocean_names::a_renamed_instance_is_neither_made_again_nor_gone,
         ),
         trial(
-            &runtime,
+            runtime,
             "digitalocean::a_foreign_name_with_the_same_beginning_does_not_hide_ours",
             digitalocean_names::a_foreign_name_with_the_same_beginning_does_not_hide_ours,
         ),
         trial(
-            &runtime,
+            runtime,
             "digitalocean::a_place_that_was_taken_over_stays_taken_over",
             digitalocean_names::a_place_that_was_taken_over_stays_taken_over,
         ),
-        trial(&runtime, "digitalocean::every_change_may_be_lost_or_repeated", digitalocean::sweep),
+        trial(runtime, "digitalocean::every_change_may_be_lost_or_repeated", digitalocean::sweep),
         trial(
-            &runtime,
+            runtime,
             "huggingface::the_token_grants_what_is_called_and_nothing_else",
             huggingface_rights::the_token_grants_what_is_called_and_nothing_else,
         ),
         trial(
-            &runtime,
+            runtime,
             "sagemaker::the_policy_grants_what_is_called_and_nothing_else",
             sagemaker_rights::the_policy_grants_what_is_called_and_nothing_else,
         ),
-        trial(&runtime, "sagemaker::every_change_may_be_lost_or_repeated", sagemaker::sweep),
+        trial(runtime, "sagemaker::every_change_may_be_lost_or_repeated", sagemaker::sweep),
         trial(
-            &runtime,
+            runtime,
             "vertex::the_roles_grant_what_is_called_and_nothing_else",
             vertex_rights::the_roles_grant_what_is_called_and_nothing_else,
         ),
-        trial(&runtime, "vertex::an_upload_that_fails_says_why", vertex_rights::an_upload_that_fails_says_why),
-        trial(&runtime, "vertex::every_change_may_be_lost_or_repeated", vertex::sweep),
-    ];
-    let trials = fixtures.into_iter().flat_map(|(driver, fixture)| {
-        let runtime = Arc::clone(&runtime);
-        CASES.iter().map(move |case| {
-            let (fixture, runtime) = (Arc::clone(&fixture), Arc::clone(&runtime));
-            Trial::test(format!("{driver}::{}", case.name), move || {
-                runtime.block_on(case.run(fixture.as_ref())).map_err(|error| Failed::from(format!("{error:#}")))
-            })
-        })
-    });
-    libtest_mimic::run(&arguments, trials.chain(lone).collect()).exit_code()
+        trial(runtime, "vertex::an_upload_that_fails_says_why", vertex_rights::an_upload_that_fails_says_why),
+        trial(runtime, "vertex::every_change_may_be_lost_or_repeated", vertex::sweep),
+    ]
 }
 
 /// Services count the calls of a check; a place that counts none is checked more often.
