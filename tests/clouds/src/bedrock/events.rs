@@ -50,7 +50,7 @@ pub fn chunk(part: &[u8]) -> Bytes {
     message(&headers, json!({"bytes": BASE64.encode(part)}).to_string().as_bytes())
 }
 
-/// The end of a stream by an exception of this type ([`super::rules::STREAM_EXCEPTION`]).
+/// The end of a stream by an exception of this type (rule `stream-exception`).
 #[must_use]
 pub fn exception(kind: &str, text: &str) -> Bytes {
     let headers = [(":exception-type", kind), (":content-type", "application/json"), (":message-type", "exception")];
