@@ -50,7 +50,7 @@ pub fn chunk(part: &[u8]) -> Bytes {
     message(&headers, json!({"bytes": BASE64.encode(part)}).to_string().as_bytes())
 }
 
-/// The end of a stream by an exception of this type (rule `stream-exception`).
+/// The end of a stream by an exception of this type (`rules::STREAM_EXCEPTION`).
 #[must_use]
 pub fn exception(kind: &str, text: &str) -> Bytes {
     let headers = [(":exception-type", kind), (":content-type", "application/json"), (":message-type", "exception")];
