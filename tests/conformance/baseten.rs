@@ -15,7 +15,7 @@ use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{record, request};
-use roadstead_conformance::{Conduct, Fixture, HUB, Place};
+use roadstead_conformance::{Conduct, Fixture, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
@@ -90,7 +90,7 @@ fn crowd_form(number: usize) -> (String, Value) {
     let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
     let mut endpoint: InferenceEndpoint = record(&name);
     endpoint.spec.deployment_ref.name = deployment;
-    let payload = BasetenForm::of(&request(endpoint, &target()), "prod", HUB, REGION).unwrap().payload();
+    let payload = BasetenForm::of(&request(endpoint, &target()), "prod", REGION).unwrap().payload();
     (name, payload)
 }
 
@@ -160,14 +160,20 @@ impl Place for Team {
     }
 }
 
+/// Names of the secrets that belong to models. The claim of the hub is none of them.
+pub fn secrets(state: &Value) -> Vec<&str> {
+    let names = state["secrets"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    names.filter(|name| !name.starts_with("roadstead-claim_")).collect()
+}
+
 /// Deployments beside the one of each model, keys and secrets.
 fn parts(clouds: &Clouds) -> usize {
     let state = clouds.state(ServiceName::Baseten);
     let models = state["models"].as_array().into_iter().flatten();
     let surplus: usize =
         models.map(|model| model["deployments"].as_array().map_or(0, Vec::len).saturating_sub(1)).sum();
-    let count = |kind: &str| usize::try_from(state[kind].as_u64().unwrap_or(0)).unwrap_or(0);
-    surplus + count("keys") + count("secrets")
+    let keys = usize::try_from(state["keys"].as_u64().unwrap_or(0)).unwrap_or(0);
+    surplus + keys + secrets(&state).len()
 }
 
 /// Sweeps over the changes that the driver makes.

@@ -15,7 +15,7 @@ use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{record, request};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
-use roadstead_huggingface::{HubAccess, HubAddresses, HubForm, HubPlace, HubTags, HuggingFace};
+use roadstead_huggingface::{HubAccess, HubAddresses, HubForm, HubPlace, HuggingFace};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::{Provider, Redacted, address};
@@ -81,8 +81,11 @@ pub fn crowd_form(number: usize) -> Value {
     let mut endpoint: InferenceEndpoint = record(&name);
     endpoint.spec.deployment_ref.name.clone_from(&deployment);
     "l4".clone_into(&mut endpoint.spec.offer);
-    let tags = HubTags { hub: roadstead_conformance::HUB.to_owned(), owner: EndpointTags::of("prod", &endpoint) };
-    HubForm::of(&request(endpoint, &target()), tags, None).unwrap().creation(CLOUD, REGION).unwrap()
+    let owner = EndpointTags::of("prod", &endpoint);
+    HubForm::of(&request(endpoint, &target()), roadstead_conformance::HUB, owner, None)
+        .unwrap()
+        .creation(CLOUD, REGION)
+        .unwrap()
 }
 
 fn target() -> ServingTarget {

@@ -1,5 +1,6 @@
 //! The cases. Each is a promise that the core relies on, whatever the place is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -8,12 +9,15 @@ use futures::future::LocalBoxFuture;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::names;
 use roadstead_model::{Demand, Lack};
-use roadstead_provider::{ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
+use roadstead_provider::{Claim, ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
 
 use crate::faults::{ASKED, Call, Fault, InjectedRefusal};
 use crate::fixture::{Conduct, Fixture, PROD};
 use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded, wanted};
-use crate::stage::{Stage, connect};
+use crate::stage::{HUB, Stage, connect};
+
+/// The hub that is built after the loss of [`HUB`].
+const REBUILT_HUB: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 
 /// A case: its name, and what it does with the places of a fixture.
 pub struct Case {
@@ -63,6 +67,7 @@ cases![
         passes_on_how_long_to_wait,
         reports_refused_credentials_at_each_call,
         believes_in_no_removal_that_is_refused_for_an_hour,
+        keeps_a_place_that_it_took_over,
         sees_what_another_hand_removed,
         relies_on_no_listing_that_lags,
         lists_a_crowd_of_endpoints,
@@ -168,7 +173,7 @@ async fn each_call_fails(fixture: &dyn Fixture, refusal: InjectedRefusal, class:
     let driver = &stage.driver;
     let failures = [
         ("identity", driver.identity().await.err()),
-        ("claim", driver.claim(crate::stage::HUB, None).await.err()),
+        ("claim", driver.claim(HUB, None).await.err()),
         ("observe", driver.observe(&wanted).await.err()),
         ("ensure", driver.ensure(&other).await.err()),
         ("remove", driver.remove(&wanted.endpoint).await.err()),
@@ -335,6 +340,29 @@ async fn believes_in_no_removal_that_is_refused_for_an_hour(fixture: &dyn Fixtur
     stage.mend();
     stage.remove(&wanted.endpoint).await?;
     stage.holds(0).await
+}
+
+async fn keeps_a_place_that_it_took_over(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let mut stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let first = stage.serving().await?;
+    let rebuilt = stage.place.driver(stage.place.installations()[0]).await?;
+    rebuilt.identity().await?;
+    let taken = rebuilt.claim(REBUILT_HUB, Some(HUB)).await?;
+    ensure!(taken == Claim::Ours, "the place of a hub that gives way: {taken:?}");
+    rebuilt.watch(Arc::new(|_| {}));
+    stage.driver = rebuilt;
+    // It adopts the endpoint as the core does.
+    let again = of_rebuilt_hub(&first);
+    let adopted = recorded(&again, &stage.driver.ensure(&again).await?);
+    stage.serves(&adopted).await?;
+    let kept = async |when: &str| {
+        let claim = stage.driver.claim(REBUILT_HUB, None).await?;
+        ensure!(claim == Claim::Ours, "{when}, the place that it took over is not its own: {claim:?}");
+        Ok(())
+    };
+    kept("with the adopted endpoint").await?;
+    stage.remove(&adopted.endpoint).await?;
+    kept("after the endpoint's removal").await
 }
 
 async fn sees_what_another_hand_removed(fixture: &dyn Fixture) -> anyhow::Result<()> {

@@ -17,10 +17,11 @@ use roadstead_rest::{
 use serde_json::json;
 
 use crate::archive::archive;
+use crate::claim::Claimant;
 use crate::form::{BasetenForm, SOURCE};
 use crate::keys;
 use crate::labels::DeploymentLabels;
-use crate::models::{Records, candidates, newest};
+use crate::models::Records;
 use crate::place::{BasetenAccess, BasetenAddresses, BasetenPlace, id};
 use crate::service::{self, DeploymentCalls, NAME, PROFILE, TITLE, TeamCalls, class_of_text};
 use crate::state::{FoundModel, ModelStep};
@@ -45,7 +46,6 @@ pub struct Baseten {
     reach: Reach,
     context: ServiceContext,
     team: RwLock<Option<Team>>,
-    hub: RwLock<String>,
     /// Ids of models by name, as far as they were seen: a name alone is looked up in a list of everything.
     ids: Mutex<BTreeMap<String, String>>,
 }
@@ -58,8 +58,8 @@ impl Baseten {
         let transport = Transport::new(ServiceRoute { authorities: String::new(), reach });
         let client = context.client(PROFILE, addresses.management.clone(), &transport, Arc::new(Bearer::new(key)));
         let terms = StatedTerms::new(TITLE, context.clock);
-        let (records, team, hub, ids) = (Records::default(), RwLock::default(), RwLock::default(), Mutex::default());
-        Self { client, terms, records, addresses, place, transport, reach, context, team, hub, ids }
+        let (records, team, ids) = (Records::default(), RwLock::default(), Mutex::default());
+        Self { client, terms, records, addresses, place, transport, reach, context, team, ids }
     }
 
     /// The team of this place.
@@ -237,27 +237,14 @@ impl ManagedService for Baseten {
         Ok(format!("{}.{}", self.ask_team().await?.id, self.place.region))
     }
 
-    /// A team has no place for a claim: the models of the installation say which hub made them. A team without one is free.
     async fn claim(&self, _: &str, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
         let team = self.team().await?;
-        // The newest model speaks for all: one hub after the other makes them.
-        let mut models = candidates(&self.client, &team.id).await?;
-        models.sort_by(|one, other| other.created_at.cmp(&one.created_at));
-        for model in models {
-            let labels = newest(&self.client, &model).await?.as_ref().and_then(DeploymentLabels::of);
-            let Some(labels) = labels.filter(|labels| labels.owner.install_id == self.install_id()) else { continue };
-            if labels.hub != hub_uid && Some(labels.hub.as_str()) != takeover {
-                return Ok(Claim::Other { hub_uid: labels.hub });
-            }
-            break;
-        }
-        hub_uid.clone_into(&mut self.hub.write().unwrap_or_else(PoisonError::into_inner));
-        Ok(Claim::Ours)
+        let claimant = Claimant { client: &self.client, team: &team.id, install_id: self.install_id() };
+        claimant.claim(hub_uid, takeover).await
     }
 
     fn form(&self, wanted: &Wanted) -> Result<BasetenForm, ProviderError> {
-        let hub = self.hub.read().unwrap_or_else(PoisonError::into_inner).clone();
-        BasetenForm::of(wanted, self.install_id(), &hub, &self.place.region)
+        BasetenForm::of(wanted, self.install_id(), &self.place.region)
     }
 
     async fn find(&self, name: &str) -> Result<Option<FoundModel>, ProviderError> {

@@ -49,7 +49,7 @@ impl BasetenForm {
     /// # Errors
     /// `Invalid` where the model is none that the server loads; `Refused` where the target has no such offer; `Bug` where something
     /// cannot be written.
-    pub fn of(wanted: &Wanted, install_id: &str, hub: &str, region: &str) -> Result<Self, ProviderError> {
+    pub fn of(wanted: &Wanted, install_id: &str, region: &str) -> Result<Self, ProviderError> {
         let spec = &wanted.endpoint.spec;
         let name = wanted.endpoint.name_any();
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
@@ -60,7 +60,6 @@ impl BasetenForm {
         template.port = PORT;
         let server = launch(&template);
         let labels = DeploymentLabels {
-            hub: hub.to_owned(),
             template: template_hash(spec, &wanted.secrets).map_err(bug)?,
             instance: instance(wanted)?,
             owner: EndpointTags::of(install_id, &wanted.endpoint),

@@ -15,8 +15,6 @@ const SLOT: &str = "slot";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentLabels {
-    /// UID of the hub that made it.
-    pub hub: String,
     /// Hash of the template that it was made from.
     pub template: String,
     /// Instance type.
@@ -63,7 +61,7 @@ mod tests {
     #[test]
     fn labels_are_texts_and_are_read_again() {
         let owner = EndpointTags::of("prod", &record("e"));
-        let labels = DeploymentLabels { hub: "h".into(), template: "0f".into(), instance: "H100x1".into(), owner };
+        let labels = DeploymentLabels { template: "0f".into(), instance: "H100x1".into(), owner };
         let written = labels.written();
         assert!(written.as_object().unwrap().values().all(Value::is_string), "{written}");
         let read: BTreeMap<String, Value> = serde_json::from_value(written).unwrap();

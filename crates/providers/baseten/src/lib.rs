@@ -2,10 +2,12 @@
 //!
 //! An endpoint is a model with a deployment for its environment `production`. The driver uploads the archive of a model, which holds
 //! nothing but its config (`form`, `archive`, `upload`), and creates the model (`driver`). `service` holds the calls, `wire` and
-//! `labels` what comes back, `state` the decision about the next step, `models` what the service lists, `listing` the inventory and `prices` the terms. The service
-//! issues the key of an endpoint (`keys`), and keeps the secrets of its deployment (`vault`).
+//! `labels` what comes back, `state` the decision about the next step, `models` what the service lists, `listing` the inventory and
+//! `prices` the terms. The service issues the key of an endpoint (`keys`), keeps the secrets of its deployment (`vault`), and the claim
+//! of the hub (`claim`).
 
 mod archive;
+mod claim;
 mod driver;
 mod form;
 mod keys;

@@ -138,7 +138,7 @@ mod tests {
         let mut endpoint = record("e");
         endpoint.spec.replicas = replicas;
         let wanted = request(endpoint, &serde_json::from_value(target).unwrap());
-        BasetenForm::of(&wanted, "prod", "hub", "us-east").unwrap()
+        BasetenForm::of(&wanted, "prod", "us-east").unwrap()
     }
 
     fn deployment(id: &str, status: &str, is_production: bool, labels: &Value) -> DeploymentView {

@@ -206,6 +206,7 @@ pub struct Secrets {
 #[derive(Debug, Deserialize)]
 pub struct SecretView {
     pub name: String,
+    pub created_at: String,
 }
 
 /// Seconds of a time in RFC 3339; the beginning of time where it is none.

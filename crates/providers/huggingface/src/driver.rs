@@ -14,6 +14,7 @@ use roadstead_rest::{
     Transport, claim_by_endpoints, created_concurrently, invalid_key,
 };
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::form::{HubForm, SOURCE};
 use crate::observed;
@@ -21,7 +22,7 @@ use crate::place::{HubAccess, HubPlace};
 use crate::seal::KeySeal;
 use crate::service::{HubPaths, NAME, PROFILE, all, whoami};
 use crate::terms::HubTerms;
-use crate::view::{HubTags, HubView, KEY_DIGEST, SEALED_KEY};
+use crate::view::{HubView, KEY_DIGEST, SEALED_KEY, tags};
 
 /// Hugging Face in one namespace and region.
 pub struct HuggingFace {
@@ -112,14 +113,19 @@ impl ManagedService for HuggingFace {
         Ok(format!("{id}.{cloud}.{region}"))
     }
 
-    /// A namespace has no place for a claim: the endpoints of the installation say which hub made them. A namespace without
-    /// one is free.
+    /// A namespace has no place for a claim: the endpoints of the installation say which hub they belong to. A namespace without one is
+    /// free.
     async fn claim(&self, _: &str, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
         let views = all(&self.endpoints, &self.paths).await?;
-        let tags = views.iter().filter_map(HubView::tags).filter(|tags| tags.owner.install_id == self.install_id());
-        let hubs: Vec<String> = tags.map(|tags| tags.hub).collect();
-        let claim = claim_by_endpoints(hubs.iter().map(String::as_str), hub_uid, takeover);
+        let is_ours = |view: &&HubView| view.owner().is_some_and(|owner| owner.install_id == self.install_id());
+        let ours: Vec<&HubView> = views.iter().filter(is_ours).collect();
+        let claim = claim_by_endpoints(ours.iter().map(|view| view.hub()), hub_uid, takeover);
         if claim == Claim::Ours {
+            // Without the new tag, they would claim the namespace for the hub that gives way once `takeover` is not set any more.
+            for view in ours.iter().filter(|view| view.hub() != hub_uid && Some(view.hub()) == takeover) {
+                let body = json!({"tags": tags(hub_uid)});
+                self.endpoints.call(self.paths.update(&view.name, &body)?).await?;
+            }
             hub_uid.clone_into(&mut self.hub_uid.write().unwrap_or_else(PoisonError::into_inner));
         }
         Ok(claim)
@@ -127,9 +133,9 @@ impl ManagedService for HuggingFace {
 
     fn form(&self, wanted: &Wanted) -> Result<HubForm, ProviderError> {
         let hub = self.hub_uid.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let tags = HubTags { hub, owner: EndpointTags::of(self.install_id(), &wanted.endpoint) };
+        let owner = EndpointTags::of(self.install_id(), &wanted.endpoint);
         let sealed = self.seal.as_ref().and_then(|seal| seal.seal(&wanted.endpoint.name_any(), &wanted.api_key));
-        HubForm::of(wanted, tags, sealed)
+        HubForm::of(wanted, &hub, owner, sealed)
     }
 
     async fn find(&self, name: &str) -> Result<Option<HubView>, ProviderError> {
@@ -141,15 +147,16 @@ impl ManagedService for HuggingFace {
     }
 
     fn ownership(view: &HubView) -> EndpointOwnership {
-        let owner =
-            view.tags().map(|HubTags { owner: EndpointTags { install_id, namespace, deployment, .. }, .. }| {
-                EndpointOwner { install_id, namespace, deployment }
-            });
+        let owner = view.owner().map(|EndpointTags { install_id, namespace, deployment, .. }| EndpointOwner {
+            install_id,
+            namespace,
+            deployment,
+        });
         EndpointOwnership { name: view.name.clone(), uid: view.uid(), owner }
     }
 
     fn is_of(view: &HubView, form: &HubForm) -> bool {
-        view.tags().is_some_and(|known| known.owner.is_same_endpoint(&form.owner))
+        view.owner().is_some_and(|known| known.is_same_endpoint(&form.owner))
     }
 
     async fn present(

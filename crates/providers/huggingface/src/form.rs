@@ -11,7 +11,7 @@ use roadstead_provider::{ErrorClass, ProviderError, Variables, Wanted};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::view::{HubCompute, HubScaling, HubState, HubTags, HubView, KEY_DIGEST, RECORD, SEALED_KEY, TAGS, TEMPLATE};
+use crate::view::{HubCompute, HubScaling, HubState, HubView, KEY_DIGEST, OWNER, RECORD, SEALED_KEY, TEMPLATE, tags};
 
 /// The variable from which vLLM takes its key.
 const ENGINE_KEY: &str = "VLLM_API_KEY";
@@ -23,6 +23,8 @@ pub const SOURCE: &str = "hf";
 pub struct HubForm {
     /// Name.
     pub name: String,
+    /// UID of the hub.
+    pub hub: String,
     /// Owner, and part in the plan.
     pub owner: EndpointTags,
     /// Replicas; none is a pause.
@@ -50,15 +52,20 @@ struct Changeable<'a> {
 }
 
 impl HubForm {
-    /// The wanted form of an endpoint with these tags and this sealed key.
+    /// The wanted form of an endpoint of a hub, with this owner and this sealed key.
     ///
     /// # Errors
     /// `Invalid` where the offer or the model is none of this service; `Bug` where something cannot be written.
-    pub fn of(wanted: &Wanted, tags: HubTags, sealed_key: Option<String>) -> Result<Self, ProviderError> {
+    pub fn of(
+        wanted: &Wanted,
+        hub: &str,
+        owner: EndpointTags,
+        sealed_key: Option<String>,
+    ) -> Result<Self, ProviderError> {
         let spec = &wanted.endpoint.spec;
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, error);
         let Variables { plain: mut env, secret: mut secrets } = Variables::of(spec, &wanted.secrets)?;
-        env.insert(TAGS.to_owned(), serde_json::to_string(&tags).map_err(bug)?);
+        env.insert(OWNER.to_owned(), serde_json::to_string(&owner).map_err(bug)?);
         env.insert(RECORD.to_owned(), record(spec).map_err(bug)?.unwrap_or_default());
         env.insert(TEMPLATE.to_owned(), template_hash(spec, &wanted.secrets).map_err(bug)?);
         env.insert(KEY_DIGEST.to_owned(), digest(wanted.api_key.expose()));
@@ -70,7 +77,8 @@ impl HubForm {
             [template.args.clone(), vec!["--served-model-name".to_owned(), spec.model_name().to_owned()]].concat();
         Ok(Self {
             name: wanted.endpoint.name_any(),
-            owner: tags.owner,
+            hub: hub.to_owned(),
+            owner,
             replicas,
             compute: compute(wanted, replicas.max(1))?,
             model: (repository(spec)?, template.model.revision.clone()),
@@ -106,7 +114,7 @@ impl HubForm {
         if let Some(revision) = revision {
             model["revision"] = json!(revision);
         }
-        let body = Changeable { compute: &self.compute, model, tags: vec!["roadstead".to_owned()] };
+        let body = Changeable { compute: &self.compute, model, tags: tags(&self.hub) };
         serde_json::to_value(body).map_err(|error| ProviderError::new(ErrorClass::Bug, error))
     }
 

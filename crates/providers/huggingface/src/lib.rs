@@ -21,4 +21,4 @@ pub use self::form::HubForm;
 pub use self::observed::probe;
 pub use self::place::{HubAccess, HubAddresses, HubPlace};
 pub use self::service::{NAME as SERVICE, OPERATIONS, PERMISSION};
-pub use self::view::{HubCompute, HubModel, HubScaling, HubState, HubStatus, HubTags, HubView};
+pub use self::view::{HubCompute, HubModel, HubScaling, HubState, HubStatus, HubView};

@@ -4,34 +4,34 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use roadstead_model::{self as model, Timestamp};
-use roadstead_provider::tags::ListedEndpoint;
+use roadstead_provider::tags::{EndpointTags, ListedEndpoint};
 use roadstead_provider::{Inventory, ProviderError, record};
 use roadstead_rest::{Listable, ListedPlace, ManagedService};
 
 use crate::driver::HuggingFace;
 use crate::service::all;
-use crate::view::{HubState, HubTags, HubView, RECORD};
+use crate::view::{HubState, HubView, RECORD};
 
 #[async_trait]
 impl Listable for HuggingFace {
-    type Row = (HubTags, HubView);
+    type Row = (EndpointTags, HubView);
 
     async fn list(&self) -> Result<ListedPlace<Self::Row>, ProviderError> {
         let views = all(&self.endpoints, &self.paths).await?;
-        let tagged = views.into_iter().filter_map(|view| Some((view.tags()?, view)));
-        let ours = tagged.filter(|(tags, _)| tags.owner.install_id == self.install_id());
-        let rows: BTreeMap<String, Self::Row> = ours.map(|(tags, view)| (view.name.clone(), (tags, view))).collect();
-        let found = rows.values().filter_map(|(tags, view)| found(tags, view)).collect();
+        let owned = views.into_iter().filter_map(|view| Some((view.owner()?, view)));
+        let ours = owned.filter(|(owner, _)| owner.install_id == self.install_id());
+        let rows: BTreeMap<String, Self::Row> = ours.map(|(owner, view)| (view.name.clone(), (owner, view))).collect();
+        let found = rows.values().filter_map(|(owner, view)| found(owner, view)).collect();
         let terms = self.terms.newest(&self.endpoints, &self.paths).await;
         Ok(ListedPlace { rows, inventory: Inventory { found, terms, ..Inventory::default() } })
     }
 }
 
-/// An endpoint as a rebuilt hub may adopt it; `None` where its tags do not give the name that it has.
-fn found(tags: &HubTags, view: &HubView) -> Option<model::Found> {
+/// An endpoint as a rebuilt hub may adopt it; `None` where its owner and part do not give the name that it has.
+fn found(owner: &EndpointTags, view: &HubView) -> Option<model::Found> {
     let record = view.variable(RECORD).unwrap_or_default();
     let paused = view.state() == HubState::Paused;
-    tags.owner.found(ListedEndpoint {
+    owner.found(ListedEndpoint {
         name: &view.name,
         id: &view.uid(),
         accelerators: record::runs(record).map_or(0, |runs| runs.accelerator.count),

@@ -6,8 +6,10 @@ use roadstead_provider::tags::EndpointTags;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Variable with the tags of an endpoint, in JSON.
-pub const TAGS: &str = "ROADSTEAD_TAGS";
+/// Variable with the owner of an endpoint and its part in the plan, in JSON.
+pub const OWNER: &str = "ROADSTEAD_OWNER";
+/// Begin of the tag with the UID of the hub.
+const HUB_TAG: &str = "roadstead-hub-";
 /// Variable with the record of the form that was asked for.
 pub const RECORD: &str = "ROADSTEAD_RECORD";
 /// Variable with the hash of the template.
@@ -26,6 +28,9 @@ pub struct HubView {
     pub compute: HubCompute,
     /// Model and container.
     pub model: HubModel,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// State.
     pub status: HubStatus,
 }
@@ -112,22 +117,23 @@ pub enum HubState {
     Unknown,
 }
 
-/// Tags of an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HubTags {
-    /// UID of the hub that wrote it last.
-    pub hub: String,
-    /// Its owner, and its part in the plan.
-    #[serde(flatten)]
-    pub owner: EndpointTags,
+/// Tags of an endpoint of the hub `hub_uid`. Unlike variables, they change without a restart of its container.
+#[must_use]
+pub fn tags(hub_uid: &str) -> Vec<String> {
+    vec!["roadstead".to_owned(), format!("{HUB_TAG}{hub_uid}")]
 }
 
 impl HubView {
-    /// The tags; `None` where they are not ours.
+    /// Owner and part in the plan; `None` where the endpoint is none of Roadstead.
     #[must_use]
-    pub fn tags(&self) -> Option<HubTags> {
-        serde_json::from_str(self.model.env.get(TAGS)?).ok()
+    pub fn owner(&self) -> Option<EndpointTags> {
+        serde_json::from_str(self.model.env.get(OWNER)?).ok()
+    }
+
+    /// UID of the hub that made it or took it over; empty where no tag says it.
+    #[must_use]
+    pub fn hub(&self) -> &str {
+        self.tags.iter().find_map(|tag| tag.strip_prefix(HUB_TAG)).unwrap_or_default()
     }
 
     /// Identity of exactly this endpoint, which one of the same name that is made later does not have.
@@ -191,6 +197,8 @@ mod tests {
         }
         let view = view("running");
         assert_eq!((view.uid().as_str(), view.image()), ("20261201T010203004Z", Some("vllm")));
-        assert!(view.tags().is_none());
+        assert!(view.owner().is_none());
+        let tagged = HubView { tags: tags("0f8f"), ..view.clone() };
+        assert_eq!((view.hub(), tagged.hub()), ("", "0f8f"));
     }
 }

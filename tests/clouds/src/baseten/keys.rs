@@ -14,8 +14,8 @@ use crate::clock::rfc3339;
 pub struct Issued {
     /// Keys for inference, in the order of their creation.
     pub keys: Vec<InvokeKey>,
-    /// Secrets by team and name.
-    pub secrets: BTreeMap<(String, String), String>,
+    /// Values of secrets, with the times of their creation, by team and name.
+    pub secrets: BTreeMap<(String, String), (String, i64)>,
     made: u64,
 }
 
@@ -85,14 +85,15 @@ impl Issued {
     pub fn upsert_secret(&mut self, team: &str, body: &Value, now: i64) -> Value {
         let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
         let name = text("name");
-        self.secrets.insert((team.to_owned(), name.clone()), text("value"));
-        secret(team, &name, now)
+        let entry = self.secrets.entry((team.to_owned(), name.clone())).or_insert((String::new(), now));
+        entry.0 = text("value");
+        secret(team, &name, entry.1)
     }
 
     /// Lists the secrets of a team, without their values.
-    pub fn list_secrets(&self, team: &str, now: i64) -> Value {
-        let all = self.secrets.keys().filter(|(owner, _)| owner == team);
-        json!({"secrets": all.map(|(_, name)| secret(team, name, now)).collect::<Vec<_>>()})
+    pub fn list_secrets(&self, team: &str) -> Value {
+        let all = self.secrets.iter().filter(|((owner, _), _)| owner == team);
+        json!({"secrets": all.map(|((_, name), (_, created))| secret(team, name, *created)).collect::<Vec<_>>()})
     }
 
     /// # Errors
@@ -112,6 +113,6 @@ impl InvokeKey {
     }
 }
 
-fn secret(team: &str, name: &str, now: i64) -> Value {
-    json!({"id": format!("secret-{name}"), "created_at": rfc3339(now), "name": name, "team_name": team})
+fn secret(team: &str, name: &str, created: i64) -> Value {
+    json!({"id": format!("secret-{name}"), "created_at": rfc3339(created), "name": name, "team_name": team})
 }

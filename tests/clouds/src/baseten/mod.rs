@@ -170,7 +170,7 @@ fn act(world: &mut BasetenWorld, call: &Call, asked: &Asked, at: BasetenAt<'_>) 
         Asked::Keys => Ok(world.issued.list_keys(at.team)),
         Asked::CreateKey(team) => world.issued.create_key(team, &body, at.now),
         Asked::DeleteKey(prefix) => world.issued.delete_key(at.team, prefix),
-        Asked::Secrets(team) => Ok(world.issued.list_secrets(team, at.now)),
+        Asked::Secrets(team) => Ok(world.issued.list_secrets(team)),
         Asked::UpsertSecret(team) => Ok(world.issued.upsert_secret(team, &body, at.now)),
         Asked::DeleteSecret(team, name) => world.issued.delete_secret(team, name),
         Asked::Upload(_) | Asked::Traffic(..) | Asked::Unknown => Err(world::missing("route")),

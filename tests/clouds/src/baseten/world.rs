@@ -401,6 +401,6 @@ impl BasetenWorld {
             models.push(json!({"id": model.id, "team": model.team, "name": model.name, "deployments": deployments}));
         }
         json!({"models": models, "billedReplicaSeconds": billed / 1000,
-               "keys": self.issued.keys.len(), "secrets": self.issued.secrets.len()})
+               "keys": self.issued.keys.len(), "secrets": self.issued.secrets.keys().map(|(_, name)| name).collect::<Vec<_>>()})
     }
 }

@@ -44,6 +44,10 @@ pub const UPDATE: Rule = Rule::cited(
     "an update merges compute, scaling and model by field, and replaces image, env, secrets and args whole",
     "huggingface_hub 2.4.0, update_inference_endpoint sends single fields",
 );
+pub const TAGS: Rule = Rule::assumed(
+    "tags",
+    "an update of tags alone takes effect at once, and restarts nothing; an endpoint shows its tags",
+);
 pub const UPDATING_SERVES: Rule = Rule::assumed(
     "updating-serves",
     "an update shows the new form at once; until it ends, or after it failed, the former one serves",
@@ -117,6 +121,7 @@ pub const ALL: &[&Rule] = &[
     &STATES,
     &HEALTH,
     &UPDATE,
+    &TAGS,
     &UPDATING_SERVES,
     &PUBLIC,
     &WHOAMI,

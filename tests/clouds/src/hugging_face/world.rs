@@ -225,6 +225,12 @@ impl HubWorld {
         let (mut form, state, serving) = (endpoint.form.clone(), endpoint.state.clone(), endpoint.serving().clone());
         merge(&mut form, change);
         complete(&form)?;
+        // See [`rules::TAGS`].
+        if change.as_object().is_some_and(|members| members.keys().all(|member| member == "tags")) {
+            let endpoint = self.find(name, at)?;
+            (endpoint.form, endpoint.updated) = (form, at.now);
+            return self.get(name, at);
+        }
         let hardware = self.hardware(&form)?.clone();
         self.quota(&hardware, &form, name, at.namespace)?;
         let fate = self.fate(&hardware, &form, name, at.fate);
