@@ -15,7 +15,7 @@ use super::stage::{EVERYTHING, Stage, TEAM, condition, deployment, in_full};
 /// Kills in a row, at moments of the recovery from the former one: each costs what a kubelet needs to start a container.
 const KILLS: u32 = 5;
 /// Number of pauses until everything is settled, in the full and in the short form.
-const ROUNDS: [u32; 2] = [10, 3];
+const ROUNDS: [u32; 2] = [10, 2];
 /// The operator comes back, and finishes what it was doing.
 const SETTLED: Duration = Duration::from_secs(45);
 /// Deployments that live at a time, at most.

@@ -48,7 +48,7 @@ type Scene = fn(&Stage) -> anyhow::Result<()>;
 
 /// Scenes whose parts other tests show in seconds, on the planner, the drivers or one API server: only a full run plays them
 /// on real clusters.
-const ONLY_IN_FULL: [&str; 16] = [
+const ONLY_IN_FULL: [&str; 22] = [
     "moves_once_though_the_operator_is_killed_in_every_step",
     "rolls_back_from_an_image_that_crashes_and_tries_the_next_place",
     "returns_home_when_home_is_stable_and_not_before",
@@ -65,6 +65,12 @@ const ONLY_IN_FULL: [&str; 16] = [
     "renews_tokens_while_the_operator_is_away",
     "distinguishes_broken_credentials",
     "loses_only_the_connections_of_a_killed_gateway",
+    "backs_off_from_a_place_that_refused",
+    "keeps_an_endpoint_that_was_ready",
+    "leaves_an_isolated_member_alone",
+    "refuses_a_revoked_key",
+    "releases_nothing_without_a_kubeconfig",
+    "stops_a_frozen_leader_when_it_thaws",
 ];
 
 const SCENES: [(&str, Scene); 53] = [
