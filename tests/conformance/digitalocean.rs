@@ -131,7 +131,7 @@ impl Place for OceanTeam {
     }
 
     fn habits(&self) -> Habits {
-        Habits { keeps_records: false, tells_reasons: false, model: SLUG }
+        Habits { keeps_records: false, tells_reasons: false, model: SLUG.to_owned() }
     }
 
     async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {

@@ -4,19 +4,25 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use roadstead_clouds::{CloudSettings, Clouds, ServiceName, azure, baseten, hugging_face, sagemaker, vertex_ai};
+use futures::future::try_join_all;
+use roadstead_clouds::azure_openai::{CATALOG_MODEL, COGNITIVE_ACCOUNT};
+use roadstead_clouds::{
+    CloudSettings, Clouds, ServiceName, azure, baseten, digital_ocean, hugging_face, sagemaker, vertex_ai,
+};
 use roadstead_conformance::{CASES, Conduct};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::real::TARGET;
-use crate::{azureml as azure_ml, sagemaker as accounts, vertex};
+use crate::{azureml as azure_ml, azureopenai as azure_openai, bedrock, sagemaker as accounts, vertex};
 
 /// Seconds of a service in one of the machine.
 const PACE: u32 = 600;
 /// Time by which fakes without a pace are set forward every 50 ms.
 const TICK: Duration = Duration::from_secs(5);
+/// A model that the fakes with a catalogue know.
+const MODEL: &str = "hf://example/llama";
 /// One case that makes an endpoint and waits until it serves.
 const ONE: &str = "creates_what_is_wanted";
 
@@ -40,6 +46,7 @@ impl Run {
     fn start(&self, settings: &[(&str, &str)]) -> anyhow::Result<Child> {
         let mut command = Command::new(std::env::current_exe()?);
         command.env(TARGET, self.folder.path().join("target.yaml")).env("ROADSTEAD_REAL_URL", &self.url);
+        command.env("ROADSTEAD_REAL_MODEL", MODEL);
         command.env("ROADSTEAD_REAL_CASE_SECONDS", "60").env("ROADSTEAD_REAL_PAUSE_SECONDS", "0.05");
         command.envs(self.credentials.iter().map(|(name, value)| (name, value)));
         command.envs(settings.iter().copied());
@@ -118,74 +125,123 @@ pub async fn a_sweep_removes_what_a_killed_run_left() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One offer of this instance type.
+fn offer(instance: &str, (accelerator, count): (&str, u32)) -> Value {
+    json!([{"name": "a3", "instanceType": instance, "accelerator": {"type": accelerator, "count": count},
+            "capacityType": "OnDemand", "hourlyPrice": "1.00"}])
+}
+
+const ONE_H100: (&str, u32) = ("H100", 1);
+const AWS_KEY: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", sagemaker::KEY_ID), ("AWS_SECRET_ACCESS_KEY", sagemaker::KEY_SECRET)];
+const AZURE_KEY: [(&str, &str); 3] =
+    [("AZURE_TENANT_ID", azure::TENANT), ("AZURE_CLIENT_ID", azure::CLIENT), ("AZURE_CLIENT_SECRET", azure::SECRET)];
+
+fn of_azure_ml(clouds: &Clouds) -> anyhow::Result<Run> {
+    let spec = json!({
+        "cloud": "azure", "region": azure::LOCATION, "offers": offer("Standard_NC40ads_H100_v5", ONE_H100),
+        "azureML": {"subscriptionID": azure::SUBSCRIPTION, "resourceGroup": azure::RESOURCE_GROUP,
+                    "workspace": azure::WORKSPACE},
+    });
+    Run::of("AzureML", &clouds.urls.azure, &spec, &AZURE_KEY)
+}
+
+/// Units are sold by the fifteen.
+fn of_azure_openai(clouds: &Clouds) -> anyhow::Result<Run> {
+    let [format, name, version] = CATALOG_MODEL;
+    let spec = json!({
+        "cloud": "azure", "region": "global", "offers": offer("GlobalProvisionedManaged", ("PTU", 15)),
+        "azureOpenAI": {"subscriptionID": azure::SUBSCRIPTION, "resourceGroup": azure::RESOURCE_GROUP,
+                        "account": COGNITIVE_ACCOUNT,
+                        "models": [{"source": MODEL, "format": format, "name": name, "version": version}]},
+    });
+    Run::of("AzureOpenAI", &clouds.urls.azure_openai, &spec, &AZURE_KEY)
+}
+
+fn of_baseten(clouds: &Clouds) -> anyhow::Result<Run> {
+    let spec = json!({
+        "cloud": "baseten", "region": "eu-west", "offers": offer("H100x1", ONE_H100),
+        "baseten": {"apiKeySecretRef": {"name": "service", "key": "key"}},
+    });
+    Run::of("Baseten", &clouds.urls.baseten, &spec, &[("BASETEN_API_KEY", baseten::KEY)])
+}
+
+/// A copy of a model has as many accelerators as Bedrock chooses.
+fn of_bedrock(clouds: &Clouds) -> anyhow::Result<Run> {
+    let spec = json!({
+        "cloud": "aws", "region": "us-east-1", "offers": offer("model-copy", ("H100", 8)),
+        "bedrock": {"accountID": sagemaker::ACCOUNT,
+                    "importRoleARN": format!("arn:aws:iam::{}:role/imports", sagemaker::ACCOUNT),
+                    "modelMirrors": [{"source": "hf://example/", "mirror": "s3://weights/example/"}]},
+    });
+    Run::of("Bedrock", &clouds.urls.bedrock, &spec, &AWS_KEY)
+}
+
+/// The model has another name there.
+fn of_digital_ocean(clouds: &Clouds) -> anyhow::Result<Run> {
+    let spec = json!({
+        "cloud": "digitalocean", "region": "atl1", "offers": offer("gpu-h100x1-80gb", ONE_H100),
+        "digitalOcean": {"vpcUUID": "997615ce-132d-4bae-9270-9ee21b395e5d",
+                         "tokenSecretRef": {"name": "service", "key": "key"},
+                         "models": [{"source": MODEL, "slug": "mistral/mistral-7b-instruct-v3"}]},
+    });
+    Run::of("DigitalOcean", &clouds.urls.digital_ocean, &spec, &[("DIGITALOCEAN_TOKEN", digital_ocean::TOKEN)])
+}
+
+fn of_sagemaker(clouds: &Clouds) -> anyhow::Result<Run> {
+    let mirror = format!("{}.dkr.ecr.eu-west-1.amazonaws.com/", sagemaker::ACCOUNT);
+    let spec = json!({
+        "cloud": "aws", "region": "eu-west-1", "offers": offer("ml.p5.4xlarge", ONE_H100),
+        "sageMaker": {"accountID": sagemaker::ACCOUNT,
+                      "executionRoleARN": format!("arn:aws:iam::{}:role/containers", sagemaker::ACCOUNT),
+                      "imageMirrors": [{"source": "vllm/", "mirror": mirror}]},
+    });
+    Run::of("SageMaker", &clouds.urls.sagemaker, &spec, &AWS_KEY)
+}
+
+fn of_vertex_ai(clouds: &Clouds) -> anyhow::Result<Run> {
+    let registry = format!("europe-west4-docker.pkg.dev/{}/images/", vertex_ai::PROJECT);
+    let spec = json!({
+        "cloud": "gcp", "region": "europe-west4", "offers": offer("a3-highgpu-1g", ONE_H100),
+        "vertexAI": {"project": vertex_ai::PROJECT, "imageMirrors": [{"source": "vllm/", "mirror": registry}]},
+    });
+    Run::of("VertexAI", &clouds.urls.vertex_ai, &spec, &[])
+}
+
 /// One case at each other service.
 pub async fn every_service_takes_its_credentials_from_the_environment() -> anyhow::Result<()> {
     let clouds = clouds().await?;
-    let account = accounts::Accounts::account(Conduct::Ordinary).await?;
-    let project = vertex::Projects::project(Conduct::Ordinary).await?;
-    let workspace = azure_ml::Workspaces::workspace(Conduct::Ordinary).await?;
-    let offer = |instance: &str| {
-        json!([{"name": "a3", "instanceType": instance, "accelerator": {"type": "H100", "count": 1},
-                "capacityType": "OnDemand", "hourlyPrice": "1.00"}])
-    };
-    let key = json!({"name": "service", "key": "key"});
-    let role = format!("arn:aws:iam::{}:role/containers", sagemaker::ACCOUNT);
-    let (image, ecr) = ("vllm/", format!("{}.dkr.ecr.eu-west-1.amazonaws.com/", sagemaker::ACCOUNT));
-    let registry = format!("europe-west4-docker.pkg.dev/{}/images/", vertex_ai::PROJECT);
+    let sagemaker = accounts::Accounts::account(Conduct::Ordinary).await?.clouds;
+    let bedrock = bedrock::Imports::account(Conduct::Ordinary).await?.clouds;
+    let vertex_ai = vertex::Projects::project(Conduct::Ordinary).await?.clouds;
+    let azure_ml = azure_ml::Workspaces::workspace(Conduct::Ordinary).await?.clouds;
+    let azure_openai = azure_openai::CognitiveAccounts::account(Conduct::Ordinary).await?.clouds;
     let runs = [
-        Run::of(
-            "Baseten",
-            &clouds.urls.baseten,
-            &json!({"cloud": "baseten", "region": "eu-west", "baseten": {"apiKeySecretRef": key}, "offers": offer("H100x1")}),
-            &[("BASETEN_API_KEY", baseten::KEY)],
-        )?,
-        Run::of(
-            "SageMaker",
-            &account.clouds.urls.sagemaker,
-            &json!({"cloud": "aws", "region": "eu-west-1", "offers": offer("ml.p5.4xlarge"),
-                    "sageMaker": {"accountID": sagemaker::ACCOUNT, "executionRoleARN": role,
-                                  "imageMirrors": [{"source": image, "mirror": ecr}]}}),
-            &[("AWS_ACCESS_KEY_ID", sagemaker::KEY_ID), ("AWS_SECRET_ACCESS_KEY", sagemaker::KEY_SECRET)],
-        )?,
-        Run::of(
-            "VertexAI",
-            &project.clouds.urls.vertex_ai,
-            &json!({"cloud": "gcp", "region": "europe-west4", "offers": offer("a3-highgpu-1g"),
-                    "vertexAI": {"project": vertex_ai::PROJECT, "imageMirrors": [{"source": image, "mirror": registry}]}}),
-            &[],
-        )?,
-        Run::of(
-            "AzureML",
-            &workspace.clouds.urls.azure,
-            &json!({"cloud": "azure", "region": azure::LOCATION, "offers": offer("Standard_NC40ads_H100_v5"),
-                    "azureML": {"subscriptionID": azure::SUBSCRIPTION, "resourceGroup": azure::RESOURCE_GROUP,
-                                "workspace": azure::WORKSPACE}}),
-            &[
-                ("AZURE_TENANT_ID", azure::TENANT),
-                ("AZURE_CLIENT_ID", azure::CLIENT),
-                ("AZURE_CLIENT_SECRET", azure::SECRET),
-            ],
-        )?,
+        of_baseten(&clouds)?,
+        of_digital_ocean(&clouds)?,
+        of_sagemaker(&sagemaker)?,
+        of_bedrock(&bedrock)?,
+        of_vertex_ai(&vertex_ai)?,
+        of_azure_ml(&azure_ml)?,
+        of_azure_openai(&azure_openai)?,
     ];
-    let all = async {
-        for run in runs {
-            let (passed, said) =
-                run.end(&[("ROADSTEAD_REAL_DOLLARS", "1000.00"), ("ROADSTEAD_REAL_CASES", ONE)]).await?;
-            ensure!(passed && said.contains("1 passed, 0 failed"), "{}: {said}", run.url);
-        }
+    let run = async |run: &Run| {
+        let (passed, said) = run.end(&[("ROADSTEAD_REAL_DOLLARS", "1000.00"), ("ROADSTEAD_REAL_CASES", ONE)]).await?;
+        ensure!(passed && said.contains("1 passed, 0 failed"), "{}: {said}", run.url);
         Ok(())
     };
+    let all = try_join_all(runs.iter().map(run));
     // The clocks of these fakes go by the looks of a test in their own process, and not by the machine's time.
     let clocks = async {
         loop {
-            for clouds in [&account.clouds, &project.clouds, &workspace.clouds] {
+            for clouds in [&sagemaker, &bedrock, &vertex_ai, &azure_ml, &azure_openai] {
                 clouds.advance(TICK);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::select! {
-        done = all => done,
+        done = all => done.map(drop),
         () = clocks => Ok(()),
     }
 }

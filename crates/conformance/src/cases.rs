@@ -230,7 +230,8 @@ async fn recognises_its_endpoints_for_a_rebuilt_hub(fixture: &dyn Fixture) -> an
     if stage.place.habits().keeps_records {
         let runs = found.runs.context("nothing tells what really runs")?;
         ensure!(
-            (runs.accelerator.kind.as_str(), runs.accelerator.count) == (spec.accelerator.type_.as_str(), 1)
+            (runs.accelerator.kind.as_str(), i64::from(runs.accelerator.count))
+                == (spec.accelerator.type_.as_str(), i64::from(spec.accelerator.count))
                 && runs.engine == spec.template.engine.as_str(),
             "it runs as {runs:?}"
         );

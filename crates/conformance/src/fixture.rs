@@ -30,19 +30,19 @@ pub enum Conduct {
 }
 
 /// Habits of a service as far as not every service has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Habits {
     /// It keeps the record of an endpoint's form.
     pub keeps_records: bool,
     /// It says why something fails late; of one that does not, each such failure counts as a lack of capacity.
     pub tells_reasons: bool,
     /// Name by which it serves the model of the cases.
-    pub model: &'static str,
+    pub model: String,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { keeps_records: true, tells_reasons: true, model: LLAMA }
+        Self { keeps_records: true, tells_reasons: true, model: LLAMA.to_owned() }
     }
 }
 

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget};
 use roadstead_conformance::faults::Fault;
 use roadstead_conformance::request::{self, LLAMA};
-use roadstead_conformance::{Conduct, Fixture, Place, Tempo, connect};
+use roadstead_conformance::{Conduct, Fixture, Habits, Place, Tempo, connect};
 use roadstead_provider::{Observation, Provider, Wanted};
 
 use super::drivers;
@@ -39,6 +39,13 @@ impl Place for RealAccount {
         self.0.target.clone()
     }
 
+    /// As in the fixtures of the fakes: `DigitalOcean` has no tags, and calls models by names of its own.
+    fn habits(&self) -> Habits {
+        let ocean = self.0.target.spec.digital_ocean.as_ref();
+        let Some(slug) = ocean.and_then(|ocean| ocean.slug(&self.0.model)) else { return Habits::default() };
+        Habits { keeps_records: false, tells_reasons: false, model: slug.to_owned() }
+    }
+
     fn installations(&self) -> [&str; 2] {
         INSTALLATIONS
     }
@@ -51,6 +58,9 @@ impl Place for RealAccount {
         let spec = &mut endpoint.spec;
         spec.cloud.clone_from(&self.0.target.spec.cloud);
         spec.region.clone_from(&self.0.target.spec.region);
+        if let Some(offer) = self.0.target.spec.offers.first() {
+            spec.accelerator.count = offer.accelerator.count;
+        }
         spec.template.image.clone_from(&self.0.image);
         spec.template.model.source = Some(self.0.model.clone());
     }
