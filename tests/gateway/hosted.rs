@@ -1,18 +1,14 @@
 //! Models of hosted vendors, which take requests while no endpoint serves.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::State as AxumState;
-use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{Method, StatusCode};
+use roadstead_clouds::faults::{Effect, ScriptedFault};
+use roadstead_clouds::hosted::{KEY, MODEL, VendorManners, VendorSettings};
+use roadstead_clouds::record::Exchange;
+use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_gateway::{HostedCeiling, HostedModel, HostedUseState, TokenPrice};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::asking::{Asking, ask, caller};
 use crate::engine::{Conduct, Engine};
@@ -21,69 +17,33 @@ use crate::operator::{serves_on, target};
 use crate::rig::{Rig, endpoint, route};
 
 const PATH: &str = "/team-a/llama/v1/chat/completions";
-/// The vendor's name of its model.
-const MODEL: &str = "vendor-large";
-/// The vendor's key.
-const KEY: &str = "key-of-vendor";
-/// Tokens that each answer states.
-const TOKENS: (u64, u64) = (1_000, 500);
-
-/// A vendor with one model.
-#[derive(Default)]
-struct Vendor {
-    requests: AtomicU64,
-    last: Mutex<(HeaderMap, Value)>,
+/// A vendor that does as the fake does: two dollars for a thousand answers at the prices of the tests.
+async fn vendor() -> Clouds {
+    vendor_with(VendorManners::OpenAi).await
 }
 
-impl Vendor {
-    async fn start() -> (Arc<Self>, SocketAddr) {
-        let vendor = Arc::new(Self::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&vendor));
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        (vendor, address)
-    }
-
-    fn count(&self) -> u64 {
-        self.requests.load(Ordering::SeqCst)
-    }
+/// A vendor with these manners, whose text looks like a statement of tokens.
+async fn vendor_with(manners: VendorManners) -> Clouds {
+    let text = r#"by the vendor, "usage": {"prompt_tokens": 9"#.to_owned();
+    let hosted = VendorSettings { manners, text, ..VendorSettings::default() };
+    Clouds::start(CloudSettings { hosted, ..CloudSettings::default() }).await.unwrap()
 }
 
-async fn answer(
-    AxumState(vendor): AxumState<Arc<Vendor>>,
-    method: Method,
-    path: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    if headers.get("authorization").is_none_or(|value| value != &format!("Bearer {KEY}")) {
-        return (StatusCode::UNAUTHORIZED, Json(json!({"error": {"message": "wrong key"}}))).into_response();
-    }
-    if method == Method::GET && path == "/v1/models" {
-        return Json(json!({"object": "list", "data": [{"id": MODEL}]})).into_response();
-    }
-    let asked: Value = serde_json::from_slice(&body).unwrap();
-    if asked["model"] != MODEL || path != "/v1/chat/completions" {
-        return (StatusCode::NOT_FOUND, format!("no model {} at {path}", asked["model"])).into_response();
-    }
-    vendor.requests.fetch_add(1, Ordering::SeqCst);
-    *vendor.last.lock().unwrap() = (headers, asked.clone());
-    let usage = json!({"prompt_tokens": TOKENS.0, "completion_tokens": TOKENS.1});
-    if asked["stream"] == true {
-        let text = json!({"model": MODEL, "choices": [{"delta": {"content": "\"usage\": {\"prompt_tokens\": 9"}}]});
-        let last = json!({"model": MODEL, "choices": [], "usage": usage});
-        let stated =
-            if asked["stream_options"]["include_usage"] == true { format!("data: {last}\n\n") } else { String::new() };
-        let events = format!("data: {text}\n\n{stated}data: [DONE]\n\n");
-        return ([("content-type", "text/event-stream")], events).into_response();
-    }
-    Json(json!({"model": MODEL, "choices": [{"message": {"content": "by the vendor"}}], "usage": usage}))
-        .into_response()
+/// Requests that the vendor has answered.
+fn count(vendor: &Clouds) -> u64 {
+    vendor.state(ServiceName::Hosted)["answered"].as_u64().unwrap()
+}
+
+/// The last request for a completion, with its body.
+fn last(vendor: &Clouds) -> (Exchange, Value) {
+    let asked = vendor.requests_after(0).into_iter().rfind(|asked| asked.operation == "chat").unwrap();
+    let body = serde_json::from_str(&asked.body).unwrap();
+    (asked, body)
 }
 
 /// The vendor's model with a ceiling of requests per minute and of micro-dollars per hour; each answer costs 2,000 of them.
-fn model(address: SocketAddr, requests_per_minute: u32, hourly_micro_dollars: u64) -> HostedModel {
+fn model(vendor: &Clouds, requests_per_minute: u32, hourly_micro_dollars: u64) -> HostedModel {
+    let address = vendor.urls.hosted.trim_start_matches("http://").parse().unwrap();
     let mut access = endpoint("hosted:vendor", address);
     access.model = Some(MODEL.to_owned());
     access.credential.as_mut().unwrap().key = roadstead_gateway::Key::new(KEY);
@@ -104,9 +64,9 @@ async fn a_hosted_model_answers_at_once_where_no_endpoint_does_and_never_beside_
     let rig = Rig::start(&[]).await;
     let (a, a_address) = Engine::start().await;
     let (b, b_address) = Engine::start().await;
-    let (vendor, address) = Vendor::start().await;
+    let vendor = vendor().await;
     let mut route = route("llama", vec![endpoint("llama-a", a_address), endpoint("llama-b", b_address)]);
-    route.hosted = vec![model(address, 1000, 1_000_000_000)];
+    route.hosted = vec![model(&vendor, 1000, 1_000_000_000)];
     rig.apply(&route).await;
     let caller = rig.caller("key-of-alice");
     let healthy = async |count: u64| {
@@ -125,30 +85,27 @@ async fn a_hosted_model_answers_at_once_where_no_endpoint_does_and_never_beside_
     for _ in 0..30 {
         assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
     }
-    assert_eq!(vendor.count(), 0, "one of two endpoints serves");
+    assert_eq!(count(&vendor), 0, "one of two endpoints serves");
 
     // The other one fails before any health check has seen it.
     b.set(Conduct::Fails);
     let told = caller.post(PATH, &chat()).await;
     assert_eq!((told.status, &told.json()["model"]), (StatusCode::OK, &json!("llama-model")), "{}", told.body);
     assert!(told.body.contains("by the vendor"), "{}", told.body);
-    let (headers, _) = vendor.last.lock().unwrap().clone();
-    let private: Vec<&str> = headers
-        .keys()
-        .map(http::HeaderName::as_str)
-        .filter(|name| name.starts_with("x-") && *name != "x-request-id")
-        .collect();
+    let (seen, _) = last(&vendor);
+    let names = seen.headers.iter().map(|(name, _)| name.as_str());
+    let private: Vec<&str> = names.filter(|name| name.starts_with("x-") && *name != "x-request-id").collect();
     assert!(private.is_empty(), "the vendor learns nothing of callers: {private:?}");
 
     b.set(Conduct::Serves);
     a.set(Conduct::Serves);
     healthy(2).await;
     rig.until("the endpoints answer alone again", async |_| {
-        let before = vendor.count();
+        let before = count(&vendor);
         for _ in 0..10 {
             assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
         }
-        vendor.count() == before
+        count(&vendor) == before
     })
     .await;
 }
@@ -156,9 +113,9 @@ async fn a_hosted_model_answers_at_once_where_no_endpoint_does_and_never_beside_
 #[tokio::test]
 async fn requests_above_the_ceiling_are_refused_and_the_vendor_sees_none_of_them() {
     let rig = Rig::start(&[]).await;
-    let (vendor, address) = Vendor::start().await;
+    let vendor = vendor().await;
     let mut route = route("llama", Vec::new());
-    route.hosted = vec![model(address, 3, 1_000_000_000)];
+    route.hosted = vec![model(&vendor, 3, 1_000_000_000)];
     rig.apply(&route).await;
     let caller = rig.caller("key-of-alice");
     for _ in 0..3 {
@@ -168,15 +125,15 @@ async fn requests_above_the_ceiling_are_refused_and_the_vendor_sees_none_of_them
     let code = &refused.json()["error"]["code"];
     assert_eq!((refused.status, code), (StatusCode::TOO_MANY_REQUESTS, &json!("hosted_ceiling")));
     assert_eq!(refused.headers["retry-after"], "60");
-    assert_eq!(vendor.count(), 3);
+    assert_eq!(count(&vendor), 3);
 }
 
 #[tokio::test]
 async fn callers_reach_inference_by_the_named_model_and_nothing_else_at_a_vendor() {
     let rig = Rig::start(&[]).await;
-    let (vendor, address) = Vendor::start().await;
+    let vendor = vendor().await;
     let mut route = route("llama", Vec::new());
-    route.hosted = vec![model(address, 1000, 1_000_000_000)];
+    route.hosted = vec![model(&vendor, 1000, 1_000_000_000)];
     rig.apply(&route).await;
     let caller = rig.caller("key-of-alice").with("cookie", "session=1").with("openai-project", "p");
     for (method, path) in [
@@ -194,24 +151,25 @@ async fn callers_reach_inference_by_the_named_model_and_nothing_else_at_a_vendor
             "{path}"
         );
     }
-    assert_eq!(vendor.count(), 0);
+    assert_eq!(count(&vendor), 0);
 
     // A key that is written with an escape is the same key to a vendor.
     let body = r#"{"mod\u0065l": "vendor-dearest", "stream": true, "stream_options": {"include_usage": false}, "messages": []}"#;
     let told = caller.send(Method::POST, PATH, body.to_owned()).await.unwrap();
     assert_eq!(told.status, StatusCode::OK, "{}", told.body);
-    let (headers, asked) = vendor.last.lock().unwrap().clone();
+    let (seen, asked) = last(&vendor);
     assert_eq!((&asked["model"], &asked["stream_options"]["include_usage"]), (&json!(MODEL), &json!(true)));
-    assert!(!headers.contains_key("cookie") && !headers.contains_key("openai-project"), "{headers:?}");
+    let hidden = ["cookie", "openai-project"];
+    assert!(!seen.headers.iter().any(|(name, _)| hidden.contains(&name.as_str())), "{:?}", seen.headers);
 }
 
 #[tokio::test]
 async fn a_hosted_model_closes_at_its_ceiling_of_cost_also_after_a_restart_and_says_so() {
     let mut rig = Rig::start(&[]).await;
-    let (vendor, address) = Vendor::start().await;
+    let vendor = vendor().await;
     let mut route = route("llama", Vec::new());
     // Three answers reach it, one of which is a stream that is asked to state its usage.
-    route.hosted = vec![model(address, 1000, 5_000)];
+    route.hosted = vec![model(&vendor, 1000, 5_000)];
     rig.apply(&route).await;
     let caller = rig.caller("key-of-alice");
     let use_of = async |rig: &Rig| Some(rig.acks().await?.hosted.get("uid-llama")?.get("hosted:vendor")?.state);
@@ -225,7 +183,7 @@ async fn a_hosted_model_closes_at_its_ceiling_of_cost_also_after_a_restart_and_s
         "{}",
         streamed.body
     );
-    let (_, asked) = vendor.last.lock().unwrap().clone();
+    let (_, asked) = last(&vendor);
     assert_eq!(asked["stream_options"], json!({"include_usage": true}));
     assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
     rig.until("it says that the ceiling is reached", async |rig| {
@@ -240,36 +198,86 @@ async fn a_hosted_model_closes_at_its_ceiling_of_cost_also_after_a_restart_and_s
     let metrics = crate::caller::Caller::new(rig.desk, None).get("/metrics").await.body;
     let labels = "{namespace=\"team-a\",deployment=\"llama\",endpoint=\"hosted:vendor\"}";
     assert!(metrics.contains(&format!("roadstead_gateway_hosted_closed{labels} 1")), "{metrics}");
-    let spent = vendor.count();
+    let spent = count(&vendor);
 
     rig.kill_process();
     rig.start_process();
     rig.until("the process is there again", async |rig| rig.probe("/readyz").await).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(is_closed(&caller).await, "it is closed for the rest of the hour");
-    assert_eq!(vendor.count(), spent);
+    assert_eq!(count(&vendor), spent);
+}
+
+#[tokio::test]
+async fn a_vendor_that_refuses_stream_options_is_not_asked_for_them_and_charged_by_what_it_states_unasked() {
+    let rig = Rig::start(&[]).await;
+    let mistral = vendor_with(VendorManners::Mistral).await;
+    let stream = json!({"model": "llama-model", "stream": true, "messages": []});
+    let mut route = route("llama", Vec::new());
+    // Two answers reach it, if their tokens are read.
+    route.hosted = vec![model(&mistral, 1000, 3_000)];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    let told = caller.post(PATH, &stream).await;
+    assert_eq!(told.status, StatusCode::UNPROCESSABLE_ENTITY, "it is asked for what it refuses: {}", told.body);
+    assert!(told.body.contains("extra_forbidden"), "{}", told.body);
+    assert_eq!(count(&mistral), 0);
+
+    route.hosted[0].stream_usage = false;
+    route.revision += 1;
+    rig.apply(&route).await;
+    rig.until("the vendor is asked as it wants", async |_| {
+        let told = caller.post(PATH, &stream).await;
+        told.status == StatusCode::OK && told.body.contains("by the vendor")
+    })
+    .await;
+    assert_eq!(caller.post(PATH, &stream).await.status, StatusCode::OK);
+    rig.until("it says that the ceiling is reached", async |rig| {
+        let hosted = rig.acks().await.and_then(|acks| Some(acks.hosted.get("uid-llama")?.get("hosted:vendor")?.state));
+        hosted == Some(HostedUseState::CeilingReached)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_vendor_reaches_the_caller_with_its_pause() {
+    let rig = Rig::start(&[]).await;
+    let vendor = vendor().await;
+    let mut route = route("llama", Vec::new());
+    route.hosted = vec![model(&vendor, 1000, 1_000_000_000)];
+    rig.apply(&route).await;
+    let caller = rig.caller("key-of-alice");
+    assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
+    let effect = Effect::Throttle { after_seconds: Some(7) };
+    let (service, operation) = (ServiceName::Hosted, "chat".to_owned());
+    vendor.set_faults(vec![ScriptedFault { service, operation, skip: 0, times: None, effect }]);
+    let told = caller.post(PATH, &chat()).await;
+    assert_eq!(
+        (told.status, &told.json()["error"]["code"]),
+        (StatusCode::TOO_MANY_REQUESTS, &json!("rate_limit_exceeded"))
+    );
+    assert_eq!(told.headers["retry-after"], "7");
 }
 
 #[tokio::test]
 async fn a_second_hosted_model_takes_what_the_first_one_refuses() {
     let rig = Rig::start(&[]).await;
-    let (first, first_address) = Vendor::start().await;
-    let (second, second_address) = Vendor::start().await;
+    let (first, second) = (vendor().await, vendor().await);
     let mut route = route("llama", Vec::new());
-    let mut other = model(second_address, 1000, 1_000_000_000);
+    let mut other = model(&second, 1000, 1_000_000_000);
     other.access.name = "hosted:other".to_owned();
-    route.hosted = vec![model(first_address, 2, 1_000_000_000), other];
+    route.hosted = vec![model(&first, 2, 1_000_000_000), other];
     rig.apply(&route).await;
     let caller = rig.caller("key-of-alice");
     for _ in 0..6 {
         assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
     }
-    assert_eq!((first.count(), second.count()), (2, 4));
+    assert_eq!((count(&first), count(&second)), (2, 4));
     route.hosted.remove(0);
     route.revision += 1;
     rig.apply(&route).await;
     assert_eq!(caller.post(PATH, &chat()).await.status, StatusCode::OK);
-    assert_eq!((first.count(), second.count()), (2, 5), "the second one alone is named now");
+    assert_eq!((count(&first), count(&second)), (2, 5), "the second one alone is named now");
 }
 
 /// The vendor as a target, and the deployment that falls back on it.
@@ -302,8 +310,9 @@ fn objects() -> [Value; 3] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_again() {
-    let (vendor, address) = Vendor::start().await;
-    let mut hub = Hub::start_as(&[format!("--endpoint-override=OpenAICompatible=http://{address}/v1")], &[]).await;
+    let vendor = vendor().await;
+    let mut hub =
+        Hub::start_as(&[format!("--endpoint-override=OpenAICompatible={}/v1", vendor.urls.hosted)], &[]).await;
     hub.kubectl(&["create", "namespace", "team"]);
     hub.apply(&target("east", "aws", "us-east-1", "40.00"));
     hub.apply(&target("west", "gcp", "europe-west4", "80.00"));
@@ -318,7 +327,7 @@ async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_a
         .await;
     assert_eq!(placed["status"]["candidates"].as_array().unwrap().len(), 2, "nothing is placed at a vendor");
     let caller = caller(&hub, &placed).await;
-    assert_eq!(vendor.count(), 0);
+    assert_eq!(count(&vendor), 0);
 
     let asking = Asking::start(&caller);
     hub.kill_cloud();
@@ -347,8 +356,8 @@ async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_of_the_deployment_keeps_its_requests_from_a_vendor() {
-    let (vendor, address) = Vendor::start().await;
-    let hub = Hub::start_as(&[format!("--endpoint-override=OpenAICompatible=http://{address}/v1")], &[]).await;
+    let vendor = vendor().await;
+    let hub = Hub::start_as(&[format!("--endpoint-override=OpenAICompatible={}/v1", vendor.urls.hosted)], &[]).await;
     hub.kubectl(&["create", "namespace", "team"]);
     let [secret, target, mut deployment] = objects();
     deployment["spec"]["placement"]["jurisdictions"] = json!(["EU"]);
@@ -358,5 +367,5 @@ async fn a_rule_of_the_deployment_keeps_its_requests_from_a_vendor() {
     let status = hub.until("it says why", |status| status["hosted"][0]["state"] == "Unavailable").await;
     let message = status["status"]["hosted"][0]["message"].as_str().unwrap().to_owned();
     assert!(message.contains("target vendor") && message.contains("EU"), "{message}");
-    assert_eq!(vendor.count(), 0);
+    assert_eq!(count(&vendor), 0);
 }

@@ -8,6 +8,7 @@ use roadstead_clouds::baseten::{BasetenSettings, KEY};
 use roadstead_clouds::bedrock::BedrockSettings;
 use roadstead_clouds::digital_ocean::{DigitalOceanSettings, GpuSize, OceanModel, TOKEN as OCEAN_TOKEN};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
+use roadstead_clouds::hosted::VendorSettings;
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
 use roadstead_clouds::vertex_ai::{PROJECT, ServiceAccount, VertexAiSettings, WORKLOAD};
@@ -119,6 +120,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         baseten,
         bedrock: BedrockSettings { importing_seconds: 2, ..BedrockSettings::default() },
         digital_ocean,
+        hosted: VendorSettings::default(),
     })
     .await
 }

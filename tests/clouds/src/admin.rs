@@ -39,6 +39,8 @@ pub struct Urls {
     pub azure: String,
     /// Azure Resource Manager, Entra ID and the data plane of Azure OpenAI.
     pub azure_openai: String,
+    /// A hosted vendor, without `/v1`.
+    pub hosted: String,
 }
 
 struct Admin {

@@ -30,6 +30,8 @@ pub enum ServiceName {
     Azure,
     /// Azure Resource Manager with Azure OpenAI, its data plane, and Entra ID.
     AzureOpenAi,
+    /// A hosted vendor with an API like OpenAI's.
+    Hosted,
 }
 
 impl ServiceName {
@@ -45,6 +47,7 @@ impl ServiceName {
             Self::Bedrock => "Amazon Bedrock",
             Self::Azure => "Azure ML",
             Self::AzureOpenAi => "Azure OpenAI",
+            Self::Hosted => "Hosted vendors",
         }
     }
 }

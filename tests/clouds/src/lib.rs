@@ -19,6 +19,7 @@ mod cloud;
 pub mod digital_ocean;
 mod engines;
 pub mod faults;
+pub mod hosted;
 pub mod hugging_face;
 mod kept;
 mod query;
@@ -49,6 +50,7 @@ use self::cloud::Cloud;
 pub use self::cloud::ServiceName;
 use self::digital_ocean::{DigitalOcean, DigitalOceanSettings};
 use self::faults::ScriptedFault;
+use self::hosted::{HostedVendor, VendorSettings};
 use self::hugging_face::{HuggingFace, HuggingFaceSettings};
 use self::record::Exchange;
 use self::rules::Rule;
@@ -78,6 +80,8 @@ pub struct CloudSettings {
     pub azure: AzureSettings,
     /// Azure OpenAI.
     pub azure_openai: AzureOpenAiSettings,
+    /// A hosted vendor.
+    pub hosted: VendorSettings,
 }
 
 /// All fakes in this process, until they are dropped.
@@ -100,6 +104,8 @@ pub struct Clouds {
     pub azure: Arc<Azure>,
     /// Azure OpenAI.
     pub azure_openai: Arc<AzureOpenAi>,
+    /// A hosted vendor.
+    pub hosted: Arc<HostedVendor>,
     shared: Arc<Shared>,
     servers: Vec<JoinHandle<()>>,
 }
@@ -154,6 +160,8 @@ impl Clouds {
         let azure = Arc::new(Azure::new(settings.azure, Arc::clone(&clock)));
         let (cognitive, azure_openai_url) = listen(free).await?;
         let azure_openai = Arc::new(AzureOpenAi::new(settings.azure_openai, clock));
+        let (vendor, hosted_url) = listen(free).await?;
+        let hosted = Arc::new(HostedVendor::new(settings.hosted));
         let urls = Urls {
             admin: admin_url,
             sagemaker: aws_url,
@@ -164,6 +172,7 @@ impl Clouds {
             bedrock: bedrock_url,
             azure: azure_url,
             azure_openai: azure_openai_url,
+            hosted: hosted_url,
         };
         let clouds: Vec<Arc<dyn Cloud>> = vec![
             Arc::clone(&sagemaker) as _,
@@ -174,6 +183,7 @@ impl Clouds {
             Arc::clone(&bedrock) as _,
             Arc::clone(&azure) as _,
             Arc::clone(&azure_openai) as _,
+            Arc::clone(&hosted) as _,
         ];
         let servers = vec![
             serve(admin, admin::router(urls.clone(), Arc::clone(&shared), clouds)),
@@ -185,6 +195,7 @@ impl Clouds {
             serve(bedrock_listener, server::router(Arc::clone(&bedrock) as _, Arc::clone(&shared))),
             serve(arm, server::router(Arc::clone(&azure) as _, Arc::clone(&shared))),
             serve(cognitive, server::router(Arc::clone(&azure_openai) as _, Arc::clone(&shared))),
+            serve(vendor, server::router(Arc::clone(&hosted) as _, Arc::clone(&shared))),
         ];
         Ok(Self {
             urls,
@@ -196,6 +207,7 @@ impl Clouds {
             bedrock,
             azure,
             azure_openai,
+            hosted,
             shared,
             servers,
         })
@@ -249,6 +261,7 @@ impl Clouds {
             ServiceName::Bedrock => self.bedrock.state(),
             ServiceName::Azure => self.azure.state(),
             ServiceName::AzureOpenAi => self.azure_openai.state(),
+            ServiceName::Hosted => self.hosted.state(),
         }
     }
 
@@ -270,6 +283,7 @@ pub fn rules() -> Vec<(ServiceName, &'static [&'static Rule])> {
         (ServiceName::Bedrock, bedrock::RULES),
         (ServiceName::Azure, azure::RULES),
         (ServiceName::AzureOpenAi, azure_openai::RULES),
+        (ServiceName::Hosted, hosted::RULES),
     ]
 }
 
