@@ -1,4 +1,5 @@
-//! Ten targets of each managed service at rest: memory of the operator, and its calls. `make bench-services` prints them.
+//! Ten targets of each managed service at rest: memory of the operator, and its calls. `make bench-services` prints them. The fakes of Azure
+//! have one workspace and one account, so there is one target at each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::places::{
-    aws_key, baseten, baseten_key, bedrock, clouds, deployment, digital_ocean, digital_ocean_key, hugging_face,
-    hugging_face_key, overrides, sagemaker, vertex_ai,
+    aws_key, azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, clouds, deployment_of_units,
+    digital_ocean, digital_ocean_key, hugging_face, hugging_face_key, overrides, sagemaker, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -58,17 +59,19 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     let stage = ServiceStage::set(&overrides(&clouds))?;
     wait("the operator answers", LONG, || stage.metrics())?;
     let empty = stage.operator_memory()?;
-    for key in [aws_key(), hugging_face_key(), baseten_key(), digital_ocean_key()] {
+    for key in [aws_key(), azure_key(), hugging_face_key(), baseten_key(), digital_ocean_key()] {
         stage.apply(&key)?;
     }
     let mut count = 0;
     let models = [
-        (sagemaker(), AWS),
-        (bedrock(), AWS),
-        (hugging_face(), AWS),
-        (vertex_ai(), GOOGLE),
-        (baseten(), BASETEN),
-        (digital_ocean(), OCEAN),
+        (sagemaker(), &AWS[..]),
+        (bedrock(), &AWS),
+        (hugging_face(), &AWS),
+        (vertex_ai(), &GOOGLE),
+        (baseten(), &BASETEN),
+        (digital_ocean(), &OCEAN),
+        (azure_ml(), &["westeurope"]),
+        (azure_openai(), &["datazone-eu"]),
     ];
     for (model, regions) in models {
         for region in regions {
@@ -78,13 +81,13 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     }
     wait("all targets are ready", LONG, || {
         let targets = stage.list("servingtarget", "")?;
-        let ready = targets.iter().filter(|target| is_ready(target)).count();
-        ensure!(ready == count, "{ready} of {count}");
+        let late = targets.iter().find(|target| !is_ready(target));
+        ensure!(targets.len() == count && late.is_none(), "{} of {count}: {late:?}", targets.len());
         Ok(())
     })?;
     let idle = calls_in_a_while(&clouds);
     eprintln!("memory: {empty} MB without targets, {} MB with {count}", stage.operator_memory()?);
-    print("an hour and target", &idle, 10.0);
+    print("an hour and target", &idle, targets_at);
 
     let places = [
         ("a", "ireland-eu-west-1"),
@@ -93,9 +96,11 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
         ("d", "baseten-eu-west"),
         ("e", "frankfurt-eu-central-1"),
         ("f", "ocean-tor1"),
+        ("g", "amsterdam-westeurope"),
+        ("h", "zone-datazone-eu"),
     ];
     for (name, place) in places {
-        let mut one = deployment(8);
+        let mut one = deployment_of_units();
         one["metadata"]["name"] = json!(name);
         one["spec"]["placement"] = json!({"targetSelector": {"matchLabels": {"place": place}}});
         stage.apply(&one)?;
@@ -108,8 +113,13 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
         let now = busy.entry(call.clone()).or_default();
         *now = now.saturating_sub(*before);
     }
-    print("an hour and endpoint", &busy, 1.0);
+    print("an hour and endpoint", &busy, |_| 1.0);
     Ok(())
+}
+
+/// Number of targets at a service.
+fn targets_at(service: &str) -> f64 {
+    if service.starts_with("Azure") { 1.0 } else { 10.0 }
 }
 
 /// The same target in another region, with a name of its own.
@@ -136,11 +146,11 @@ fn calls_in_a_while(clouds: &Clouds) -> Calls {
     calls
 }
 
-/// Prints the calls of an hour, for each of so many things.
+/// Prints the calls of an hour, for each of so many things at a service.
 #[allow(clippy::cast_precision_loss, reason = "numbers of calls are small")]
-fn print(per: &str, calls: &Calls, things: f64) {
+fn print(per: &str, calls: &Calls, things: impl Fn(&str) -> f64) {
     let hours = WHILE.as_secs_f64() / 3600.0;
     for ((service, operation), count) in calls.iter().filter(|(_, count)| **count > 0) {
-        eprintln!("calls {per}: {service} {operation} {:.0}", *count as f64 / hours / things);
+        eprintln!("calls {per}: {service} {operation} {:.0}", *count as f64 / hours / things(service));
     }
 }

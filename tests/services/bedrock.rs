@@ -7,7 +7,9 @@ use roadstead_clouds::sagemaker::ACCOUNT;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use super::places::{BEDROCK, LLAMA, aws_key, bedrock, clouds, deployment, fault, held_at_bedrock, overrides};
+use super::places::{
+    BEDROCK, LLAMA, SAGEMAKER, aws_key, bedrock, clouds, deployment, fault, held_at_bedrock, overrides, sagemaker,
+};
 use super::stage::{ServiceStage, TEAM};
 
 #[test]
@@ -20,7 +22,7 @@ fn a_model_is_imported_once_and_removed_and_nothing_is_billed_for_it_at_rest() -
     stage.apply(&bedrock())?;
     stage.condition(BEDROCK, "Ready", "True")?;
     let pinned = stage.get(BEDROCK)?["status"]["clusterUID"].clone();
-    ensure!(pinned == format!("{ACCOUNT}.eu-central-1"), "pinned: {pinned}");
+    ensure!(pinned == format!("{ACCOUNT}.eu-central-1.bedrock"), "pinned: {pinned}");
 
     stage.apply(&deployment(8))?;
     // Ready needs the control plane's word alone: a question to the model would start a copy of it.
@@ -43,4 +45,18 @@ fn a_model_is_imported_once_and_removed_and_nothing_is_billed_for_it_at_rest() -
     let shown = clouds.state(ServiceName::Bedrock);
     ensure!(held_at_bedrock(&clouds) == 0 && shown[0]["billedUnitWindows"] == 0, "left: {shown}");
     stage.kubectl(&["delete", "servingtarget", BEDROCK.2, "--wait=true", "--timeout=60s"]).map(drop)
+}
+
+#[test]
+fn a_region_of_an_account_is_a_target_at_sagemaker_and_another_one_at_bedrock() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let clouds = runtime.block_on(clouds())?;
+    let stage = ServiceStage::set(&overrides(&clouds))?;
+    stage.apply(&aws_key())?;
+    let mut neighbour = sagemaker();
+    neighbour["spec"]["region"] = bedrock()["spec"]["region"].clone();
+    stage.apply(&neighbour)?;
+    stage.condition(SAGEMAKER, "Ready", "True")?;
+    stage.apply(&bedrock())?;
+    stage.condition(BEDROCK, "Ready", "True").map(drop)
 }

@@ -33,7 +33,7 @@ pub enum TargetMessage<'a> {
         /// Endpoints on the pinned cluster.
         users: &'a [String],
     },
-    /// An older target is the same cluster.
+    /// An older target is the same place.
     Duplicate {
         /// UID of the cluster.
         identity: &'a str,
@@ -196,7 +196,7 @@ impl fmt::Display for TargetMessage<'_> {
                 named(users, MAX_USERS)
             ),
             Self::Duplicate { identity, older } => {
-                write!(f, "same cluster ({identity}) as the older target {older}; delete one of the two targets")
+                write!(f, "the older target {older} is the same place ({identity}); delete one of the two targets")
             }
             Self::ClaimedByOtherHub { hub, install_id } => write!(
                 f,

@@ -165,7 +165,7 @@ pub const KUBECONFIG_REFUSED: &str = "KubeconfigRefused";
 pub const IDENTITY_CHANGED: &str = "IdentityChanged";
 /// The target lacks what the member manifest makes.
 pub const NOT_PREPARED: &str = "NotPrepared";
-/// Another target is the same cluster.
+/// Another target is the same place.
 pub const DUPLICATE_TARGET: &str = "DuplicateTarget";
 /// Another hub uses the cluster with the same install id.
 pub const INSTALLATION_CONFLICT: &str = "InstallationConflict";

@@ -30,10 +30,10 @@ pub struct BedrockPlace {
 }
 
 impl BedrockPlace {
-    /// Identity of the place.
+    /// Identity of the place. A target at SageMaker in the same region of the account is another place.
     #[must_use]
     pub fn identity_of(&self, account: &str) -> String {
-        format!("{account}.{}", self.region)
+        format!("{account}.{}.bedrock", self.region)
     }
 
     fn base(&self, service: &str) -> Result<BaseUrl, BaseUrlError> {
