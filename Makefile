@@ -134,7 +134,7 @@ judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for ever
 	$(JUDGES_FULL)/bin/python -B tests/clouds/judges/full/main.py $(CLOUDS)
 
 test-services: tools ## Managed services below the whole operator: a real API server and fakes of the services
-	@echo "services: the operator as a process beside fakes of the services (three minutes; make crash-sweep kills it in every call)"
+	@echo "services: the operator as a process beside fakes of the services (three minutes; make crash-sweep kills it in every call, and takes away every right)"
 	cargo test --test services -- --test-threads=8
 
 test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
@@ -145,9 +145,9 @@ test-faults: tools ## Kills, wrong answers and lost connections: a real API serv
 	@echo "faults: kills, wrong answers and lost connections (a sample; make crash-sweep tries every interruption)"
 	cargo test --test faults
 
-crash-sweep: tools ## Every interruption of creating, editing, deleting, moving and failing over, in three variants, and every call to a managed service (about an hour)
+crash-sweep: tools ## Every interruption of creating, editing, deleting, moving and failing over, in three variants, and every call to a managed service, whose rights are lost one by one, too (an hour or more)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep
-	ROADSTEAD_SWEEP=all cargo test --test services -- crash_sweep
+	ROADSTEAD_SWEEP=all cargo test --test services -- crash_sweep rights
 
 schema-sweep: tools ## Every change of every field of a deployment, one after another (about ten minutes)
 	ROADSTEAD_SEQUENCES=all cargo test --test faults -- schema_sweep

@@ -75,6 +75,10 @@ impl<P: Provider> Site for Metered<P> {
         self.inner.inventory()
     }
 
+    fn refusal(&self) -> Option<String> {
+        self.inner.refusal()
+    }
+
     fn check_interval(&self) -> Duration {
         self.inner.check_interval()
     }

@@ -28,8 +28,7 @@ struct AzureRole {
 pub async fn the_role_grants_what_is_called_and_nothing_else() -> anyhow::Result<()> {
     let path = format!("{}/deploy/providers/azureml/role.json", env!("CARGO_MANIFEST_DIR"));
     let role: AzureRole = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-    let needed: BTreeSet<String> =
-        ACTIONS.iter().map(|(action, _)| format!("Microsoft.MachineLearningServices/{action}")).collect();
+    let needed: BTreeSet<String> = ACTIONS.iter().map(|(action, _)| (*action).to_owned()).collect();
     ensure!(role.actions == needed, "the role grants {:?}, and the driver needs {needed:?}", role.actions);
     ensure!(role.data_actions.is_empty() && role.not_actions.is_empty(), "the role has more than actions");
     let permitted: BTreeSet<&str> = ACTIONS.iter().flat_map(|(_, operations)| operations.iter().copied()).collect();

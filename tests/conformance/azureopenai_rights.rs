@@ -28,7 +28,7 @@ pub async fn the_role_grants_what_is_called_and_nothing_else() -> anyhow::Result
     let path = format!("{}/deploy/providers/azureopenai/role.json", env!("CARGO_MANIFEST_DIR"));
     let role: CognitiveRole = serde_json::from_str(&std::fs::read_to_string(path)?)?;
     let needed = |actions: &[(&str, &[&str])]| -> BTreeSet<String> {
-        actions.iter().map(|(action, _)| format!("Microsoft.CognitiveServices/{action}")).collect()
+        actions.iter().map(|(action, _)| (*action).to_owned()).collect()
     };
     ensure!(role.actions == needed(&ACTIONS), "the role grants {:?}", role.actions);
     ensure!(role.data_actions == needed(&DATA_ACTIONS), "the role grants {:?}", role.data_actions);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use k8s_openapi::ByteString;
 use kube::ResourceExt;
-use roadstead_baseten::OPERATIONS;
+use roadstead_baseten::{KEY_TYPE, OPERATIONS};
 use roadstead_clouds::ServiceName;
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, recorded, wanted};
@@ -33,7 +33,7 @@ fn with_secret(one: &Wanted) -> Wanted {
 pub async fn every_operation_is_called_and_no_other() -> anyhow::Result<()> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/providers/baseten/key.json");
     let key: Value = serde_json::from_slice(&std::fs::read(file)?)?;
-    ensure!(key["type"] == "WORKSPACE_MANAGE_ALL", "the file asks for a key of type {}", key["type"]);
+    ensure!(key["type"] == KEY_TYPE, "the file asks for a key of type {}", key["type"]);
     let team = Teams::team(Conduct::Ordinary).await?;
     let driver = team.plain_driver("prod")?;
     driver.identity().await?;

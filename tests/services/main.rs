@@ -19,4 +19,5 @@ mod rebuilt;
 mod rights;
 mod sagemaker;
 mod stage;
+mod swept;
 mod vertex;

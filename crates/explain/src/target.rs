@@ -142,6 +142,8 @@ pub enum TargetMessage<'a> {
         /// Key of the kubeconfig.
         key: &'a str,
     },
+    /// A reading of endpoints, prices or quotas is refused with these words.
+    ReadRefused(&'a str),
     /// Its listing exceeds a limit, for this reason.
     InventoryIncomplete(&'a str),
     /// Remarks on its spec and on nodes of its offers.
@@ -242,6 +244,12 @@ impl fmt::Display for TargetMessage<'_> {
             }
             Self::SecretKeyMissing { namespace, name, key } => {
                 write!(f, "Secret {namespace}/{name} has no key {key:?}; add the kubeconfig under that key")
+            }
+            Self::ReadRefused(words) => {
+                write!(
+                    f,
+                    "{words}; grant the right. Until then, the endpoints, prices and quotas of this target are those that were read before"
+                )
             }
             Self::InventoryIncomplete(cut) => {
                 write!(f, "{cut}; new ModelDeployments wait until the inventory of this target is complete")

@@ -68,6 +68,10 @@ impl<P: Provider> Site for Discreet<P> {
         self.inner.watch(listener);
     }
 
+    fn refusal(&self) -> Option<String> {
+        self.inner.refusal()
+    }
+
     fn inventory(&self) -> Option<Arc<Inventory>> {
         self.inner.inventory()
     }

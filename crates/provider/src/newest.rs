@@ -8,6 +8,7 @@ use crate::site::Inventory;
 #[derive(Debug, Default)]
 pub struct NewestInventory {
     newest: RwLock<Option<Arc<Inventory>>>,
+    refusal: RwLock<Option<String>>,
 }
 
 impl NewestInventory {
@@ -16,12 +17,26 @@ impl NewestInventory {
         self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Message of the newest refusal of a listing, or of terms; `None` once everything is allowed.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records that a listing was refused with this message; true if it is news.
+    pub fn refuse(&self, message: Option<String>) -> bool {
+        let mut refusal = self.refusal.write().unwrap_or_else(PoisonError::into_inner);
+        let news = *refusal != message;
+        *refusal = message;
+        news
+    }
+
     /// Takes in a listing; true if it is news.
     pub fn take(&self, inventory: Inventory) -> bool {
+        let is_other = self.refuse(inventory.refused.clone());
         let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
         let news = newest.as_ref().is_none_or(|known| **known != inventory);
         *newest = Some(Arc::new(inventory));
-        news
+        news || is_other
     }
 
     /// Records a removal: the name is no longer found, whatever the last listing showed.

@@ -42,6 +42,11 @@ pub trait Site: Send + Sync {
     /// The newest inventory; `None` until everything has been listed once.
     fn inventory(&self) -> Option<Arc<Inventory>>;
 
+    /// Message of the newest refusal to list endpoints or to read terms; `None` once that is allowed.
+    fn refusal(&self) -> Option<String> {
+        None
+    }
+
     /// Interval between two checks of the identity and the claim while the place is usable.
     fn check_interval(&self) -> Duration {
         CHECK_INTERVAL
@@ -83,6 +88,8 @@ pub struct Inventory {
     pub cut: Option<String>,
     /// Terms that the place itself states, by instance type; empty where it states none.
     pub terms: BTreeMap<String, ServiceTerms>,
+    /// Message of the newest refusal to read the terms; `None` once that is allowed.
+    pub refused: Option<String>,
 }
 
 /// Price and quota of an instance type, as a service states them.

@@ -1,4 +1,4 @@
-//! Points that need attention on a target that works: an incomplete inventory, names that are probably slips, and nodes that
+//! Points that need attention on a target that works: a missing right to read, an incomplete inventory, names that are probably slips, and nodes that
 //! are left out or unusual. They follow from the spec and from the capacity in the status, so they change only with these.
 
 use roadstead_explain::TargetMessage;
@@ -18,7 +18,12 @@ pub fn attention(
     target: &ServingTarget,
     capacity: &[OfferCapacity],
     cut: Option<&str>,
+    refusal: Option<&str>,
 ) -> Option<(&'static str, String)> {
+    if let Some(refusal) = refusal {
+        let message = TargetMessage::ReadRefused(refusal).to_string();
+        return Some((reasons::READ_REFUSED, limits::message(&message)));
+    }
     if let Some(cut) = cut {
         let message = TargetMessage::InventoryIncomplete(cut).to_string();
         return Some((reasons::INVENTORY_INCOMPLETE, limits::message(&message)));
@@ -64,7 +69,7 @@ mod tests {
 
     fn told(cloud: &str, remarks: &Value) -> Option<(&'static str, String)> {
         let capacity: OfferCapacity = serde_json::from_value(json!({"offer": "o", "remarks": remarks})).unwrap();
-        attention(&target(cloud), &[capacity], None)
+        attention(&target(cloud), &[capacity], None, None)
     }
 
     #[test]
@@ -97,13 +102,20 @@ mod tests {
             json!({"offer": "gone", "remarks": [{"reason": "Tainted", "nodes": 1, "message": "m"}]}),
         )
         .unwrap();
-        assert_eq!(attention(&target("aws"), &[gone], None), None);
+        assert_eq!(attention(&target("aws"), &[gone], None, None), None);
     }
 
     #[test]
     fn an_inventory_that_was_cut_is_told_before_everything_else() {
-        let (reason, message) = attention(&target("AWS"), &[], Some("too much is listed")).unwrap();
+        let (reason, message) = attention(&target("AWS"), &[], Some("too much is listed"), None).unwrap();
         assert_eq!(reason, reasons::INVENTORY_INCOMPLETE);
         assert!(message.starts_with("too much is listed; new ModelDeployments wait"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_right_to_read_is_told_first() {
+        let (reason, message) = attention(&target("AWS"), &[], Some("cut"), Some("Example List: no")).unwrap();
+        assert_eq!(reason, reasons::READ_REFUSED);
+        assert!(message.starts_with("Example List: no; "), "{message}");
     }
 }

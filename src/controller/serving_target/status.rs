@@ -94,7 +94,8 @@ fn status(
     ready(&mut set, target, connection, users);
     reachable(&mut set, connection);
     let cut = connection.inventory().and_then(|inventory| inventory.cut.clone());
-    if let Some((reason, message)) = attention(target, &capacity, cut.as_deref()) {
+    let refusal = connection.provider.as_ref().and_then(|provider| provider.refusal());
+    if let Some((reason, message)) = attention(target, &capacity, cut.as_deref(), refusal.as_deref()) {
         set.set(conditions::NEEDS_ATTENTION, TRUE, reason, message);
     }
     let obstacle = match &connection.state {

@@ -255,6 +255,9 @@ fn target() -> String {
             ],
             TargetMessage::SecretMissing { .. } => [TargetMessage::SecretMissing { namespace, name, key }],
             TargetMessage::SecretKeyMissing { .. } => [TargetMessage::SecretKeyMissing { namespace, name, key }],
+            TargetMessage::ReadRefused(_) => [TargetMessage::ReadRefused(
+                "DigitalOcean sizes: forbidden: You are not authorized to perform this operation; the credentials need the right dedicated_inference:read",
+            )],
             TargetMessage::InventoryIncomplete(_) => [TargetMessage::InventoryIncomplete(
                 "Deployments labelled roadstead.dev/install-id in namespace roadstead exceed 64 MiB, so the inventory is incomplete: \
                  delete those there that do not belong to Roadstead",

@@ -179,6 +179,8 @@ pub const ORPHANS_FOUND: &str = "OrphansFound";
 pub const ORPHANS_GONE: &str = "OrphansGone";
 /// The deletion of an orphan was asked for.
 pub const ORPHAN_REMOVED: &str = "OrphanRemoved";
+/// The credentials lack the right to list endpoints, or to read prices and quotas.
+pub const READ_REFUSED: &str = "ReadRefused";
 /// Its listing exceeds the limit, so not every endpoint is known.
 pub const INVENTORY_INCOMPLETE: &str = "InventoryIncomplete";
 /// The built-in table spells a name of the spec differently.

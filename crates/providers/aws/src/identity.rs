@@ -25,6 +25,7 @@ pub const fn sts_profile(deadline: Duration) -> ServiceProfile {
         paces: &[],
         request_id: "x-amzn-requestid",
         read_error,
+        rights: &[],
         class,
     }
 }

@@ -41,6 +41,7 @@ pub const ARM: ServiceProfile = ServiceProfile {
     paces: PACES,
     request_id: "x-ms-request-id",
     read_error: read_arm_error,
+    rights: &[],
     class,
 };
 

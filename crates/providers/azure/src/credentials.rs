@@ -44,6 +44,7 @@ const ENTRA: ServiceProfile = ServiceProfile {
     paces: &[],
     request_id: "x-ms-request-id",
     read_error: read_oauth_error,
+    rights: &[],
     class: class_of_oauth,
 };
 

@@ -29,7 +29,7 @@ const LIMITS: PageLimits = PageLimits { pages: 700, items: 20_000 };
 const DEPLOYMENT_LIMITS: PageLimits = PageLimits { pages: 10, items: 100 };
 
 /// The service.
-pub const AZURE_ML: ServiceProfile = ServiceProfile { name: "azureml", title: "Azure ML", ..ARM };
+pub const AZURE_ML: ServiceProfile = ServiceProfile { name: "azureml", title: "Azure ML", rights: &op::ACTIONS, ..ARM };
 
 /// The services of one workspace.
 pub struct AzureMlCalls {

@@ -56,19 +56,22 @@ pub const OPERATIONS: [&str; 17] = [
     GET_OPERATION,
 ];
 
-/// Actions of Azure's roles, below the resource provider `Microsoft.MachineLearningServices`, each with the operations that need it.
+/// Actions of Azure's roles, each with the operations that need it.
 /// It is assumed that an operation is read with the right to read online endpoints' status at its location.
 pub const ACTIONS: [(&str, &[&str]); 12] = [
-    ("workspaces/read", &[GET_WORKSPACE]),
-    ("workspaces/environments/read", &[GET_ENVIRONMENT, GET_VERSION]),
-    ("workspaces/environments/write", &[PUT_ENVIRONMENT, PUT_VERSION]),
-    ("workspaces/onlineEndpoints/read", &[GET_ENDPOINT, LIST_ENDPOINTS]),
-    ("workspaces/onlineEndpoints/write", &[PATCH_ENDPOINT, PUT_ENDPOINT]),
-    ("workspaces/onlineEndpoints/delete", &[DELETE_ENDPOINT]),
-    ("workspaces/onlineEndpoints/listkeys/action", &[LIST_KEYS]),
-    ("workspaces/onlineEndpoints/regeneratekeys/action", &[SET_KEY]),
-    ("workspaces/onlineEndpoints/deployments/read", &[LIST_DEPLOYMENTS]),
-    ("workspaces/onlineEndpoints/deployments/write", &[PATCH_DEPLOYMENT, PUT_DEPLOYMENT]),
-    ("workspaces/onlineEndpoints/deployments/delete", &[DELETE_DEPLOYMENT]),
-    ("locations/mfeOperationsStatus/read", &[GET_OPERATION]),
+    ("Microsoft.MachineLearningServices/workspaces/read", &[GET_WORKSPACE]),
+    ("Microsoft.MachineLearningServices/workspaces/environments/read", &[GET_ENVIRONMENT, GET_VERSION]),
+    ("Microsoft.MachineLearningServices/workspaces/environments/write", &[PUT_ENVIRONMENT, PUT_VERSION]),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/read", &[GET_ENDPOINT, LIST_ENDPOINTS]),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/write", &[PATCH_ENDPOINT, PUT_ENDPOINT]),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/delete", &[DELETE_ENDPOINT]),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/listkeys/action", &[LIST_KEYS]),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/regeneratekeys/action", &[SET_KEY]),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/read", &[LIST_DEPLOYMENTS]),
+    (
+        "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/write",
+        &[PATCH_DEPLOYMENT, PUT_DEPLOYMENT],
+    ),
+    ("Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/delete", &[DELETE_DEPLOYMENT]),
+    ("Microsoft.MachineLearningServices/locations/mfeOperationsStatus/read", &[GET_OPERATION]),
 ];

@@ -22,7 +22,8 @@ const VERSION: &str = "2025-09-01";
 const LIMITS: PageLimits = PageLimits { pages: 400, items: 20_000 };
 
 /// The service.
-pub const AZURE_OPENAI: ServiceProfile = ServiceProfile { name: "azureopenai", title: "Azure OpenAI", ..ARM };
+pub const AZURE_OPENAI: ServiceProfile =
+    ServiceProfile { name: "azureopenai", title: "Azure OpenAI", rights: &op::ACTIONS, ..ARM };
 
 /// The services of one account.
 pub struct AccountCalls {

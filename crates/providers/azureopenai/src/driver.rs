@@ -99,6 +99,11 @@ impl AzureOpenAi {
         read.await
     }
 
+    /// Words of the refusal to read them.
+    pub(crate) fn terms_refusal(&self) -> Option<String> {
+        self.stated.refusal()
+    }
+
     /// Failure of the latest change of a deployment, as far as its operation is known. At rest nothing is asked.
     async fn failure(
         &self,

@@ -26,6 +26,9 @@ impl Listable for AzureOpenAi {
         let rows: BTreeMap<String, CatalogDeployment> = ours.map(|view| (view.name.clone(), view)).collect();
         let found = rows.values().filter_map(found).collect();
         let terms = self.newest_terms().await;
-        Ok(ListedPlace { rows, inventory: Inventory { found, cut, terms, ..Inventory::default() } })
+        Ok(ListedPlace {
+            rows,
+            inventory: Inventory { found, cut, terms, refused: self.terms_refusal(), ..Inventory::default() },
+        })
     }
 }

@@ -34,17 +34,18 @@ pub const OPERATIONS: [&str; 9] = [
     GET_OPERATION,
 ];
 
-/// Actions of Azure's roles, below the resource provider `Microsoft.CognitiveServices`, each with the operations that need it. It is
+/// Actions of Azure's roles, each with the operations that need it. It is
 /// assumed that an operation is read with the right to read operation statuses at its location.
 pub const ACTIONS: [(&str, &[&str]); 7] = [
-    ("accounts/read", &[GET_ACCOUNT]),
-    ("accounts/models/read", &[LIST_ACCOUNT_MODELS]),
-    ("accounts/deployments/read", &[GET_DEPLOYMENT, LIST_DEPLOYMENTS]),
-    ("accounts/deployments/write", &[PATCH_DEPLOYMENT, PUT_DEPLOYMENT]),
-    ("accounts/deployments/delete", &[DELETE_DEPLOYMENT]),
-    ("locations/usages/read", &[LIST_USAGES]),
-    ("locations/operationStatuses/read", &[GET_OPERATION]),
+    ("Microsoft.CognitiveServices/accounts/read", &[GET_ACCOUNT]),
+    ("Microsoft.CognitiveServices/accounts/models/read", &[LIST_ACCOUNT_MODELS]),
+    ("Microsoft.CognitiveServices/accounts/deployments/read", &[GET_DEPLOYMENT, LIST_DEPLOYMENTS]),
+    ("Microsoft.CognitiveServices/accounts/deployments/write", &[PATCH_DEPLOYMENT, PUT_DEPLOYMENT]),
+    ("Microsoft.CognitiveServices/accounts/deployments/delete", &[DELETE_DEPLOYMENT]),
+    ("Microsoft.CognitiveServices/locations/usages/read", &[LIST_USAGES]),
+    ("Microsoft.CognitiveServices/locations/operationStatuses/read", &[GET_OPERATION]),
 ];
 
 /// Data actions of the operator, each with the requests that need it.
-pub const DATA_ACTIONS: [(&str, &[&str]); 1] = [("accounts/OpenAI/models/read", &[LIST_MODELS])];
+pub const DATA_ACTIONS: [(&str, &[&str]); 1] =
+    [("Microsoft.CognitiveServices/accounts/OpenAI/models/read", &[LIST_MODELS])];

@@ -26,4 +26,4 @@ pub use self::driver::Baseten;
 pub use self::form::BasetenForm;
 pub use self::labels::DeploymentLabels;
 pub use self::place::{BasetenAccess, BasetenAddresses, BasetenPlace, probe};
-pub use self::service::{NAME as SERVICE, OPERATIONS};
+pub use self::service::{KEY_TYPE, NAME as SERVICE, OPERATIONS};

@@ -54,11 +54,13 @@ impl Listable for Baseten {
             read.into_iter().flatten().map(|row| (row.model.name.clone(), row)).collect();
         self.records.keep(|id| rows.values().any(|row| row.deployment.id == id));
         let found = rows.values().filter_map(found).collect();
-        let terms = self.terms.newest(async |now| {
+        let read = self.terms.newest(async |now| {
             let prices: Prices = self.client.call(service::prices()).await?.json()?;
             Ok(terms(&prices, now))
         });
-        Ok(ListedPlace { inventory: Inventory { found, terms: terms.await, ..Inventory::default() }, rows })
+        let terms = read.await;
+        let refused = self.terms.refusal();
+        Ok(ListedPlace { inventory: Inventory { found, terms, refused, ..Inventory::default() }, rows })
     }
 }
 

@@ -16,6 +16,9 @@ pub const NAME: &str = "baseten";
 /// Name of the service in messages.
 pub const TITLE: &str = "Baseten";
 
+/// The type of API key that every operation needs, as Baseten names it.
+pub const KEY_TYPE: &str = "WORKSPACE_MANAGE_ALL";
+
 /// Every operation of the driver, as metrics name it.
 pub const OPERATIONS: [&str; 23] = [
     "teams",
@@ -58,6 +61,7 @@ pub const PROFILE: ServiceProfile = ServiceProfile {
     ],
     request_id: "x-request-id",
     read_error,
+    rights: &[(KEY_TYPE, &OPERATIONS)],
     class,
 };
 
@@ -70,6 +74,7 @@ pub const STORE: ServiceProfile = ServiceProfile {
     paces: &[],
     request_id: "x-amz-request-id",
     read_error: read_store_error,
+    rights: &[],
     // The credentials were issued a moment ago for this object: another attempt gets others.
     class: |_, _| ErrorClass::Transient,
 };

@@ -37,6 +37,7 @@ pub const BEDROCK: ServiceProfile = ServiceProfile {
     paces: PACES,
     request_id: "x-amzn-requestid",
     read_error: read_json_error,
+    rights: &[],
     class,
 };
 

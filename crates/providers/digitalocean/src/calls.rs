@@ -43,6 +43,7 @@ pub const PROFILE: ServiceProfile = ServiceProfile {
     ],
     request_id: "x-request-id",
     read_error,
+    rights: &operations::SCOPES,
     class,
 };
 

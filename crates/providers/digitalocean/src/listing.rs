@@ -35,7 +35,8 @@ impl Listable for DedicatedInference {
         let found = rows.iter().filter_map(|(name, row)| found(name, row)).collect();
         let region = &self.place.region;
         let terms = self.terms.newest(async |now| Ok(terms(&self.calls.sizes().await?, region, now))).await;
-        Ok(ListedPlace { rows, inventory: Inventory { found, terms, ..Inventory::default() } })
+        let refused = self.terms.refusal();
+        Ok(ListedPlace { rows, inventory: Inventory { found, terms, refused, ..Inventory::default() } })
     }
 }
 

@@ -150,6 +150,7 @@ const fn profile(
         paces: &[],
         request_id: "x-request-id",
         read_error,
+        rights: &[],
         class,
     }
 }

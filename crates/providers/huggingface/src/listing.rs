@@ -23,7 +23,8 @@ impl Listable for HuggingFace {
         let rows: BTreeMap<String, Self::Row> = ours.map(|(owner, view)| (view.name.clone(), (owner, view))).collect();
         let found = rows.values().filter_map(|(owner, view)| found(owner, view)).collect();
         let terms = self.terms.newest(&self.endpoints, &self.paths).await;
-        Ok(ListedPlace { rows, inventory: Inventory { found, terms, ..Inventory::default() } })
+        let refused = self.terms.refusal();
+        Ok(ListedPlace { rows, inventory: Inventory { found, terms, refused, ..Inventory::default() } })
     }
 }
 

@@ -35,6 +35,7 @@ pub const PROFILE: ServiceProfile = ServiceProfile {
     paces: &[Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(50) } }],
     request_id: "x-request-id",
     read_error,
+    rights: &[(PERMISSION, &OPERATIONS)],
     class,
 };
 

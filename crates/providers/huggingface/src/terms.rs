@@ -24,6 +24,12 @@ impl HubTerms {
         Self { cloud, region, stated: StatedTerms::new(PROFILE.title, clock) }
     }
 
+    /// Words of the refusal to read them.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.stated.refusal()
+    }
+
     /// The newest terms.
     pub async fn newest(&self, client: &RestClient, paths: &HubPaths) -> TermsByType {
         let read = self.stated.newest(async |now| {

@@ -26,6 +26,7 @@ pub const PROFILE: ServiceProfile = ServiceProfile {
     paces: &[Pace { operations: &[], rate: RateLimit { burst: 10, interval: Duration::from_secs(1) } }],
     request_id: "x-request-id",
     read_error,
+    rights: &[],
     class,
 };
 

@@ -104,7 +104,8 @@ impl RestClient {
             return Ok(RestAnswer { what: what.to_owned(), status, headers, body });
         }
         let envelope = (profile.read_error)(&headers, &body);
-        Err(self.refused(what, status, &headers, envelope))
+        let right = profile.right(operation).filter(|_| status == StatusCode::FORBIDDEN);
+        Err(self.refused(what, right, status, &headers, envelope))
     }
 
     /// Waits for the turn of a call, as far as that is possible within the deadline.
@@ -152,10 +153,11 @@ impl RestClient {
         self.parts.meter.requested(self.parts.profile.name, operation, code);
     }
 
-    /// The failure of a call that was answered.
+    /// The failure of a call that was answered; a refusal names the right that the call needs.
     fn refused(
         &self,
         what: &str,
+        right: Option<&str>,
         status: StatusCode,
         headers: &HeaderMap,
         envelope: Option<ErrorEnvelope>,
@@ -171,6 +173,7 @@ impl RestClient {
             ErrorClass::Throttled { after: None } => ErrorClass::Throttled { after: retry_after(headers) },
             class => class,
         };
+        let right = right.filter(|right| envelope.as_ref().is_some_and(|said| !said.message.contains(right)));
         let told = match &envelope {
             Some(ErrorEnvelope { code, message }) if code.is_empty() => message.clone(),
             Some(ErrorEnvelope { code, message }) => format!("{code}: {message}"),
@@ -182,6 +185,7 @@ impl RestClient {
             Some(id) => format!("HTTP {}, request {id}", status.as_u16()),
             None => format!("HTTP {}", status.as_u16()),
         };
+        let end = right.map_or(end.clone(), |right| format!("the credentials need the right {right}; {end}"));
         let error = ProviderError { class, message: bounded_with(&told, &end) };
         RestFailure { error, status: Some(status), envelope }
     }

@@ -37,6 +37,7 @@ const PROFILE: ServiceProfile = ServiceProfile {
         let Envelope { code, message } = serde_json::from_slice(body).ok()?;
         Some(ErrorEnvelope { code, message })
     },
+    rights: &[("things.read", &["Describe"])],
     class: |status, envelope| match envelope.code.as_str() {
         "NoRoom" => ErrorClass::CapacityExhausted,
         _ => class_of_status(status),
@@ -136,6 +137,18 @@ async fn a_refusal_has_the_services_words_its_class_and_the_id_of_the_request() 
     assert_eq!(failure.error.class, ErrorClass::CapacityExhausted);
     assert_eq!(failure.error.message, "Example Describe: NoRoom: no instances left; HTTP 400, request id-7");
     assert_eq!((failure.code(), failure.message()), ("NoRoom", "no instances left"));
+}
+
+#[tokio::test]
+async fn a_refusal_for_a_missing_right_names_it_once() {
+    let vague = rig(|| refusal(403, "Forbidden", "no")).await.failure().await;
+    let named = "Example Describe: Forbidden: no; the credentials need the right things.read; HTTP 403, request id-7";
+    assert_eq!(vague.error.message, named);
+    let exact = rig(|| refusal(403, "Forbidden", "things.read is missing")).await.failure().await;
+    assert_eq!(exact.error.message, "Example Describe: Forbidden: things.read is missing; HTTP 403, request id-7");
+    // Credentials that the service does not know lack more than a right.
+    let unknown = rig(|| refusal(401, "Unauthorized", "no")).await.failure().await;
+    assert_eq!(unknown.error.message, "Example Describe: Unauthorized: no; HTTP 401, request id-7");
 }
 
 #[tokio::test]

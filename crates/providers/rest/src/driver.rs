@@ -164,6 +164,10 @@ impl<S: ManagedService> Site for ServiceDriver<S> {
         self.known.get()
     }
 
+    fn refusal(&self) -> Option<String> {
+        self.known.refusal()
+    }
+
     fn check_interval(&self) -> Duration {
         CHECK_INTERVAL
     }

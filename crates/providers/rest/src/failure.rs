@@ -45,6 +45,13 @@ impl RestFailure {
     }
 }
 
+/// Words of a refusal for a missing right, without the id of the request, which is another one at each attempt; `None` for other failures.
+#[must_use]
+pub fn refusal(error: &ProviderError) -> Option<String> {
+    let words = error.message.rsplit_once("; HTTP ").map_or(error.message.as_str(), |(words, _)| words);
+    (error.class == ErrorClass::Unauthorized).then(|| words.to_owned())
+}
+
 impl From<ProviderError> for RestFailure {
     fn from(error: ProviderError) -> Self {
         Self { error, status: None, envelope: None }
@@ -54,5 +61,20 @@ impl From<ProviderError> for RestFailure {
 impl From<RestFailure> for ProviderError {
     fn from(failure: RestFailure) -> Self {
         failure.error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_the_same_at_each_attempt_and_other_failures_are_none() {
+        let failed = |class, request: u32| {
+            refusal(&ProviderError::new(class, format!("Example List: no; HTTP 403, request id-{request}")))
+        };
+        assert_eq!(failed(ErrorClass::Unauthorized, 1).as_deref(), Some("Example List: no"));
+        assert_eq!(failed(ErrorClass::Unauthorized, 2), failed(ErrorClass::Unauthorized, 1));
+        assert_eq!(failed(ErrorClass::Transient, 1), None);
     }
 }

@@ -9,6 +9,8 @@ use roadstead_provider::{ErrorClass, Inventory, Listener, NewestInventory, Provi
 use roadstead_runtime::panics::caught;
 use tokio::task::AbortHandle;
 
+use crate::failure::refusal;
+
 /// Pause after a failed listing.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -65,6 +67,11 @@ impl PlaceListing {
                     }
                     Err(error) => {
                         tracing::debug!(%error, "cannot list; retrying");
+                        if let Some(words) = refusal(&error)
+                            && known.refuse(Some(words))
+                        {
+                            caught(title, || listener(ProviderEvent::Inventory));
+                        }
                         pause_after(&error, interval)
                     }
                 };

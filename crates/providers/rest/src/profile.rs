@@ -27,8 +27,19 @@ pub struct ServiceProfile {
     pub request_id: &'static str,
     /// Reads the error in the body of an answer; `None` if it is not an error of this service.
     pub read_error: fn(&HeaderMap, &[u8]) -> Option<ErrorEnvelope>,
+    /// Rights at the service, each with the operations that need it; empty where its own refusals name the right.
+    pub rights: &'static [(&'static str, &'static [&'static str])],
     /// Class of an error with this status; most services need only [`class_of_status`].
     pub class: fn(StatusCode, &ErrorEnvelope) -> ErrorClass,
+}
+
+impl ServiceProfile {
+    /// The right that an operation needs.
+    #[must_use]
+    pub fn right(&self, operation: &str) -> Option<&'static str> {
+        let (right, _) = self.rights.iter().find(|(_, operations)| operations.contains(&operation))?;
+        Some(right)
+    }
 }
 
 /// An error in the words of its service.

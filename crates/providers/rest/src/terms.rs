@@ -7,6 +7,8 @@ use roadstead_model::Timestamp;
 use roadstead_provider::{ProviderError, ServiceTerms};
 use roadstead_runtime::clock::Clock;
 
+use crate::failure::refusal;
+
 /// Seconds between two readings.
 const INTERVAL: i64 = 15 * 60;
 /// Seconds after the first failed attempt; they double with each further one, up to the interval.
@@ -29,14 +31,17 @@ struct Newest {
     due: i64,
     /// Failed attempts in a row.
     failures: u32,
+    /// Words of the last attempt's refusal.
+    refused: Option<String>,
 }
 
 impl Newest {
     fn read(terms: TermsByType, now: i64) -> Self {
-        Self { terms, due: now.saturating_add(INTERVAL), failures: 0 }
+        Self { terms, due: now.saturating_add(INTERVAL), failures: 0, refused: None }
     }
 
-    fn failed(&mut self, now: i64) {
+    fn failed(&mut self, error: &ProviderError, now: i64) {
+        self.refused = refusal(error);
         let pause = FIRST_PAUSE.saturating_mul(2_i64.saturating_pow(self.failures)).min(INTERVAL);
         self.due = now.saturating_add(pause);
         self.failures = self.failures.saturating_add(1);
@@ -59,11 +64,17 @@ impl StatedTerms {
                 Ok(terms) => *self.lock() = Newest::read(terms, now),
                 Err(error) => {
                     tracing::warn!(%error, "cannot read the prices of {}; retrying", self.title);
-                    self.lock().failed(now);
+                    self.lock().failed(&error, now);
                 }
             }
         }
         self.lock().terms.clone()
+    }
+
+    /// Words of the refusal of the last attempt; `None` if it was not refused.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        self.lock().refused.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Newest> {

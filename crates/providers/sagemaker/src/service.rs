@@ -43,6 +43,7 @@ pub const SAGEMAKER: ServiceProfile = ServiceProfile {
     paces: PACES,
     request_id: "x-amzn-requestid",
     read_error: aws::read_json_error,
+    rights: &[],
     class: aws::class,
 };
 

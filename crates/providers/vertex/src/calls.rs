@@ -42,6 +42,7 @@ pub const VERTEX_AI: ServiceProfile = ServiceProfile {
     paces: PACES,
     request_id: "x-request-id",
     read_error: read_google_error,
+    rights: &op::PERMISSIONS,
     class,
 };
 
