@@ -92,7 +92,7 @@ impl Place for ImportAccount {
         serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": TARGET},
             "spec": {
-                "cloud": "aws", "region": REGION, "type": "Simulated",
+                "cloud": "aws", "region": REGION, "type": "Bedrock",
                 "offers": [{"name": "copy", "instanceType": "model-copy", "accelerator": {"type": "H100", "count": 1},
                             "capacityType": "OnDemand", "hourlyPrice": "9.44"}],
             },

@@ -57,7 +57,8 @@ fn message(stage: &ServiceStage, deployment: Key, target: &str) -> anyhow::Resul
 }
 
 #[test]
-fn weights_that_the_target_does_not_map_and_an_area_of_unknown_jurisdiction_are_verdicts() -> anyhow::Result<()> {
+fn weights_that_the_target_does_not_map_ignored_settings_and_an_unknown_jurisdiction_are_verdicts() -> anyhow::Result<()>
+{
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
     let stage = ServiceStage::set(&overrides(&clouds))?;
@@ -68,6 +69,15 @@ fn weights_that_the_target_does_not_map_and_an_area_of_unknown_jurisdiction_are_
     other["spec"]["model"] = json!({"source": "hf://example/another"});
     stage.apply(&other)?;
     says(&stage, "does not serve hf://example/another; it serves hf://example/llama")?;
+
+    // Azure's server has arguments of its own; the deployment must say that it does without its own.
+    let mut with_args = deployment_of_units();
+    with_args["spec"]["serving"]["overrides"] = json!([]);
+    stage.apply(&with_args)?;
+    says(
+        &stage,
+        "ignores serving.args: use another target, or leave this out there, with serving.overrides: [{type: AzureOpenAI, omit: [Args]}]",
+    )?;
 
     stage.kubectl(&["delete", "servingtarget", AZURE_OPENAI.2, "--wait=true", "--timeout=60s"])?;
     let mut anywhere: Value = azure_openai();

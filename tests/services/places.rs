@@ -286,6 +286,7 @@ fn target(
 
 /// A deployment of one replica with so many accelerators, in the EU.
 pub fn deployment(accelerators: u32) -> Value {
+    let left_out = ["AzureOpenAI", "Bedrock", "DigitalOcean"].map(|type_| json!({"type": type_, "omit": ["Args"]}));
     json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": LLAMA.2, "namespace": TEAM},
         "spec": {
@@ -293,6 +294,7 @@ pub fn deployment(accelerators: u32) -> Value {
             "serving": {
                 "engine": "vllm", "image": "vllm/vllm-openai:v0.20.0", "drainTimeoutSeconds": 1,
                 "args": ["--max-model-len=4096"],
+                "overrides": left_out,
                 "shapes": [{"name": "h100", "accelerator": {"type": "H100", "count": accelerators}}],
             },
             "placement": {"jurisdictions": ["EU"]},

@@ -273,7 +273,11 @@ impl Life {
         match step {
             Step::Create => self.stage.apply(&self.deployment()),
             Step::Scale => self.stage.patch(LLAMA, &json!({"spec": {"replicas": 2}})),
-            Step::Edit => self.stage.patch(LLAMA, &json!({"spec": {"serving": {"args": ["--max-model-len=2048"]}}})),
+            // Where arguments are left out, the other field makes it another form.
+            Step::Edit => {
+                let serving = json!({"args": ["--max-model-len=2048"], "startupTimeoutSeconds": 1300});
+                self.stage.patch(LLAMA, &json!({"spec": {"serving": serving}}))
+            }
             Step::Delete => self.stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--wait=false"]).map(drop),
         }
     }

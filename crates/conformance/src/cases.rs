@@ -1,5 +1,6 @@
 //! The cases. Each is a promise that the core relies on, whatever the place is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::names;
-use roadstead_model::{Demand, Lack};
+use roadstead_model::{Demand, EngineSetting, Lack};
 use roadstead_provider::{Claim, ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
 
 use crate::faults::{ASKED, Call, Fault, InjectedRefusal};
@@ -58,6 +59,7 @@ cases![
         scales_in_place,
         updates_in_place,
         scales_to_zero_and_back,
+        names_its_type_where_settings_of_the_engine_have_no_effect,
         removes_until_nothing_is_left,
         removes_what_it_found_and_lists_it_no_more;
     disturbed:
@@ -445,12 +447,34 @@ async fn repeats_no_secret(fixture: &dyn Fixture) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn names_its_type_where_settings_of_the_engine_have_no_effect(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let capabilities = stage.driver.capabilities();
+    let Some(named) = capabilities.own_server.clone() else {
+        return Ok(());
+    };
+    let type_ = stage.place.target().spec.type_.name();
+    ensure!(named == type_, "a deployment leaves settings out at {named}, and the target is of type {type_}");
+    for setting in [EngineSetting::Args, EngineSetting::Env, EngineSetting::Revision] {
+        let with = |left_out| BTreeMap::from([(setting, left_out)]);
+        let (kept, left_out) = (with(BTreeSet::new()), with(BTreeSet::from([type_.clone()])));
+        let lacks = |settings| capabilities.lacks(&Demand { settings, ..demand(&stage.wanted) });
+        ensure!(lacks(&kept) == Some(Lack::Settings), "{setting:?} is ignored without a verdict");
+        ensure!(lacks(&left_out).is_none(), "{setting:?} is left out there, and it lacks {:?}", lacks(&left_out));
+    }
+    Ok(())
+}
+
+/// Settings of the cases' engine that a service may ignore: none that changes what the cases look at.
+static NO_SETTINGS: BTreeMap<EngineSetting, BTreeSet<String>> = BTreeMap::new();
+
 /// The demand of a request, as the planner judges it.
 fn demand(wanted: &Wanted) -> Demand<'_> {
     let template = &wanted.endpoint.spec.template;
     Demand {
         engine: template.engine.as_str(),
         source: template.model.source.as_deref(),
+        settings: &NO_SETTINGS,
         replicas: u32::try_from(wanted.endpoint.spec.replicas).unwrap_or(0),
         update: false,
     }

@@ -2,7 +2,7 @@
 
 use roadstead_model::{Finding, LackOfRoom, OfferTrouble, Outage, OverBudget, SpecChange, TargetTrouble, Unaffordable};
 
-use crate::verdicts::{labelled, limit, over_budget, rejection, unusable};
+use crate::verdicts::{labelled, limit, over_budget, rejection, settings, unusable};
 use crate::words::{count, per_hour};
 
 /// A finding about the place of an endpoint that stays.
@@ -58,6 +58,9 @@ fn spec_change(change: &SpecChange) -> String {
             format!("shape {shape} now needs {wanted}; the endpoint has {found}")
         }
         SpecChange::Engine { wanted, found } => format!("the spec asks for engine {wanted}; the endpoint runs {found}"),
+        SpecChange::Settings { target, ignored } => {
+            format!("the spec changed, and target {target} ignores its {}", settings(ignored))
+        }
         SpecChange::InPlace { target } => {
             format!("the spec changed, and target {target} cannot update an endpoint in place")
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use roadstead_model::{
-    Amount, Candidate, Choice, Comparison, FreeAccelerators, Instances, Limit, MicroDollars, Mismatch,
+    Amount, Candidate, Choice, Comparison, EngineSetting, FreeAccelerators, Instances, Limit, MicroDollars, Mismatch,
     MissingAccelerator, Reason, Refusal, RegionRule, Rejection, Remarks, Shortage, Taint, Unpriced, Unsupported,
     Unusable, Verdict,
 };
@@ -263,12 +263,30 @@ fn served(sources: &BTreeSet<String>) -> String {
     }
 }
 
+/// The fields of a deployment's spec that have these settings.
+pub(crate) fn settings(settings: &BTreeSet<EngineSetting>) -> String {
+    list(settings.iter().map(|setting| match setting {
+        EngineSetting::Args => "serving.args",
+        EngineSetting::Env => "serving.env",
+        EngineSetting::Revision => "model.revision",
+    }))
+}
+
 fn unsupported(unsupported: &Unsupported) -> String {
     match unsupported {
         Unsupported::Engine { engine, engines } => {
             format!("the target cannot run engine {engine}, only {}", list(engines))
         }
         Unsupported::Source { source, sources } => format!("the target does not serve {source}; {}", served(sources)),
+        Unsupported::Settings { ignored, target_type } => {
+            let omitted: Vec<String> = ignored.iter().map(|setting| format!("{setting:?}")).collect();
+            format!(
+                "the target runs a server of its own, which ignores {}: use another target, or leave this out there, with \
+                 serving.overrides: [{{type: {target_type}, omit: [{}]}}]",
+                settings(ignored),
+                omitted.join(", "),
+            )
+        }
         Unsupported::Replicas { wanted, most } => {
             format!("the target runs at most {} per endpoint, {wanted} are wanted", count(*most, "replica"))
         }

@@ -55,6 +55,7 @@ const fn fault(rule: Rule) -> &'static str {
         Rule::CapacityTypeAllowed => "the capacity type is not allowed",
         Rule::EngineSupported => "the target cannot run the engine",
         Rule::SourceSupported => "the target cannot load the model from its source",
+        Rule::SettingsSupported => "the target ignores settings of the engine",
         Rule::ReplicasSupported => "the target does not support so many replicas per endpoint",
         Rule::TaintsTolerated => "a taint of the target is not tolerated",
         Rule::TargetUsable => "the target cannot be used",

@@ -89,6 +89,7 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer, 
         |source: &String| can.sources.as_ref().is_none_or(|sources| sources.iter().any(|known| covers(known, source)));
     check.require(Rule::EngineSupported, subject, runs);
     check.require(Rule::SourceSupported, subject, deployment.source.as_ref().is_none_or(loads));
+    check.require(Rule::SettingsSupported, subject, has_effect(deployment, target));
     let numbers = Numbers::Count { found: replicas.into(), allowed: can.max_replicas.map_or(u64::MAX, u64::from) };
     let holds = can.max_replicas.is_none_or(|most| replicas <= most);
     check.require_numbers(Rule::ReplicasSupported, subject, holds, numbers);
@@ -96,6 +97,12 @@ fn newcomer<F: Facts>(check: &mut Check<'_, F>, target: &Target, offer: &Offer, 
     check.require(Rule::TaintsTolerated, subject, tolerated);
     let silent = matches!(target.inventory, Inventory::Pending { .. }) && deployment.place_without.contains(subject);
     check.require(Rule::TargetUsable, subject, target.state == TargetState::Ready && !silent);
+}
+
+/// Every setting of the engine has an effect there, or is left out there.
+fn has_effect(deployment: &Deployment, target: &Target) -> bool {
+    let own_server = target.capabilities.own_server.as_ref();
+    own_server.is_none_or(|type_| deployment.settings.values().all(|left_out| left_out.contains(type_)))
 }
 
 fn matches(placement: &Placement, target: &Target, offer: &Offer, shape: &Shape) -> bool {
@@ -140,7 +147,8 @@ pub(crate) fn kept<F: Facts>(check: &mut Check<'_, F>, keep: &Keep) {
         && deployment.engine == endpoint.engine;
     let target = check.facts.target(&endpoint.target);
     let is_same = !endpoint.outdated && deployment.resources == endpoint.resources;
-    let can_follow = fits && (is_same || target.is_none_or(|target| target.capabilities.update_in_place));
+    let updates = |target: &Target| target.capabilities.update_in_place && has_effect(deployment, target);
+    let can_follow = fits && (is_same || target.is_none_or(updates));
     check.require(Rule::PodsFollowSpec, subject, !follows || can_follow || keep.replicas == 0);
     let offer = target.and_then(|target| target.offers.iter().find(|offer| offer.name == endpoint.offer));
     budget::kept(check, keep, endpoint, offer);

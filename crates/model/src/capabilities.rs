@@ -1,10 +1,11 @@
 //! The abilities of a place beside having room, and what a request asks of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::Deployment;
+use crate::engine_setting::EngineSetting;
 
 /// The abilities of a place, as its driver declares them.
 ///
@@ -25,6 +26,8 @@ pub struct Capabilities {
     pub update_in_place: bool,
     /// A replica has a whole instance to itself, and pays for it.
     pub whole_instances: bool,
+    /// Type of the target, if its service runs a server of its own, which ignores [settings of an engine](EngineSetting).
+    pub own_server: Option<String>,
 }
 
 impl Capabilities {
@@ -57,6 +60,7 @@ impl Default for Capabilities {
             scale_to_zero: true,
             update_in_place: true,
             whole_instances: false,
+            own_server: None,
         }
     }
 }
@@ -68,6 +72,8 @@ pub struct Demand<'a> {
     pub engine: &'a str,
     /// Source of the model, such as `hf://example/llama`, if it has one.
     pub source: Option<&'a str>,
+    /// Settings of the engine, each with the types of targets where it is left out.
+    pub settings: &'a BTreeMap<EngineSetting, BTreeSet<String>>,
     /// Replicas.
     pub replicas: u32,
     /// An endpoint that exists is to take another form.
@@ -81,6 +87,7 @@ impl<'a> Demand<'a> {
         Self {
             engine: &deployment.engine,
             source: deployment.source.as_deref(),
+            settings: &deployment.settings,
             replicas: deployment.replicas,
             update: false,
         }
@@ -94,6 +101,8 @@ pub enum Lack {
     Engine,
     /// The model's source.
     Source,
+    /// An effect of the engine's settings.
+    Settings,
     /// So many replicas.
     Replicas {
         /// Replicas of one endpoint at most.
@@ -123,6 +132,9 @@ impl Capabilities {
         if demand.source.is_some_and(|source| !self.loads(source)) {
             return Some(Lack::Source);
         }
+        if self.ignores(demand.settings).next().is_some() {
+            return Some(Lack::Settings);
+        }
         if let Some(most) = self.max_replicas.filter(|most| demand.replicas > *most) {
             return Some(Lack::Replicas { most });
         }
@@ -130,6 +142,16 @@ impl Capabilities {
             return Some(Lack::ScaleToZero);
         }
         (demand.update && !self.update_in_place).then_some(Lack::UpdateInPlace)
+    }
+
+    /// The settings that have no effect here, of those that are not left out here.
+    pub fn ignores<'a>(
+        &'a self,
+        settings: &'a BTreeMap<EngineSetting, BTreeSet<String>>,
+    ) -> impl Iterator<Item = EngineSetting> + 'a {
+        let kept =
+            move |left_out: &BTreeSet<String>| self.own_server.as_ref().is_some_and(|type_| !left_out.contains(type_));
+        settings.iter().filter(move |(_, left_out)| kept(left_out)).map(|(setting, _)| *setting)
     }
 
     /// True if it can load a model from `source`.
@@ -145,8 +167,9 @@ impl Capabilities {
 mod tests {
     use super::*;
 
+    static NONE: BTreeMap<EngineSetting, BTreeSet<String>> = BTreeMap::new();
     const DEMAND: Demand<'static> =
-        Demand { engine: "vllm", source: Some("hf://example/llama"), replicas: 2, update: false };
+        Demand { engine: "vllm", source: Some("hf://example/llama"), settings: &NONE, replicas: 2, update: false };
 
     fn only(name: &str) -> BTreeSet<String> {
         BTreeSet::from([name.to_owned()])
@@ -173,6 +196,24 @@ mod tests {
             let capabilities = Capabilities { sources: Some(only(known)), ..Capabilities::default() };
             assert_eq!(capabilities.lacks(&DEMAND), lack, "{known}");
         }
+    }
+
+    #[test]
+    fn a_server_of_the_services_own_ignores_settings_that_are_not_left_out_there() {
+        let at_bedrock = Capabilities { own_server: Some("Bedrock".to_owned()), ..Capabilities::default() };
+        let settings = BTreeMap::from([
+            (EngineSetting::Args, only("Bedrock")),
+            (EngineSetting::Env, only("AzureOpenAI")),
+            (EngineSetting::Revision, BTreeSet::new()),
+        ]);
+        let ignored: Vec<EngineSetting> = at_bedrock.ignores(&settings).collect();
+        assert_eq!(ignored, [EngineSetting::Env, EngineSetting::Revision]);
+        let demand = Demand { settings: &settings, ..DEMAND };
+        assert_eq!(at_bedrock.lacks(&demand), Some(Lack::Settings));
+        assert_eq!(at_bedrock.lacks(&DEMAND), None, "a deployment without settings");
+        assert_eq!(Capabilities::default().lacks(&demand), None, "a place that runs the deployment's engine");
+        let left_out = BTreeMap::from([(EngineSetting::Args, only("Bedrock"))]);
+        assert_eq!(at_bedrock.lacks(&Demand { settings: &left_out, ..DEMAND }), None);
     }
 
     #[test]

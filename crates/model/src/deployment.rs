@@ -1,10 +1,11 @@
 //! The user's validated request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::allocation::Decided;
+use crate::engine_setting::EngineSetting;
 use crate::identity::DeploymentId;
 use crate::labels::{LabelSelector, Labels};
 use crate::money::MicroDollars;
@@ -35,6 +36,8 @@ pub struct Deployment {
     pub engine: String,
     /// Source of the model, such as `hf://example/llama`; `None` where it has none.
     pub source: Option<String>,
+    /// Settings of the engine that it has, each with the types of targets where it leaves them out.
+    pub settings: BTreeMap<EngineSetting, BTreeSet<String>>,
     /// Replicas wanted; 0 is scaled to zero.
     pub replicas: u32,
     /// Requests of each replica beside accelerators.

@@ -1,7 +1,10 @@
 //! Findings about the place of an endpoint that stays.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::engine_setting::EngineSetting;
 use crate::money::MicroDollars;
 use crate::resources::Accelerator;
 use crate::taints::Taint;
@@ -112,6 +115,13 @@ pub enum SpecChange {
         wanted: String,
         /// The endpoint's.
         found: String,
+    },
+    /// Another field of the replicas changed, and the place runs a server of its own.
+    Settings {
+        /// The target.
+        target: String,
+        /// Settings of the spec that it ignores.
+        ignored: BTreeSet<EngineSetting>,
     },
     /// Another field of the replicas changed, and the place updates nothing in place.
     InPlace {

@@ -10,6 +10,7 @@ pub mod catalogue;
 mod cost;
 mod deployment;
 mod endpoint;
+mod engine_setting;
 mod facts;
 mod finding;
 mod identity;
@@ -37,6 +38,7 @@ pub use capabilities::{Capabilities, Demand, Lack};
 pub use cost::{cost_of_found, cost_per_million_tokens, hourly_cost};
 pub use deployment::{Deployment, Failback, Objective, Preference, QueueKey, Rules, Shape, SpreadRule, Topology};
 pub use endpoint::{Endpoint, EndpointState, Failure, FailureKind, Found, Health, Runs, Shifting};
+pub use engine_setting::EngineSetting;
 pub use facts::Facts;
 pub use finding::{
     Finding, FindingReason, LackOfRoom, OfferTrouble, Outage, OverBudget, SpecChange, TargetTrouble, Unaffordable,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine_setting::EngineSetting;
 use crate::membership::{Excess, LeftOut, NoNodes};
 use crate::money::MicroDollars;
 use crate::offer::{CapacityType, Offer};
@@ -220,6 +221,13 @@ pub enum Unsupported {
         source: String,
         /// Schemes and sources from which it can load.
         sources: BTreeSet<String>,
+    },
+    /// Settings of the engine: its service runs a server of its own.
+    Settings {
+        /// Those that it ignores.
+        ignored: BTreeSet<EngineSetting>,
+        /// Type of the target.
+        target_type: String,
     },
     /// The number of replicas.
     Replicas {

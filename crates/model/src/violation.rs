@@ -162,6 +162,8 @@ rules! {
     EngineSupported Refuse,
     /// A new endpoint goes where its model's source can be loaded.
     SourceSupported Refuse,
+    /// A new endpoint goes where the settings of its engine have an effect, or are left out.
+    SettingsSupported Refuse,
     /// A new endpoint has no more replicas than its target runs of one endpoint.
     ReplicasSupported Refuse,
     /// A new endpoint goes where every taint is tolerated.

@@ -26,6 +26,10 @@ fn unsupported(question: &Question, target: &Target) -> Option<Unsupported> {
             source: deployment.source.clone().unwrap_or_default(),
             sources: can.sources.clone().unwrap_or_default(),
         },
+        Lack::Settings => Unsupported::Settings {
+            ignored: can.ignores(&deployment.settings).collect(),
+            target_type: can.own_server.clone()?,
+        },
         Lack::Replicas { most } => Unsupported::Replicas { wanted: question.replicas, most },
         Lack::ScaleToZero => Unsupported::ScaleToZero,
         Lack::UpdateInPlace => Unsupported::UpdateInPlace,

@@ -7,7 +7,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::random::{any_world, cases, fleet_of};
 use common::*;
@@ -297,6 +297,10 @@ fn mutation(rule: Rule) -> Mutation {
         Rule::SourceSupported => Mutation::hides_fact(&world(), m(), |fact| {
             fact.capabilities.sources = Some(BTreeSet::from(["s3".to_owned()]));
         }),
+        Rule::SettingsSupported => {
+            let with_args = Deployment { settings: BTreeMap::from([(EngineSetting::Args, BTreeSet::new())]), ..m() };
+            Mutation::hides_fact(&world(), with_args, |fact| fact.capabilities.own_server = Some("Bedrock".to_owned()))
+        }
         Rule::ReplicasSupported => Mutation::hides_fact(&world(), m(), |fact| fact.capabilities.max_replicas = Some(1)),
         Rule::TaintsTolerated => Mutation::hides_fact(&world(), m(), |fact| {
             fact.taints = vec![Taint { key: "k".into(), value: String::new(), effect: Effect::NoPlacement }];
@@ -400,6 +404,19 @@ fn an_update_at_a_place_that_updates_nothing_is_found() {
 }
 
 #[test]
+fn an_update_at_a_place_that_ignores_its_settings_is_found() {
+    let with_args =
+        Deployment { settings: BTreeMap::from([(EngineSetting::Args, BTreeSet::new())]), ..deployment("m") };
+    for truth in [true, false] {
+        let mut fleet = serving();
+        change(&mut fleet, US, |endpoint| endpoint.outdated = truth);
+        let hides = |fact: &mut Target| fact.capabilities.own_server = Some("AzureOpenAI".into());
+        let found = Mutation::hides_fact(&fleet, with_args.clone(), hides).found();
+        assert_eq!(found.contains(&Rule::PodsFollowSpec), truth, "{found:?}");
+    }
+}
+
+#[test]
 fn a_part_of_an_instance_where_a_replica_pays_for_all_of_it_is_found_and_not_planned() {
     let hides = |fact: &mut Target| fact.capabilities.whole_instances = true;
     let found = Mutation::hides_fact(&world(), deployment("m"), hides).found();
@@ -447,7 +464,9 @@ const fn answers_to(reason: Reason) -> &'static [Rule] {
         Reason::JurisdictionUnknown | Reason::JurisdictionNotAllowed => &[Rule::JurisdictionAllowed],
         Reason::AcceleratorMissing => &[Rule::ShapeFits],
         Reason::CapacityTypeNotAllowed => &[Rule::CapacityTypeAllowed],
-        Reason::ProviderUnsupported => &[Rule::EngineSupported, Rule::SourceSupported, Rule::ReplicasSupported],
+        Reason::ProviderUnsupported => {
+            &[Rule::EngineSupported, Rule::SourceSupported, Rule::SettingsSupported, Rule::ReplicasSupported]
+        }
         Reason::TaintNotTolerated => &[Rule::TaintsTolerated],
         Reason::OverBudget | Reason::PriceUnknown => &[Rule::WithinBudget],
         Reason::TargetNotReady => &[Rule::TargetUsable],

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::*;
 use roadstead_explain::render_text;
@@ -131,10 +131,15 @@ fn a_newcomer_goes_on_at_a_target_whose_spec_has_become_invalid_and_nothing_new_
     assert_eq!((placed_on(&plan), verdict(&plan, "eks-us").reason()), (Some("gke-eu"), Reason::TargetNotReady));
 }
 
+/// A deployment whose engine has arguments.
+fn with_args() -> Deployment {
+    Deployment { settings: BTreeMap::from([(EngineSetting::Args, BTreeSet::new())]), ..deployment("m") }
+}
+
 #[test]
 fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
     type Case = (&'static str, fn(&mut Target), &'static [FindingReason]);
-    let cases: [Case; 8] = [
+    let cases: [Case; 9] = [
         (
             "taint",
             |t| {
@@ -144,6 +149,7 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
         ),
         ("not ready", |t| t.state = not_ready(Timestamp(0)), &[FindingReason::TargetNotReady]),
         ("engine", |t| t.capabilities.engines = Some(BTreeSet::new()), &[]),
+        ("settings", |t| t.capabilities.own_server = Some("Bedrock".into()), &[]),
         ("fewer replicas", |t| t.capabilities.max_replicas = Some(1), &[]),
         ("offer is gone", |t| t.offers.clear(), &[FindingReason::OfferGone]),
         ("max instances", |t| t.offers[0].max_instances = Some(0), &[FindingReason::OfferGone]),
@@ -153,7 +159,7 @@ fn an_incumbent_stays_at_what_only_keeps_newcomers_away() {
     for (name, edit, expected) in cases {
         let mut fleet = serving();
         change_target(&mut fleet, "eks-us", edit);
-        let plan = settle(&mut fleet, &deployment("m"), NOW);
+        let plan = settle(&mut fleet, &with_args(), NOW);
         assert_eq!(findings(&plan, US), expected, "{name}");
         assert_eq!(kept(&plan, US).hourly_cost, Some(dollars("40")), "{name}: its last known price");
         assert_eq!((plan.decision, plan.actions.len()), (Decision::Unchanged, 1), "{name}");
@@ -303,6 +309,18 @@ fn a_place_that_updates_nothing_in_place_gets_a_replacement() {
             assert_eq!(sentence, "the spec changed, and target eks-us cannot update an endpoint in place");
         }
     }
+}
+
+#[test]
+fn an_edit_whose_settings_a_place_ignores_gets_a_replacement_elsewhere() {
+    let mut fleet = serving();
+    change_target(&mut fleet, "eks-us", |target| target.capabilities.own_server = Some("AzureOpenAI".into()));
+    change(&mut fleet, US, |endpoint| endpoint.outdated = true);
+    let plan = settle(&mut fleet, &with_args(), NOW);
+    assert_eq!((plan.decision, placed_on(&plan)), (Decision::SpecChanged, Some("gke-eu")));
+    assert_eq!(kept(&plan, US).pods, PodFields::StayAsPlaced);
+    let sentence = roadstead_explain::finding(&kept(&plan, US).findings[0]);
+    assert_eq!(sentence, "the spec changed, and target eks-us ignores its serving.args");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::*;
 use roadstead_explain::render_text;
@@ -182,6 +182,31 @@ fn targets_exclude_themselves() {
         assert_eq!(verdict.reason(), reason, "{name}");
         assert!(in_words(verdict).contains(told), "{name}: {}", in_words(verdict));
     }
+}
+
+#[test]
+fn a_server_of_the_services_own_takes_no_deployment_whose_settings_it_ignores() {
+    let mut targets = three();
+    targets[0].capabilities.own_server = Some("Bedrock".into());
+    let fleet = fleet(targets);
+    let with = |settings| Deployment { settings, ..deployment("m") };
+    let left_out = BTreeSet::from(["Bedrock".to_owned()]);
+    let all = [EngineSetting::Args, EngineSetting::Env, EngineSetting::Revision];
+    for setting in all {
+        let plan = checked(&fleet, &with(BTreeMap::from([(setting, BTreeSet::new())])), NOW);
+        assert_eq!(
+            (placed_on(&plan), verdict(&plan, "eks-us").reason()),
+            (Some("aks-uk"), Reason::ProviderUnsupported)
+        );
+        let plan = checked(&fleet, &with(BTreeMap::from([(setting, left_out.clone())])), NOW);
+        assert_eq!(placed_on(&plan), Some("eks-us"), "{setting:?} is left out there");
+    }
+    let plan = checked(&fleet, &with(all.map(|setting| (setting, BTreeSet::new())).into()), NOW);
+    assert_eq!(
+        in_words(verdict(&plan, "eks-us")),
+        "the target runs a server of its own, which ignores serving.args, serving.env, model.revision: use another target, \
+         or leave this out there, with serving.overrides: [{type: Bedrock, omit: [Args, Env, Revision]}]; it would cost $40.00/h"
+    );
 }
 
 fn exhausted(only_for: Option<DeploymentId>, until: Timestamp) -> Exhausted {

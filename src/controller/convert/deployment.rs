@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use roadstead_api::planning::{accelerator, count, planner_capacity_type, resources, selector, timestamp, tolerations};
 use roadstead_api::v1alpha1::validate::Problem;
 use roadstead_api::v1alpha1::{
-    self as api, CostObjective, Dollars, FailbackPolicy, FailoverPolicy, ModelDeployment, limits, names,
+    self as api, CostObjective, Dollars, FailbackPolicy, FailoverPolicy, ModelDeployment, OmittedSetting, limits, names,
 };
 use roadstead_model::{self as model, Timestamp};
 use roadstead_runtime::cache::Key;
@@ -69,6 +69,7 @@ pub fn deployment(
         namespace_labels,
         engine: spec.serving.engine.as_str().to_owned(),
         source: spec.model.source.clone(),
+        settings: settings(spec),
         replicas: count(spec.replicas),
         resources: resources(&spec.serving.resources),
         shapes: spec
@@ -106,6 +107,24 @@ pub fn deployment(
         spread: spec.placement.spread.as_ref().map(spread),
         standby_replicas: count(spec.failover.standby.replicas),
     })
+}
+
+/// The settings of the engine that a deployment has, each with the types of targets where it leaves them out.
+fn settings(spec: &api::ModelDeploymentSpec) -> BTreeMap<model::EngineSetting, BTreeSet<String>> {
+    let serving = &spec.serving;
+    let left_out = |setting: OmittedSetting| {
+        let omitting = serving.overrides.iter().filter(move |one| one.omits(setting));
+        omitting.map(|one| one.type_.name()).collect()
+    };
+    [
+        (!serving.args.is_empty(), model::EngineSetting::Args, OmittedSetting::Args),
+        (!serving.env.is_empty(), model::EngineSetting::Env, OmittedSetting::Env),
+        (spec.model.revision.is_some(), model::EngineSetting::Revision, OmittedSetting::Revision),
+    ]
+    .into_iter()
+    .filter(|(is_set, ..)| *is_set)
+    .map(|(_, setting, omitted)| (setting, left_out(omitted)))
+    .collect()
 }
 
 const _: () =

@@ -2,8 +2,8 @@
 
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::{
-    EngineOverride, EnvVar, InferenceEndpointSpec, ModelDeployment, ResolvedModel, Serving, TargetType, Template,
-    TemplateNodes,
+    EngineOverride, EnvVar, InferenceEndpointSpec, ModelDeployment, OmittedSetting, ResolvedModel, Serving, TargetType,
+    Template, TemplateNodes,
 };
 
 /// The pod fields at a target of this type: the deployment's, with the shape's arguments before the user's own.
@@ -19,16 +19,17 @@ pub fn template(
     let own = override_of(serving, type_);
     let shape_args = serving.shapes.iter().find(|one| one.name == shape).map_or(&[][..], |shape| &shape.args);
     let own_args = own.map_or(&[][..], |own| &own.args);
+    let args = if omits(own, OmittedSetting::Args) { &[][..] } else { &serving.args };
     Template {
         engine: serving.engine,
         image: own.and_then(|own| own.image.as_ref()).unwrap_or(&serving.image).clone(),
-        args: shape_args.iter().chain(&serving.args).chain(own_args).cloned().collect(),
+        args: shape_args.iter().chain(args).chain(own_args).cloned().collect(),
         env: environment(serving, type_),
         port: serving.port,
         resources: serving.resources.clone(),
         model: ResolvedModel {
             source: model.source.clone(),
-            revision: model.revision.clone(),
+            revision: model.revision.clone().filter(|_| !omits(own, OmittedSetting::Revision)),
             name: model.name.clone().unwrap_or_else(|| deployment.name_any()),
             credentials_secret_ref: model.credentials_secret_ref.clone(),
         },
@@ -42,9 +43,15 @@ pub fn template(
 /// Environment variables of the engine at a target of this type: those of the override replace the deployment's of their name.
 #[must_use]
 pub fn environment(serving: &Serving, type_: Option<TargetType>) -> Vec<EnvVar> {
-    let own = override_of(serving, type_).map_or(&[][..], |own| &own.env);
+    let own = override_of(serving, type_);
+    let all = if omits(own, OmittedSetting::Env) { &[][..] } else { &serving.env };
+    let own = own.map_or(&[][..], |own| &own.env);
     let is_replaced = |variable: &&EnvVar| own.iter().any(|one| one.name == variable.name);
-    serving.env.iter().filter(|variable| !is_replaced(variable)).chain(own).cloned().collect()
+    all.iter().filter(|variable| !is_replaced(variable)).chain(own).cloned().collect()
+}
+
+fn omits(own: Option<&EngineOverride>, setting: OmittedSetting) -> bool {
+    own.is_some_and(|own| own.omits(setting))
 }
 
 fn override_of(serving: &Serving, type_: Option<TargetType>) -> Option<&EngineOverride> {
@@ -96,6 +103,25 @@ mod tests {
         let elsewhere = at(Some(TargetType::Kubernetes));
         assert_eq!((elsewhere.image.as_str(), elsewhere.args.len()), ("vllm/vllm-openai:v0.20.0", 2));
         assert_eq!((elsewhere.env, elsewhere.image), (at(None).env, at(None).image));
+    }
+
+    #[test]
+    fn an_override_leaves_out_what_it_omits_and_keeps_the_shapes_arguments() {
+        let mut deployment = deployment();
+        deployment.spec.model.revision = Some("main".to_owned());
+        deployment.spec.serving.overrides = serde_json::from_value(json!([
+            {"type": "Bedrock", "omit": ["Args", "Env", "Revision"]},
+            {"type": "SageMaker", "omit": ["Args", "Env"], "args": ["--seed=2"], "env": [{"name": "A", "value": "there"}]},
+        ]))
+        .unwrap();
+        let at = |type_| template(&deployment, Some(type_), "s", TemplateNodes::default());
+        let there = at(TargetType::Bedrock);
+        assert_eq!((there.args, there.env, there.model.revision), (vec!["--shape".to_owned()], vec![], None));
+        let there = at(TargetType::SageMaker);
+        assert_eq!((there.args, there.env.len()), (vec!["--shape".to_owned(), "--seed=2".to_owned()], 1));
+        assert_eq!(there.model.revision.as_deref(), Some("main"));
+        let elsewhere = at(TargetType::Kubernetes);
+        assert_eq!((elsewhere.args.len(), elsewhere.env.len(), elsewhere.model.revision.is_some()), (2, 2, true));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use roadstead_explain as explain;
 use roadstead_model::{
-    Accelerator, Amount, Candidate, CapacityType, Choice, Comparison, Effect, Excess, Finding, FreeAccelerators,
-    Instances, Label, LabelSelector, LackOfRoom, LargestFit, LeftOut, Limit, MicroDollars, Mismatch,
+    Accelerator, Amount, Candidate, CapacityType, Choice, Comparison, Effect, EngineSetting, Excess, Finding,
+    FreeAccelerators, Instances, Label, LabelSelector, LackOfRoom, LargestFit, LeftOut, Limit, MicroDollars, Mismatch,
     MissingAccelerator, NoNodes, Nowhere, Numbers, Offer, OfferTrouble, Outage, OverBudget, PartSummary, Placed,
     Placement, Preferred, Price, Reason, Refusal, RegionRule, Rejection, Remarks, ReplacementBudget, Rule, Shifting,
     Shortage, SpecChange, Summary, Taint, TargetTrouble, Throughput, Timestamp, Unaffordable, Unpriced, Unsupported,
@@ -230,6 +230,9 @@ fn rejections() -> String {
         every!(Unsupported, |one: &Unsupported| say(&Rejection::ProviderUnsupported(one.clone())), {
             Unsupported::Engine { .. } => [Unsupported::Engine { engine: text("custom"), engines: set(&["vllm"]) }],
             Unsupported::Source { .. } => [Unsupported::Source { source: text("hf://example/llama"), sources: set(&["s3"]) }],
+            Unsupported::Settings { .. } => [Unsupported::Settings {
+                ignored: [EngineSetting::Args, EngineSetting::Revision].into(), target_type: text("Bedrock"),
+            }],
             Unsupported::Replicas { .. } => [Unsupported::Replicas { wanted: 4, most: 1 }],
             Unsupported::ScaleToZero => [Unsupported::ScaleToZero],
             Unsupported::UpdateInPlace => [Unsupported::UpdateInPlace],
@@ -349,6 +352,9 @@ fn findings() -> String {
         every!(SpecChange, |one: &SpecChange| say(&Finding::SpecChanged(one.clone())), {
             SpecChange::ShapeGone { .. } => [SpecChange::ShapeGone { shape: text("h100x2") }],
             SpecChange::Accelerator { .. } => [SpecChange::Accelerator { shape: text("h100x2"), wanted: h100(4), found: h100(2) }],
+            SpecChange::Settings { .. } => [SpecChange::Settings {
+                target: text("bedrock"), ignored: [EngineSetting::Args].into(),
+            }],
             SpecChange::InPlace { .. } => [SpecChange::InPlace { target: text("gke-eu") }],
             SpecChange::Engine { .. } => [SpecChange::Engine { wanted: text("custom"), found: text("vllm") }],
         }),

@@ -132,14 +132,19 @@ pub const MODEL_DEPLOYMENT: &[Rule] = &[
     rule("spec.serving.env[].name", VARIABLE_NAME, VARIABLE_NAME_MESSAGE),
     rule(
         "spec.serving.overrides[]",
-        "self.type in ['AzureML', 'Baseten', 'HuggingFace', 'Kubernetes', 'SageMaker', 'Simulated', 'VertexAI']",
+        "self.type != 'OpenAICompatible'",
         "targets of this type run no engine of the deployment, so there is nothing to override: remove the entry",
     )
     .blames(".type"),
     rule(
         "spec.serving.overrides[]",
-        "has(self.image) || has(self.args) || has(self.env)",
-        "set image, args or env, or remove the entry",
+        "!(self.type in ['AzureOpenAI', 'Bedrock', 'DigitalOcean']) || !(has(self.image) || has(self.args) || has(self.env))",
+        "services of this type run a server of their own: image, args and env have no effect there; only omit is allowed",
+    ),
+    rule(
+        "spec.serving.overrides[]",
+        "has(self.image) || has(self.args) || has(self.env) || has(self.omit)",
+        "set image, args, env or omit, or remove the entry",
     ),
     rule("spec.serving.overrides[].image", concat!("self.matches(r'", image_pattern!(), "')"), IMAGE_MESSAGE),
     rule("spec.serving.overrides[].env[]", VARIABLE, VARIABLE_MESSAGE),

@@ -11,7 +11,7 @@ use super::serving_target::TargetType;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineOverride {
-    /// Type of the targets, of one that runs the deployment's own engine.
+    /// Type of the targets. One whose service runs a server of its own allows only `omit`.
     #[serde(rename = "type")]
     pub type_: TargetType,
     /// Image of the engine there, instead of the deployment's.
@@ -26,4 +26,28 @@ pub struct EngineOverride {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::ENV))]
     pub env: Vec<EnvVar>,
+    /// Settings of the deployment that are left out there: Args for `serving.args`, Env for `serving.env`, Revision for
+    /// `model.revision`. Arguments of shapes stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
+    pub omit: Vec<OmittedSetting>,
+}
+
+impl EngineOverride {
+    /// True if it leaves this setting out.
+    #[must_use]
+    pub fn omits(&self, setting: OmittedSetting) -> bool {
+        self.omit.contains(&setting)
+    }
+}
+
+/// A setting of a deployment that is left out at targets of one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OmittedSetting {
+    /// Arguments for every shape.
+    Args,
+    /// Environment variables.
+    Env,
+    /// Revision of the model.
+    Revision,
 }

@@ -166,6 +166,14 @@ pub enum TargetType {
     OpenAICompatible,
 }
 
+impl TargetType {
+    /// Its name in a spec.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
+
 /// Location of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

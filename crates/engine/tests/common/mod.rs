@@ -82,6 +82,7 @@ pub fn deployment(name: &str, replicas: u32) -> Deployment {
         namespace_labels: Labels::new(),
         engine: "vllm".to_owned(),
         source: Some("hf://example/llama".to_owned()),
+        settings: BTreeMap::new(),
         replicas,
         resources: Resources { cpu_millis: 8_000, memory_bytes: 64 * GIB, ephemeral_storage_bytes: 200 * GIB },
         shapes: vec![Shape {

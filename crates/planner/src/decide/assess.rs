@@ -263,6 +263,8 @@ fn look_at_rules(assessment: &mut Assessment, question: &Question, endpoint: &En
 fn look_at_spec(assessment: &mut Assessment, question: &Question, endpoint: &Endpoint, entry: Option<&Entry>) {
     let deployment = question.deployment;
     let is_updated = endpoint.outdated || deployment.resources != endpoint.resources;
+    let ignored: BTreeSet<_> =
+        entry.into_iter().flat_map(|entry| entry.target.capabilities.ignores(&deployment.settings)).collect();
     let cannot_update = entry.is_some_and(|entry| !entry.target.capabilities.update_in_place);
     let change = match deployment.shape(&endpoint.shape) {
         None => SpecChange::ShapeGone { shape: endpoint.shape.clone() },
@@ -273,6 +275,9 @@ fn look_at_spec(assessment: &mut Assessment, question: &Question, endpoint: &End
         },
         Some(_) if deployment.engine != endpoint.engine => {
             SpecChange::Engine { wanted: deployment.engine.clone(), found: endpoint.engine.clone() }
+        }
+        Some(_) if is_updated && !ignored.is_empty() => {
+            SpecChange::Settings { target: endpoint.target.clone(), ignored }
         }
         Some(_) if is_updated && cannot_update => SpecChange::InPlace { target: endpoint.target.clone() },
         Some(_) => return,

@@ -25,6 +25,10 @@ pub fn allowed(target: &Target, deployment: &Deployment) -> bool {
         && rules.jurisdictions.as_ref().is_none_or(inside)
         && target.taints.iter().all(tolerated)
         && target.capabilities.engines.as_ref().is_none_or(|engines| engines.contains(&deployment.engine))
+        && !deployment
+            .settings
+            .values()
+            .any(|out| target.capabilities.own_server.as_ref().is_some_and(|one| !out.contains(one)))
 }
 
 /// A node as brute force sees it: free accelerators, free memory (`None` is without bound).

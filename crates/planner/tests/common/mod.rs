@@ -125,6 +125,7 @@ pub fn deployment(name: &str) -> Deployment {
         namespace_labels: labels(&[("kubernetes.io/metadata.name", "team-a")]),
         engine: "vllm".to_owned(),
         source: Some("hf://example/llama".to_owned()),
+        settings: BTreeMap::new(),
         replicas: 2,
         resources: Resources { cpu_millis: 8_000, memory_bytes: 64 * GIB, ephemeral_storage_bytes: 200 * GIB },
         shapes: vec![shape("h100x2", "H100", 2)],

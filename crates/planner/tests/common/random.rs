@@ -104,7 +104,7 @@ fn any_exhausted() -> impl Strategy<Value = Exhausted> {
 /// A target of any kind; nearly always one that can be used.
 pub fn any_target(name: &'static str) -> impl Strategy<Value = Target> {
     let nodes = option::weighted(0.8, vec![any_node("n1"), any_node("n2")]);
-    let place = (0..CLOUDS.len(), prop::bool::weighted(0.9), prop::bool::weighted(0.9), 0u8..10, 0u8..10);
+    let place = (0..CLOUDS.len(), prop::bool::weighted(0.9), prop::bool::weighted(0.9), 0u8..10, 0u8..20);
     (place, (any_offer("a"), option::of(any_offer("b"))), nodes, vec(any_exhausted(), 0..2)).prop_map(
         move |((place, allowed, ready, tainted, engine), (first, second), nodes, exhausted)| {
             let (cloud, region) = CLOUDS[place];
@@ -118,7 +118,8 @@ pub fn any_target(name: &'static str) -> impl Strategy<Value = Target> {
                 nodes,
                 exhausted,
                 capabilities: Capabilities {
-                    engines: (engine == 0).then(|| BTreeSet::from(["custom".to_owned()])),
+                    engines: (engine < 2).then(|| BTreeSet::from(["custom".to_owned()])),
+                    own_server: (engine > 16).then(|| "Bedrock".to_owned()),
                     ..Capabilities::default()
                 },
                 ..target(name, cloud, region, "")
@@ -187,11 +188,17 @@ fn shape_of(index: usize, kind: &str, count: u32) -> Shape {
 pub fn any_deployment() -> impl Strategy<Value = Deployment> {
     let objective = prop_oneof![Just(Objective::HourlyCost), Just(Objective::CostPerMillionTokens)];
     let budget = option::weighted(0.3, (1u64..20).prop_map(|dollars| MicroDollars(dollars * 1_000_000)));
-    (any_rules(), any_shapes(), 1u32..4, 0u64..3, objective, budget).prop_map(
-        |(rules, shapes, replicas, memory, objective, max_hourly_cost)| Deployment {
+    let settings = prop_oneof![
+        4 => Just(BTreeMap::new()),
+        1 => Just(BTreeMap::from([(EngineSetting::Args, BTreeSet::new())])),
+        1 => Just(BTreeMap::from([(EngineSetting::Env, BTreeSet::from(["Bedrock".to_owned()]))])),
+    ];
+    (any_rules(), any_shapes(), 1u32..4, 0u64..3, objective, budget, settings).prop_map(
+        |(rules, shapes, replicas, memory, objective, max_hourly_cost, settings)| Deployment {
             rules,
             shapes,
             replicas,
+            settings,
             resources: Resources { memory_bytes: memory * GIB, ..Resources::default() },
             objective,
             max_hourly_cost,

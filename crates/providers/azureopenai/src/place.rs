@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use roadstead_api::v1alpha1::TargetType;
 use roadstead_azure::EntraIdentity;
 use roadstead_model::catalogue;
 use roadstead_provider::address::{self, Reach};
@@ -156,6 +157,7 @@ pub fn capabilities(place: &CognitivePlace) -> Capabilities {
         scale_to_zero: false,
         update_in_place: true,
         whole_instances: false,
+        own_server: Some(TargetType::AzureOpenAI.name()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use roadstead_api::v1alpha1::ModelMirror;
+use roadstead_api::v1alpha1::{ModelMirror, TargetType};
 use roadstead_aws::{CredentialSettings, Partition};
 use roadstead_provider::Capabilities;
 use roadstead_provider::address::{self, Reach};
@@ -95,6 +95,7 @@ pub fn capabilities(mirrors: &[ModelMirror]) -> Capabilities {
         scale_to_zero: false,
         update_in_place: false,
         whole_instances: true,
+        own_server: Some(TargetType::Bedrock.name()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use roadstead_api::v1alpha1::ExternalId;
+use roadstead_api::v1alpha1::{ExternalId, TargetType};
 use roadstead_provider::address::Reach;
 use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
@@ -116,6 +116,7 @@ impl ManagedService for DedicatedInference {
             // An update that fails leaves nothing that serves, so another form is a replacement.
             update_in_place: false,
             whole_instances: true,
+            own_server: Some(TargetType::DigitalOcean.name()),
             ..Capabilities::default()
         }
     }

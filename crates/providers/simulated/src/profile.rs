@@ -53,6 +53,7 @@ pub fn capabilities(spec: &ServingTargetSpec) -> Capabilities {
         scale_to_zero,
         update_in_place,
         whole_instances: false,
+        own_server: None,
     }
 }
 

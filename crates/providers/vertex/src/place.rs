@@ -89,6 +89,7 @@ pub fn capabilities() -> Capabilities {
         scale_to_zero: false,
         update_in_place: true,
         whole_instances: true,
+        own_server: None,
     }
 }
 

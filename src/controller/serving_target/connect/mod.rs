@@ -119,7 +119,7 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
 /// That the operator was built without the driver for a type of target.
 #[allow(dead_code, reason = "only an operator without a driver says so")]
 fn missing(type_: TargetType) -> ConnectError {
-    let name = format!("{type_:?}");
+    let name = type_.name();
     let feature = match type_ {
         TargetType::AzureOpenAI => "azure-openai".to_owned(),
         TargetType::OpenAICompatible => "openai-compatible".to_owned(),

@@ -57,6 +57,7 @@ fn deployment(index: usize, random: &mut Random) -> Deployment {
         created_at: Timestamp(NOW.0 - i64::from(random.below(86_400))),
         engine: "vllm".to_owned(),
         source: Some("hf".to_owned()),
+        settings: BTreeMap::new(),
         replicas,
         resources: Resources {
             cpu_millis: u64::from(largest) * 4_000,
