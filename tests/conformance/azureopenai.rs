@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::http::Method;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
 use roadstead_azure::marks::ArmMark;
@@ -25,7 +25,7 @@ use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
 use crate::sweep::{self, Swept};
-use crate::upstream::{Upstream, context};
+use crate::upstream::{Upstream, context, refused_by_arm};
 
 /// The one target and its SKU.
 const TARGET: &str = "east";
@@ -250,20 +250,7 @@ impl Service for Arm {
     }
 
     fn refusal(&self, refusal: &InjectedRefusal) -> Response {
-        let error = |status: u16, code: &str, message: &str| {
-            let body = json!({"error": {"code": code, "message": message}});
-            (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response()
-        };
-        match refusal {
-            InjectedRefusal::Throttled(after) => {
-                let mut response = error(429, "TooManyRequests", "The request is being throttled.");
-                response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
-                response
-            }
-            InjectedRefusal::Unauthorized => error(401, "ExpiredAuthenticationToken", "The access token expired."),
-            InjectedRefusal::Unavailable => error(503, "ServiceUnavailable", "The service is unavailable."),
-            InjectedRefusal::Echo(text) => error(400, "BadRequest", text),
-        }
+        refused_by_arm(refusal)
     }
 
     fn of_another_place(&self, answer: Bytes) -> Bytes {

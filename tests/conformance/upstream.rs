@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::Request;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use roadstead_conformance::faults::InjectedRefusal;
 use roadstead_rest::ServiceContext;
 use roadstead_runtime::clock::Clock;
+use serde_json::json;
 
 /// A fake at an address.
 pub struct Upstream {
@@ -40,5 +42,27 @@ pub fn context(install_id: &str) -> ServiceContext {
         gate: Arc::new(|| true),
         meter: Arc::new(()),
         clock: Clock::system(),
+    }
+}
+
+/// A refusal in the form of Azure Resource Manager.
+pub fn refused_by_arm(refusal: &InjectedRefusal) -> Response {
+    let error = |status: StatusCode, code: &str, message: &str| {
+        (status, axum::Json(json!({"error": {"code": code, "message": message}}))).into_response()
+    };
+    match refusal {
+        InjectedRefusal::Throttled(after) => {
+            let message = "The request is being throttled.";
+            let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+            response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+            response
+        }
+        InjectedRefusal::Unauthorized => {
+            error(StatusCode::UNAUTHORIZED, "ExpiredAuthenticationToken", "The access token expired.")
+        }
+        InjectedRefusal::Unavailable => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is unavailable.")
+        }
+        InjectedRefusal::Echo(text) => error(StatusCode::BAD_REQUEST, "BadRequest", text),
     }
 }

@@ -4,11 +4,33 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::rules;
-use crate::cloud::Reply;
+use crate::cloud::{Reply, Scripted};
 use crate::rules::Rule;
 
 /// Media type of all answers.
 pub const MEDIA: &str = "application/json; charset=utf-8";
+
+/// The refusal of an operation by a script.
+pub fn scripted(operation: &str, scripted: &Scripted) -> Reply {
+    match scripted {
+        Scripted::Error { status, code, message } => {
+            let body = json!({"error": {"code": code, "message": message}});
+            Reply::new(*status, MEDIA, body.to_string()).by(&rules::ENVELOPE)
+        }
+        Scripted::Throttle { after_seconds } => {
+            let message = format!("The request {operation} is being throttled.");
+            let reply = ArmFault::new(429, "TooManyRequests", &rules::THROTTLED, message).reply();
+            match after_seconds {
+                Some(after) => reply.with("retry-after", after.to_string()),
+                None => reply,
+            }
+        }
+        Scripted::Deny => {
+            let message = format!("The client does not have authorization to perform action '{operation}' over scope.");
+            ArmFault::new(403, "AuthorizationFailed", &rules::DENIED, message).reply()
+        }
+    }
+}
 
 /// A refusal ([`rules::ENVELOPE`]).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -396,25 +396,7 @@ impl Cloud for Azure {
     }
 
     fn refusal(&self, _call: &Call, operation: &str, scripted: &Scripted) -> Reply {
-        match scripted {
-            Scripted::Error { status, code, message } => {
-                let body = json!({"error": {"code": code, "message": message}});
-                Reply::new(*status, MEDIA, body.to_string()).by(&rules::ENVELOPE)
-            }
-            Scripted::Throttle { after_seconds } => {
-                let message = format!("The request {operation} is being throttled.");
-                let reply = ArmFault::new(429, "TooManyRequests", &rules::THROTTLED, message).reply();
-                match after_seconds {
-                    Some(after) => reply.with("retry-after", after.to_string()),
-                    None => reply,
-                }
-            }
-            Scripted::Deny => {
-                let message =
-                    format!("The client does not have authorization to perform action '{operation}' over scope.");
-                ArmFault::new(403, "AuthorizationFailed", &rules::DENIED, message).reply()
-            }
-        }
+        fault::scripted(operation, scripted)
     }
 
     fn state(&self) -> Value {

@@ -19,7 +19,7 @@ pub use self::rules::ALL as RULES;
 pub use self::settings::{
     AzureOpenAiSettings, CATALOG_MODEL, COGNITIVE_ACCOUNT, COGNITIVE_CREATED, COGNITIVE_KEY, CatalogModel,
 };
-use crate::azure::fault::{ArmFault, MEDIA};
+use crate::azure::fault::{self, ArmFault, MEDIA};
 use crate::azure::tokens::{self, EntraTokens};
 use crate::azure::{MANAGEMENT, rules as arm};
 use crate::clock::VirtualClock;
@@ -327,25 +327,7 @@ impl Cloud for AzureOpenAi {
     }
 
     fn refusal(&self, _call: &Call, operation: &str, scripted: &Scripted) -> Reply {
-        match scripted {
-            Scripted::Error { status, code, message } => {
-                let body = json!({"error": {"code": code, "message": message}});
-                Reply::new(*status, MEDIA, body.to_string()).by(&arm::ENVELOPE)
-            }
-            Scripted::Throttle { after_seconds } => {
-                let message = format!("The request {operation} is being throttled.");
-                let reply = ArmFault::new(429, "TooManyRequests", &arm::THROTTLED, message).reply();
-                match after_seconds {
-                    Some(after) => reply.with("retry-after", after.to_string()),
-                    None => reply,
-                }
-            }
-            Scripted::Deny => {
-                let message =
-                    format!("The client does not have authorization to perform action '{operation}' over scope.");
-                ArmFault::new(403, "AuthorizationFailed", &arm::DENIED, message).reply()
-            }
-        }
+        fault::scripted(operation, scripted)
     }
 
     fn state(&self) -> Value {
