@@ -59,6 +59,7 @@ fn at(clouds: &Clouds) -> Endpoint {
     Endpoint {
         prefix: format!("/model/{}", arn().replace(':', "%3A").replace('/', "%2F")),
         model: Some(arn()),
+        paths: ["chat/completions", "completions"].map(ToOwned::to_owned).into(),
         protocol: EndpointProtocol::BedrockInvoke,
         credential: None,
         token: Some(TokenSource::Bedrock { region: REGION.to_owned(), role: None }),
@@ -143,8 +144,10 @@ async fn other_questions_are_refused_without_asking_the_model() {
     rig.write(&route("llama", vec![at(&clouds)])).await;
     let caller = rig.caller("key-of-alice");
     rig.until("the endpoint is there", async |_| ask(&caller).await.status == StatusCode::TOO_MANY_REQUESTS).await;
+    assert_eq!(caller.get("/team-a/llama/v1/models").await.json()["data"][0]["id"], "llama-model");
     let answers = [
-        caller.get("/team-a/llama/v1/models").await,
+        caller.get("/team-a/llama/v1/files").await,
+        caller.post("/team-a/llama/tokenize", &json!({"prompt": "a"})).await,
         caller.post("/team-a/llama/v1/embeddings", &json!({"model": "llama-model", "input": "a"})).await,
         caller.get(PATH).await,
     ];
@@ -152,6 +155,25 @@ async fn other_questions_are_refused_without_asking_the_model() {
         assert_eq!((answer.status, &answer.json()["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_served")));
     }
     assert_eq!(asked(&clouds, "unknown").len(), 0);
+}
+
+#[tokio::test]
+async fn another_endpoint_answers_the_paths_that_the_model_does_not() {
+    let clouds = service().await;
+    let rig = gateway(&clouds).await;
+    let (_engine, address) = Engine::start().await;
+    rig.write(&route("llama", vec![at(&clouds), endpoint("llama-a", address)])).await;
+    let caller = rig.caller("key-of-alice");
+    rig.until("both answer chats", async |_| ask(&caller).await.json()["object"] == "chat.completion").await;
+    for path in ["v1/embeddings", "v1/responses?a=b", "tokenize"] {
+        for _ in 0..10 {
+            let answer = caller.post(&format!("/team-a/llama/{path}"), &json!({})).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+            assert_eq!(answer.json()["path"], format!("/{}", path.split('?').next().unwrap()));
+        }
+    }
+    rig.until("the engine answers chats too", async |_| ask(&caller).await.json()["path"] == "/v1/chat/completions")
+        .await;
 }
 
 #[tokio::test]

@@ -72,6 +72,25 @@ fn is_renamed(told: &Value, asked: &Value) {
 }
 
 #[tokio::test]
+async fn the_list_of_models_has_the_name_that_callers_know() {
+    let rig = Rig::start(&["--domain=models.example.com"]).await;
+    let renamed = Endpoint { model: Some(THERE.to_owned()), ..endpoint("llama-a", vendor().await) };
+    rig.apply(&route("llama", vec![renamed])).await;
+    let by_path = rig.caller("key-of-alice");
+    let by_host = rig.caller("key-of-alice").with("host", "llama.team-a.models.example.com");
+    for (caller, path) in [(by_path, "/team-a/llama/v1/models?a=b"), (by_host, "/v1/models")] {
+        let answer = caller.get(path).await;
+        assert_eq!(
+            (answer.status, &answer.headers["content-type"]),
+            (StatusCode::OK, &"application/json".parse().unwrap())
+        );
+        let models = json!([{"id": "llama-model", "object": "model", "created": 0, "owned_by": "team-a"}]);
+        assert_eq!(answer.json(), json!({"object": "list", "data": models}));
+    }
+    assert_eq!(rig.caller("another").get("/team-a/llama/v1/models").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn the_model_has_the_name_of_its_endpoint_in_requests_and_that_of_the_deployment_in_answers() {
     let rig = Rig::start(&[]).await;
     let mut route = route("llama", vec![by_its_own_name(vendor().await)]);

@@ -305,6 +305,7 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         port: address.port(),
         prefix: String::new(),
         model: None,
+        paths: Vec::new(),
         protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(credential),

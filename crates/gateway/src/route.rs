@@ -58,9 +58,7 @@ impl Route {
     /// True if callers' requests have somewhere to go.
     #[must_use]
     pub fn serves(&self) -> bool {
-        let takes = |endpoint: &Endpoint| matches!(endpoint.state, State::Active | State::Standby);
-        self.endpoints.iter().any(|endpoint| takes(endpoint) && !endpoint.lacks_token())
-            || self.hosted.iter().any(HostedModel::is_open)
+        self.taking().next().is_some() || self.hosted.iter().any(HostedModel::is_open)
     }
 
     /// The endpoints, and the ways to hosted models.
@@ -72,6 +70,18 @@ impl Route {
     #[must_use]
     pub fn renames_model(&self) -> bool {
         self.everywhere().any(|endpoint| endpoint.model.is_some())
+    }
+
+    /// True if everything that may take requests lists the deployment's model by its name.
+    #[must_use]
+    pub fn lists_model(&self) -> bool {
+        self.everywhere().all(|endpoint| endpoint.model.is_none() && endpoint.paths.is_empty())
+    }
+
+    /// The endpoints to which requests of callers go, or would if they were healthy.
+    pub fn taking(&self) -> impl Iterator<Item = &Endpoint> {
+        let takes = |endpoint: &&Endpoint| matches!(endpoint.state, State::Active | State::Standby);
+        self.endpoints.iter().filter(move |endpoint| takes(endpoint) && !endpoint.lacks_token())
     }
 
     /// Weight of an active endpoint with the shifts in progress: the two endpoints of a shift divide the weight of the old one.
@@ -173,6 +183,9 @@ pub struct Endpoint {
     /// Name of the model there, in requests and answers, if it is another one than the deployment's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Paths below `/v1/` that its service answers, such as `chat/completions`; empty for all that engines answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
     /// Protocol of its requests and answers.
     #[serde(default, skip_serializing_if = "EndpointProtocol::is_openai")]
     pub protocol: EndpointProtocol,

@@ -174,7 +174,7 @@ fn part(
         return None;
     }
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
-    let EndpointAccess { credential, token, protocol, question, refusals } = access(&name, keys, minted, was)?;
+    let EndpointAccess { credential, token, protocol, question, paths, refusals } = access(&name, keys, minted, was)?;
     // Where the target is not known, the name stays.
     let renamed = || renamed.get(&name).or(was.and_then(|was| was.model.as_ref())).cloned();
     let model = model_at_bedrock(protocol, &prefix).or_else(renamed);
@@ -186,6 +186,7 @@ fn part(
         port,
         prefix,
         model,
+        paths,
         protocol,
         authorities: None,
         credential,
@@ -210,6 +211,7 @@ struct EndpointAccess {
     token: Option<TokenSource>,
     protocol: EndpointProtocol,
     question: VerificationQuestion,
+    paths: Vec<String>,
     refusals: Vec<ServiceRefusal>,
 }
 
@@ -221,12 +223,12 @@ fn access(
     minted: &BTreeMap<String, MintedAccess>,
     was: Option<&Endpoint>,
 ) -> Option<EndpointAccess> {
-    if let Some(MintedAccess { token, protocol, question, refusals }) = minted.get(name).cloned() {
-        return Some(EndpointAccess { credential: None, token: Some(token), protocol, question, refusals });
+    if let Some(MintedAccess { token, protocol, question, paths, refusals }) = minted.get(name).cloned() {
+        return Some(EndpointAccess { credential: None, token: Some(token), protocol, question, paths, refusals });
     }
     if let Some(was) = was.filter(|was| was.token.is_some()) {
-        let (token, question, refusals) = (was.token.clone(), was.question, was.refusals.clone());
-        return Some(EndpointAccess { credential: None, token, protocol: was.protocol, question, refusals });
+        let Endpoint { token, protocol, question, paths, refusals, .. } = was.clone();
+        return Some(EndpointAccess { credential: None, token, protocol, question, paths, refusals });
     }
     let (header, word) = HEADER;
     let key = keys.get(name)?.clone();
@@ -236,6 +238,7 @@ fn access(
         token: None,
         protocol: EndpointProtocol::OpenAi,
         question: VerificationQuestion::Models,
+        paths: Vec::new(),
         refusals: Vec::new(),
     })
 }

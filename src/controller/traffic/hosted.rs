@@ -187,6 +187,7 @@ fn endpoint(base: &str, wanted: &HostedFallback, key: Key) -> Option<Endpoint> {
         port,
         prefix: prefix.strip_suffix("/v1").unwrap_or(&prefix).to_owned(),
         model: Some(wanted.model.clone()),
+        paths: Vec::new(),
         protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(Credential { header: header.to_owned(), word: word.to_owned(), key }),

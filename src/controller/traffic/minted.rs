@@ -15,6 +15,8 @@ pub struct MintedAccess {
     pub protocol: EndpointProtocol,
     /// Question by which a gateway verifies the endpoint.
     pub question: VerificationQuestion,
+    /// Paths below `/v1/` that the service answers; empty for all that engines answer.
+    pub paths: Vec<String>,
     /// Refusals of the service in front of the engine.
     pub refusals: Vec<ServiceRefusal>,
 }
@@ -36,6 +38,7 @@ fn of_sagemaker(target: &ServingTarget, endpoint: &str) -> Option<MintedAccess> 
         protocol: EndpointProtocol::OpenAi,
         // Its route for chats lists no models.
         question: VerificationQuestion::Completion,
+        paths: paths(&["chat/completions"]),
         refusals: refusals_of_sagemaker(endpoint),
     })
 }
@@ -51,6 +54,7 @@ fn of_bedrock(target: &ServingTarget) -> Option<MintedAccess> {
         token: TokenSource::Bedrock { region: target.spec.region.clone(), role },
         protocol: EndpointProtocol::BedrockInvoke,
         question: VerificationQuestion::Completion,
+        paths: paths(&["chat/completions", "completions"]),
         // Source of the words: AWS user guide, Handling ModelNotReadyException.
         refusals: vec![ServiceRefusal {
             status: 429,
@@ -84,6 +88,7 @@ fn of_vertex(target: &ServingTarget) -> Option<MintedAccess> {
         protocol: EndpointProtocol::OpenAi,
         // Every route of the engine is reached.
         question: VerificationQuestion::Models,
+        paths: Vec::new(),
         refusals: Vec::new(),
     })
 }
@@ -95,7 +100,13 @@ fn of_azure_openai(target: &ServingTarget) -> Option<MintedAccess> {
     let absent =
         ServiceRefusal { status: 404, words: "DeploymentNotFound".to_owned(), meaning: RefusalMeaning::Absent };
     let protocol = EndpointProtocol::OpenAi;
-    Some(MintedAccess { token: TokenSource::AzureOpenAI, protocol, question, refusals: vec![absent] })
+    // Other paths belong to the account: they show and change files and answers of everybody there.
+    let paths = paths(&["chat/completions", "completions", "embeddings", "responses"]);
+    Some(MintedAccess { token: TokenSource::AzureOpenAI, protocol, question, paths, refusals: vec![absent] })
+}
+
+fn paths(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|&path| path.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -118,10 +129,11 @@ mod tests {
             },
         }))
         .unwrap();
-        let MintedAccess { token, protocol, question, refusals } = access(&target, "a").unwrap();
+        let MintedAccess { token, protocol, question, paths, refusals } = access(&target, "a").unwrap();
         let role = TokenRole { arn: "arn:aws:iam::123456789012:role/callers".to_owned(), external_id: None };
         assert_eq!(token, TokenSource::Bedrock { region: "us-east-1".to_owned(), role: Some(role) });
         assert_eq!((question, refusals[0].meaning), (VerificationQuestion::Completion, RefusalMeaning::Cold));
+        assert_eq!(paths, ["chat/completions", "completions"]);
         let arn = "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1";
         let prefix = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1";
         assert_eq!(model_at_bedrock(protocol, prefix).as_deref(), Some(arn));
@@ -140,7 +152,7 @@ mod tests {
         }));
         let token = TokenSource::Google { account: Some("gateway@acme.example".to_owned()) };
         let (question, protocol) = (VerificationQuestion::Models, EndpointProtocol::OpenAi);
-        let expected = MintedAccess { token, protocol, question, refusals: Vec::new() };
+        let expected = MintedAccess { token, protocol, question, paths: Vec::new(), refusals: Vec::new() };
         assert_eq!(access(&target.unwrap(), "a"), Some(expected));
     }
 

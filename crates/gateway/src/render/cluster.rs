@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use super::endpoints::{assignment, hosts, socket_of};
 use super::tls::tls;
 use super::{Addresses, extension, typed};
-use super::{bedrock, hosted, model, prefix, refusal};
+use super::{bedrock, hosted, model, paths, prefix, refusal};
 
 /// Time for a connection: an endpoint that drops packets costs a request no more than this before another is tried.
 const CONNECT: &str = "1s";
@@ -64,6 +64,9 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
         }]},
     });
     merge(&mut cluster, more);
+    if let Some(choice) = paths::choice(route) {
+        cluster["lb_subset_config"] = choice;
+    }
     if !route.hosted.is_empty() {
         // With a hosted model the only endpoint can be ejected, which then costs money: not for errors that a caller can cause.
         cluster["outlier_detection"]["enforcing_consecutive_5xx"] = json!(0);

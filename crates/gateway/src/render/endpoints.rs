@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::route::{Endpoint, EndpointProtocol, HostedModel, Route, Scheme, State};
 
 use super::{ADDRESSES, Addresses, addresses_of, typed};
-use super::{bedrock, hosted, model, prefix, refusal};
+use super::{bedrock, hosted, model, paths, prefix, refusal};
 
 /// Metadata by which Envoy chooses how it connects to a host.
 const SOCKET_MATCH: &str = "envoy.transport_socket_match";
@@ -22,7 +22,13 @@ pub(super) fn endpoints(route: &Route, addresses: &Addresses) -> Value {
             .endpoints
             .iter()
             .filter(|endpoint| states.contains(&endpoint.state))
-            .flat_map(|endpoint| hosts(endpoint, route.shared_weight(endpoint), addresses))
+            .flat_map(|endpoint| {
+                let mut hosts = hosts(endpoint, route.shared_weight(endpoint), addresses);
+                for host in &mut hosts {
+                    paths::mark(host, route, endpoint);
+                }
+                hosts
+            })
             .collect();
         json!({"priority": priority, "lb_endpoints": hosts})
     };
@@ -58,6 +64,7 @@ fn hosted_host(mut host: Value, route: &Route, model: &HostedModel) -> Value {
         metadata.remove(SOCKET_MATCH);
     }
     metadata["roadstead"][hosted::HEADER] = json!(route.way(model));
+    paths::mark(&mut host, route, &model.access);
     host["endpoint"]["health_check_config"]["disable_active_health_check"] = json!(true);
     host
 }

@@ -4,6 +4,7 @@
 //! change of an endpoint touches nothing else and requests in flight stay countable; one listener for callers that never
 //! changes, and one to verify endpoints; keys of endpoints in their metadata, so that each attempt carries the key of the endpoint that it goes to.
 
+mod answers;
 mod bedrock;
 mod bootstrap;
 mod cluster;
@@ -11,6 +12,7 @@ mod endpoints;
 mod hosted;
 mod listener;
 mod model;
+mod paths;
 mod prefix;
 mod refusal;
 mod replies;

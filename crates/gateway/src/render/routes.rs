@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::route::{PATHS, Route};
 use crate::settings::Settings;
 
+use super::paths::by_path;
 use super::serving::{header_input, list, serving};
-use super::{shared, typed};
+use super::{answers, paths, shared, typed};
 
 /// Longest list of models, in bytes.
 const MAX_LIST: u32 = 1 << 20;
@@ -53,5 +54,12 @@ fn of_deployment(route: &Route, prefix: &str) -> Vec<Value> {
     let pattern = format!("{prefix}({})", PATHS.join("|"));
     others["match"] = json!({"safe_regex": {"regex": pattern}});
     others["route"]["regex_rewrite"] = json!({"pattern": {"regex": format!("^{prefix}")}, "substitution": "/"});
-    vec![main, others]
+    // Engines say more of their models than a name.
+    let listed = (!route.lists_model()).then(|| {
+        let mut listed = answers::models(&format!("{prefix}v1/models"), &route.callers, std::iter::once(route));
+        listed["name"] = json!(route.cluster());
+        listed
+    });
+    let served = by_path(route, main, prefix).into_iter().chain([paths::others(route, others)]);
+    listed.into_iter().chain(served).collect()
 }

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::route::{Caller, Route};
 
+use super::paths::by_path;
 use super::replies::error;
-use super::serving::{authentication, header_input, list, serving};
-use super::typed;
+use super::serving::{header_input, list, serving};
+use super::{answers, typed};
 
 /// Metadata that keeps the model of a request between the two matches of its route.
 const METADATA: &str = "roadstead";
@@ -41,7 +42,7 @@ pub(super) fn by_key(routes: &[&Route]) -> Value {
 /// The routes of one key: by the model once it was read, then the answers that need none.
 fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>) -> Vec<Value> {
     let callers = std::slice::from_ref(caller);
-    let by_model = models.iter().map(|(model, route)| {
+    let by_model = models.iter().flat_map(|(model, route)| {
         let mut found = serving(route, &route.cluster(), callers);
         found["match"] = json!({
             "prefix": "/v1/",
@@ -49,18 +50,10 @@ fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>) -> Vec<Value> {
                 "filter": METADATA, "path": [{"key": MODEL}], "value": {"string_match": {"exact": model}},
             }],
         });
-        found
+        by_path(route, found, "/")
     });
-    by_model.chain([models_of(callers, models), unknown(callers)]).collect()
-}
-
-/// The list of the models that a key may use.
-fn models_of(callers: &[Caller], models: &BTreeMap<&str, &Route>) -> Value {
-    let data: Vec<Value> = models
-        .iter()
-        .map(|(model, route)| json!({"id": model, "object": "model", "created": 0, "owned_by": route.namespace}))
-        .collect();
-    answer("/v1/models", callers, 200, &json!({"object": "list", "data": data}))
+    let listed = answers::models("/v1/models", callers, models.values().copied());
+    by_model.chain([listed, unknown(callers)]).collect()
 }
 
 /// The route of a request whose model is not known yet: it reads the model, and answers where none has it.
@@ -70,19 +63,11 @@ fn unknown(callers: &[Caller]) -> Value {
         "invalid_request_error",
         "model_not_found",
     );
-    let mut route = answer("", callers, 404, &body);
+    let mut route = answers::answer("", callers, 404, &body);
     route["match"] = json!({"prefix": "/v1/"});
     route["typed_per_filter_config"][READER] =
         typed("envoy.config.route.v3.FilterConfig", json!({"disabled": false, "config": reader()}));
     route
-}
-
-fn answer(path: &str, callers: &[Caller], status: u16, body: &Value) -> Value {
-    json!({
-        "match": {"path": path},
-        "direct_response": {"status": status, "body": {"inline_string": body.to_string()}},
-        "typed_per_filter_config": {"envoy.filters.http.api_key_auth": authentication(callers)},
-    })
 }
 
 /// The rule that keeps the body's `model`.

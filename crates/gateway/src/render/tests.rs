@@ -50,6 +50,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         port: 8000,
         prefix: String::new(),
         model: None,
+        paths: Vec::new(),
         protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(credential),
@@ -283,6 +284,44 @@ fn requests_to_bedrock_are_translated_in_the_clusters_that_have_such_an_endpoint
     assert_eq!(endpoints.matches("\"x-roadstead-bedrock\":\"yes\"").count(), 1, "{endpoints}");
     let plain = render(&[route("llama", vec![other])], &addresses(), &settings());
     assert!(!plain.get(&File::Clusters).unwrap().text().contains("bedrock"));
+}
+
+/// The routes of `llama` with these endpoints: those with an answer of the gateway, and those that choose among endpoints.
+fn routed(endpoints: Vec<Endpoint>) -> (Vec<Value>, Vec<Value>) {
+    let files = render(&[route("llama", endpoints)], &addresses(), &settings());
+    let routes: Value = serde_json::from_str(&files.get(&File::Routes).unwrap().text()).unwrap();
+    let found = routes["resources"][0].pointer("/virtual_hosts/0/matcher/matcher_tree/prefix_match_map/map").unwrap();
+    let list = &found["/team-a/llama/"]["action"]["typed_config"]["routes"];
+    let with = |field: &str| -> Vec<Value> {
+        list.as_array().unwrap().iter().filter(|route| route.pointer(field).is_some()).cloned().collect()
+    };
+    (with("/direct_response"), with("/route/metadata_match"))
+}
+
+#[test]
+fn a_path_leads_to_the_endpoints_whose_service_answers_it() {
+    let limited = |state| {
+        let mut limited = minted("llama-a", state, Some("token"));
+        limited.paths = vec!["chat/completions".to_owned()];
+        limited
+    };
+    let engine = || endpoint("llama-b", "198.51.100.8", State::Active);
+    let (answered, choosing) = routed(vec![limited(State::Active)]);
+    let statuses: Vec<&Value> = answered.iter().map(|route| &route["direct_response"]["status"]).collect();
+    assert_eq!((statuses, choosing.len()), (vec![&json!(200), &json!(404), &json!(404)], 0));
+    let told = answered[1]["direct_response"]["body"]["inline_string"].as_str().unwrap();
+    assert!(told.contains("answers POST requests to /v1/chat/completions") && told.contains("not_served"), "{told}");
+
+    let (answered, choosing) = routed(vec![limited(State::Active), engine()]);
+    let wanted = json!({"filter_metadata": {"envoy.lb": {"paths": "other"}}});
+    assert_eq!(answered.len(), 1, "the list of models");
+    assert_eq!(choosing.len(), 2, "paths below /v1/ and beside it");
+    assert!(choosing.iter().all(|route| route["route"]["metadata_match"] == wanted), "{choosing:?}");
+
+    // Endpoints that drain take no request of any path.
+    let (answered, choosing) = routed(vec![limited(State::Draining), engine()]);
+    assert_eq!((answered.len(), choosing.len()), (1, 0));
+    assert_eq!(routed(vec![engine()]), (Vec::new(), Vec::new()));
 }
 
 #[test]

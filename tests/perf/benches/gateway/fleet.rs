@@ -53,6 +53,7 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         port: address.port(),
         prefix: String::new(),
         model: None,
+        paths: Vec::new(),
         protocol: EndpointProtocol::OpenAi,
         authorities: None,
         credential: Some(Credential {
