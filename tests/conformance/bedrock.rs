@@ -10,17 +10,17 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelMirror, ServingTarget, names};
 use roadstead_aws::{CredentialSettings, CredentialSource, LongLivedKey};
-use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace, tags};
-use roadstead_clouds::bedrock::BedrockSettings;
+use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace, BedrockThroughput, ImportSettings, tags};
+use roadstead_clouds::bedrock::{BedrockSettings, FOUNDATION};
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
-use roadstead_conformance::request::record;
+use roadstead_conformance::request::{LLAMA, record, wanted};
 use roadstead_conformance::{Conduct, Fixture, HUB, MANY, Place};
 use roadstead_provider::discreet::Discreet;
-use roadstead_provider::{Provider, Redacted};
-use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
+use roadstead_provider::{ErrorClass, Provider, Redacted};
+use roadstead_rest::{BaseUrl, Insecure, ManagedService, ServiceDriver};
 use serde_json::json;
 
 use crate::sweep::{self, Swept};
@@ -33,46 +33,66 @@ const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
 
-/// Accounts in one region.
-pub struct Imports;
+/// Source that deployments of the suite name.
+const SOURCE: &str = "hf://example/llama";
+
+/// Accounts in one region, used in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BedrockAccounts {
+    /// By custom model import.
+    Imports,
+    /// By provisioned throughput.
+    Throughput,
+}
 
 #[async_trait]
-impl Fixture for Imports {
+impl Fixture for BedrockAccounts {
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
-        Ok(Box::new(Self::account(conduct).await?))
+        Ok(Box::new(self.account(conduct).await?))
     }
 }
 
-impl Imports {
+/// Name and tags of the endpoint with this number.
+fn crowd(number: usize) -> (String, std::collections::BTreeMap<String, String>) {
+    let deployment = format!("llama-{number}");
+    let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
+    let mut endpoint: InferenceEndpoint = record(&name);
+    endpoint.spec.deployment_ref.name = deployment;
+    (name, tags("prod", &endpoint, "0f0f", None, "key", HUB))
+}
+
+impl BedrockAccounts {
+    const fn creation(self) -> &'static str {
+        match self {
+            Self::Imports => "CreateModelImportJob",
+            Self::Throughput => "CreateProvisionedModelThroughput",
+        }
+    }
+
     /// An account that behaves so.
-    pub async fn account(conduct: Conduct) -> anyhow::Result<ImportAccount> {
-        let bedrock = BedrockSettings { importing_seconds: 30, ..BedrockSettings::default() };
+    pub async fn account(self, conduct: Conduct) -> anyhow::Result<BedrockAccount> {
+        let bedrock = BedrockSettings { importing_seconds: 30, provisioning_seconds: 30, ..BedrockSettings::default() };
         let clouds = Clouds::start(CloudSettings { bedrock, ..CloudSettings::default() }).await?;
         match conduct {
             Conduct::Ordinary => {}
-            Conduct::LacksCapacity => clouds.add_fault(late("There is no capacity for the import")),
-            Conduct::LacksQuota => clouds.add_fault(late("The quota of imported models is exceeded")),
-            Conduct::Crowded => clouds.bedrock.crowd(REGION, MANY, |number| {
-                let deployment = format!("llama-{number}");
-                let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
-                let mut endpoint: InferenceEndpoint = record(&name);
-                endpoint.spec.deployment_ref.name = deployment;
-                (name, tags("prod", &endpoint, "0f0f", None, "key", HUB))
-            }),
+            Conduct::LacksCapacity => clouds.add_fault(late(self, "There is no capacity for the model")),
+            Conduct::LacksQuota => clouds.add_fault(late(self, "The quota of models is exceeded")),
+            Conduct::Crowded if self == Self::Imports => clouds.bedrock.crowd(REGION, MANY, crowd),
+            Conduct::Crowded => clouds.bedrock.crowd_throughputs(REGION, MANY, crowd),
         }
         let host = Arc::<OnceLock<HeaderValue>>::default();
         let service = AwsRest { upstream: Upstream::at(&clouds.urls.bedrock), host: Arc::clone(&host) };
         let way = Way::to(service).await?;
         host.get_or_init(|| HeaderValue::try_from(way.address.to_string()).unwrap());
-        Ok(ImportAccount { clouds, way })
+        Ok(BedrockAccount { clouds, serves_by: self, way })
     }
 }
 
-/// An import that is accepted, and fails later with these words.
-fn late(reason: &str) -> ScriptedFault {
+/// A creation that is accepted, and fails later with these words.
+fn late(serves_by: BedrockAccounts, reason: &str) -> ScriptedFault {
     ScriptedFault {
         service: ServiceName::Bedrock,
-        operation: "CreateModelImportJob".to_owned(),
+        operation: serves_by.creation().to_owned(),
         skip: 0,
         times: None,
         effect: Effect::FailLate { after_seconds: 20, reason: reason.to_owned(), leaves: AfterFailure::Failed },
@@ -80,14 +100,16 @@ fn late(reason: &str) -> ScriptedFault {
 }
 
 /// An account and the way there.
-pub struct ImportAccount {
+pub struct BedrockAccount {
     /// The fake.
     pub clouds: Clouds,
+    /// The way to serve.
+    pub serves_by: BedrockAccounts,
     way: Way,
 }
 
 #[async_trait]
-impl Place for ImportAccount {
+impl Place for BedrockAccount {
     fn target(&self) -> ServingTarget {
         serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": TARGET},
@@ -103,15 +125,10 @@ impl Place for ImportAccount {
     async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
         let endpoint = format!("http://{}", self.way.address);
         let key = LongLivedKey { id: KEY_ID.to_owned(), secret: Redacted::new(KEY_SECRET.to_owned()), session: None };
-        let service = Bedrock::new(BedrockAccess {
+        let access = BedrockAccess {
             place: BedrockPlace {
                 region: REGION.to_owned(),
                 account: ACCOUNT.to_owned(),
-                import_role: format!("arn:aws:iam::{ACCOUNT}:role/imports"),
-                mirrors: vec![ModelMirror {
-                    source: "hf://example/llama".to_owned(),
-                    mirror: "s3://weights/llama/".to_owned(),
-                }],
                 endpoint: Some(BaseUrl::parse(&endpoint, Insecure::Allowed)?),
             },
             credentials: CredentialSettings {
@@ -121,8 +138,17 @@ impl Place for ImportAccount {
                 endpoint: Some(endpoint),
             },
             context: context(install_id),
-        });
-        Ok(Arc::new(Discreet::new(ServiceDriver::new(service?).listing_every(LISTING))))
+        };
+        Ok(match self.serves_by {
+            BedrockAccounts::Imports => {
+                let mirror = ModelMirror { source: SOURCE.to_owned(), mirror: "s3://weights/llama/".to_owned() };
+                let role = format!("arn:aws:iam::{ACCOUNT}:role/imports");
+                used(Bedrock::new(access, ImportSettings { role, mirrors: vec![mirror] })?)
+            }
+            BedrockAccounts::Throughput => {
+                used(BedrockThroughput::new(access, [(SOURCE.to_owned(), FOUNDATION.to_owned())].into())?)
+            }
+        })
     }
 
     fn set(&self, fault: Option<Fault>) {
@@ -147,8 +173,12 @@ impl Place for ImportAccount {
             all.filter_map(move |one| Some(one[member].as_str()?.to_owned())).collect::<Vec<String>>()
         };
         // What is being imported becomes an endpoint, and cannot be stopped.
-        Ok([named("models", "name"), named("jobs", "model")].concat())
+        Ok([named("models", "name"), named("jobs", "model"), named("throughputs", "name")].concat())
     }
+}
+
+fn used(service: impl ManagedService) -> Arc<dyn Provider> {
+    Arc::new(Discreet::new(ServiceDriver::new(service).listing_every(LISTING)))
 }
 
 /// AWS at an address. Requests are signed for the host of the way to it.
@@ -163,8 +193,8 @@ impl Service for AwsRest {
         let path = request.uri.path();
         match (&request.method, path) {
             (&Method::POST, "/") if !request.headers.contains_key("x-amz-target") => Call::Identify,
-            (_, "/" | "/imported-models") => Call::List,
-            (&Method::POST, "/model-import-jobs") => Call::Create,
+            (_, "/" | "/imported-models" | "/provisioned-model-throughputs") => Call::List,
+            (&Method::POST, "/model-import-jobs" | "/provisioned-model-throughput") => Call::Create,
             (&Method::POST, "/tagResource") => Call::Update,
             (&Method::DELETE, _) => Call::Delete,
             _ => Call::Read,
@@ -200,13 +230,49 @@ impl Service for AwsRest {
     }
 }
 
-/// Sweeps over the changes that the driver makes.
+/// Sweeps over the changes that the driver of imports makes.
 pub async fn sweep() -> anyhow::Result<()> {
+    sweep_of(BedrockAccounts::Imports, &["CreateModelImportJob", "DeleteImportedModel"]).await
+}
+
+/// Sweeps over the changes that the driver of provisioned throughput makes.
+pub async fn sweep_of_throughput() -> anyhow::Result<()> {
+    let changes = &["CreateProvisionedModelThroughput", "DeleteProvisionedModelThroughput"];
+    sweep_of(BedrockAccounts::Throughput, changes).await
+}
+
+async fn sweep_of(accounts: BedrockAccounts, changes: &'static [&'static str]) -> anyhow::Result<()> {
     let swept = Swept {
         service: ServiceName::Bedrock,
-        changes: &["CreateModelImportJob", "DeleteImportedModel"],
-        clouds: |account: &ImportAccount| &account.clouds,
+        changes,
+        clouds: |account: &BedrockAccount| &account.clouds,
         parts: |_| 0,
     };
-    sweep::the_end_is_the_same(&swept, async || Imports::account(Conduct::Ordinary).await).await
+    sweep::the_end_is_the_same(&swept, async || accounts.account(Conduct::Ordinary).await).await
+}
+
+/// Whoever buys throughput in the moment after the driver has looked, under the same name, keeps it; and no purchase has a commitment.
+pub async fn throughput_that_was_bought_meanwhile_is_left_alone() -> anyhow::Result<()> {
+    let account = BedrockAccounts::Throughput.account(Conduct::Ordinary).await?;
+    let (ours, theirs) = (account.driver("prod").await?, account.driver("other").await?);
+    let form = wanted(&account.target(), "prod", LLAMA)?;
+    theirs.ensure(&form).await?;
+    let before = account.clouds.state(ServiceName::Bedrock)[0]["throughputs"].clone();
+    anyhow::ensure!(before[0]["commitment"].is_null(), "bought for months: {before}");
+    account.clouds.add_fault(ScriptedFault {
+        service: ServiceName::Bedrock,
+        operation: "GetProvisionedModelThroughput".to_owned(),
+        skip: 0,
+        times: Some(1),
+        effect: Effect::Reject {
+            status: 404,
+            code: "ResourceNotFoundException".to_owned(),
+            message: "Could not find the resource.".to_owned(),
+        },
+    });
+    let Err(error) = ours.ensure(&form).await else { anyhow::bail!("another's throughput is ours") };
+    anyhow::ensure!(error.class == ErrorClass::Transient && error.message.contains("concurrently"), "{error}");
+    let after = account.clouds.state(ServiceName::Bedrock)[0]["throughputs"].clone();
+    anyhow::ensure!(before == after, "another's throughput was {before} and is {after}");
+    Ok(())
 }

@@ -1,40 +1,56 @@
-//! The policy of the operator at Bedrock has exactly the rights that the driver needs.
+//! The policies of the operator at Bedrock have exactly the rights that its drivers need.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail, ensure};
 use kube::ResourceExt;
-use roadstead_bedrock::{ACTIONS, OPERATIONS};
+use roadstead_bedrock::{IMPORT_ACTIONS, IMPORT_OPERATIONS, THROUGHPUT_ACTIONS, THROUGHPUT_OPERATIONS};
 use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
 use roadstead_provider::{Claim, Observation, Removal};
 use serde_json::Value;
 
-use crate::bedrock::{ImportAccount, Imports};
+use crate::bedrock::{BedrockAccount, BedrockAccounts};
 use crate::life::{LOOKS, pause, reaches};
 
-/// Rights that the file grants.
-fn granted() -> anyhow::Result<BTreeSet<String>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/providers/bedrock/policy.json");
+/// Rights that a file grants.
+fn granted(file: &str) -> anyhow::Result<BTreeSet<String>> {
+    let path = format!("{}/deploy/providers/bedrock/{file}", env!("CARGO_MANIFEST_DIR"));
     let policy: Value = serde_json::from_slice(&std::fs::read(path)?)?;
     let statements = policy["Statement"].as_array().context("the policy has statements")?;
     let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
     Ok(actions.filter_map(|action| action.as_str().map(ToOwned::to_owned)).collect())
 }
 
-/// The policy grants what the driver needs and nothing else, and every operation is called in the life of an endpoint.
+/// The policy for imports grants what their driver needs and nothing else, and every operation is called in the life of an endpoint.
 pub async fn the_policy_grants_what_is_called_and_nothing_else() -> anyhow::Result<()> {
-    let operations = OPERATIONS.into_iter().map(|operation| format!("bedrock:{operation}"));
-    let needed: BTreeSet<String> = operations.chain(ACTIONS.into_iter().map(ToOwned::to_owned)).collect();
-    let granted = granted()?;
-    ensure!(granted == needed, "the policy grants {granted:?}, and the driver needs {needed:?}");
-    let account = Imports::account(Conduct::Ordinary).await?;
+    let (operations, actions) = (&IMPORT_OPERATIONS, &IMPORT_ACTIONS);
+    held_both_ways(BedrockAccounts::Imports, "policy.json", operations, actions).await
+}
+
+/// The same for provisioned throughput.
+pub async fn the_policy_for_throughput_grants_what_is_called_and_nothing_else() -> anyhow::Result<()> {
+    let (operations, actions) = (&THROUGHPUT_OPERATIONS, &THROUGHPUT_ACTIONS);
+    held_both_ways(BedrockAccounts::Throughput, "throughput-policy.json", operations, actions).await
+}
+
+async fn held_both_ways(
+    accounts: BedrockAccounts,
+    file: &str,
+    operations: &[&str],
+    actions: &[&str],
+) -> anyhow::Result<()> {
+    let named = operations.iter().map(|operation| format!("bedrock:{operation}"));
+    let needed: BTreeSet<String> = named.chain(actions.iter().map(|action| (*action).to_owned())).collect();
+    let granted = granted(file)?;
+    ensure!(granted == needed, "{file} grants {granted:?}, and the driver needs {needed:?}");
+    let account = accounts.account(Conduct::Ordinary).await?;
     live(&account).await?;
     let requests = account.clouds.requests_after(0);
     let requests = requests.iter().filter(|exchange| exchange.service == ServiceName::Bedrock);
     let called: BTreeSet<&str> = requests.map(|exchange| exchange.operation.as_str()).collect();
-    let own: BTreeSet<&str> = OPERATIONS.into_iter().collect();
+    let own: BTreeSet<&str> = operations.iter().copied().collect();
     ensure!(own.is_subset(&called), "never called: {:?}", own.difference(&called).collect::<Vec<_>>());
     let beside: BTreeSet<&str> = called.difference(&own).copied().collect();
     ensure!(beside == BTreeSet::from(["GetCallerIdentity", "GetResources"]), "called beside: {beside:?}");
@@ -42,7 +58,7 @@ pub async fn the_policy_grants_what_is_called_and_nothing_else() -> anyhow::Resu
 }
 
 /// The life of an endpoint: imported, given to another offer, found by a rebuilt hub, and removed. It is never asked anything.
-async fn live(account: &ImportAccount) -> anyhow::Result<()> {
+async fn live(account: &BedrockAccount) -> anyhow::Result<()> {
     let driver = account.driver("prod").await?;
     driver.identity().await?;
     ensure!(driver.claim("hub-one", None).await? == Claim::Ours);

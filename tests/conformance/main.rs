@@ -58,13 +58,14 @@ fn main() -> ExitCode {
 }
 
 /// Places of each driver, by its name.
-fn fixtures() -> [(&'static str, Arc<dyn Fixture>); 11] {
+fn fixtures() -> [(&'static str, Arc<dyn Fixture>); 12] {
     [
         ("simulated", Arc::new(simulated::Clouds::of_everything())),
         ("limited", Arc::new(simulated::Clouds::of_little())),
         ("kubernetes", Arc::new(kubernetes::Members::default())),
         ("baseten", Arc::new(baseten::Teams)),
-        ("bedrock", Arc::new(bedrock::Imports)),
+        ("bedrock", Arc::new(bedrock::BedrockAccounts::Imports)),
+        ("bedrock_throughput", Arc::new(bedrock::BedrockAccounts::Throughput)),
         ("digitalocean", Arc::new(digitalocean::OceanTeams)),
         ("huggingface", Arc::new(huggingface::Namespaces)),
         ("sagemaker", Arc::new(sagemaker::Accounts)),
@@ -135,6 +136,17 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
         ),
         trial(
             runtime,
+            "bedrock_throughput::the_policy_grants_what_is_called_and_nothing_else",
+            bedrock_rights::the_policy_for_throughput_grants_what_is_called_and_nothing_else,
+        ),
+        trial(runtime, "bedrock_throughput::every_change_may_be_lost_or_repeated", bedrock::sweep_of_throughput),
+        trial(
+            runtime,
+            "bedrock_throughput::what_was_bought_meanwhile_is_left_alone",
+            bedrock::throughput_that_was_bought_meanwhile_is_left_alone,
+        ),
+        trial(
+            runtime,
             "baseten::every_operation_is_called_and_no_other",
             baseten_rights::every_operation_is_called_and_no_other,
         ),
@@ -195,7 +207,7 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
 async fn checks() -> anyhow::Result<()> {
     let services: [&dyn Fixture; 6] = [
         &baseten::Teams,
-        &bedrock::Imports,
+        &bedrock::BedrockAccounts::Imports,
         &digitalocean::OceanTeams,
         &huggingface::Namespaces,
         &sagemaker::Accounts,

@@ -212,7 +212,7 @@ fn of_vertex_ai(clouds: &Clouds) -> anyhow::Result<Run> {
 pub async fn every_service_takes_its_credentials_from_the_environment() -> anyhow::Result<()> {
     let clouds = clouds().await?;
     let sagemaker = accounts::Accounts::account(Conduct::Ordinary).await?.clouds;
-    let bedrock = bedrock::Imports::account(Conduct::Ordinary).await?.clouds;
+    let bedrock = bedrock::BedrockAccounts::Imports.account(Conduct::Ordinary).await?.clouds;
     let vertex_ai = vertex::Projects::project(Conduct::Ordinary).await?.clouds;
     let azure_ml = azure_ml::Workspaces::workspace(Conduct::Ordinary).await?.clouds;
     let azure_openai = azure_openai::CognitiveAccounts::account(Conduct::Ordinary).await?.clouds;

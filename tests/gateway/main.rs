@@ -8,6 +8,7 @@ mod asking;
 mod azure_openai;
 mod bedrock;
 mod caller;
+mod converse;
 mod engine;
 mod failures;
 mod files;

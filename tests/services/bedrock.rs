@@ -8,7 +8,8 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::places::{
-    BEDROCK, LLAMA, SAGEMAKER, aws_key, bedrock, clouds, deployment, fault, held_at_bedrock, overrides, sagemaker,
+    BEDROCK, LLAMA, SAGEMAKER, THROUGHPUT, aws_key, bedrock, clouds, deployment, deployment_of_units, fault,
+    held_at_bedrock, held_of_throughput, overrides, sagemaker, throughput,
 };
 use super::stage::{ServiceStage, TEAM};
 
@@ -48,7 +49,7 @@ fn a_model_is_imported_once_and_removed_and_nothing_is_billed_for_it_at_rest() -
 }
 
 #[test]
-fn a_region_of_an_account_is_a_target_at_sagemaker_and_another_one_at_bedrock() -> anyhow::Result<()> {
+fn a_region_of_an_account_is_a_target_at_sagemaker_and_two_others_at_bedrock() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
     let stage = ServiceStage::set(&overrides(&clouds))?;
@@ -58,5 +59,38 @@ fn a_region_of_an_account_is_a_target_at_sagemaker_and_another_one_at_bedrock() 
     stage.apply(&neighbour)?;
     stage.condition(SAGEMAKER, "Ready", "True")?;
     stage.apply(&bedrock())?;
-    stage.condition(BEDROCK, "Ready", "True").map(drop)
+    stage.condition(BEDROCK, "Ready", "True")?;
+    stage.apply(&throughput())?;
+    stage.condition(THROUGHPUT, "Ready", "True").map(drop)
+}
+
+#[test]
+fn model_units_are_bought_once_without_commitment_and_given_back() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let clouds = runtime.block_on(clouds())?;
+    let stage = ServiceStage::set(&overrides(&clouds))?;
+    clouds.add_fault(fault(ServiceName::Bedrock, "CreateProvisionedModelThroughput", Some(1), Effect::LoseAnswer));
+    stage.apply(&aws_key())?;
+    stage.apply(&throughput())?;
+    stage.condition(THROUGHPUT, "Ready", "True")?;
+    let pinned = stage.get(THROUGHPUT)?["status"]["clusterUID"].clone();
+    ensure!(pinned == format!("{ACCOUNT}.eu-central-1.bedrock-throughput"), "pinned: {pinned}");
+
+    stage.apply(&deployment_of_units())?;
+    stage.condition(LLAMA, "Ready", "True")?;
+    let shown = clouds.state(ServiceName::Bedrock)[0]["throughputs"].clone();
+    ensure!(held_of_throughput(&clouds) == [1, 2, 0] && shown[0]["commitment"].is_null(), "held: {shown}");
+
+    // Units cannot be changed: a second replica is no form of it.
+    stage.patch(LLAMA, &json!({"spec": {"replicas": 2}}))?;
+    stage.condition(LLAMA, "Ready", "False")?;
+    let status = stage.get(LLAMA)?["status"].to_string();
+    ensure!(status.contains("ProviderUnsupported"), "{status}");
+    stage.patch(LLAMA, &json!({"spec": {"replicas": 1}}))?;
+    stage.condition(LLAMA, "Ready", "True")?;
+
+    stage.kubectl(&["delete", "mdep", LLAMA.2, "-n", TEAM, "--wait=true", "--timeout=120s"])?;
+    let shown = clouds.state(ServiceName::Bedrock);
+    ensure!(held_of_throughput(&clouds) == [0, 0, 0], "left: {shown}");
+    stage.kubectl(&["delete", "servingtarget", THROUGHPUT.2, "--wait=true", "--timeout=60s"]).map(drop)
 }

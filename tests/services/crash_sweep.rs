@@ -42,6 +42,11 @@ fn at_bedrock() -> anyhow::Result<()> {
 }
 
 #[test]
+fn at_bedrock_with_throughput() -> anyhow::Result<()> {
+    sweep(swept::at_bedrock_with_throughput())
+}
+
+#[test]
 fn at_digital_ocean() -> anyhow::Result<()> {
     sweep(swept::at_digital_ocean())
 }

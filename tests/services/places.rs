@@ -5,7 +5,7 @@ use roadstead_clouds::azure::{
 };
 use roadstead_clouds::azure_openai::{AzureOpenAiSettings, CATALOG_MODEL, COGNITIVE_ACCOUNT};
 use roadstead_clouds::baseten::{BasetenSettings, KEY};
-use roadstead_clouds::bedrock::BedrockSettings;
+use roadstead_clouds::bedrock::{BedrockSettings, FOUNDATION};
 use roadstead_clouds::digital_ocean::{DigitalOceanSettings, GpuSize, OceanModel, TOKEN as OCEAN_TOKEN};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
 use roadstead_clouds::hosted::VendorSettings;
@@ -29,6 +29,8 @@ pub const VERTEX_AI: (&str, &str, &str) = ("servingtarget", "", "europe");
 pub const BASETEN: (&str, &str, &str) = ("servingtarget", "", "baseten");
 /// The target at Bedrock.
 pub const BEDROCK: (&str, &str, &str) = ("servingtarget", "", "frankfurt");
+/// The target with provisioned throughput at Bedrock.
+pub const THROUGHPUT: (&str, &str, &str) = ("servingtarget", "", "hesse");
 /// The target at Azure ML.
 pub const AZURE_ML: (&str, &str, &str) = ("servingtarget", "", "amsterdam");
 /// The target at Azure OpenAI.
@@ -118,7 +120,7 @@ pub async fn clouds() -> anyhow::Result<Clouds> {
         azure,
         azure_openai,
         baseten,
-        bedrock: BedrockSettings { importing_seconds: 2, ..BedrockSettings::default() },
+        bedrock: BedrockSettings { importing_seconds: 2, provisioning_seconds: 2, ..BedrockSettings::default() },
         digital_ocean,
         hosted: VendorSettings::default(),
     })
@@ -166,6 +168,18 @@ pub fn bedrock() -> Value {
         "modelMirrors": [{"source": "hf://example/", "mirror": "s3://weights/example/"}],
     });
     target(BEDROCK.2, ("aws", "eu-central-1"), ("Bedrock", "bedrock", parameters), ("model-copy", "27.45"))
+}
+
+/// The target with provisioned throughput at Bedrock: 24 dollars for an hour of two model units in Germany.
+pub fn throughput() -> Value {
+    let parameters = json!({
+        "accountID": ACCOUNT, "credentialsSecretRef": {"name": "aws"},
+        "models": [{"source": "hf://example/llama", "modelID": FOUNDATION}],
+    });
+    let of = ("Bedrock", "bedrock", parameters);
+    let mut target = target(THROUGHPUT.2, ("aws", "eu-central-1"), of, ("model-unit", "24.00"));
+    target["spec"]["offers"][0]["accelerator"] = json!({"type": "MU", "count": 2});
+    target
 }
 
 /// The Secret with the token of Hugging Face.
@@ -305,9 +319,10 @@ pub fn deployment(accelerators: u32) -> Value {
 /// The deployment, which may also run on eight provisioned units.
 pub fn deployment_of_units() -> Value {
     let mut deployment = deployment(8);
-    let units = json!({"name": "units", "accelerator": {"type": "PTU", "count": 8}});
+    let provisioned = json!({"name": "units", "accelerator": {"type": "PTU", "count": 8}});
+    let units = json!({"name": "model-units", "accelerator": {"type": "MU", "count": 2}});
     if let Some(shapes) = deployment["spec"]["serving"]["shapes"].as_array_mut() {
-        shapes.push(units);
+        shapes.extend([provisioned, units]);
     }
     deployment
 }
@@ -342,6 +357,14 @@ pub fn held_at_azure_ml(clouds: &Clouds) -> [usize; 3] {
         endpoints.iter().map(of).sum()
     };
     [endpoints.len(), count("deployments"), count("traffic")]
+}
+
+/// Numbers of provisioned throughputs and of their model units at Bedrock.
+pub fn held_of_throughput(clouds: &Clouds) -> [usize; 3] {
+    let state = clouds.state(ServiceName::Bedrock);
+    let throughputs = state[0]["throughputs"].as_array().cloned().unwrap_or_default();
+    let units = throughputs.iter().filter_map(|one| one["units"].as_u64()).sum::<u64>();
+    [throughputs.len(), usize::try_from(units).unwrap_or(usize::MAX), 0]
 }
 
 /// Number of imported models and of imports at work at Bedrock.

@@ -48,6 +48,11 @@ fn each_missing_right_is_named_at_bedrock() -> anyhow::Result<()> {
 }
 
 #[test]
+fn each_missing_right_is_named_at_bedrock_with_throughput() -> anyhow::Result<()> {
+    sweep(swept::at_bedrock_with_throughput())
+}
+
+#[test]
 fn each_missing_right_is_named_at_digital_ocean() -> anyhow::Result<()> {
     sweep(swept::at_digital_ocean())
 }

@@ -6,11 +6,11 @@ use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 
 use super::places::{
-    AZURE_ML, AZURE_OPENAI, BASETEN, BEDROCK, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, VERTEX_AI, aws_key,
-    azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, deployment_of_units, digital_ocean,
+    AZURE_ML, AZURE_OPENAI, BASETEN, BEDROCK, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, THROUGHPUT, VERTEX_AI,
+    aws_key, azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, deployment_of_units, digital_ocean,
     digital_ocean_key, held, held_at_azure_ml, held_at_azure_openai, held_at_baseten, held_at_bedrock,
-    held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, hugging_face, hugging_face_key, sagemaker,
-    vertex_ai,
+    held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, held_of_throughput, hugging_face, hugging_face_key,
+    sagemaker, throughput, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -137,10 +137,27 @@ pub fn at_bedrock() -> SweptService {
         changes: &["CreateModelImportJob", "DeleteImportedModel"],
         repeatable: &[],
         held: |clouds| [held_at_bedrock(clouds), 0, 0],
-        operations: || roadstead_bedrock::OPERATIONS.to_vec(),
-        right: |operation| of_aws("bedrock", &roadstead_bedrock::OPERATIONS, operation),
+        operations: || roadstead_bedrock::IMPORT_OPERATIONS.to_vec(),
+        right: |operation| of_aws("bedrock", &roadstead_bedrock::IMPORT_OPERATIONS, operation),
         whole: [1, 0, 0],
         edited: [1, 0, 0],
+    }
+}
+
+/// Bedrock with provisioned throughput.
+pub fn at_bedrock_with_throughput() -> SweptService {
+    SweptService {
+        service: ServiceName::Bedrock,
+        target: THROUGHPUT,
+        steps: MADE_AND_REMOVED,
+        objects: vec![aws_key(), throughput()],
+        changes: &["CreateProvisionedModelThroughput", "DeleteProvisionedModelThroughput"],
+        repeatable: &[],
+        held: held_of_throughput,
+        operations: || roadstead_bedrock::THROUGHPUT_OPERATIONS.to_vec(),
+        right: |operation| of_aws("bedrock", &roadstead_bedrock::THROUGHPUT_OPERATIONS, operation),
+        whole: [1, 2, 0],
+        edited: [1, 2, 0],
     }
 }
 

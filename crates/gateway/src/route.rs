@@ -264,6 +264,8 @@ pub enum EndpointProtocol {
     OpenAi,
     /// `InvokeModel` of Amazon Bedrock with `OpenAI`'s bodies; the prefix is the path of the model.
     BedrockInvoke,
+    /// `Converse` of Amazon Bedrock, into which chats are translated; the prefix is the path of the model.
+    BedrockConverse,
 }
 
 impl EndpointProtocol {

@@ -50,17 +50,22 @@ fn role(AssumeRole { role_arn, external_id }: &AssumeRole) -> TokenRole {
 fn of_bedrock(target: &ServingTarget) -> Option<MintedAccess> {
     let settings = target.spec.bedrock.as_ref()?;
     let role = settings.gateway_role.as_ref().map(role);
+    let (protocol, served, refusal): (_, &[&str], _) = if settings.models.is_empty() {
+        // Source of the words: AWS user guide, Handling ModelNotReadyException.
+        let cold = (429, "ModelNotReadyException", RefusalMeaning::Cold);
+        (EndpointProtocol::BedrockInvoke, &["chat/completions", "completions"], cold)
+    } else {
+        // Source of the words: botocore, errors of Converse.
+        let absent = (404, "ResourceNotFoundException", RefusalMeaning::Absent);
+        (EndpointProtocol::BedrockConverse, &["chat/completions"], absent)
+    };
+    let (status, words, meaning) = refusal;
     Some(MintedAccess {
         token: TokenSource::Bedrock { region: target.spec.region.clone(), role },
-        protocol: EndpointProtocol::BedrockInvoke,
+        protocol,
         question: VerificationQuestion::Completion,
-        paths: paths(&["chat/completions", "completions"]),
-        // Source of the words: AWS user guide, Handling ModelNotReadyException.
-        refusals: vec![ServiceRefusal {
-            status: 429,
-            words: "ModelNotReadyException".to_owned(),
-            meaning: RefusalMeaning::Cold,
-        }],
+        paths: paths(served),
+        refusals: vec![ServiceRefusal { status, words: words.to_owned(), meaning }],
     })
 }
 
@@ -138,6 +143,23 @@ mod tests {
         let prefix = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1";
         assert_eq!(model_at_bedrock(protocol, prefix).as_deref(), Some(arn));
         assert_eq!(model_at_bedrock(EndpointProtocol::OpenAi, prefix), None);
+    }
+
+    #[test]
+    fn provisioned_throughput_is_asked_by_conversations_and_its_model_keeps_the_name_that_callers_use() {
+        let target = serde_json::from_value(json!({
+            "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "bedrock"},
+            "spec": {
+                "cloud": "aws", "region": "us-east-1", "type": "Bedrock", "offers": [],
+                "bedrock": {
+                    "accountID": "123456789012",
+                    "models": [{"source": "hf://example/llama", "modelID": "meta.llama3-1-8b-instruct-v1:0:128k"}],
+                },
+            },
+        }));
+        let MintedAccess { protocol, refusals, .. } = access(&target.unwrap(), "a").unwrap();
+        assert_eq!((protocol, refusals[0].meaning), (EndpointProtocol::BedrockConverse, RefusalMeaning::Absent));
+        assert_eq!(model_at_bedrock(protocol, "/model/arn%3Aaws%3Abedrock"), None);
     }
 
     #[test]

@@ -34,21 +34,28 @@ SAGEMAKER = [
 ]
 BEDROCK = [
     "CreateModelImportJob",
+    "CreateProvisionedModelThroughput",
     "DeleteImportedModel",
+    "DeleteProvisionedModelThroughput",
     "GetImportedModel",
     "GetModelImportJob",
+    "GetProvisionedModelThroughput",
     "ListImportedModels",
     "ListModelImportJobs",
+    "ListProvisionedModelThroughputs",
     "ListTagsForResource",
     "TagResource",
     "UntagResource",
+    "UpdateProvisionedModelThroughput",
 ]
-OPERATIONS = {"sagemaker": SAGEMAKER, "bedrock": BEDROCK}
+CONVERSE = ["Converse", "ConverseStream"]
+OPERATIONS = {"sagemaker": SAGEMAKER, "bedrock": BEDROCK, "bedrock-runtime": CONVERSE}
+FILES = {"sagemaker": "sagemaker/model.json", "bedrock": "bedrock/model.json", "bedrock-runtime": "bedrock/runtime.json"}
 
 
 def file(service):
     """The file with the reduced model of a service."""
-    return SOURCES / service / "model.json"
+    return SOURCES / FILES[service]
 
 
 def bare(value):

@@ -1,4 +1,5 @@
-"""Bedrock's fake, judged by AWS's own clients: boto3 imports, asks and deletes a model, and reads every refusal and every stream."""
+"""Bedrock's fake, judged by AWS's own clients: boto3 imports models and buys throughput, asks and deletes both, and reads every refusal
+and every stream."""
 
 import base64
 import json
@@ -253,6 +254,91 @@ class Tokens(Case):
         self.assertEqual(self.ask(arn, token[:-4])[0], 403)
         self.fakes.advance(901)
         self.assertEqual(self.ask(arn, token)[0], 403)
+
+
+FOUNDATION = "meta.llama3-1-8b-instruct-v1:0:128k"
+
+
+class Throughput(Case):
+    def buy(self, name="llama", units=2, model=FOUNDATION, **more):
+        answer = self.api.create_provisioned_model_throughput(
+            provisionedModelName=name, modelUnits=units, modelId=model, tags=TAGS, **more
+        )
+        return answer["provisionedModelArn"]
+
+    def talk(self, call, arn, **more):
+        messages = [{"role": "user", "content": [{"text": "hello"}]}]
+        return call(modelId=arn, messages=messages, inferenceConfig={"maxTokens": 4}, **more)
+
+    def get(self, identifier):
+        return self.api.get_provisioned_model_throughput(provisionedModelId=identifier)
+
+    def test_throughput_is_bought_asked_and_given_back(self):
+        arn = self.buy()
+        self.assertEqual(self.get("llama")["status"], "Creating")
+        self.refused(400, "ValidationException", self.talk, self.runtime.converse, arn)
+        self.fakes.advance(600)
+        described = self.get(arn)
+        self.assertEqual((described["status"], described["modelUnits"]), ("InService", 2))
+        self.assertNotIn("commitmentDuration", described)
+        told = self.talk(self.runtime.converse, arn, system=[{"text": "Be brief."}])
+        self.assertEqual((told["stopReason"], told["usage"]["outputTokens"]), ("max_tokens", 4))
+        self.assertTrue(told["output"]["message"]["content"][0]["text"])
+        self.fakes.advance(3600)
+        self.assertEqual(self.place()["billedUnitHours"], 4)
+        self.api.delete_provisioned_model_throughput(provisionedModelId=arn)
+        self.refused(404, "ResourceNotFoundException", self.get, "llama")
+        self.refused(404, "ResourceNotFoundException", self.talk, self.runtime.converse, arn)
+        self.assertEqual(self.place()["throughputs"], [])
+
+    def test_a_stream_has_the_events_of_a_conversation(self):
+        arn = self.buy()
+        self.fakes.advance(600)
+        parts = list(self.talk(self.runtime.converse_stream, arn)["stream"])
+        names = [next(iter(part)) for part in parts]
+        self.assertEqual((names[0], names[-3:]), ("messageStart", ["contentBlockStop", "messageStop", "metadata"]))
+        self.assertEqual(set(names[1:-3]), {"contentBlockDelta"})
+        self.assertEqual(parts[-2]["messageStop"]["stopReason"], "max_tokens")
+        self.assertEqual(parts[-1]["metadata"]["usage"]["outputTokens"], 4)
+
+    def test_throughputs_are_listed_with_tags(self):
+        arns = [self.buy(f"llama-{number}") for number in range(12)]
+        pages = self.api.get_paginator("list_provisioned_model_throughputs").paginate()
+        self.assertEqual(len([one for page in pages for one in page["provisionedModelSummaries"]]), 12)
+        some = self.api.list_provisioned_model_throughputs(nameContains="llama-1", statusEquals="Creating")
+        self.assertEqual(len(some["provisionedModelSummaries"]), 3)
+        self.assertEqual(self.api.list_tags_for_resource(resourceARN=arns[0])["tags"], TAGS)
+        tagging = self.client("resourcegroupstaggingapi")
+        rows = tagging.get_resources(ResourceTypeFilters=["bedrock:provisioned-model"])["ResourceTagMappingList"]
+        self.assertEqual({row["ResourceARN"] for row in rows}, set(arns))
+
+    def test_a_change_of_the_model_takes_a_while(self):
+        arn = self.buy()
+        change = {"provisionedModelId": arn, "desiredModelId": FOUNDATION}
+        self.refused(400, "ValidationException", self.api.update_provisioned_model_throughput, **change)
+        self.fakes.advance(600)
+        self.api.update_provisioned_model_throughput(**change)
+        self.assertEqual(self.get(arn)["status"], "Updating")
+        delete = self.api.delete_provisioned_model_throughput
+        self.refused(400, "ConflictException", delete, provisionedModelId=arn)
+        self.talk(self.runtime.converse, arn)
+        self.fakes.advance(600)
+        delete(provisionedModelId=arn)
+
+    def test_refusals(self):
+        first = self.buy(clientRequestToken="token-1")
+        self.assertEqual(self.buy(clientRequestToken="token-1"), first)
+        self.refused(400, "ValidationException", self.buy)
+        self.refused(400, "ValidationException", self.buy, "other", model="acme.unknown-v1:0")
+        self.refused(400, "ServiceQuotaExceededException", self.buy, "other", units=100_000)
+        self.fakes.advance(600)
+        two = [{"role": "user", "content": [{"text": "a"}]}] * 2
+        self.refused(400, "ValidationException", self.runtime.converse, modelId=first, messages=two)
+        self.fakes.script(fault("CreateProvisionedModelThroughput", "failLate", afterSeconds=60, reason="no capacity"))
+        self.buy("failing")
+        self.fakes.advance(60)
+        described = self.get("failing")
+        self.assertEqual((described["status"], described["failureMessage"]), ("Failed", "no capacity"))
 
 
 class Planted(unittest.TestCase):

@@ -24,7 +24,7 @@ pub enum ServiceName {
     Baseten,
     /// `DigitalOcean` Dedicated Inference.
     DigitalOcean,
-    /// Custom model import of Amazon Bedrock, its runtime, and the part of STS that goes with it.
+    /// Custom model import and provisioned throughput of Amazon Bedrock, the runtime, and the part of STS that goes with it.
     Bedrock,
     /// Azure Resource Manager with Azure Machine Learning, and Entra ID.
     Azure,

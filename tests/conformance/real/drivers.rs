@@ -9,7 +9,7 @@ use roadstead_azure::{EntraIdentity, EntraSecret};
 use roadstead_azureml::{AzureMl, AzureMlPlace, WorkspaceAccess};
 use roadstead_azureopenai::{AzureOpenAi, CatalogModel, CognitiveAccess, CognitivePlace};
 use roadstead_baseten::{Baseten, BasetenAccess, BasetenAddresses, BasetenPlace};
-use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace};
+use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace, BedrockThroughput, ImportSettings};
 use roadstead_digitalocean::{DedicatedAccess, DedicatedAddresses, DedicatedInference, DedicatedPlace};
 use roadstead_google::{GoogleIdentity, ServiceAccountKey};
 use roadstead_huggingface::{HubAccess, HubAddresses, HubPlace, HuggingFace};
@@ -29,7 +29,7 @@ pub fn driver(settings: &RealSettings, install_id: &str) -> anyhow::Result<Arc<d
         TargetType::AzureML => used(settings, azure_ml(settings, context)?),
         TargetType::AzureOpenAI => used(settings, azure_openai(settings, context)?),
         TargetType::Baseten => used(settings, baseten(settings, context)?),
-        TargetType::Bedrock => used(settings, bedrock(settings, context)?),
+        TargetType::Bedrock => bedrock(settings, context)?,
         TargetType::DigitalOcean => used(settings, digital_ocean(settings, context)?),
         TargetType::HuggingFace => used(settings, hugging_face(settings, context)?),
         TargetType::SageMaker => used(settings, sagemaker(settings, context)?),
@@ -117,16 +117,20 @@ fn baseten(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<B
     }))
 }
 
-fn bedrock(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<Bedrock> {
+fn bedrock(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<Arc<dyn Provider>> {
     let spec = settings.target.spec.bedrock.as_ref().context("set spec.bedrock")?;
     let place = BedrockPlace {
         region: settings.target.spec.region.clone(),
         account: spec.account_id.clone(),
-        import_role: spec.import_role_arn.clone(),
-        mirrors: spec.model_mirrors.clone(),
         endpoint: settings.stand_in.clone(),
     };
-    Ok(Bedrock::new(BedrockAccess { place, credentials: aws(settings)?, context })?)
+    let access = BedrockAccess { place, credentials: aws(settings)?, context };
+    let Some(role) = spec.import_role_arn.clone() else {
+        let models = spec.models.iter().map(|model| (model.source.clone(), model.model_id.clone()));
+        return Ok(used(settings, BedrockThroughput::new(access, models.collect())?));
+    };
+    let imports = ImportSettings { role, mirrors: spec.model_mirrors.clone() };
+    Ok(used(settings, Bedrock::new(access, imports)?))
 }
 
 fn digital_ocean(settings: &RealSettings, context: ServiceContext) -> anyhow::Result<DedicatedInference> {

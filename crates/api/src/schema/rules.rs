@@ -345,9 +345,51 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec",
         "self.type != 'Bedrock' || !has(self.offers) || self.offers.all(offer, offer.capacityType == 'OnDemand')",
-        "imported models of Bedrock are billed on demand: set capacityType: OnDemand",
+        "models of Bedrock are billed on demand: set capacityType: OnDemand",
     )
     .blames(".offers"),
+    rule(
+        "spec",
+        "!has(self.bedrock) || !has(self.offers) || self.offers.all(offer, (offer.accelerator.type == 'MU') == has(self.bedrock.models))",
+        "the accelerator type of an offer of provisioned throughput is its unit, MU (a model unit), and that of a copy of an imported model \
+         is an accelerator",
+    )
+    .blames(".offers"),
+    rule(
+        "spec",
+        "!has(self.bedrock) || !has(self.bedrock.models) || !has(self.offers) || self.offers.all(offer, has(offer.hourlyPrice) && offer.hourlyPrice.matches('[1-9]'))",
+        "provisioned throughput is billed until it is deleted: set the hourlyPrice of each offer, of its model units without commitment",
+    )
+    .blames(".offers"),
+    rule(
+        "spec.bedrock",
+        "has(self.modelMirrors) != has(self.models)",
+        "set either modelMirrors, for custom model import, or models, for provisioned throughput",
+    )
+    .blames(".models"),
+    rule(
+        "spec.bedrock",
+        "has(self.modelMirrors) == has(self.importRoleARN)",
+        "importRoleARN is the role of imports: set it with modelMirrors, and without them leave it out",
+    )
+    .blames(".importRoleARN"),
+    rule(
+        "spec.bedrock",
+        "has(self.models) == has(oldSelf.models)",
+        "a target stays with custom model import or with provisioned throughput: create a new target for the other one",
+    )
+    .blames(".models"),
+    rule(
+        "spec.bedrock.models[].source",
+        "self.matches('^hf://[A-Za-z0-9][-A-Za-z0-9._]{0,95}/[A-Za-z0-9][-A-Za-z0-9._]{0,95}$')",
+        "write the source as hf://organisation/name, as deployments do",
+    ),
+    rule(
+        "spec.bedrock.models[].modelID",
+        UNCHANGED,
+        "the model of a source is immutable, because another one would replace the one that serves: create a new target with the other model, \
+         then delete this target",
+    ),
     rule(
         "spec.bedrock.accountID",
         UNCHANGED,

@@ -93,9 +93,16 @@ fn every_list_has_its_type() {
             (Some("array"), path) if path.contains(".status.") => Some("atomic"),
             (Some("array"), path)
                 if named
-                    || [".taints", ".failover.hosted", ".overrides", ".digitalOcean.models", ".azureOpenAI.models"]
-                        .iter()
-                        .any(|end| path.ends_with(end)) =>
+                    || [
+                        ".taints",
+                        ".failover.hosted",
+                        ".overrides",
+                        ".digitalOcean.models",
+                        ".azureOpenAI.models",
+                        ".bedrock.models",
+                    ]
+                    .iter()
+                    .any(|end| path.ends_with(end)) =>
             {
                 Some("map")
             }

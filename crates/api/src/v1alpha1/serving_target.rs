@@ -62,7 +62,7 @@ pub struct ServingTargetSpec {
     /// Account and roles; required for type `SageMaker`.
     #[serde(default, rename = "sageMaker", skip_serializing_if = "Option::is_none")]
     pub sage_maker: Option<SageMakerTarget>,
-    /// Account, roles and copies of weights; required for type Bedrock.
+    /// Account, roles, and copies of weights or models; required for type Bedrock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bedrock: Option<BedrockTarget>,
     /// Owner and token; required for type `HuggingFace`.
@@ -148,7 +148,7 @@ pub enum TargetType {
     Simulated,
     /// Amazon `SageMaker` in one account and region.
     SageMaker,
-    /// Custom model import of Amazon Bedrock in one account and region.
+    /// Custom model import or provisioned throughput of Amazon Bedrock in one account and region.
     Bedrock,
     /// Hugging Face Inference Endpoints of one namespace in one region of a cloud.
     HuggingFace,

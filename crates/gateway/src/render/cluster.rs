@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::files::File;
-use crate::route::{Endpoint, EndpointProtocol, Route, Scheme, State};
+use crate::route::{Endpoint, Route, Scheme, State};
 use crate::settings::Settings;
 
 use super::endpoints::{assignment, hosts, socket_of};
@@ -188,7 +188,7 @@ fn filters(route: &Route) -> Value {
 
 /// True if an endpoint is a model of Bedrock.
 fn is_at_bedrock(route: &Route) -> bool {
-    route.endpoints.iter().any(|endpoint| endpoint.protocol == EndpointProtocol::BedrockInvoke)
+    route.endpoints.iter().any(|endpoint| bedrock::name(endpoint.protocol).is_some())
 }
 
 /// Header of an endpoint's credential. It is the same before its token is minted: a cluster that changes loses count of its

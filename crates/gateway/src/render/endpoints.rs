@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::route::{Endpoint, EndpointProtocol, HostedModel, Route, Scheme, State};
+use crate::route::{Endpoint, HostedModel, Route, Scheme, State};
 
 use super::{ADDRESSES, Addresses, addresses_of, typed};
 use super::{bedrock, hosted, model, paths, prefix, refusal};
@@ -101,8 +101,8 @@ fn host(endpoint: &Endpoint, address: &Value, weight: u32) -> Value {
     if let Some(name) = &endpoint.model {
         roadstead[model::HEADER] = json!(model::json_string(name));
     }
-    if endpoint.protocol == EndpointProtocol::BedrockInvoke {
-        roadstead[bedrock::HEADER] = json!("yes");
+    if let Some(name) = bedrock::name(endpoint.protocol) {
+        roadstead[bedrock::HEADER] = json!(name);
     }
     if !endpoint.refusals.is_empty() {
         roadstead[refusal::HEADER] = json!("yes");

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::bedrock;
+
 /// An error body.
 pub(super) fn error(message: &str, kind: &str, code: &str) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
@@ -66,7 +68,8 @@ pub(super) fn local_replies() -> Value {
             mapper(on_status(413), 413, None, error(large, "invalid_request_error", "request_too_large")),
             mapper(on_flag("UO"), 429, Some("1"), error(full, "rate_limit_error", "deployment_full")),
             mapper(on_status(503), 503, Some("2"), error(nowhere, "server_error", "no_endpoint")),
-            // The routes' own answers are whole already.
+            // Refusals of what has no translation and the routes' own answers are whole already.
+            as_it_is(bedrock::refusals()),
             as_it_is(on_status(200)),
             as_it_is(on_status(404)),
             mapper(on_status(504), 504, None, error(slow, "server_error", "timeout")),

@@ -281,7 +281,7 @@ fn requests_to_bedrock_are_translated_in_the_clusters_that_have_such_an_endpoint
     assert!(at("model") < at("bedrock") && at("bedrock") < at("envoy.filters.http.upstream_codec"), "{clusters}");
     assert!(clusters.contains("per_connection_buffer_limit_bytes"), "a request is kept until it is complete");
     let endpoints = files.get(&File::Endpoints("uid-llama".to_owned())).unwrap().text();
-    assert_eq!(endpoints.matches("\"x-roadstead-bedrock\":\"yes\"").count(), 1, "{endpoints}");
+    assert_eq!(endpoints.matches("\"x-roadstead-bedrock\":\"invoke\"").count(), 1, "{endpoints}");
     let plain = render(&[route("llama", vec![other])], &addresses(), &settings());
     assert!(!plain.get(&File::Clusters).unwrap().text().contains("bedrock"));
 }

@@ -5,20 +5,18 @@ use kube::ResourceExt;
 use roadstead_api::v1alpha1::{CapacityType, InferenceEndpoint, names};
 use roadstead_model::{self as model, Timestamp};
 use roadstead_provider::tags::{EndpointTags, ListedEndpoint};
-use roadstead_rest::EndpointOwner;
+use roadstead_provider::{ProviderError, Redacted};
+use roadstead_rest::{EndpointOwner, invalid_key};
 
-use crate::wire::{BedrockTags, ImportView, TaggedImport};
+use crate::calls::BEDROCK;
+use crate::wire::BedrockTags;
 
 /// Digest of the form.
 pub const FORM: &str = "roadstead.dev/form";
 /// Key of the endpoint. AWS guards the model, so that the key opens nothing; a rebuilt hub reads it here.
 pub const KEY: &str = "roadstead.dev/endpoint-key";
-/// Name of the job that made it: the endpoint's identity at the place, because names of jobs are never used again.
-pub const IMPORT: &str = "roadstead.dev/import";
 /// UID of the hub that wrote the tags.
 pub const HUB: &str = "roadstead.dev/hub-uid";
-/// Mark of a failed job whose endpoint was removed.
-pub const REMOVED: &str = "roadstead.dev/removed";
 /// Accelerators of one replica.
 const ACCELERATORS: &str = "roadstead.dev/accelerators";
 /// Parts of the record, numbered from 0.
@@ -103,35 +101,48 @@ fn capacity_type(text: &str) -> Option<CapacityType> {
     all.into_iter().find(|one| one.as_str() == text)
 }
 
-/// Identity of an endpoint at the place.
-#[must_use]
-pub fn uid(import: &TaggedImport) -> String {
-    let last = || import.view.arn().rsplit('/').next().unwrap_or_default();
-    import.tags.get(IMPORT).map_or_else(|| last().to_owned(), Clone::clone)
+/// An endpoint in a listing, beside its tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedHere<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// Identity at the place.
+    pub id: &'a str,
+    /// True if it serves.
+    pub is_ready: bool,
+    /// Begin of its life, in RFC 3339.
+    pub created: &'a str,
 }
 
 /// An endpoint in a listing as a rebuilt hub may adopt it; `None` where its tags do not give its name.
 #[must_use]
-pub fn found(import: &TaggedImport) -> Option<model::Found> {
-    let TaggedImport { view, tags } = import;
-    let (created, ready) = match view {
-        ImportView::Model(model) => (&model.creation_time, true),
-        ImportView::Job(job) => (&job.creation_time, false),
-    };
+pub fn found(listed: ListedHere<'_>, tags: &BedrockTags) -> Option<model::Found> {
     let record: String =
         (0..MAX_PARTS).map_while(|number| tags.get(&format!("{RECORD}{number}"))).map(String::as_str).collect();
     let record = BASE64.decode(record.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     endpoint_tags(tags)?.found(ListedEndpoint {
-        name: view.name(),
-        id: &uid(import),
+        name: listed.name,
+        id: listed.id,
         accelerators: get(tags, ACCELERATORS).parse().unwrap_or(0),
         replicas: 1,
-        ready_replicas: u32::from(ready),
+        ready_replicas: u32::from(listed.is_ready),
         record: &record.unwrap_or_default(),
-        created_at: created
+        created_at: listed
+            .created
             .parse::<jiff::Timestamp>()
             .map_or_else(|_| Timestamp::default(), |time| Timestamp(time.as_second())),
     })
+}
+
+/// The key of an endpoint of this name.
+///
+/// # Errors
+/// [`invalid_key`] where it is none.
+pub fn key(tags: &BedrockTags, name: &str) -> Result<Option<Redacted>, ProviderError> {
+    match tags.get(KEY).filter(|key| names::is_api_key(key)) {
+        Some(key) => Ok(Some(Redacted::new(key.clone()))),
+        None => Err(invalid_key(BEDROCK.title, name)),
+    }
 }
 
 #[cfg(test)]
@@ -141,19 +152,15 @@ mod tests {
     use roadstead_provider::record;
 
     use super::*;
-    use crate::wire::ImportedModelView;
 
     #[test]
     fn a_listed_model_is_found_again_with_what_it_runs() {
         let endpoint = endpoint_record(&names::endpoint_name("prod", "team", "llama", "east", "one", "OnDemand", 0));
         let record = record::record(&endpoint.spec).unwrap();
         let tags = tags("prod", &endpoint, "0f0f", record.as_deref(), "key", "hub");
-        let view = ImportView::Model(ImportedModelView {
-            model_arn: "arn:aws:bedrock:eu-west-1:123456789012:imported-model/000000000001".to_owned(),
-            model_name: endpoint.name_any(),
-            creation_time: "2026-12-01T01:02:03.004Z".to_owned(),
-        });
-        let found = found(&TaggedImport { view, tags: tags.clone() }).unwrap();
+        let name = endpoint.name_any();
+        let listed = ListedHere { name: &name, id: "a1", is_ready: true, created: "2026-12-01T01:02:03.004Z" };
+        let found = found(listed, &tags).unwrap();
         assert_eq!((found.deployment.name.as_str(), found.ready_replicas), ("llama", 1));
         assert_eq!(found.runs.unwrap().engine, "vllm");
         assert_eq!(owner(&tags).unwrap().namespace, "team");

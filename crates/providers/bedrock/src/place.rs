@@ -1,11 +1,8 @@
 //! Settings of a driver, and the addresses that follow from them.
 
-use std::collections::BTreeSet;
-
-use roadstead_api::v1alpha1::{ModelMirror, TargetType};
 use roadstead_aws::{CredentialSettings, Partition};
-use roadstead_provider::Capabilities;
 use roadstead_provider::address::{self, Reach};
+use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_rest::{BaseUrl, BaseUrlError, Insecure, ServiceContext};
 
 /// Host names of the services.
@@ -21,19 +18,24 @@ pub struct BedrockPlace {
     pub region: String,
     /// Account that the credentials must belong to: twelve digits.
     pub account: String,
-    /// ARN of the role with which jobs read weights.
-    pub import_role: String,
-    /// Copies of weights in S3.
-    pub mirrors: Vec<ModelMirror>,
     /// Address of every AWS service in tests.
     pub endpoint: Option<BaseUrl>,
 }
 
 impl BedrockPlace {
-    /// Identity of the place. A target at SageMaker in the same region of the account is another place.
-    #[must_use]
-    pub fn identity_of(&self, account: &str) -> String {
-        format!("{account}.{}.bedrock", self.region)
+    /// Checks whose the credentials are.
+    ///
+    /// # Errors
+    /// `Unauthorized` where they belong to another account.
+    pub fn check(&self, account: &str) -> Result<(), ProviderError> {
+        if account == self.account {
+            return Ok(());
+        }
+        let message = format!(
+            "the credentials belong to account {account}, and spec.bedrock.accountID is {}; correct one of them",
+            self.account
+        );
+        Err(ProviderError::new(ErrorClass::Unauthorized, message))
     }
 
     fn base(&self, service: &str) -> Result<BaseUrl, BaseUrlError> {
@@ -74,6 +76,12 @@ pub fn escaped(arn: &str) -> String {
     arn.replace(':', "%3A").replace('/', "%2F")
 }
 
+/// The ARN in the address of a model.
+#[must_use]
+pub fn asked_model(url: &str) -> Option<String> {
+    Some(url.rsplit_once("/model/")?.1.split('/').next()?.replace("%3A", ":").replace("%2F", "/"))
+}
+
 /// Everything that a driver needs.
 pub struct BedrockAccess {
     /// The place.
@@ -84,37 +92,17 @@ pub struct BedrockAccess {
     pub context: ServiceContext,
 }
 
-/// Abilities of Bedrock: models whose weights have a copy in S3, in copies that it starts and ends itself. Another model is another
-/// endpoint.
-#[must_use]
-pub fn capabilities(mirrors: &[ModelMirror]) -> Capabilities {
-    Capabilities {
-        engines: Some(BTreeSet::from(["vllm".to_owned()])),
-        sources: Some(mirrors.iter().map(|mirror| mirror.source.clone()).collect()),
-        max_replicas: Some(1),
-        scale_to_zero: false,
-        update_in_place: false,
-        whole_instances: true,
-        own_server: Some(TargetType::Bedrock.name()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_model_has_its_address() {
-        let place = BedrockPlace {
-            region: "us-east-1".to_owned(),
-            account: "123456789012".to_owned(),
-            import_role: String::new(),
-            mirrors: Vec::new(),
-            endpoint: None,
-        };
+        let place = BedrockPlace { region: "us-east-1".to_owned(), account: "123456789012".to_owned(), endpoint: None };
         let url = place.url("arn:aws:bedrock:us-east-1:123456789012:imported-model/a1");
         let expected = "https://bedrock-runtime.us-east-1.amazonaws.com/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aimported-model%2Fa1";
         assert_eq!(url, expected);
+        assert_eq!(asked_model(&url).unwrap(), "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1");
         assert_eq!(place.bases().unwrap()[0].to_string(), "https://bedrock.us-east-1.amazonaws.com");
     }
 }

@@ -1,5 +1,6 @@
-//! Custom model import of Amazon Bedrock: an account in a region, and the credentials with which it is used.
+//! Amazon Bedrock: an account in a region, the credentials with which it is used, and the way in which it serves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,19 +10,31 @@ use super::common::{as_used, fingerprint};
 use super::services::service_context;
 use super::{ConnectError, Source, aws};
 use crate::controller::context::Context;
-use roadstead_api::v1alpha1::{ServingTarget, reasons};
+use roadstead_api::v1alpha1::{BedrockTarget, ServingTarget, reasons};
 use roadstead_aws::{CredentialSettings, IDENTITY_OPERATION};
-use roadstead_bedrock::{Bedrock, BedrockAccess, BedrockPlace, GET_RESOURCES, OPERATIONS};
-use roadstead_provider::Provider;
+use roadstead_bedrock::{
+    Bedrock, BedrockAccess, BedrockPlace, BedrockThroughput, GET_RESOURCES, IMPORT_OPERATIONS, ImportSettings,
+    THROUGHPUT_OPERATIONS,
+};
+use roadstead_provider::{Provider, ProviderError};
 use roadstead_rest::ServiceDriver;
 
 /// Name of the type in messages and in `--endpoint-override`.
 const TYPE: &str = "Bedrock";
 
-/// Account, region and credentials of one target.
-struct ImportSource {
+/// Account, region and credentials of one target, and the way in which it serves.
+struct BedrockSource {
     place: BedrockPlace,
     credentials: CredentialSettings,
+    way: ServingWay,
+}
+
+/// One of two ways to serve.
+#[derive(Clone)]
+enum ServingWay {
+    Imports(ImportSettings),
+    /// With these models, by the sources of their weights.
+    Throughput(BTreeMap<String, String>),
 }
 
 /// Reads the settings of a driver for Bedrock.
@@ -34,38 +47,63 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
     let endpoint = context.settings.drivers.endpoint_override(TYPE);
     let (secret, role) = (settings.credentials_secret_ref.as_ref(), settings.assume_role.as_ref());
     let credentials = aws::credentials(context, secret, role, &region, endpoint.as_ref())?;
-    let place = BedrockPlace {
-        region,
-        account: settings.account_id.clone(),
-        import_role: settings.import_role_arn.clone(),
-        mirrors: settings.model_mirrors.clone(),
-        endpoint,
-    };
-    Ok(Box::new(ImportSource { place, credentials }))
+    let place = BedrockPlace { region, account: settings.account_id.clone(), endpoint };
+    Ok(Box::new(BedrockSource { place, credentials, way: way(settings) }))
+}
+
+fn way(settings: &BedrockTarget) -> ServingWay {
+    if settings.models.is_empty() {
+        let role = settings.import_role_arn.clone().unwrap_or_default();
+        return ServingWay::Imports(ImportSettings { role, mirrors: settings.model_mirrors.clone() });
+    }
+    let models = settings.models.iter().map(|model| (model.source.clone(), model.model_id.clone()));
+    ServingWay::Throughput(models.collect())
+}
+
+impl ServingWay {
+    fn parts(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Imports(ImportSettings { role, mirrors }) => {
+                let mirrors = mirrors.iter().flat_map(|mirror| [mirror.source.as_bytes(), mirror.mirror.as_bytes()]);
+                [b"imports".as_slice(), role.as_bytes()].into_iter().chain(mirrors).collect()
+            }
+            Self::Throughput(models) => {
+                let models = models.iter().flat_map(|(source, model)| [source.as_bytes(), model.as_bytes()]);
+                [b"throughput".as_slice()].into_iter().chain(models).collect()
+            }
+        }
+    }
 }
 
 #[async_trait]
-impl Source for ImportSource {
+impl Source for BedrockSource {
     fn fingerprint(&self) -> String {
-        let BedrockPlace { account, import_role, mirrors, region: _, endpoint: _ } = &self.place;
-        let mut parts = vec![account.as_bytes(), import_role.as_bytes()];
-        parts.extend(mirrors.iter().flat_map(|mirror| [mirror.source.as_bytes(), mirror.mirror.as_bytes()]));
+        let BedrockPlace { account, region: _, endpoint: _ } = &self.place;
+        let mut parts = vec![account.as_bytes()];
+        parts.extend(self.way.parts());
         // They name the region and the address, too.
         parts.extend(aws::parts(&self.credentials).map(str::as_bytes));
         fingerprint(&parts)
     }
 
     async fn connect(&self, context: &Context, _: &ServingTarget) -> Result<Arc<dyn Provider>, ConnectError> {
-        context.metrics.service_used("bedrock", &OPERATIONS);
         context.metrics.service_used("tagging", &[GET_RESOURCES]);
         context.metrics.service_used("sts", &[IDENTITY_OPERATION]);
-        let service = Bedrock::new(BedrockAccess {
+        let access = BedrockAccess {
             place: self.place.clone(),
             credentials: self.credentials.clone(),
             context: service_context(context),
-        });
-        let service =
-            service.map_err(|error| ConnectError { reason: reasons::INVALID_SPEC, message: error.message })?;
-        Ok(as_used(context, ServiceDriver::new(service)))
+        };
+        let invalid = |error: ProviderError| ConnectError { reason: reasons::INVALID_SPEC, message: error.message };
+        Ok(match self.way.clone() {
+            ServingWay::Imports(settings) => {
+                context.metrics.service_used("bedrock", &IMPORT_OPERATIONS);
+                as_used(context, ServiceDriver::new(Bedrock::new(access, settings).map_err(invalid)?))
+            }
+            ServingWay::Throughput(models) => {
+                context.metrics.service_used("bedrock", &THROUGHPUT_OPERATIONS);
+                as_used(context, ServiceDriver::new(BedrockThroughput::new(access, models).map_err(invalid)?))
+            }
+        })
     }
 }

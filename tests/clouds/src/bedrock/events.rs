@@ -9,22 +9,23 @@ use bytes::{BufMut, Bytes, BytesMut};
 use data_encoding::BASE64;
 use flate2::Crc;
 use futures::{StreamExt, stream};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Bytes of a message beside its headers and payload.
 const FRAME: usize = 16;
 /// Type of a header whose value is a text.
 const TEXT: u8 = 7;
 
-/// The stream of an engine as one of events: each `data:` line becomes a chunk ([`super::rules::STREAM_PARTS`]).
-pub fn of_sse(body: Body) -> Body {
+/// The stream of an engine as one of events: `of_part` makes messages of the data of each `data:` line.
+pub fn of_sse(body: Body, of_part: fn(&[u8]) -> Vec<Bytes>) -> Body {
     let state = (body.into_data_stream(), BytesMut::new());
-    let messages = stream::unfold(state, |(mut parts, mut rest)| async move {
+    let messages = stream::unfold(state, move |(mut parts, mut rest)| async move {
         loop {
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let line = rest.split_to(end + 1);
-                if let Some(message) = of_line(&line) {
-                    return Some((Ok(message), (parts, rest)));
+                let messages = data_of(&line).map(of_part).unwrap_or_default();
+                if !messages.is_empty() {
+                    return Some((Ok(Bytes::from(messages.concat())), (parts, rest)));
                 }
                 continue;
             }
@@ -37,17 +38,23 @@ pub fn of_sse(body: Body) -> Body {
     Body::from_stream(messages)
 }
 
-/// The message for one line of server-sent events; `None` where it has no part of the answer.
-fn of_line(line: &[u8]) -> Option<Bytes> {
+/// The data of one line of server-sent events; `None` where it has no part of the answer.
+fn data_of(line: &[u8]) -> Option<&[u8]> {
     let data = line.trim_ascii().strip_prefix(b"data:")?.trim_ascii();
-    (data != b"[DONE]").then(|| chunk(data))
+    (data != b"[DONE]").then_some(data)
 }
 
-/// The event that hands over a part of an answer.
+/// The event that hands over a part of the answer of an imported model (`rules::STREAM_PARTS`).
 #[must_use]
 pub fn chunk(part: &[u8]) -> Bytes {
-    let headers = [(":event-type", "chunk"), (":content-type", "application/json"), (":message-type", "event")];
-    message(&headers, json!({"bytes": BASE64.encode(part)}).to_string().as_bytes())
+    event("chunk", &json!({"bytes": BASE64.encode(part)}))
+}
+
+/// An event of this name.
+#[must_use]
+pub fn event(name: &str, content: &Value) -> Bytes {
+    let headers = [(":event-type", name), (":content-type", "application/json"), (":message-type", "event")];
+    message(&headers, content.to_string().as_bytes())
 }
 
 /// The end of a stream by an exception of this type (`rules::STREAM_EXCEPTION`).
@@ -97,7 +104,8 @@ mod tests {
     #[tokio::test]
     async fn each_part_of_a_stream_is_a_message_however_it_is_cut() {
         let parts = ["data: {\"a\"", ":1}\n\ndata: {}\n\nda", "ta: [DONE]\n\n"].map(Ok::<_, io::Error>);
-        let body = to_bytes(of_sse(Body::from_stream(stream::iter(parts))), 4096).await.unwrap();
+        let body =
+            to_bytes(of_sse(Body::from_stream(stream::iter(parts)), |part| vec![chunk(part)]), 4096).await.unwrap();
         assert_eq!(body, [chunk(b"{\"a\":1}"), chunk(b"{}")].concat());
     }
 }

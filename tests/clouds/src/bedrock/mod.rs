@@ -1,11 +1,13 @@
-//! Custom model import of Amazon Bedrock: control plane and runtime (both REST with JSON), and of STS what says whose a key is. One
+//! Custom model import and provisioned throughput of Amazon Bedrock: control plane and runtime (both REST with JSON), and of STS what says whose a key is. One
 //! address serves all of them, as one `endpoint_url` does for AWS's own clients.
 
+mod converse;
 mod events;
 mod model;
 mod route;
 mod rules;
 mod settings;
+mod throughput;
 mod world;
 
 use std::collections::BTreeMap;
@@ -15,10 +17,11 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-pub use self::events::{chunk, exception};
+pub use self::events::{chunk, event, exception};
 use self::route::{Asked, asked};
 pub use self::rules::ALL as RULES;
 pub use self::settings::BedrockSettings;
+pub use self::throughput::FOUNDATION;
 use self::world::{At, Refusal, World};
 use crate::clock::VirtualClock;
 use crate::cloud::{Call, Cloud, Content, Reply, Scripted, ServiceName};
@@ -44,6 +47,12 @@ pub struct Bedrock {
 fn shapes() -> &'static shapes::Model {
     static MODEL: OnceLock<shapes::Model> = OnceLock::new();
     MODEL.get_or_init(|| shapes::Model::read(include_str!("model.json")))
+}
+
+/// Converse and its shapes.
+fn runtime_shapes() -> &'static shapes::Model {
+    static MODEL: OnceLock<shapes::Model> = OnceLock::new();
+    MODEL.get_or_init(|| shapes::Model::read(include_str!("runtime.json")))
 }
 
 impl Bedrock {
@@ -75,11 +84,8 @@ impl Bedrock {
             Ok(caller) => caller,
             Err(fault) => return unsigned(fault),
         };
-        let faults = shapes().faults_of_input(operation, input);
-        if !faults.is_empty() {
-            let errors = if faults.len() == 1 { "error" } else { "errors" };
-            let message = format!("{} validation {errors} detected: {}", faults.len(), faults.join("; "));
-            return refused(StatusCode::BAD_REQUEST, "ValidationException", &message).by(&rules::VALIDATED);
+        if let Some(refusal) = invalid(shapes(), operation, input) {
+            return refusal;
         }
         let at = At { caller: &caller, fate, now: self.clock.millis() };
         match self.world().call(operation, input, at) {
@@ -108,7 +114,7 @@ impl Bedrock {
         tagged_page(input, world.tagged(at)).by(&rules::TAGS_BY_TAGGING)
     }
 
-    /// Removes a model at once, as if an administrator had deleted it. True if there was one.
+    /// Removes a model or a provisioned throughput at once, as if an administrator had deleted it. True if there was one.
     pub fn take_away(&self, region: &str, model: &str) -> bool {
         self.world().take_away(ACCOUNT, region, model, self.clock.millis())
     }
@@ -120,6 +126,53 @@ impl Bedrock {
         let mut world = self.world();
         for (name, tags) in (0..count).map(named) {
             world.install(&name, tags, at);
+        }
+    }
+
+    /// Buys `count` throughputs that are there at once; `named` gives name and tags of the one with this number.
+    pub fn crowd_throughputs(
+        &self,
+        region: &str,
+        count: usize,
+        named: impl Fn(usize) -> (String, BTreeMap<String, String>),
+    ) {
+        let caller = Caller { account: ACCOUNT.to_owned(), arn: String::new(), region: region.to_owned() };
+        let at = At { caller: &caller, fate: &Fate::default(), now: self.clock.millis() };
+        let mut world = self.world();
+        for (name, tags) in (0..count).map(named) {
+            world.provision(&name, tags, at);
+        }
+    }
+
+    /// Converses with the model of a provisioned throughput ([`rules::CONVERSE`]).
+    async fn converse(&self, call: &Call, model: &str, streams: bool, fate: &Fate) -> Reply {
+        let caller = match self.caller(call, SIGNED, true) {
+            Ok(caller) => caller,
+            Err(fault) => return unsigned(fault),
+        };
+        let mut asked = call.json().unwrap_or_default();
+        asked["modelId"] = json!(model);
+        let operation = if streams { "ConverseStream" } else { "Converse" };
+        if let Some(refusal) = invalid(runtime_shapes(), operation, &asked).or_else(|| untimely(&asked)) {
+            return refusal;
+        }
+        let name = self.world().converse(model, At { caller: &caller, fate, now: self.clock.millis() });
+        let name = match name {
+            Ok(name) => name,
+            Err(refusal) => return worded(&refusal),
+        };
+        let container = Container { arguments: vec!["--model".to_owned(), name.clone()], environment: [].into() };
+        let question = runtime::invocation(&converse::chat(&asked, &name, streams));
+        let reply = self.engines.ask(model, &container, question).await;
+        match reply.content {
+            Content::Stream(stream) if streams && reply.status == StatusCode::OK => {
+                let headers = vec![("content-type", "application/vnd.amazon.eventstream".to_owned())];
+                Reply { headers, content: Content::Stream(events::of_sse(stream, converse::messages)), ..reply }
+            }
+            Content::Stream(body) if reply.status == StatusCode::OK => {
+                answered_by(runtime_shapes(), operation, &converse::answer(body).await, fate)
+            }
+            _ => refused(StatusCode::FAILED_DEPENDENCY, "ModelErrorException", "the model has failed"),
         }
     }
 
@@ -141,7 +194,11 @@ impl Bedrock {
         match reply.content {
             Content::Stream(stream) if streams && reply.status == StatusCode::OK => {
                 let headers = vec![("content-type", "application/vnd.amazon.eventstream".to_owned())];
-                Reply { headers, content: Content::Stream(events::of_sse(stream)), ..reply }
+                Reply {
+                    headers,
+                    content: Content::Stream(events::of_sse(stream, |part| vec![events::chunk(part)])),
+                    ..reply
+                }
             }
             content => Reply { content, ..reply },
         }
@@ -158,14 +215,38 @@ fn body(body: &[u8], container: &Container, streams: bool) -> bytes::Bytes {
     body.to_string().into()
 }
 
-/// The answer of an operation. An answer that breaks the service's model is an error of the fake, and shows as one.
+/// The refusal of input that breaks the service's model.
+fn invalid(shapes: &shapes::Model, operation: &str, input: &Value) -> Option<Reply> {
+    let faults = shapes.faults_of_input(operation, input);
+    let errors = if faults.len() == 1 { "error" } else { "errors" };
+    let message = format!("{} validation {errors} detected: {}", faults.len(), faults.join("; "));
+    let refusal = || refused(StatusCode::BAD_REQUEST, "ValidationException", &message).by(&rules::VALIDATED);
+    (!faults.is_empty()).then(refusal)
+}
+
+/// The refusal of a conversation in which the two do not take turns ([`rules::TURNS`]).
+fn untimely(asked: &Value) -> Option<Reply> {
+    let roles: Vec<&Value> = asked["messages"].as_array().into_iter().flatten().map(|one| &one["role"]).collect();
+    let takes_turns = roles.iter().enumerate().all(|(at, role)| **role == ["user", "assistant"][at % 2]);
+    let message = "A conversation must alternate between user and assistant roles and start with a user message.";
+    let refusal = || refused(StatusCode::BAD_REQUEST, "ValidationException", message).by(&rules::TURNS);
+    (!takes_turns || roles.is_empty()).then(refusal)
+}
+
+/// The answer of an operation of the control plane.
 fn answered(operation: &str, output: &Value, fate: &Fate) -> Reply {
-    let faults = shapes().faults_of_output(operation, output);
+    answered_by(shapes(), operation, output, fate)
+}
+
+/// The answer of an operation. An answer that breaks the service's model is an error of the fake, and shows as one.
+fn answered_by(shapes: &shapes::Model, operation: &str, output: &Value, fate: &Fate) -> Reply {
+    let faults = shapes.faults_of_output(operation, output);
     // A state that no client knows breaks the model on purpose.
     if !faults.is_empty() && fate.status.is_none() {
         return refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException", &faults.join("; "));
     }
-    let status = if operation == "CreateModelImportJob" { StatusCode::CREATED } else { StatusCode::OK };
+    let creations = ["CreateModelImportJob", "CreateProvisionedModelThroughput"];
+    let status = if creations.contains(&operation) { StatusCode::CREATED } else { StatusCode::OK };
     Reply::new(status, MEDIA, output.to_string())
 }
 
@@ -192,6 +273,8 @@ impl Cloud for Bedrock {
             Asked::Control(operation, _) => operation,
             Asked::Invoke(_, false) => "InvokeModel",
             Asked::Invoke(_, true) => "InvokeModelWithResponseStream",
+            Asked::Converse(_, false) => "Converse",
+            Asked::Converse(_, true) => "ConverseStream",
             Asked::Identity => "GetCallerIdentity",
             Asked::Tagged(_) => "GetResources",
             Asked::Unknown => "unknown",
@@ -203,6 +286,7 @@ impl Cloud for Bedrock {
         let reply = match asked(call) {
             Asked::Control(operation, input) => self.control(call, operation, &input, fate),
             Asked::Invoke(model, streams) => self.invoke(call, &model, streams, fate).await,
+            Asked::Converse(model, streams) => self.converse(call, &model, streams, fate).await,
             Asked::Identity => self.identity(call),
             Asked::Tagged(input) => self.tagging(call, &input),
             Asked::Unknown => refused(StatusCode::NOT_FOUND, "UnknownOperationException", "no such operation"),

@@ -13,6 +13,8 @@ pub enum Asked {
     Control(&'static str, Value),
     /// A request to the model with this identifier; true where the answer is a stream.
     Invoke(String, bool),
+    /// A conversation with the model with this identifier; true where the answer is a stream.
+    Converse(String, bool),
     /// `GetCallerIdentity`.
     Identity,
     /// `GetResources` of the tagging service.
@@ -25,13 +27,18 @@ pub enum Asked {
 const TAGGING: &str = "ResourceGroupsTaggingAPI_20170126.GetResources";
 
 /// Method, path and name of each operation.
-const OPERATIONS: [(Method, &str, &str); 9] = [
+const OPERATIONS: [(Method, &str, &str); 14] = [
     (Method::POST, "/model-import-jobs", "CreateModelImportJob"),
     (Method::GET, "/model-import-jobs", "ListModelImportJobs"),
     (Method::GET, "/model-import-jobs/{jobIdentifier}", "GetModelImportJob"),
     (Method::GET, "/imported-models", "ListImportedModels"),
     (Method::GET, "/imported-models/{modelIdentifier}", "GetImportedModel"),
     (Method::DELETE, "/imported-models/{modelIdentifier}", "DeleteImportedModel"),
+    (Method::POST, "/provisioned-model-throughput", "CreateProvisionedModelThroughput"),
+    (Method::GET, "/provisioned-model-throughputs", "ListProvisionedModelThroughputs"),
+    (Method::GET, "/provisioned-model-throughput/{provisionedModelId}", "GetProvisionedModelThroughput"),
+    (Method::PATCH, "/provisioned-model-throughput/{provisionedModelId}", "UpdateProvisionedModelThroughput"),
+    (Method::DELETE, "/provisioned-model-throughput/{provisionedModelId}", "DeleteProvisionedModelThroughput"),
     (Method::POST, "/listTagsForResource", "ListTagsForResource"),
     (Method::POST, "/tagResource", "TagResource"),
     (Method::POST, "/untagResource", "UntagResource"),
@@ -44,6 +51,8 @@ pub fn asked(call: &Call) -> Asked {
         match *end {
             "invoke" => return Asked::Invoke(decoded(model), false),
             "invoke-with-response-stream" => return Asked::Invoke(decoded(model), true),
+            "converse" => return Asked::Converse(decoded(model), false),
+            "converse-stream" => return Asked::Converse(decoded(model), true),
             _ => {}
         }
     }

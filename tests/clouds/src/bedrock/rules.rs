@@ -1,4 +1,4 @@
-//! Behaviour of Bedrock's custom model import, as far as the fake behaves so too.
+//! Behaviour of Bedrock's custom model import and provisioned throughput, as far as the fake behaves so too.
 
 use crate::rules::Rule;
 
@@ -30,8 +30,8 @@ pub const NOT_FOUND: Rule = Rule::cited(
 );
 pub const BY_NAME_OR_ARN: Rule = Rule::cited(
     "by-name-or-arn",
-    "jobs and models are named by their name or their ARN",
-    "botocore 1.44, ModelImportJobIdentifier and ImportedModelIdentifier",
+    "jobs, models and provisioned throughputs are named by their name or their ARN",
+    "botocore 1.44, ModelImportJobIdentifier, ImportedModelIdentifier and ProvisionedModelId",
 );
 pub const QUOTA: Rule = Rule::cited(
     "quota",
@@ -80,6 +80,71 @@ pub const NO_MODEL: Rule = Rule::assumed(
     "no-model",
     "a request to an imported model that does not exist is a ResourceNotFoundException with status 404",
 );
+pub const PROVISIONED_LATER: Rule = Rule::cited(
+    "provisioned-later",
+    "a provisioned throughput is Creating, and then InService or Failed",
+    "botocore 1.44, ProvisionedModelStatus",
+);
+pub const THROUGHPUT_FAILED: Rule = Rule::cited(
+    "throughput-failed",
+    "a throughput that failed stays, and says why in failureMessage",
+    "botocore 1.44, GetProvisionedModelThroughputResponse.failureMessage",
+);
+pub const SAME_TOKEN_THROUGHPUT: Rule = Rule::cited(
+    "same-token-throughput",
+    "a purchase with the client request token of an earlier one buys nothing, and its answer is that of the earlier one",
+    "AWS API reference, CreateProvisionedModelThroughput.clientRequestToken",
+);
+pub const THROUGHPUT_NAME_TAKEN: Rule = Rule::assumed(
+    "throughput-name-taken",
+    "the name of a throughput that exists is a ValidationException the second time: the operation has no ConflictException",
+);
+pub const KNOWN_MODELS: Rule =
+    Rule::assumed("known-models", "a model of which no units can be bought is a ValidationException with status 400");
+pub const UNITS_QUOTA: Rule = Rule::cited(
+    "units-quota",
+    "more model units without commitment than the account may have are a ServiceQuotaExceededException with status 400",
+    "botocore 1.44, errors of CreateProvisionedModelThroughput; AWS user guide, Purchase a Provisioned Throughput",
+);
+pub const UNITS_FIXED: Rule = Rule::cited(
+    "units-fixed",
+    "the units of a throughput cannot be changed",
+    "botocore 1.44, UpdateProvisionedModelThroughputRequest has no units",
+);
+pub const MODEL_CHANGED: Rule = Rule::assumed(
+    "model-changed",
+    "a throughput in service that gets another model is Updating for a while, and serves the former one; in another state it is a ValidationException",
+);
+pub const THROUGHPUT_DELETED: Rule =
+    Rule::assumed("throughput-deleted", "a deleted throughput is not found any more, whatever state it was in");
+pub const NOT_DELETED_MEANWHILE: Rule = Rule::assumed(
+    "not-deleted-meanwhile",
+    "a throughput that is Updating or has a commitment is not deleted: a ConflictException",
+);
+pub const BILLED_UNTIL_DELETED: Rule = Rule::cited(
+    "billed-until-deleted",
+    "model units are billed by the hour, used or not, until the throughput is deleted",
+    "AWS user guide, Increase model invocation capacity with Provisioned Throughput",
+);
+pub const IN_SERVICE_ALONE: Rule = Rule::assumed(
+    "in-service-alone",
+    "a request to a throughput that is not in service is a ValidationException, and to one that does not exist a ResourceNotFoundException",
+);
+pub const CONVERSE: Rule = Rule::cited(
+    "converse",
+    "Converse takes and gives the same bodies for the models of every maker, and the ARN of a throughput as the model",
+    "botocore 1.44, bedrock-runtime ConverseRequest, ConverseResponse and ConversationalModelId",
+);
+pub const CONVERSE_EVENTS: Rule = Rule::cited(
+    "converse-events",
+    "a stream of Converse is messageStart, contentBlockDelta for each part, contentBlockStop, messageStop and metadata with the usage",
+    "botocore 1.44, bedrock-runtime ConverseStreamOutput; AWS user guide, Using the Converse API",
+);
+pub const TURNS: Rule = Rule::cited(
+    "turns",
+    "a conversation begins with the user, and the two take turns; otherwise it is a ValidationException",
+    "aws-samples and LangChain, the text of the ValidationException of Converse",
+);
 pub const BEARER: Rule = Rule::cited(
     "bearer",
     "requests to models take a bearer token, which is a presigned CallWithBearerToken, as well as a signature",
@@ -87,7 +152,7 @@ pub const BEARER: Rule = Rule::cited(
 );
 pub const TAGS_BY_TAGGING: Rule = Rule::cited(
     "tags-by-tagging",
-    "GetResources of the tagging service lists imported models and their jobs with their tags",
+    "GetResources of the tagging service lists imported models, their jobs and provisioned throughputs with their tags",
     "AWS documentation, Resources you can use with the Tag Editor: Amazon Bedrock",
 );
 pub const SIGNATURE: Rule = Rule::cited(
@@ -125,6 +190,21 @@ pub const ALL: &[&Rule] = &[
     &STREAM_EXCEPTION,
     &STREAM_PARTS,
     &NO_MODEL,
+    &PROVISIONED_LATER,
+    &THROUGHPUT_FAILED,
+    &SAME_TOKEN_THROUGHPUT,
+    &THROUGHPUT_NAME_TAKEN,
+    &KNOWN_MODELS,
+    &UNITS_QUOTA,
+    &UNITS_FIXED,
+    &MODEL_CHANGED,
+    &THROUGHPUT_DELETED,
+    &NOT_DELETED_MEANWHILE,
+    &BILLED_UNTIL_DELETED,
+    &IN_SERVICE_ALONE,
+    &CONVERSE,
+    &CONVERSE_EVENTS,
+    &TURNS,
     &BEARER,
     &TAGS_BY_TAGGING,
     &SIGNATURE,

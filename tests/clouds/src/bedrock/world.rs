@@ -1,4 +1,4 @@
-//! Import jobs and imported models of each account and region. Time is an argument.
+//! Import jobs, imported models and provisioned throughput of each account and region. Time is an argument.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Copies, Imported, Job, JobStatus};
 use super::rules;
 use super::settings::BedrockSettings;
+use super::throughput::{Throughput, Throughputs};
 use crate::faults::Fate;
 use crate::kept::{Visibility, page};
 use crate::rules::Rule;
@@ -37,7 +38,8 @@ pub struct At<'a> {
 }
 
 impl At<'_> {
-    fn arn(&self, kind: &str, id: &str) -> String {
+    /// The ARN of a thing of the caller.
+    pub fn arn(&self, kind: &str, id: &str) -> String {
         let Caller { account, region, .. } = self.caller;
         format!("arn:aws:bedrock:{region}:{account}:{kind}/{id}")
     }
@@ -56,6 +58,7 @@ pub struct World {
 struct Region {
     jobs: Vec<Job>,
     models: Vec<Imported>,
+    throughputs: Throughputs,
 }
 
 impl World {
@@ -83,6 +86,13 @@ impl World {
             "GetImportedModel" => region.model(text("modelIdentifier"), at).map(|model| model.described()),
             "ListImportedModels" => Ok(region.list_models(input, at)),
             "DeleteImportedModel" => region.delete(text("modelIdentifier"), at),
+            "CreateProvisionedModelThroughput" => region.throughputs.create(&id, input, &self.settings, at),
+            "GetProvisionedModelThroughput" => region.throughputs.get(text("provisionedModelId"), at),
+            "ListProvisionedModelThroughputs" => Ok(region.throughputs.list(input, at)),
+            "UpdateProvisionedModelThroughput" => {
+                region.throughputs.update(text("provisionedModelId"), input, &self.settings, at)
+            }
+            "DeleteProvisionedModelThroughput" => region.throughputs.delete(text("provisionedModelId"), at),
             "ListTagsForResource" => Ok(json!({"tags": shown(region.tags(text("resourceARN"), at)?)})),
             "TagResource" => {
                 region.tags(text("resourceARN"), at)?.extend(tags(&input["tags"]));
@@ -114,23 +124,33 @@ impl World {
         Err(Refusal { status: 429, code: "ModelNotReadyException", message, rule: &rules::COLD })
     }
 
+    /// Asks the model of a provisioned throughput: its name, if it is in service.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn converse(&mut self, identifier: &str, at: At<'_>) -> Result<String, Refusal> {
+        let place = (at.caller.account.clone(), at.caller.region.clone());
+        self.places.entry(place).or_default().throughputs.asked(identifier, at)
+    }
+
     /// ARNs and tags of everything that listings show.
     pub fn tagged(&mut self, at: At<'_>) -> Vec<(&str, &BTreeMap<String, String>)> {
         let region = self.places.entry((at.caller.account.clone(), at.caller.region.clone())).or_default();
         region.settle(&self.settings, at);
         let models = region.models.iter().map(|model| (&model.arn, &model.visibility, &model.tags));
         let jobs = region.jobs.iter().map(|job| (&job.arn, &job.visibility, &job.tags));
-        let all = models.chain(jobs).filter(|(_, visibility, _)| visibility.is_listed(at.now));
+        let throughputs = region.throughputs.iter().map(|one| (&one.arn, &one.visibility, &one.tags));
+        let all = models.chain(jobs).chain(throughputs).filter(|(_, visibility, _)| visibility.is_listed(at.now));
         all.map(|(arn, _, tags)| (arn.as_str(), tags)).collect()
     }
 
-    /// Removes a model at once. True if there was one.
+    /// Removes a model or a provisioned throughput at once. True if there was one.
     pub fn take_away(&mut self, account: &str, region: &str, name: &str, now: i64) -> bool {
         let caller = Caller { account: account.to_owned(), arn: String::new(), region: region.to_owned() };
         let at = At { caller: &caller, fate: &Fate::default(), now };
         let place = self.places.entry((account.to_owned(), region.to_owned())).or_default();
         place.settle(&self.settings, at);
-        place.delete(name, at).is_ok()
+        place.delete(name, at).is_ok() || place.throughputs.delete(name, at).is_ok()
     }
 
     /// Imports a model at once.
@@ -152,6 +172,13 @@ impl World {
         });
     }
 
+    /// Buys throughput that is there at once.
+    pub fn provision(&mut self, name: &str, tags: BTreeMap<String, String>, at: At<'_>) {
+        self.made += 1;
+        let place = (at.caller.account.clone(), at.caller.region.clone());
+        self.places.entry(place).or_default().throughputs.install(&format!("{:012}", self.made), name, tags, at);
+    }
+
     /// The true state.
     pub fn state(&mut self, now: i64) -> Value {
         let settings = self.settings.clone();
@@ -161,8 +188,9 @@ impl World {
             place.settle(&settings, At { caller: &caller, fate: &fate, now });
             let models = place.models.iter().filter(|model| !model.visibility.is_gone());
             let jobs = place.jobs.iter().filter(|job| job.status == JobStatus::InProgress);
+            let (throughputs, unit_hours) = place.throughputs.state(now);
             json!({
-                "account": account, "region": region,
+                "account": account, "region": region, "throughputs": throughputs, "billedUnitHours": unit_hours,
                 "models": models.map(|model| json!({"name": model.name, "tags": model.tags})).collect::<Value>(),
                 "jobs": jobs.map(|job| json!({"name": job.name, "model": job.model_name})).collect::<Value>(),
                 "billedUnitWindows": place.models.iter().map(Imported::billed).sum::<u64>(),
@@ -274,16 +302,20 @@ impl Region {
     fn tags(&mut self, arn: &str, at: At<'_>) -> Result<&mut BTreeMap<String, String>, Refusal> {
         let models = self.models.iter_mut().map(|model| (&model.arn, &model.visibility, &mut model.tags));
         let jobs = self.jobs.iter_mut().map(|job| (&job.arn, &job.visibility, &mut job.tags));
-        let mut all = models.chain(jobs).filter(|(_, visibility, _)| visibility.is_read(at.now));
+        let throughputs = self.throughputs.iter_mut();
+        let throughputs = throughputs.map(|Throughput { arn, visibility, tags, .. }| (&*arn, &*visibility, tags));
+        let mut all = models.chain(jobs).chain(throughputs).filter(|(_, visibility, _)| visibility.is_read(at.now));
         all.find(|(known, ..)| *known == arn).map(|(.., tags)| tags).ok_or_else(|| missing(arn))
     }
 }
 
-fn matches(input: &Value, name: &str) -> bool {
+/// True if a listing with this input shows this name.
+pub fn matches(input: &Value, name: &str) -> bool {
     input["nameContains"].as_str().is_none_or(|text| name.contains(text))
 }
 
-fn paged(list: &str, rows: Vec<Value>, input: &Value) -> Value {
+/// The page of a list that the input asks for.
+pub fn paged(list: &str, rows: Vec<Value>, input: &Value) -> Value {
     let size = input["maxResults"].as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or(ROWS);
     let (rows, next) = page(rows, input["nextToken"].as_str(), size);
     let mut answer = json!({list: rows});
@@ -293,12 +325,14 @@ fn paged(list: &str, rows: Vec<Value>, input: &Value) -> Value {
     answer
 }
 
-fn missing(identifier: &str) -> Refusal {
+/// The refusal for a thing that does not exist.
+pub fn missing(identifier: &str) -> Refusal {
     let message = format!("Could not find the resource {identifier}.");
     Refusal { status: 404, code: "ResourceNotFoundException", message, rule: &rules::NOT_FOUND }
 }
 
-fn tags(input: &Value) -> BTreeMap<String, String> {
+/// Tags of an input.
+pub fn tags(input: &Value) -> BTreeMap<String, String> {
     let pairs = input.as_array().into_iter().flatten();
     pairs.filter_map(|tag| Some((tag["key"].as_str()?.to_owned(), tag["value"].as_str()?.to_owned()))).collect()
 }

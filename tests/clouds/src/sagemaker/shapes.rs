@@ -123,7 +123,7 @@ impl Model {
                 }
             }
             ("string", Value::String(text)) => self.text(shape, text, path, faults),
-            ("integer" | "float" | "timestamp", Value::Number(number)) => {
+            ("integer" | "long" | "float" | "double" | "timestamp", Value::Number(number)) => {
                 Self::number(shape, number.as_f64().unwrap_or_default(), path, faults);
             }
             // Services with REST write times as texts.

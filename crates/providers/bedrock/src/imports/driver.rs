@@ -1,7 +1,7 @@
 //! The order of the calls that import and delete a model.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use roadstead_api::v1alpha1::{ExternalId, names};
@@ -9,25 +9,30 @@ use roadstead_aws::AwsCredentials;
 use roadstead_provider::address::Reach;
 use roadstead_provider::probe::{Probe, ProbeAnswer};
 use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Wanted};
-use roadstead_rest::{
-    EndpointOwnership, ManagedService, ServiceContext, claim_by_endpoints, created_concurrently, invalid_key,
-};
+use roadstead_rest::{EndpointOwnership, ManagedService, ServiceContext, created_concurrently};
 
+use super::form::{BedrockForm, number_of};
+use super::observed::{self, FAILED};
+use super::settings::{ImportSettings, import_capabilities};
+use super::wire::{ImportView, JobView, REMOVED, TaggedImport};
 use crate::calls::{BEDROCK, BedrockCalls};
-use crate::form::{BedrockForm, number_of};
-use crate::observed::{self, FAILED};
-use crate::ownership::{self, HUB, KEY, REMOVED};
-use crate::place::{BedrockAccess, BedrockPlace, capabilities};
-use crate::wire::{BedrockTags, ImportView, JobView, TaggedImport};
+use crate::hub::{BedrockHub, of_other_hubs};
+use crate::ownership;
+use crate::place::{BedrockAccess, BedrockPlace, asked_model};
+use crate::wire::BedrockTags;
 
 /// State of a job that imports.
 const IN_PROGRESS: &str = "InProgress";
 
-/// Bedrock in one account and region.
+/// Types of resources that may have an endpoint's tags.
+pub const TYPES: [&str; 2] = ["bedrock:imported-model", "bedrock:model-import-job"];
+
+/// Custom model import in one account and region.
 pub struct Bedrock {
     place: BedrockPlace,
+    settings: ImportSettings,
     context: ServiceContext,
-    hub_uid: RwLock<String>,
+    hub: BedrockHub,
     /// Its calls.
     pub(crate) calls: BedrockCalls,
 }
@@ -37,11 +42,11 @@ impl Bedrock {
     ///
     /// # Errors
     /// `Invalid` where the region cannot be one.
-    pub fn new(access: BedrockAccess) -> Result<Self, ProviderError> {
+    pub fn new(access: BedrockAccess, settings: ImportSettings) -> Result<Self, ProviderError> {
         let BedrockAccess { place, credentials, context } = access;
         let credentials = Arc::new(AwsCredentials::new(credentials, context.clock));
         let calls = BedrockCalls::new(&place, &context, &credentials)?;
-        Ok(Self { place, context, hub_uid: RwLock::default(), calls })
+        Ok(Self { place, settings, context, hub: BedrockHub::default(), calls })
     }
 
     /// The jobs of an endpoint, by their numbers.
@@ -62,10 +67,8 @@ impl Bedrock {
     /// The models and importing jobs of the installation that were marked by another hub than this one, which is the value, by
     /// ARN. Jobs that have ended cannot be deleted, and hold nothing.
     async fn of_other_hubs(&self, hub_uid: &str) -> Result<BTreeMap<String, String>, ProviderError> {
-        let tagged = self.calls.tagged(names::LABEL_INSTALL_ID, self.install_id()).await?;
-        let mut others: BTreeMap<String, String> =
-            tagged.into_iter().map(|(arn, tags)| (arn, ownership::get(&tags, HUB).to_owned())).collect();
-        others.retain(|_, hub| !hub.is_empty() && hub != hub_uid);
+        let tagged = self.calls.tagged(&TYPES, names::LABEL_INSTALL_ID, self.install_id()).await?;
+        let mut others = of_other_hubs(tagged, hub_uid);
         if others.keys().any(|arn| is_job(arn)) {
             let importing: BTreeSet<String> = self.importing().await?.into_iter().map(|job| job.job_arn).collect();
             others.retain(|arn, _| !is_job(arn) || importing.contains(arn));
@@ -107,7 +110,7 @@ impl ManagedService for Bedrock {
     type Form = BedrockForm;
 
     fn capabilities(&self) -> Capabilities {
-        capabilities(&self.place.mirrors)
+        import_capabilities(&self.settings.mirrors)
     }
 
     fn install_id(&self) -> &str {
@@ -119,33 +122,18 @@ impl ManagedService for Bedrock {
     }
 
     async fn identity(&self) -> Result<String, ProviderError> {
-        Ok(self.place.identity_of(&self.calls.account().await?))
+        // A target at SageMaker in the same region of the account is another place.
+        Ok(format!("{}.{}.bedrock", self.calls.account().await?, self.place.region))
     }
 
     async fn claim(&self, _: &str, hub_uid: &str, takeover: Option<&str>) -> Result<Claim, ProviderError> {
-        let (place, site) = (&self.place, self.identity().await?);
-        if site != place.identity_of(&place.account) {
-            let message = format!(
-                "the credentials lead to {site}, and spec.bedrock.accountID is {}; correct one of them",
-                place.account
-            );
-            return Err(ProviderError::new(ErrorClass::Unauthorized, message));
-        }
-        let others = self.of_other_hubs(hub_uid).await?;
-        let claim = claim_by_endpoints(others.values().map(String::as_str), hub_uid, takeover);
-        if claim == Claim::Ours {
-            // Every one is of the hub that gives way: without the new mark, it would claim the place again.
-            for arn in others.keys() {
-                self.calls.tag(arn, &BedrockTags::from([(HUB.to_owned(), hub_uid.to_owned())])).await?;
-            }
-            hub_uid.clone_into(&mut self.hub_uid.write().unwrap_or_else(PoisonError::into_inner));
-        }
-        Ok(claim)
+        self.place.check(&self.calls.account().await?)?;
+        self.hub.claim(&self.calls, self.of_other_hubs(hub_uid).await?, hub_uid, takeover).await
     }
 
     /// Asks the control plane, because a request to the model would keep a copy running, which is billed.
     async fn ask(&self, asked: &Probe) -> Option<ProbeAnswer> {
-        let arn = asked.base.rsplit_once("/model/")?.1.split('/').next()?.replace("%3A", ":").replace("%2F", "/");
+        let arn = asked_model(&asked.base)?;
         Some(match self.calls.model(&arn).await {
             Ok(Some(_)) => ProbeAnswer::Healthy,
             Ok(None) => ProbeAnswer::Unreachable { message: format!("Bedrock has no model {arn}") },
@@ -154,8 +142,7 @@ impl ManagedService for Bedrock {
     }
 
     fn form(&self, wanted: &Wanted) -> Result<BedrockForm, ProviderError> {
-        let hub = self.hub_uid.read().unwrap_or_else(PoisonError::into_inner).clone();
-        BedrockForm::of(&self.place, self.install_id(), &hub, wanted)
+        BedrockForm::of(&self.settings, self.install_id(), &self.hub.uid(), wanted)
     }
 
     async fn find(&self, name: &str) -> Result<Option<TaggedImport>, ProviderError> {
@@ -168,7 +155,7 @@ impl ManagedService for Bedrock {
     fn ownership(import: &TaggedImport) -> EndpointOwnership {
         EndpointOwnership {
             name: import.view.name().to_owned(),
-            uid: ownership::uid(import),
+            uid: import.uid(),
             owner: ownership::owner(&import.tags),
         }
     }
@@ -234,9 +221,6 @@ impl ManagedService for Bedrock {
     }
 
     async fn key(&self, import: &TaggedImport) -> Result<Option<Redacted>, ProviderError> {
-        match import.tags.get(KEY).filter(|key| names::is_api_key(key)) {
-            Some(key) => Ok(Some(Redacted::new(key.clone()))),
-            None => Err(invalid_key(Self::TITLE, import.view.name())),
-        }
+        ownership::key(&import.tags, import.view.name())
     }
 }

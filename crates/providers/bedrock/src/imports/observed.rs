@@ -1,14 +1,15 @@
 //! Report on an endpoint to the core. Pure.
 
-use roadstead_api::v1alpha1::{ExternalId, reasons};
+use roadstead_api::v1alpha1::ExternalId;
 use roadstead_provider::probe::{Probe, ProbeQuestion};
 use roadstead_provider::template_hash::digest;
-use roadstead_provider::{ErrorClass, Present, Progress, Trouble, TroubleKind};
+use roadstead_provider::{Present, Progress, Trouble, TroubleKind};
 
-use crate::form::BedrockForm;
+use super::form::BedrockForm;
+use super::wire::{ImportView, TaggedImport};
+use crate::failure;
 use crate::ownership::{self, FORM};
 use crate::place::BedrockPlace;
-use crate::wire::{ImportView, TaggedImport};
 
 /// State of a job that failed.
 pub const FAILED: &str = "Failed";
@@ -56,41 +57,7 @@ fn trouble(view: &ImportView) -> Option<Trouble> {
         return None;
     }
     let cause = job.failure_message.as_deref().unwrap_or("Bedrock names no cause");
-    let (class, reason) = late(cause);
+    let (class, reason) = failure::late(cause);
     let message = format!("the import at Bedrock failed: {cause}");
     Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
-}
-
-/// Class and reason of a failure, which the service gives in words alone. Most are faults of the weights' copy or of their
-/// architecture, which other places may run.
-fn late(text: &str) -> (ErrorClass, &'static str) {
-    let text = text.to_lowercase();
-    let told = |words: &[&str]| words.iter().any(|words| text.contains(words));
-    if told(&["quota", "limit exceeded"]) {
-        (ErrorClass::QuotaExceeded, reasons::QUOTA_EXCEEDED)
-    } else if told(&["capacity"]) {
-        (ErrorClass::CapacityExhausted, reasons::CAPACITY_EXHAUSTED)
-    } else if told(&["not supported", "unsupported", "access denied", "not found", "invalid"]) {
-        (ErrorClass::Refused, reasons::ADMISSION_REFUSED)
-    } else {
-        (ErrorClass::Transient, reasons::PROVIDER_ERROR)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_has_the_class_of_its_words() {
-        for (text, class) in [
-            ("The model architecture is not supported", ErrorClass::Refused),
-            ("Access denied to s3://weights/llama/", ErrorClass::Refused),
-            ("Imported model quota exceeded", ErrorClass::QuotaExceeded),
-            ("There is no capacity", ErrorClass::CapacityExhausted),
-            ("Internal error", ErrorClass::Transient),
-        ] {
-            assert_eq!(late(text).0, class, "{text}");
-        }
-    }
 }

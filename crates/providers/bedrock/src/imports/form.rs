@@ -6,9 +6,10 @@ use roadstead_provider::tags::EndpointTags;
 use roadstead_provider::template_hash::{short_digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
 
-use crate::ownership::{self, IMPORT};
-use crate::place::BedrockPlace;
-use crate::wire::{BedrockTags, ModelSource, NewImport, S3Source, tag_list};
+use super::settings::ImportSettings;
+use super::wire::{IMPORT, ModelSource, NewImport, S3Source};
+use crate::ownership;
+use crate::wire::{BedrockTags, tag_list};
 
 /// Characters of the form's digest: 64 bits.
 const DIGEST_CHARS: usize = 16;
@@ -35,11 +36,11 @@ pub struct BedrockForm {
 }
 
 impl BedrockForm {
-    /// The form of `wanted` at a place.
+    /// The form of `wanted` with these settings.
     ///
     /// # Errors
     /// `Bug` if it cannot be written.
-    pub fn of(place: &BedrockPlace, install_id: &str, hub: &str, wanted: &Wanted) -> Result<Self, ProviderError> {
+    pub fn of(settings: &ImportSettings, install_id: &str, hub: &str, wanted: &Wanted) -> Result<Self, ProviderError> {
         let endpoint = wanted.endpoint.as_ref();
         let spec = &endpoint.spec;
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
@@ -49,9 +50,9 @@ impl BedrockForm {
         let record = record::record(spec).map_err(bug)?;
         Ok(Self {
             name: endpoint.name_any(),
-            folder: folder(&source, &place.mirrors),
+            folder: folder(&source, &settings.mirrors),
             source,
-            role: place.import_role.clone(),
+            role: settings.role.clone(),
             owner: EndpointTags::of(install_id, endpoint),
             tags: ownership::tags(install_id, endpoint, &digest, record.as_deref(), wanted.api_key.expose(), hub),
             template_hash,
