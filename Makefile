@@ -1,6 +1,6 @@
 # Tasks on Roadstead's source. `make` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo demo-down build fuzz test conformance-real conformance-real-sweep test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway bench-services lint lint-features lint-dependencies generate
+.PHONY: help tools demo demo-down build fuzz test conformance-real conformance-real-sweep test-unit test-api test-chart test-gitops record-gitops test-trust test-orphans test-conformance test-gateway test-services judges judges-full test-clouds test-faults crash-sweep schema-sweep test-others test-checks canary test-e2e scenes-in-full bench bench-gates bench-calibrate bench-operator bench-gateway bench-services lint lint-features lint-dependencies generate
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,14 +45,17 @@ demo-down: build ## Stop the demo's clusters, and print the differences to the m
 
 test: tools canary $(DENY) ## All tests: lint, unit and property, on real API servers, on real clusters (needs root)
 	cargo fmt --all --check
-	@echo "building the end-to-end tests and the faults, which mostly wait"
-	cargo test --workspace --no-run --test e2e --test faults
-	@echo "running them beside all others (about twenty-five minutes)"
-	@$(MAKE) --no-print-directory --jobs=3 test-e2e test-faults test-others
+	@echo "building all tests before the first one runs"
+	cargo test --workspace --no-run
+	@echo "running the tests that mostly wait beside those that compute (about twenty minutes)"
+	@$(MAKE) --no-print-directory --jobs=4 test-e2e test-faults test-others test-checks
 
-test-others: tools ## All tests except the end-to-end tests and the faults
-	@# Builds and checks here must not delay what waits elsewhere. The first one has a folder of its own: nobody waits for its lock.
-	@nice -n 10 $(MAKE) --no-print-directory --jobs=1 bench-gates test-unit test-api lint lint-dependencies test-chart test-gitops test-conformance test-clouds test-services test-gateway test-trust test-orphans
+test-others: tools ## The tests on API servers, on fakes of services and of the gateway
+	@$(MAKE) --no-print-directory --jobs=1 test-api test-chart test-gitops test-conformance test-clouds test-services test-gateway test-trust test-orphans
+
+test-checks: ## What needs nothing but a processor: unit tests, the planner's gates, lints and dependencies
+	@# Below the tests that wait, so that it delays none of them.
+	@nice -n 10 $(MAKE) --no-print-directory --jobs=1 test-unit bench-gates lint lint-dependencies
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"
@@ -197,13 +200,14 @@ bench-services: tools ## Memory and calls of an operator with ten targets of eac
 lint: ## Format, clippy and rustdoc
 	@echo "checking the format, clippy and rustdoc"
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	@# As the image is built: the workspace may give a dependency a feature that the operator forgets to ask for.
-	cargo clippy --package roadstead --bins -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	@# In a folder of its own: tests that begin meanwhile wait for no lock.
+	cargo clippy --workspace --all-targets --target-dir target/lint -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --target-dir target/lint
 
-lint-features: ## The operator without drivers, and with each one alone (two minutes with nothing cached)
-	@echo "checking the operator without drivers, and with each one alone"
+lint-features: ## The operator as its image is built, without drivers, and with each one alone (four minutes with nothing cached)
+	@echo "checking the operator as its image is built, without drivers, and with each one alone"
+	@# The workspace may give a dependency a feature that the operator forgets to ask for.
+	cargo clippy --package roadstead --bins --target-dir target/features -- -D warnings
 	@# Other features build the dependencies again: a folder of their own keeps the main one.
 	@for features in "" azure-openai azureml baseten bedrock digitalocean huggingface kubernetes openai-compatible sagemaker simulated vertex-ai; do \
 		cargo clippy --package roadstead --lib --bins --no-default-features --features "$$features" \
