@@ -120,3 +120,23 @@ async fn a_revoked_token_is_renewed_and_an_absent_deployment_is_passed_over() {
         assert_eq!(ask(&caller).await.status, StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn what_the_account_keeps_of_everybody_is_out_of_reach() {
+    let clouds = account(3599).await;
+    let rig = gateway(&clouds).await;
+    let paths = ["chat/completions", "completions", "embeddings", "responses"].map(ToOwned::to_owned).to_vec();
+    rig.write(&route("llama", vec![Endpoint { paths, ..at(&clouds, State::Active) }])).await;
+    let caller = rig.caller("key-of-alice");
+    rig.until("the endpoint answers", async |_| ask(&caller).await.status == StatusCode::OK).await;
+    for path in ["chat/completions?limit=100", "chat/completions/c1", "files", "responses", "responses/r1"] {
+        let answer = caller.get(&format!("/team-a/llama/v1/{path}")).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (StatusCode::NOT_FOUND, &json!("not_served")),
+            "{path}"
+        );
+    }
+    let asked = clouds.requests_after(0);
+    assert!(asked.iter().all(|exchange| exchange.method != "GET"), "a request reached the account");
+}

@@ -248,7 +248,8 @@ impl fmt::Display for TargetMessage<'_> {
             Self::ReadRefused(words) => {
                 write!(
                     f,
-                    "{words}; grant the right. Until then, the endpoints, prices and quotas of this target are those that were read before"
+                    "{words}; grant the right. Until then, this target has no newer list of endpoints, prices or quotas; prices count for two hours \
+                     after they were read"
                 )
             }
             Self::InventoryIncomplete(cut) => {

@@ -17,7 +17,8 @@ pub fn template(
     let model = &deployment.spec.model;
     let serving = &deployment.spec.serving;
     let own = override_of(serving, type_);
-    let shape_args = serving.shapes.iter().find(|one| one.name == shape).map_or(&[][..], |shape| &shape.args);
+    let shape = serving.shapes.iter().find(|one| one.name == shape).filter(|_| !has_own_server(type_));
+    let shape_args = shape.map_or(&[][..], |shape| &shape.args);
     let own_args = own.map_or(&[][..], |own| &own.args);
     let args = if omits(own, OmittedSetting::Args) { &[][..] } else { &serving.args };
     Template {
@@ -58,10 +59,20 @@ fn override_of(serving: &Serving, type_: Option<TargetType>) -> Option<&EngineOv
     serving.overrides.iter().find(|one| Some(one.type_) == type_)
 }
 
-/// True if the deployment asks for other pod fields than an endpoint's record has, its nodes left out.
+fn has_own_server(type_: Option<TargetType>) -> bool {
+    type_.is_some_and(TargetType::has_own_server)
+}
+
+/// True if the deployment asks for other pod fields than an endpoint's record has, its nodes left out. What has no effect at a service with
+/// a server of its own counts for nothing there: an edit of it must not buy another endpoint.
 #[must_use]
 pub fn is_outdated(deployment: &ModelDeployment, kept: &InferenceEndpointSpec) -> bool {
-    template(deployment, kept.target_type, &kept.shape, kept.template.nodes.clone()) != kept.template
+    let mut wanted = template(deployment, kept.target_type, &kept.shape, kept.template.nodes.clone());
+    if has_own_server(kept.target_type) {
+        let Template { image, port, resources, custom, .. } = kept.template.clone();
+        wanted = Template { image, port, resources, custom, ..wanted };
+    }
+    wanted != kept.template
 }
 
 #[cfg(test)]
@@ -106,7 +117,30 @@ mod tests {
     }
 
     #[test]
-    fn an_override_leaves_out_what_it_omits_and_keeps_the_shapes_arguments() {
+    fn an_edit_without_effect_at_a_service_with_its_own_server_outdates_nothing_there() {
+        let kept = |type_: TargetType| InferenceEndpointSpec {
+            template: at(Some(type_)),
+            target_type: Some(type_),
+            shape: "s".to_owned(),
+            ..roadstead_conformance::request::record("llama-a").spec
+        };
+        let (there, elsewhere) = (kept(TargetType::Bedrock), kept(TargetType::Kubernetes));
+        let is_outdated = |change: &dyn Fn(&mut ModelDeployment)| {
+            let mut edited = deployment();
+            change(&mut edited);
+            (super::is_outdated(&edited, &there), super::is_outdated(&edited, &elsewhere))
+        };
+        assert_eq!(is_outdated(&|_| {}), (false, false));
+        assert_eq!(
+            is_outdated(&|edited| edited.spec.serving.image = "vllm/vllm-openai:v0.21.0".to_owned()),
+            (false, true)
+        );
+        assert_eq!(is_outdated(&|edited| edited.spec.serving.shapes[0].args.clear()), (false, true));
+        assert_eq!(is_outdated(&|edited| edited.spec.serving.args.clear()), (true, true));
+    }
+
+    #[test]
+    fn an_override_leaves_out_what_it_omits() {
         let mut deployment = deployment();
         deployment.spec.model.revision = Some("main".to_owned());
         deployment.spec.serving.overrides = serde_json::from_value(json!([
@@ -116,7 +150,7 @@ mod tests {
         .unwrap();
         let at = |type_| template(&deployment, Some(type_), "s", TemplateNodes::default());
         let there = at(TargetType::Bedrock);
-        assert_eq!((there.args, there.env, there.model.revision), (vec!["--shape".to_owned()], vec![], None));
+        assert_eq!((there.args, there.env, there.model.revision), (vec![], vec![], None));
         let there = at(TargetType::SageMaker);
         assert_eq!((there.args, there.env.len()), (vec!["--shape".to_owned(), "--seed=2".to_owned()], 1));
         assert_eq!(there.model.revision.as_deref(), Some("main"));

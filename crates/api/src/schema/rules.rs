@@ -351,8 +351,8 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec",
         "!has(self.bedrock) || !has(self.offers) || self.offers.all(offer, (offer.accelerator.type == 'MU') == has(self.bedrock.models))",
-        "the accelerator type of an offer of provisioned throughput is its unit, MU (a model unit), and that of a copy of an imported model \
-         is an accelerator",
+        "the accelerator type of an offer of provisioned throughput is MU (a model unit), and an offer of imported models names an \
+         accelerator, such as H100",
     )
     .blames(".offers"),
     rule(

@@ -172,6 +172,12 @@ impl TargetType {
     pub fn name(self) -> String {
         format!("{self:?}")
     }
+
+    /// True where the service runs a server of its own: image, port, resources and arguments of shapes have no effect there.
+    #[must_use]
+    pub fn has_own_server(self) -> bool {
+        matches!(self, Self::AzureOpenAI | Self::Bedrock | Self::DigitalOcean)
+    }
 }
 
 /// Location of a target.

@@ -12,6 +12,9 @@ use super::replies::error;
 const CHOICE: &str = "envoy.lb";
 /// Key of the paths that a host answers.
 const PATHS: &str = "paths";
+/// All paths to which services are limited. Hosts whose engine answers every path have them all, so that a choice by path finds
+/// these hosts while an endpoint at another service arrives or leaves.
+const KNOWN: [&str; 4] = ["chat/completions", "completions", "embeddings", "responses"];
 /// Stands for each path that is none of those to which a service is limited.
 const OTHER: &str = "other";
 
@@ -38,7 +41,8 @@ pub(super) fn mark(host: &mut Value, route: &Route, endpoint: &Endpoint) {
         return;
     }
     let answered: Vec<&str> = if endpoint.paths.is_empty() {
-        limited.into_iter().chain([OTHER]).collect()
+        let all: BTreeSet<&str> = limited.into_iter().chain(KNOWN).chain([OTHER]).collect();
+        all.into_iter().collect()
     } else {
         endpoint.paths.iter().map(String::as_str).collect()
     };
@@ -53,6 +57,10 @@ pub(super) fn by_path(route: &Route, main: Value, prefix: &str) -> Vec<Value> {
         if let Some(matched) = found["match"].as_object_mut() {
             matched.remove("prefix");
             matched.insert("path".to_owned(), json!(format!("{prefix}v1/{path}")));
+            // Other methods read or change what a service keeps of everybody's requests.
+            let post = json!({"name": ":method", "string_match": {"exact": "POST"}});
+            let headers = matched.entry("headers").or_insert_with(|| json!([]));
+            headers.as_array_mut().into_iter().for_each(|headers| headers.push(post.clone()));
         }
         if found["route"]["prefix_rewrite"].is_string() {
             found["route"]["prefix_rewrite"] = json!(format!("/v1/{path}"));

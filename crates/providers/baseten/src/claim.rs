@@ -20,7 +20,7 @@ pub struct Claimant<'a> {
 
 impl Claimant<'_> {
     /// Claims the team for the hub `hub_uid`, taking it over from `takeover` if that hub has it. Of two hubs that claim a team for the
-    /// first time at once, the older secret holds.
+    /// first time at once, the older secret holds, and the hub of the other one takes it back.
     ///
     /// # Errors
     /// The failure of a call.
@@ -32,20 +32,31 @@ impl Claimant<'_> {
             self.client.call(TeamCalls(self.team).upsert_secret(&secret)?).await?;
             holders = self.holders().await?;
         }
-        for former in holders.iter().filter(|holder| gives_way(holder)) {
-            match self.client.call(TeamCalls(self.team).delete_secret(&self.secret(former))).await {
-                Err(failure) if failure.error.class != ErrorClass::NotFound => return Err(failure.into()),
-                _ => {}
+        match holders.iter().find(|holder| !gives_way(holder)) {
+            Some(holder) if holder == hub_uid => {
+                for former in holders.iter().filter(|holder| gives_way(holder)) {
+                    self.delete(former).await?;
+                }
+                Ok(Claim::Ours)
             }
-        }
-        let holder = holders.into_iter().find(|holder| !gives_way(holder));
-        match holder {
-            Some(holder) if holder == hub_uid => Ok(Claim::Ours),
-            Some(hub_uid) => Ok(Claim::Other { hub_uid }),
+            Some(holder) => {
+                if holders.iter().any(|holder| holder == hub_uid) {
+                    self.delete(hub_uid).await?;
+                }
+                Ok(Claim::Other { hub_uid: holder.clone() })
+            }
             None => {
                 let message = format!("Baseten does not show the secret {} yet", self.secret(hub_uid));
                 Err(ProviderError::new(ErrorClass::Transient, message))
             }
+        }
+    }
+
+    /// Takes back the claim of a hub.
+    async fn delete(&self, hub_uid: &str) -> Result<(), ProviderError> {
+        match self.client.call(TeamCalls(self.team).delete_secret(&self.secret(hub_uid))).await {
+            Err(failure) if failure.error.class != ErrorClass::NotFound => Err(failure.into()),
+            _ => Ok(()),
         }
     }
 

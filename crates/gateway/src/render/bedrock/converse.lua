@@ -7,7 +7,11 @@ local NEUTRAL = {
   presence_penalty = { ["0"] = true, ["0.0"] = true },
   logprobs = { ["false"] = true },
   n = { ["1"] = true },
+  parallel_tool_calls = { ["true"] = true },
+  service_tier = { ['"auto"'] = true },
   store = { ["false"] = true },
+  tool_choice = { ['"none"'] = true },
+  top_logprobs = { ["0"] = true },
 }
 -- Fields of a chat that are one of Converse's `inferenceConfig`.
 local SETTINGS = { max_tokens = "maxTokens", max_completion_tokens = "maxTokens", temperature = "temperature", top_p = "topP" }
@@ -33,6 +37,14 @@ local function refuse(chat, param, why)
   chat.fault = chat.fault or { param = param, why = why }
 end
 
+-- The blocks of a text. Converse refuses a blank one.
+local function block_of(chat, text, param)
+  if not string.find(string.gsub(text, "\\[nrt]", ""), "[^%s\"]") then
+    refuse(chat, param, "it must not be blank")
+  end
+  return '{"text":' .. text .. "}"
+end
+
 local function blocks_of_parts(chat, parts, param)
   local blocks = {}
   for number, part in ipairs(parts) do
@@ -43,7 +55,7 @@ local function blocks_of_parts(chat, parts, param)
     elseif not is_string(text) then
       refuse(chat, at .. ".text", "it must be a string")
     else
-      blocks[#blocks + 1] = '{"text":' .. text .. "}"
+      blocks[#blocks + 1] = block_of(chat, text, at .. ".text")
     end
     for key, value in pairs(part.members or {}) do
       if key ~= "type" and key ~= "text" and not is_empty(value) then
@@ -57,7 +69,7 @@ end
 -- The blocks of a message's content.
 local function blocks_of(chat, content, param)
   if is_string(content) then
-    return { '{"text":' .. content .. "}" }
+    return { block_of(chat, content, param) }
   elseif type(content) == "table" and content.items and content.items[1] then
     return blocks_of_parts(chat, content.items, param)
   end
@@ -137,7 +149,10 @@ function fields.stream(chat, value)
 end
 
 function fields.stream_options(chat, value)
-  for key, option in pairs(type(value) == "table" and value.members or {}) do
+  if type(value) ~= "table" or not value.members then
+    return refuse(chat, "stream_options", "it must be an object")
+  end
+  for key, option in pairs(value.members) do
     if key == "include_usage" then
       chat.shows_usage = option == "true"
     elseif not is_empty(option) then
@@ -146,11 +161,12 @@ function fields.stream_options(chat, value)
   end
 end
 
+-- Source of characters and length: botocore, requestMetadata of Converse.
 function fields.user(chat, value)
-  if is_string(value) then
+  if is_string(value) and #value <= 258 and not string.find(value, '[^%w%s:_@$#=/+,.%-"]') then
     chat.user = value
   else
-    refuse(chat, "user", "it must be a string")
+    refuse(chat, "user", "it must be a string of at most 256 letters, digits, spaces and signs of :_@$#=/+,-.")
   end
 end
 

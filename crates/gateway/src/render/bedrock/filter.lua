@@ -31,10 +31,12 @@ local function restore_length(headers, metadata)
   end
 end
 
--- Replaces the body. The length that the caller stated is kept for another attempt; it is empty where the body came in chunks.
+-- Replaces the body. The length that the caller stated is kept for another attempt; it is empty where the body came in chunks. After a
+-- renaming the header has the length of the renamed body, and the filter that renames keeps the caller's.
 local function replace(handle, body, text)
   local headers, metadata = handle:headers(), handle:streamInfo():dynamicMetadata()
-  if not metadata:get(METADATA)["length"] then
+  local renaming = metadata:get("roadstead.model") or {}
+  if not renaming["is_renamed"] and not metadata:get(METADATA)["length"] then
     metadata:set(METADATA, "length", headers:get("content-length") or "")
   end
   headers:replace("content-length", tostring(body:setBytes(text)))

@@ -193,7 +193,10 @@ impl ManagedService for Bedrock {
     /// Another model cannot take the place of one that exists: only tags follow.
     async fn correct(&self, import: &TaggedImport, form: &BedrockForm) -> Result<(), ProviderError> {
         if ownership::get(&import.tags, ownership::FORM) != form.digest {
-            let message = format!("endpoint {} at Bedrock cannot be changed in place", form.name);
+            let message = format!(
+                "endpoint {} at Bedrock has other weights than {}, and Bedrock cannot change them",
+                form.name, form.source
+            );
             return Err(ProviderError::new(ErrorClass::Invalid, message));
         }
         self.calls.tag(import.view.arn(), &form.tags).await

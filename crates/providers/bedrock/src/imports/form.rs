@@ -31,7 +31,8 @@ pub struct BedrockForm {
     pub tags: BedrockTags,
     /// Hash of the template.
     pub template_hash: String,
-    /// Digest of what the model must be. The folder is no part of it: another copy holds the same weights.
+    /// Digest of what the model must be: its weights. The folder is no part of it, because another copy holds the same ones. Nothing
+    /// else of a deployment has an effect here, such as a rotated Secret.
     pub digest: String,
 }
 
@@ -46,7 +47,7 @@ impl BedrockForm {
         let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
         let source = spec.template.model.source.clone().unwrap_or_default();
         let template_hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
-        let digest = short_digest(&[&template_hash], DIGEST_CHARS);
+        let digest = short_digest(&[&source], DIGEST_CHARS);
         let record = record::record(spec).map_err(bug)?;
         Ok(Self {
             name: endpoint.name_any(),

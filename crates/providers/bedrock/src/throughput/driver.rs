@@ -149,7 +149,11 @@ impl ManagedService for BedrockThroughput {
     /// Units cannot be changed: only tags follow.
     async fn correct(&self, throughput: &TaggedThroughput, form: &ThroughputForm) -> Result<(), ProviderError> {
         if ownership::get(&throughput.tags, ownership::FORM) != form.digest {
-            let message = format!("endpoint {} at Bedrock cannot be changed in place", form.name);
+            let message = format!(
+                "endpoint {} at Bedrock has another model or other units than the target and its shape ask for, and Bedrock changes neither: \
+                 restore the entry of {} in spec.bedrock.models, or delete the deployment and create it again",
+                form.name, form.source
+            );
             return Err(ProviderError::new(ErrorClass::Invalid, message));
         }
         self.calls.tag(&throughput.view.provisioned_model_arn, &form.tags).await

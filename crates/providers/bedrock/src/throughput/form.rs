@@ -33,7 +33,8 @@ pub struct ThroughputForm {
     pub tags: BedrockTags,
     /// Hash of the template.
     pub template_hash: String,
-    /// Digest of what the throughput must be. The model is no part of it: that of a source never changes.
+    /// Digest of what the throughput must be: its model and its units. Nothing else of a deployment has an effect here, such as a rotated
+    /// Secret.
     pub digest: String,
     /// The life that a purchase belongs to: the endpoint's object, and what was made for it before.
     life: [String; 2],
@@ -56,12 +57,13 @@ impl ThroughputForm {
         let source = spec.template.model.source.clone().unwrap_or_default();
         let units = spec.accelerator.count.max(1);
         let template_hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
-        let digest = short_digest(&[template_hash.as_str(), &units.to_string()], DIGEST_CHARS);
+        let model = models.get(&source).cloned();
+        let digest = short_digest(&[&source, model.as_deref().unwrap_or_default(), &units.to_string()], DIGEST_CHARS);
         let record = record::record(spec).map_err(bug)?;
         let before = endpoint.external_id().and_then(|id| id.get("uid")).unwrap_or_default();
         Ok(Self {
             name: endpoint.name_any(),
-            model: models.get(&source).cloned(),
+            model,
             units,
             source,
             owner: EndpointTags::of(install_id, endpoint),
