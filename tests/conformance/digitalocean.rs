@@ -74,7 +74,7 @@ fn fails_late() -> ScriptedFault {
 }
 
 /// Body of the instance with this number, as the driver writes it.
-fn crowd_body(number: usize) -> Value {
+pub fn crowd_body(number: usize) -> Value {
     let deployment = format!("llama-{number}");
     let name = names::endpoint_name("prod", "team", &deployment, TARGET, "one", "OnDemand", 0);
     let mut endpoint: InferenceEndpoint = record(&name);

@@ -10,7 +10,7 @@ use roadstead_provider::{Claim, ErrorClass, ProviderError, Removal, Site, Wanted
 use roadstead_rest::ServiceDriver;
 use serde_json::{Value, json};
 
-use crate::digitalocean::{OceanTeam, OceanTeams};
+use crate::digitalocean::{OceanTeam, OceanTeams, crowd_body};
 use crate::life::settle;
 
 /// The hub that takes over from [`HUB`].
@@ -65,8 +65,11 @@ pub async fn a_renamed_instance_is_neither_made_again_nor_gone() -> anyhow::Resu
 /// An instance of another hand whose name begins with an endpoint's does not hide ours.
 pub async fn a_foreign_name_with_the_same_beginning_does_not_hide_ours() -> anyhow::Result<()> {
     let team = OceanTeams::team(Conduct::Ordinary).await?;
-    let foreign = |_| json!({"spec": {"name": "theirs", "region": "atl1", "model_deployments": []}});
-    team.clouds.digital_ocean.crowd(1, foreign);
+    team.clouds.digital_ocean.crowd(1, |number| {
+        let mut foreign = crowd_body(number);
+        foreign["spec"]["name"] = json!("theirs");
+        foreign
+    });
     let one = served(&team, &driver(&team).await?).await?;
     let name = one.endpoint.name_any();
     ensure!(team.clouds.digital_ocean.rename("theirs", &format!("{name}__x")), "there is no instance");

@@ -201,7 +201,8 @@ class Refusals(Case):
         self.refused(422, "not available in atl1", *create, self.spec("b", gpu="gpu-h100x8-640gb", region="atl1"))
         self.refused(422, "hugging_face_token", *create, self.spec("b", slug="meta-llama/gated", gpu="gpu-h100x8-640gb"))
         self.refused(422, "required field", *create, {"spec": {"name": "b"}})
-        self.refused(422, "cannot be changed", "PATCH", path, self.spec("other"))
+        self.create("other")
+        self.refused(422, "already in use", "PATCH", path, self.spec("other"))
 
     def test_tokens(self):
         code, body = self.ask("GET", "/v2/account", token="other")
