@@ -99,7 +99,7 @@ test-trust: tools ## Rights and secrets: the operator as a process on real API s
 	cargo test --test trust
 
 test-conformance: tools ## Every driver against one list of cases: a simulated cloud, fakes of services and a real API server
-	@echo "conformance: the promises of a driver to the core (about a minute)"
+	@echo "conformance: the promises of a driver to the core (some minutes)"
 	@rm -rf $(RECORDS)
 	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance
 

@@ -200,7 +200,7 @@ async fn answers_while_the_model_is_cold(sending: fn(Caller) -> Caller) {
         ask(&caller).await.status == StatusCode::OK && !asked(&clouds, "InvokeModel").is_empty()
     })
     .await;
-    // What the attempt at the model has done to a request concerns the engine not at all: neither its body nor the length of that.
+    // The translation for the attempt at the model leaves no trace at the engine: neither in the body nor in its length.
     for number in 0..20 {
         let answer = ask(&caller).await;
         assert_eq!(answer.status, StatusCode::OK, "{number}: {}", answer.body);

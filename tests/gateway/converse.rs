@@ -237,7 +237,7 @@ async fn another_endpoint_answers_unchanged_chats_once_the_throughput_is_gone() 
     let refused = asked(&clouds, "Converse").len();
     let tries = async |caller: &Caller| {
         let answer = caller.post(PATH, &chat(false)).await;
-        // What the attempt before has done to the request for the conversation concerns nobody else.
+        // The translation for the attempt before leaves no trace in this one.
         assert_eq!((answer.status, &answer.json()["bytes"]), (StatusCode::OK, &json!(chat(false).to_string().len())));
     };
     rig.until("the other one is asked after it", async |_| {
