@@ -125,7 +125,7 @@ $(JUDGES)/complete:
 	$(call judges,$(JUDGES_LOCK),$(JUDGES),half a minute)
 
 $(JUDGES_FULL)/complete:
-	$(call judges,$(JUDGES_FULL_LOCK),$(JUDGES_FULL),a minute)
+	$(call judges,$(JUDGES_FULL_LOCK),$(JUDGES_FULL),one to two minutes)
 
 judges: $(JUDGES)/complete ## Install the vendors' clients that judge the fakes, once into the cache outside the clone
 
@@ -133,7 +133,7 @@ test-clouds: build judges test-conformance ## The fakes of managed services, and
 	@echo "clouds: the vendors' clients run the whole life of endpoints on the fakes (seconds)"
 	$(JUDGES)/bin/python -B tests/clouds/judges/main.py $(CLOUDS) $(RECORDS)
 
-judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for every run: moto beside the fake of SageMaker (seconds once installed)
+judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for every run: moto and ministack beside the fakes of SageMaker and Bedrock (half a minute once installed)
 	$(JUDGES_FULL)/bin/python -B tests/clouds/judges/full/main.py $(CLOUDS)
 
 test-services: tools ## Managed services below the whole operator: a real API server and fakes of the services
