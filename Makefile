@@ -133,7 +133,9 @@ test-clouds: build judges test-conformance ## The fakes of managed services, and
 	@echo "clouds: the vendors' clients run the whole life of endpoints on the fakes (seconds)"
 	$(JUDGES)/bin/python -B tests/clouds/judges/main.py $(CLOUDS) $(RECORDS)
 
-judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for every run: moto and ministack beside the fakes of SageMaker and Bedrock (half a minute once installed)
+judges-full: build $(JUDGES_FULL)/complete ## Judges that are too large for every run: moto and ministack beside the fakes of SageMaker and Bedrock, a driver on moto, and schemathesis on the fake of DigitalOcean (two minutes once built)
+	cargo test --workspace --test conformance --no-run
+	@echo "clouds: emulators of others beside the fakes, a fuzzer, and a driver on moto (two minutes)"
 	$(JUDGES_FULL)/bin/python -B tests/clouds/judges/full/main.py $(CLOUDS)
 
 test-services: tools ## Managed services below the whole operator: a real API server and fakes of the services

@@ -68,6 +68,10 @@ class Emulator:
         self.process.wait()
 
 
+def moto():
+    return Emulator("moto_server", "-H", "127.0.0.1", "-p", "{port}", reset="/moto-api/reset")
+
+
 class Table:
     """A test of a table of differences between the fake and an emulator. A row that does not hold any more fails: one of them has changed.
 

@@ -54,7 +54,7 @@ class Place:
 class Case(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.moto = emulators.Emulator("moto_server", "-H", "127.0.0.1", "-p", "{port}", reset="/moto-api/reset")
+        cls.moto = emulators.moto()
         cls.addClassCleanup(cls.moto.end)
         cls.moto.wait()
 
@@ -121,6 +121,12 @@ def new_types(place):
     return refusal(place.config, instance_type="ml.p5.48xlarge")
 
 
+def updated(place):
+    place.make()
+    place.config("other")
+    return refusal(place.api.update_endpoint, EndpointName="e", EndpointConfigName="other")
+
+
 def unknown_key(place):
     return refusal(emulators.client(place.url, "sagemaker", REGION, key="AKIDNOBODY").list_endpoints)
 
@@ -135,6 +141,7 @@ ROWS = [
     ),
     ("moto-deletes-busy", busy, "ValidationException: Cannot update in-progress endpoint", None),
     ("moto-knows-old-types", new_types, None, "ValidationException: Value 'ml.p5.48xlarge' at 'instanceType"),
+    ("moto-updates-nothing", updated, None, "500: <!doctype html>"),
     ("moto-takes-any-key", unknown_key, "UnrecognizedClientException", None),
 ]
 

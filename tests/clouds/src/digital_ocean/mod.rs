@@ -1,6 +1,7 @@
 //! `DigitalOcean` Dedicated Inference: control plane (v2) and traffic. One address serves both: the address of an instance is a path below
 //! it.
 
+mod document;
 mod instance;
 mod rules;
 mod settings;
@@ -206,12 +207,12 @@ fn act(world: &mut OceanWorld, call: &Call, asked: &OceanRequest, at: OceanAt<'_
         }})),
         OceanRequest::Sizes => Ok(world.sizes()),
         OceanRequest::Models => Ok(world.models()),
-        OceanRequest::List => Ok(world.list(&query::pairs(&call.query), at)),
+        OceanRequest::List => world.list(&query::pairs(&call.query), at),
         OceanRequest::Create => world.create(&body, at),
         OceanRequest::Get(id) => world.get(id, at),
         OceanRequest::Update(id) => world.update(id, &body, at),
         OceanRequest::Delete(id) => world.delete(id, at),
-        OceanRequest::Tokens(id) => world.list_tokens(id, at),
+        OceanRequest::Tokens(id) => world.list_tokens(id, &query::pairs(&call.query), at),
         OceanRequest::CreateToken(id) => world.create_token(id, &body, at),
         OceanRequest::DeleteToken(id, token) => world.delete_token(id, token, at),
         OceanRequest::Traffic(..) | OceanRequest::Unknown => Err(missing()),

@@ -20,8 +20,8 @@ pub const NOT_FOUND: Rule =
     Rule::cited("not-found", "a missing thing is 404", "digitalocean/openapi, response not_found");
 pub const NAME: Rule = Rule::cited(
     "name",
-    "a name has 1 to 255 letters, digits, hyphens and underscores; others are 422",
-    "digitalocean/openapi, schema dedicated_inference_spec; the status is assumed",
+    "the name of an instance or a token has 1 to 255 letters, digits, hyphens and underscores; others are 422",
+    "digitalocean/openapi, schemas dedicated_inference_spec and …_token_create_request; the status is assumed",
 );
 pub const NAME_TAKEN: Rule = Rule::cited(
     "name-taken",
@@ -30,8 +30,8 @@ pub const NAME_TAKEN: Rule = Rule::cited(
 );
 pub const BODY: Rule = Rule::cited(
     "body",
-    "a spec needs version, name, region, vpc, enable_public_endpoint and a model deployment; others are 422",
-    "digitalocean/openapi, schema dedicated_inference_spec; the status is assumed",
+    "a body is what the document says, with the members that it requires, and the types and limits of all; others are 422",
+    "digitalocean/openapi, schemas of the request bodies; the status is assumed",
 );
 pub const MODELS: Rule = Rule::cited(
     "models",
@@ -51,7 +51,7 @@ pub const STATES: Rule = Rule::cited(
 );
 pub const UPDATE: Rule = Rule::cited(
     "update",
-    "an update takes the whole spec, and may rename the instance; it is updating, shows pending_deployment_spec, and is active again",
+    "an update takes the whole spec, or keeps it if it has none, and may rename the instance; it is updating, shows pending_deployment_spec, and is active again",
     "digitalocean/openapi, dedicatedInferences_patch and its example; that the former spec serves meanwhile is assumed",
 );
 pub const MODEL_ID: Rule = Rule::cited(
@@ -83,8 +83,8 @@ pub const GUARD: Rule = Rule::cited(
 pub const SERVED_NAME: Rule = Rule::assumed("served-name", "a model is served under its slug");
 pub const PAGES: Rule = Rule::cited(
     "pages",
-    "a list has per_page entries, 20 by default and 200 at most, and links to the next page",
-    "digitalocean/openapi, parameters page and per_page",
+    "a list has per_page entries, 20 by default and 200 at most, and links to the next page; other numbers and regions are 422",
+    "digitalocean/openapi, parameters page, per_page and region; the status is assumed",
 );
 pub const BILLED: Rule = Rule::assumed("billed", "GPUs are billed from their provisioning until the deletion begins");
 pub const THROTTLED: Rule = Rule::cited(

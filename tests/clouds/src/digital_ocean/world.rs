@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use super::document;
 use super::instance::{Instance, InstanceToken, Phase};
 use super::rules;
 use super::settings::DigitalOceanSettings;
 use crate::faults::{AfterFailure, Fate};
 use crate::rules::Rule;
 
-/// Longest name.
-const NAME_CHARS: usize = 255;
-/// Entries of a page, by default and at most.
-const PAGE: (usize, usize) = (20, 200);
+/// Tokens for providers that an update may have.
+const TOKENS_OF_UPDATE: &[&str] = &["hugging_face_token"];
 
 /// A refusal: status, id and text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,32 +90,41 @@ impl OceanWorld {
     }
 
     /// A page of the list ([`rules::PAGES`]).
-    pub fn list(&self, query: &BTreeMap<String, String>, at: OceanAt<'_>) -> Value {
-        let number = |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-        let (page, size) = (number("page", 1).max(1), number("per_page", PAGE.0).clamp(1, PAGE.1));
+    ///
+    /// # Errors
+    /// The service's refusal.
+    pub fn list(&self, query: &BTreeMap<String, String>, at: OceanAt<'_>) -> Answer {
         let region = query.get("region");
+        if region.is_some_and(|region| !document::is_region(region)) {
+            return Err(unprocessable(&rules::PAGES, "region: has no dedicated inference"));
+        }
         let mine = |one: &&Instance| {
             one.team == at.team
                 && one.visibility.is_listed(at.now)
                 && region.is_none_or(|region| one.spec["region"] == **region)
         };
-        let all: Vec<&Instance> = self.instances.values().filter(mine).collect();
-        let total = all.len();
-        let shown: Vec<Value> =
-            all.into_iter().skip((page - 1) * size).take(size).map(|one| self.shown(one, at)).collect();
+        let all = self.instances.values().filter(mine).map(|one| self.shown(one, at)).collect();
+        self.paged("dedicated_inferences", "dedicated-inferences", all, query)
+    }
+
+    /// A page of what is at a path, under its name ([`rules::PAGES`]).
+    fn paged(&self, name: &str, path: &str, all: Vec<Value>, query: &BTreeMap<String, String>) -> Answer {
+        let (page, size) = document::page(query).map_err(|fault| unprocessable(&rules::PAGES, fault))?;
+        let (total, before) = (all.len(), (page - 1).saturating_mul(size));
+        let shown: Vec<Value> = all.into_iter().skip(before).take(size).collect();
         let mut pages = serde_json::Map::new();
-        if page * size < total {
-            let next = format!("{}/v2/dedicated-inferences?page={}&per_page={size}", self.base, page + 1);
+        if before.saturating_add(size) < total {
+            let next = format!("{}/v2/{path}?page={}&per_page={size}", self.base, page + 1);
             pages.insert("next".to_owned(), json!(next));
         }
-        json!({"dedicated_inferences": shown, "links": {"pages": pages}, "meta": {"total": total}})
+        Ok(json!({name: shown, "links": {"pages": pages}, "meta": {"total": total}}))
     }
 
     /// # Errors
     /// The service's refusal.
     pub fn create(&mut self, body: &Value, at: OceanAt<'_>) -> Answer {
         let mut spec = body["spec"].clone();
-        self.check(&spec, &body["access_tokens"])?;
+        self.check(&spec, body.get("access_tokens"), None)?;
         self.name_models(&mut spec, &[]);
         self.check_free(&spec["name"], at)?;
         let (id, fate) = (self.uuid(), self.fate(&spec, at.fate));
@@ -177,26 +185,22 @@ impl OceanWorld {
     }
 
     /// Refuses a spec that is incomplete or not on offer.
-    fn check(&self, spec: &Value, tokens: &Value) -> Result<(), OceanFault> {
-        let name = spec["name"].as_str().unwrap_or_default();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if name.is_empty() || name.len() > NAME_CHARS || !name.bytes().all(plain) {
+    fn check(&self, spec: &Value, tokens: Option<&Value>, known: Option<&[&str]>) -> Result<(), OceanFault> {
+        if !document::is_name(&spec["name"]) {
             return Err(unprocessable(&rules::NAME, "spec.name: does not match ^[a-zA-Z0-9_-]+$"));
         }
+        if let Some(fault) = document::fault_of_spec(spec).or_else(|| document::fault_of_tokens(tokens, known)) {
+            return Err(unprocessable(&rules::BODY, fault));
+        }
+        let token = tokens.and_then(|tokens| tokens["hugging_face_token"].as_str()).unwrap_or_default();
         let region = spec["region"].as_str().unwrap_or_default();
-        let whole =
-            spec["version"].is_u64() && spec["enable_public_endpoint"].is_boolean() && spec["vpc"]["uuid"].is_string();
-        let deployments = spec["model_deployments"].as_array().filter(|all| !all.is_empty());
-        let Some(deployments) = deployments.filter(|_| whole && !region.is_empty()) else {
-            return Err(unprocessable(&rules::BODY, "spec: a required field is missing"));
-        };
-        for deployment in deployments {
+        for deployment in spec["model_deployments"].as_array().into_iter().flatten() {
             let slug = deployment["model_slug"].as_str().unwrap_or_default();
             let model = self.settings.models.iter().find(|model| model.slug == slug);
             let Some(model) = model else {
                 return Err(unprocessable(&rules::MODELS, format!("model_slug {slug} is not supported")));
             };
-            if model.gated && tokens["hugging_face_token"].as_str().is_none_or(str::is_empty) {
+            if model.gated && token.is_empty() {
                 return Err(unprocessable(&rules::GATED, format!("model {slug} needs a hugging_face_token")));
             }
             for gpu in deployment["accelerators"].as_array().into_iter().flatten() {
@@ -230,9 +234,12 @@ impl OceanWorld {
     /// # Errors
     /// The service's refusal.
     pub fn update(&mut self, id: &str, body: &Value, at: OceanAt<'_>) -> Answer {
-        let mut spec = body["spec"].clone();
         let former = self.find(id, at)?.spec.clone();
-        self.check(&spec, &body["access_tokens"])?;
+        if !body.is_object() {
+            return Err(unprocessable(&rules::BODY, "the body is no object"));
+        }
+        let mut spec = body.get("spec").unwrap_or(&former).clone();
+        self.check(&spec, body.get("access_tokens"), Some(TOKENS_OF_UPDATE))?;
         if spec["name"] != former["name"] {
             self.check_free(&spec["name"], at)?;
         }
@@ -252,15 +259,18 @@ impl OceanWorld {
 
     /// # Errors
     /// The service's refusal.
-    pub fn list_tokens(&mut self, id: &str, at: OceanAt<'_>) -> Answer {
-        let tokens: Vec<Value> = self.find(id, at)?.tokens.iter().map(|token| token.shown(false)).collect();
-        Ok(json!({"meta": {"total": tokens.len()}, "tokens": tokens, "links": {}}))
+    pub fn list_tokens(&mut self, id: &str, query: &BTreeMap<String, String>, at: OceanAt<'_>) -> Answer {
+        let tokens = self.find(id, at)?.tokens.iter().map(|token| token.shown(false)).collect();
+        self.paged("tokens", &format!("dedicated-inferences/{id}/tokens"), tokens, query)
     }
 
     /// # Errors
     /// The service's refusal.
     pub fn create_token(&mut self, id: &str, body: &Value, at: OceanAt<'_>) -> Answer {
         self.find(id, at)?;
+        if !document::is_name(&body["name"]) {
+            return Err(unprocessable(&rules::NAME, "name: does not match ^[a-zA-Z0-9_-]+$"));
+        }
         let token = self.token(body["name"].as_str().unwrap_or_default(), at.now);
         self.find(id, at)?.tokens.push(token.clone());
         Ok(json!({"token": token.shown(true)}))
