@@ -13,4 +13,4 @@ pub use self::capacity::capacity;
 pub use self::deployment::{deployment, deployment_id, queue_key};
 pub use self::endpoint::{endpoint, endpoint_key};
 pub use self::refusal::{exhausted, exhausted_status};
-pub use self::target::target;
+pub use self::target::{offer_there, target};

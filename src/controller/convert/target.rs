@@ -64,7 +64,8 @@ fn capabilities(target: &ServingTarget, connection: Option<&TargetConnection>) -
 }
 
 /// An offer with the terms that the service itself states, where the target's spec has none.
-fn offer_there(declared: &Offer, inventory: Option<&Inventory>) -> model::Offer {
+#[must_use]
+pub fn offer_there(declared: &Offer, inventory: Option<&Inventory>) -> model::Offer {
     let mut offer = offer(declared);
     let Some(terms) = inventory.and_then(|inventory| inventory.terms.get(&offer.instance_type)) else { return offer };
     if offer.price.is_none() && offer.capacity_type == model::CapacityType::OnDemand {

@@ -56,6 +56,8 @@ pub struct SweptTarget {
     pub found: Vec<Found>,
     /// The target's offers, for the cost.
     pub offers: Vec<Offer>,
+    /// Every replica there is a whole instance of its offer.
+    pub whole_instances: bool,
 }
 
 /// Planned treatment of an orphan.
@@ -265,5 +267,10 @@ fn is_ripe(policy: &OrphanPolicy, moment: Moment, sighting: OrphanSighting, foun
 
 fn cost(place: &SweptTarget, found: &Found, now: Timestamp) -> Option<MicroDollars> {
     let offer = place.offers.iter().find(|offer| offer.name == found.offer)?;
-    cost_of_found(found, offer, now)
+    let mut found = found.clone();
+    // A place that keeps no record does not list them.
+    if found.accelerators == 0 && place.whole_instances {
+        found.accelerators = offer.accelerators();
+    }
+    cost_of_found(&found, offer, now)
 }

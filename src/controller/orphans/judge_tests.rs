@@ -54,7 +54,7 @@ fn offer() -> Offer {
 }
 
 fn east(found: Vec<Found>) -> SweptTarget {
-    SweptTarget { target: "east".into(), found, offers: vec![offer()] }
+    SweptTarget { target: "east".into(), found, offers: vec![offer()], whole_instances: false }
 }
 
 /// A hub that knows these deployments and the records of their endpoints.
@@ -73,6 +73,7 @@ struct World {
     memory: SweepMemory,
     known: HubObjects,
     found: Vec<Found>,
+    whole_instances: bool,
     minutes: u64,
 }
 
@@ -85,6 +86,7 @@ impl World {
             memory: SweepMemory::default(),
             known: knows(&names),
             found: names.iter().chain(&["lost"]).map(|name| found(name)).collect(),
+            whole_instances: false,
             minutes: 0,
         }
     }
@@ -94,7 +96,8 @@ impl World {
         self.minutes += 1;
         let leading = Duration::from_mins(self.minutes);
         let moment = Moment { now: Timestamp(NOW).plus(u32::try_from(leading.as_secs()).unwrap()), leading };
-        judge(&self.policy, moment, &self.known, &[east(self.found.clone())], &mut self.memory)
+        let east = SweptTarget { whole_instances: self.whole_instances, ..east(self.found.clone()) };
+        judge(&self.policy, moment, &self.known, &[east], &mut self.memory)
     }
 
     /// Cycles for so many minutes; the last one.
@@ -135,6 +138,8 @@ fn an_orphan_has_its_cost() {
     let mut world = World::new();
     world.found.last_mut().unwrap().accelerators = 0;
     assert_eq!(world.cycle().orphans["east"][0].hourly_cost, None, "what cannot be told is never free");
+    world.whole_instances = true;
+    assert_eq!(world.cycle().orphans["east"][0].hourly_cost, Some(MicroDollars(240_000_000)), "3 whole ones for $80");
 }
 
 #[test]

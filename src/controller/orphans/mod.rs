@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use self::judge::{Due, Fate, Moment, SweepMemory, SweptTarget};
 use super::context::Context;
+use super::convert;
 use super::error::ActError;
 use super::news::News;
 use super::settings::OrphanPolicy;
@@ -124,14 +125,16 @@ fn places(context: &Context) -> Vec<SweptTarget> {
 fn place(context: &Context, target: &ServingTarget) -> Option<SweptTarget> {
     let connection = context.connections.get(&target.name_any())?;
     // An incomplete inventory proves nothing.
-    let inventory = connection.usable()?.inventory().filter(|inventory| inventory.cut.is_none())?;
-    let offers = target.spec.offers.iter().map(planning::offer).collect();
+    let provider = connection.usable()?;
+    let inventory = provider.inventory().filter(|inventory| inventory.cut.is_none())?;
+    let offers = target.spec.offers.iter().map(|offer| convert::offer_there(offer, Some(&inventory))).collect();
     // What belongs to a namespace that is not watched is not ours to judge.
     let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
     Some(SweptTarget {
         target: target.name_any(),
         found: inventory.found.iter().filter(ours).cloned().collect(),
         offers,
+        whole_instances: provider.capabilities().whole_instances,
     })
 }
 
