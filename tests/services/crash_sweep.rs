@@ -1,9 +1,10 @@
-//! Kills the operator while the k-th call that changes something at a service has no answer, for every k: before the call
-//! has its effect, and after it. The end and the number of everything made and deleted are those of an undisturbed run.
+//! Takes the answer to the k-th call that changes something at a service, for every k and in three ways: the operator is killed before
+//! the call has its effect, or after it, or lives on and does not know. The end and the number of everything made and deleted are those of an
+//! undisturbed run.
 //!
-//! Killed before the next call is killed after this one and all that the hub was written of it: with the two ways there is
-//! no third. `ROADSTEAD_SWEEP=all` tries everything instead of one interruption at each service, of the steps in turn;
-//! `ROADSTEAD_SEED` chooses.
+//! An operator that is killed before the next call, as those of clusters are, is killed after this one and all that the hub was written of
+//! it. `ROADSTEAD_SWEEP=all` tries everything instead of one interruption at each service, of the steps in turn, and every one of a creation at
+//! SageMaker; `ROADSTEAD_SEED` chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,12 +19,48 @@ use super::places::{clouds, overrides};
 use super::stage::{LONG, ServiceStage};
 use super::swept::{self, Life, Step, SweptService};
 
-/// Ways in which a call has no answer when the operator is killed.
-const WAYS: [Effect; 2] = [Effect::Hang, Effect::HangAnswer];
+/// Ways in which a call has no answer.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// It has no effect, and the operator is killed.
+    KilledBefore,
+    /// It has its effect, and the operator is killed.
+    KilledAfter,
+    /// It has its effect, and the connection is cut; the operator lives.
+    AnswerLost,
+}
+
+const WAYS: [Way; 3] = [Way::KilledBefore, Way::KilledAfter, Way::AnswerLost];
+
+impl Way {
+    fn effect(self) -> Effect {
+        match self {
+            Self::KilledBefore => Effect::Hang,
+            Self::KilledAfter => Effect::HangAnswer,
+            Self::AnswerLost => Effect::LoseAnswer,
+        }
+    }
+}
+
+/// Interruptions that are tried.
+#[derive(Clone, Copy, PartialEq)]
+enum Extent {
+    /// All of every step.
+    All,
+    /// All of one step.
+    Step(Step),
+    /// One of one step.
+    Sample,
+}
 
 #[test]
 fn at_sagemaker() -> anyhow::Result<()> {
     sweep(swept::at_sagemaker())
+}
+
+#[test]
+fn in_every_call_of_a_creation_at_sagemaker() -> anyhow::Result<()> {
+    sweep_in(swept::at_sagemaker(), Extent::Step(Step::Create))
 }
 
 #[test]
@@ -67,6 +104,11 @@ fn at_azure_openai() -> anyhow::Result<()> {
 }
 
 fn sweep(swept: SweptService) -> anyhow::Result<()> {
+    let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
+    sweep_in(swept, if all { Extent::All } else { Extent::Sample })
+}
+
+fn sweep_in(swept: SweptService, extent: Extent) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
     let stage = ServiceStage::set(&overrides(&clouds))?;
@@ -75,24 +117,27 @@ fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let mut sweep = Life { stage, clouds, swept };
     let seed = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let mut chance = Chance::new(seed);
-    let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
-    let mut runs = 0;
     let turn = usize::try_from(seed)?.wrapping_add(sweep.swept.service as usize);
-    let steps = sweep.swept.steps;
-    let steps = if all { steps } else { &steps[turn % steps.len()..][..1] };
-    for &(name, step) in steps {
+    let mut steps = sweep.swept.steps.to_vec();
+    match extent {
+        Extent::All => {}
+        Extent::Step(only) => steps.retain(|(_, step)| *step == only),
+        Extent::Sample => steps = vec![steps[turn % steps.len()]],
+    }
+    let mut runs = 0;
+    for (name, step) in steps {
         let reference = sweep.undisturbed(step).with_context(|| name.to_owned())?;
         ensure!(!reference.is_empty(), "{name}: nothing was called");
         eprintln!("{name}: {}", reference.join(", "));
-        let mut interruptions: Vec<(usize, Effect)> =
+        let mut interruptions: Vec<(usize, Way)> =
             (0..reference.len()).flat_map(|number| WAYS.map(|way| (number, way))).collect();
-        if !all {
+        if extent == Extent::Sample {
             interruptions = vec![interruptions.swap_remove(chance.below(interruptions.len()))];
         }
         runs += interruptions.len();
         for (number, way) in interruptions {
-            sweep.disturbed(step, &reference, number, &way).with_context(|| {
-                format!("{name}, killed in call {number} of {reference:?}, {way:?} (ROADSTEAD_SEED={seed})")
+            sweep.disturbed(step, &reference, number, way).with_context(|| {
+                format!("{name}, call {number} of {reference:?} without an answer, {way:?} (ROADSTEAD_SEED={seed})")
             })?;
         }
     }
@@ -112,7 +157,7 @@ impl Life {
         Ok(done)
     }
 
-    fn disturbed(&mut self, step: Step, reference: &[String], number: usize, way: &Effect) -> anyhow::Result<()> {
+    fn disturbed(&mut self, step: Step, reference: &[String], number: usize, way: Way) -> anyhow::Result<()> {
         self.begin(step)?;
         let operation = &reference[number];
         let skip = reference[..number].iter().filter(|one| *one == operation).count();
@@ -121,7 +166,7 @@ impl Life {
             operation: operation.clone(),
             skip: u32::try_from(skip)?,
             times: Some(1),
-            effect: way.clone(),
+            effect: way.effect(),
         }]);
         let before = self.clouds.requests_after(0).len();
         self.act(step)?;
@@ -130,9 +175,11 @@ impl Life {
             ensure!(hit, "the call has not come");
             Ok(())
         })?;
-        self.stage.kill_operator();
-        self.clouds.set_faults(Vec::new());
-        self.stage.start_operator()?;
+        if !matches!(way, Way::AnswerLost) {
+            self.stage.kill_operator();
+            self.clouds.set_faults(Vec::new());
+            self.stage.start_operator()?;
+        }
         self.end(step)?;
         let done = self.done(before);
         let (expected, done) = (self.counts(reference), self.counts(&done));
@@ -140,11 +187,11 @@ impl Life {
         self.clear()
     }
 
-    /// Operations that changed something, of the requests after this one. One whose answer was held back did, and one that
+    /// Operations that changed something, of the requests after this one. One whose answer was held back or lost did, and one that
     /// removes what is being removed already did not.
     fn done(&self, before: usize) -> Vec<String> {
         let succeeded = |asked: &Exchange| match asked.fault.as_deref() {
-            Some(fault) => fault == "hangAnswer",
+            Some(fault) => fault == "hangAnswer" || fault == "loseAnswer",
             None => asked.status.is_some_and(|status| (200..300).contains(&status)),
         };
         let is_change =

@@ -327,10 +327,14 @@ pub fn deployment_of_units() -> Value {
     deployment
 }
 
-/// Numbers of endpoints, configurations and models that exist at SageMaker.
+/// Numbers of endpoints, configurations and models that exist at SageMaker, in all regions.
 pub fn held(clouds: &Clouds) -> [usize; 3] {
     let state = clouds.state(ServiceName::SageMaker);
-    ["endpoints", "configs", "models"].map(|kind| state[0][kind].as_array().map_or(0, Vec::len))
+    let regions = state.as_array().cloned().unwrap_or_default();
+    ["endpoints", "configs", "models"].map(|kind| {
+        let of_region = |region: &Value| region[kind].as_array().map_or(0, Vec::len);
+        regions.iter().map(of_region).sum()
+    })
 }
 
 /// Numbers of endpoints, deployed models and models that exist at Vertex AI, without the claim of the hub.
@@ -384,6 +388,20 @@ pub fn held_at_azure_openai(clouds: &Clouds) -> [usize; 3] {
 /// Number of endpoints that exist at Hugging Face.
 pub fn held_at_hugging_face(clouds: &Clouds) -> usize {
     clouds.state(ServiceName::HuggingFace)["endpoints"].as_array().map_or(0, Vec::len)
+}
+
+/// Number of replicas that are billed at Hugging Face.
+pub fn billed_at_hugging_face(clouds: &Clouds) -> u64 {
+    let state = clouds.state(ServiceName::HuggingFace);
+    state["endpoints"].as_array().into_iter().flatten().filter_map(|one| one["billedReplicas"].as_u64()).sum()
+}
+
+/// Number of replicas that are billed at Baseten.
+pub fn billed_at_baseten(clouds: &Clouds) -> u64 {
+    let state = clouds.state(ServiceName::Baseten);
+    let models = state["models"].as_array().into_iter().flatten();
+    let deployments = models.flat_map(|model| model["deployments"].as_array().into_iter().flatten());
+    deployments.filter_map(|one| one["billedReplicas"].as_u64()).sum()
 }
 
 /// Numbers of models and deployments that exist at Baseten, and whether keys of them do.

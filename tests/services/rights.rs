@@ -3,7 +3,8 @@
 //!
 //! The rights are those of the drivers' tables, which the tests of rights in the conformance suite hold to the shipped policies and to
 //! the calls. `ROADSTEAD_SWEEP=all` goes through the whole life instead of two rights in one step at each service, of the steps in turn;
-//! `ROADSTEAD_SEED` chooses.
+//! `ROADSTEAD_SEED` chooses. After a whole life every operation has been named, except for those that the service's lists spare with a
+//! reason.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use tokio::runtime::Runtime;
 
 use super::places::{LLAMA, SIMULATED, clouds, deployment, fault, overrides, simulated};
 use super::stage::{Key, LONG, ServiceStage, SimulatedCloud, TEAM};
-use super::swept::{self, Life, Step, SweptService};
+use super::swept::{self, Life, Spared, Step, SweptService};
 
 /// A deployment at another place, whose credentials lack nothing.
 const OTHER: Key = ("mdep", TEAM, "other");
@@ -72,6 +73,26 @@ fn each_missing_right_is_named_at_azure_openai() -> anyhow::Result<()> {
     sweep(swept::at_azure_openai())
 }
 
+/// Operations whose rights were lost.
+#[derive(Default)]
+struct Losses {
+    /// Those that the hub named.
+    named: BTreeSet<String>,
+    /// Those without which it was done.
+    needless: BTreeSet<String>,
+}
+
+impl Losses {
+    fn all(&self) -> BTreeSet<String> {
+        self.named.union(&self.needless).cloned().collect()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.named.extend(other.named);
+        self.needless.extend(other.needless);
+    }
+}
+
 fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;
@@ -82,80 +103,96 @@ fn sweep(swept: SweptService) -> anyhow::Result<()> {
     let all = std::env::var("ROADSTEAD_SWEEP").is_ok_and(|sweep| sweep == "all");
     let seed = std::env::var("ROADSTEAD_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let turn = usize::try_from(seed)?.wrapping_add(life.swept.service as usize);
-    let looks = life.connect(all).context("connect")?;
-    let mut lost = looks.clone();
+    let mut losses = if all { life.lose_at_connection().context("connect")? } else { Losses::default() };
+    let looks = if all { losses.all() } else { life.connect()? };
     let steps = life.swept.steps;
     let steps = if all { steps } else { &steps[turn % steps.len()..][..1] };
     for &(name, step) in steps {
         life.begin(step).with_context(|| name.to_owned())?;
-        let losses = if all { usize::MAX } else { SAMPLE };
-        lost.extend(life.lose_rights((name, losses), &looks, || life.act(step), || life.is_realised(step))?);
+        let most = if all { usize::MAX } else { SAMPLE };
+        let lost = life.lose_rights((name, most), &looks, || life.act(step), || life.is_realised(step))?;
+        ensure!(!lost.named.is_empty(), "{name}: no right was lost");
+        losses.extend(lost);
         life.end(step).with_context(|| name.to_owned())?;
         life.clear().with_context(|| name.to_owned())?;
     }
     ensure!(life.served_elsewhere()? == served, "the other place did not serve on");
-    eprintln!("lost {} rights: {lost:?}", lost.len());
-    let kept: Vec<&str> =
-        (life.swept.operations)().into_iter().filter(|operation| !lost.contains(*operation)).collect();
-    eprintln!("not called in this life, or only where something fails: {kept:?}");
-    Ok(())
+    eprintln!("named {:?}, done without {:?}", losses.named, losses.needless);
+    life.check_spared(&losses, all)
 }
 
 impl Life {
-    /// Applies the target; in a run of everything it loses rights at this, too. Returns the operations of its checks and listings, which
-    /// go on beside every step.
-    fn connect(&self, loses: bool) -> anyhow::Result<BTreeSet<String>> {
-        let apply = || self.swept.objects.iter().try_for_each(|object| self.stage.apply(object));
-        let is_ready = || {
-            let target = self.stage.get(self.swept.target)?;
-            ensure!(has(&target, "Ready"), "{}", target["status"]);
-            Ok(())
-        };
-        if loses {
-            self.lose_rights(("connect", usize::MAX), &BTreeSet::new(), apply, is_ready)?;
-        } else {
-            apply()?;
-            self.stage.condition(self.swept.target, "Ready", "True")?;
-        }
+    /// Applies the target. Returns the operations of its checks and listings, which go on beside every step.
+    fn connect(&self) -> anyhow::Result<BTreeSet<String>> {
+        self.apply_target()?;
+        self.stage.condition(self.swept.target, "Ready", "True")?;
         let own = (self.swept.operations)();
         let called = self.clouds.requests_after(0).into_iter().map(|asked| asked.operation);
         Ok(called.filter(|operation| own.contains(&operation.as_str())).collect())
     }
 
-    /// Does `act`, and takes away the right for each operation but those `beside` that is called until `is_done`: from its first call until the
-    /// hub has named it, so many times. Returns the operations.
+    /// Applies the target, which loses each right of its checks and listings.
+    fn lose_at_connection(&self) -> anyhow::Result<Losses> {
+        let is_ready = || {
+            let target = self.stage.get(self.swept.target)?;
+            ensure!(has(&target, "Ready"), "{}", target["status"]);
+            Ok(())
+        };
+        self.lose_rights(("connect", usize::MAX), &BTreeSet::new(), || self.apply_target(), is_ready)
+    }
+
+    fn apply_target(&self) -> anyhow::Result<()> {
+        self.swept.objects.iter().try_for_each(|object| self.stage.apply(object))
+    }
+
+    /// Checks that only spared operations went without their right's name.
+    fn check_spared(&self, losses: &Losses, all: bool) -> anyhow::Result<()> {
+        let names = |list: &'static [Spared]| list.iter().map(|(operation, _)| *operation).collect::<BTreeSet<&str>>();
+        let (needless, uncalled) = (names(self.swept.needless), names(self.swept.uncalled));
+        let unexpected: Vec<&String> = losses.needless.iter().filter(|one| !needless.contains(one.as_str())).collect();
+        ensure!(unexpected.is_empty(), "done without rights that nothing named: {unexpected:?}");
+        let lost = losses.all();
+        let kept: BTreeSet<&str> = (self.swept.operations)().into_iter().filter(|one| !lost.contains(*one)).collect();
+        ensure!(!all || kept == uncalled, "{kept:?} lost no right, instead of {uncalled:?}");
+        Ok(())
+    }
+
+    /// Does `act` without the right for any operation but those `beside`, and gives each right back once the hub has named it, until `is_done`
+    /// or so many were named.
     fn lose_rights(
         &self,
-        (name, losses): (&str, usize),
+        (name, most): (&str, usize),
         beside: &BTreeSet<String>,
         act: impl FnOnce() -> anyhow::Result<()>,
         is_done: impl Fn() -> anyhow::Result<()>,
-    ) -> anyhow::Result<BTreeSet<String>> {
-        let mut lost = beside.clone();
+    ) -> anyhow::Result<Losses> {
+        let (mut spared, mut losses) = (beside.clone(), Losses::default());
         let before = self.clouds.requests_after(0).len();
-        self.deny(&lost);
+        self.deny(|one| !spared.contains(one));
         act()?;
-        while let Some(operation) = self.next_refused(before, &lost, &is_done).with_context(|| name.to_owned())? {
-            self.clouds.set_faults(vec![fault(self.swept.service, &operation, None, Effect::Deny)]);
+        while let Some(operation) = self.next_refused(before, &spared, &is_done).with_context(|| name.to_owned())? {
             let right = (self.swept.right)(&operation).context("the operation needs a right")?;
+            // Other reads have their rights meanwhile, or their refusals might hide this one. A change may come once only, and waits.
+            self.deny(|one| one == operation || (self.swept.changes.contains(&one) && !spared.contains(one)));
             let is_named = self.names(&right, &operation, &is_done);
             let is_named = is_named.with_context(|| format!("{name}, without {right} in {operation}"))?;
             eprintln!("{name}: {operation}, {right}{}", if is_named { "" } else { ": not needed any more" });
-            lost.insert(operation);
-            if lost.len() - beside.len() >= losses {
+            spared.insert(operation.clone());
+            if is_named { &mut losses.named } else { &mut losses.needless }.insert(operation);
+            if losses.named.len() >= most {
                 break;
             }
-            self.deny(&lost);
+            self.deny(|one| !spared.contains(one));
         }
         self.clouds.set_faults(Vec::new());
-        Ok(lost)
+        Ok(losses)
     }
 
-    /// Takes away the rights of all operations but these.
-    fn deny(&self, lost: &BTreeSet<String>) {
-        let left = (self.swept.operations)().into_iter();
-        let left = left.filter(|one| !lost.contains(*one) && (self.swept.right)(one).is_some());
-        let faults = left.map(|operation| fault(self.swept.service, operation, None, Effect::Deny));
+    /// Takes away the rights of these operations, and gives back all others.
+    fn deny(&self, is_denied: impl Fn(&str) -> bool) {
+        let denied = (self.swept.operations)().into_iter();
+        let denied = denied.filter(|one| is_denied(one) && (self.swept.right)(one).is_some());
+        let faults = denied.map(|operation| fault(self.swept.service, operation, None, Effect::Deny));
         self.clouds.set_faults(faults.collect());
     }
 
@@ -210,7 +247,7 @@ impl Life {
             return Ok(());
         }
         let object = self.stage.get(LLAMA)?;
-        let replicas = 1 + i32::from(step == Step::Scale);
+        let replicas = step.replicas();
         ensure!(has(&object, "Ready") && object["status"]["readyReplicas"] == replicas, "{}", object["status"]);
         Ok(())
     }

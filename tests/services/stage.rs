@@ -131,13 +131,8 @@ impl ServiceStage {
     pub fn served_on(&self, deployment: Key, target: &str) -> anyhow::Result<Value> {
         wait(&format!("{} serves on {target} alone", deployment.2), LONG, || {
             let object = self.get(deployment)?;
-            let status = &object["status"];
-            let ready = status["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == "Ready");
-            let current = status["observedGeneration"] == object["metadata"]["generation"];
-            let placed = status["placements"][0]["target"] == target && status["placements"][1].is_null();
-            let is_alone = placed && status["releasing"].is_null();
-            ensure!(current && is_alone && ready.is_some_and(|ready| ready["status"] == "True"), "{status}");
-            Ok(status.clone())
+            ensure!(serves_on(&object, target), "{}", object["status"]);
+            Ok(object["status"].clone())
         })
     }
 
@@ -154,6 +149,23 @@ impl ServiceStage {
     pub fn metrics(&self) -> anyhow::Result<String> {
         run("curl", &["-sf".to_owned(), format!("http://{}/metrics", self.listen)])
     }
+}
+
+/// True if a deployment serves in its newest generation on this target alone, and nothing is being removed.
+pub fn serves_on(deployment: &Value, target: &str) -> bool {
+    let status = &deployment["status"];
+    let ready = status["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == "Ready");
+    let current = status["observedGeneration"] == deployment["metadata"]["generation"];
+    let placed = status["placements"][0]["target"] == target && status["placements"][1].is_null();
+    current && placed && status["releasing"].is_null() && ready.is_some_and(|ready| ready["status"] == "True")
+}
+
+/// An amount such as `63.30`, in cents.
+pub fn cents(dollars: &Value) -> anyhow::Result<u64> {
+    let text = dollars.as_str().with_context(|| format!("no amount: {dollars}"))?;
+    let (whole, part) = text.split_once('.').context("no cents")?;
+    ensure!(part.len() == 2, "not whole cents: {text}");
+    Ok(whole.parse::<u64>()? * 100 + part.parse::<u64>()?)
 }
 
 /// A simulated cloud as a process, until it is dropped.

@@ -1,16 +1,16 @@
 //! The services whose calls tests disturb one after the other, and the life of a deployment there.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use roadstead_clouds::{Clouds, ServiceName};
 use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 
 use super::places::{
     AZURE_ML, AZURE_OPENAI, BASETEN, BEDROCK, DIGITAL_OCEAN, HUGGING_FACE, LLAMA, SAGEMAKER, THROUGHPUT, VERTEX_AI,
-    aws_key, azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, deployment_of_units, digital_ocean,
-    digital_ocean_key, held, held_at_azure_ml, held_at_azure_openai, held_at_baseten, held_at_bedrock,
-    held_at_digital_ocean, held_at_hugging_face, held_at_vertex_ai, held_of_throughput, hugging_face, hugging_face_key,
-    sagemaker, throughput, vertex_ai,
+    aws_key, azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, billed_at_baseten,
+    billed_at_hugging_face, deployment_of_units, digital_ocean, digital_ocean_key, held, held_at_azure_ml,
+    held_at_azure_openai, held_at_baseten, held_at_bedrock, held_at_digital_ocean, held_at_hugging_face,
+    held_at_vertex_ai, held_of_throughput, hugging_face, hugging_face_key, sagemaker, throughput, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -23,12 +23,39 @@ pub enum Step {
     Scale,
     /// Its engine gets another argument.
     Edit,
+    /// Its replicas end.
+    Sleep,
+    /// They start again.
+    Wake,
     /// It is deleted.
     Delete,
 }
 
+impl Step {
+    /// Replicas after the step.
+    pub fn replicas(self) -> i32 {
+        match self {
+            Self::Create | Self::Edit | Self::Wake => 1,
+            Self::Scale => 2,
+            Self::Sleep | Self::Delete => 0,
+        }
+    }
+}
+
+/// An operation, with the reason why its right is never named.
+pub type Spared = (&'static str, &'static str);
+
 const STEPS: &[(&str, Step)] =
     &[("create", Step::Create), ("scale", Step::Scale), ("edit in place", Step::Edit), ("delete", Step::Delete)];
+/// Those where a service has a state without replicas, too.
+const WITH_SLEEP: &[(&str, Step)] = &[
+    ("create", Step::Create),
+    ("scale", Step::Scale),
+    ("edit in place", Step::Edit),
+    ("sleep", Step::Sleep),
+    ("wake", Step::Wake),
+    ("delete", Step::Delete),
+];
 /// Those where nothing is edited in place: another form is another endpoint.
 const SCALED: &[(&str, Step)] = &[("create", Step::Create), ("scale", Step::Scale), ("delete", Step::Delete)];
 /// Those where nothing is scaled or edited in place.
@@ -52,10 +79,16 @@ pub struct SweptService {
     pub operations: fn() -> Vec<&'static str>,
     /// The right that an operation needs, as its vendor names it; `None` for one that needs none.
     pub right: fn(&str) -> Option<String>,
+    /// Operations that this life calls only where something else fails, or never.
+    pub uncalled: &'static [Spared],
+    /// Operations without whose right a step may be done.
+    pub needless: &'static [Spared],
     /// Numbers of endpoints, and of their parts where the service has these.
     pub held: fn(&Clouds) -> [usize; 3],
     /// These numbers for one endpoint.
     pub whole: [usize; 3],
+    /// Number of replicas that are billed; absent where the steps never end all of them.
+    pub billed: Option<fn(&Clouds) -> u64>,
     /// These numbers after an edit in place: what remains of the former form costs nothing, and goes before the next change.
     pub edited: [usize; 3],
 }
@@ -83,6 +116,9 @@ pub fn at_sagemaker() -> SweptService {
         held,
         operations: || roadstead_sagemaker::OPERATIONS.to_vec(),
         right: |operation| of_aws("sagemaker", &roadstead_sagemaker::OPERATIONS, operation),
+        uncalled: &[("DescribeModel", "only another hub reads the key of what it adopts")],
+        needless: &[],
+        billed: None,
         whole: [1, 1, 1],
         edited: [1, 2, 2],
     }
@@ -93,7 +129,7 @@ pub fn at_hugging_face() -> SweptService {
     SweptService {
         service: ServiceName::HuggingFace,
         target: HUGGING_FACE,
-        steps: STEPS,
+        steps: WITH_SLEEP,
         objects: vec![hugging_face_key(), hugging_face()],
         changes: &["create", "update", "delete", "pause", "resume"],
         repeatable: &[],
@@ -102,6 +138,9 @@ pub fn at_hugging_face() -> SweptService {
         right: |operation| {
             of_table(&[(roadstead_huggingface::PERMISSION, &roadstead_huggingface::OPERATIONS)], operation)
         },
+        uncalled: &[],
+        needless: &[],
+        billed: Some(billed_at_hugging_face),
         whole: [1, 0, 0],
         edited: [1, 0, 0],
     }
@@ -109,12 +148,22 @@ pub fn at_hugging_face() -> SweptService {
 
 /// Baseten.
 pub fn at_baseten() -> SweptService {
-    const CHANGES: [&str; 8] =
-        ["prepare", "upload", "create", "createKey", "deploy", "scale", "deleteDeployment", "delete"];
+    const CHANGES: [&str; 10] = [
+        "prepare",
+        "upload",
+        "create",
+        "createKey",
+        "deploy",
+        "scale",
+        "activate",
+        "deactivate",
+        "deleteDeployment",
+        "delete",
+    ];
     SweptService {
         service: ServiceName::Baseten,
         target: BASETEN,
-        steps: STEPS,
+        steps: WITH_SLEEP,
         objects: vec![baseten_key(), baseten()],
         changes: &CHANGES,
         repeatable: &["prepare", "upload", "createKey"],
@@ -122,6 +171,13 @@ pub fn at_baseten() -> SweptService {
         operations: || roadstead_baseten::OPERATIONS.to_vec(),
         // An upload goes to a store with credentials of its own.
         right: |operation| (operation != "upload").then(|| roadstead_baseten::KEY_TYPE.to_owned()),
+        uncalled: &[
+            ("deleteSecret", "only another hub removes the claim of the former one, and this model needs no secret"),
+            ("logs", "only a deployment that has failed has a reason there"),
+            ("upload", "the store of archives has credentials of its own"),
+        ],
+        needless: &[],
+        billed: Some(billed_at_baseten),
         whole: [1, 1, 1],
         edited: [1, 1, 1],
     }
@@ -139,6 +195,9 @@ pub fn at_bedrock() -> SweptService {
         held: |clouds| [held_at_bedrock(clouds), 0, 0],
         operations: || roadstead_bedrock::IMPORT_OPERATIONS.to_vec(),
         right: |operation| of_aws("bedrock", &roadstead_bedrock::IMPORT_OPERATIONS, operation),
+        uncalled: &[("TagResource", "only another hub marks what it takes over")],
+        needless: &[("GetModelImportJob", "the model is there once the job has ended")],
+        billed: None,
         whole: [1, 0, 0],
         edited: [1, 0, 0],
     }
@@ -156,6 +215,9 @@ pub fn at_bedrock_with_throughput() -> SweptService {
         held: held_of_throughput,
         operations: || roadstead_bedrock::THROUGHPUT_OPERATIONS.to_vec(),
         right: |operation| of_aws("bedrock", &roadstead_bedrock::THROUGHPUT_OPERATIONS, operation),
+        uncalled: &[("TagResource", "only another hub marks what it takes over")],
+        needless: &[],
+        billed: None,
         whole: [1, 2, 0],
         edited: [1, 2, 0],
     }
@@ -173,6 +235,9 @@ pub fn at_digital_ocean() -> SweptService {
         held: |clouds| [held_at_digital_ocean(clouds)[0], 0, 0],
         operations: || roadstead_digitalocean::OPERATIONS.to_vec(),
         right: |operation| of_table(&roadstead_digitalocean::SCOPES, operation),
+        uncalled: &[("deleteToken", "only a token whose Secret is lost is replaced")],
+        needless: &[],
+        billed: None,
         whole: [1, 0, 0],
         edited: [1, 0, 0],
     }
@@ -200,6 +265,9 @@ pub fn at_vertex_ai() -> SweptService {
         held: held_at_vertex_ai,
         operations: || roadstead_vertex::OPERATIONS.to_vec(),
         right: |operation| of_table(&roadstead_vertex::PERMISSIONS, operation),
+        uncalled: &[],
+        needless: &[("GetOperation", "the model is there at the next look in any case")],
+        billed: None,
         whole: [1, 1, 1],
         edited: [1, 1, 2],
     }
@@ -226,6 +294,13 @@ pub fn at_azure_ml() -> SweptService {
         held: held_at_azure_ml,
         operations: || roadstead_azureml::OPERATIONS.to_vec(),
         right: |operation| of_table(&roadstead_azureml::ACTIONS, operation),
+        uncalled: &[
+            ("OnlineEndpoints_ListKeys", "only another hub reads the key of what it adopts"),
+            ("OnlineEndpoints_RegenerateKeys", "only a key that differs is set again"),
+            ("Operation_Get", "only a change that has failed is asked for its reason"),
+        ],
+        needless: &[],
+        billed: None,
         whole: [1, 1, 1],
         edited: [1, 1, 1],
     }
@@ -245,10 +320,35 @@ pub fn at_azure_openai() -> SweptService {
         right: |operation| {
             of_table(&roadstead_azureopenai::ACTIONS, operation).filter(|_| operation != "Operation_Get")
         },
+        uncalled: &[("Operation_Get", "only a change that has failed is asked for its reason")],
+        needless: &[],
+        billed: None,
         whole: [1, 0, 0],
         edited: [1, 0, 0],
         steps: STEPS,
     }
+}
+
+/// Every service.
+pub fn all() -> Vec<SweptService> {
+    vec![
+        at_sagemaker(),
+        at_hugging_face(),
+        at_vertex_ai(),
+        at_azure_ml(),
+        at_azure_openai(),
+        at_baseten(),
+        at_bedrock(),
+        at_bedrock_with_throughput(),
+        at_digital_ocean(),
+    ]
+}
+
+/// A deployment that may run at this target alone.
+pub fn deployment_at(target: Key) -> Value {
+    let mut deployment = deployment_of_units();
+    deployment["spec"]["placement"] = json!({"targetSelector": {"matchLabels": {"place": target.2}}});
+    deployment
 }
 
 /// The right that an operation of AWS needs.
@@ -276,11 +376,15 @@ pub struct Life {
 }
 
 impl Life {
-    /// A deployment that serves, unless the step creates it.
+    /// A deployment that serves, unless the step creates or wakes it.
     pub fn begin(&self, step: Step) -> anyhow::Result<()> {
         if step != Step::Create {
-            self.stage.apply(&self.deployment())?;
+            self.stage.apply(&deployment_at(self.swept.target))?;
             self.stage.served_on(LLAMA, self.swept.target.2)?;
+        }
+        if step == Step::Wake {
+            self.act(Step::Sleep)?;
+            self.end(Step::Sleep)?;
         }
         Ok(())
     }
@@ -288,8 +392,10 @@ impl Life {
     /// Asks for a step.
     pub fn act(&self, step: Step) -> anyhow::Result<()> {
         match step {
-            Step::Create => self.stage.apply(&self.deployment()),
-            Step::Scale => self.stage.patch(LLAMA, &json!({"spec": {"replicas": 2}})),
+            Step::Create => self.stage.apply(&deployment_at(self.swept.target)),
+            Step::Scale | Step::Sleep | Step::Wake => {
+                self.stage.patch(LLAMA, &json!({"spec": {"replicas": step.replicas()}}))
+            }
             // Where arguments are left out, the other field makes it another form.
             Step::Edit => {
                 let serving = json!({"args": ["--max-model-len=2048"], "startupTimeoutSeconds": 1300});
@@ -304,11 +410,28 @@ impl Life {
         if step == Step::Delete {
             return self.is_gone();
         }
-        self.stage.ready_replicas(LLAMA, 1 + i32::from(step == Step::Scale))?;
+        if step == Step::Sleep {
+            return self.is_asleep();
+        }
+        self.stage.ready_replicas(LLAMA, step.replicas())?;
         self.stage.served_on(LLAMA, self.swept.target.2)?;
         let expected = if step == Step::Edit { self.swept.edited } else { self.swept.whole };
         wait("everything is there once", LONG, || {
             ensure!(self.held() == expected, "{}", self.clouds.state(self.swept.service));
+            Ok(())
+        })
+    }
+
+    fn is_asleep(&self) -> anyhow::Result<()> {
+        let billed = self.swept.billed.context("the service has no state without replicas")?;
+        wait("it is there once, and nothing of it is billed", LONG, || {
+            let object = self.stage.get(LLAMA)?;
+            let status = &object["status"];
+            let ready = status["conditions"].as_array().into_iter().flatten().find(|one| one["type"] == "Ready");
+            let current = status["observedGeneration"] == object["metadata"]["generation"];
+            ensure!(current && ready.is_some_and(|ready| ready["reason"] == "ScaledToZero"), "{status}");
+            let state = self.clouds.state(self.swept.service);
+            ensure!(self.held() == self.swept.whole && billed(&self.clouds) == 0, "{state}");
             Ok(())
         })
     }
@@ -331,11 +454,5 @@ impl Life {
             ensure!(left.is_empty() && self.held() == [0, 0, 0], "{left:?} {}", self.clouds.state(self.swept.service));
             Ok(())
         })
-    }
-
-    fn deployment(&self) -> Value {
-        let mut deployment = deployment_of_units();
-        deployment["spec"]["placement"] = json!({"targetSelector": {"matchLabels": {"place": self.swept.target.2}}});
-        deployment
     }
 }

@@ -160,6 +160,14 @@ impl Endpoint {
         self.billed.0
     }
 
+    /// Begins a deletion that ends at `until`, or never. One that has failed has no machines to give back.
+    pub fn delete(&mut self, until: Option<i64>) {
+        if matches!(self.state, State::Failed) {
+            self.fleet.variants.clear();
+        }
+        self.state = State::Deleting(until);
+    }
+
     /// Ends what has ended by `now`.
     pub fn settle(&mut self, now: i64) {
         let end = match &self.state {
@@ -307,6 +315,9 @@ mod tests {
         endpoint.settle(60_000);
         assert_eq!((endpoint.status(), endpoint.failure.as_deref()), ("Failed", Some("no capacity")));
         assert_eq!((endpoint.billed_until(90_000), endpoint.instances().len()), (0, 0));
+        endpoint.delete(Some(120_000));
+        endpoint.settle(120_000);
+        assert_eq!(endpoint.billed_until(120_000), 0, "its deletion has no instances either");
     }
 
     #[test]
@@ -336,7 +347,7 @@ mod tests {
     fn a_deleted_endpoint_is_billed_until_it_is_gone() {
         let mut endpoint = created(&Fate::default());
         endpoint.settle(300_000);
-        endpoint.state = State::Deleting(Some(360_000));
+        endpoint.delete(Some(360_000));
         endpoint.settle(900_000);
         assert!(endpoint.visibility.is_gone());
         assert_eq!(endpoint.billed_until(900_000), 2 * 360_000);

@@ -444,7 +444,7 @@ impl Place {
         let endpoint = self.idle(name, at)?;
         endpoint.billed_until(at.now);
         endpoint.modified = at.now;
-        endpoint.state = State::Deleting((!at.fate.stuck).then_some(until));
+        endpoint.delete((!at.fate.stuck).then_some(until));
         endpoint.visibility.linger(at.fate);
         Ok(json!({}))
     }
