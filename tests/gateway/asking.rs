@@ -10,22 +10,27 @@ use serde_json::{Value, json};
 use crate::caller::{Answer, Caller};
 use crate::hub::Hub;
 
-/// Requests one after another at the deployment's address, none of which may fail.
+/// Requests one after another at the deployment's address.
 pub struct Asking {
     stop: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<Vec<String>>,
 }
 
 impl Asking {
-    /// Starts them.
+    /// Starts them; none may fail.
     pub fn start(caller: &Caller) -> Self {
+        Self::start_if(caller, |answer| answer.status == StatusCode::OK)
+    }
+
+    /// Starts them; each answer must be allowed.
+    pub fn start_if(caller: &Caller, is_allowed: fn(&Answer) -> bool) -> Self {
         let (stop, caller) = (Arc::new(AtomicBool::new(false)), caller.clone());
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(async move {
             let mut answers = Vec::new();
             while !stopped.load(Ordering::SeqCst) {
                 let answer = ask(&caller).await.unwrap();
-                assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+                assert!(is_allowed(&answer), "{}: {}", answer.status, answer.body);
                 answers.push(answer.body);
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -34,7 +39,7 @@ impl Asking {
         Self { stop, task }
     }
 
-    /// All answers so far.
+    /// Bodies of all answers so far.
     pub async fn end(self) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
         self.task.await.unwrap()

@@ -1,6 +1,6 @@
 //! Models of hosted vendors, which take requests while no endpoint serves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
@@ -280,8 +280,8 @@ async fn a_second_hosted_model_takes_what_the_first_one_refuses() {
     assert_eq!((count(&first), count(&second)), (2, 5), "the second one alone is named now");
 }
 
-/// The vendor as a target, and the deployment that falls back on it.
-fn objects() -> [Value; 3] {
+/// The vendor as a target, and the deployment that falls back on it with so many requests per minute.
+fn objects(requests_per_minute: usize) -> [Value; 3] {
     let vendor = json!({
         "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "vendor"},
         "spec": {
@@ -302,21 +302,28 @@ fn objects() -> [Value; 3] {
             "serving": {"engine": "vllm", "image": "vllm/vllm-openai:v0.20.0",
                         "shapes": [{"name": "one", "accelerator": {"type": "H100", "count": 1}}]},
             "placement": {"cost": {"maxHourlyCost": "50.00"}},
-            "failover": {"tolerationSeconds": 10, "hosted": [{"target": "vendor", "model": MODEL, "requestsPerMinute": 6000, "maxHourlyCost": "20.00"}]},
+            "failover": {"tolerationSeconds": 10, "hosted": [{"target": "vendor", "model": MODEL, "requestsPerMinute": requests_per_minute, "maxHourlyCost": "20.00"}]},
         },
     });
     [secret, vendor, deployment]
 }
 
+/// True for what a caller gets above the ceiling: the words of the gateway, or of the cloud that has lost its endpoint and was asked again.
+fn is_refusal(body: &str) -> bool {
+    body.contains("hosted_ceiling") || body == "no endpoint serves here"
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_again() {
+async fn everything_fails_and_the_named_hosted_model_serves_up_to_its_ceiling_until_a_place_does_again() {
+    // The callers reach it within seconds.
+    const CEILING: usize = 60;
     let vendor = vendor().await;
     let mut hub =
         Hub::start_as(&[format!("--endpoint-override=OpenAICompatible={}/v1", vendor.urls.hosted)], &[]).await;
     hub.kubectl(&["create", "namespace", "team"]);
     hub.apply(&target("east", "aws", "us-east-1", "40.00"));
     hub.apply(&target("west", "gcp", "europe-west4", "80.00"));
-    for object in objects() {
+    for object in objects(CEILING) {
         hub.apply(&object);
     }
     let stands_by = |status: &Value| status["hosted"][0]["state"] == "StandsBy";
@@ -329,7 +336,8 @@ async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_a
     let caller = caller(&hub, &placed).await;
     assert_eq!(count(&vendor), 0);
 
-    let asking = Asking::start(&caller);
+    let asking = Asking::start_if(&caller, |answer| answer.status == StatusCode::OK || is_refusal(&answer.body));
+    let begin = Instant::now();
     hub.kill_cloud();
     let fallback = |status: &Value, reason: &str| {
         let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
@@ -347,9 +355,21 @@ async fn everything_fails_and_the_named_hosted_model_serves_until_a_place_does_a
         status["readyReplicas"] == 1 && fallback(status, "HostedStandsBy")
     })
     .await;
+    let answered = count(&vendor);
+    let minutes = begin.elapsed().as_secs().div_ceil(60) + 1;
     let answers = asking.end().await;
-    assert!(answers.iter().any(|answer| answer.contains("by the vendor")), "the vendor answered");
-    assert!(ask(&caller).await.unwrap().body.contains("at west"), "and answers no more");
+    let by_vendor = |answer: &&String| answer.contains("by the vendor");
+    assert!(answers.iter().any(|answer| answer.contains("hosted_ceiling")), "the callers reach the ceiling");
+    let refused = answers.iter().position(|answer| is_refusal(answer)).unwrap();
+    let before = answers[..refused].iter().filter(by_vendor).count();
+    assert!(before >= CEILING, "refused after {before} answers");
+    let all = answers.iter().filter(by_vendor).count();
+    assert_eq!(u64::try_from(all).unwrap(), answered, "the vendor answered what callers got");
+    assert!(answered <= minutes * 60, "{answered} requests in {minutes} minutes");
+    for _ in 0..20 {
+        assert!(ask(&caller).await.unwrap().body.contains("at west"), "a place serves again");
+    }
+    assert_eq!(count(&vendor), answered, "and the vendor answers no more");
     let events = hub.kubectl(&["get", "events", "-n", "team", "-o", "jsonpath={.items[*].reason}"]);
     assert!(events.contains("HostedServing") && events.contains("HostedStandsBy"), "{events}");
 }
@@ -359,7 +379,7 @@ async fn a_rule_of_the_deployment_keeps_its_requests_from_a_vendor() {
     let vendor = vendor().await;
     let hub = Hub::start_as(&[format!("--endpoint-override=OpenAICompatible={}/v1", vendor.urls.hosted)], &[]).await;
     hub.kubectl(&["create", "namespace", "team"]);
-    let [secret, target, mut deployment] = objects();
+    let [secret, target, mut deployment] = objects(6000);
     deployment["spec"]["placement"]["jurisdictions"] = json!(["EU"]);
     for object in [secret, target, deployment] {
         hub.apply(&object);
