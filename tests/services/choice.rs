@@ -209,6 +209,22 @@ fn a_place_whose_machines_run_out_late_is_left_until_a_stated_time_and_paid_once
 }
 
 #[test]
+fn a_place_that_cannot_run_the_image_is_left_before_anything_is_made() -> anyhow::Result<()> {
+    let runtime = Runtime::new()?;
+    let clouds = runtime.block_on(clouds())?;
+    let stage = services(&clouds, &[])?;
+    // Without it, the image is not in ECR.
+    stage.patch(SAGEMAKER, &json!({"spec": {"sageMaker": {"imageMirrors": null}}}))?;
+    stage.apply(&deployment(8))?;
+    let status = stage.served_on(LLAMA, HUGGING_FACE.2)?;
+    ensure!(verdict(&status, SAGEMAKER.2)? == ("Rejected", "63.30"), "{}", status["candidates"]);
+    let made = clouds.requests_after(0).into_iter().filter(|asked| asked.operation.starts_with("CreateModel")).count();
+    ensure!(made == 1, "beside the claim, {} things were made at SageMaker", made - 1);
+    ensure!(held(&clouds) == [0, 0, 0], "left at SageMaker: {:?}", held(&clouds));
+    Ok(())
+}
+
+#[test]
 fn the_price_that_a_service_states_counts_where_the_target_has_none() -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let clouds = runtime.block_on(clouds())?;

@@ -24,14 +24,15 @@ pub struct BarePlace {
     pub custom_port: u16,
 }
 
-fn fault<T>(message: impl Into<String>) -> Result<T, ProviderError> {
-    Err(ProviderError::new(ErrorClass::Invalid, message.into()))
+/// The error of what this place cannot express, and another one may.
+fn refused<T>(message: impl Into<String>) -> Result<T, ProviderError> {
+    Err(ProviderError::new(ErrorClass::Refused, message.into()))
 }
 
 /// Environment of the container.
 ///
 /// # Errors
-/// `Invalid` where an argument or a command cannot be expressed by an environment.
+/// `Refused` where an argument or a command cannot be expressed by an environment; `Invalid` where a Secret lacks a key.
 pub fn environment(wanted: &Wanted, place: BarePlace) -> Result<BTreeMap<String, String>, ProviderError> {
     let spec = &wanted.endpoint.spec;
     let template = &spec.template;
@@ -51,9 +52,10 @@ fn given(
 ) -> Result<BTreeMap<String, String>, ProviderError> {
     let all = Variables::of(spec, &wanted.secrets)?.all();
     match all.keys().find(|name| !is_variable(name) || name.starts_with(ARGUMENT)) {
-        Some(name) => {
-            fault(format!("{} has no variable {name}: use letters, digits and _; arguments go into args", place.title))
-        }
+        Some(name) => refused(format!(
+            "{} has no variable {name}: use letters, digits and _; arguments go into args",
+            place.title
+        )),
         None => Ok(all),
     }
 }
@@ -80,7 +82,7 @@ fn custom(template: &Template, place: BarePlace) -> Result<BTreeMap<String, Stri
     let has_command = template.custom.as_ref().is_some_and(|custom| !custom.command.is_empty());
     if has_command || !template.args.is_empty() {
         let title = place.title;
-        return fault(format!(
+        return refused(format!(
             "{title} runs the entry point of the image: remove custom.command and args, and use env"
         ));
     }
@@ -101,7 +103,7 @@ fn arguments(args: &[String], place: BarePlace) -> Result<BTreeMap<String, Strin
     let mut rest = args.iter().map(String::as_str).peekable();
     while let Some(argument) = rest.next() {
         let Some(flag) = argument.strip_prefix("--") else {
-            return fault(format!("images for {title} take arguments as --name=value; {argument:?} is none"));
+            return refused(format!("images for {title} take arguments as --name=value; {argument:?} is none"));
         };
         let (name, value) = match flag.split_once('=') {
             Some((name, value)) => (name, value),
@@ -110,10 +112,12 @@ fn arguments(args: &[String], place: BarePlace) -> Result<BTreeMap<String, Strin
         let variable = format!("{ARGUMENT}{}", name.to_ascii_uppercase().replace('-', "_"));
         // The image turns every _ into a - and every letter into a small one.
         if name.contains('_') || name.bytes().any(|byte| byte.is_ascii_uppercase()) || !is_variable(&variable) {
-            return fault(format!("images for {title} cannot pass the argument --{name}"));
+            return refused(format!("images for {title} cannot pass the argument --{name}"));
         }
         if value.contains('\n') {
-            return fault(format!("images for {title} cannot pass the argument --{name}: its value has several lines"));
+            return refused(format!(
+                "images for {title} cannot pass the argument --{name}: its value has several lines"
+            ));
         }
         all.insert(variable, value.to_owned());
     }
@@ -164,7 +168,7 @@ mod tests {
             (&["--chat-template=a\nb"][..], "--chat-template"),
         ] {
             let error = args(refused).unwrap_err();
-            assert!(error.class == ErrorClass::Invalid && error.message.contains(named), "{error}");
+            assert!(error.class == ErrorClass::Refused && error.message.contains(named), "{error}");
         }
     }
 

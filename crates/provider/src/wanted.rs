@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, ServingTarget};
+use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, Offer, ServingTarget};
 use roadstead_runtime::text::{REDACTED, bounded};
+
+use crate::{ErrorClass, ProviderError};
 
 /// Shorter values are words rather than secrets; taking them out would make messages unreadable.
 const MIN_SECRET_CHARS: usize = 6;
@@ -75,6 +77,18 @@ impl Wanted {
         let mut endpoint = self.endpoint.as_ref().clone();
         endpoint.status.get_or_insert_default().external_id = Some(id.clone());
         Self { endpoint: Arc::new(endpoint), ..self.clone() }
+    }
+
+    /// The offer of the target that the endpoint is placed on.
+    ///
+    /// # Errors
+    /// `Refused` where the target does not have it any more.
+    pub fn offer(&self) -> Result<&Offer, ProviderError> {
+        let spec = &self.endpoint.spec;
+        self.target.spec.offers.iter().find(|offer| offer.name == spec.offer).ok_or_else(|| {
+            let message = format!("target {} has no offer {} any more; add it again", spec.target, spec.offer);
+            ProviderError::new(ErrorClass::Refused, message)
+        })
     }
 
     /// Takes the endpoint's key and the values of its Secrets out of a text, and bounds it.

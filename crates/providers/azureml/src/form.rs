@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use roadstead_api::v1alpha1::{AzureMlTarget, Engine, Offer, ServingTarget, Template};
+use roadstead_api::v1alpha1::{AzureMlTarget, Engine, ServingTarget, Template};
 use roadstead_azure::marks::{ArmMark, mark_tags};
 use roadstead_azure::{ArmSku, ArmTags};
 use roadstead_provider::environment::{BARE_PORT, BarePlace, environment};
@@ -95,11 +95,11 @@ impl OnlineForm {
 /// The form of `wanted` at a place.
 ///
 /// # Errors
-/// `Invalid` where Azure ML cannot run it so, with what must be changed; `Bug` if it cannot be written.
+/// `Refused` where Azure ML cannot run it so, with what must be changed; `Bug` if it cannot be written.
 pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<OnlineForm, ProviderError> {
     let endpoint = wanted.endpoint.as_ref();
     let spec = &endpoint.spec;
-    let (settings, offer) = settings(&wanted.target, &spec.offer)?;
+    let (settings, offer) = (settings(&wanted.target)?, wanted.offer()?);
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
     let hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
     let mark = ArmMark::of(install_id, endpoint, &hash);
@@ -147,13 +147,10 @@ pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<O
     })
 }
 
-/// Settings of the target, and its offer of this name.
-fn settings<'a>(target: &'a ServingTarget, offer: &str) -> Result<(&'a AzureMlTarget, &'a Offer), ProviderError> {
-    let invalid = |message: String| ProviderError::new(ErrorClass::Invalid, message);
-    let settings = target.spec.azure_ml.as_ref().ok_or_else(|| invalid("the target has no spec.azureML".to_owned()))?;
-    let found = target.spec.offers.iter().find(|known| known.name == offer);
-    let found = found.ok_or_else(|| invalid(format!("the target has no offer {offer} any more")))?;
-    Ok((settings, found))
+/// Settings of the target.
+fn settings(target: &ServingTarget) -> Result<&AzureMlTarget, ProviderError> {
+    let missing = || ProviderError::new(ErrorClass::Invalid, "the target has no spec.azureML");
+    target.spec.azure_ml.as_ref().ok_or_else(missing)
 }
 
 /// So many instances.

@@ -127,11 +127,7 @@ impl BasetenForm {
 /// Instance type of the endpoint's offer.
 fn instance(wanted: &Wanted) -> Result<String, ProviderError> {
     let spec = &wanted.endpoint.spec;
-    let offer = wanted.target.spec.offers.iter().find(|offer| offer.name == spec.offer);
-    let offer = offer.ok_or_else(|| {
-        let message = format!("target {} has no offer {} any more; add it again", spec.target, spec.offer);
-        ProviderError::new(ErrorClass::Refused, message)
-    })?;
+    let offer = wanted.offer()?;
     if spec.template.model.source.as_deref().is_none_or(|source| !source.starts_with("hf://")) {
         let message = format!("spec.model.source is not hf://…, and the server at {TITLE} loads from the Hub alone");
         return Err(ProviderError::new(ErrorClass::Invalid, message));

@@ -69,7 +69,7 @@ impl DedicatedForm {
             endpoint,
             marks,
             slug: slug(wanted, place)?,
-            gpu: gpu(wanted)?,
+            gpu: wanted.offer()?.instance_type.clone(),
             replicas: u32::try_from(spec.replicas).unwrap_or(0).max(1),
             hugging_face_token: TOKENS.iter().find_map(|name| secret.remove(*name)).map(Redacted::new),
             region: place.region.clone(),
@@ -150,14 +150,4 @@ fn slug(wanted: &Wanted, place: &DedicatedPlace) -> Result<String, ProviderError
         ProviderError::new(ErrorClass::Invalid, message)
     })?;
     Ok(slug.to_owned())
-}
-
-/// GPUs of the endpoint's offer.
-fn gpu(wanted: &Wanted) -> Result<String, ProviderError> {
-    let spec = &wanted.endpoint.spec;
-    let offer = wanted.target.spec.offers.iter().find(|offer| offer.name == spec.offer);
-    offer.map(|offer| offer.instance_type.clone()).ok_or_else(|| {
-        let message = format!("target {} has no offer {} any more; add it again", spec.target, spec.offer);
-        ProviderError::new(ErrorClass::Refused, message)
-    })
 }

@@ -145,12 +145,7 @@ impl HubForm {
 
 /// The hardware of the endpoint's offer.
 fn compute(wanted: &Wanted, replicas: u32) -> Result<HubCompute, ProviderError> {
-    let spec = &wanted.endpoint.spec;
-    let offer = wanted.target.spec.offers.iter().find(|offer| offer.name == spec.offer);
-    let offer = offer.ok_or_else(|| {
-        let message = format!("target {} has no offer {} any more; add it again", spec.target, spec.offer);
-        ProviderError::new(ErrorClass::Refused, message)
-    })?;
+    let offer = wanted.offer()?;
     let (instance_type, instance_size) = hardware(&offer.instance_type).ok_or_else(|| {
         let message = format!(
             "offer {}: instanceType {:?} is not TYPE-SIZE as Hugging Face names it, such as nvidia-l4-x1",

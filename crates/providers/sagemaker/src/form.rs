@@ -1,7 +1,7 @@
 //! The wanted form of an endpoint: its three resources and their tags. Pure.
 
 use kube::ResourceExt;
-use roadstead_api::v1alpha1::{ImageMirror, Offer, SageMakerTarget, ServingTarget};
+use roadstead_api::v1alpha1::{ImageMirror, SageMakerTarget, ServingTarget};
 use roadstead_provider::images::mirrored;
 use roadstead_provider::template_hash::{short_digest, template_hash};
 use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
@@ -43,11 +43,11 @@ pub struct WantedForm {
 /// The form of `wanted`.
 ///
 /// # Errors
-/// `Invalid` where SageMaker cannot run it so, with what must be changed; `Bug` if it cannot be hashed.
+/// `Refused` where SageMaker cannot run it so, with what must be changed; `Bug` if it cannot be hashed.
 pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderError> {
     let endpoint = wanted.endpoint.as_ref();
     let spec = &endpoint.spec;
-    let (settings, offer) = settings(&wanted.target, &spec.offer)?;
+    let (settings, offer) = (settings(&wanted.target)?, wanted.offer()?);
     let image = image(&spec.template.image, &settings.image_mirrors)?;
     let environment = environment(wanted)?;
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
@@ -91,29 +91,24 @@ pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderErr
     })
 }
 
-fn invalid(message: impl std::fmt::Display) -> ProviderError {
-    ProviderError::new(ErrorClass::Invalid, message)
-}
-
-/// Settings of the target, and its offer of this name.
-fn settings<'a>(target: &'a ServingTarget, offer: &str) -> Result<(&'a SageMakerTarget, &'a Offer), ProviderError> {
-    let settings = target.spec.sage_maker.as_ref().ok_or_else(|| invalid("the target has no spec.sageMaker"))?;
-    let found = target.spec.offers.iter().find(|known| known.name == offer);
-    let found = found.ok_or_else(|| invalid(format!("the target has no offer {offer} any more")))?;
-    Ok((settings, found))
+/// Settings of the target.
+fn settings(target: &ServingTarget) -> Result<&SageMakerTarget, ProviderError> {
+    let missing = || ProviderError::new(ErrorClass::Invalid, "the target has no spec.sageMaker");
+    target.spec.sage_maker.as_ref().ok_or_else(missing)
 }
 
 /// The image as SageMaker pulls it.
 fn image(image: &str, mirrors: &[ImageMirror]) -> Result<String, ProviderError> {
+    let refused = |message: String| ProviderError::new(ErrorClass::Refused, message);
     let mapped = mirrored(image, mirrors);
     if !is_in_ecr(&mapped) {
-        return Err(invalid(format!(
+        return Err(refused(format!(
             "SageMaker pulls images from Amazon ECR only, and {mapped} is elsewhere: copy it to ECR, and add the copy to \
              spec.sageMaker.imageMirrors of the target, or name it in spec.serving.overrides of the deployment"
         )));
     }
     if mapped.len() > MAX_IMAGE {
-        return Err(invalid(format!("the image {mapped} has more than {MAX_IMAGE} characters")));
+        return Err(refused(format!("the image {mapped} has more than {MAX_IMAGE} characters")));
     }
     Ok(mapped)
 }
@@ -152,7 +147,7 @@ mod tests {
         for elsewhere in ["vllm/vllm-openai:1", "1.dkr.ecr.eu-west-1.amazonaws.com/a:1", "a.dkr.ecr.x.example.com/a:1"]
         {
             let error = image(elsewhere, &[]).unwrap_err();
-            assert_eq!(error.class, ErrorClass::Invalid);
+            assert_eq!(error.class, ErrorClass::Refused);
             assert!(error.message.contains("imageMirrors"), "{error}");
         }
     }

@@ -19,17 +19,19 @@ const MAX_VARIABLES: usize = 100;
 /// Environment of the container.
 ///
 /// # Errors
-/// `Invalid` where an argument, a command or a value cannot be expressed by an environment.
+/// `Refused` where an argument, a command or a value cannot be expressed by an environment; `Invalid` where a Secret lacks a key.
 pub fn environment(wanted: &Wanted) -> Result<BTreeMap<String, String>, ProviderError> {
-    let fault = |message: String| Err(ProviderError::new(ErrorClass::Invalid, message));
+    let refused = |message: String| Err(ProviderError::new(ErrorClass::Refused, message));
     let mut all = of_engine(wanted, PLACE)?;
     all.insert(KEY_VARIABLE.to_owned(), wanted.api_key.expose().to_owned());
     if let Some((name, _)) = all.iter().find(|(_, value)| value.len() > MAX_VALUE) {
-        return fault(format!("variable {name} is longer than {MAX_VALUE} characters, which SageMaker does not allow"));
+        return refused(format!(
+            "variable {name} is longer than {MAX_VALUE} characters, which SageMaker does not allow"
+        ));
     }
     if all.len() > MAX_VARIABLES {
         let count = all.len();
-        return fault(format!("the container has {count} variables; SageMaker allows {MAX_VARIABLES}"));
+        return refused(format!("the container has {count} variables; SageMaker allows {MAX_VARIABLES}"));
     }
     Ok(all)
 }

@@ -43,8 +43,12 @@ pub async fn claim(
 
 /// Creates the claim; another hub may have been faster, so it is read again.
 async fn create(calls: &VertexCalls, name: &str, labels: &LabelMap) -> Result<VertexView, ProviderError> {
-    let form =
-        EndpointForm { display_name: name.to_owned(), labels: labels.clone(), dedicated_endpoint_enabled: false };
+    let form = EndpointForm {
+        display_name: name.to_owned(),
+        labels: labels.clone(),
+        dedicated_endpoint_enabled: false,
+        client_connection_config: None,
+    };
     calls.create(name, &form).await?;
     wait_for(VERTEX_AI.title, &format!("endpoint {name}"), || calls.endpoint(name)).await
 }

@@ -12,8 +12,8 @@ use roadstead_provider::{ErrorClass, ProviderError, Variables, Wanted, record};
 use crate::ownership::{EndpointMark, labels, labels_of_model};
 use crate::place::VertexPlace;
 use crate::wire::{
-    EndpointForm, LabelMap, ModelForm, NewContainer, NewDeployedModel, NewDeployment, NewHttpGet, NewMachine, NewPort,
-    NewProbe, NewResources, NewUpload, RegisteredModel, Variable,
+    EndpointForm, LabelMap, ModelForm, NewConnection, NewContainer, NewDeployedModel, NewDeployment, NewHttpGet,
+    NewMachine, NewPort, NewProbe, NewResources, NewUpload, RegisteredModel, Variable,
 };
 
 /// Variable with the endpoint's key, for a rebuilt hub. Engines must not know it: Google guards the endpoint, and the header that
@@ -47,6 +47,9 @@ const MEGA: &str = "a3-megagpu-";
 /// The other name.
 const H100_MEGA: &str = "NVIDIA_H100_MEGA_80GB";
 
+/// The longest request that Vertex AI allows, instead of its ten minutes: deployments have limits of their own, which gateways keep.
+const LONGEST_REQUEST: &str = "3600s";
+
 /// The wanted form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VertexForm {
@@ -69,11 +72,11 @@ pub struct VertexForm {
 /// The form of `wanted` at a place.
 ///
 /// # Errors
-/// `Invalid` or `Refused` where Vertex AI cannot run it so, with what must be changed; `Bug` if it cannot be written.
+/// `Refused` where Vertex AI cannot run it so, with what must be changed; `Bug` if it cannot be written.
 pub fn form(place: &VertexPlace, install_id: &str, wanted: &Wanted) -> Result<VertexForm, ProviderError> {
     let endpoint = wanted.endpoint.as_ref();
     let spec = &endpoint.spec;
-    let (settings, offer) = settings(&wanted.target, &spec.offer)?;
+    let (settings, offer) = (settings(&wanted.target)?, wanted.offer()?);
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
     let hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
     let mark = EndpointMark::of(install_id, endpoint, &hash);
@@ -100,7 +103,12 @@ pub fn form(place: &VertexPlace, install_id: &str, wanted: &Wanted) -> Result<Ve
                 labels: labels_of_model(install_id, endpoint),
             },
         },
-        endpoint: EndpointForm { display_name: name, labels: labels.clone(), dedicated_endpoint_enabled: true },
+        endpoint: EndpointForm {
+            display_name: name,
+            labels: labels.clone(),
+            dedicated_endpoint_enabled: true,
+            client_connection_config: Some(NewConnection { inference_timeout: LONGEST_REQUEST }),
+        },
         deployment: NewDeployment {
             deployed_model: NewDeployedModel {
                 id: number_of(&digest),
@@ -118,18 +126,10 @@ pub fn form(place: &VertexPlace, install_id: &str, wanted: &Wanted) -> Result<Ve
     })
 }
 
-fn refused(class: ErrorClass, message: impl std::fmt::Display) -> ProviderError {
-    ProviderError::new(class, message)
-}
-
-/// Settings of the target, and its offer of this name.
-fn settings<'a>(target: &'a ServingTarget, offer: &str) -> Result<(&'a VertexAiTarget, &'a Offer), ProviderError> {
-    let invalid = |message: String| refused(ErrorClass::Invalid, message);
-    let settings =
-        target.spec.vertex_ai.as_ref().ok_or_else(|| invalid("the target has no spec.vertexAI".to_owned()))?;
-    let found = target.spec.offers.iter().find(|known| known.name == offer);
-    let found = found.ok_or_else(|| invalid(format!("the target has no offer {offer} any more")))?;
-    Ok((settings, found))
+/// Settings of the target.
+fn settings(target: &ServingTarget) -> Result<&VertexAiTarget, ProviderError> {
+    let missing = || ProviderError::new(ErrorClass::Invalid, "the target has no spec.vertexAI");
+    target.spec.vertex_ai.as_ref().ok_or_else(missing)
 }
 
 /// The image, which must be one that Vertex AI pulls.
@@ -142,7 +142,7 @@ fn image(image: &str) -> Result<String, ProviderError> {
         "Vertex AI pulls images from Artifact Registry only, and {image} is elsewhere: copy it to Artifact Registry, and add the \
          copy to spec.vertexAI.imageMirrors of the target, or name it in spec.serving.overrides of the deployment"
     );
-    Err(refused(ErrorClass::Invalid, message))
+    Err(ProviderError::new(ErrorClass::Refused, message))
 }
 
 fn container(wanted: &Wanted, image_uri: String) -> Result<NewContainer, ProviderError> {
@@ -186,7 +186,7 @@ fn resources(wanted: &Wanted, offer: &Offer) -> Result<NewResources, ProviderErr
             offer.accelerator.type_,
             known.join(", ")
         );
-        refused(ErrorClass::Refused, message)
+        ProviderError::new(ErrorClass::Refused, message)
     })?;
     let replicas = wanted.endpoint.spec.replicas.max(1);
     Ok(NewResources {
@@ -235,7 +235,7 @@ mod tests {
         }
         for elsewhere in ["vllm/vllm-openai:1", "docker.pkg.dev.example.com/a:1", "notgcr.io/a"] {
             let error = image(elsewhere).unwrap_err();
-            assert!(error.class == ErrorClass::Invalid && error.message.contains("imageMirrors"), "{error}");
+            assert!(error.class == ErrorClass::Refused && error.message.contains("imageMirrors"), "{error}");
         }
     }
 

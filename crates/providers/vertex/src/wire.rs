@@ -239,6 +239,17 @@ pub struct EndpointForm {
     pub labels: LabelMap,
     /// True: it has a host of its own, and passes every route on.
     pub dedicated_endpoint_enabled: bool,
+    /// Limits of requests, which only a creation sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_connection_config: Option<NewConnection>,
+}
+
+/// Limits of requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewConnection {
+    /// The longest request.
+    pub inference_timeout: &'static str,
 }
 
 /// A deployment.

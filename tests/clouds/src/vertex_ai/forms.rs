@@ -54,7 +54,20 @@ pub fn labels(labels: &Value) -> Checked {
 
 pub fn endpoint(endpoint: &str, form: &Value) -> Checked {
     id("endpoint_id", endpoint, "-")?;
-    labels(&form["labels"])
+    labels(&form["labels"])?;
+    inference_timeout(&form["clientConnectionConfig"]["inferenceTimeout"])
+}
+
+/// Refuses a time that is none, or is too long ([`rules::INFERENCE_TIMEOUT`]).
+fn inference_timeout(time: &Value) -> Checked {
+    let seconds = || time.as_str().and_then(|text| text.strip_suffix('s')?.parse().ok());
+    if time.is_null() || seconds().is_some_and(|seconds: f64| seconds <= 3600.0) {
+        return Ok(());
+    }
+    Err(VertexFault::invalid(
+        &rules::INFERENCE_TIMEOUT,
+        format!("inference_timeout {time} is not at most 3600 seconds."),
+    ))
 }
 
 /// Refuses a model that cannot be uploaded ([`rules::IMAGE`]).
@@ -187,6 +200,13 @@ mod tests {
         ] {
             assert_eq!(filter(text).matches(&labels), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_takes_requests_for_an_hour_at_most() {
+        let timeout = |time: Value| endpoint("a-1", &json!({"clientConnectionConfig": {"inferenceTimeout": time}}));
+        assert!(timeout(json!("3600s")).is_ok() && endpoint("a-1", &json!({})).is_ok());
+        assert!(timeout(json!("3601s")).is_err() && timeout(json!(60)).is_err());
     }
 
     #[test]

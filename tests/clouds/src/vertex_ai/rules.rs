@@ -52,6 +52,11 @@ pub const LABELS: Rule = Rule::cited(
     "at most 64 labels of at most 63 lower-case letters, digits, _ and -, whose keys begin with a letter; others are 400",
     "discovery document: Endpoint.labels; cloud.google.com/resource-manager/docs/labels-overview",
 );
+pub const INFERENCE_TIMEOUT: Rule = Rule::cited(
+    "inference-timeout",
+    "a dedicated endpoint ends a request after ten minutes, or after the time of its creation, of at most an hour",
+    "cloud.google.com/vertex-ai/docs/predictions/create-public-endpoint",
+);
 pub const IMAGE: Rule = Rule::cited(
     "image",
     "an image that is neither in Artifact Registry nor in Container Registry is 400",
@@ -153,6 +158,7 @@ pub const ALL: &[&Rule] = &[
     &TAKEN,
     &IDS,
     &LABELS,
+    &INFERENCE_TIMEOUT,
     &IMAGE,
     &INVOKE,
     &OPERATIONS,
