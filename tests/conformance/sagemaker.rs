@@ -14,6 +14,7 @@ use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
+use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, Fixture, MANY, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted};
@@ -21,6 +22,7 @@ use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use roadstead_sagemaker::{AccountAccess, SageMaker, SageMakerPlace};
 use serde_json::json;
 
+use crate::life::reaches;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -193,6 +195,37 @@ pub async fn sweep() -> anyhow::Result<()> {
         parts,
     };
     sweep::the_end_is_the_same(&swept, async || Accounts::account(Conduct::Ordinary).await).await
+}
+
+/// The first form comes back, with the configuration that it had with one instance: five serve on, as they are wanted by now.
+pub async fn a_form_that_comes_back_keeps_the_instances_that_serve() -> anyhow::Result<()> {
+    let account = Accounts::account(Conduct::Ordinary).await?;
+    let driver = account.driver("prod").await?;
+    let one = wanted(&account.target(), "prod", LLAMA)?;
+    let first = edited(&one, |endpoint| endpoint.spec.replicas = 5);
+    let second = edited(&first, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()]);
+    for form in [&one, &first, &second, &first] {
+        reaches(&account, driver.as_ref(), form, true).await?;
+    }
+    let calls = account.clouds.requests_after(0).into_iter();
+    let scaled = calls.filter(|exchange| exchange.operation == "UpdateEndpointWeightsAndCapacities").count();
+    anyhow::ensure!(scaled == 1, "the number of instances was changed {scaled} times");
+    Ok(())
+}
+
+/// Another form and another number at once: the form first, on as many instances as there are, and then the number.
+pub async fn form_and_number_change_one_after_the_other() -> anyhow::Result<()> {
+    let account = Accounts::account(Conduct::Ordinary).await?;
+    let driver = account.driver("prod").await?;
+    let first = wanted(&account.target(), "prod", LLAMA)?;
+    let last = edited(&first, |endpoint| {
+        endpoint.spec.replicas = 3;
+        endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()];
+    });
+    reaches(&account, driver.as_ref(), &first, true).await?;
+    let present = reaches(&account, driver.as_ref(), &last, true).await?;
+    anyhow::ensure!(present.ready_replicas == 3, "{} instances serve", present.ready_replicas);
+    Ok(())
 }
 
 /// AWS at an address. Requests are signed for the host of the way to it.

@@ -114,6 +114,12 @@ class Life(Case):
         self.fakes.advance(300)
         self.assertEqual(self.api.describe_endpoint(EndpointName="e")["EndpointConfigName"], "c2")
 
+        self.api.update_endpoint(EndpointName="e", EndpointConfigName="c", RetainAllVariantProperties=True)
+        self.fakes.advance(300)
+        described = self.api.describe_endpoint(EndpointName="e")
+        self.assertEqual(described["EndpointConfigName"], "c")
+        self.assertEqual(described["ProductionVariants"][0]["DesiredInstanceCount"], 3, "not the two of the configuration")
+
         wish = [{"VariantName": "main", "DesiredInstanceCount": 1}]
         self.api.update_endpoint_weights_and_capacities(EndpointName="e", DesiredWeightsAndCapacities=wish)
         variant = self.api.describe_endpoint(EndpointName="e")["ProductionVariants"][0]
@@ -129,8 +135,8 @@ class Life(Case):
         self.api.delete_model(ModelName="m")
         place = self.fakes.state()["sagemaker"][0]
         self.assertEqual((place["endpoints"], place["configs"], place["models"]), ([], [], []))
-        # Two instances for 300 s, three while the update and the scaling ran, one until it was gone.
-        self.assertEqual(place["billedInstanceSeconds"], 2 * 300 + 3 * 300 + 3 * 300 + 60)
+        # Two instances for 300 s, three while the updates and the scaling ran, one until it was gone.
+        self.assertEqual(place["billedInstanceSeconds"], 2 * 300 + 3 * 300 + 3 * 300 + 3 * 300 + 60)
 
     def test_listings_have_pages_filters_and_tags(self):
         self.model()

@@ -194,16 +194,17 @@ impl ManagedService for SageMaker {
     async fn correct(&self, found: &TaggedEndpoint, form: &WantedForm) -> Result<(), ProviderError> {
         let reading = self.reading(found, form);
         let (view, name) = (&found.view, &found.view.endpoint_name);
-        match reading.due() {
+        let due = reading.due();
+        match due {
             DueStep::Nothing => Ok(()),
             DueStep::Update => {
                 self.clean(name, &reading.leftovers()).await?;
                 self.create_parts(form).await?;
-                self.label(name, &reading.tags_of_change()).await?;
+                self.label(name, &reading.tags_of_change(&due)).await?;
                 self.services.update_endpoint(name, &form.resource).await
             }
             DueStep::Scale => {
-                self.label(name, &reading.tags_of_change()).await?;
+                self.label(name, &reading.tags_of_change(&due)).await?;
                 self.services.scale_endpoint(name, VARIANT, form.replicas).await
             }
             DueStep::Label => self.label(name, &form.tags).await,

@@ -183,12 +183,14 @@ impl Services {
         self.create(op::CREATE_ENDPOINT, endpoint).await
     }
 
-    /// Deploys another configuration.
+    /// Deploys another configuration on as many instances as there are.
     ///
     /// # Errors
     /// The failure of the call.
     pub async fn update_endpoint(&self, name: &str, config: &str) -> Result<(), ProviderError> {
-        self.change(op::UPDATE_ENDPOINT, &json!({"EndpointName": name, "EndpointConfigName": config})).await
+        // A configuration has the number of instances of the time when it was made.
+        let input = json!({"EndpointName": name, "EndpointConfigName": config, "RetainAllVariantProperties": true});
+        self.change(op::UPDATE_ENDPOINT, &input).await
     }
 
     /// Sets the number of instances.

@@ -9,9 +9,11 @@ use crate::form::{HASH_CHARS, WantedForm};
 use crate::ownership::{self, seconds};
 use crate::wire::{EndpointDescription, TagMap};
 
-/// Tag with the latest change that was asked for: form, instances, and the time of the endpoint's change before it, by the
-/// service's clock.
+/// Tag with the latest change that was asked for: form, instances, the word [`SCALE`] where these alone change, and the time of the
+/// endpoint's change before it, by the service's clock.
 pub const ATTEMPT: &str = "roadstead.dev/attempt";
+/// Mark of a change of the instances in the tag [`ATTEMPT`].
+const SCALE: &str = "scale";
 /// Tag with the hash of the form before the latest change. Its resources cost nothing, and go before the next change.
 pub const FORMER: &str = "roadstead.dev/former";
 /// A change that failed is tried again after this time.
@@ -137,7 +139,7 @@ impl Reading<'_> {
         };
         match change {
             Some(_) if !phase.can_change() => DueStep::Wait,
-            Some(_) if self.has_failed_lately() => DueStep::Failed,
+            Some(change) if self.has_failed_lately(&change) => DueStep::Failed,
             Some(change) => change,
             None if self.form.tags.iter().any(|(key, value)| self.tags.get(key) != Some(value)) => DueStep::Label,
             None => DueStep::Nothing,
@@ -165,19 +167,24 @@ impl Reading<'_> {
         self.view.endpoint_config_name.as_deref().map_or("", hash_of)
     }
 
-    /// Tags to set before a change: the attempt, and what it will leave over.
+    /// Tags to set before `change`: the attempt, and what it will leave over.
     #[must_use]
-    pub fn tags_of_change(&self) -> TagMap {
+    pub fn tags_of_change(&self, change: &DueStep) -> TagMap {
         let mut tags = self.form.tags.clone();
         if self.in_force() != hash_of(&self.form.resource) {
             tags.insert(FORMER.to_owned(), self.in_force().to_owned());
         }
-        tags.insert(ATTEMPT.to_owned(), format!("{}:{}", self.attempt_name(), self.changed()));
+        tags.insert(ATTEMPT.to_owned(), format!("{}:{}", self.attempt_name(change), self.changed()));
         tags
     }
 
-    fn attempt_name(&self) -> String {
-        format!("{}:{}", self.form.resource, self.form.replicas)
+    /// Name of a change. A change of form and instances takes two, the form first.
+    fn attempt_name(&self, change: &DueStep) -> String {
+        let WantedForm { resource, replicas, .. } = self.form;
+        match change {
+            DueStep::Scale => format!("{resource}:{replicas}:{SCALE}"),
+            _ => format!("{resource}:{replicas}"),
+        }
     }
 
     /// Time of the endpoint's latest change, by the service's clock: seconds since 1970 with milliseconds.
@@ -192,10 +199,10 @@ impl Reading<'_> {
 
     /// True if this very change was accepted, and did not last, within the last half hour. Where the service did not take the
     /// call, the endpoint has not changed since.
-    fn has_failed_lately(&self) -> bool {
+    fn has_failed_lately(&self, change: &DueStep) -> bool {
         let Some((attempt, before)) = self.attempt() else { return false };
         let is_recent = self.now.since(seconds(self.view.last_modified_time)) < RETRY_SECONDS;
-        attempt == self.attempt_name() && before != self.changed() && is_recent
+        attempt == self.attempt_name(change) && before != self.changed() && is_recent
     }
 
     /// The cause that the change failed: class, reason, sentence.

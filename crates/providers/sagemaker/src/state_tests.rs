@@ -92,13 +92,32 @@ fn a_change_that_was_undone_is_not_repeated_at_once() {
         Reading { view: &view, tags, form: &form(), now: Timestamp(now) }.due()
     };
     let before = EndpointDescription { last_modified_time: former, ..view("InService", Some(OLD), 2, 2) };
-    let begun = Reading { view: &before, tags: &form().tags, form: &form(), now: NOW }.tags_of_change();
+    let begun = Reading { view: &before, tags: &form().tags, form: &form(), now: NOW }.tags_of_change(&DueStep::Update);
     let taken = f64_of(NOW.0 + 5);
     assert_eq!(reading_of(&begun, former, NOW.0 + 60), DueStep::Update, "the service never took the call");
     assert_eq!(reading_of(&begun, taken, NOW.0 + 60), DueStep::Failed);
     assert_eq!(reading_of(&begun, taken, NOW.0 + 1805), DueStep::Update, "after half an hour");
     let other = tags(&[("replicas", "2"), (ATTEMPT, &format!("{OLD}:2:{former:.3}"))]);
     assert_eq!(reading_of(&other, taken, NOW.0 + 60), DueStep::Update, "another change is another attempt");
+}
+
+#[test]
+fn after_a_change_of_the_form_that_lasted_its_instances_are_changed_at_once() {
+    let changed = |config: &str| EndpointDescription {
+        last_modified_time: f64_of(NOW.0 + 5),
+        ..view("InService", Some(config), 1, 1)
+    };
+    let reading = |view: &EndpointDescription, tags: &TagMap| {
+        Reading { view, tags, form: &form(), now: Timestamp(NOW.0 + 60) }.due()
+    };
+    let tags_of = |view: &EndpointDescription, step: &DueStep| {
+        Reading { view, tags: &form().tags, form: &form(), now: NOW }.tags_of_change(step)
+    };
+    let updated = tags_of(&view("InService", Some(OLD), 1, 1), &DueStep::Update);
+    assert_eq!(reading(&changed(NEW), &updated), DueStep::Scale);
+    assert_eq!(reading(&changed(OLD), &updated), DueStep::Failed, "the form was undone");
+    let scaled = tags_of(&view("InService", Some(NEW), 1, 1), &DueStep::Scale);
+    assert_eq!(reading(&changed(NEW), &scaled), DueStep::Failed, "the instances were undone");
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a small number of a test")]
@@ -109,14 +128,14 @@ const fn f64_of(seconds: i64) -> f64 {
 #[test]
 fn a_former_form_is_left_over_by_a_change_and_unused_from_the_next_one_on() {
     let former = view("InService", Some(OLD), 2, 2);
-    let begun = Reading { view: &former, tags: &form().tags, form: &form(), now: NOW }.tags_of_change();
+    let begun = Reading { view: &former, tags: &form().tags, form: &form(), now: NOW }.tags_of_change(&DueStep::Update);
     assert_eq!(begun[FORMER], "00000000000000bb");
     let leftovers =
         |view: &EndpointDescription, tags: &TagMap| Reading { view, tags, form: &form(), now: NOW }.leftovers();
     assert!(leftovers(&former, &begun).is_empty(), "it is still in force");
     assert_eq!(leftovers(&view("InService", Some(NEW), 2, 2), &begun), ["00000000000000bb"]);
     let scaled = view("InService", Some(NEW), 1, 1);
-    let scaling = Reading { view: &scaled, tags: &begun, form: &form(), now: NOW }.tags_of_change();
+    let scaling = Reading { view: &scaled, tags: &begun, form: &form(), now: NOW }.tags_of_change(&DueStep::Scale);
     assert_eq!(scaling.get(FORMER), None, "a change of instances leaves the tag as it is");
 }
 

@@ -26,6 +26,17 @@ pub struct Fleet {
     pub variants: Vec<Variant>,
 }
 
+impl Fleet {
+    /// Keeps what an endpoint's variants have in `former` ([`super::rules::RETAINED`]).
+    pub fn retain(&mut self, former: &Self) {
+        for variant in &mut self.variants {
+            if let Some(known) = former.variants.iter().find(|known| known.name == variant.name) {
+                (variant.desired, variant.weight) = (known.desired, known.weight);
+            }
+        }
+    }
+}
+
 /// A creation or an update under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {

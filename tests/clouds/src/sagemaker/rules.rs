@@ -23,6 +23,11 @@ pub const CONFIG_OF_UPDATE: Rule = Rule::cited(
     "an update needs the configuration that is in force too; DeleteEndpointConfig does not refuse to delete it",
     "hashicorp/terraform-provider-aws#40048",
 );
+pub const RETAINED: Rule = Rule::cited(
+    "retained",
+    "an update has the counts and weights of its configuration; with RetainAllVariantProperties, variants keep those that they have",
+    "botocore 1.44, documentation of UpdateEndpointInput",
+);
 pub const BUSY: Rule = Rule::cited(
     "busy",
     "an endpoint in Creating, Updating, RollingBack or Deleting can be neither updated nor deleted: Cannot update in-progress endpoint …",
@@ -148,6 +153,7 @@ pub const ALL: &[&Rule] = &[
     &NAME_TAKEN,
     &ARN_LOWER_CASE,
     &CONFIG_OF_UPDATE,
+    &RETAINED,
     &BUSY,
     &FAILED_ONLY_DELETE,
     &PENDING_SUMMARY,

@@ -23,7 +23,7 @@ const NOT_PLAYED: [&str; 9] = [
     "CapacityReservationConfig",
     "AsyncInferenceConfig",
     "ShadowProductionVariants",
-    "RetainAllVariantProperties",
+    "ExcludeRetainedVariantProperties",
     "Containers",
     "AcceleratorPartitionLayouts",
 ];
@@ -401,10 +401,13 @@ impl Place {
 
     fn update(&mut self, name: &str, input: &Value, settings: &SageMakerSettings, at: At<'_>) -> Answer {
         played(input)?;
-        let former = self.updatable(name, at)?.fleet.config.clone();
-        find(&self.configs, CONFIG, &former, at)
+        let former = self.updatable(name, at)?.fleet.clone();
+        find(&self.configs, CONFIG, &former.config, at)
             .map_err(|fault| ApiFault { rule: &rules::CONFIG_OF_UPDATE, ..fault })?;
-        let fleet = self.fleet(input["EndpointConfigName"].as_str().unwrap_or_default(), at)?;
+        let mut fleet = self.fleet(input["EndpointConfigName"].as_str().unwrap_or_default(), at)?;
+        if input["RetainAllVariantProperties"] == json!(true) {
+            fleet.retain(&former);
+        }
         self.change(name, fleet, false, settings, at)
     }
 
