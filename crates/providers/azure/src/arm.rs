@@ -24,21 +24,26 @@ use crate::errors::{class, read_arm_error};
 const MANAGEMENT: &str = "https://management.azure.com";
 /// Header with the address of the operation that a change begins.
 const OPERATION: &str = "azure-asyncoperation";
-/// Characters of such an address.
-const MAX_ADDRESS: usize = 2048;
+/// Characters of such an address; marks of pages have some thousands.
+const MAX_ADDRESS: usize = 16 * 1024;
+/// Beginning of every path, in whatever letters a resource provider writes it.
+const SUBSCRIPTIONS: &str = "/subscriptions/";
 
-/// Resource Manager allows a principal in a region 200 writes and deletions of a subscription at once and 10 a second more, and 250
-/// reads and 25 a second. All calls together stay below the lower bound but for its filling.
+/// Pace of all calls. Resource Manager allows a principal in a region 250 reads of a subscription at once and 25 a second more, and 200
+/// writes or deletions and 10 a second.
 /// <https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling>
-const PACES: &[Pace] = &[Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(50) } }];
+pub const ARM_CALLS: Pace =
+    Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(50) } };
+/// Rate of all writes and deletions, which a driver names.
+pub const ARM_WRITES: RateLimit = RateLimit { burst: 200, interval: Duration::from_millis(100) };
 
-/// Resource Manager, to be completed by the name and title of a resource provider.
+/// Resource Manager, to be completed by the name and title of a resource provider, and by the pace of its writes.
 pub const ARM: ServiceProfile = ServiceProfile {
     name: "arm",
     title: "Azure Resource Manager",
     deadline: CALL_TIMEOUT,
     max_answer_bytes: 4 * 1024 * 1024,
-    paces: PACES,
+    paces: &[ARM_CALLS],
     request_id: "x-ms-request-id",
     read_error: read_arm_error,
     rights: &[],
@@ -267,7 +272,7 @@ impl ArmClient {
     /// All items of a list.
     ///
     /// # Errors
-    /// The failure of a call.
+    /// The failure of a call; `Transient` where the next page cannot be asked for.
     pub async fn list<T: DeserializeOwned>(
         &self,
         operation: &'static str,
@@ -279,8 +284,7 @@ impl ArmClient {
             let asked = pages.mark().map_or_else(|| self.versioned(path), ToOwned::to_owned);
             let call = RestCall::new(operation, CallEffect::Reads, Method::GET, asked);
             let ArmPage { value, next_link } = self.client.call(call).await?.json()?;
-            let next = next_link.as_deref().filter(|link| !link.is_empty()).and_then(path_of);
-            pages.add(Page { items: value, next })?;
+            pages.add(Page { items: value, next: next_page(next_link.as_deref())? })?;
         }
         Ok(pages.finish())
     }
@@ -289,7 +293,24 @@ impl ArmClient {
 /// Path and query of an address that the service names. It is asked for at Resource Manager, wherever the address leads.
 fn path_of(address: &str) -> Option<String> {
     let uri: Uri = address.parse().ok().filter(|_| address.len() <= MAX_ADDRESS)?;
-    uri.path_and_query().map(ToString::to_string).filter(|path| path.starts_with("/subscriptions/"))
+    let path = uri.path_and_query()?.to_string();
+    let begins = path.get(..SUBSCRIPTIONS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(SUBSCRIPTIONS));
+    begins.then_some(path)
+}
+
+/// Path of the next page. A listing that ended early would show that things are gone.
+fn next_page(link: Option<&str>) -> Result<Option<String>, ProviderError> {
+    let Some(link) = link.filter(|link| !link.is_empty()) else { return Ok(None) };
+    let path = path_of(link).ok_or_else(|| {
+        let message = format!(
+            "{} names a next page of {} characters that the operator cannot ask for; an address has at most {MAX_ADDRESS} \
+             characters and a path that begins with {SUBSCRIPTIONS}",
+            ARM.title,
+            link.len()
+        );
+        ProviderError::new(ErrorClass::Transient, message)
+    });
+    path.map(Some)
 }
 
 fn operation_path(headers: &HeaderMap) -> Option<String> {
@@ -312,5 +333,19 @@ mod tests {
         );
         assert_eq!(of("https://management.azure.com/other"), None);
         assert_eq!(operation_path(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_listing_goes_on_with_every_next_page_and_never_ends_early() {
+        let page = |rest: &str| next_page(Some(&format!("https://management.azure.com{rest}")));
+        let long = format!("/subscriptions/a/items?$skiptoken={}", "x".repeat(5_000));
+        let other_letters = "/Subscriptions/a/items?page=2";
+        assert_eq!(page(&long), Ok(Some(long.clone())));
+        assert_eq!(page(other_letters), Ok(Some(other_letters.to_owned())));
+        assert_eq!((next_page(None), next_page(Some(""))), (Ok(None), Ok(None)));
+        let too_long = format!("/subscriptions/a?{}", "x".repeat(MAX_ADDRESS));
+        for unusable in ["/other", "/subscriptions/a b", &too_long] {
+            assert_eq!(page(unusable).unwrap_err().class, ErrorClass::Transient, "{unusable}");
+        }
     }
 }

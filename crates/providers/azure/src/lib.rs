@@ -10,7 +10,9 @@ mod errors;
 pub mod marks;
 mod resource;
 
-pub use arm::{ARM, ArmChange, ArmClient, ArmOperation, ArmOperationError, ArmParts, management};
+pub use arm::{
+    ARM, ARM_CALLS, ARM_WRITES, ArmChange, ArmClient, ArmOperation, ArmOperationError, ArmParts, management,
+};
 pub use credentials::{
     EntraCredentials, EntraIdentity, EntraParts, EntraSecret, MANAGEMENT_SCOPE, OPERATIONS as TOKEN_OPERATIONS,
     authority, authority_reach,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::Method;
 use roadstead_azure::{
-    ARM, ArmChange, ArmClient, ArmOperation, ArmParts, ArmTags, EntraCredentials, EntraParts, MANAGEMENT_SCOPE,
-    authority, management,
+    ARM, ARM_CALLS, ARM_WRITES, ArmChange, ArmClient, ArmOperation, ArmParts, ArmTags, EntraCredentials, EntraParts,
+    MANAGEMENT_SCOPE, authority, management,
 };
 use roadstead_provider::{ErrorClass, ProviderError};
-use roadstead_rest::{BaseUrlError, FullListing, PageLimits, RestFailure, ServiceProfile, encoded};
+use roadstead_rest::{BaseUrlError, FullListing, Pace, PageLimits, RestFailure, ServiceProfile, encoded};
 use serde_json::json;
 
 use crate::form::sku;
@@ -29,7 +29,13 @@ const LIMITS: PageLimits = PageLimits { pages: 700, items: 20_000 };
 const DEPLOYMENT_LIMITS: PageLimits = PageLimits { pages: 10, items: 100 };
 
 /// The service.
-pub const AZURE_ML: ServiceProfile = ServiceProfile { name: "azureml", title: "Azure ML", rights: &op::ACTIONS, ..ARM };
+pub const AZURE_ML: ServiceProfile = ServiceProfile {
+    name: "azureml",
+    title: "Azure ML",
+    rights: &op::ACTIONS,
+    paces: &[ARM_CALLS, Pace { operations: &op::WRITES, rate: ARM_WRITES }],
+    ..ARM
+};
 
 /// The services of one workspace.
 pub struct AzureMlCalls {

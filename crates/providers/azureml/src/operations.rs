@@ -56,6 +56,19 @@ pub const OPERATIONS: [&str; 17] = [
     GET_OPERATION,
 ];
 
+/// Those that Resource Manager counts as writes or deletions.
+pub const WRITES: [&str; 9] = [
+    PUT_ENVIRONMENT,
+    PUT_VERSION,
+    PUT_ENDPOINT,
+    PATCH_ENDPOINT,
+    DELETE_ENDPOINT,
+    SET_KEY,
+    PUT_DEPLOYMENT,
+    PATCH_DEPLOYMENT,
+    DELETE_DEPLOYMENT,
+];
+
 /// Actions of Azure's roles, each with the operations that need it.
 /// It is assumed that an operation is read with the right to read online endpoints' status at its location.
 pub const ACTIONS: [(&str, &[&str]); 12] = [

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::Method;
 use roadstead_azure::{
-    ARM, ArmChange, ArmClient, ArmOperation, ArmParts, EntraCredentials, EntraParts, MANAGEMENT_SCOPE, authority,
-    management,
+    ARM, ARM_CALLS, ARM_WRITES, ArmChange, ArmClient, ArmOperation, ArmParts, EntraCredentials, EntraParts,
+    MANAGEMENT_SCOPE, authority, management,
 };
 use roadstead_provider::ProviderError;
-use roadstead_rest::{BaseUrlError, FullListing, PageLimits, RestFailure, ServiceProfile};
+use roadstead_rest::{BaseUrlError, FullListing, Pace, PageLimits, RestFailure, ServiceProfile};
 
 use crate::operations as op;
 use crate::place::{CognitiveAccess, TRAFFIC_SCOPE};
@@ -22,8 +22,13 @@ const VERSION: &str = "2025-09-01";
 const LIMITS: PageLimits = PageLimits { pages: 400, items: 20_000 };
 
 /// The service.
-pub const AZURE_OPENAI: ServiceProfile =
-    ServiceProfile { name: "azureopenai", title: "Azure OpenAI", rights: &op::ACTIONS, ..ARM };
+pub const AZURE_OPENAI: ServiceProfile = ServiceProfile {
+    name: "azureopenai",
+    title: "Azure OpenAI",
+    rights: &op::ACTIONS,
+    paces: &[ARM_CALLS, Pace { operations: &op::WRITES, rate: ARM_WRITES }],
+    ..ARM
+};
 
 /// The services of one account.
 pub struct AccountCalls {

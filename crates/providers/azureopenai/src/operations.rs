@@ -34,6 +34,9 @@ pub const OPERATIONS: [&str; 9] = [
     GET_OPERATION,
 ];
 
+/// Those that Resource Manager counts as writes or deletions.
+pub const WRITES: [&str; 3] = [PUT_DEPLOYMENT, PATCH_DEPLOYMENT, DELETE_DEPLOYMENT];
+
 /// Actions of Azure's roles, each with the operations that need it. It is
 /// assumed that an operation is read with the right to read operation statuses at its location.
 pub const ACTIONS: [(&str, &[&str]); 7] = [

@@ -31,16 +31,20 @@ const LIMITS: PageLimits = PageLimits { pages: 100, items: 20_000 };
 /// Path of all instances.
 const INSTANCES: &str = "/v2/dedicated-inferences";
 
-/// The interface. It allows a token 250 calls in a minute and 5,000 in an hour.
+/// The service allows a token 250 calls in a minute and 5,000 in an hour.
+const PACES: &[Pace] = &[MINUTE, HOUR];
+const MINUTE: Pace = Pace { operations: &[], rate: RateLimit { burst: 100, interval: Duration::from_millis(400) } };
+const HOUR: Pace = Pace { operations: &[], rate: RateLimit { burst: 1000, interval: Duration::from_millis(900) } };
+const _: () = assert!(MINUTE.most_in(Duration::from_mins(1)) <= 250);
+const _: () = assert!(HOUR.most_in(Duration::from_hours(1)) <= 5_000);
+
+/// The interface.
 pub const PROFILE: ServiceProfile = ServiceProfile {
     name: operations::SERVICE,
     title: TITLE,
     deadline: Duration::from_secs(20),
     max_answer_bytes: 4 * 1024 * 1024,
-    paces: &[
-        Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(250) } },
-        Pace { operations: &[], rate: RateLimit { burst: 1000, interval: Duration::from_millis(900) } },
-    ],
+    paces: PACES,
     request_id: "x-request-id",
     read_error,
     rights: &operations::SCOPES,
@@ -71,7 +75,7 @@ fn class_of_text(text: &str) -> ErrorClass {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["already in use", "already exists", "must be unique"]) {
         ErrorClass::Conflict
-    } else if says(&["quota", "limit"]) {
+    } else if says(&["quota", "exceed your", "limit reached", "limit exceeded"]) {
         ErrorClass::QuotaExceeded
     } else if says(&["capacity", "sold out"]) {
         ErrorClass::CapacityExhausted
@@ -202,6 +206,10 @@ mod tests {
             (422, "model_slug org/m is not supported", ErrorClass::Refused),
             (422, "gpu-h100x8-640gb is not available in atl1", ErrorClass::Refused),
             (422, "the quota of GPUs is used up", ErrorClass::QuotaExceeded),
+            (422, "droplet limit exceeded", ErrorClass::QuotaExceeded),
+            (422, "creating this/these droplet(s) will exceed your droplet limit", ErrorClass::QuotaExceeded),
+            (422, "name exceeds the length limit", ErrorClass::Invalid),
+            (422, "scale must be within the limits of the size", ErrorClass::Invalid),
             (422, "no capacity for gpu-h100x8-640gb", ErrorClass::CapacityExhausted),
             (422, "spec: a required field is missing", ErrorClass::Invalid),
             (401, "Unable to authenticate you", ErrorClass::Unauthorized),

@@ -16,6 +16,13 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// The most calls in any span of this length.
+    #[must_use]
+    #[allow(clippy::cast_lossless, reason = "From is not const")]
+    pub const fn most_in(&self, time: Duration) -> u128 {
+        self.rate.burst as u128 + time.as_millis() / self.rate.interval.as_millis()
+    }
+
     fn applies(&self, operation: &str) -> bool {
         self.operations.is_empty() || self.operations.contains(&operation)
     }
@@ -86,6 +93,11 @@ mod tests {
         assert_eq!(turns.reserve("List", long, now), after(0));
         assert_eq!(turns.reserve("List", long, now), after(1), "the rate of all");
         assert_eq!(turns.reserve("List", long, now), after(2), "turns follow each other");
+    }
+
+    #[test]
+    fn the_most_calls_in_a_minute_are_all_at_once_and_one_for_each_interval() {
+        assert_eq!(PACES[0].most_in(Duration::from_mins(1)), 63);
     }
 
     #[test]

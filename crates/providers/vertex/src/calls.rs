@@ -30,8 +30,9 @@ const LIMITS: PageLimits = PageLimits { pages: 300, items: 20_000 };
 const OPERATION_LIMITS: PageLimits = PageLimits { pages: 10, items: 1000 };
 /// Google publishes 600 requests a minute for the management of resources, in each region of a project; a listing of ten thousand
 /// endpoints takes a hundred at once. <https://cloud.google.com/vertex-ai/docs/quotas>
-const PACES: &[Pace] =
-    &[Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(100) } }];
+const PACE: Pace = Pace { operations: &[], rate: RateLimit { burst: 120, interval: Duration::from_millis(125) } };
+const PACES: &[Pace] = &[PACE];
+const _: () = assert!(PACE.most_in(Duration::from_mins(1)) <= 600);
 
 /// The control plane.
 pub const VERTEX_AI: ServiceProfile = ServiceProfile {
