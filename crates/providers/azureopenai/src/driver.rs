@@ -89,12 +89,12 @@ impl AzureOpenAi {
         self.place.url(&subdomain?)
     }
 
-    /// Quotas, read again if it is time.
-    pub(crate) async fn newest_terms(&self) -> TermsByType {
+    /// Quotas, read again if it is time, where the deployments of this installation are `ours`.
+    pub(crate) async fn newest_terms<'a>(&self, ours: impl Iterator<Item = &'a CatalogDeployment>) -> TermsByType {
         let read = self.stated.newest(async |now| {
             let location = self.account().await?.location;
             let usages = self.calls.usages(&self.place.usages(&location)).await?;
-            Ok(terms(&self.place, &self.calls.models().await?, &usages, now))
+            Ok(terms(&self.place, &self.calls.models().await?, &usages, ours, now))
         });
         read.await
     }
@@ -208,7 +208,7 @@ impl ManagedService for AzureOpenAi {
 
     async fn create(&self, form: &CatalogForm) -> Result<CatalogDeployment, ProviderError> {
         let name = &form.name;
-        match self.calls.create(name, &form.deployment(std::iter::empty())).await {
+        match self.calls.create(name, &form.deployment(std::iter::empty())?).await {
             // Something has the name by now: a former try has made it, or somebody else.
             Err(failure) if failure.status == Some(StatusCode::PRECONDITION_FAILED) => {}
             result => self.began(name, result?),
@@ -222,8 +222,8 @@ impl ManagedService for AzureOpenAi {
         let further = || marks::foreign(&view.tags);
         let changed: Result<ArmChange, RestFailure> = match self.reading(view, form, failure.as_ref()).due() {
             CatalogStep::Nothing => return Ok(()),
-            CatalogStep::Put => self.calls.put(&form.name, &form.deployment(further())).await,
-            CatalogStep::Patch => self.calls.patch(&form.name, &form.patch(further())).await,
+            CatalogStep::Put => self.calls.put(&form.name, &form.deployment(further())?).await,
+            CatalogStep::Patch => self.calls.patch(&form.name, &form.patch(further())?).await,
             CatalogStep::Wait => {
                 let message = format!("deployment {} waits for its present change to end", form.name);
                 return Err(ProviderError::new(ErrorClass::Transient, message));

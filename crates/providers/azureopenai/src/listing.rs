@@ -25,7 +25,7 @@ impl Listable for AzureOpenAi {
         let ours = listing.items.into_iter().filter(is_ours);
         let rows: BTreeMap<String, CatalogDeployment> = ours.map(|view| (view.name.clone(), view)).collect();
         let found = rows.values().filter_map(found).collect();
-        let terms = self.newest_terms().await;
+        let terms = self.newest_terms(rows.values()).await;
         Ok(ListedPlace {
             rows,
             inventory: Inventory { found, cut, terms, refused: self.terms_refusal(), ..Inventory::default() },

@@ -49,19 +49,23 @@ impl<'a> CatalogReading<'a> {
         !matches!(self.state(), "Succeeded" | "Failed" | "Disabled" | "Canceled")
     }
 
-    fn has_units_and_tags(&self) -> bool {
-        let tags = &self.view.tags;
-        self.view.sku == self.form.sku && self.form.tags.iter().all(|(name, value)| tags.get(name) == Some(value))
+    fn has_tags(&self) -> bool {
+        self.form.tags.iter().all(|(name, value)| self.view.tags.get(name) == Some(value))
+    }
+
+    /// True if it has the wanted units. Where the target does not name them, it has what it needs.
+    fn has_units(&self) -> bool {
+        self.form.content.as_ref().map_or(true, |wanted| self.view.sku == wanted.sku)
     }
 
     fn has_model(&self) -> bool {
-        self.view.properties.model == self.form.model
+        self.form.content.as_ref().map_or(true, |wanted| self.view.properties.model == wanted.model)
     }
 
     /// Failure of the creation, with its cause: nothing but the endpoint's removal can help, which the core decides.
     #[must_use]
     pub fn failed_at_first(&self) -> Option<&'a ArmOperationError> {
-        self.failure.filter(|_| self.state() == "Failed")
+        self.failure.filter(|_| self.state() == "Failed" && !self.form.has_served)
     }
 
     fn is_recent(&self) -> bool {
@@ -71,7 +75,7 @@ impl<'a> CatalogReading<'a> {
     /// The step that is due.
     #[must_use]
     pub fn due(&self) -> CatalogStep {
-        let is_wanted = self.has_model() && self.has_units_and_tags();
+        let is_wanted = self.has_model() && self.has_units() && self.has_tags();
         if self.is_changing() {
             let is_pursued = is_wanted && self.state() != "Deleting";
             return if is_pursued { CatalogStep::Nothing } else { CatalogStep::Wait };
@@ -90,13 +94,14 @@ impl<'a> CatalogReading<'a> {
     #[must_use]
     pub fn replicas(&self) -> (i32, i32) {
         let replicas = self.view.sku.capacity / self.form.units;
-        (replicas, if self.view.is_up() { replicas } else { 0 })
+        let serves = self.view.is_up() || (self.state() == "Failed" && self.form.has_served);
+        (replicas, if serves { replicas } else { 0 })
     }
 
     /// Progress towards the wanted form.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        if self.state() == "Succeeded" && self.has_model() && self.view.sku == self.form.sku {
+        if self.state() == "Succeeded" && self.has_model() && self.has_units() {
             return Progress::Serving;
         }
         let message = match self.failure {

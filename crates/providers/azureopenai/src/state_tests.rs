@@ -1,10 +1,11 @@
 use roadstead_azure::ArmSku;
 use roadstead_azure::marks::ArmMark;
 use roadstead_conformance::request::record;
-use roadstead_provider::Redacted;
+use roadstead_provider::{ErrorClass, ProviderError, Redacted};
 use serde_json::json;
 
 use super::*;
+use crate::form::CatalogContent;
 use crate::ownership::tags;
 use crate::place::CatalogModel;
 
@@ -18,9 +19,12 @@ fn form() -> CatalogForm {
         name: "llama-1".to_owned(),
         mark,
         tags,
-        sku: ArmSku { name: "GlobalStandard".to_owned(), capacity: 20 },
         units: 10,
-        model: CatalogModel { format: "f".to_owned(), name: "m".to_owned(), version: "1".to_owned() },
+        content: Ok(CatalogContent {
+            sku: ArmSku { name: "GlobalStandard".to_owned(), capacity: 20 },
+            model: CatalogModel { format: "f".to_owned(), name: "m".to_owned(), version: "1".to_owned() },
+        }),
+        has_served: false,
     }
 }
 
@@ -69,6 +73,34 @@ fn each_difference_has_its_step() {
 fn a_failed_creation_is_repeated_only_where_its_cause_is_not_known() {
     assert_eq!(due(&view("Failed", CREATED), None, 0), CatalogStep::Put);
     assert_eq!(due(&view("Failed", CREATED), Some(&failure()), 9_000), CatalogStep::Nothing);
+}
+
+#[test]
+fn a_deployment_that_served_and_shows_a_failed_change_as_its_own_serves_on_and_is_tried_again() {
+    let form = CatalogForm { has_served: true, ..form() };
+    let view = view("Failed", CHANGED);
+    let failure = failure();
+    let reading = |after: i64| {
+        let now = Timestamp(seconds(CHANGED).0 + after);
+        CatalogReading { view: &view, form: &form, failure: Some(&failure), now }
+    };
+    assert_eq!((reading(0).failed_at_first(), reading(0).replicas()), (None, (2, 2)));
+    assert_eq!(reading(1_799).due(), CatalogStep::Failed(failure.clone()));
+    assert_eq!(reading(1_800).due(), CatalogStep::Put);
+}
+
+#[test]
+fn a_deployment_that_the_target_does_not_name_any_more_serves_on_as_it_is() {
+    let refusal = ProviderError::new(ErrorClass::Refused, "the target names no model");
+    let form = CatalogForm { content: Err(refusal.clone()), ..form() };
+    let mut view = view("Succeeded", CREATED);
+    let now = Timestamp(seconds(CREATED).0);
+    let reading = CatalogReading { view: &view, form: &form, failure: None, now };
+    assert_eq!((reading.due(), reading.progress()), (CatalogStep::Nothing, Progress::Serving));
+    view.tags.insert("roadstead-mark-0".to_owned(), String::new());
+    let edited = CatalogReading { view: &view, form: &form, failure: None, now };
+    assert_eq!(edited.due(), CatalogStep::Patch);
+    assert_eq!(form.patch(std::iter::empty()), Err(refusal));
 }
 
 #[test]

@@ -7,17 +7,29 @@ use roadstead_provider::ServiceTerms;
 use roadstead_rest::TermsByType;
 
 use crate::place::CognitivePlace;
-use crate::wire::{AccountModel, QuotaUsage};
+use crate::wire::{AccountModel, CatalogDeployment, QuotaUsage};
 
-/// Terms of each SKU of a place. Where its models have quotas of their own, the smallest counts.
+/// Terms of each SKU of a place whose deployments of this installation are `ours`. Where its models have quotas of their own, the smallest
+/// counts, without what others use of it.
 #[must_use]
-pub fn terms(
+pub fn terms<'a>(
     place: &CognitivePlace,
     models: &[AccountModel],
     usages: &[QuotaUsage],
+    ours: impl Iterator<Item = &'a CatalogDeployment>,
     observed: Timestamp,
 ) -> TermsByType {
-    let limits: BTreeMap<&str, f64> = usages.iter().map(|usage| (usage.name.value.as_str(), usage.limit)).collect();
+    let mut own: BTreeMap<&str, f64> = BTreeMap::new();
+    for deployment in ours {
+        if let Some(usage) = usage_name(models, deployment) {
+            *own.entry(usage).or_default() += f64::from(deployment.sku.capacity);
+        }
+    }
+    let for_us = |usage: &QuotaUsage| {
+        let others = usage.current_value - own.get(usage.name.value.as_str()).copied().unwrap_or_default();
+        usage.limit - others.max(0.0)
+    };
+    let limits: BTreeMap<&str, f64> = usages.iter().map(|usage| (usage.name.value.as_str(), for_us(usage))).collect();
     let mapped = || models.iter().filter(|known| place.models.values().any(|model| *model == known.model));
     let of_sku = |sku: &str, units: u32| {
         let quotas = mapped().flat_map(|model| &model.skus).filter(|known| known.name == sku);
@@ -26,6 +38,13 @@ pub fn terms(
         Some((sku.to_owned(), ServiceTerms { hourly: None, most_instances, observed }))
     };
     place.units.iter().filter_map(|(sku, units)| of_sku(sku, *units)).collect()
+}
+
+/// Name of the quota that a deployment uses.
+fn usage_name<'a>(models: &'a [AccountModel], deployment: &CatalogDeployment) -> Option<&'a str> {
+    let model = models.iter().find(|known| known.model == deployment.properties.model)?;
+    let sku = model.skus.iter().find(|known| known.name == deployment.sku.name)?;
+    Some(&sku.usage_name)
 }
 
 /// A number of units, which the service writes with a point.
@@ -42,7 +61,7 @@ mod tests {
     use crate::place::CatalogModel;
 
     #[test]
-    fn the_smallest_quota_of_the_mapped_models_bounds_the_instances_of_a_sku() {
+    fn the_smallest_quota_of_the_mapped_models_without_what_others_use_bounds_the_instances_of_a_sku() {
         let model =
             |name: &str| CatalogModel { format: "f".to_owned(), name: name.to_owned(), version: "1".to_owned() };
         let place = CognitivePlace {
@@ -58,12 +77,25 @@ mod tests {
             let sku = json!({"name": "GlobalStandard", "usageName": format!("quota-{name}")});
             serde_json::from_value(json!({"format": "f", "name": name, "version": "1", "skus": [sku]})).unwrap()
         };
-        let usage = |name: &str, limit: f64| -> QuotaUsage {
-            serde_json::from_value(json!({"name": {"value": format!("quota-{name}")}, "limit": limit})).unwrap()
+        let usage = |name: &str, limit: f64, used: f64| -> QuotaUsage {
+            let name = json!({"value": format!("quota-{name}")});
+            serde_json::from_value(json!({"name": name, "limit": limit, "currentValue": used})).unwrap()
         };
-        let usages = [usage("a", 1000.0), usage("b", 450.0), usage("c", 1.0)];
-        let terms = terms(&place, &[known("a"), known("b"), known("c")], &usages, Timestamp(7));
-        let expected = ServiceTerms { hourly: None, most_instances: Some(4), observed: Timestamp(7) };
-        assert_eq!(terms, [("GlobalStandard".to_owned(), expected)].into());
+        let ours: CatalogDeployment = serde_json::from_value(json!({
+            "name": "llama", "sku": {"name": "GlobalStandard", "capacity": 300},
+            "properties": {"model": {"format": "f", "name": "b", "version": "1"}},
+            "systemData": {"createdAt": "2026-12-01T01:00:00Z", "lastModifiedAt": "2026-12-01T01:00:00Z"},
+        }))
+        .unwrap();
+        let models = [known("a"), known("b"), known("c")];
+        let most = |used: f64| {
+            let usages = [usage("a", 1000.0, 0.0), usage("b", 450.0, used), usage("c", 1.0, 0.0)];
+            let terms = terms(&place, &models, &usages, std::iter::once(&ours), Timestamp(7));
+            assert_eq!(terms.keys().collect::<Vec<_>>(), ["GlobalStandard"]);
+            terms["GlobalStandard"].most_instances
+        };
+        assert_eq!(most(300.0), Some(4), "all that is used is ours");
+        assert_eq!(most(450.0), Some(3), "others use 150");
+        assert_eq!(most(0.0), Some(4), "what was made a moment ago is not counted yet");
     }
 }

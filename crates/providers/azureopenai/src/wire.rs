@@ -120,12 +120,16 @@ pub struct AccountModelSku {
 
 /// A quota with its usage.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QuotaUsage {
     /// Name.
     pub name: QuotaName,
     /// Units that the subscription may have.
     #[serde(default)]
     pub limit: f64,
+    /// Units that it has, in all accounts.
+    #[serde(default)]
+    pub current_value: f64,
 }
 
 /// Name of a quota.
