@@ -59,6 +59,7 @@ pub struct CredentialSettings {
 pub struct AwsCredentials {
     settings: CredentialSettings,
     clock: Clock,
+    http: ChainHttp,
     provider: OnceCell<Option<SharedCredentialsProvider>>,
     current: Mutex<Option<Keys>>,
 }
@@ -67,7 +68,10 @@ impl AwsCredentials {
     /// Credentials of these settings; nothing is asked before they are used.
     #[must_use]
     pub fn new(settings: CredentialSettings, clock: Clock) -> Self {
-        Self { settings, clock, provider: OnceCell::new(), current: Mutex::new(None) }
+        // Pod Identity and instances are asked at link-local addresses, which the environment of the pod names.
+        let transport = Transport::new(ServiceRoute { authorities: String::new(), reach: address::anywhere });
+        let http = ChainHttp::new(transport);
+        Self { settings, clock, http, provider: OnceCell::new(), current: Mutex::new(None) }
     }
 
     /// Region in which they are used.
@@ -85,7 +89,7 @@ impl AwsCredentials {
     /// Credentials with at least five minutes to live, if their source gives such.
     ///
     /// # Errors
-    /// `Unauthorized` where there are none, or the role is refused; `Transient` where their source does not answer.
+    /// `Unauthorized` where there are none, or the role is refused; `Transient` where their source does not answer, or cannot serve now.
     pub async fn current(&self) -> Result<Keys, ProviderError> {
         if let Some(known) = self.known().filter(|known| is_fresh(known, self.now())) {
             return Ok(known);
@@ -98,7 +102,7 @@ impl AwsCredentials {
     /// # Errors
     /// As for [`Self::current`]; the known ones are kept.
     pub async fn renewed(&self) -> Result<Keys, ProviderError> {
-        let provider = self.provider.get_or_init(|| provider(&self.settings)).await;
+        let provider = self.provider.get_or_init(|| provider(&self.settings, &self.http)).await;
         let fresh = match provider {
             Some(provider) => provider.provide_credentials().await,
             None => Err(CredentialsError::not_loaded_no_source()),
@@ -127,11 +131,19 @@ impl AwsCredentials {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// True if the source of the credentials is out of service. One that never answered may not be there at all: the chain asks the
+    /// instance last, wherever the pod runs.
+    fn is_outage(&self, error: &CredentialsError) -> bool {
+        match error {
+            CredentialsError::ProviderTimedOut(_) => true,
+            CredentialsError::InvalidConfiguration(_) => false,
+            CredentialsError::CredentialsNotLoaded(_) => self.http.saw_outage() && self.known().is_some(),
+            _ => self.http.saw_outage(),
+        }
+    }
+
     fn failure(&self, error: &CredentialsError) -> ProviderError {
-        let class = match error {
-            CredentialsError::ProviderTimedOut(_) => ErrorClass::Transient,
-            _ => ErrorClass::Unauthorized,
-        };
+        let class = if self.is_outage(error) { ErrorClass::Transient } else { ErrorClass::Unauthorized };
         let whose = match (&self.settings.role, &self.settings.source) {
             (Some(role), _) => format!("role {} cannot be assumed", role.arn),
             (None, CredentialSource::Ambient) => "the pod has no usable AWS identity".to_owned(),
@@ -160,7 +172,7 @@ fn is_fresh(keys: &Keys, now: SystemTime) -> bool {
 }
 
 /// The source of credentials; `None` where aws-config knows none.
-async fn provider(settings: &CredentialSettings) -> Option<SharedCredentialsProvider> {
+async fn provider(settings: &CredentialSettings, http: &ChainHttp) -> Option<SharedCredentialsProvider> {
     let first = match &settings.source {
         CredentialSource::Key(LongLivedKey { id, secret, session }) => {
             let session = session.as_ref().map(|session| session.expose().to_owned());
@@ -168,7 +180,7 @@ async fn provider(settings: &CredentialSettings) -> Option<SharedCredentialsProv
         }
         CredentialSource::Ambient => None,
     };
-    let base = base(settings, first.clone()).await;
+    let base = base(settings, http, first.clone()).await;
     let provider = match (&settings.role, first) {
         (Some(role), _) => {
             let assumed = AssumeRoleProvider::builder(&role.arn).session_name(&role.session).configure(&base);
@@ -185,11 +197,9 @@ async fn provider(settings: &CredentialSettings) -> Option<SharedCredentialsProv
 }
 
 /// Settings of aws-config: its chain of sources, with the operator's own connections.
-async fn base(settings: &CredentialSettings, first: Option<Keys>) -> SdkConfig {
-    // Pod Identity and instances are asked at link-local addresses, which the environment of the pod names.
-    let transport = Transport::new(ServiceRoute { authorities: String::new(), reach: address::anywhere });
+async fn base(settings: &CredentialSettings, http: &ChainHttp, first: Option<Keys>) -> SdkConfig {
     let loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(ChainHttp::new(transport))
+        .http_client(http.clone())
         .region(Region::new(settings.region.clone()));
     let loader = match &settings.endpoint {
         Some(endpoint) => loader.endpoint_url(endpoint),
@@ -292,6 +302,32 @@ mod tests {
         credentials.current().await.unwrap();
         credentials.current().await.unwrap();
         assert_eq!(*given.lock().unwrap(), 2);
+    }
+
+    /// An STS that answers everything so.
+    async fn sts_of(status: StatusCode, body: &'static str) -> String {
+        let app = Router::new().fallback(move || async move { (status, body) });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        address
+    }
+
+    #[tokio::test]
+    async fn an_sts_that_cannot_serve_refuses_nothing() {
+        let throttled =
+            "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
+        let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let nobody = format!("http://{}", closed.local_addr().unwrap());
+        drop(closed);
+        let unavailable = sts_of(StatusCode::SERVICE_UNAVAILABLE, "<html>").await;
+        let busy = sts_of(StatusCode::BAD_REQUEST, throttled).await;
+        let refusing = sts_of(StatusCode::FORBIDDEN, denied).await;
+        let class = async |endpoint: String| credentials(endpoint, Some("tenant-7")).current().await.unwrap_err().class;
+        let classes = tokio::join!(class(nobody), class(unavailable), class(busy), class(refusing));
+        let [transient, unauthorized] = [ErrorClass::Transient, ErrorClass::Unauthorized];
+        assert_eq!(classes, (transient, transient, transient, unauthorized));
     }
 
     #[tokio::test]
