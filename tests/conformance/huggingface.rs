@@ -22,6 +22,7 @@ use roadstead_provider::{Provider, Redacted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
+use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
 const CLOUD: &str = "aws";
@@ -151,6 +152,17 @@ impl Place for Namespace {
         let endpoints = state["endpoints"].as_array().into_iter().flatten();
         Ok(endpoints.filter_map(|endpoint| endpoint["name"].as_str()).map(ToOwned::to_owned).collect())
     }
+}
+
+/// Sweeps over the changes that the driver makes.
+pub async fn sweep() -> anyhow::Result<()> {
+    let swept = Swept {
+        service: ServiceName::HuggingFace,
+        changes: &["create", "update", "pause", "resume", "delete"],
+        clouds: |namespace: &Namespace| &namespace.clouds,
+        parts: |_| 0,
+    };
+    sweep::the_end_is_the_same(&swept, async || Namespaces::namespace(Conduct::Ordinary).await).await
 }
 
 /// The fake behind the way.

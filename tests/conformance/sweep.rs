@@ -62,13 +62,16 @@ pub async fn the_end_is_the_same<P: Place>(
     lives.buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
 }
 
-/// One life: created, updated in place where the service can, and removed.
+/// One life: created, updated in place, put to sleep and woken where the service can, and removed.
 async fn live<P: Place>(swept: &Swept<P>, place: &P) -> anyhow::Result<()> {
     let before = (swept.parts)((swept.clouds)(place));
     let first = wanted(&place.target(), "prod", LLAMA)?;
     let last = edited(&first, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()]);
-    let updates = place.driver("prod").await?.capabilities().update_in_place;
-    for form in [Some(&first), updates.then_some(&last)].into_iter().flatten() {
+    let asleep = edited(&last, |endpoint| endpoint.spec.replicas = 0);
+    let able = place.driver("prod").await?.capabilities();
+    let (updates, sleeps) = (able.update_in_place, able.scale_to_zero);
+    let forms = [Some(&first), updates.then_some(&last), sleeps.then_some(&asleep), sleeps.then_some(&last)];
+    for form in forms.into_iter().flatten() {
         until(place, "it serves", async |driver| serves(driver.as_ref(), form).await).await?;
         ensure!(place.holds().await?.len() == 1, "there are {:?}", place.holds().await?);
     }

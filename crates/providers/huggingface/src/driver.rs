@@ -20,7 +20,7 @@ use crate::form::{HubForm, SOURCE};
 use crate::observed;
 use crate::place::{HubAccess, HubPlace};
 use crate::seal::KeySeal;
-use crate::service::{HubPaths, NAME, PROFILE, all, whoami};
+use crate::service::{HubPaths, NAME, PROFILE, all, is_done_already, whoami};
 use crate::terms::HubTerms;
 use crate::view::{HubView, KEY_DIGEST, SEALED_KEY, tags};
 
@@ -72,6 +72,16 @@ impl HuggingFace {
             place,
             reach,
             context,
+        }
+    }
+
+    /// Pauses an endpoint without replicas, and wakes any other.
+    async fn wake_or_pause(&self, form: &HubForm) -> Result<(), ProviderError> {
+        let call = if form.replicas == 0 { self.paths.pause(&form.name) } else { self.paths.resume(&form.name) };
+        match self.endpoints.call(call).await {
+            // A former call did it, whose answer was lost.
+            Err(failure) if !is_done_already(&failure) => Err(failure.into()),
+            _ => Ok(()),
         }
     }
 }
@@ -180,7 +190,7 @@ impl ManagedService for HuggingFace {
             Err(failure) => return Err(failure.into()),
         };
         if form.replicas == 0 {
-            self.endpoints.call(self.paths.pause(&form.name)).await?;
+            self.wake_or_pause(form).await?;
         }
         Ok(view)
     }
@@ -190,8 +200,7 @@ impl ManagedService for HuggingFace {
             self.endpoints.call(self.paths.update(&form.name, &form.update()?)?).await?;
         }
         if !form.is_awake_as(view) {
-            let call = if form.replicas == 0 { self.paths.pause(&form.name) } else { self.paths.resume(&form.name) };
-            self.endpoints.call(call).await?;
+            self.wake_or_pause(form).await?;
         }
         Ok(())
     }

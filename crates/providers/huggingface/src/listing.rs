@@ -22,7 +22,8 @@ impl Listable for HuggingFace {
         let ours = owned.filter(|(owner, _)| owner.install_id == self.install_id());
         let rows: BTreeMap<String, Self::Row> = ours.map(|(owner, view)| (view.name.clone(), (owner, view))).collect();
         let found = rows.values().filter_map(|(owner, view)| found(owner, view)).collect();
-        let terms = self.terms.newest(&self.endpoints, &self.paths).await;
+        let awake = rows.values().filter(|(_, view)| view.state() != HubState::Paused).map(|(_, view)| &view.compute);
+        let terms = self.terms.newest(&self.endpoints, &self.paths, awake).await;
         let refused = self.terms.refusal();
         Ok(ListedPlace { rows, inventory: Inventory { found, terms, refused, ..Inventory::default() } })
     }

@@ -32,7 +32,8 @@ pub const PROFILE: ServiceProfile = ServiceProfile {
     deadline: Duration::from_secs(20),
     // A listing has no pages: ten thousand endpoints with their records are 30 MB.
     max_answer_bytes: 64 * 1024 * 1024,
-    paces: &[Pace { operations: &[], rate: RateLimit { burst: 200, interval: Duration::from_millis(50) } }],
+    // Not documented: as at other services without a published rate.
+    paces: &[Pace { operations: &[], rate: RateLimit { burst: 20, interval: Duration::from_millis(50) } }],
     request_id: "x-request-id",
     read_error,
     rights: &[(PERMISSION, &OPERATIONS)],
@@ -70,6 +71,14 @@ pub fn class_of_text(text: &str) -> Option<ErrorClass> {
     } else {
         None
     }
+}
+
+/// True if an endpoint is already what it was to become.
+#[must_use]
+pub fn is_done_already(failure: &RestFailure) -> bool {
+    let words = failure.message().to_lowercase();
+    failure.status == Some(StatusCode::BAD_REQUEST)
+        && ["already running", "already paused"].iter().any(|said| words.contains(said))
 }
 
 /// The calls for the endpoints of one namespace. Names and namespaces are plain words.

@@ -6,6 +6,7 @@ use roadstead_runtime::clock::Clock;
 
 use crate::hardware::Vendors;
 use crate::service::{HubPaths, PROFILE};
+use crate::view::HubCompute;
 
 /// The newest terms of one region.
 pub struct HubTerms {
@@ -30,11 +31,16 @@ impl HubTerms {
         self.stated.refusal()
     }
 
-    /// The newest terms.
-    pub async fn newest(&self, client: &RestClient, paths: &HubPaths) -> TermsByType {
+    /// The newest terms, where the endpoints of the installation have this hardware.
+    pub async fn newest<'a>(
+        &self,
+        client: &RestClient,
+        paths: &HubPaths,
+        ours: impl Iterator<Item = &'a HubCompute>,
+    ) -> TermsByType {
         let read = self.stated.newest(async |now| {
             let vendors: Vendors = client.call(paths.hardware()).await?.json()?;
-            vendors.terms(&self.cloud, &self.region, now).ok_or_else(|| {
+            vendors.terms(&self.cloud, &self.region, ours, now).ok_or_else(|| {
                 let message = format!("Hugging Face offers no hardware in region {} of {}", self.region, self.cloud);
                 ProviderError::new(ErrorClass::Invalid, message)
             })
