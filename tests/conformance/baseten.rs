@@ -11,16 +11,17 @@ use bytes::Bytes;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
 use roadstead_baseten::{Baseten, BasetenAccess, BasetenAddresses, BasetenForm, BasetenPlace};
 use roadstead_clouds::baseten::{KEY, TEAM_ID};
-use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
+use roadstead_clouds::faults::{AfterFailure, Effect, Hidden, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
-use roadstead_conformance::request::{record, request};
+use roadstead_conformance::request::{LLAMA, edited, record, request, wanted};
 use roadstead_conformance::{Conduct, Fixture, Place};
 use roadstead_provider::discreet::Discreet;
-use roadstead_provider::{Provider, Redacted, address};
+use roadstead_provider::{ErrorClass, Observation, Progress, Provider, Redacted, Wanted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
+use crate::life::{LOOKS, pause};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -185,6 +186,48 @@ pub async fn sweep() -> anyhow::Result<()> {
         parts,
     };
     sweep::the_end_is_the_same(&swept, async || Teams::team(Conduct::Ordinary).await).await
+}
+
+/// Deployments that are listed some time after their push: they are waited for, and nothing is pushed twice.
+pub async fn a_deployment_that_is_listed_late_is_not_pushed_again() -> anyhow::Result<()> {
+    let team = Teams::team(Conduct::Ordinary).await?;
+    let driver = team.driver("prod").await?;
+    for operation in ["create", "deploy"] {
+        team.clouds.add_fault(ScriptedFault {
+            service: ServiceName::Baseten,
+            operation: operation.to_owned(),
+            skip: 0,
+            times: Some(1),
+            effect: Effect::Hide { seconds: 60, hidden: Hidden::FromLists },
+        });
+    }
+    let first = wanted(&team.target(), "prod", LLAMA)?;
+    let last = edited(&first, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=3".to_owned()]);
+    for form in [&first, &last] {
+        serves(&team, driver.as_ref(), form).await?;
+    }
+    let calls = team.clouds.requests_after(0).into_iter();
+    let pushes: Vec<String> =
+        calls.map(|call| call.operation).filter(|one| ["create", "deploy"].contains(&one.as_str())).collect();
+    anyhow::ensure!(pushes == ["create", "deploy"], "{pushes:?}");
+    Ok(())
+}
+
+/// Looks as the core does until the endpoint serves in this form; what passes by itself is waited for.
+async fn serves(team: &Team, driver: &dyn Provider, form: &Wanted) -> anyhow::Result<()> {
+    for _ in 0..LOOKS {
+        match driver.observe(form).await {
+            Ok(Observation::Present(present)) if present.in_sync && present.progress == Progress::Serving => {
+                return Ok(());
+            }
+            Ok(Observation::Present(present)) if present.in_sync => {}
+            Ok(Observation::Foreign { message }) => anyhow::bail!("{message}"),
+            Ok(_) => drop(driver.ensure(form).await),
+            Err(error) => anyhow::ensure!(error.class == ErrorClass::Transient, "{error}"),
+        }
+        pause(team).await?;
+    }
+    anyhow::bail!("it does not serve")
 }
 
 /// The fake behind the way. Uploads are signed for the host of the way.

@@ -158,6 +158,11 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
         trial(runtime, "baseten::every_change_may_be_lost_or_repeated", baseten::sweep),
         trial(
             runtime,
+            "baseten::a_deployment_that_is_listed_late_is_not_pushed_again",
+            baseten::a_deployment_that_is_listed_late_is_not_pushed_again,
+        ),
+        trial(
+            runtime,
             "digitalocean::the_token_grants_what_is_called_and_nothing_else",
             digitalocean_rights::the_token_grants_what_is_called_and_nothing_else,
         ),
@@ -187,12 +192,23 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
             "huggingface::the_token_grants_what_is_called_and_nothing_else",
             huggingface_rights::the_token_grants_what_is_called_and_nothing_else,
         ),
+        trial(runtime, "huggingface::every_change_may_be_lost_or_repeated", huggingface::sweep),
         trial(
             runtime,
             "sagemaker::the_policy_grants_what_is_called_and_nothing_else",
             sagemaker_rights::the_policy_grants_what_is_called_and_nothing_else,
         ),
         trial(runtime, "sagemaker::every_change_may_be_lost_or_repeated", sagemaker::sweep),
+        trial(
+            runtime,
+            "sagemaker::a_form_that_comes_back_keeps_the_instances_that_serve",
+            sagemaker::a_form_that_comes_back_keeps_the_instances_that_serve,
+        ),
+        trial(
+            runtime,
+            "sagemaker::form_and_number_change_one_after_the_other",
+            sagemaker::form_and_number_change_one_after_the_other,
+        ),
         trial(
             runtime,
             "vertex::the_roles_grant_what_is_called_and_nothing_else",

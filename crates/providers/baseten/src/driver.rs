@@ -1,7 +1,7 @@
 //! The driver of one place: the order of the calls.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use roadstead_api::v1alpha1::{ExternalId, reasons};
@@ -24,7 +24,7 @@ use crate::labels::DeploymentLabels;
 use crate::models::Records;
 use crate::place::{BasetenAccess, BasetenAddresses, BasetenPlace, id};
 use crate::service::{self, DeploymentCalls, NAME, PROFILE, TITLE, TeamCalls, class_of_text};
-use crate::state::{FoundModel, ModelStep};
+use crate::state::{FoundModel, LatestPush, ModelStep};
 use crate::upload::upload;
 use crate::vault;
 use crate::wire::{
@@ -48,6 +48,8 @@ pub struct Baseten {
     team: RwLock<Option<Team>>,
     /// Ids of models by name, as far as they were seen: a name alone is looked up in a list of everything.
     ids: Mutex<BTreeMap<String, String>>,
+    /// The latest push for each model, by name.
+    pushes: Mutex<BTreeMap<String, LatestPush>>,
 }
 
 impl Baseten {
@@ -58,8 +60,8 @@ impl Baseten {
         let transport = Transport::new(ServiceRoute { authorities: String::new(), reach });
         let client = context.client(PROFILE, addresses.management.clone(), &transport, Arc::new(Bearer::new(key)));
         let terms = StatedTerms::new(TITLE, context.clock);
-        let (records, team, ids) = (Records::default(), RwLock::default(), Mutex::default());
-        Self { client, terms, records, addresses, place, transport, reach, context, team, ids }
+        let (records, team, ids, pushes) = (Records::default(), RwLock::default(), Mutex::default(), Mutex::default());
+        Self { client, terms, records, addresses, place, transport, reach, context, team, ids, pushes }
     }
 
     /// The team of this place.
@@ -111,6 +113,29 @@ impl Baseten {
         Ok(())
     }
 
+    fn pushes(&self) -> MutexGuard<'_, BTreeMap<String, LatestPush>> {
+        self.pushes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pushed(&self, form: &BasetenForm) {
+        self.pushes().insert(form.name.clone(), LatestPush::of(form, self.context.now()));
+    }
+
+    /// Waits for a push that the list of the model's deployments does not show yet.
+    fn expect_push(&self, name: &str, listed: &[DeploymentView]) -> Result<(), ProviderError> {
+        let mut pushes = self.pushes();
+        match pushes.get(name) {
+            Some(push) if push.may_be_missing(listed, self.context.now()) => {
+                let message = format!("the newest deployment of model {name} is not listed yet");
+                Err(ProviderError::new(ErrorClass::Transient, message))
+            }
+            _ => {
+                pushes.remove(name);
+                Ok(())
+            }
+        }
+    }
+
     async fn by_id(&self, name: &str, model: &str) -> Result<Option<BasetenModel>, ProviderError> {
         match self.client.call(service::get(model)).await {
             Ok(answer) => Ok(Some(answer.json::<BasetenModel>()?).filter(|model| model.name == name)),
@@ -146,12 +171,9 @@ impl Baseten {
             ModelStep::Deploy => {
                 let key = self.upload(form, ("model_id", model)).await?;
                 let source = json!({"kind": "model_archive", "s3_key": key, "deployment": form.payload()});
-                return self
-                    .client
-                    .call(service::deploy(model, &json!({"source": source}))?)
-                    .await
-                    .map(drop)
-                    .map_err(Into::into);
+                self.client.call(service::deploy(model, &json!({"source": source}))?).await?;
+                self.pushed(form);
+                return Ok(());
             }
             ModelStep::Scale(one) | ModelStep::Activate(one) | ModelStep::Deactivate(one) | ModelStep::Delete(one) => {
                 (of(one), step)
@@ -258,6 +280,7 @@ impl ManagedService for Baseten {
         for deployment in &deployments {
             id(&deployment.id)?;
         }
+        self.expect_push(name, &deployments)?;
         Ok(Some(FoundModel { model, deployments }))
     }
 
@@ -293,6 +316,7 @@ impl ManagedService for Baseten {
         let source = json!({"kind": "model_archive", "name": form.name, "s3_key": key, "deployment": form.payload()});
         let call = TeamCalls(&team.id).create(&json!({"source": source}))?;
         let answer = self.client.call(call).await.map_err(|failure| taken(form, failure.into()))?;
+        self.pushed(form);
         let CreatedModel { model } = answer.json()?;
         self.seen(&model)?;
         Ok(FoundModel { model, deployments: Vec::new() })
@@ -315,6 +339,7 @@ impl ManagedService for Baseten {
         if self.by_id(name, id).await?.is_some() {
             return Ok(Removal::InProgress { message: format!("model {name} is being deleted") });
         }
+        self.pushes().remove(name);
         self.clear(name).await
     }
 

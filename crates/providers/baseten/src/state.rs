@@ -1,6 +1,7 @@
 //! The next step of a model towards its wanted form, and what it shows. Pure.
 
 use roadstead_api::v1alpha1::ExternalId;
+use roadstead_model::Timestamp;
 use roadstead_provider::template_hash::digest;
 use roadstead_provider::{Present, Progress, Wanted};
 
@@ -15,6 +16,30 @@ pub struct FoundModel {
     pub model: BasetenModel,
     /// Its deployments.
     pub deployments: Vec<DeploymentView>,
+}
+
+/// Seconds for which a deployment that was pushed may be missing in the list.
+const UNLISTED_SECONDS: u64 = 60;
+
+/// The latest push for a model by this process.
+#[derive(Debug, Clone)]
+pub struct LatestPush {
+    labels: DeploymentLabels,
+    at: Timestamp,
+}
+
+impl LatestPush {
+    /// A push of this form that has just been accepted.
+    pub fn of(form: &BasetenForm, at: Timestamp) -> Self {
+        Self { labels: form.labels.clone(), at }
+    }
+
+    /// True if the list of the model's deployments may not show it yet. Without it, the model would look like somebody else's, or a second
+    /// deployment would be pushed, which is billed too.
+    pub fn may_be_missing(&self, listed: &[DeploymentView], now: Timestamp) -> bool {
+        let is_listed = || listed.iter().any(|one| DeploymentLabels::of(one).as_ref() == Some(&self.labels));
+        now.since(self.at) < UNLISTED_SECONDS && !is_listed()
+    }
 }
 
 /// A due step.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::settings::BasetenSettings;
 use crate::clock::rfc3339;
 use crate::faults::Fate;
+use crate::kept::Visibility;
 
 /// A start: ends of its parts in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Deployment {
     running: (u32, i64),
     /// Replica-milliseconds that were billed, and until when they are counted.
     billed: (i64, i64),
+    /// Listings may lag.
+    pub visibility: Visibility,
 }
 
 impl Start {
@@ -70,7 +73,18 @@ impl Deployment {
         };
         let (min_replica, max_replica) = (replicas("min_replica", 0), replicas("max_replica", 1));
         let (state, running) = (State::Starting(start), (0, now));
-        Self { id, created: now, payload, instance, state, min_replica, max_replica, running, billed: (0, now) }
+        Self {
+            id,
+            created: now,
+            payload,
+            instance,
+            state,
+            min_replica,
+            max_replica,
+            running,
+            billed: (0, now),
+            visibility: Visibility::default(),
+        }
     }
 
     /// True if the pushed deployment is for production.

@@ -148,7 +148,8 @@ impl BasetenWorld {
     /// The service's refusal.
     pub fn deployments(&mut self, id: &str, at: BasetenAt<'_>) -> Answer {
         let model = self.find(id, at)?;
-        let shown: Vec<Value> = model.deployments.iter().map(|one| model.shown_deployment(one, at)).collect();
+        let listed = model.deployments.iter().filter(|one| one.visibility.is_listed(at.now));
+        let shown: Vec<Value> = listed.map(|one| model.shown_deployment(one, at)).collect();
         Ok(json!({"deployments": shown}))
     }
 
@@ -240,7 +241,9 @@ impl BasetenWorld {
         let replicas = payload["autoscaling_settings"]["min_replica"].as_u64().unwrap_or(0);
         let fate = self.fate(&payload, &instance, u32::try_from(replicas).unwrap_or(u32::MAX), at.fate);
         let start = Start::new(&self.settings, &fate, is_built, at.now);
-        Ok(Deployment::new(self.next_id("d"), payload, instance, start, at.now))
+        let mut deployment = Deployment::new(self.next_id("d"), payload, instance, start, at.now);
+        deployment.visibility = Visibility::new(at.fate, at.now);
+        Ok(deployment)
     }
 
     /// Refuses an incomplete source.
