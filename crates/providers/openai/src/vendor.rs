@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
+use http::StatusCode;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint};
 use roadstead_model as model;
 use roadstead_provider::address::Reach;
@@ -13,7 +14,7 @@ use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Inventory, Listener, Observation, ProviderError, Redacted, Removal, Site, Wanted,
     Workload,
 };
-use roadstead_rest::{BaseUrl, Bearer, ClientParts, RestClient, ServiceRoute, Transport};
+use roadstead_rest::{BaseUrl, Bearer, ClientParts, RestClient, RestFailure, ServiceRoute, Transport};
 use roadstead_runtime::client::WriteGate;
 use roadstead_runtime::clock::Clock;
 use sha2::{Digest, Sha256};
@@ -74,6 +75,11 @@ impl HostedVendor {
     }
 }
 
+/// True for a vendor without a list of models, which answers nevertheless.
+fn has_no_list(failure: &RestFailure) -> bool {
+    matches!(failure.status, Some(StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
+}
+
 /// No record of an endpoint names a vendor; one that does was written by another hand.
 fn nothing_placed() -> ProviderError {
     ProviderError::new(
@@ -94,9 +100,8 @@ impl Site for HostedVendor {
 
     async fn identity(&self) -> Result<String, ProviderError> {
         if !self.is_believed() {
-            match self.client.call(models()).await.map_err(ProviderError::from) {
-                // A vendor without a list of models answers nevertheless.
-                Err(error) if error.class != ErrorClass::NotFound => return Err(error),
+            match self.client.call(models()).await {
+                Err(failure) if !has_no_list(&failure) => return Err(failure.into()),
                 Ok(_) | Err(_) => {}
             }
             *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
@@ -136,5 +141,20 @@ impl Workload for HostedVendor {
 
     async fn api_key(&self, _: &str) -> Result<Option<Redacted>, ProviderError> {
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_that_has_no_list_of_models_answers_and_one_that_refuses_the_key_does_not() {
+        for (status, answers) in [(404, true), (405, true), (401, false), (403, false), (500, false)] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let refused = ProviderError::new(ErrorClass::Invalid, "no");
+            let failure = RestFailure { status: Some(status), ..RestFailure::from(refused) };
+            assert_eq!(has_no_list(&failure), answers, "{status}");
+        }
     }
 }

@@ -31,7 +31,19 @@ impl BedrockCalls {
     ///
     /// # Errors
     /// The failure of a call.
-    pub async fn jobs(&self, text: &str) -> Result<FullListing<JobView>, ProviderError> {
+    pub async fn jobs_named(&self, text: &str) -> Result<FullListing<JobView>, ProviderError> {
+        self.jobs(&format!("nameContains={text}")).await
+    }
+
+    /// The jobs in this state. Those that have ended stay forever.
+    ///
+    /// # Errors
+    /// The failure of a call.
+    pub async fn jobs_in(&self, status: &str) -> Result<FullListing<JobView>, ProviderError> {
+        self.jobs(&format!("statusEquals={status}")).await
+    }
+
+    async fn jobs(&self, filter: &str) -> Result<FullListing<JobView>, ProviderError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct JobPage {
@@ -39,10 +51,9 @@ impl BedrockCalls {
             model_import_job_summaries: Vec<JobView>,
             next_token: Option<String>,
         }
-        let filter = if text.is_empty() { String::new() } else { format!("&nameContains={text}") };
         let mut pages = Pages::new(LIMITS);
         while pages.is_open() {
-            let path = format!("/model-import-jobs?maxResults={ROWS}{filter}{}", after(pages.mark()));
+            let path = format!("/model-import-jobs?maxResults={ROWS}&{filter}{}", after(pages.mark()));
             let page: JobPage = self.read(op::LIST_JOBS, path).await?;
             pages.add(Page { items: page.model_import_job_summaries, next: page.next_token })?;
         }

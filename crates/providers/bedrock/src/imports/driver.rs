@@ -51,7 +51,7 @@ impl Bedrock {
 
     /// The jobs of an endpoint, by their numbers.
     async fn jobs(&self, name: &str) -> Result<Vec<(u32, JobView)>, ProviderError> {
-        let jobs = self.calls.jobs(name).await?.items.into_iter();
+        let jobs = self.calls.jobs_named(name).await?.items.into_iter();
         let mut numbered: Vec<(u32, JobView)> =
             jobs.filter_map(|job| Some((number_of(&job.job_name, name)?, job))).collect();
         numbered.sort_by_key(|(number, _)| *number);
@@ -60,8 +60,7 @@ impl Bedrock {
 
     /// The jobs of the account and region that import.
     pub(crate) async fn importing(&self) -> Result<Vec<JobView>, ProviderError> {
-        let jobs = self.calls.jobs("").await?.items.into_iter();
-        Ok(jobs.filter(|job| job.status == IN_PROGRESS).collect())
+        Ok(self.calls.jobs_in(IN_PROGRESS).await?.items)
     }
 
     /// The models and importing jobs of the installation that were marked by another hub than this one, which is the value, by
