@@ -87,7 +87,10 @@ fn proves<'a>(known: &EntraApplication, asked: &impl Fn(&str) -> &'a str) -> Res
 
 fn refused(code: &str, message: &str) -> Reply {
     let status = if code == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-    let body = json!({"error": code, "error_description": message, "error_codes": []});
+    let now = VirtualClock::machine_millis();
+    let trace = format!("{:08x}-0000-4000-8000-000000000000", now & 0xffff_ffff);
+    let told = format!("{message} Trace ID: {trace} Correlation ID: {trace} Timestamp: {now}");
+    let body = json!({"error": code, "error_description": told, "error_codes": [], "trace_id": trace});
     Reply::new(status, MEDIA, body.to_string()).by(&rules::EXCHANGE)
 }
 
