@@ -12,7 +12,7 @@ use roadstead_clouds::ServiceName;
 use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_conformance::request::{LLAMA, edited, recorded, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Observation, Removal, Secret, Site, Wanted, Workload};
+use roadstead_provider::{Claim, Observation, Removal, Secret, Site, Wanted, Workload};
 use serde_json::{Value, json};
 
 use crate::baseten::{Teams, secrets};
@@ -86,5 +86,20 @@ pub async fn a_new_key_leaves_the_former_one_valid() -> anyhow::Result<()> {
     }
     ensure!(team.clouds.state(ServiceName::Baseten)["keys"] == 2, "{}", team.clouds.state(ServiceName::Baseten));
     ensure!(keys[1] != keys[2], "the key is issued twice");
+    Ok(())
+}
+
+/// Two hubs claim a team at once, so that both secrets are there: the older one holds, and the hub of the other one takes it back.
+pub async fn of_two_claims_at_once_the_older_one_is_left() -> anyhow::Result<()> {
+    let team = Teams::team(Conduct::Ordinary).await?;
+    let driver = team.plain_driver("prod")?;
+    driver.identity().await?;
+    ensure!(driver.claim("hub-two", None).await? == Claim::Ours);
+    team.clouds.advance(Duration::from_secs(1));
+    team.clouds.baseten.write_secret("roadstead-claim_prod_hub-one");
+    ensure!(driver.claim("hub-one", None).await? == Claim::Other { hub_uid: "hub-two".to_owned() });
+    ensure!(driver.claim("hub-two", None).await? == Claim::Ours);
+    let left = team.clouds.state(ServiceName::Baseten)["secrets"].clone();
+    ensure!(left == json!(["roadstead-claim_prod_hub-two"]), "an heir waits: {left}");
     Ok(())
 }

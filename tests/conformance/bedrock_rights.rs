@@ -1,15 +1,17 @@
 //! The policies of the operator at Bedrock have exactly the rights that its drivers need.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use roadstead_bedrock::{IMPORT_ACTIONS, IMPORT_OPERATIONS, THROUGHPUT_ACTIONS, THROUGHPUT_OPERATIONS};
 use roadstead_clouds::ServiceName;
 use roadstead_conformance::request::{LLAMA, edited, wanted};
 use roadstead_conformance::{Conduct, HUB, Place};
-use roadstead_provider::{Claim, Observation, Removal};
-use serde_json::Value;
+use roadstead_provider::{Claim, Observation, Removal, Secret, Wanted};
+use serde_json::{Value, json};
 
 use crate::bedrock::{BedrockAccount, BedrockAccounts};
 use crate::life::{LOOKS, pause, reaches};
@@ -62,7 +64,7 @@ async fn live(account: &BedrockAccount) -> anyhow::Result<()> {
     let driver = account.driver("prod").await?;
     driver.identity().await?;
     ensure!(driver.claim("hub-one", None).await? == Claim::Ours);
-    driver.watch(std::sync::Arc::new(|_| {}));
+    driver.watch(Arc::new(|_| {}));
     let first = wanted(&account.target(), "prod", LLAMA)?;
     reaches(account, driver.as_ref(), &first, true).await?;
     ensure!(driver.claim(HUB, None).await? == Claim::Other { hub_uid: "hub-one".to_owned() });
@@ -85,4 +87,32 @@ async fn live(account: &BedrockAccount) -> anyhow::Result<()> {
         pause(account).await?;
     }
     bail!("it is not removed")
+}
+
+/// A Secret whose value is rotated leaves the model as it is: Bedrock starts the server, and no variable reaches it.
+pub async fn a_rotated_secret_changes_nothing(accounts: BedrockAccounts) -> anyhow::Result<()> {
+    let account = accounts.account(Conduct::Ordinary).await?;
+    let driver = account.driver("prod").await?;
+    driver.identity().await?;
+    ensure!(driver.claim(HUB, None).await? == Claim::Ours);
+    let first = with_token(&wanted(&account.target(), "prod", LLAMA)?, "first");
+    let before = reaches(&account, driver.as_ref(), &first, true).await?;
+    let rotated = with_token(&first, "second");
+    let Observation::Present(present) = driver.observe(&rotated).await? else { bail!("the endpoint is gone") };
+    ensure!(present.in_sync, "the model waits for a change that Bedrock cannot make");
+    ensure!(present.external_id == before.external_id, "it is another one");
+    // What is in force has the rotated value, or else the core would wait for it.
+    ensure!(present.template_hash != before.template_hash && !present.template_hash.is_empty(), "{present:?}");
+    Ok(())
+}
+
+/// The wanted endpoint with a variable from a Secret with this value.
+fn with_token(one: &Wanted, value: &str) -> Wanted {
+    let mut wanted = edited(one, |endpoint| {
+        let variable = json!({"name": "HF_TOKEN", "secretKeyRef": {"name": "hf", "key": "token"}});
+        endpoint.spec.template.env = serde_json::from_value(json!([variable])).unwrap();
+    });
+    let data = [("token".to_owned(), ByteString(value.as_bytes().to_vec()))].into();
+    wanted.secrets = Arc::new([("hf".to_owned(), Secret { kind: "Opaque".to_owned(), data })].into());
+    wanted
 }

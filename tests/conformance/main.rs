@@ -139,6 +139,12 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
             "bedrock_throughput::the_policy_grants_what_is_called_and_nothing_else",
             bedrock_rights::the_policy_for_throughput_grants_what_is_called_and_nothing_else,
         ),
+        trial(runtime, "bedrock::a_rotated_secret_changes_nothing", || {
+            bedrock_rights::a_rotated_secret_changes_nothing(bedrock::BedrockAccounts::Imports)
+        }),
+        trial(runtime, "bedrock_throughput::a_rotated_secret_changes_nothing", || {
+            bedrock_rights::a_rotated_secret_changes_nothing(bedrock::BedrockAccounts::Throughput)
+        }),
         trial(runtime, "bedrock_throughput::every_change_may_be_lost_or_repeated", bedrock::sweep_of_throughput),
         trial(
             runtime,
@@ -154,6 +160,11 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
             runtime,
             "baseten::a_new_key_leaves_the_former_one_valid",
             baseten_rights::a_new_key_leaves_the_former_one_valid,
+        ),
+        trial(
+            runtime,
+            "baseten::of_two_claims_at_once_the_older_one_is_left",
+            baseten_rights::of_two_claims_at_once_the_older_one_is_left,
         ),
         trial(runtime, "baseten::every_change_may_be_lost_or_repeated", baseten::sweep),
         trial(

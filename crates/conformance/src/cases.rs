@@ -450,10 +450,17 @@ async fn repeats_no_secret(fixture: &dyn Fixture) -> anyhow::Result<()> {
 async fn names_its_type_where_settings_of_the_engine_have_no_effect(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let capabilities = stage.driver.capabilities();
-    let Some(named) = capabilities.own_server.clone() else {
+    let type_ = stage.place.target().spec.type_;
+    let named = capabilities.own_server.clone();
+    ensure!(
+        named.is_some() == type_.has_own_server(),
+        "the type says {}, and the driver says {named:?}",
+        type_.has_own_server()
+    );
+    let Some(named) = named else {
         return Ok(());
     };
-    let type_ = stage.place.target().spec.type_.name();
+    let type_ = type_.name();
     ensure!(named == type_, "a deployment leaves settings out at {named}, and the target is of type {type_}");
     for setting in [EngineSetting::Args, EngineSetting::Env, EngineSetting::Revision] {
         let with = |left_out| BTreeMap::from([(setting, left_out)]);

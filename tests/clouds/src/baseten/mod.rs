@@ -62,6 +62,12 @@ impl Baseten {
         Ok(())
     }
 
+    /// Writes a secret of the team of [`KEY`], as a caller does.
+    pub fn write_secret(&self, name: &str) {
+        let body = json!({"name": name, "value": "written"});
+        self.world().issued.upsert_secret(TEAM_ID, &body, self.clock.millis());
+    }
+
     /// Removes the models of this name at once, as an administrator would. True if there was one.
     pub fn take_away(&self, name: &str) -> bool {
         let mut world = self.world();

@@ -12,11 +12,12 @@ use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError
 use roadstead_rest::{EndpointOwnership, ManagedService, ServiceContext, created_concurrently};
 
 use super::form::{BedrockForm, number_of};
-use super::observed::{self, FAILED};
+use super::observed::{FAILED, shown};
 use super::settings::{ImportSettings, import_capabilities};
 use super::wire::{ImportView, JobView, REMOVED, TaggedImport};
 use crate::calls::{BEDROCK, BedrockCalls};
 use crate::hub::{BedrockHub, of_other_hubs};
+use crate::observed::present;
 use crate::ownership;
 use crate::place::{BedrockAccess, BedrockPlace, asked_model};
 use crate::wire::BedrockTags;
@@ -160,45 +161,45 @@ impl ManagedService for Bedrock {
     }
 
     fn is_of(import: &TaggedImport, form: &BedrockForm) -> bool {
-        ownership::endpoint_tags(&import.tags).is_some_and(|tags| tags.is_same_endpoint(&form.owner))
+        ownership::endpoint_tags(&import.tags).is_some_and(|tags| tags.is_same_endpoint(&form.common.owner))
     }
 
     async fn present(
         &self,
-        wanted: &Wanted,
+        _: &Wanted,
         import: &TaggedImport,
         form: &BedrockForm,
         external_id: ExternalId,
     ) -> Result<Present, ProviderError> {
-        Ok(observed::present(&self.place, import, form, wanted.endpoint.spec.model_name(), external_id))
+        Ok(present(shown(&self.place, import), &form.common, external_id))
     }
 
     /// An import costs nothing, and nothing is billed before the first request.
     async fn create(&self, form: &BedrockForm) -> Result<TaggedImport, ProviderError> {
-        let number = self.jobs(&form.name).await?.last().map_or(1, |(number, _)| number.saturating_add(1));
+        let number = self.jobs(&form.common.name).await?.last().map_or(1, |(number, _)| number.saturating_add(1));
         let import = form.import(number)?;
         match self.calls.import(&import).await {
             Err(failure) if failure.error.class == ErrorClass::Conflict => {
-                return Err(created_concurrently(&form.name));
+                return Err(created_concurrently(&form.common.name));
             }
             result => result?,
         }
-        self.job(&form.name).await?.ok_or_else(|| {
-            let message = format!("the import of endpoint {} was begun and is not visible yet", form.name);
+        self.job(&form.common.name).await?.ok_or_else(|| {
+            let message = format!("the import of endpoint {} was begun and is not visible yet", form.common.name);
             ProviderError::new(ErrorClass::Transient, message)
         })
     }
 
     /// Another model cannot take the place of one that exists: only tags follow.
     async fn correct(&self, import: &TaggedImport, form: &BedrockForm) -> Result<(), ProviderError> {
-        if ownership::get(&import.tags, ownership::FORM) != form.digest {
+        if ownership::get(&import.tags, ownership::FORM) != form.common.digest {
             let message = format!(
                 "endpoint {} at Bedrock has other weights than {}, and Bedrock cannot change them",
-                form.name, form.source
+                form.common.name, form.common.source
             );
             return Err(ProviderError::new(ErrorClass::Invalid, message));
         }
-        self.calls.tag(import.view.arn(), &form.tags).await
+        self.calls.tag(import.view.arn(), &form.common.tags).await
     }
 
     /// A job that imports cannot be stopped: its model is deleted once it exists.

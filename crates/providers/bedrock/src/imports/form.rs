@@ -1,39 +1,22 @@
 //! The wanted model: its weights and its tags. Pure.
 
-use kube::ResourceExt;
 use roadstead_api::v1alpha1::ModelMirror;
-use roadstead_provider::tags::EndpointTags;
-use roadstead_provider::template_hash::{short_digest, template_hash};
-use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
+use roadstead_provider::{ErrorClass, ProviderError, Wanted};
 
 use super::settings::ImportSettings;
 use super::wire::{IMPORT, ModelSource, NewImport, S3Source};
-use crate::ownership;
+use crate::form::{CommonForm, source};
 use crate::wire::{BedrockTags, tag_list};
-
-/// Characters of the form's digest: 64 bits.
-const DIGEST_CHARS: usize = 16;
 
 /// The wanted form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BedrockForm {
-    /// Name of the endpoint and of its model.
-    pub name: String,
+    /// Names, tags and digest: of the weights. Their folder is no part of it, because another copy holds the same ones.
+    pub common: CommonForm,
     /// Folder of the weights, which only an import needs; `None` if they have no copy.
     pub folder: Option<String>,
     /// Role of jobs.
     pub role: String,
-    /// Owner, and part in the plan.
-    pub owner: EndpointTags,
-    /// Source of the weights.
-    pub source: String,
-    /// All tags.
-    pub tags: BedrockTags,
-    /// Hash of the template.
-    pub template_hash: String,
-    /// Digest of what the model must be: its weights. The folder is no part of it, because another copy holds the same ones. Nothing
-    /// else of a deployment has an effect here, such as a rotated Secret.
-    pub digest: String,
 }
 
 impl BedrockForm {
@@ -42,22 +25,11 @@ impl BedrockForm {
     /// # Errors
     /// `Bug` if it cannot be written.
     pub fn of(settings: &ImportSettings, install_id: &str, hub: &str, wanted: &Wanted) -> Result<Self, ProviderError> {
-        let endpoint = wanted.endpoint.as_ref();
-        let spec = &endpoint.spec;
-        let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
-        let source = spec.template.model.source.clone().unwrap_or_default();
-        let template_hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
-        let digest = short_digest(&[&source], DIGEST_CHARS);
-        let record = record::record(spec).map_err(bug)?;
+        let source = source(&wanted.endpoint);
         Ok(Self {
-            name: endpoint.name_any(),
+            common: CommonForm::of(install_id, hub, wanted, &[&source])?,
             folder: folder(&source, &settings.mirrors),
-            source,
             role: settings.role.clone(),
-            owner: EndpointTags::of(install_id, endpoint),
-            tags: ownership::tags(install_id, endpoint, &digest, record.as_deref(), wanted.api_key.expose(), hub),
-            template_hash,
-            digest,
         })
     }
 
@@ -70,15 +42,15 @@ impl BedrockForm {
             let message = format!(
                 "Bedrock imports weights from Amazon S3 only, and {} is elsewhere: copy it to S3, and add the copy to \
                  spec.bedrock.modelMirrors of the target",
-                self.source
+                self.common.source
             );
             ProviderError::new(ErrorClass::Refused, message)
         })?;
-        let job = job_name(&self.name, number);
+        let job = job_name(&self.common.name, number);
         let tags = self.tags_of(&job);
         Ok(NewImport {
             job_name: job.clone(),
-            imported_model_name: self.name.clone(),
+            imported_model_name: self.common.name.clone(),
             role_arn: self.role.clone(),
             model_data_source: ModelSource { s3_data_source: S3Source { s3_uri: folder } },
             client_request_token: job,
@@ -90,7 +62,7 @@ impl BedrockForm {
     /// The tags of what this job makes.
     #[must_use]
     pub fn tags_of(&self, job: &str) -> BedrockTags {
-        self.tags.clone().into_iter().chain([(IMPORT.to_owned(), job.to_owned())]).collect()
+        self.common.tags.clone().into_iter().chain([(IMPORT.to_owned(), job.to_owned())]).collect()
     }
 }
 

@@ -1,63 +1,30 @@
-//! Report on an endpoint to the core. Pure.
+//! Appearance of an import at the place. Pure.
 
-use roadstead_api::v1alpha1::ExternalId;
-use roadstead_provider::probe::{Probe, ProbeQuestion};
-use roadstead_provider::template_hash::digest;
-use roadstead_provider::{Present, Progress, Trouble, TroubleKind};
-
-use super::form::BedrockForm;
-use super::wire::{ImportView, TaggedImport};
-use crate::failure;
-use crate::ownership::{self, FORM};
+use super::wire::{ImportView, JobView, TaggedImport};
+use crate::observed::{ShownFailure, ShownModel};
 use crate::place::BedrockPlace;
 
 /// State of a job that failed.
 pub const FAILED: &str = "Failed";
 
-/// The endpoint as its place shows it.
+/// The import as it is shown.
 #[must_use]
-pub fn present(
-    place: &BedrockPlace,
-    import: &TaggedImport,
-    form: &BedrockForm,
-    model: &str,
-    external_id: ExternalId,
-) -> Present {
+pub fn shown<'a>(place: &BedrockPlace, import: &'a TaggedImport) -> ShownModel<'a> {
     let TaggedImport { view, tags } = import;
-    let is_form = ownership::get(tags, FORM) == form.digest;
-    let url = match view {
-        ImportView::Model(found) => Some(place.url(&found.model_arn)),
-        ImportView::Job(_) => None,
-    };
-    Present {
-        in_sync: is_form && form.tags.iter().all(|(key, value)| tags.get(key) == Some(value)),
-        interrupts: false,
-        changed_by_admission: Vec::new(),
-        external_id,
-        template_hash: if is_form { form.template_hash.clone() } else { String::new() },
-        template_digest: digest(ownership::get(tags, FORM)),
-        replicas: 1,
-        ready_replicas: i32::from(url.is_some()),
-        probe: url.as_ref().map(|url| Probe::of_guarded(url, model, ProbeQuestion::Completion)),
-        progress: match view {
-            ImportView::Model(_) => Progress::Serving,
-            ImportView::Job(job) => Progress::Starting {
-                message: format!("Bedrock imports the model: job {} is {}", job.job_name, job.status),
-            },
+    match view {
+        ImportView::Model(model) => {
+            ShownModel { tags, url: Some(place.url(&model.model_arn)), waits: String::new(), failure: None }
+        }
+        ImportView::Job(job) => ShownModel {
+            tags,
+            url: None,
+            waits: format!("Bedrock imports the model: job {} is {}", job.job_name, job.status),
+            failure: failure(job),
         },
-        trouble: trouble(view),
-        url,
     }
 }
 
-/// The trouble of an import that failed.
-fn trouble(view: &ImportView) -> Option<Trouble> {
-    let ImportView::Job(job) = view else { return None };
-    if job.status != FAILED {
-        return None;
-    }
-    let cause = job.failure_message.as_deref().unwrap_or("Bedrock names no cause");
-    let (class, reason) = failure::late(cause);
-    let message = format!("the import at Bedrock failed: {cause}");
-    Some(Trouble { kind: TroubleKind::Plain, class, reason, message, since: None })
+fn failure(job: &JobView) -> Option<ShownFailure<'_>> {
+    let cause = job.failure_message.as_deref();
+    (job.status == FAILED).then_some(ShownFailure { work: "the import at Bedrock", cause })
 }

@@ -12,10 +12,11 @@ use roadstead_provider::{Capabilities, Claim, ErrorClass, Present, ProviderError
 use roadstead_rest::{EndpointOwnership, ManagedService, ServiceContext, created_concurrently, wait_for};
 
 use super::form::ThroughputForm;
-use super::observed;
+use super::observed::shown;
 use super::wire::TaggedThroughput;
 use crate::calls::{BEDROCK, BedrockCalls};
 use crate::hub::{BedrockHub, of_other_hubs};
+use crate::observed::present;
 use crate::ownership;
 use crate::place::{BedrockAccess, BedrockPlace, asked_model};
 
@@ -120,21 +121,21 @@ impl ManagedService for BedrockThroughput {
     }
 
     fn is_of(throughput: &TaggedThroughput, form: &ThroughputForm) -> bool {
-        ownership::endpoint_tags(&throughput.tags).is_some_and(|tags| tags.is_same_endpoint(&form.owner))
+        ownership::endpoint_tags(&throughput.tags).is_some_and(|tags| tags.is_same_endpoint(&form.common.owner))
     }
 
     async fn present(
         &self,
-        wanted: &Wanted,
+        _: &Wanted,
         throughput: &TaggedThroughput,
         form: &ThroughputForm,
         external_id: ExternalId,
     ) -> Result<Present, ProviderError> {
-        Ok(observed::present(&self.place, throughput, form, wanted.endpoint.spec.model_name(), external_id))
+        Ok(present(shown(&self.place, throughput), &form.common, external_id))
     }
 
     async fn create(&self, form: &ThroughputForm) -> Result<TaggedThroughput, ProviderError> {
-        let name = &form.name;
+        let name = &form.common.name;
         match self.calls.buy(&form.purchase()?).await {
             // The service has no code of its own for a name that was taken meanwhile.
             Err(failure) if [ErrorClass::Conflict, ErrorClass::Invalid].contains(&failure.error.class) => {
@@ -148,15 +149,15 @@ impl ManagedService for BedrockThroughput {
 
     /// Units cannot be changed: only tags follow.
     async fn correct(&self, throughput: &TaggedThroughput, form: &ThroughputForm) -> Result<(), ProviderError> {
-        if ownership::get(&throughput.tags, ownership::FORM) != form.digest {
+        if ownership::get(&throughput.tags, ownership::FORM) != form.common.digest {
             let message = format!(
                 "endpoint {} at Bedrock has another model or other units than the target and its shape ask for, and Bedrock changes neither: \
                  restore the entry of {} in spec.bedrock.models, or delete the deployment and create it again",
-                form.name, form.source
+                form.common.name, form.common.source
             );
             return Err(ProviderError::new(ErrorClass::Invalid, message));
         }
-        self.calls.tag(&throughput.view.provisioned_model_arn, &form.tags).await
+        self.calls.tag(&throughput.view.provisioned_model_arn, &form.common.tags).await
     }
 
     async fn delete(&self, throughput: &TaggedThroughput) -> Result<Removal, ProviderError> {

@@ -3,39 +3,25 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use roadstead_provider::tags::EndpointTags;
-use roadstead_provider::template_hash::{short_digest, template_hash};
-use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
+use roadstead_provider::template_hash::short_digest;
+use roadstead_provider::{ErrorClass, ProviderError, Wanted};
 
 use super::wire::NewThroughput;
-use crate::ownership;
-use crate::wire::{BedrockTags, tag_list};
+use crate::form::{CommonForm, source};
+use crate::wire::tag_list;
 
-/// Characters of the form's digest: 64 bits.
-const DIGEST_CHARS: usize = 16;
 /// Characters of a token: 128 bits of a digest.
 const TOKEN_CHARS: usize = 32;
 
 /// The wanted form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ThroughputForm {
-    /// Name of the endpoint and of its throughput.
-    pub name: String,
+    /// Names, tags and digest: of the weights, their model and its units.
+    pub common: CommonForm,
     /// Model, which only a purchase needs; `None` if the target names none for the weights.
     pub model: Option<String>,
     /// Units.
     pub units: i32,
-    /// Owner, and part in the plan.
-    pub owner: EndpointTags,
-    /// Source of the weights.
-    pub source: String,
-    /// All tags.
-    pub tags: BedrockTags,
-    /// Hash of the template.
-    pub template_hash: String,
-    /// Digest of what the throughput must be: its model and its units. Nothing else of a deployment has an effect here, such as a rotated
-    /// Secret.
-    pub digest: String,
     /// The life that a purchase belongs to: the endpoint's object, and what was made for it before.
     life: [String; 2],
 }
@@ -52,24 +38,15 @@ impl ThroughputForm {
         wanted: &Wanted,
     ) -> Result<Self, ProviderError> {
         let endpoint = wanted.endpoint.as_ref();
-        let spec = &endpoint.spec;
-        let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
-        let source = spec.template.model.source.clone().unwrap_or_default();
-        let units = spec.accelerator.count.max(1);
-        let template_hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
+        let source = source(endpoint);
         let model = models.get(&source).cloned();
-        let digest = short_digest(&[&source, model.as_deref().unwrap_or_default(), &units.to_string()], DIGEST_CHARS);
-        let record = record::record(spec).map_err(bug)?;
+        let units = endpoint.spec.accelerator.count.max(1);
+        let effective = [&source, model.as_deref().unwrap_or_default(), &units.to_string()];
         let before = endpoint.external_id().and_then(|id| id.get("uid")).unwrap_or_default();
         Ok(Self {
-            name: endpoint.name_any(),
+            common: CommonForm::of(install_id, hub, wanted, &effective)?,
             model,
             units,
-            source,
-            owner: EndpointTags::of(install_id, endpoint),
-            tags: ownership::tags(install_id, endpoint, &digest, record.as_deref(), wanted.api_key.expose(), hub),
-            template_hash,
-            digest,
             life: [endpoint.uid().unwrap_or_default(), before.to_owned()],
         })
     }
@@ -83,18 +60,18 @@ impl ThroughputForm {
             let message = format!(
                 "Bedrock sells throughput of models that it knows, and the target names none for {}: add it to \
                  spec.bedrock.models",
-                self.source
+                self.common.source
             );
             ProviderError::new(ErrorClass::Refused, message)
         })?;
-        let content = format!("{model} {} {:?}", self.units, self.tags);
+        let content = format!("{model} {} {:?}", self.units, self.common.tags);
         let [object, before] = &self.life;
         Ok(NewThroughput {
-            provisioned_model_name: self.name.clone(),
+            provisioned_model_name: self.common.name.clone(),
             model_id: model,
             model_units: self.units,
-            client_request_token: short_digest(&[&self.name, object, before, &content], TOKEN_CHARS),
-            tags: tag_list(&self.tags),
+            client_request_token: short_digest(&[&self.common.name, object, before, &content], TOKEN_CHARS),
+            tags: tag_list(&self.common.tags),
         })
     }
 }
