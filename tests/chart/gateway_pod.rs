@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
 use roadstead_ground::envoy::envoy;
+use roadstead_ground::unused::unused_address;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,7 +39,8 @@ impl Pod {
     /// Starts both as kubelet does: Envoy once the process beside it has started.
     fn start(server: &ApiServer, deployment: &Value) -> Self {
         let spec = at(deployment, "/spec/template/spec");
-        let (memory, callers, desk, drain) = (TempDir::new().unwrap(), free_address(), free_address(), free_address());
+        let (memory, callers, desk, drain) =
+            (TempDir::new().unwrap(), unused_address(), unused_address(), unused_address());
         let kubeconfig = kubeconfig_of_account(server);
         let container = at(spec, "/initContainers/0");
         let mut env = environment(container, memory.path());
@@ -94,10 +96,6 @@ fn environment(container: &Value, memory: &Path) -> Vec<(String, String)> {
 
 fn in_memory(text: &str, memory: &Path) -> String {
     text.replace("/run/roadstead", &memory.display().to_string())
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Status and text of an answer; `None` without one.

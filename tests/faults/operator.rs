@@ -1,23 +1,22 @@
 //! The operator as a process that reaches the hub and the cloud through recording proxies of its own, and can be killed
 //! or frozen at any time.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use roadstead_ground::bound::{Bound, signal};
+use roadstead_ground::unused::unused_address;
 
 use super::proxy::{Proxy, Upstream};
-use super::rig::{free_address, kubeconfig};
+use super::rig::kubeconfig;
 use super::tape::Tape;
 use super::weather::Weather;
 
 /// The installation's id.
 const INSTALL_ID: &str = "faults";
-/// Address of operators' listeners: no connection starts at it, so none takes a port while its operator is down.
-const APART: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// An operator that runs or not.
 pub struct Operator {
@@ -52,7 +51,7 @@ impl Operator {
         let (hub, cloud) = (proxy(Upstream::Hub(hub)).await?, proxy(Upstream::cloud(cloud)).await?);
         let path = dir.join(format!("{name}.kubeconfig"));
         std::fs::write(&path, kubeconfig(hub.address))?;
-        let listen = free_address(APART)?;
+        let listen = unused_address();
         let args = vec![
             "run".to_owned(),
             format!("--install-id={INSTALL_ID}"),

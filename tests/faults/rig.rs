@@ -1,7 +1,7 @@
 //! The rig of every fault test: a real API server, a simulated cloud as its own process, and the operator as a process
 //! that reaches both through recording proxies and can be killed at any time.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
 use roadstead_ground::objects;
+use roadstead_ground::unused::unused_address;
 pub use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -59,7 +60,7 @@ impl Rig {
         // A copy: a build in the middle of a long run must not change what is tested.
         std::fs::copy(env!("CARGO_BIN_EXE_roadstead"), roadstead(&server))?;
         let runtime = Runtime::new()?;
-        let cloud = free_address(Ipv4Addr::LOCALHOST)?;
+        let cloud = unused_address();
         let log = server.dir().join("cloud.log");
         let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let cloud_process = Bound::start(&roadstead(&server), &args, &[], &log)?;
@@ -236,11 +237,6 @@ pub fn condition(object: &Value, type_: &str) -> Option<Value> {
 /// The program that is tested.
 fn roadstead(server: &ApiServer) -> PathBuf {
     server.dir().join("roadstead")
-}
-
-/// An address of this machine that was free a moment ago.
-pub fn free_address(host: Ipv4Addr) -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((host, 0))?.local_addr()?)
 }
 
 /// A kubeconfig that leads to plain HTTP at `server`.

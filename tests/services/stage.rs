@@ -1,6 +1,6 @@
 //! The stage: an API server, an operator with options that can be killed, and what a user sees.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish, run};
 use roadstead_ground::objects;
+use roadstead_ground::unused::unused_address;
 use roadstead_ground::wait::wait;
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ impl ServiceStage {
     pub fn set(options: &[String]) -> anyhow::Result<Self> {
         let server = ApiServer::start()?;
         server.define(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crds"))?;
-        let listen = free_address()?;
+        let listen = unused_address();
         let args = [
             "run".to_owned(),
             "--install-id=prod".to_owned(),
@@ -180,7 +181,7 @@ impl SimulatedCloud {
     /// Starts it.
     pub fn start() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let listen = free_address()?;
+        let listen = unused_address();
         let args = ["simulated-cloud".to_owned(), format!("--listen={listen}")];
         let process = Bound::start(&program(), &args, &[], &dir.path().join("cloud.log"))?;
         let url = format!("http://{listen}");
@@ -192,9 +193,4 @@ impl SimulatedCloud {
 /// The program, or another build of it that the environment names.
 fn program() -> PathBuf {
     std::env::var_os("ROADSTEAD_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_roadstead").into(), PathBuf::from)
-}
-
-/// An address apart from those of the fakes: no connection starts at it, so none takes its port.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0))?.local_addr()?)
 }
