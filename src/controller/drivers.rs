@@ -20,7 +20,7 @@ pub struct DriverSettings {
     #[cfg(feature = "simulated")]
     #[arg(long, env = "ROADSTEAD_SIMULATED_CLOUD")]
     pub simulated_cloud: Option<CloudAddress>,
-    /// Addresses of the services of a type of targets, as TYPE=URL, for tests and private endpoints. The operator connects to
+    /// Addresses of the services of a type of targets, as TYPE=URL, for tests and for a proxy in front of a service. The operator connects to
     /// any address, also without TLS.
     #[cfg(feature = "services")]
     #[arg(long, env = "ROADSTEAD_ENDPOINT_OVERRIDE", value_delimiter = ',')]

@@ -18,6 +18,9 @@ use tokio::net::TcpListener;
 /// The model that each engine lists, as the route of the deployment `llama` has it.
 const MODEL: &str = "llama-model";
 
+/// Bytes of a body that it takes if it takes little.
+pub const LITTLE: usize = 4096;
+
 /// Conduct of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -32,6 +35,8 @@ pub enum Conduct {
     Hangs,
     /// Fails its health checks.
     Sick,
+    /// Refuses bodies of more than [`LITTLE`] bytes: 413.
+    TakesLittle,
 }
 
 /// An engine in this process.
@@ -88,6 +93,9 @@ async fn answer(State(engine): State<Arc<Engine>>, request: Request) -> Response
         full if full == Conduct::Full as u8 => StatusCode::TOO_MANY_REQUESTS.into_response(),
         fails if fails == Conduct::Fails as u8 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         hangs if hangs == Conduct::Hangs as u8 => std::future::pending().await,
+        little if little == Conduct::TakesLittle as u8 && body.len() > LITTLE => {
+            StatusCode::PAYLOAD_TOO_LARGE.into_response()
+        }
         _ if path == "/v1/models" => axum::Json(json!({"path": path, "data": [{"id": MODEL}]})).into_response(),
         _ if String::from_utf8_lossy(&body).contains("\"stream\":true") => stream(&engine),
         _ if path == "/v1/scalar" => axum::Json(7).into_response(),

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use roadstead_gateway::State;
+use roadstead_ground::unused::unused_address;
 use serde_json::json;
 
 use crate::engine::{Conduct, Engine};
@@ -31,8 +32,7 @@ async fn another_endpoint_answers_what_one_did_not() {
 async fn an_endpoint_that_is_gone_costs_no_request() {
     let rig = Rig::start(&[]).await;
     let (_a, a_address) = Engine::start().await;
-    // Nobody listens there any more.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = unused_address();
     rig.apply(&route("llama", vec![endpoint("llama-a", a_address), endpoint("llama-b", gone)])).await;
     let caller = rig.caller("key-of-alice");
     for number in 0..50 {

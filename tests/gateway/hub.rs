@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
+use roadstead_ground::unused::unused_address;
 use serde_json::Value;
 
-use crate::rig::{Rig, free_address};
+use crate::rig::Rig;
 
 /// Time for what an operator does.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -42,7 +43,7 @@ impl Hub {
         .await
         .unwrap();
         let gateway = Rig::start_on(&server, &["--hosted-quiet-seconds=5"], variables.to_vec()).await;
-        let (cloud, desk) = (free_address(), free_address());
+        let (cloud, desk) = (unused_address(), unused_address());
         let cloud_args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let mut args = vec![
             "run".to_owned(),

@@ -1,6 +1,6 @@
 //! A gateway of a test: Envoy and the process beside it, with routes in a namespace of its own on one API server.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use roadstead_gateway::{
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::envoy::OPTIONS;
+use roadstead_ground::unused::unused_address;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -84,9 +85,9 @@ impl Rig {
         let namespace = namespaces.create(&PostParams::default(), &object).await.unwrap().metadata.name.unwrap();
         Self {
             namespace,
-            address: free_address(),
-            desk: free_address(),
-            drain: free_address(),
+            address: unused_address(),
+            desk: unused_address(),
+            drain: unused_address(),
             folder: TempDir::new().unwrap(),
             client,
             hub: server.url().unwrap(),
@@ -145,7 +146,7 @@ impl Rig {
     /// Has the process reach no hub from its next start on.
     pub fn lose_hub(&mut self) {
         let text = std::fs::read_to_string(&self.kubeconfig).unwrap();
-        let lost = text.replace(&self.hub, &format!("https://{}", free_address()));
+        let lost = text.replace(&self.hub, &format!("https://{}", unused_address()));
         assert_ne!(lost, text, "the kubeconfig names another server");
         self.kubeconfig = self.folder.path().join("kubeconfig");
         std::fs::write(&self.kubeconfig, lost).unwrap();
@@ -265,11 +266,6 @@ fn version(text: &str) -> String {
     value["version_info"].as_str().unwrap_or_default().to_owned()
 }
 
-/// An address on loopback that nothing listens on.
-pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// A route of the deployment `team-a/<name>` for the caller alice.
 pub fn route(name: &str, endpoints: Vec<Endpoint>) -> Route {
     Route {
@@ -312,6 +308,7 @@ pub fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         token: None,
         question: VerificationQuestion::Models,
         refusals: Vec::new(),
+        limits: None,
         weight: 1,
         state: State::Active,
         shift: None,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use roadstead_gateway::{Route, WitnessRequest};
+use roadstead_ground::unused::unused_address;
 
 use crate::engine::{Conduct, Engine};
-use crate::rig::{Rig, endpoint, free_address, route};
+use crate::rig::{Rig, endpoint, route};
 
 /// True if an endpoint answers, by the report.
 async fn sees(rig: &Rig, route: &Route, endpoint: &str) -> Option<bool> {
@@ -61,7 +62,7 @@ async fn a_gateway_reports_what_does_not_answer_and_what_is_asked_and_nothing_at
 async fn an_endpoint_that_nobody_listens_for_is_reported_unasked() {
     let rig = Rig::start(&[]).await;
     let (_engine, address) = Engine::start().await;
-    let route = route("llama", vec![endpoint("llama-a", address), endpoint("llama-b", free_address())]);
+    let route = route("llama", vec![endpoint("llama-a", address), endpoint("llama-b", unused_address())]);
     rig.apply(&route).await;
     rig.until("it is missed", async |rig| sees(rig, &route, "llama-b").await == Some(false)).await;
     assert_eq!(sees(&rig, &route, "llama-a").await, None);

@@ -19,8 +19,8 @@ pub use files::{Content, File, Files};
 pub use hosted::{HostedCeiling, TokenPrice};
 pub use render::render;
 pub use route::{
-    Caller, Credential, Endpoint, EndpointProtocol, HostedModel, Key, Limits, PATHS, RefusalMeaning, Route, Scheme,
-    ServiceRefusal, ShiftProgress, State, VerificationQuestion, WitnessRequest,
+    Caller, Credential, Endpoint, EndpointProtocol, HostedModel, Key, Limits, PATHS, RefusalMeaning, Route,
+    SERVICE_PATHS, Scheme, ServiceLimits, ServiceRefusal, ShiftProgress, State, VerificationQuestion, WitnessRequest,
 };
 pub use settings::{Listener, Paths, Settings, Tls};
 pub use token::{TokenRole, TokenSource};

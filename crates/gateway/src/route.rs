@@ -11,6 +11,9 @@ use crate::token::TokenSource;
 /// administration, stay inside.
 pub const PATHS: [&str; 6] = ["tokenize", "detokenize", "rerank", "score", "pooling", "classify"];
 
+/// All paths below `/v1/` to which services limit [endpoints](Endpoint::paths).
+pub const SERVICE_PATHS: [&str; 4] = ["chat/completions", "completions", "embeddings", "responses"];
+
 /// Percentage of everything.
 const WHOLE: u32 = 100;
 
@@ -204,6 +207,9 @@ pub struct Endpoint {
     /// Answers by which the service in front of the engine refuses any request for the moment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<ServiceRefusal>,
+    /// Limits of the service in front of the engine; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ServiceLimits>,
     /// Share of the requests, relative to the other active endpoints: at least 1.
     pub weight: u32,
     /// Part in serving.
@@ -276,13 +282,27 @@ impl EndpointProtocol {
     }
 }
 
-/// An answer by which a service refuses any request for the moment: another endpoint takes the request.
+/// Limits of one request at the service in front of an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceLimits {
+    /// Name of the service, for callers.
+    pub service: String,
+    /// Bytes of a body; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_request_bytes: Option<u64>,
+    /// Seconds until the service ends a request that is not answered; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_seconds: Option<u32>,
+}
+
+/// An answer by which a service refuses a request that another endpoint may take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRefusal {
     /// Status of the answer.
     pub status: u16,
-    /// Words in it that no engine says.
+    /// Words in it that no engine says; empty for every answer with this status.
     pub words: String,
     /// Meaning of these words.
     pub meaning: RefusalMeaning,
@@ -295,6 +315,8 @@ pub enum RefusalMeaning {
     Cold,
     /// There is no such endpoint, or it does not serve.
     Absent,
+    /// The body is larger than the service takes, which is no failure of the endpoint.
+    TooLarge,
 }
 
 /// Question by which a gateway verifies an endpoint.

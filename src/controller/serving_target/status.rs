@@ -117,6 +117,7 @@ fn status(
         taints: taints(target, former, now),
         capacity,
         terms: terms(target, former, connection, now),
+        request_limits: target.spec.type_.request_limits(),
         exhausted: former.exhausted.clone(),
         ..ServingTargetStatus::default()
     }

@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use kube::ResourceExt;
-use roadstead_gateway::{
-    Caller, Credential, Endpoint, EndpointProtocol, HostedModel, Key, Limits, Route, Scheme, ServiceRefusal, State,
-    TokenSource, VerificationQuestion, WitnessRequest,
-};
+use roadstead_gateway::{Caller, Credential, Endpoint, HostedModel, Key, Limits, Route, Scheme, State, WitnessRequest};
 
-use super::minted::{MintedAccess, model_at_bedrock};
 use super::record::{fails, leaves};
+use super::services::{ServiceAccess, model_at_bedrock};
 use super::shift;
 use super::verified::is_successor;
 use roadstead_api::v1alpha1::{EndpointState, Engine, InferenceEndpoint, ModelDeployment, Traffic};
@@ -27,8 +24,8 @@ pub type EndpointKeys = BTreeMap<String, Key>;
 pub struct RouteFacts<'a> {
     /// Keys of the endpoints.
     pub keys: &'a EndpointKeys,
-    /// Access to the endpoints whose tokens gateways mint, by name.
-    pub minted: &'a BTreeMap<String, MintedAccess>,
+    /// Access to the endpoints at managed services, by name.
+    pub services: &'a BTreeMap<String, ServiceAccess>,
     /// Names of the model at endpoints whose service chooses them, by endpoint.
     pub renamed: &'a BTreeMap<String, String>,
     /// Callers of the deployment.
@@ -57,7 +54,7 @@ pub fn route<'a>(
     endpoints: &(impl IntoIterator<Item = &'a InferenceEndpoint> + Clone),
     facts: RouteFacts<'_>,
 ) -> Route {
-    let RouteFacts { keys, minted, renamed, callers, verified, asked, by_gateways, hosted, former, now } = facts;
+    let RouteFacts { keys, services, renamed, callers, verified, asked, by_gateways, hosted, former, now } = facts;
     let serving = serving(endpoints.clone(), former);
     let is_unverified = |endpoint: &InferenceEndpoint| {
         let name = endpoint.name_any();
@@ -73,7 +70,7 @@ pub fn route<'a>(
     };
     let part = |endpoint: &'a InferenceEndpoint| {
         let factor = weight_of_replica(deployment, &endpoint.spec.shape);
-        part(endpoint, (keys, minted, renamed, former), factor, is_unverified(endpoint))
+        part(endpoint, (keys, services, renamed, former), factor, is_unverified(endpoint))
     };
     let mut parts: Vec<Endpoint> = endpoints.clone().into_iter().filter_map(part).collect();
     for part in parts.iter_mut().filter(|part| matches!(part.state, State::Active | State::Standby)) {
@@ -148,9 +145,9 @@ fn weight_of_replica(deployment: &ModelDeployment, shape: &str) -> u32 {
 /// The part of one endpoint; `None` if it has none.
 fn part(
     endpoint: &InferenceEndpoint,
-    (keys, minted, renamed, former): (
+    (keys, services, renamed, former): (
         &EndpointKeys,
-        &BTreeMap<String, MintedAccess>,
+        &BTreeMap<String, ServiceAccess>,
         &BTreeMap<String, String>,
         Option<&Route>,
     ),
@@ -174,7 +171,8 @@ fn part(
         return None;
     }
     let UrlParts { scheme, host, port, prefix } = address(status.url.as_deref()?)?;
-    let EndpointAccess { credential, token, protocol, question, paths, refusals } = access(&name, keys, minted, was)?;
+    let ServiceAccess { token, protocol, question, paths, refusals, limits } = access(&name, services, was);
+    let credential = if token.is_some() { None } else { Some(own_key(keys.get(&name)?)) };
     // Where the target is not known, the name stays.
     let renamed = || renamed.get(&name).or(was.and_then(|was| was.model.as_ref())).cloned();
     let model = model_at_bedrock(protocol, &prefix).or_else(renamed);
@@ -193,6 +191,7 @@ fn part(
         token,
         question,
         refusals,
+        limits,
         weight: if weight == 0 { was.map_or(1, |was| was.weight) } else { weight },
         state: match endpoint.spec.state {
             _ if served.is_some() && status.interruption.is_some() => State::Draining,
@@ -205,42 +204,19 @@ fn part(
     })
 }
 
-/// Access of a gateway to an endpoint.
-struct EndpointAccess {
-    credential: Option<Credential>,
-    token: Option<TokenSource>,
-    protocol: EndpointProtocol,
-    question: VerificationQuestion,
-    paths: Vec<String>,
-    refusals: Vec<ServiceRefusal>,
+/// Access to an endpoint. Where its target is not known, what the former route says stays.
+fn access(name: &str, services: &BTreeMap<String, ServiceAccess>, was: Option<&Endpoint>) -> ServiceAccess {
+    let former = || {
+        let Endpoint { token, protocol, question, paths, refusals, limits, .. } = was?.clone();
+        Some(ServiceAccess { token, protocol, question, paths, refusals, limits })
+    };
+    services.get(name).cloned().or_else(former).unwrap_or_default()
 }
 
-/// Access to an endpoint: by a token that gateways mint, or by its key; `None` while neither is known. What the former route
-/// says of tokens stays where the target is not known.
-fn access(
-    name: &str,
-    keys: &EndpointKeys,
-    minted: &BTreeMap<String, MintedAccess>,
-    was: Option<&Endpoint>,
-) -> Option<EndpointAccess> {
-    if let Some(MintedAccess { token, protocol, question, paths, refusals }) = minted.get(name).cloned() {
-        return Some(EndpointAccess { credential: None, token: Some(token), protocol, question, paths, refusals });
-    }
-    if let Some(was) = was.filter(|was| was.token.is_some()) {
-        let Endpoint { token, protocol, question, paths, refusals, .. } = was.clone();
-        return Some(EndpointAccess { credential: None, token, protocol, question, paths, refusals });
-    }
+/// The endpoint's own key as a credential.
+fn own_key(key: &Key) -> Credential {
     let (header, word) = HEADER;
-    let key = keys.get(name)?.clone();
-    let credential = Credential { header: header.to_owned(), word: word.to_owned(), key };
-    Some(EndpointAccess {
-        credential: Some(credential),
-        token: None,
-        protocol: EndpointProtocol::OpenAi,
-        question: VerificationQuestion::Models,
-        paths: Vec::new(),
-        refusals: Vec::new(),
-    })
+    Credential { header: header.to_owned(), word: word.to_owned(), key: key.clone() }
 }
 
 /// The parts of an endpoint's address.

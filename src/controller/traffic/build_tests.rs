@@ -4,7 +4,7 @@ use roadstead_gateway::{Caller, Key, Route, Scheme, State, VerificationQuestion,
 use serde_json::{Value, json};
 
 use super::build::{RouteFacts, route};
-use super::minted;
+use super::services;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ModelDeployment};
 
 fn deployment() -> ModelDeployment {
@@ -68,7 +68,7 @@ fn at(
         &endpoints,
         RouteFacts {
             keys: &keys,
-            minted: &BTreeMap::new(),
+            services: &BTreeMap::new(),
             renamed: &BTreeMap::new(),
             callers,
             verified: names,
@@ -147,7 +147,7 @@ fn the_first_endpoint_that_only_gateways_ask_is_verified_before_callers_reach_it
     let by_gateways = |former: Option<&Route>, verified: Option<&[&str]>| {
         let facts = RouteFacts {
             keys: &keys,
-            minted: &BTreeMap::new(),
+            services: &BTreeMap::new(),
             renamed: &BTreeMap::new(),
             callers: Vec::new(),
             verified: verified.map(|names| names.iter().map(ToString::to_string).collect()),
@@ -354,10 +354,10 @@ fn an_endpoint_whose_token_gateways_mint_has_its_source_instead_of_a_key() {
     let url = "https://runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/a/openai";
     let served = endpoint("a", "Active", &json!({"url": url, "readyReplicas": 1}));
     let routed = |known: bool, former: Option<&Route>| {
-        let minted = minted::access(&target, "a").filter(|_| known).map(|access| ("a".to_owned(), access));
+        let known = services::access(&target, "a").filter(|_| known).map(|access| ("a".to_owned(), access));
         let facts = RouteFacts {
             keys: &[("a".to_owned(), Key::new("key-of-a"))].into(),
-            minted: &minted.into_iter().collect(),
+            services: &known.into_iter().collect(),
             renamed: &BTreeMap::new(),
             callers: Vec::new(),
             verified: None,
@@ -387,7 +387,7 @@ fn a_service_that_names_the_model_itself_gets_its_own_name_in_requests() {
     let routed = |renamed: &[(&str, &str)], former: Option<&Route>| {
         let facts = RouteFacts {
             keys: &[("a".to_owned(), Key::new("key-of-a"))].into(),
-            minted: &BTreeMap::new(),
+            services: &BTreeMap::new(),
             renamed: &renamed.iter().map(|(name, model)| ((*name).to_owned(), (*model).to_owned())).collect(),
             callers: Vec::new(),
             verified: None,

@@ -194,6 +194,7 @@ fn endpoint(base: &str, wanted: &HostedFallback, key: Key) -> Option<Endpoint> {
         token: None,
         question: VerificationQuestion::Models,
         refusals: Vec::new(),
+        limits: None,
         weight: 1,
         state: State::Active,
         shift: None,

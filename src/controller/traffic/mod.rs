@@ -1,6 +1,6 @@
 //! Traffic: the route of each deployment, which gateways read. Only with a gateway.
 //!
-//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys, and `minted` says which endpoints want tokens
+//! `build` makes the route from the deployment, its endpoints and keys; `keys` reads the keys, and `services` says what gateways need to know of managed services
 //! instead; `hosted` says which hosted models may take requests; `witness` is what gateways say of
 //! endpoints, `published` the mark of a complete set of routes. The route is one Secret
 //! (docs/adr/0049-routes-are-secrets-of-one-namespace.md), written only when it says something new.
@@ -11,9 +11,9 @@ mod build_tests;
 pub mod drained;
 pub mod hosted;
 pub mod keys;
-mod minted;
 mod published;
 mod record;
+mod services;
 mod shift;
 pub mod stored;
 pub mod verified;
@@ -80,10 +80,11 @@ impl TrafficController {
         let former = context.route_of(deployment);
         let known = former.as_deref().and_then(read);
         let endpoints = || endpoints.iter().map(AsRef::as_ref);
-        let minted = context.minted_access(endpoints());
+        let services = context.service_access(endpoints());
         let renamed = context.renamed_models(endpoints());
         // Where gateways mint a token, the endpoint's own key is not used.
-        let has_key = |endpoint: &&InferenceEndpoint| !minted.contains_key(&endpoint.name_any());
+        let is_minted = |name: &str| services.get(name).is_some_and(|access| access.token.is_some());
+        let has_key = |endpoint: &&InferenceEndpoint| !is_minted(&endpoint.name_any());
         let with_keys: Vec<&InferenceEndpoint> = endpoints().filter(has_key).collect();
         let keys = keys::of_endpoints(context, with_keys, known.as_ref()).await?;
         let callers = self.callers(deployment).await?;
@@ -96,7 +97,7 @@ impl TrafficController {
         let now = context.clock.wall().as_second();
         let facts = RouteFacts {
             keys: &keys,
-            minted: &minted,
+            services: &services,
             renamed: &renamed,
             callers,
             verified,

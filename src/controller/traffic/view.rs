@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use roadstead_gateway::{Route, State, WitnessRequest};
 
 use super::drained::{AtRoute, drained};
-use super::minted::{self, MintedAccess};
+use super::services::{self, ServiceAccess};
 use super::stored;
 use super::verified;
 use super::witness::{self, GatewayReport, GatewayWord};
@@ -183,16 +183,16 @@ impl Context {
         endpoints.into_iter().filter(is_one).map(ResourceExt::name_any).collect()
     }
 
-    /// Access to the endpoints whose tokens gateways mint, by name.
+    /// Access to the endpoints at managed services, by name.
     #[must_use]
-    pub fn minted_access<'a>(
+    pub fn service_access<'a>(
         &self,
         endpoints: impl IntoIterator<Item = &'a InferenceEndpoint>,
-    ) -> BTreeMap<String, MintedAccess> {
+    ) -> BTreeMap<String, ServiceAccess> {
         let access = |endpoint: &InferenceEndpoint| {
             let target = self.caches.targets.get(&Key::cluster(&endpoint.spec.target))?;
             let name = endpoint.name_any();
-            let access = minted::access(&target, &name)?;
+            let access = services::access(&target, &name)?;
             Some((name, access))
         };
         endpoints.into_iter().filter_map(access).collect()

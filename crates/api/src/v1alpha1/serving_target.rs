@@ -178,6 +178,35 @@ impl TargetType {
     pub fn has_own_server(self) -> bool {
         matches!(self, Self::AzureOpenAI | Self::Bedrock | Self::DigitalOcean)
     }
+
+    /// The limits of one request at the service; `None` where none is known.
+    ///
+    /// Sources: botocore, `InvokeEndpoint` and `InvokeModel` (bytes); Amazon SageMaker, endpoints and quotas (time); Vertex AI, use a
+    /// dedicated public endpoint; Azure Machine Learning, manage resources and quotas; Baseten, inference API reference.
+    #[must_use]
+    pub fn request_limits(self) -> Option<RequestLimits> {
+        let (max_bytes, answer_seconds) = match self {
+            Self::SageMaker => (Some(6_291_456), Some(60)),
+            Self::Bedrock => (Some(25_000_000), None),
+            Self::VertexAI => (Some(10_000_000), None),
+            Self::AzureML => (None, Some(180)),
+            Self::Baseten => (Some(100_000_000), Some(1200)),
+            _ => return None,
+        };
+        Some(RequestLimits { max_bytes, answer_seconds })
+    }
+}
+
+/// Limits of one request at a managed service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestLimits {
+    /// Longest body in bytes; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<i64>,
+    /// Time in seconds after which the service ends a request that is not answered; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_seconds: Option<i32>,
 }
 
 /// Location of a target.
@@ -435,6 +464,9 @@ pub struct ServingTargetStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::OFFERS))]
     pub terms: Vec<OfferTerms>,
+    /// Limits of one request at the managed service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_limits: Option<RequestLimits>,
     /// Recent refusals that are in back-off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = limits::EXHAUSTED))]
@@ -458,6 +490,7 @@ impl Default for ServingTargetStatus {
             taints: Vec::new(),
             capacity: Vec::new(),
             terms: Vec::new(),
+            request_limits: None,
             exhausted: Vec::new(),
             orphans: Vec::new(),
             omitted_orphans: None,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::route::{Endpoint, HostedModel, Route, Scheme, State};
 
-use super::{ADDRESSES, Addresses, addresses_of, typed};
+use super::{ADDRESSES, Addresses, NAMESPACE, addresses_of, typed};
 use super::{bedrock, hosted, model, paths, prefix, refusal};
 
 /// Metadata by which Envoy chooses how it connects to a host.
@@ -63,7 +63,7 @@ fn hosted_host(mut host: Value, route: &Route, model: &HostedModel) -> Value {
     if let Some(metadata) = metadata.as_object_mut() {
         metadata.remove(SOCKET_MATCH);
     }
-    metadata["roadstead"][hosted::HEADER] = json!(route.way(model));
+    metadata[NAMESPACE][hosted::HEADER] = json!(route.way(model));
     paths::mark(&mut host, route, &model.access);
     host["endpoint"]["health_check_config"]["disable_active_health_check"] = json!(true);
     host
@@ -107,7 +107,7 @@ fn host(endpoint: &Endpoint, address: &Value, weight: u32) -> Value {
     if !endpoint.refusals.is_empty() {
         roadstead[refusal::HEADER] = json!("yes");
     }
-    let mut metadata = json!({"roadstead": roadstead});
+    let mut metadata = json!({NAMESPACE: roadstead});
     if endpoint.scheme == Scheme::Https {
         metadata[SOCKET_MATCH] = json!({"tls": socket_of(endpoint)});
     }

@@ -10,6 +10,7 @@ mod bootstrap;
 mod cluster;
 mod endpoints;
 mod hosted;
+mod limits;
 mod listener;
 mod model;
 mod paths;
@@ -35,6 +36,9 @@ use serde_json::{Value, json};
 use crate::files::{Content, File, Files, ONLY};
 use crate::route::{Endpoint, Route};
 use crate::settings::Settings;
+
+/// Namespace of the metadata of hosts and routes.
+const NAMESPACE: &str = "roadstead";
 
 /// IP addresses of the endpoints' hosts, as far as names could be resolved.
 pub type Addresses = BTreeMap<String, Vec<IpAddr>>;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::route::{Endpoint, Route};
+use crate::route::{Endpoint, Route, SERVICE_PATHS};
 
 use super::replies::error;
 
@@ -12,9 +12,6 @@ use super::replies::error;
 const CHOICE: &str = "envoy.lb";
 /// Key of the paths that a host answers.
 const PATHS: &str = "paths";
-/// All paths to which services are limited. Hosts whose engine answers every path have them all, so that a choice by path finds
-/// these hosts while an endpoint at another service arrives or leaves.
-const KNOWN: [&str; 4] = ["chat/completions", "completions", "embeddings", "responses"];
 /// Stands for each path that is none of those to which a service is limited.
 const OTHER: &str = "other";
 
@@ -41,7 +38,8 @@ pub(super) fn mark(host: &mut Value, route: &Route, endpoint: &Endpoint) {
         return;
     }
     let answered: Vec<&str> = if endpoint.paths.is_empty() {
-        let all: BTreeSet<&str> = limited.into_iter().chain(KNOWN).chain([OTHER]).collect();
+        // With paths to which no endpoint is limited now, a choice by path finds this host while such an endpoint arrives or leaves.
+        let all: BTreeSet<&str> = limited.into_iter().chain(SERVICE_PATHS).chain([OTHER]).collect();
         all.into_iter().collect()
     } else {
         endpoint.paths.iter().map(String::as_str).collect()

@@ -34,9 +34,9 @@ pub(super) fn filter(route: &Route) -> Option<Value> {
 }
 
 fn entry(refusal: &ServiceRefusal) -> String {
-    // Both are retried. Envoy counts the second as a failure of the endpoint, and the first not.
+    // Both statuses are retried. Envoy counts 503 as a failure of the endpoint, and 429 not.
     let becomes = match refusal.meaning {
-        RefusalMeaning::Cold => 429,
+        RefusalMeaning::Cold | RefusalMeaning::TooLarge => 429,
         RefusalMeaning::Absent => 503,
     };
     format!("{{ words = {}, becomes = \"{becomes}\" }}", lua_string(&refusal.words))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::bedrock;
+use super::{NAMESPACE, bedrock, limits};
 
 /// An error body.
 pub(super) fn error(message: &str, kind: &str, code: &str) -> Value {
@@ -60,19 +60,20 @@ pub(super) fn local_replies() -> Value {
                         Authorization with Bearer and a key of the deployment";
     let full = "all endpoints of the deployment are full: try again after the time in Retry-After";
     let nowhere = "no endpoint of the deployment serves at present: try again after the time in Retry-After";
-    let slow = "the endpoint sent no byte within the deployment's time limit";
-    let large = "the body of the request is larger than the deployment accepts";
+    let limit = |key: &str| format!("%METADATA(ROUTE:{NAMESPACE}:{key})%");
+    let slow = format!("the endpoint sent no byte within the {}", limit(limits::TIME));
+    let large = format!("the body of the request is larger than the {}", limit(limits::BODY));
     json!({
         "mappers": [
             mapper(on_status(401), 401, None, error(unauthorized, "invalid_request_error", "invalid_api_key")),
-            mapper(on_status(413), 413, None, error(large, "invalid_request_error", "request_too_large")),
+            mapper(on_status(413), 413, None, error(&large, "invalid_request_error", "request_too_large")),
             mapper(on_flag("UO"), 429, Some("1"), error(full, "rate_limit_error", "deployment_full")),
             mapper(on_status(503), 503, Some("2"), error(nowhere, "server_error", "no_endpoint")),
             // Refusals of what has no translation and the routes' own answers are whole already.
             as_it_is(bedrock::refusals()),
             as_it_is(on_status(200)),
             as_it_is(on_status(404)),
-            mapper(on_status(504), 504, None, error(slow, "server_error", "timeout")),
+            mapper(on_status(504), 504, None, error(&slow, "server_error", "timeout")),
         ],
         "body_format": {"json_format": error("%LOCAL_REPLY_BODY%", "server_error", "%RESPONSE_CODE_DETAILS%")},
     })

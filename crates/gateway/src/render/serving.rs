@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::route::{Caller, Endpoint, HostedModel, Limits, Route, State};
+use crate::route::{Caller, Endpoint, HostedModel, Route, State};
 
 use super::{CALLER, extension, seconds, typed};
-use super::{bedrock, hosted, model, prefix, refusal};
+use super::{bedrock, hosted, limits, model, prefix, refusal};
 
 pub(super) fn header_input(header: &str) -> Value {
     extension("header", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", json!({"header_name": header}))
@@ -25,6 +25,7 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
     let cluster = if route.serves() || cluster != route.cluster() { cluster } else { NOWHERE };
     json!({
         "name": route.cluster(),
+        "metadata": limits::metadata(route),
         // A caller must not choose the path at an endpoint.
         "request_headers_to_remove":
             [prefix::PATH, prefix::HEADER, model::HEADER, bedrock::HEADER, refusal::HEADER, hosted::HEADER],
@@ -38,7 +39,7 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
         },
         "typed_per_filter_config": {
             "envoy.filters.http.api_key_auth": authentication(callers),
-            "limit": body_limit(route.limits),
+            "limit": body_limit(limits::body_bytes(route)),
         },
     })
 }
@@ -54,7 +55,7 @@ fn retries(route: &Route) -> Value {
         "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
         "retriable_status_codes": [429, 503],
         "num_retries": ATTEMPTS - 1,
-        "per_try_timeout": seconds(route.limits.first_byte_seconds),
+        "per_try_timeout": seconds(limits::first_byte_seconds(route)),
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "host_selection_retry_max_attempts": 5,
         "retry_host_predicate": [extension(
@@ -85,11 +86,11 @@ pub(super) fn authentication(callers: &[Caller]) -> Value {
     typed("envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuthPerRoute", config)
 }
 
-fn body_limit(limits: Limits) -> Value {
+fn body_limit(bytes: u64) -> Value {
     let filter = extension(
         "size",
         "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit",
-        json!({"max_request_bytes": limits.max_request_bytes}),
+        json!({"max_request_bytes": bytes}),
     );
     typed(
         "envoy.extensions.filters.http.filter_chain.v3.FilterChainConfigPerRoute",

@@ -9,10 +9,9 @@ use crate::route::{Caller, Route};
 use super::paths::by_path;
 use super::replies::error;
 use super::serving::{header_input, list, serving};
-use super::{answers, typed};
+use super::{NAMESPACE, answers, typed};
 
-/// Metadata that keeps the model of a request between the two matches of its route.
-const METADATA: &str = "roadstead";
+/// Key of the metadata that keeps the model of a request between the two matches of its route.
 const MODEL: &str = "model";
 /// Name of the filter that reads the model.
 pub(super) const READER: &str = "envoy.filters.http.json_to_metadata";
@@ -47,7 +46,7 @@ fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>) -> Vec<Value> {
         found["match"] = json!({
             "prefix": "/v1/",
             "dynamic_metadata": [{
-                "filter": METADATA, "path": [{"key": MODEL}], "value": {"string_match": {"exact": model}},
+                "filter": NAMESPACE, "path": [{"key": MODEL}], "value": {"string_match": {"exact": model}},
             }],
         });
         by_path(route, found, "/")
@@ -74,7 +73,7 @@ fn unknown(callers: &[Caller]) -> Value {
 pub(super) fn reader() -> Value {
     let rule = json!({
         "selectors": [{"key": MODEL}],
-        "on_present": {"metadata_namespace": METADATA, "key": MODEL},
+        "on_present": {"metadata_namespace": NAMESPACE, "key": MODEL},
     });
     typed(
         "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata",

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::*;
 use crate::hosted::{HostedCeiling, TokenPrice};
 use crate::route::{
-    Caller, Credential, EndpointProtocol, HostedModel, Key, Limits, RefusalMeaning, Scheme, ServiceRefusal,
-    ShiftProgress, State, VerificationQuestion, WitnessRequest,
+    Caller, Credential, EndpointProtocol, HostedModel, Key, Limits, RefusalMeaning, Scheme, ServiceLimits,
+    ServiceRefusal, ShiftProgress, State, VerificationQuestion, WitnessRequest,
 };
 use crate::settings::{Listener, Paths, Tls};
 use crate::token::TokenSource;
@@ -57,6 +57,7 @@ pub(crate) fn endpoint(name: &str, host: &str, state: State) -> Endpoint {
         token: None,
         question: VerificationQuestion::Models,
         refusals: Vec::new(),
+        limits: None,
         weight: 1,
         state,
         shift: None,
@@ -286,15 +287,18 @@ fn requests_to_bedrock_are_translated_in_the_clusters_that_have_such_an_endpoint
     assert!(!plain.get(&File::Clusters).unwrap().text().contains("bedrock"));
 }
 
-/// The routes of `llama` with these endpoints: those with an answer of the gateway, and those that choose among endpoints.
-fn routed(endpoints: Vec<Endpoint>) -> (Vec<Value>, Vec<Value>) {
+/// The routes of `llama` with these endpoints.
+fn routes_of(endpoints: Vec<Endpoint>) -> Vec<Value> {
     let files = render(&[route("llama", endpoints)], &addresses(), &settings());
     let routes: Value = serde_json::from_str(&files.get(&File::Routes).unwrap().text()).unwrap();
     let found = routes["resources"][0].pointer("/virtual_hosts/0/matcher/matcher_tree/prefix_match_map/map").unwrap();
-    let list = &found["/team-a/llama/"]["action"]["typed_config"]["routes"];
-    let with = |field: &str| -> Vec<Value> {
-        list.as_array().unwrap().iter().filter(|route| route.pointer(field).is_some()).cloned().collect()
-    };
+    found["/team-a/llama/"]["action"]["typed_config"]["routes"].as_array().unwrap().clone()
+}
+
+/// Those with an answer of the gateway, and those that choose among endpoints.
+fn routed(endpoints: Vec<Endpoint>) -> (Vec<Value>, Vec<Value>) {
+    let list = routes_of(endpoints);
+    let with = |field: &str| list.iter().filter(|route| route.pointer(field).is_some()).cloned().collect();
     (with("/direct_response"), with("/route/metadata_match"))
 }
 
@@ -322,6 +326,42 @@ fn a_path_leads_to_the_endpoints_whose_service_answers_it() {
     let (answered, choosing) = routed(vec![limited(State::Draining), engine()]);
     assert_eq!((answered.len(), choosing.len()), (1, 0));
     assert_eq!(routed(vec![engine()]), (Vec::new(), Vec::new()));
+}
+
+/// The limits of the first route of these endpoints: bytes of a body, time until the first byte, and both in words.
+fn limits_of(endpoints: Vec<Endpoint>) -> (Value, Value, Value) {
+    let found = routes_of(endpoints).remove(0);
+    let size = "/typed_per_filter_config/limit/filter_chain/filters/0/typed_config/max_request_bytes";
+    (
+        found.pointer(size).unwrap().clone(),
+        found.pointer("/route/retry_policy/per_try_timeout").unwrap().clone(),
+        found.pointer("/metadata/filter_metadata/roadstead").unwrap().clone(),
+    )
+}
+
+#[test]
+fn a_request_has_the_limits_of_the_most_generous_service_that_would_answer_it() {
+    let at = |service: &str, bytes: u64, seconds: u32, state| {
+        let mut limited = minted(&format!("llama-{}", service.to_lowercase()), state, Some("token"));
+        let (max_request_bytes, answer_seconds) = (Some(bytes), Some(seconds));
+        limited.limits = Some(ServiceLimits { service: service.to_owned(), max_request_bytes, answer_seconds });
+        limited
+    };
+    let own = limits_of(vec![endpoint("llama-b", "198.51.100.8", State::Active)]);
+    let words =
+        json!({"body": "8388608 bytes that the deployment accepts", "time": "600 s that the deployment allows"});
+    assert_eq!(own, (json!(8_388_608), json!("600s"), words));
+
+    let small = || at("SageMaker", 1000, 60, State::Active);
+    let (bytes, time, words) = limits_of(vec![small(), at("Baseten", 2000, 30, State::Standby)]);
+    assert_eq!((bytes, time), (json!(2000), json!("60s")));
+    assert_eq!(words, json!({"body": "2000 bytes that Baseten accepts", "time": "60 s that SageMaker allows"}));
+
+    // An endpoint without limits takes what services refuse; one that takes no requests changes nothing.
+    assert_eq!(limits_of(vec![small(), endpoint("llama-b", "198.51.100.8", State::Active)]), own);
+    let draining = at("Baseten", 2000, 1200, State::Draining);
+    assert_eq!(limits_of(vec![small(), draining]).0, json!(1000));
+    assert_eq!(limits_of(vec![at("Baseten", 16 << 20, 1200, State::Active)]), own);
 }
 
 #[test]

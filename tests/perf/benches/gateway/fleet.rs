@@ -64,6 +64,7 @@ fn endpoint(name: &str, address: SocketAddr) -> Endpoint {
         token: None,
         question: VerificationQuestion::Models,
         refusals: Vec::new(),
+        limits: None,
         weight: 1,
         shift: None,
         asked: WitnessRequest::Nothing,

@@ -1,58 +1,32 @@
-//! Endpoints that are models of Amazon Bedrock with provisioned throughput: chats become conversations, which the fake holds to the
-//! service's own model, and a server of the tests gives answers that no engine gives.
-
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+//! Models with provisioned throughput: chats become conversations, which the fake holds to the service's own model.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
 use roadstead_clouds::bedrock::{event, exception};
-use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET};
-use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
-use roadstead_gateway::{
-    Endpoint, EndpointProtocol, RefusalMeaning, ServiceRefusal, TokenSource, VerificationQuestion,
-};
+use roadstead_clouds::{CloudSettings, Clouds};
+use roadstead_gateway::{Endpoint, EndpointProtocol, RefusalMeaning};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::caller::{Answer, Caller};
+use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::rig::{Rig, endpoint, route};
-use crate::tokens::{granted, strangers};
 
-const PATH: &str = "/team-a/llama/v1/chat/completions";
-const REGION: &str = "us-east-1";
+use super::{PATH, REGION, arn, asked, assert_granted, assert_not_served, before, data, gateway};
 
 /// A gateway before Bedrock with one throughput in service. The fake's clock is the machine's, by which gateways sign.
 async fn before_bedrock() -> (Clouds, Rig) {
     let clouds = Clouds::start(CloudSettings { pace: 1, ..CloudSettings::default() }).await.unwrap();
     clouds.bedrock.crowd_throughputs(REGION, 1, |_| ("llama".to_owned(), [].into()));
-    let mut variables = strangers();
-    variables.extend([
-        ("AWS_ENDPOINT_URL", clouds.urls.bedrock.clone()),
-        ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", KEY_SECRET.to_owned()),
-    ]);
-    let rig = Rig::start_as(&[], |_| variables).await;
+    let rig = gateway(&clouds).await;
     (clouds, rig)
 }
 
-/// The endpoint as the operator puts it on a route.
+/// The throughput.
 fn at(clouds: &Clouds) -> Endpoint {
-    let address = clouds.urls.bedrock.strip_prefix("http://").unwrap().parse().unwrap();
-    let arn = format!("arn:aws:bedrock:{REGION}:{ACCOUNT}:provisioned-model/000000000001");
-    let (words, meaning) = ("ResourceNotFoundException".to_owned(), RefusalMeaning::Absent);
-    Endpoint {
-        prefix: format!("/model/{}", arn.replace(':', "%3A").replace('/', "%2F")),
-        protocol: EndpointProtocol::BedrockConverse,
-        credential: None,
-        token: Some(TokenSource::Bedrock { region: REGION.to_owned(), role: None }),
-        question: VerificationQuestion::Completion,
-        refusals: vec![ServiceRefusal { status: 404, words, meaning }],
-        ..endpoint("llama-bedrock", address)
-    }
+    let refusal = (404, "ResourceNotFoundException", RefusalMeaning::Absent);
+    super::at(clouds, &arn("provisioned-model"), EndpointProtocol::BedrockConverse, refusal)
 }
 
 /// A chat with everything that has a translation.
@@ -84,18 +58,6 @@ fn conversation() -> Value {
         "inferenceConfig": {"maxTokens": 4, "temperature": 0.5, "topP": 0.9, "stopSequences": ["\n\n", "é\u{1}"]},
         "requestMetadata": {"user": "user-7"},
     })
-}
-
-/// The bodies with which the fake was asked by this operation.
-fn asked(clouds: &Clouds, operation: &str) -> Vec<Value> {
-    let all = clouds.requests_after(0).into_iter();
-    let of = all.filter(|asked| asked.service == ServiceName::Bedrock && asked.operation == operation);
-    of.map(|asked| serde_json::from_str(&asked.body).unwrap()).collect()
-}
-
-/// The data of the events of a stream.
-fn data(answer: &Answer) -> Vec<&str> {
-    answer.body.lines().filter(|line| !line.is_empty()).map(|line| line.strip_prefix("data: ").unwrap()).collect()
 }
 
 fn parsed(data: &[&str]) -> Vec<Value> {
@@ -138,12 +100,9 @@ async fn chats_are_conversations_whole_and_in_streams() {
         assert_eq!(body, conversation());
     }
     // Converse needs the rights of InvokeModel.
-    let right = |operation: &str| {
+    assert_granted(&clouds, |operation| {
         operation.replace("Converse", "InvokeModel").replace("ModelStream", "ModelWithResponseStream")
-    };
-    let operations = clouds.requests_after(0).into_iter().map(|asked| format!("bedrock:{}", right(&asked.operation)));
-    let needed: BTreeSet<String> = operations.chain(["bedrock:CallWithBearerToken".to_owned()]).collect();
-    assert_eq!(granted("bedrock"), needed, "the policy of gateways grants what they call and nothing else");
+    });
 }
 
 /// The chat with this member in the place of its own.
@@ -212,13 +171,10 @@ async fn what_has_no_translation_is_refused_by_its_name_without_asking_the_model
             "{body}"
         );
     }
-    let others = [
+    assert_not_served(&[
         caller.get("/team-a/llama/v1/models").await,
         caller.post("/team-a/llama/v1/completions", &json!({"model": "llama-model", "prompt": "a"})).await,
-    ];
-    for answer in others {
-        assert_eq!((answer.status, &answer.json()["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_served")));
-    }
+    ]);
     assert_eq!((asked(&clouds, "Converse").len(), asked(&clouds, "unknown").len()), (before, 0));
 }
 
@@ -248,15 +204,7 @@ async fn another_endpoint_answers_unchanged_chats_once_the_throughput_is_gone() 
     .await;
 }
 
-/// Starts a server that answers as Converse does, as the user's name says.
-async fn speaking() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = Router::new().fallback(speak);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
-}
-
+/// Answers as Converse does, as the user's name says.
 async fn speak(uri: Uri, body: Bytes) -> Response {
     let asked: Value = serde_json::from_slice(&body).unwrap();
     let wish = asked["requestMetadata"]["user"].as_str().unwrap();
@@ -293,17 +241,6 @@ async fn speak(uri: Uri, body: Bytes) -> Response {
     ([("content-type", "application/vnd.amazon.eventstream")], Body::from(parts.concat())).into_response()
 }
 
-async fn before_speaking() -> Rig {
-    let there = Endpoint {
-        prefix: "/model/m".to_owned(),
-        protocol: EndpointProtocol::BedrockConverse,
-        ..endpoint("llama-speaking", speaking().await)
-    };
-    let rig = Rig::start(&[]).await;
-    rig.apply(&route("llama", vec![there])).await;
-    rig
-}
-
 fn wish(wish: &str, stream: bool) -> Value {
     let messages = json!([{"role": "user", "content": "a"}]);
     json!({"model": "m", "user": wish, "stream": stream, "stream_options": {"include_usage": true}, "messages": messages})
@@ -311,7 +248,7 @@ fn wish(wish: &str, stream: bool) -> Value {
 
 #[tokio::test]
 async fn answers_keep_reasoning_and_what_cannot_be_read_is_an_error() {
-    let rig = before_speaking().await;
+    let rig = before(Router::new().fallback(speak), EndpointProtocol::BedrockConverse).await;
     let caller = rig.caller("key-of-alice");
     let told = caller.post(PATH, &wish("thoughts", false)).await.json();
     let message = json!({"role": "assistant", "content": "a\"bc", "reasoning_content": "hm\n"});
@@ -337,7 +274,7 @@ async fn answers_keep_reasoning_and_what_cannot_be_read_is_an_error() {
 
 #[tokio::test]
 async fn a_stream_that_fails_or_ends_early_does_not_end_as_if_it_were_whole() {
-    let rig = before_speaking().await;
+    let rig = before(Router::new().fallback(speak), EndpointProtocol::BedrockConverse).await;
     let caller = rig.caller("key-of-alice");
     for (end, code) in [("exception", "modelStreamErrorException"), ("tool", "stream"), ("early", "stream")] {
         let answer = caller.post(PATH, &wish(end, true)).await;

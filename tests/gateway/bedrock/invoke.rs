@@ -1,8 +1,6 @@
-//! Endpoints that are models of Amazon Bedrock: the fake checks each token, and a server of the tests cuts streams at any byte.
+//! Imported models: requests are invocations, and a server of the tests cuts streams at any byte.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,21 +9,16 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode, Uri};
 use roadstead_clouds::bedrock::{BedrockSettings, chunk, exception};
-use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET};
-use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
-use roadstead_gateway::{
-    Endpoint, EndpointProtocol, RefusalMeaning, ServiceRefusal, TokenSource, VerificationQuestion,
-};
+use roadstead_clouds::{CloudSettings, Clouds};
+use roadstead_gateway::{Endpoint, EndpointProtocol, RefusalMeaning};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::caller::{Answer, Caller};
 use crate::engine::Engine;
-use crate::rig::{Rig, endpoint, route};
-use crate::tokens::{granted, strangers};
+use crate::rig::{endpoint, route};
 
-const PATH: &str = "/team-a/llama/v1/chat/completions";
-const REGION: &str = "us-east-1";
+use super::{PATH, REGION, arn, asked, assert_granted, assert_not_served, before, data, gateway};
+
 /// Seconds until a copy of a cold model answers.
 const WAKING_SECONDS: u32 = 2;
 
@@ -41,35 +34,13 @@ async fn service_that_wakes_in(waking_seconds: u32) -> Clouds {
     clouds
 }
 
-/// A gateway whose pod has a key of the account.
-async fn gateway(clouds: &Clouds) -> Rig {
-    let mut variables = strangers();
-    variables.extend([
-        ("AWS_ENDPOINT_URL", clouds.urls.bedrock.clone()),
-        ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", KEY_SECRET.to_owned()),
-    ]);
-    Rig::start_as(&[], |_| variables).await
-}
-
-fn arn() -> String {
-    format!("arn:aws:bedrock:{REGION}:{ACCOUNT}:imported-model/000000000001")
-}
-
-/// The endpoint as the operator puts it on a route.
+/// The imported model.
 fn at(clouds: &Clouds) -> Endpoint {
-    let address = clouds.urls.bedrock.strip_prefix("http://").unwrap().parse().unwrap();
-    let cold = "ModelNotReadyException".to_owned();
+    let refusal = (429, "ModelNotReadyException", RefusalMeaning::Cold);
     Endpoint {
-        prefix: format!("/model/{}", arn().replace(':', "%3A").replace('/', "%2F")),
-        model: Some(arn()),
+        model: Some(arn("imported-model")),
         paths: ["chat/completions", "completions"].map(ToOwned::to_owned).into(),
-        protocol: EndpointProtocol::BedrockInvoke,
-        credential: None,
-        token: Some(TokenSource::Bedrock { region: REGION.to_owned(), role: None }),
-        question: VerificationQuestion::Completion,
-        refusals: vec![ServiceRefusal { status: 429, words: cold, meaning: RefusalMeaning::Cold }],
-        ..endpoint("llama-bedrock", address)
+        ..super::at(clouds, &arn("imported-model"), EndpointProtocol::BedrockInvoke, refusal)
     }
 }
 
@@ -80,18 +51,6 @@ fn chat(stream: bool) -> Value {
 
 async fn ask(caller: &Caller) -> Answer {
     caller.post(PATH, &chat(false)).await
-}
-
-/// The bodies with which the fake's models were asked by this operation.
-fn asked(clouds: &Clouds, operation: &str) -> Vec<Value> {
-    let all = clouds.requests_after(0).into_iter();
-    let of = all.filter(|asked| asked.service == ServiceName::Bedrock && asked.operation == operation);
-    of.map(|asked| serde_json::from_str(&asked.body).unwrap()).collect()
-}
-
-/// The data of the events of a stream.
-fn data(answer: &Answer) -> Vec<&str> {
-    answer.body.lines().filter(|line| !line.is_empty()).map(|line| line.strip_prefix("data: ").unwrap()).collect()
 }
 
 #[tokio::test]
@@ -134,11 +93,9 @@ async fn a_cold_model_says_when_to_come_again_and_then_answers_whole_and_in_stre
     assert_eq!(told.json()["object"], "text_completion", "{}", told.body);
 
     for body in [asked(&clouds, "InvokeModel"), asked(&clouds, "InvokeModelWithResponseStream")].concat() {
-        assert_eq!((&body["model"], body.get("stream")), (&json!(arn()), None), "{body}");
+        assert_eq!((&body["model"], body.get("stream")), (&json!(arn("imported-model")), None), "{body}");
     }
-    let operations = clouds.requests_after(0).into_iter().map(|asked| format!("bedrock:{}", asked.operation));
-    let needed: BTreeSet<String> = operations.chain(["bedrock:CallWithBearerToken".to_owned()]).collect();
-    assert_eq!(granted("bedrock"), needed, "the policy of gateways grants what they call and nothing else");
+    assert_granted(&clouds, ToOwned::to_owned);
 }
 
 #[tokio::test]
@@ -149,15 +106,12 @@ async fn other_questions_are_refused_without_asking_the_model() {
     let caller = rig.caller("key-of-alice");
     rig.until("the endpoint is there", async |_| ask(&caller).await.status == StatusCode::TOO_MANY_REQUESTS).await;
     assert_eq!(caller.get("/team-a/llama/v1/models").await.json()["data"][0]["id"], "llama-model");
-    let answers = [
+    assert_not_served(&[
         caller.get("/team-a/llama/v1/files").await,
         caller.post("/team-a/llama/tokenize", &json!({"prompt": "a"})).await,
         caller.post("/team-a/llama/v1/embeddings", &json!({"model": "llama-model", "input": "a"})).await,
         caller.get(PATH).await,
-    ];
-    for answer in answers {
-        assert_eq!((answer.status, &answer.json()["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_served")));
-    }
+    ]);
     assert_eq!(asked(&clouds, "unknown").len(), 0);
 }
 
@@ -219,16 +173,7 @@ fn stream_of(end: &[u8]) -> Vec<u8> {
     [parts.as_slice(), end].concat()
 }
 
-/// Starts a server that answers as Bedrock does, with its stream in two pieces, cut where the request says, and with the end that it
-/// asks for.
-async fn cutting() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = Router::new().fallback(answer_in_pieces);
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    address
-}
-
+/// Answers as Bedrock does, with its stream in two pieces, cut where the request says, and with the end that it asks for.
 async fn answer_in_pieces(uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     assert_eq!(uri.path(), "/model/m/invoke-with-response-stream");
     assert!(!headers.contains_key("accept"), "{headers:?}");
@@ -249,18 +194,6 @@ async fn answer_in_pieces(uri: Uri, headers: HeaderMap, body: Bytes) -> Response
     ([("content-type", "application/vnd.amazon.eventstream")], Body::from_stream(pieces)).into_response()
 }
 
-/// A gateway before that server.
-async fn before_cutting() -> Rig {
-    let there = Endpoint {
-        prefix: "/model/m".to_owned(),
-        protocol: EndpointProtocol::BedrockInvoke,
-        ..endpoint("llama-cut", cutting().await)
-    };
-    let rig = Rig::start(&[]).await;
-    rig.apply(&route("llama", vec![there])).await;
-    rig
-}
-
 /// A request for a stream; the member that asks for it is first, in the middle, or last.
 fn request(cut: usize, end: &str) -> String {
     let (stream, rest) = (r#""stream" : true"#, format!(r#""cut":{cut},"end":"{end}""#));
@@ -273,7 +206,7 @@ fn request(cut: usize, end: &str) -> String {
 
 #[tokio::test]
 async fn a_stream_is_read_at_whatever_byte_it_is_cut() {
-    let rig = before_cutting().await;
+    let rig = before(Router::new().fallback(answer_in_pieces), EndpointProtocol::BedrockInvoke).await;
     let [first, second, third] = PARTS;
     let expected = format!("data: {first}\n\ndata: {second}\n\ndata: {third}\n\ndata: [DONE]\n\n");
     let caller = rig.caller("key-of-alice");
@@ -290,7 +223,7 @@ async fn a_stream_is_read_at_whatever_byte_it_is_cut() {
 
 #[tokio::test]
 async fn a_stream_that_fails_ends_with_an_error_and_not_as_if_it_were_whole() {
-    let rig = before_cutting().await;
+    let rig = before(Router::new().fallback(answer_in_pieces), EndpointProtocol::BedrockInvoke).await;
     let caller = rig.caller("key-of-alice");
     for (end, code) in [("exception", "modelStreamErrorException"), ("cut off", "stream"), ("nonsense", "stream")] {
         let answer = caller.send(http::Method::POST, PATH, request(0, end)).await.unwrap();
