@@ -15,8 +15,8 @@ if __name__ == "__main__":
     suite = unittest.defaultTestLoader.discover(here, pattern="test_*.py")
     result = unittest.TextTestRunner(warnings="error").run(suite)
     rules = subprocess.run([program, "--rules"], check=True, capture_output=True, text=True).stdout
-    assumed = [line for line in rules.splitlines() if not line.startswith(" ") or line.endswith("[ASSUMED]")]
-    print("Rules that are assumed:", *assumed, sep="\n")
+    assumed = [line for line in rules.splitlines() if not line.startswith(" ") or line.endswith("ASSUMED]")]
+    print("Rules that are assumed, or in part:", *assumed, sep="\n")
     unchecked = deviations.unchecked("make test-clouds")
     for row in unchecked:
         print(f"error: no check of row {row} of {deviations.TABLE.name} has passed", file=sys.stderr)

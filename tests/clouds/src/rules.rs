@@ -8,6 +8,13 @@ use serde::Serialize;
 pub enum Source {
     /// A document, a client's source or a report of somebody who saw it.
     Cited(&'static str),
+    /// Cited, but for a part that nobody has shown on the real service.
+    Partly {
+        /// The source of the rest.
+        cited: &'static str,
+        /// The part.
+        assumed: &'static str,
+    },
     /// Nobody has shown it on the real service.
     Assumed,
 }
@@ -30,6 +37,12 @@ impl Rule {
         Self { id, says, source: Source::Cited(source) }
     }
 
+    /// A rule with a source for all but the part `assumed`.
+    #[must_use]
+    pub const fn partly(id: &'static str, says: &'static str, cited: &'static str, assumed: &'static str) -> Self {
+        Self { id, says, source: Source::Partly { cited, assumed } }
+    }
+
     /// A rule that is assumed.
     #[must_use]
     pub const fn assumed(id: &'static str, says: &'static str) -> Self {
@@ -39,10 +52,11 @@ impl Rule {
     /// The rule as a line for people.
     #[must_use]
     pub fn line(&self) -> String {
-        let source = match self.source {
-            Source::Cited(source) => source,
-            Source::Assumed => "ASSUMED",
-        };
-        format!("{}: {} [{source}]", self.id, self.says)
+        let Self { id, says, source } = self;
+        match source {
+            Source::Cited(source) => format!("{id}: {says} [{source}]"),
+            Source::Partly { cited, assumed } => format!("{id}: {says} [{cited}; {assumed}: ASSUMED]"),
+            Source::Assumed => format!("{id}: {says} [ASSUMED]"),
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_clouds::rules::Source;
+use roadstead_clouds::rules::{Rule, Source};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName, rules};
 use serde_json::json;
 
@@ -52,6 +52,9 @@ fn every_rule_has_a_name_of_its_own_and_a_source_or_is_assumed() {
         for rule in rules {
             let line = rule.line();
             assert!(line.ends_with(']') && !line.ends_with("[]") && !rule.says.is_empty(), "{line}");
+            let told = line.to_lowercase().matches("assumed").count();
+            let expected = usize::from(!matches!(rule.source, Source::Cited(_)));
+            assert_eq!(told, expected, "what is assumed is no text, but a part of the rule's source: {line}");
         }
     }
 }
@@ -106,15 +109,23 @@ fn the_page_on_what_nobody_has_seen_has_every_assumed_rule() {
 
 fn unseen() -> String {
     let services = rules().into_iter().map(|(service, rules)| {
-        let assumed = rules.iter().filter(|rule| rule.source == Source::Assumed);
-        let lines: Vec<String> = assumed.map(|rule| format!("- `{}`: {}\n", rule.id, rule.says)).collect();
+        let lines: Vec<String> = rules.iter().filter_map(assumption).collect();
+        let heading = service.title();
         format!(
-            "\n## {}\n\n{} of {} rules are assumed:\n\n{}",
-            service.title(),
+            "\n## {heading}\n\n{} of {} rules are assumed, or in part:\n\n{}",
             lines.len(),
             rules.len(),
             lines.concat()
         )
     });
     std::iter::once(include_str!("unseen.txt").to_owned()).chain(services).collect()
+}
+
+/// The line of a rule that is assumed, if only in part.
+fn assumption(rule: &&'static Rule) -> Option<String> {
+    match rule.source {
+        Source::Cited(_) => None,
+        Source::Partly { assumed, .. } => Some(format!("- `{}`: {}. In part: {assumed}\n", rule.id, rule.says)),
+        Source::Assumed => Some(format!("- `{}`: {}\n", rule.id, rule.says)),
+    }
 }

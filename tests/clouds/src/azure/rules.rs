@@ -99,10 +99,11 @@ pub const REQUEST_TIMEOUT: Rule = Rule::cited(
     "a request takes at most 180 seconds",
     "learn.microsoft.com/azure/machine-learning/how-to-manage-quotas, online endpoints",
 );
-pub const PARENT_STATE: Rule = Rule::cited(
+pub const PARENT_STATE: Rule = Rule::partly(
     "parent-state",
     "a deployment is refused while its endpoint is being created or updated",
-    "Azure/azure-sdk-for-net#36961; that the status is 409 is assumed",
+    "Azure/azure-sdk-for-net#36961",
+    "that the status is 409",
 );
 pub const ONE_CHANGE: Rule =
     Rule::assumed("one-change", "while an operation changes an endpoint or a deployment of it, another change is 409");
@@ -128,10 +129,11 @@ pub const DELETE: Rule = Rule::cited(
 );
 pub const DELETE_DEPLOYMENT: Rule =
     Rule::assumed("delete-deployment", "a deployment that takes traffic is not deleted: 400");
-pub const LIST: Rule = Rule::cited(
+pub const LIST: Rule = Rule::partly(
     "list",
-    "endpoints are listed in pages, by tags, with a link to the next page; that a page has at most 30 is assumed",
+    "endpoints are listed in pages, by tags, with a link to the next page",
     "azure-ai-ml 1.35.2, arm_ml_service: OnlineEndpoints.list",
+    "that a page has at most 30",
 );
 pub const GUARDED: Rule = Rule::cited(
     "guarded",

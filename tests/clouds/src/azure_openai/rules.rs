@@ -65,10 +65,11 @@ pub const UPDATE: Rule = Rule::assumed(
     "update",
     "a deployment that changes is Accepted, shows its new form and serves on; if the change fails it has its former form again",
 );
-pub const PATCH: Rule = Rule::cited(
+pub const PATCH: Rule = Rule::partly(
     "patch",
-    "PATCH changes tags and SKU; tags are replaced as a whole, which is assumed",
+    "PATCH changes tags and SKU",
     "azure-mgmt-cognitiveservices 14.1.0: PatchResourceTagsAndSku",
+    "that tags are replaced as a whole",
 );
 pub const FAILED: Rule =
     Rule::assumed("failed", "a deployment whose creation fails stays as Failed, uses no unit, and PUT tries it again");
@@ -77,10 +78,11 @@ pub const DELETE: Rule = Rule::cited(
     "a deletion is 202, and 204 where nothing is; until its end the deployment is Deleting",
     "azure-mgmt-cognitiveservices 14.1.0: Deployments.begin_delete, DeploymentProvisioningState",
 );
-pub const LIST: Rule = Rule::cited(
+pub const LIST: Rule = Rule::partly(
     "list",
-    "deployments are listed in pages with a link to the next one; that a page has at most 50 is assumed",
+    "deployments are listed in pages with a link to the next one",
     "azure-mgmt-cognitiveservices 14.1.0: Deployments.list",
+    "that a page has at most 50",
 );
 pub const GUARDED: Rule = Rule::cited(
     "guarded",

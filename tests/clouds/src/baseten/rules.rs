@@ -9,10 +9,11 @@ pub const KEY: Rule = Rule::cited(
     "a call needs Authorization: Bearer or Api-Key with a known key; others are 401",
     "docs.baseten.co, reference/management-api: both schemes are accepted",
 );
-pub const RIGHTS: Rule = Rule::cited(
+pub const RIGHTS: Rule = Rule::partly(
     "rights",
     "a key for inference only is 403 for every call of the management API",
-    "docs.baseten.co, organization/api-keys: such keys cannot deploy or manage; the status is assumed",
+    "docs.baseten.co, organization/api-keys: such keys cannot deploy or manage",
+    "the status",
 );
 pub const TEAM: Rule = Rule::cited(
     "team",
@@ -25,20 +26,22 @@ pub const PREPARE: Rule = Rule::cited(
     "POST /v1/prepare_model_upload checks what a creation checks, and issues credentials for one object of S3",
     "docs.baseten.co, examples/create-a-model-with-rest",
 );
-pub const UPLOAD: Rule = Rule::cited(
+pub const UPLOAD: Rule = Rule::partly(
     "upload",
     "the archive is uploaded to S3 with these credentials; a creation without an uploaded archive is refused",
-    "docs.baseten.co, examples/create-a-model-with-rest; the status 400 is assumed",
+    "docs.baseten.co, examples/create-a-model-with-rest",
+    "the status 400",
 );
 pub const ARCHIVE: Rule = Rule::cited(
     "archive",
     "an archive is a gzipped tar with config.yaml in it",
     "docs.baseten.co, examples/create-a-model-with-rest and development/model/custom-server",
 );
-pub const NAME_TAKEN: Rule = Rule::cited(
+pub const NAME_TAKEN: Rule = Rule::partly(
     "name-taken",
     "the name of a model is unique in its team; a creation with a taken name is 400",
-    "baseten 0.13.1, UpdateModelRequest.name: unique within its team; the refusal is assumed",
+    "baseten 0.13.1, UpdateModelRequest.name: unique within its team",
+    "the refusal",
 );
 pub const BODY: Rule = Rule::cited(
     "body",
@@ -52,10 +55,11 @@ pub const PORT: Rule = Rule::cited(
 );
 pub const INSTANCE: Rule =
     Rule::assumed("instance", "an instance type that the price list does not have is 400, and names it");
-pub const REGION: Rule = Rule::cited(
+pub const REGION: Rule = Rule::partly(
     "region",
     "an unknown region is 400; the region of a deployment never changes",
-    "docs.baseten.co, deployment/regional-deployments; the status is assumed",
+    "docs.baseten.co, deployment/regional-deployments",
+    "the status",
 );
 pub const STATES: Rule = Rule::cited(
     "states",
@@ -84,10 +88,11 @@ pub const INACTIVE: Rule = Rule::cited(
 );
 pub const DELETE_DEPLOYMENT: Rule =
     Rule::assumed("delete-deployment", "the deployment of an environment cannot be deleted: 400");
-pub const DELETED: Rule = Rule::cited(
+pub const DELETED: Rule = Rule::partly(
     "deleted",
     "a deletion of a model removes its deployments with it",
-    "management API, schema ModelTombstoneV1; that it is gone with the answer is assumed",
+    "management API, schema ModelTombstoneV1",
+    "that it is gone with the answer",
 );
 pub const CAPACITY: Rule = Rule::assumed(
     "capacity",
@@ -103,20 +108,22 @@ pub const PRICES: Rule = Rule::cited(
     "GET /v1/instance_type_prices lists every instance type with its price in US dollars per minute",
     "management API, schema InstanceTypeWithPriceV1",
 );
-pub const BILLED: Rule = Rule::cited(
+pub const BILLED: Rule = Rule::partly(
     "billed",
     "each running replica is billed by the minute; one that builds or waits for a machine is not",
-    "docs.baseten.co, organization/billing; that loading is billed is assumed",
+    "docs.baseten.co, organization/billing",
+    "that loading is billed",
 );
 pub const ISSUED: Rule = Rule::cited(
     "issued",
     "a key's value is shown once; one for inference can be limited to models",
     "management API, schemas CreateAPIKeyRequestV1 and APIKeyV1; docs.baseten.co, organization/api-keys",
 );
-pub const KEY_NAME: Rule = Rule::cited(
+pub const KEY_NAME: Rule = Rule::partly(
     "key-name",
     "the name of a key has lower-case letters, digits and hyphens",
-    "docs.baseten.co, organization/api-keys; the refusal 400 is assumed",
+    "docs.baseten.co, organization/api-keys",
+    "the refusal 400",
 );
 pub const SECRETS: Rule = Rule::cited(
     "secrets",

@@ -52,15 +52,17 @@ pub const MISTRAL_OPTIONS: Rule = Rule::cited(
     "Mistral refuses stream_options.include_usage with 422 extra_forbidden, without an envelope",
     "openai/openai-agents-python issue 442; avante-corp/avante.nvim issue 2347",
 );
-pub const MISTRAL_USAGE: Rule = Rule::cited(
+pub const MISTRAL_USAGE: Rule = Rule::partly(
     "mistral-usage",
     "a stream of Mistral states its usage unasked, in its last chunk",
-    "dnakov/anon-kode issue 53; that this chunk has a choice is assumed",
+    "dnakov/anon-kode issue 53",
+    "that this chunk has a choice",
 );
-pub const COHERE_OPTIONS: Rule = Rule::cited(
+pub const COHERE_OPTIONS: Rule = Rule::partly(
     "cohere-options",
     "Cohere's compatibility API refuses stream_options, and a stream states no usage",
-    "strandsagents.com, model providers, Cohere; the status, the words and the missing usage are assumed",
+    "strandsagents.com, model providers, Cohere",
+    "the status, the words and the missing usage",
 );
 
 /// All rules of this service.

@@ -89,10 +89,11 @@ pub const QUOTA_COUNTS: Rule = Rule::cited(
 );
 pub const QUOTA: Rule =
     Rule::assumed("quota", "a create or update over the quota is 400, and names the quota of accelerators");
-pub const CAPACITY: Rule = Rule::cited(
+pub const CAPACITY: Rule = Rule::partly(
     "capacity",
     "a lack of hardware shows late: failed, with Scheduling failure: not enough hardware capacity",
-    "the text: reports about Spaces, on the same scheduler; that endpoints fail so is assumed",
+    "the text: reports about Spaces, on the same scheduler",
+    "that endpoints fail so",
 );
 pub const BILLED: Rule = Rule::cited(
     "billed",

@@ -87,10 +87,11 @@ pub const TAGS_BY_TAGGING: Rule = Rule::cited(
     "GetResources lists endpoints, configurations and models by their tags, at most 100 a page",
     "botocore 1.44, resourcegroupstaggingapi GetResources",
 );
-pub const VALIDATED: Rule = Rule::cited(
+pub const VALIDATED: Rule = Rule::partly(
     "validated",
     "input that breaks the model (missing member, type, enum, pattern, length) is a ValidationException",
-    "botocore 1.44, sagemaker 2017-07-24; the text is assumed",
+    "botocore 1.44, sagemaker 2017-07-24",
+    "the text",
 );
 pub const DELETED_AFTER: Rule = Rule::cited(
     "deleted-after",
@@ -104,10 +105,11 @@ pub const MODEL_IN_USE: Rule = Rule::cited(
 );
 pub const MODEL_OF_CONFIG: Rule =
     Rule::assumed("model-of-config", "a configuration needs models that exist: Could not find model …");
-pub const ZERO: Rule = Rule::cited(
+pub const ZERO: Rule = Rule::partly(
     "zero",
     "a variant without inference components cannot have zero instances",
-    "stdapi-ai/stdapi.ai#43; the text is assumed",
+    "stdapi-ai/stdapi.ai#43",
+    "the text",
 );
 pub const BILLED: Rule = Rule::assumed(
     "billed",

@@ -97,10 +97,11 @@ pub const QUOTA: Rule = Rule::cited(
     "a deployment beyond a quota is 429 RESOURCE_EXHAUSTED at once, and names the quota metric; the largest number of replicas counts",
     "GoogleCloudPlatform/vertex-ai-samples#3479; discovery document: maxReplicaCount",
 );
-pub const CAPACITY: Rule = Rule::cited(
+pub const CAPACITY: Rule = Rule::partly(
     "capacity",
     "a lack of machines shows late: the operation ends with error code 8 and the words temporarily out of capacity",
-    "the words: googleapis/google-cloud-java#11195; that they end an operation is assumed",
+    "the words: googleapis/google-cloud-java#11195",
+    "that they end an operation",
 );
 pub const NOT_EMPTY: Rule = Rule::cited(
     "not-empty",

@@ -77,7 +77,9 @@ impl Location {
     /// Brings about what an operation was for ([`rules::AT_THE_END`]).
     fn finish(&mut self, operation: &Operation, end: i64) {
         let id = operation.resource.clone();
-        let Some(endpoint) = self.endpoints.get_mut(&id).filter(|_| operation.kind == "endpoints") else {
+        // One that is gone and still listed gives way to a new one of its name.
+        let there = self.endpoints.get_mut(&id).filter(|known| !known.visibility.is_gone());
+        let Some(endpoint) = there.filter(|_| operation.kind == "endpoints") else {
             match &operation.work {
                 Work::Upload(form) => {
                     let (form, visibility) = (form.clone(), operation.visibility.clone());
