@@ -1,5 +1,7 @@
 """Checks of the table of deviations that belong to no other judge."""
 
+import http.client
+import os
 import unittest
 import urllib.parse
 
@@ -11,8 +13,13 @@ from baseten.client import managementapi
 from huggingface_hub import InferenceEndpoint
 
 import deviations
+import service
 import test_azure
+import test_azure_openai
+import test_baseten
+import test_bedrock
 import test_digital_ocean
+import test_hosted
 import test_hugging_face
 import test_sagemaker
 import test_vertex_ai
@@ -51,13 +58,78 @@ class Botocore(unittest.TestCase):
         self.assertEqual(model("sagemaker").operation_model("DescribeEndpoint").error_shapes, [])
 
 
-class AmazonWebServices(test_sagemaker.Case):
+class OneAddress(unittest.TestCase):
+    """The check of a row that holds for both fakes of AWS."""
+
     @deviations.row("one-address")
     def test_one_address_answers_for_all(self):
-        for name, ask in (("sts", lambda api: api.get_caller_identity()), ("sagemaker", lambda api: api.list_endpoints())):
-            api = self.client(name)
-            ask(api)
-            self.assertEqual(api.meta.endpoint_url, self.fakes.urls["sagemaker"])
+        fakes = service.Fakes(os.environ["CLOUDS"])
+        self.addCleanup(fakes.end)
+        own = {"sagemaker": "list_endpoints", "bedrock": "list_imported_models"}
+        for cases in (test_sagemaker, test_bedrock):
+            case = cases.Case()
+            case.fakes = fakes
+            name = "sagemaker" if cases is test_sagemaker else "bedrock"
+            for api, ask in (("sts", "get_caller_identity"), ("resourcegroupstaggingapi", "get_resources"), (name, own[name])):
+                client = case.client(api)
+                getattr(client, ask)()
+                self.assertEqual(client.meta.endpoint_url, fakes.urls[name])
+
+
+class Rates(unittest.TestCase):
+    """The check of a row that holds for all fakes."""
+
+    CALLS = 100
+
+    def calls(self, fakes):
+        """A call of each service that succeeds, by the name of its address."""
+
+        def of_aws(cases, api, ask):
+            case = cases.Case()
+            case.fakes = fakes
+            client = case.client(api)
+            return lambda: getattr(client, ask)()["ResponseMetadata"]["HTTPStatusCode"]
+
+        def by_path(name, path, token):
+            connection = http.client.HTTPConnection(urllib.parse.urlsplit(fakes.urls[name]).netloc, timeout=5)
+            self.addCleanup(connection.close)
+
+            def call():
+                connection.request("GET", path, headers={"authorization": f"Bearer {token}"})
+                with connection.getresponse() as answer:
+                    answer.read()
+                    return answer.status
+
+            return call
+
+        group = f"/subscriptions/{test_azure.SUBSCRIPTION}/resourceGroups"
+        workspaces, accounts = "Microsoft.MachineLearningServices/workspaces", "Microsoft.CognitiveServices/accounts"
+        azure, openai = test_azure.AT, test_azure_openai.AT
+        project = f"/v1/projects/{test_vertex_ai.PROJECT}/locations/europe-west4"
+        token = "token-of-the-fake-of-azure"
+        paths = {
+            "huggingFace": (f"/v2/endpoint/{test_hugging_face.NAMESPACE}", test_hugging_face.TOKEN),
+            "vertexAi": (f"{project}/endpoints", test_vertex_ai.TOKEN),
+            "baseten": ("/v1/models", test_baseten.KEY),
+            "digitalOcean": ("/v2/dedicated-inferences", test_digital_ocean.TOKEN),
+            "azure": (f"{group}/{azure[0]}/providers/{workspaces}/{azure[1]}?api-version=2025-12-01", token),
+            "azureOpenai": (f"{group}/{openai[0]}/providers/{accounts}/{openai[1]}?api-version=2025-12-01", token),
+            "hosted": ("/v1/models", test_hosted.KEY),
+        }
+        return {
+            "sagemaker": of_aws(test_sagemaker, "sagemaker", "list_endpoints"),
+            "bedrock": of_aws(test_bedrock, "bedrock", "list_imported_models"),
+            **{name: by_path(name, *rest) for name, rest in paths.items()},
+        }
+
+    @deviations.row("unlimited-rates")
+    def test_nothing_is_throttled_without_a_script(self):
+        fakes = service.Fakes(os.environ["CLOUDS"])
+        self.addCleanup(fakes.end)
+        calls = self.calls(fakes)
+        self.assertEqual(set(calls), set(fakes.urls) - {"admin"})
+        for name, call in calls.items():
+            self.assertEqual({call() for _ in range(self.CALLS)}, {200}, name)
 
 
 class VertexAI(test_vertex_ai.Case):
@@ -104,11 +176,6 @@ class HuggingFace(test_hugging_face.Case):
     @deviations.row("plain-http")
     def test_no_fake_speaks_https(self):
         self.assertEqual({urllib.parse.urlsplit(url).scheme for url in self.fakes.urls.values()}, {"http"})
-
-    @deviations.row("unlimited-rates")
-    def test_nothing_is_throttled_without_a_script(self):
-        for _ in range(300):
-            self.api.list_inference_endpoints(test_hugging_face.NAMESPACE)
 
     @deviations.row("endpoints-by-path")
     def test_an_endpoint_is_a_path_of_the_fake(self):

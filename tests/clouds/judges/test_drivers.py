@@ -1,8 +1,11 @@
 """What our drivers sent in the conformance suite, judged by the vendors' own models and clients."""
 
+import datetime
 import json
 import os
 import pathlib
+import re
+import typing
 import unittest
 
 from baseten.client import managementapi, modelconfig
@@ -13,6 +16,7 @@ from google.longrunning import operations_pb2
 from google.protobuf import json_format
 
 import aws_record
+import model_types
 import test_azure
 import test_azure_openai
 import test_digital_ocean
@@ -27,18 +31,44 @@ def exchanges(service):
     return [record for record in records if record]
 
 
-def paths(value, path=""):
-    """Paths of all members of a JSON value; maps whose keys are free count as one."""
-    if not isinstance(value, dict) or path in (".model.env", ".model.secrets"):
-        return {path}
-    if path == ".model.image":
-        return {f"{path}.{variant}" for variant in value}
-    return set().union(*(paths(inner, f"{path}.{key}") for key, inner in value.items()))
+def typed_paths(value, path=""):
+    """Paths of all members of a JSON value, each with its type; maps whose keys are free count as one."""
+    if isinstance(value, dict):
+        free = path in (".model.env", ".model.secrets")
+        return set().union(*(typed_paths(inner, f"{path}.*" if free else f"{path}.{key}") for key, inner in value.items()))
+    if isinstance(value, list):
+        return set().union(*(typed_paths(inner, f"{path}[]") for inner in value))
+    return {(path, type(value).__name__)}
 
 
 def members(value):
-    """The members of a JSON value at every depth, without their values."""
-    return {name: members(inner) for name, inner in value.items()} if isinstance(value, dict) else None
+    """The members of a JSON value at every depth with their types; of texts without spaces also the value, which may be one of an enum."""
+    if isinstance(value, dict):
+        return {name: members(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return sorted({str(members(inner)) for inner in value})
+    return value if isinstance(value, str) and re.fullmatch("[A-Za-z]{1,40}", value) else type(value).__name__
+
+
+class Types(unittest.TestCase):
+    def test_another_type_and_another_value_of_an_enum_are_told(self):
+        m = test_azure.m
+        state = typing.Optional[typing.Union[str, m.EndpointProvisioningState]]
+        for value, hint, count in [
+            ("Succeeded", state, 0),
+            (None, state, 0),
+            ("Hibernating", state, 1),
+            (None, str, 1),
+            (True, int, 1),
+            ("1", int, 1),
+            ({"a": 1}, typing.Optional[dict[str, int]], 0),
+            ({"a": "1"}, dict[str, int], 1),
+            (["a", 1], list[str], 1),
+            ("2026-12-01T01:02:03Z", datetime.datetime, 0),
+            ("yesterday", datetime.datetime, 1),
+            ("a", m.Sku, 1),
+        ]:
+            self.assertEqual(len(model_types.faults(value, hint, "")), count, (value, hint))
 
 
 class AmazonWebServices(unittest.TestCase):
@@ -63,24 +93,27 @@ class AmazonWebServices(unittest.TestCase):
 
 class HuggingFace(test_hugging_face.Case):
     def known(self):
-        """Members of the bodies that the vendor's client sends when it uses everything that our driver may use."""
-        self.create(revision="main", task="text-generation", env={"A": "b"})
+        """Members of the bodies that the vendor's client sends when it uses everything that our driver may use; the image as its documentation
+        has it."""
+        image = {"vLLM": {"url": "vllm/vllm-openai:v0.23.0", "port": 8000}}
+        self.create(revision="main", task="text-generation", env={"A": "b"}, custom_image=image)
         self.api.update_inference_endpoint("e", namespace="acme", revision="main", env={"A": "b"}, tags=["a"])
         bodies = [one["body"] for one in self.fakes.requests() if one["operation"] in ("create", "update")]
-        return set().union(*(paths(json.loads(body)) for body in bodies))
+        return set().union(*(typed_paths(json.loads(body)) for body in bodies))
 
-    def test_bodies_have_only_members_that_the_client_has_too(self):
+    def test_bodies_have_only_members_and_types_that_the_client_has_too(self):
         known, seen = self.known(), 0
         for exchange in (one for record in exchanges("huggingface") for one in record):
             if exchange["operation"] in ("create", "update"):
                 seen += 1
-                self.assertEqual(paths(json.loads(exchange["body"])) - known, set(), exchange["body"])
+                self.assertEqual(typed_paths(json.loads(exchange["body"])) - known, set(), exchange["body"])
         self.assertGreater(seen, 0)
 
     def test_the_client_reads_every_endpoint_that_the_driver_was_shown(self):
         seen = 0
         for exchange in (one for record in exchanges("huggingface") for one in record):
-            if exchange["operation"] in ("get", "create", "update") and exchange["status"] == 200 and exchange["answer"]:
+            is_endpoint = exchange["operation"] in ("get", "create", "update") and exchange["fault"] != "status"
+            if is_endpoint and exchange["status"] == 200 and exchange["answer"]:
                 seen += 1
                 InferenceEndpoint.from_raw(json.loads(exchange["answer"]), namespace="acme", token="t")
         self.assertGreater(seen, 0)
@@ -209,7 +242,7 @@ class Baseten(unittest.TestCase):
 
 
 class AzureML(unittest.TestCase):
-    """Members of requests and answers are those of the vendor's generated models, at every depth."""
+    """Members of requests and answers are those of the vendor's generated models, at every depth, and have their types."""
 
     m = test_azure.m
     INPUTS = {
@@ -236,8 +269,8 @@ class AzureML(unittest.TestCase):
         self.judged = set()
 
     def known(self, model, value, path):
-        """Checks that the model, with what it reads a member as, knows every member of the value. One with the members of another is not read
-        again: listings have ten thousand endpoints."""
+        """Checks that the model, with what it reads a member as, knows every member of the value and its type. One with the members of another
+        is not read again: listings have ten thousand endpoints."""
         shape = (path, str(members(value)))
         if shape in self.judged:
             return
@@ -246,7 +279,9 @@ class AzureML(unittest.TestCase):
         read = model._deserialize(value, [])
         names = {field._rest_name: name for name, field in read._attr_to_rest_field.items()}
         self.assertEqual(set(value) - set(names), set(), path)
+        hints = typing.get_type_hints(type(read), localns={"_models": self.m})
         for name, inner in value.items():
+            self.assertEqual(model_types.faults(inner, hints[names[name]], f"{path}.{name}"), [])
             shown = getattr(read, names[name])
             if isinstance(shown, test_azure.ModelBase) and isinstance(inner, dict):
                 self.known(type(shown), inner, f"{path}.{name}")
@@ -258,7 +293,7 @@ class AzureML(unittest.TestCase):
             if exchange["body"] and operation in self.INPUTS:
                 self.known(self.INPUTS[operation], json.loads(exchange["body"]), operation)
                 seen[operation] += 1
-            if exchange["status"] not in (200, 201) or not answer:
+            if exchange["status"] not in (200, 201) or exchange["fault"] == "status" or not answer:
                 continue
             if operation in self.OUTPUTS:
                 self.known(self.OUTPUTS[operation], json.loads(answer), operation)
@@ -301,15 +336,33 @@ class AzureOpenAI(unittest.TestCase):
     def setUp(self):
         self.judged = set()
 
+    def enums(self, model):
+        """Enums of a model by the members that have them: of these only its documentation tells."""
+        told = re.findall(r":(?:ivar|vartype) (\w+): (?:str or\s+)?~azure\.mgmt\.cognitiveservices\.models\.(\w+)", model.__doc__)
+        found = {model._attribute_map[name]["key"]: getattr(self.m, kind) for name, kind in told}
+        return {name: kind for name, kind in found.items() if model_types.is_enum(kind)}
+
+    def hint(self, type_):
+        """The annotation that is meant by a type of the vendor's serializer."""
+        if type_.startswith("["):
+            return list[self.hint(type_[1:-1])]
+        if type_.startswith("{"):
+            return dict[str, self.hint(type_[1:-1])]
+        plain = {"str": str, "int": int, "bool": bool, "float": float, "iso-8601": datetime.datetime, "object": typing.Any}
+        return plain.get(type_) or getattr(self.m, type_)
+
     def known(self, model, value, path):
-        """Checks that the model knows every member of the value. One with the members of another is not read again."""
+        """Checks that the model knows every member of the value and its type. One with the members of another is not read again."""
         shape = (path, str(members(value)))
         if shape in self.judged:
             return
         self.judged.add(shape)
         names = {member["key"]: member["type"] for member in model._attribute_map.values()}
         self.assertEqual(set(value) - set(names), set(), path)
+        enums = self.enums(model)
         for name, inner in value.items():
+            hint = enums.get(name) or self.hint(names[name])
+            self.assertEqual(model_types.faults(inner, hint, f"{path}.{name}"), [])
             kind = getattr(self.m, names[name].strip("[]"), None)
             for one in inner if names[name].startswith("[") else [inner]:
                 if hasattr(kind, "_attribute_map"):
@@ -322,7 +375,7 @@ class AzureOpenAI(unittest.TestCase):
             if exchange["body"] and operation in self.INPUTS:
                 self.known(self.INPUTS[operation], json.loads(exchange["body"]), operation)
                 seen[operation] += 1
-            if exchange["status"] not in (200, 201, 202) or not answer:
+            if exchange["status"] not in (200, 201, 202) or exchange["fault"] == "status" or not answer:
                 continue
             if operation in self.OUTPUTS:
                 self.known(self.OUTPUTS[operation], json.loads(answer), operation)
