@@ -35,13 +35,14 @@ impl Upstream {
     }
 }
 
-/// The parts that every driver has, in an installation that always leads.
+/// The parts that every driver has, in an installation that always leads, before a fake whose clock the cases set.
 pub fn context(install_id: &str) -> ServiceContext {
     ServiceContext {
         install_id: install_id.to_owned(),
         gate: Arc::new(|| true),
         meter: Arc::new(()),
         clock: Clock::system(),
+        paced: false,
     }
 }
 

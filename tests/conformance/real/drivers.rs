@@ -24,7 +24,7 @@ use crate::upstream;
 
 /// A new driver for an installation.
 pub fn driver(settings: &RealSettings, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
-    let context = upstream::context(install_id);
+    let context = ServiceContext { paced: true, ..upstream::context(install_id) };
     Ok(match settings.target.spec.type_ {
         TargetType::AzureML => used(settings, azure_ml(settings, context)?),
         TargetType::AzureOpenAI => used(settings, azure_openai(settings, context)?),

@@ -14,7 +14,7 @@ use crate::client::{ClientParts, RestClient};
 use crate::profile::ServiceProfile;
 use crate::transport::Transport;
 
-/// Installation, gate, counter and clock of a driver.
+/// Installation, gate, counter, clock and pace of a driver.
 #[derive(Clone)]
 pub struct ServiceContext {
     /// Id of this installation.
@@ -25,6 +25,8 @@ pub struct ServiceContext {
     pub meter: Arc<dyn ServiceMeter>,
     /// The time.
     pub clock: Clock,
+    /// True if calls keep to the pace of the service. The fakes of tests need none.
+    pub paced: bool,
 }
 
 impl ServiceContext {
@@ -37,6 +39,7 @@ impl ServiceContext {
         transport: &Transport,
         credentials: Arc<dyn Authorize>,
     ) -> RestClient {
+        let profile = if self.paced { profile } else { ServiceProfile { paces: &[], ..profile } };
         RestClient::new(ClientParts {
             profile,
             base,

@@ -16,6 +16,7 @@ pub fn service_context(context: &Context) -> ServiceContext {
         gate: Arc::clone(&context.gate),
         meter: Arc::clone(&context.metrics) as Arc<dyn ServiceMeter>,
         clock: context.clock,
+        paced: true,
     }
 }
 
