@@ -19,12 +19,13 @@ use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::record;
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context, refused_by_arm};
 
@@ -43,6 +44,10 @@ pub struct Workspaces;
 
 #[async_trait]
 impl Fixture for Workspaces {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(Self::workspace(conduct).await?))
     }
@@ -147,6 +152,10 @@ impl Place for AzureWorkspace {
         self.way.set(fault);
     }
 
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::Azure, played, oddity)
+    }
+
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
@@ -162,6 +171,17 @@ impl Place for AzureWorkspace {
         let state = self.clouds.state(ServiceName::Azure);
         let endpoints = state["endpoints"].as_array().into_iter().flatten();
         Ok(endpoints.filter_map(|endpoint| endpoint["name"].as_str()).map(ToOwned::to_owned).collect())
+    }
+}
+
+/// Operations at which the fake plays an oddity.
+#[expect(clippy::unnecessary_wraps, reason = "other fakes do not play every oddity")]
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::UpdateRollsBack => Ok(&["OnlineDeployments_CreateOrUpdate"]),
+        Oddity::CreationHides => Ok(&["OnlineEndpoints_CreateOrUpdate"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["OnlineEndpoints_Delete"]),
+        Oddity::UnknownState => Ok(&["OnlineEndpoints_Get", "OnlineDeployments_List"]),
     }
 }
 

@@ -18,12 +18,13 @@ use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, record, wanted};
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, Habits, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{ErrorClass, Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context, refused_by_arm};
 
@@ -42,6 +43,10 @@ pub struct CognitiveAccounts;
 
 #[async_trait]
 impl Fixture for CognitiveAccounts {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(Self::account(conduct).await?))
     }
@@ -155,8 +160,17 @@ impl Place for OpenAiAccount {
         self.driver_in(LOCATION, install_id)
     }
 
+    fn habits(&self) -> Habits {
+        // An account makes one change at a time.
+        Habits { stops_creations: false, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
+    }
+
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::AzureOpenAi, played, oddity)
     }
 
     /// The service works by itself.
@@ -174,6 +188,17 @@ impl Place for OpenAiAccount {
         let state = self.clouds.state(ServiceName::AzureOpenAi);
         let deployments = state["deployments"].as_array().into_iter().flatten();
         Ok(deployments.filter_map(|deployment| deployment["name"].as_str()).map(ToOwned::to_owned).collect())
+    }
+}
+
+/// Operations at which the fake plays an oddity.
+#[expect(clippy::unnecessary_wraps, reason = "other fakes do not play every oddity")]
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["Deployments_CreateOrUpdate"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["Deployments_Delete"]),
+        Oddity::UnknownState => Ok(&["Deployments_Get"]),
+        Oddity::UpdateRollsBack => Ok(&["Deployments_Update"]),
     }
 }
 

@@ -23,10 +23,33 @@ struct CognitiveRole {
     not_actions: Vec<String>,
 }
 
+/// Paths of requests, as the gateway sends them on, with the data actions that Azure's own role for users grants for each.
+const TRAFFIC: [(&str, &[&str]); 4] = [
+    ("chat/completions", &["deployments/chat/completions/action"]),
+    ("completions", &["deployments/completions/action"]),
+    ("embeddings", &["deployments/embeddings/action"]),
+    ("responses", &["responses/read", "responses/write"]),
+];
+
+fn shipped(file: &str) -> anyhow::Result<CognitiveRole> {
+    let path = format!("{}/deploy/providers/azureopenai/{file}", env!("CARGO_MANIFEST_DIR"));
+    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
+}
+
+/// The role of gateways lets them send requests, and nothing else: neither read nor change a deployment.
+pub async fn the_role_of_gateways_grants_traffic_and_nothing_else() -> anyhow::Result<()> {
+    let role = shipped("gateway-role.json")?;
+    let of_traffic = TRAFFIC.iter().flat_map(|(_, actions)| actions.iter());
+    let needed: BTreeSet<String> =
+        of_traffic.map(|action| format!("Microsoft.CognitiveServices/accounts/OpenAI/{action}")).collect();
+    ensure!(role.data_actions == needed, "the role grants {:?}, and requests need {needed:?}", role.data_actions);
+    ensure!(role.actions.is_empty() && role.not_actions.is_empty(), "gateways may do {:?}", role.actions);
+    Ok(())
+}
+
 /// The role grants what is needed and nothing else, and every operation is called in the life of a deployment.
 pub async fn the_role_grants_what_is_called_and_nothing_else() -> anyhow::Result<()> {
-    let path = format!("{}/deploy/providers/azureopenai/role.json", env!("CARGO_MANIFEST_DIR"));
-    let role: CognitiveRole = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+    let role = shipped("role.json")?;
     let needed = |actions: &[(&str, &[&str])]| -> BTreeSet<String> {
         actions.iter().map(|(action, _)| (*action).to_owned()).collect()
     };

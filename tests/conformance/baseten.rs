@@ -15,13 +15,14 @@ use roadstead_clouds::faults::{AfterFailure, Effect, Hidden, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, edited, record, request, wanted};
-use roadstead_conformance::{Conduct, Fixture, Place};
+use roadstead_conformance::{Conduct, Fixture, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{ErrorClass, Observation, Progress, Provider, Redacted, Wanted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
 use crate::life::{LOOKS, pause};
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -63,6 +64,10 @@ impl Teams {
 impl Fixture for Teams {
     fn many(&self) -> usize {
         FEW
+    }
+
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
     }
 
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
@@ -144,6 +149,10 @@ impl Place for Team {
         self.way.set(fault);
     }
 
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::Baseten, played, oddity)
+    }
+
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
         Ok(())
@@ -175,6 +184,17 @@ fn parts(clouds: &Clouds) -> usize {
         models.map(|model| model["deployments"].as_array().map_or(0, Vec::len).saturating_sub(1)).sum();
     let keys = usize::try_from(state["keys"].as_u64().unwrap_or(0)).unwrap_or(0);
     surplus + keys + secrets(&state).len()
+}
+
+/// Operations at which the fake plays an oddity.
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
+        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
+        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
+        Oddity::UnknownState => Ok(&["deployments"]),
+        Oddity::UpdateRollsBack => Ok(&["deploy"]),
+    }
 }
 
 /// Sweeps over the changes that the driver makes.
@@ -255,7 +275,10 @@ impl Service for BasetenService {
         let error = |status, text: &str| (status, axum::Json(json!({"error": text}))).into_response();
         match refusal {
             InjectedRefusal::Throttled(after) => {
-                let body = json!({"error": "Rate limit exceeded.", "retry_after": after.as_secs()});
+                let mut body = json!({"error": "Rate limit exceeded."});
+                if let Some(after) = after {
+                    body["retry_after"] = json!(after.as_secs());
+                }
                 (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response()
             }
             InjectedRefusal::Unauthorized => error(StatusCode::UNAUTHORIZED, "Invalid API key"),

@@ -17,12 +17,13 @@ use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, record, wanted};
-use roadstead_conformance::{Conduct, Fixture, HUB, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, HUB, Habits, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{ErrorClass, Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ManagedService, ServiceDriver};
 use serde_json::json;
 
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -47,6 +48,10 @@ pub enum BedrockAccounts {
 
 #[async_trait]
 impl Fixture for BedrockAccounts {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        self.played()(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(self.account(conduct).await?))
     }
@@ -66,6 +71,13 @@ impl BedrockAccounts {
         match self {
             Self::Imports => "CreateModelImportJob",
             Self::Throughput => "CreateProvisionedModelThroughput",
+        }
+    }
+
+    fn played(self) -> fn(Oddity) -> Played {
+        match self {
+            Self::Imports => played_by_imports,
+            Self::Throughput => played_by_throughput,
         }
     }
 
@@ -96,6 +108,28 @@ fn late(serves_by: BedrockAccounts, reason: &str) -> ScriptedFault {
         skip: 0,
         times: None,
         effect: Effect::FailLate { after_seconds: 20, reason: reason.to_owned(), leaves: AfterFailure::Failed },
+    }
+}
+
+/// Operations at which the fake plays an oddity of imports.
+fn played_by_imports(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["CreateModelImportJob"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails => Err(odd::DELETES_AT_ONCE),
+        Oddity::DeletionLingers => Ok(&["DeleteImportedModel"]),
+        Oddity::UnknownState => Err("imported models have no state"),
+        Oddity::UpdateRollsBack => Ok(&[]),
+    }
+}
+
+/// Operations at which the fake plays an oddity of provisioned throughput.
+fn played_by_throughput(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["CreateProvisionedModelThroughput"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails => Err(odd::DELETES_AT_ONCE),
+        Oddity::DeletionLingers => Ok(&["DeleteProvisionedModelThroughput"]),
+        Oddity::UnknownState => Ok(&["GetProvisionedModelThroughput"]),
+        Oddity::UpdateRollsBack => Ok(&[]),
     }
 }
 
@@ -151,8 +185,17 @@ impl Place for BedrockAccount {
         })
     }
 
+    fn habits(&self) -> Habits {
+        // An import cannot be stopped.
+        Habits { stops_creations: self.serves_by == BedrockAccounts::Throughput, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
+    }
+
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::Bedrock, self.serves_by.played(), oddity)
     }
 
     /// The service works by itself.
@@ -212,7 +255,7 @@ impl Service for AwsRest {
         let xml = format!("<Code>{code}</Code><Message>{message}</Message>");
         let body = json!({"__type": code, "message": message, "xml": xml}).to_string();
         let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
-        if let InjectedRefusal::Throttled(after) = refusal {
+        if let InjectedRefusal::Throttled(Some(after)) = refusal {
             response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
         }
         response

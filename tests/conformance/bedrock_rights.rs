@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::bedrock::{BedrockAccount, BedrockAccounts};
 use crate::life::{LOOKS, pause, reaches};
+use crate::trust::{actions, statement};
 
 /// Rights that a file grants.
 fn granted(file: &str) -> anyhow::Result<BTreeSet<String>> {
@@ -23,6 +24,19 @@ fn granted(file: &str) -> anyhow::Result<BTreeSet<String>> {
     let statements = policy["Statement"].as_array().context("the policy has statements")?;
     let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().into_iter().flatten());
     Ok(actions.filter_map(|action| action.as_str().map(ToOwned::to_owned)).collect())
+}
+
+/// The role of an import reads the weights of one bucket of its own account, and nothing else.
+pub async fn the_role_of_imports_reads_weights_alone() -> anyhow::Result<()> {
+    let file = "bedrock/import-policy.json";
+    let statement = statement(file)?;
+    let granted = actions(&statement);
+    ensure!(granted == BTreeSet::from(["s3:GetObject", "s3:ListBucket"]), "{file} grants {granted:?}");
+    let resources = json!(["arn:aws:s3:::BUCKET", "arn:aws:s3:::BUCKET/*"]);
+    ensure!(statement["Resource"] == resources, "{file} leads to {}", statement["Resource"]);
+    let condition = json!({"StringEquals": {"aws:ResourceAccount": "ACCOUNT"}});
+    ensure!(statement["Condition"] == condition, "{file} demands {}", statement["Condition"]);
+    Ok(())
 }
 
 /// The policy for imports grants what their driver needs and nothing else, and every operation is called in the life of an endpoint.

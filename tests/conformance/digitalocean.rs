@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use roadstead_api::v1alpha1::{DigitalOceanTarget, InferenceEndpoint, ServingTarget, names};
@@ -14,13 +14,14 @@ use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{record, request};
-use roadstead_conformance::{Conduct, Fixture, HUB, Habits, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, HUB, Habits, MANY, Oddity, Place};
 use roadstead_digitalocean::{DedicatedAccess, DedicatedAddresses, DedicatedForm, DedicatedInference, DedicatedPlace};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -57,6 +58,10 @@ impl OceanTeams {
 
 #[async_trait]
 impl Fixture for OceanTeams {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(Self::team(conduct).await?))
     }
@@ -131,7 +136,7 @@ impl Place for OceanTeam {
     }
 
     fn habits(&self) -> Habits {
-        Habits { keeps_records: false, tells_reasons: false, model: SLUG.to_owned() }
+        Habits { keeps_records: false, tells_reasons: false, model: SLUG.to_owned(), ..Habits::default() }
     }
 
     async fn driver(&self, install_id: &str) -> anyhow::Result<Arc<dyn Provider>> {
@@ -140,6 +145,10 @@ impl Place for OceanTeam {
 
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
+    }
+
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::DigitalOcean, played, oddity)
     }
 
     async fn work(&self) -> anyhow::Result<()> {
@@ -156,6 +165,17 @@ impl Place for OceanTeam {
         let state = self.clouds.state(ServiceName::DigitalOcean);
         let instances = state["instances"].as_array().into_iter().flatten();
         Ok(instances.filter_map(|instance| instance["name"].as_str()).map(ToOwned::to_owned).collect())
+    }
+}
+
+/// Operations at which the fake plays an oddity.
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
+        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
+        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
+        Oddity::UnknownState => Ok(&["get", "list"]),
+        Oddity::UpdateRollsBack => Ok(&[]),
     }
 }
 
@@ -197,7 +217,7 @@ impl Service for OceanService {
             InjectedRefusal::Throttled(after) => {
                 let mut response =
                     error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "API Rate limit exceeded.");
-                response.headers_mut().insert("retry-after", after.as_secs().into());
+                response.headers_mut().extend(after.map(|after| (header::RETRY_AFTER, after.as_secs().into())));
                 response
             }
             InjectedRefusal::Unauthorized => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget, names};
@@ -14,7 +14,7 @@ use roadstead_clouds::hugging_face::{NAMESPACE, TOKEN};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{record, request};
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, MANY, Oddity, Place};
 use roadstead_huggingface::{HubAccess, HubAddresses, HubForm, HubPlace, HuggingFace};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::tags::EndpointTags;
@@ -22,6 +22,7 @@ use roadstead_provider::{Provider, Redacted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -58,6 +59,10 @@ impl Namespaces {
 
 #[async_trait]
 impl Fixture for Namespaces {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(Self::namespace(conduct).await?))
     }
@@ -137,6 +142,10 @@ impl Place for Namespace {
         self.way.set(fault);
     }
 
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::HuggingFace, played, oddity)
+    }
+
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
         Ok(())
@@ -165,6 +174,17 @@ pub async fn sweep() -> anyhow::Result<()> {
     sweep::the_end_is_the_same(&swept, async || Namespaces::namespace(Conduct::Ordinary).await).await
 }
 
+/// Operations at which the fake plays an oddity.
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
+        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
+        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
+        Oddity::UnknownState => Ok(&["get"]),
+        Oddity::UpdateRollsBack => Ok(&["update"]),
+    }
+}
+
 /// The fake behind the way.
 struct HubService(Upstream);
 
@@ -187,7 +207,7 @@ impl Service for HubService {
         match refusal {
             InjectedRefusal::Throttled(after) => {
                 let mut response = error(StatusCode::TOO_MANY_REQUESTS, "Too many requests");
-                response.headers_mut().insert("retry-after", after.as_secs().into());
+                response.headers_mut().extend(after.map(|after| (header::RETRY_AFTER, after.as_secs().into())));
                 response
             }
             InjectedRefusal::Unauthorized => error(StatusCode::UNAUTHORIZED, "Invalid credentials"),

@@ -19,7 +19,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Config, Resource, ResourceExt};
 use roadstead_api::v1alpha1::{ServingTarget, names};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, MANY, Oddity, Place};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_kubernetes::Kubernetes;
 use roadstead_provider::Provider;
@@ -28,6 +28,8 @@ use roadstead_runtime::client::client;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+
+use crate::odd;
 
 /// One API server, started with the first member.
 #[derive(Default)]
@@ -38,6 +40,10 @@ pub struct Members {
 
 #[async_trait]
 impl Fixture for Members {
+    fn cannot_play(&self, _: Oddity) -> Option<&'static str> {
+        Some(odd::NO_FAKE)
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         let start = || async { tokio::task::spawn_blocking(ApiServer::start).await? };
         let server = self.server.get_or_try_init(start).await?;
@@ -180,6 +186,10 @@ impl Place for Member {
         self.way.set(fault);
     }
 
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::nothing(oddity)
+    }
+
     async fn work(&self) -> anyhow::Result<()> {
         for deployment in self.api::<Deployment>().list(&ListParams::default()).await?.items {
             self.run(&deployment).await?;
@@ -271,7 +281,8 @@ impl Service for ApiCalls {
     fn refusal(&self, refusal: &InjectedRefusal) -> Response {
         let (code, reason, message, details) = match refusal {
             InjectedRefusal::Throttled(after) => {
-                (429, "TooManyRequests", "too many calls", json!({"retryAfterSeconds": after.as_secs()}))
+                let after = after.map(|after| json!({"retryAfterSeconds": after.as_secs()}));
+                (429, "TooManyRequests", "too many calls", after.unwrap_or_else(|| json!({})))
             }
             InjectedRefusal::Unauthorized => (401, "Unauthorized", "Unauthorized", json!({})),
             InjectedRefusal::Unavailable => (503, "ServiceUnavailable", "try again", json!({})),

@@ -18,12 +18,14 @@ mod huggingface;
 mod huggingface_rights;
 mod kubernetes;
 mod life;
+mod odd;
 mod real;
 mod real_on_fakes;
 mod sagemaker;
 mod sagemaker_rights;
 mod simulated;
 mod sweep;
+mod trust;
 mod upstream;
 mod vertex;
 mod vertex_rights;
@@ -49,9 +51,13 @@ fn main() -> ExitCode {
         let runtime = Arc::clone(&runtime);
         CASES.iter().map(move |case| {
             let (fixture, runtime) = (Arc::clone(&fixture), Arc::clone(&runtime));
+            // Counted as ignored, with the reason before its name.
+            let reason = case.oddity.and_then(|oddity| fixture.cannot_play(oddity));
             Trial::test(format!("{driver}::{}", case.name), move || {
                 runtime.block_on(case.run(fixture.as_ref())).map_err(|error| Failed::from(format!("{error:#}")))
             })
+            .with_ignored_flag(reason.is_some())
+            .with_kind(reason.unwrap_or_default())
         })
     });
     libtest_mimic::run(&arguments, trials.chain(lone).collect()).exit_code()
@@ -94,6 +100,11 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
             "azureopenai::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing",
             azureopenai_rights::a_failure_whose_cause_may_not_be_read_says_which_right_is_missing,
         ),
+        trial(
+            runtime,
+            "azureopenai::the_role_of_gateways_grants_traffic_and_nothing_else",
+            azureopenai_rights::the_role_of_gateways_grants_traffic_and_nothing_else,
+        ),
         trial(runtime, "azureml::every_change_may_be_lost_or_repeated", azureml::sweep),
         trial(
             runtime,
@@ -110,6 +121,12 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
             runtime,
             "azureopenai::a_deployment_that_was_made_meanwhile_is_not_overwritten",
             azureopenai::a_deployment_that_was_made_meanwhile_is_not_overwritten,
+        ),
+        trial(runtime, "rights::roles_trust_their_users_alone", trust::roles_trust_their_users_alone),
+        trial(
+            runtime,
+            "rights::every_file_with_rights_is_held_by_a_test",
+            trust::every_file_with_rights_is_held_by_a_test,
         ),
         trial(runtime, "services::are_checked_less_often_than_clusters", checks),
         trial(
@@ -133,6 +150,11 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
             runtime,
             "bedrock::the_policy_grants_what_is_called_and_nothing_else",
             bedrock_rights::the_policy_grants_what_is_called_and_nothing_else,
+        ),
+        trial(
+            runtime,
+            "bedrock::the_role_of_imports_reads_weights_alone",
+            bedrock_rights::the_role_of_imports_reads_weights_alone,
         ),
         trial(
             runtime,

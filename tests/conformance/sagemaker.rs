@@ -15,7 +15,7 @@ use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, Habits, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
@@ -23,6 +23,7 @@ use roadstead_sagemaker::{AccountAccess, SageMaker, SageMakerPlace};
 use serde_json::json;
 
 use crate::life::reaches;
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -40,6 +41,10 @@ pub struct Accounts;
 
 #[async_trait]
 impl Fixture for Accounts {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(Self::account(conduct).await?))
     }
@@ -150,8 +155,17 @@ impl Place for Account {
         Ok(Arc::new(Discreet::new(ServiceDriver::new(service?).listing_every(LISTING))))
     }
 
+    fn habits(&self) -> Habits {
+        // The service deletes nothing that it is making.
+        Habits { stops_creations: false, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
+    }
+
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::SageMaker, played, oddity)
     }
 
     /// The service works by itself.
@@ -170,6 +184,17 @@ impl Place for Account {
         let places = state.as_array().into_iter().flatten();
         let endpoints = places.flat_map(|place| place["endpoints"].as_array().into_iter().flatten());
         Ok(endpoints.filter_map(|endpoint| Some(endpoint["name"].as_str()?.to_owned())).collect())
+    }
+}
+
+/// Operations at which the fake plays an oddity.
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["CreateEndpoint"]),
+        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["DeleteEndpoint"]),
+        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
+        Oddity::UnknownState => Ok(&["DescribeEndpoint"]),
+        Oddity::UpdateRollsBack => Ok(&["UpdateEndpoint"]),
     }
 }
 
@@ -262,7 +287,7 @@ impl Service for Aws {
         let xml = format!("<Code>{code}</Code><Message>{message}</Message>");
         let body = json!({"__type": code, "message": message, "xml": xml}).to_string();
         let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
-        if let InjectedRefusal::Throttled(after) = refusal {
+        if let InjectedRefusal::Throttled(Some(after)) = refusal {
             response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
         }
         response

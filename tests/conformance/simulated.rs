@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use roadstead_api::v1alpha1::{CapacityType, ServingTarget, names};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, MANY, Oddity, Place};
 use roadstead_model::Capabilities;
 use roadstead_provider::Provider;
 use roadstead_provider::discreet::Discreet;
@@ -27,6 +27,8 @@ use roadstead_simulated::cloud::wire::{Capacity, CreateOrder, EndpointView, Form
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::odd;
 
 /// Milliseconds from a creation until it answers: long enough for a start to be seen.
 const STARTUP_MILLIS: i64 = 500;
@@ -58,6 +60,10 @@ impl Clouds {
 
 #[async_trait]
 impl Fixture for Clouds {
+    fn cannot_play(&self, _: Oddity) -> Option<&'static str> {
+        Some(odd::NO_FAKE)
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -155,6 +161,10 @@ impl Place for East {
         self.way.set(fault);
     }
 
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::nothing(oddity)
+    }
+
     /// The cloud works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         Ok(())
@@ -211,9 +221,10 @@ impl Service for Cloud {
 
     fn refusal(&self, refusal: &InjectedRefusal) -> Response {
         let (code, refusal) = match refusal {
-            InjectedRefusal::Throttled(after) => {
-                (429, json!({"class": "Throttled", "message": "too many calls", "retryAfterSeconds": after.as_secs()}))
-            }
+            InjectedRefusal::Throttled(after) => (
+                429,
+                json!({"class": "Throttled", "message": "too many calls", "retryAfterSeconds": after.map(|after| after.as_secs())}),
+            ),
             InjectedRefusal::Unauthorized => (401, json!({"class": "Unauthorized", "message": "the token is refused"})),
             InjectedRefusal::Unavailable => (503, json!({"class": "Transient", "message": "try again"})),
             InjectedRefusal::Echo(text) => (400, json!({"class": "Invalid", "message": text})),

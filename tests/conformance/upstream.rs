@@ -55,7 +55,7 @@ pub fn refused_by_arm(refusal: &InjectedRefusal) -> Response {
         InjectedRefusal::Throttled(after) => {
             let message = "The request is being throttled.";
             let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
-            response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+            response.headers_mut().extend(after.map(|after| (header::RETRY_AFTER, after.as_secs().into())));
             response
         }
         InjectedRefusal::Unauthorized => {

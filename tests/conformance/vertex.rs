@@ -14,7 +14,7 @@ use roadstead_clouds::vertex_ai::{PROJECT, PROJECT_NUMBER, VertexAiSettings};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::record;
-use roadstead_conformance::{Conduct, Fixture, MANY, Place};
+use roadstead_conformance::{Conduct, Fixture, Habits, MANY, Oddity, Place};
 use roadstead_google::GoogleIdentity;
 use roadstead_provider::Provider;
 use roadstead_provider::discreet::Discreet;
@@ -22,6 +22,7 @@ use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use roadstead_vertex::{EndpointMark, ProjectAccess, VertexAi, VertexPlace, labels};
 use serde_json::{Value, json};
 
+use crate::odd::{self, Played};
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -43,6 +44,10 @@ pub struct Projects;
 
 #[async_trait]
 impl Fixture for Projects {
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        played(oddity).err()
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         Ok(Box::new(Self::project(conduct).await?))
     }
@@ -139,8 +144,17 @@ impl Place for Project {
         Ok(Arc::new(Discreet::new(ServiceDriver::new(service?).listing_every(LISTING))))
     }
 
+    fn habits(&self) -> Habits {
+        // The service deletes no endpoint to which it is deploying a model.
+        Habits { stops_creations: false, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
+    }
+
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::play(&self.clouds, ServiceName::VertexAi, played, oddity)
     }
 
     /// The service works by itself.
@@ -159,6 +173,17 @@ impl Place for Project {
         let endpoints = state[0]["endpoints"].as_array().into_iter().flatten();
         let names = endpoints.filter_map(|endpoint| endpoint["name"].as_str()).filter(|name| !name.starts_with(CLAIM));
         Ok(names.map(ToOwned::to_owned).collect())
+    }
+}
+
+/// Operations at which the fake plays an oddity.
+fn played(oddity: Oddity) -> Played {
+    match oddity {
+        Oddity::CreationHangs | Oddity::UpdateRollsBack => Ok(&["DeployModel"]),
+        Oddity::CreationHides => Ok(&["CreateEndpoint"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails => Ok(&["UndeployModel"]),
+        Oddity::DeletionLingers => Ok(&["DeleteEndpoint"]),
+        Oddity::UnknownState => Err("endpoints of the service have no state"),
     }
 }
 
@@ -212,7 +237,7 @@ impl Service for Google {
         match refusal {
             InjectedRefusal::Throttled(after) => {
                 let mut response = error(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric");
-                response.headers_mut().insert(header::RETRY_AFTER, after.as_secs().into());
+                response.headers_mut().extend(after.map(|after| (header::RETRY_AFTER, after.as_secs().into())));
                 response
             }
             InjectedRefusal::Unauthorized => error(401, "UNAUTHENTICATED", "invalid authentication credentials"),

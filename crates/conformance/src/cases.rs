@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use futures::FutureExt;
@@ -12,22 +11,42 @@ use roadstead_api::v1alpha1::names;
 use roadstead_model::{Demand, EngineSetting, Lack};
 use roadstead_provider::{Claim, ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
 
-use crate::faults::{ASKED, Call, Fault, InjectedRefusal};
-use crate::fixture::{Conduct, Fixture, PROD};
-use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded, wanted};
+use crate::faults::{Call, Fault, InjectedRefusal};
+use crate::fixture::{Conduct, Fixture};
+use crate::oddities::{
+    believes_in_no_removal_that_never_ends, guesses_no_meaning_of_an_unknown_state,
+    makes_once_what_is_not_shown_at_once, removes_what_is_still_being_created,
+    removes_what_the_service_failed_to_delete, shows_a_creation_that_never_ends_and_removes_it,
+    takes_nothing_for_there_that_is_still_listed, tells_of_an_update_that_was_rolled_back,
+    updates_what_is_still_being_updated,
+};
+use crate::oddity::Oddity;
+use crate::refusals::{
+    concludes_nothing_from_an_answer_of_another_hand, passes_on_how_long_to_wait,
+    reports_refused_credentials_at_each_call,
+};
+use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded};
 use crate::stage::{HUB, Stage, connect};
+use crate::verdict::{demand, is_verdict, lack};
 
 /// The hub that is built after the loss of [`HUB`].
 const REBUILT_HUB: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+
+/// A hub that never had the place.
+const FURTHER_HUB: &str = "3d813cbb-47fb-4323-9b59-4a8b9c0f7d6e";
 
 /// A case: its name, and what it does with the places of a fixture.
 pub struct Case {
     /// The promise that it shows.
     pub name: &'static str,
+    /// The oddity that the service has to play, if any.
+    pub oddity: Option<Oddity>,
     /// It has something go wrong at the place, which only one that is played does on request.
     pub disturbs: bool,
-    run: for<'a> fn(&'a dyn Fixture) -> LocalBoxFuture<'a, anyhow::Result<()>>,
+    run: Run,
 }
+
+type Run = for<'a> fn(&'a dyn Fixture) -> LocalBoxFuture<'a, anyhow::Result<()>>;
 
 impl Case {
     /// Runs the case.
@@ -40,13 +59,18 @@ impl Case {
 }
 
 macro_rules! cases {
-    (calm: $($calm:ident),*; disturbed: $($disturbed:ident),*;) => {
+    (calm: $($calm:ident),*; disturbed: $($disturbed:ident),*; odd: $($odd:ident: $oddity:ident),*;) => {
         /// Every case.
         pub const CASES: &[Case] = &[
-            $(Case { name: stringify!($calm), disturbs: false, run: |fixture| $calm(fixture).boxed_local() },)*
-            $(Case { name: stringify!($disturbed), disturbs: true, run: |fixture| $disturbed(fixture).boxed_local() },)*
+            $(case(stringify!($calm), false, None, |fixture| $calm(fixture).boxed_local()),)*
+            $(case(stringify!($disturbed), true, None, |fixture| $disturbed(fixture).boxed_local()),)*
+            $(case(stringify!($odd), true, Some(Oddity::$oddity), |fixture| $odd(fixture).boxed_local()),)*
         ];
     };
+}
+
+const fn case(name: &'static str, disturbs: bool, oddity: Option<Oddity>, run: Run) -> Case {
+    Case { name, oddity, disturbs, run }
 }
 
 cases![
@@ -55,11 +79,14 @@ cases![
         creates_it_once,
         reports_a_start_until_it_succeeds,
         leaves_alone_what_another_installation_made,
+        leaves_a_place_to_the_hub_that_has_it,
         recognises_its_endpoints_for_a_rebuilt_hub,
         scales_in_place,
         updates_in_place,
+        updates_what_is_still_being_updated,
         scales_to_zero_and_back,
         names_its_type_where_settings_of_the_engine_have_no_effect,
+        removes_what_is_still_being_created,
         removes_until_nothing_is_left,
         removes_what_it_found_and_lists_it_no_more;
     disturbed:
@@ -68,6 +95,7 @@ cases![
         reports_a_quota_that_shows_late,
         passes_on_how_long_to_wait,
         reports_refused_credentials_at_each_call,
+        concludes_nothing_from_an_answer_of_another_hand,
         believes_in_no_removal_that_is_refused_for_an_hour,
         keeps_a_place_that_it_took_over,
         sees_what_another_hand_removed,
@@ -75,6 +103,14 @@ cases![
         lists_a_crowd_of_endpoints,
         reads_nothing_as_gone_from_another_place,
         repeats_no_secret;
+    odd:
+        shows_a_creation_that_never_ends_and_removes_it: CreationHangs,
+        makes_once_what_is_not_shown_at_once: CreationHides,
+        believes_in_no_removal_that_never_ends: DeletionHangs,
+        removes_what_the_service_failed_to_delete: DeletionFails,
+        takes_nothing_for_there_that_is_still_listed: DeletionLingers,
+        guesses_no_meaning_of_an_unknown_state: UnknownState,
+        tells_of_an_update_that_was_rolled_back: UpdateRollsBack;
 ];
 
 async fn creates_what_is_wanted(fixture: &dyn Fixture) -> anyhow::Result<()> {
@@ -155,42 +191,6 @@ async fn late_trouble(stage: &Stage, fits: fn(TroubleKind, ErrorClass) -> bool) 
     stage.holds(0).await
 }
 
-async fn passes_on_how_long_to_wait(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    let after = Duration::from_secs(7);
-    let throttled = ErrorClass::Throttled { after: Some(after) };
-    each_call_fails(fixture, InjectedRefusal::Throttled(after), throttled).await
-}
-
-async fn reports_refused_credentials_at_each_call(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    each_call_fails(fixture, InjectedRefusal::Unauthorized, ErrorClass::Unauthorized).await
-}
-
-/// Every call is refused in the same way, says so by its class, and changes nothing.
-async fn each_call_fails(fixture: &dyn Fixture, refusal: InjectedRefusal, class: ErrorClass) -> anyhow::Result<()> {
-    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    let wanted = stage.serving().await?;
-    let found = stage.found().await?;
-    let other = self::wanted(&stage.place.target(), PROD, "another")?;
-    stage.set_fault(Fault::Refused { calls: &ASKED, refusal });
-    let driver = &stage.driver;
-    let failures = [
-        ("identity", driver.identity().await.err()),
-        ("claim", driver.claim(HUB, None).await.err()),
-        ("observe", driver.observe(&wanted).await.err()),
-        ("ensure", driver.ensure(&other).await.err()),
-        ("remove", driver.remove(&wanted.endpoint).await.err()),
-        ("remove_found", driver.remove_found(&found).await.err()),
-        ("api_key", driver.api_key(&wanted.endpoint.name_any()).await.err()),
-    ];
-    for (call, failure) in failures {
-        let failure = failure.with_context(|| format!("{call} was refused and says nothing of it"))?;
-        ensure!(failure.class == class, "{call}: {failure:?}, not {class:?}");
-    }
-    stage.mend();
-    stage.serves(&wanted).await?;
-    stage.holds(1).await
-}
-
 async fn leaves_alone_what_another_installation_made(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let [prod, other] = stage.place.installations();
@@ -214,6 +214,21 @@ async fn leaves_alone_what_another_installation_made(fixture: &dyn Fixture) -> a
     let theirs = staging.observe(&stage.wanted).await?;
     ensure!(matches!(&theirs, Observation::Present(present) if present.in_sync), "it was touched: {theirs:?}");
     stage.holds(1).await
+}
+
+async fn leaves_a_place_to_the_hub_that_has_it(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let wanted = stage.serving().await?;
+    let other = stage.place.driver(stage.place.installations()[0]).await?;
+    other.identity().await?;
+    for takeover in [None, Some(FURTHER_HUB)] {
+        let claim = other.claim(REBUILT_HUB, takeover).await?;
+        let told = Claim::Other { hub_uid: HUB.to_owned() };
+        ensure!(claim == told, "another hub that may take over from {takeover:?} is told {claim:?}");
+    }
+    let claim = stage.driver.claim(HUB, None).await?;
+    ensure!(claim == Claim::Ours, "the hub that has the place is told {claim:?}");
+    stage.serves(&wanted).await.map(drop)
 }
 
 async fn recognises_its_endpoints_for_a_rebuilt_hub(fixture: &dyn Fixture) -> anyhow::Result<()> {
@@ -469,31 +484,5 @@ async fn names_its_type_where_settings_of_the_engine_have_no_effect(fixture: &dy
         ensure!(lacks(&kept) == Some(Lack::Settings), "{setting:?} is ignored without a verdict");
         ensure!(lacks(&left_out).is_none(), "{setting:?} is left out there, and it lacks {:?}", lacks(&left_out));
     }
-    Ok(())
-}
-
-/// Settings of the cases' engine that a service may ignore: none that changes what the cases look at.
-static NO_SETTINGS: BTreeMap<EngineSetting, BTreeSet<String>> = BTreeMap::new();
-
-/// The demand of a request, as the planner judges it.
-fn demand(wanted: &Wanted) -> Demand<'_> {
-    let template = &wanted.endpoint.spec.template;
-    Demand {
-        engine: template.engine.as_str(),
-        source: template.model.source.as_deref(),
-        settings: &NO_SETTINGS,
-        replicas: u32::try_from(wanted.endpoint.spec.replicas).unwrap_or(0),
-        update: false,
-    }
-}
-
-/// Which part of a request the place cannot do, by its capabilities.
-fn lack(stage: &Stage, wanted: &Wanted) -> Option<Lack> {
-    stage.driver.capabilities().lacks(&demand(wanted))
-}
-
-/// Checks that the verdict on what a place cannot do is one of these.
-fn is_verdict(lack: Lack, expected: &[Lack]) -> anyhow::Result<()> {
-    ensure!(expected.contains(&lack), "it is judged {lack:?}, not one of {expected:?}");
     Ok(())
 }

@@ -57,17 +57,33 @@ pub enum Fault {
     },
     /// The next such call has its effect, and its answer is lost.
     AnswerLost(Call),
+    /// Something else answers these calls, which have no effect.
+    Garbled {
+        /// The calls.
+        calls: &'static [Call],
+        /// The answer.
+        answer: Garbled,
+    },
     /// The address leads to another place of the same kind.
     OtherPlace,
     /// Listings and streams show nothing newer.
     ListingsLag,
 }
 
+/// An answer that is none of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Garbled {
+    /// A page of HTML with this status, as a proxy gives it.
+    Html(u16),
+    /// An answer that breaks off.
+    Cut,
+}
+
 /// A refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InjectedRefusal {
-    /// Asks to wait for so long.
-    Throttled(Duration),
+    /// Asks to slow down, for so long where it names a time.
+    Throttled(Option<Duration>),
     /// Does not accept the credentials.
     Unauthorized,
     /// Fails.
@@ -140,6 +156,7 @@ impl Way {
 /// A fault that hits one call.
 enum CallFault {
     Refused(InjectedRefusal),
+    Garbled(Garbled),
     AnswerLost,
     OtherPlace,
 }
@@ -149,6 +166,7 @@ impl Shared {
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         match fault.clone() {
             Some(Fault::Refused { calls, refusal }) if calls.contains(&call) => Some(CallFault::Refused(refusal)),
+            Some(Fault::Garbled { calls, answer }) if calls.contains(&call) => Some(CallFault::Garbled(answer)),
             Some(Fault::AnswerLost(lost)) if lost == call => {
                 *fault = None;
                 Some(CallFault::AnswerLost)
@@ -180,8 +198,11 @@ async fn handle(shared: Arc<Shared>, request: Request) -> anyhow::Result<Respons
     let body = to_bytes(body, MAX_BODY_BYTES).await?;
     let call = shared.service.call(&parts);
     let hit = shared.hit(call);
-    if let Some(CallFault::Refused(refusal)) = hit {
-        return Ok(shared.service.refusal(&refusal));
+    match &hit {
+        Some(CallFault::Refused(refusal)) => return Ok(shared.service.refusal(refusal)),
+        Some(CallFault::Garbled(Garbled::Cut)) => return Ok(lost()),
+        Some(CallFault::Garbled(Garbled::Html(status))) => return Ok(page(*status)?),
+        _ => {}
     }
     parts.headers.remove(http::header::HOST);
     parts.headers.remove(http::header::CONTENT_LENGTH);
@@ -212,6 +233,12 @@ async fn handle(shared: Arc<Shared>, request: Request) -> anyhow::Result<Respons
         })),
         _ => Ok(response),
     }
+}
+
+/// A page of HTML, as a proxy before the service gives it.
+fn page(status: u16) -> http::Result<Response> {
+    let body = Body::from("<html><body><h1>The service is not here</h1></body></html>");
+    http::Response::builder().status(status).header(http::header::CONTENT_TYPE, "text/html").body(body)
 }
 
 /// An answer that breaks off: the caller cannot know what became of its call.

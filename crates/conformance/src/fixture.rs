@@ -8,6 +8,7 @@ use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget};
 use roadstead_provider::Provider;
 
 use crate::faults::Fault;
+use crate::oddity::Oddity;
 use crate::request::LLAMA;
 
 /// The installation of the cases where places are played.
@@ -38,11 +39,13 @@ pub struct Habits {
     pub tells_reasons: bool,
     /// Name by which it serves the model of the cases.
     pub model: String,
+    /// It deletes an endpoint that it is still making; of one that does not, the removal waits for the end of the creation.
+    pub stops_creations: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { keeps_records: true, tells_reasons: true, model: LLAMA.to_owned() }
+        Self { keeps_records: true, tells_reasons: true, model: LLAMA.to_owned(), stops_creations: true }
     }
 }
 
@@ -54,6 +57,9 @@ pub trait Fixture: Send + Sync {
     fn many(&self) -> usize {
         MANY
     }
+
+    /// The reason why no place here plays this; `None` where each does.
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str>;
 
     /// A new place that behaves so.
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>>;
@@ -101,6 +107,12 @@ pub trait Place: Send + Sync {
 
     /// Has something go wrong, or everything go well again.
     fn set(&self, fault: Option<Fault>);
+
+    /// Has the service do something odd with the calls from now on, or nothing odd any more.
+    ///
+    /// # Errors
+    /// If the place cannot play it.
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()>;
 
     /// Lets the place do a part of what it does by itself: replicas start, what is being deleted goes. Called again and
     /// again.

@@ -109,7 +109,7 @@ fn the_page_on_what_nobody_has_seen_has_every_assumed_rule() {
 
 fn unseen() -> String {
     let services = rules().into_iter().map(|(service, rules)| {
-        let lines: Vec<String> = rules.iter().filter_map(assumption).collect();
+        let lines: Vec<String> = rules.iter().copied().filter_map(assumption).collect();
         let heading = service.title();
         format!(
             "\n## {heading}\n\n{} of {} rules are assumed, or in part:\n\n{}",
@@ -122,7 +122,7 @@ fn unseen() -> String {
 }
 
 /// The line of a rule that is assumed, if only in part.
-fn assumption(rule: &&'static Rule) -> Option<String> {
+fn assumption(rule: &'static Rule) -> Option<String> {
     match rule.source {
         Source::Cited(_) => None,
         Source::Partly { assumed, .. } => Some(format!("- `{}`: {}. In part: {assumed}\n", rule.id, rule.says)),

@@ -9,11 +9,12 @@ use kube::ResourceExt;
 use roadstead_api::v1alpha1::{InferenceEndpoint, ServingTarget};
 use roadstead_conformance::faults::Fault;
 use roadstead_conformance::request::{self, LLAMA};
-use roadstead_conformance::{Conduct, Fixture, Habits, Place, Tempo, connect};
+use roadstead_conformance::{Conduct, Fixture, Habits, Oddity, Place, Tempo, connect};
 use roadstead_provider::{Observation, Provider, Wanted};
 
 use super::drivers;
 use super::settings::RealSettings;
+use crate::odd;
 
 /// Installations of the cases, which nobody else has: everything of them is removed.
 pub const INSTALLATIONS: [&str; 2] = ["roadstead-conformance", "roadstead-conformance-other"];
@@ -23,6 +24,10 @@ pub struct RealAccounts(pub Arc<RealSettings>);
 
 #[async_trait]
 impl Fixture for RealAccounts {
+    fn cannot_play(&self, _: Oddity) -> Option<&'static str> {
+        Some(odd::NO_FAKE)
+    }
+
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
         if conduct != Conduct::Ordinary {
             bail!("a real service does not behave as {conduct:?} on request");
@@ -43,7 +48,7 @@ impl Place for RealAccount {
     fn habits(&self) -> Habits {
         let ocean = self.0.target.spec.digital_ocean.as_ref();
         let Some(slug) = ocean.and_then(|ocean| ocean.slug(&self.0.model)) else { return Habits::default() };
-        Habits { keeps_records: false, tells_reasons: false, model: slug.to_owned() }
+        Habits { keeps_records: false, tells_reasons: false, model: slug.to_owned(), ..Habits::default() }
     }
 
     fn installations(&self) -> [&str; 2] {
@@ -71,6 +76,10 @@ impl Place for RealAccount {
 
     /// No case that asks for a fault runs here.
     fn set(&self, _: Option<Fault>) {}
+
+    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        odd::nothing(oddity)
+    }
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {

@@ -57,9 +57,9 @@ pub struct OnlineReading<'a> {
     pub now: Timestamp,
 }
 
-/// True in a state that ends by itself.
+/// True in a state that ends by itself. One that this version does not know may: nothing is changed meanwhile.
 fn is_passing(state: &str) -> bool {
-    matches!(state, "Creating" | "Updating" | "Scaling" | "Deleting")
+    !matches!(state, "Succeeded" | "Failed" | "Canceled")
 }
 
 impl<'a> OnlineReading<'a> {
@@ -82,8 +82,14 @@ impl<'a> OnlineReading<'a> {
     /// True while something changes.
     #[must_use]
     pub fn is_changing(&self) -> bool {
-        is_passing(&self.view.properties.provisioning_state)
-            || self.deployments.iter().any(|known| is_passing(&known.properties.provisioning_state))
+        self.passing_state().is_some()
+    }
+
+    /// State of the endpoint or a deployment that changes, in the service's word.
+    fn passing_state(&self) -> Option<&'a str> {
+        let of_endpoint = std::iter::once(&self.view.properties.provisioning_state);
+        let states = of_endpoint.chain(self.deployments.iter().map(|known| &known.properties.provisioning_state));
+        states.map(String::as_str).find(|state| is_passing(state))
     }
 
     fn takes_requests(&self, deployment: &OnlineDeploymentView) -> bool {
@@ -237,12 +243,12 @@ impl<'a> OnlineReading<'a> {
         if serves && is_alone && has_key {
             return Progress::Serving;
         }
-        let doing = match (self.is_changing(), self.failure()) {
-            (true, _) => "an operation of Azure ML is under way".to_owned(),
-            (false, Some(error)) => format!("Azure ML failed: {}", error.message),
-            (false, None) if serves && is_alone => "the endpoint's key is being set".to_owned(),
-            (false, None) if self.wanted().is_some() => "the deployment does not take requests yet".to_owned(),
-            (false, None) => "the model is not deployed yet".to_owned(),
+        let doing = match (self.passing_state(), self.failure()) {
+            (Some(state), _) => format!("an operation of Azure ML is under way ({state})"),
+            (None, Some(error)) => format!("Azure ML failed: {}", error.message),
+            (None, None) if serves && is_alone => "the endpoint's key is being set".to_owned(),
+            (None, None) if self.wanted().is_some() => "the deployment does not take requests yet".to_owned(),
+            (None, None) => "the model is not deployed yet".to_owned(),
         };
         Progress::Starting { message: format!("{doing}: {count} of {wanted} replicas run") }
     }

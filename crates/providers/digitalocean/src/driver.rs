@@ -167,8 +167,13 @@ impl ManagedService for DedicatedInference {
     async fn find(&self, name: &str) -> Result<Option<DedicatedView>, ProviderError> {
         let mut found = self.by_ids(name).await?;
         if !found.iter().any(|view| self.is_ours(view)) {
-            let listed = self.calls.list(None).await?.into_iter();
-            found.extend(listed.filter(|view| endpoint(&view.spec.name) == name));
+            for view in self.calls.list(None).await? {
+                // A list may still show one that is gone.
+                let is_it = endpoint(&view.spec.name) == name;
+                if is_it && (view.state() != DedicatedState::Deleting || self.calls.get(&view.id).await?.is_some()) {
+                    found.push(view);
+                }
+            }
         }
         let ours = found.iter().position(|view| self.is_ours(view));
         if let Some(ours) = ours {

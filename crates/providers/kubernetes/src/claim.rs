@@ -39,8 +39,10 @@ pub async fn claim(
         let claim = config_map(&name, install_id, hub_uid);
         return match call("create claim", api.create(&PostParams::default(), &claim)).await {
             Ok(_) => Ok(Claim::Ours),
-            Err(error) if error.is_not_found() => Err(no_namespace(namespace)),
-            Err(error) => Err(provider_error(error)),
+            Err(error) => Err(match provider_error(error) {
+                ProviderError { class: ErrorClass::NotFound, .. } => no_namespace(namespace),
+                error => error,
+            }),
         };
     };
     match existing.data.as_ref().and_then(|data| data.get(HUB_UID)) {

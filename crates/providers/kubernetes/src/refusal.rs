@@ -7,6 +7,9 @@ use roadstead_provider::{ErrorClass, ProviderError};
 use roadstead_runtime::client::CallError;
 use roadstead_runtime::text::bounded_with;
 
+/// Reason that the client gives to an answer which is no status of an API server, such as a page of a proxy.
+const NO_STATUS: &str = "Failed to parse error data";
+
 /// The failure of a call to a member's API server, with its class, and with a cure where admission refused.
 #[must_use]
 #[allow(clippy::needless_pass_by_value, reason = "callers pass it to map_err")]
@@ -30,6 +33,8 @@ fn class_of(error: &CallError) -> ErrorClass {
     }
     match status.code {
         401 | 403 => ErrorClass::Unauthorized,
+        // Whatever the code says, something in between knows nothing of the objects.
+        400 | 404 | 422 if status.reason == NO_STATUS => ErrorClass::Transient,
         404 => ErrorClass::NotFound,
         400 | 413 | 422 => ErrorClass::Invalid,
         429 => ErrorClass::Throttled { after: retry_after.map(|after| Duration::from_secs(u64::from(after))) },

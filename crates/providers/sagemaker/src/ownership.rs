@@ -23,8 +23,6 @@ const MAX_VALUE: usize = 256;
 /// Parts of a record; a resource has at most 50 tags.
 const MAX_PARTS: usize = 30;
 
-/// State in which a listed endpoint is as good as gone.
-const DELETING: &str = "Deleting";
 /// States in which a listed endpoint serves.
 const SERVING: [&str; 5] = ["InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"];
 
@@ -110,7 +108,8 @@ pub fn uid(creation_time: f64) -> String {
     format!("{creation_time:.3}")
 }
 
-/// A listed endpoint as a rebuilt hub may adopt it; `None` where it is being deleted, or its tags do not give its name.
+/// A listed endpoint as a rebuilt hub may adopt it; `None` where its tags do not give its name. One that is being deleted is billed until it is
+/// gone.
 #[must_use]
 pub fn found(row: &EndpointRow, tags: &TagMap) -> Option<model::Found> {
     let text = |key: &str| get(tags, key);
@@ -129,7 +128,7 @@ pub fn found(row: &EndpointRow, tags: &TagMap) -> Option<model::Found> {
         slot,
     );
     let ours = names::are_tags(namespace, deployment, target, offer, shape) && slot <= limits::LAST_SLOT;
-    if row.endpoint_status == DELETING || name != row.endpoint_name || !ours {
+    if name != row.endpoint_name || !ours {
         return None;
     }
     let replicas = text(REPLICAS).parse().unwrap_or(1);
@@ -216,8 +215,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deleted_or_has_the_name_of_another_endpoint_is_not_found() {
-        assert!(found(&row("Deleting"), &tags(None)).is_none());
+    fn what_has_the_name_of_another_endpoint_is_not_found() {
+        assert!(found(&row("Deleting"), &tags(None)).is_some_and(|found| found.ready_replicas == 0), "it is billed");
         let other = EndpointRow { endpoint_name: "other".to_owned(), ..row("InService") };
         assert!(found(&other, &tags(None)).is_none());
         let mut alien = tags(None);
