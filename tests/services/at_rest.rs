@@ -1,5 +1,6 @@
-//! Ten targets of each managed service at rest: memory of the operator, and its calls. `make bench-services` prints them. The fakes of Azure
-//! have one workspace and one account, so there is one target at each.
+//! Ten targets of each managed service at rest: memory of the operator, and its calls, which may not leave the ranges around the numbers of
+//! docs/performance.md. `make bench-services` prints them. The fakes of Azure have one workspace and one account, and the hosted vendor one
+//! address, so there is one target at each, and three at `DigitalOcean`, which has three regions.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use tokio::runtime::Runtime;
 
 use super::places::{
     aws_key, azure_key, azure_ml, azure_openai, baseten, baseten_key, bedrock, clouds, deployment_of_units,
-    digital_ocean, digital_ocean_key, hugging_face, hugging_face_key, overrides, sagemaker, vertex_ai,
+    digital_ocean, digital_ocean_key, hosted, hosted_key, hugging_face, hugging_face_key, overrides, sagemaker,
+    throughput, vertex_ai,
 };
 use super::stage::{Key, LONG, ServiceStage, TEAM};
 
@@ -43,8 +45,25 @@ const GOOGLE: [&str; 10] = [
 ];
 /// Ten names of regions at Baseten.
 const BASETEN: [&str; 10] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "eu-west"];
-/// The same at `DigitalOcean`.
-const OCEAN: [&str; 10] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "tor1"];
+/// The regions with dedicated inference at `DigitalOcean`.
+const OCEAN: [&str; 3] = ["atl1", "nyc2", "tor1"];
+/// The region of the target with provisioned throughput, where no other one is: requests to Bedrock are told apart by their regions.
+const OF_UNITS: &str = "eu-central-2";
+/// Calls of an hour for a target, and for an endpoint with its probes.
+const EXPECTED: [(&str, f64, f64); 10] = [
+    ("SageMaker", 720.0, 360.0),
+    ("VertexAi", 420.0, 240.0),
+    ("HuggingFace", 540.0, 360.0),
+    ("Baseten", 300.0, 1080.0),
+    ("DigitalOcean", 540.0, 360.0),
+    ("Bedrock", 900.0, 360.0),
+    (THROUGHPUT, 720.0, 360.0),
+    ("Azure", 420.0, 480.0),
+    ("AzureOpenAi", 420.0, 240.0),
+    ("Hosted", 60.0, 0.0),
+];
+/// Bedrock's other way to serve.
+const THROUGHPUT: &str = "Bedrock, throughput";
 /// Time in which the calls are counted.
 const WHILE: Duration = Duration::from_mins(2);
 
@@ -59,7 +78,7 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     let stage = ServiceStage::set(&overrides(&clouds))?;
     wait("the operator answers", LONG, || stage.metrics())?;
     let empty = stage.operator_memory()?;
-    for key in [aws_key(), azure_key(), hugging_face_key(), baseten_key(), digital_ocean_key()] {
+    for key in [aws_key(), azure_key(), hugging_face_key(), baseten_key(), digital_ocean_key(), hosted_key()] {
         stage.apply(&key)?;
     }
     let mut count = 0;
@@ -72,6 +91,8 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
         (digital_ocean(), &OCEAN),
         (azure_ml(), &["westeurope"]),
         (azure_openai(), &["datazone-eu"]),
+        (throughput(), &[OF_UNITS]),
+        (hosted(), &["global"]),
     ];
     for (model, regions) in models {
         for region in regions {
@@ -87,7 +108,7 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
     })?;
     let idle = calls_in_a_while(&clouds);
     eprintln!("memory: {empty} MB without targets, {} MB with {count}", stage.operator_memory()?);
-    print("an hour and target", &idle, targets_at);
+    let of_targets = per_hour("an hour and target", &idle, targets_at);
 
     let places = [
         ("a", "ireland-eu-west-1"),
@@ -98,6 +119,7 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
         ("f", "ocean-tor1"),
         ("g", "amsterdam-westeurope"),
         ("h", "zone-datazone-eu"),
+        ("i", "hesse-eu-central-2"),
     ];
     for (name, place) in places {
         let mut one = deployment_of_units();
@@ -113,13 +135,28 @@ fn ten_targets_of_each_service_take_little_memory_and_few_calls() -> anyhow::Res
         let now = busy.entry(call.clone()).or_default();
         *now = now.saturating_sub(*before);
     }
-    print("an hour and endpoint", &busy, |_| 1.0);
+    let of_endpoints = per_hour("an hour and endpoint", &busy, |_| 1.0);
+    for (service, target, endpoint) in EXPECTED {
+        for (what, calls, expected) in [("target", &of_targets, target), ("endpoint", &of_endpoints, endpoint)] {
+            let calls = calls.get(service).copied().unwrap_or_default();
+            // A call more or less in the time of the measurement is no other rate.
+            let (least, most) = (expected * 0.75 - 30.0, expected * 1.25 + 30.0);
+            ensure!(
+                (least..=most).contains(&calls),
+                "{service}: {calls} calls an hour for each {what}, not {expected}"
+            );
+        }
+    }
     Ok(())
 }
 
 /// Number of targets at a service.
 fn targets_at(service: &str) -> f64 {
-    if service.starts_with("Azure") { 1.0 } else { 10.0 }
+    match service {
+        "Azure" | "AzureOpenAi" | THROUGHPUT | "Hosted" => 1.0,
+        "DigitalOcean" => 3.0,
+        _ => 10.0,
+    }
 }
 
 /// The same target in another region, with a name of its own.
@@ -141,16 +178,23 @@ fn calls_in_a_while(clouds: &Clouds) -> Calls {
     std::thread::sleep(WHILE);
     let mut calls = Calls::new();
     for asked in clouds.requests_after(before) {
-        *calls.entry((format!("{:?}", asked.service), asked.operation)).or_default() += 1;
+        let is_signed_there = asked.headers.iter().any(|(_, value)| value.contains(&format!("/{OF_UNITS}/")));
+        let service = if is_signed_there { THROUGHPUT.to_owned() } else { format!("{:?}", asked.service) };
+        *calls.entry((service, asked.operation)).or_default() += 1;
     }
     calls
 }
 
-/// Prints the calls of an hour, for each of so many things at a service.
+/// The calls of an hour at each service, for each of so many things there; prints them by operation.
 #[allow(clippy::cast_precision_loss, reason = "numbers of calls are small")]
-fn print(per: &str, calls: &Calls, things: impl Fn(&str) -> f64) {
+fn per_hour(per: &str, calls: &Calls, things: impl Fn(&str) -> f64) -> BTreeMap<String, f64> {
     let hours = WHILE.as_secs_f64() / 3600.0;
+    let mut sums = BTreeMap::new();
     for ((service, operation), count) in calls.iter().filter(|(_, count)| **count > 0) {
-        eprintln!("calls {per}: {service} {operation} {:.0}", *count as f64 / hours / things(service));
+        let rate = *count as f64 / hours / things(service);
+        eprintln!("calls {per}: {service} {operation} {rate:.0}");
+        *sums.entry(service.clone()).or_default() += rate;
     }
+    eprintln!("calls {per}: {sums:.0?}");
+    sums
 }

@@ -8,7 +8,7 @@ use roadstead_clouds::baseten::{BasetenSettings, KEY};
 use roadstead_clouds::bedrock::{BedrockSettings, FOUNDATION};
 use roadstead_clouds::digital_ocean::{DigitalOceanSettings, GpuSize, OceanModel, TOKEN as OCEAN_TOKEN};
 use roadstead_clouds::faults::{Effect, ScriptedFault};
-use roadstead_clouds::hosted::VendorSettings;
+use roadstead_clouds::hosted::{KEY as VENDOR_KEY, MODEL as VENDOR_MODEL, VendorSettings};
 use roadstead_clouds::hugging_face::{Hardware, HuggingFaceSettings, NAMESPACE, TOKEN};
 use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings};
 use roadstead_clouds::vertex_ai::{PROJECT, ServiceAccount, VertexAiSettings, WORKLOAD};
@@ -138,6 +138,7 @@ pub fn overrides(clouds: &Clouds) -> Vec<String> {
         format!("--endpoint-override=Baseten={}", clouds.urls.baseten),
         format!("--endpoint-override=Bedrock={}", clouds.urls.bedrock),
         format!("--endpoint-override=DigitalOcean={}", clouds.urls.digital_ocean),
+        format!("--endpoint-override=OpenAICompatible={}/v1", clouds.urls.hosted),
     ]
 }
 
@@ -273,6 +274,29 @@ pub fn azure_openai() -> Value {
     let mut target = target(AZURE_OPENAI.2, ("azure", "datazone-eu"), of, ("DataZoneProvisionedManaged", "16.00"));
     target["spec"]["offers"][0]["accelerator"]["type"] = json!("PTU");
     target
+}
+
+/// The Secret with the key of a hosted vendor.
+pub fn hosted_key() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "vendor", "namespace": SYSTEM},
+        "stringData": {"apiKey": VENDOR_KEY},
+    })
+}
+
+/// A hosted vendor.
+pub fn hosted() -> Value {
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "vendor"},
+        "spec": {
+            "cloud": "vendor", "region": "global", "location": {"country": "US", "jurisdictions": ["US"]},
+            "type": "OpenAICompatible", "allowedNamespaces": {},
+            "openAICompatible": {
+                "baseURL": "https://api.vendor.example/v1", "keySecretRef": {"name": "vendor", "key": "apiKey"},
+                "models": [{"name": VENDOR_MODEL, "inputPrice": "1.00", "outputPrice": "2.00"}],
+            },
+        },
+    })
 }
 
 /// The simulated target: 40 dollars for an hour of eight accelerators in Iowa.

@@ -233,10 +233,22 @@ impl Life {
             if names(&of_target) || of_deployments.any(|status| names(&status) && status.contains(target.2)) {
                 return Ok(true);
             }
+            // What it was for has come about, and the next call is refused in its place.
+            if self.swept.needless.iter().any(|(one, _)| *one == operation)
+                && self.last_refused().is_some_and(|last| last != operation)
+            {
+                return Ok(false);
+            }
             quiet.set(if is_done().is_ok() { quiet.get() + 1 } else { 0 });
             ensure!(quiet.get() > NEEDLESS_LOOKS, "{of_target} {deployments:?}");
             Ok(false)
         })
+    }
+
+    /// The operation that was refused last.
+    fn last_refused(&self) -> Option<String> {
+        let refused = self.clouds.requests_after(0).into_iter().rfind(|asked| asked.fault.is_some());
+        refused.map(|asked| asked.operation)
     }
 
     /// Checks that a step is realised.
