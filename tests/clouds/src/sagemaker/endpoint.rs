@@ -232,7 +232,9 @@ impl Endpoint {
             "CreationTime": seconds(self.created),
             "LastModifiedTime": seconds(self.modified),
         });
-        if !matches!(self.state, State::Creating(_) | State::Failed) {
+        // An endpoint that failed at first never had machines, also while it is deleted.
+        let has_variants = !self.fleet.variants.is_empty();
+        if has_variants && !matches!(self.state, State::Creating(_) | State::Failed) {
             let desired = match &self.state {
                 State::Updating(change) if change.rescales => &change.fleet,
                 _ => &self.fleet,
