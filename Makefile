@@ -101,7 +101,7 @@ test-trust: tools ## Rights and secrets: the operator as a process on real API s
 test-conformance: tools ## Every driver against one list of cases: a simulated cloud, fakes of services and a real API server
 	@echo "conformance: the promises of a driver to the core (some minutes)"
 	@rm -rf $(RECORDS)
-	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance
+	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance -- --test-threads=6
 
 conformance-real: build ## The calm cases of the drivers on the real service of TARGET (a file), for at most DOLLARS (CONTRIBUTING.md)
 	@test -n "$(TARGET)" && test -n "$(DOLLARS)" || { echo "say which target and how much it may cost: make conformance-real TARGET=target.yaml DOLLARS=20.00"; exit 1; }
