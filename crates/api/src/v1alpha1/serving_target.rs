@@ -188,7 +188,7 @@ impl TargetType {
         let (max_bytes, answer_seconds) = match self {
             Self::SageMaker => (Some(6_291_456), Some(60)),
             Self::Bedrock => (Some(25_000_000), None),
-            Self::VertexAI => (Some(10_000_000), None),
+            Self::VertexAI => (Some(10_000_000), Some(3600)),
             Self::AzureML => (None, Some(180)),
             Self::Baseten => (Some(100_000_000), Some(1200)),
             _ => return None,

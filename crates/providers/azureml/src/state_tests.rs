@@ -182,5 +182,12 @@ fn tags_of_others_are_kept_and_change_nothing() {
 #[test]
 fn an_endpoint_that_could_not_be_made_is_made_again() {
     assert_eq!(Scene::new(one(), "Failed", &[], vec![]).due(), OnlineStep::Repair);
-    assert_eq!(Scene::new(one(), "Unheard", &[], vec![]).due(), OnlineStep::Repair);
+}
+
+#[test]
+fn a_state_that_this_version_does_not_know_is_left_alone_and_told() {
+    let scene = Scene::new(one(), "Unheard", &[], vec![]);
+    assert_eq!(scene.due(), OnlineStep::Nothing);
+    let told = format!("{:?}", scene.reading().progress());
+    assert!(told.contains("Unheard"), "{told}");
 }
