@@ -92,7 +92,7 @@ pub trait Place: Send + Sync {
 
     /// Times of the cases: of a place that is played, whose clock runs fast.
     fn tempo(&self) -> Tempo {
-        Tempo { patience: Duration::from_secs(120), pause: Duration::from_millis(25) }
+        Tempo { patience: Duration::from_mins(2), pause: Duration::from_millis(25) }
     }
 
     /// Changes a wanted endpoint to one that the place can run; a place that is played runs any.

@@ -277,6 +277,8 @@ class Faults(Case):
         self.fakes.script(fault("create", "hide", seconds=30, hidden="fromLists"))
         second = self.create("e2").model.id
         self.assertEqual((len(self.api.get_models().models), self.api.get_models_model_id(model_id=second).name), (1, "e2"))
+        self.assertEqual(self.deployments(second), [])
+        self.fakes.advance(30)
         self.fakes.script(fault("deployments", "status", value="HIBERNATING"))
         self.assertEqual(self.deployments(second)[0].status, "HIBERNATING")
         self.fakes.script(fault("delete", "stuck"))
