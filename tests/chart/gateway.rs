@@ -102,6 +102,31 @@ fn in_another_cluster_it_has_a_kubeconfig_and_neither_role_nor_token() {
 }
 
 #[test]
+fn the_process_beside_envoy_has_a_token_for_each_cloud_where_that_is_said() {
+    let google = ["--set", "federation.google.configMap=google,federation.google.audience=https://iam.example/hub"];
+    let pod = Pod::of(&google);
+    let folder = "/var/run/secrets/roadstead/google";
+    assert!(mounts(pod.process()).contains(&("google", folder)));
+    assert_eq!(pod.env("GOOGLE_APPLICATION_CREDENTIALS"), format!("{folder}/credentials.json"));
+    let sources = at(pod.volume("google").unwrap(), "/projected/sources");
+    let token = json!({"path": "token", "expirationSeconds": 3600, "audience": "https://iam.example/hub"});
+    let items = json!([{"key": "credentials.json", "path": "credentials.json"}]);
+    assert_eq!(sources, &json!([{"serviceAccountToken": token}, {"configMap": {"name": "google", "items": items}}]));
+    assert_eq!((pod.volume("azure"), pod.env("AZURE_TENANT_ID")), (None, Value::Null));
+
+    let azure = ["--set", "federation.azure.tenantId=directory,federation.azure.clientId=application"];
+    let pod = Pod::of(&azure);
+    let folder = "/var/run/secrets/roadstead/azure";
+    assert!(mounts(pod.process()).contains(&("azure", folder)));
+    assert_eq!(pod.env("AZURE_TENANT_ID"), "directory");
+    assert_eq!(pod.env("AZURE_CLIENT_ID"), "application");
+    assert_eq!(pod.env("AZURE_FEDERATED_TOKEN_FILE"), format!("{folder}/token"));
+    let token = at(pod.volume("azure").unwrap(), "/projected/sources/0/serviceAccountToken");
+    assert_eq!(token["audience"], "api://AzureADTokenExchange");
+    assert_eq!((pod.volume("google"), pod.env("GOOGLE_APPLICATION_CREDENTIALS")), (None, Value::Null));
+}
+
+#[test]
 fn envoy_has_neither_a_token_nor_a_kubeconfig() {
     for (variant, values) in GATEWAY_VARIANTS {
         let pod = Pod::of(values);
@@ -304,6 +329,10 @@ fn values_that_cannot_be_meant_are_refused() {
         ("--set", "tokenSeconds=9", "tokenSeconds"),
         ("--set", "hostedQuietSeconds=0", "hostedQuietSeconds"),
         ("--set-json", r#"extraEnv=[{"name":"ROADSTEAD_LISTEN","value":"x"}]"#, "extraEnv"),
+        ("--set", "federation.google.configMap=google", "federation.google.audience is required"),
+        ("--set", "federation.azure.tenantId=directory", "federation.azure.clientId is required"),
+        ("--set", "federation.google.configMap=Google", "configMap"),
+        ("--set", "federation.aws.role=x", "aws"),
         ("--set", "noticeSeconds=30,terminationGracePeriodSeconds=30", "must be more than noticeSeconds"),
         ("--set", "terminationGracePeriodSeconds=29", "terminationGracePeriodSeconds"),
         ("--set", "log.format=xml", "format"),

@@ -176,6 +176,32 @@ fn managed_services_have_their_own_addresses_and_variables_where_that_is_said() 
 }
 
 #[test]
+fn the_operator_has_a_token_for_each_cloud_where_that_is_said() {
+    let pod = |objects: &[Value]| at(only(objects, "Deployment"), "/spec/template/spec").clone();
+    assert_eq!(pod(&rendered(&[]))["volumes"], Value::Null);
+    let objects = rendered(&[
+        "--set",
+        "federation.google.configMap=google,federation.google.audience=hub",
+        "--set",
+        "federation.azure.tenantId=directory,federation.azure.clientId=application",
+    ]);
+    for (name, variable, file, audience) in [
+        ("google", "GOOGLE_APPLICATION_CREDENTIALS", "credentials.json", "hub"),
+        ("azure", "AZURE_FEDERATED_TOKEN_FILE", "token", "api://AzureADTokenExchange"),
+    ] {
+        let folder = format!("/var/run/secrets/roadstead/{name}");
+        assert_eq!(env(&objects, variable), format!("{folder}/{file}"));
+        let pod = pod(&objects);
+        let of =
+            |list: &str| at(&pod, list).as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
+        assert_eq!(of("/containers/0/volumeMounts"), json!({"name": name, "mountPath": folder, "readOnly": true}));
+        assert_eq!(at(&of("/volumes"), "/projected/sources/0/serviceAccountToken/audience"), audience);
+    }
+    assert_eq!(env(&objects, "AZURE_TENANT_ID"), "directory");
+    assert_eq!(env(&objects, "AZURE_CLIENT_ID"), "application");
+}
+
+#[test]
 fn orphans_are_deleted_only_where_that_is_said() {
     let objects = rendered(&[]);
     assert_eq!(env(&objects, "ROADSTEAD_DELETE_ORPHANS"), "false");

@@ -3,7 +3,7 @@
 use crate::helm::{path, template, text};
 
 /// Sets of values, each of which changes what is rendered.
-pub const VARIANTS: [(&str, &[&str]); 20] = [
+pub const VARIANTS: [(&str, &[&str]); 21] = [
     ("default", &[]),
     ("one replica", &["--set", "replicaCount=1"]),
     (
@@ -49,6 +49,13 @@ pub const VARIANTS: [(&str, &[&str]); 20] = [
             r#"endpointOverrides={"VertexAI":"https://restricted.example.com","SageMaker":"http://192.0.2.1:4566"},extraEnv=[{"name":"AWS_REGION","value":"eu-west-1"}]"#,
         ],
     ),
+    (
+        "federation",
+        &[
+            "--set",
+            "federation.google.configMap=google,federation.google.audience=hub,federation.azure.tenantId=t,federation.azure.clientId=c",
+        ],
+    ),
     ("simulated cloud", &["--set", "simulatedCloud.enabled=true"]),
     (
         "monitoring",
@@ -69,7 +76,7 @@ pub const VARIANTS: [(&str, &[&str]); 20] = [
 ];
 
 /// Sets of values of the gateway's chart.
-pub const GATEWAY_VARIANTS: [(&str, &[&str]); 12] = [
+pub const GATEWAY_VARIANTS: [(&str, &[&str]); 13] = [
     ("gateway", &[]),
     ("gateway: routes elsewhere", &["--set", "routesNamespace=routes"]),
     ("gateway: in another cluster", &["--set", "hub.kubeconfigSecret=hub,replicaCount=3"]),
@@ -123,6 +130,13 @@ pub const GATEWAY_VARIANTS: [(&str, &[&str]); 12] = [
         &[
             "--set-json",
             r#"tokenSeconds=900,hostedQuietSeconds=60,extraEnv=[{"name":"AWS_REGION","value":"eu-west-1"}]"#,
+        ],
+    ),
+    (
+        "gateway: federation",
+        &[
+            "--set",
+            "hub.kubeconfigSecret=hub,federation.google.configMap=google,federation.google.audience=hub,federation.azure.tenantId=t,federation.azure.clientId=c",
         ],
     ),
     (

@@ -36,3 +36,43 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
+
+{{/* Identities of a pod in another cluster than the cloud's: a token of its service account for each, and what a cloud's client reads. */}}
+{{- define "gateway.federationEnv" -}}
+{{- with .Values.federation.google.configMap }}
+- {name: GOOGLE_APPLICATION_CREDENTIALS, value: /var/run/secrets/roadstead/google/credentials.json}
+{{- end }}
+{{- with .Values.federation.azure.tenantId }}
+- {name: AZURE_TENANT_ID, value: {{ . | quote }}}
+- {name: AZURE_CLIENT_ID, value: {{ required "federation.azure.clientId is required with federation.azure.tenantId: name the application or managed identity" $.Values.federation.azure.clientId | quote }}}
+- {name: AZURE_FEDERATED_TOKEN_FILE, value: /var/run/secrets/roadstead/azure/token}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.federationMounts" -}}
+{{- if .Values.federation.google.configMap }}
+- {name: google, mountPath: /var/run/secrets/roadstead/google, readOnly: true}
+{{- end }}
+{{- if .Values.federation.azure.tenantId }}
+- {name: azure, mountPath: /var/run/secrets/roadstead/azure, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.federationVolumes" -}}
+{{- with .Values.federation.google.configMap }}
+- name: google
+  projected:
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+          audience: {{ required "federation.google.audience is required with federation.google.configMap: name the audience that the provider of the pool allows" $.Values.federation.google.audience | quote }}
+      - configMap: {name: {{ . | quote }}, items: [{key: credentials.json, path: credentials.json}]}
+{{- end }}
+{{- if .Values.federation.azure.tenantId }}
+- name: azure
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3600, audience: "api://AzureADTokenExchange"}
+{{- end }}
+{{- end }}

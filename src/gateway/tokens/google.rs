@@ -14,14 +14,21 @@ use super::renewal::MintedToken;
 /// Asks for tokens.
 pub struct GoogleMint {
     clock: Clock,
-    identities: Mutex<BTreeMap<Option<String>, Arc<GoogleCredentials>>>,
+    /// By the account that is acted as.
+    known: Mutex<BTreeMap<Option<String>, KnownIdentity>>,
+}
+
+/// An identity of the pod, and the credentials that are made of it.
+struct KnownIdentity {
+    identity: GoogleIdentity,
+    credentials: Arc<GoogleCredentials>,
 }
 
 impl GoogleMint {
     /// Tokens at this time.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, identities: Mutex::default() }
+        Self { clock, known: Mutex::default() }
     }
 
     /// A new token of the pod's identity or of this account. The metadata server gives a former one again while it has time left.
@@ -35,21 +42,23 @@ impl GoogleMint {
         Ok(MintedToken { key: Key::new(token.value.expose()), from, until: token.ends })
     }
 
+    /// The credentials of the pod. Its credential file is read each time: a changed one is followed without a restart.
     fn credentials(&self, account: Option<&str>) -> Result<Arc<GoogleCredentials>, String> {
-        let mut identities = self.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let identity = GoogleIdentity::of_pod().map_err(|error| error.message)?;
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let name = account.map(ToOwned::to_owned);
-        if let Some(known) = identities.get(&name) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = all.get(&name).filter(|known| known.identity == identity) {
+            return Ok(Arc::clone(&known.credentials));
         }
         let credentials = Arc::new(GoogleCredentials::new(GoogleParts {
-            identity: GoogleIdentity::Workload,
+            identity: identity.clone(),
             acting_as: name.clone().map(|email| ActingAs { email }),
             addresses: GoogleAddresses::of(None).map_err(|error| error.to_string())?,
             reach: address::elsewhere,
             meter: Arc::new(()),
             clock: self.clock,
         }));
-        identities.insert(name, Arc::clone(&credentials));
+        all.insert(name, KnownIdentity { identity, credentials: Arc::clone(&credentials) });
         Ok(credentials)
     }
 }

@@ -14,6 +14,7 @@ import google.auth.transport.requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.api_core import exceptions
+from google.auth import identity_pool
 from google.cloud import aiplatform_v1 as v1
 from google.oauth2 import credentials, service_account
 from google.protobuf import field_mask_pb2
@@ -23,6 +24,10 @@ import service
 
 TOKEN, PROJECT, NUMBER = "token-of-the-fake-of-vertex", "acme-models", "415104041262"
 WORKLOAD = f"roadstead@{PROJECT}.iam.gserviceaccount.com"
+SUBJECT_TOKEN = "token-of-the-cluster"
+POOL = f"iam.googleapis.com/projects/{NUMBER}/locations/global/workloadIdentityPools/clusters"
+AUDIENCE = f"//{POOL}/providers/hub"
+PRINCIPAL = f"principal://{POOL}/subject/system:serviceaccount:roadstead-gateway:roadstead-gateway"
 PARENT, FULL = (f"projects/{project}/locations/europe-west4" for project in (PROJECT, NUMBER))
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 IMAGE = "europe-west4-docker.pkg.dev/acme-models/images/vllm:v0.20.0"
@@ -308,7 +313,7 @@ class Tokens(Case):
         cls.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         form = cls.key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
         robot = {"email": "robot@acme.example", "publicKey": base64.b64encode(form).decode()}
-        target = {"email": "vertex@acme.example", "impersonatedBy": ["robot@acme.example"]}
+        target = {"email": "vertex@acme.example", "impersonatedBy": ["robot@acme.example", PRINCIPAL]}
         settings = tempfile.NamedTemporaryFile("w", suffix=".json")
         cls.addClassCleanup(settings.close)
         json.dump({"vertexAi": {"accounts": [robot, target, {"email": WORKLOAD}]}}, settings)
@@ -331,6 +336,40 @@ class Tokens(Case):
         self.assertEqual(self.ask(f"/v3/projects/{PROJECT}", robot.token)[0], 200)
         forged = self.robot(rsa.generate_private_key(public_exponent=65537, key_size=2048))
         self.assertRaises(google.auth.exceptions.RefreshError, forged.refresh, self.asked())
+
+    def pool(self, token, **changes):
+        """The library's own reading of a credential file."""
+        file = tempfile.NamedTemporaryFile("w")
+        self.addCleanup(file.close)
+        file.write(token)
+        file.flush()
+        info = {
+            "type": "external_account",
+            "audience": AUDIENCE,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": self.url + "/v1/token",
+            "credential_source": {"file": file.name},
+        }
+        return identity_pool.Credentials.from_info({**info, **changes}, scopes=SCOPES)
+
+    def test_a_token_of_another_issuer_is_exchanged(self):
+        pool = self.pool(SUBJECT_TOKEN)
+        pool.refresh(self.asked())
+        self.assertEqual(self.ask(f"/v3/projects/{PROJECT}", pool.token)[0], 200)
+        account = f"{self.url}/v1/projects/-/serviceAccounts/vertex@acme.example:generateAccessToken"
+        acting = self.pool(SUBJECT_TOKEN, service_account_impersonation_url=account)
+        acting.refresh(self.asked())
+        self.assertEqual(self.ask(f"/v3/projects/{PROJECT}", acting.token)[0], 200)
+        other = account.replace("vertex@acme.example", WORKLOAD)
+        for refused, word in [
+            (self.pool("another"), "invalid_grant"),
+            (self.pool(SUBJECT_TOKEN, audience="//iam.googleapis.com/elsewhere"), "invalid_target"),
+            (self.pool(SUBJECT_TOKEN, subject_token_type="other"), "invalid_request"),
+            (self.pool(SUBJECT_TOKEN, service_account_impersonation_url=other), "getAccessToken"),
+        ]:
+            with self.assertRaises(google.auth.exceptions.GoogleAuthError) as caught:
+                refused.refresh(self.asked())
+            self.assertIn(word, str(caught.exception))
 
     def test_one_account_acts_as_another_that_allows_it(self):
         robot = self.robot()

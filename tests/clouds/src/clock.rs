@@ -46,3 +46,9 @@ impl VirtualClock {
 pub fn rfc3339(millis: i64) -> String {
     Timestamp::from_millisecond(millis).map(|time| format!("{time:.3}")).unwrap_or_default()
 }
+
+/// The same in whole seconds.
+#[must_use]
+pub fn rfc3339_seconds(millis: i64) -> String {
+    Timestamp::from_second(millis / 1000).map(|time| time.to_string()).unwrap_or_default()
+}

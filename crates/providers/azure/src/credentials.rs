@@ -13,7 +13,8 @@ use roadstead_provider::meter::ServiceMeter;
 use roadstead_provider::{ErrorClass, ProviderError, Redacted};
 use roadstead_rest::{
     Authorize, BaseUrl, BaseUrlError, Bearer, CallEffect, ClientParts, Insecure, KeptToken, NoCredentials, RestCall,
-    RestClient, ServiceProfile, ServiceRoute, ServiceToken, Transport, class_of_oauth, encoded, read_oauth_error,
+    RestClient, ServiceProfile, ServiceRoute, ServiceToken, Transport, class_of_oauth, encoded, is_on_this_machine,
+    read_oauth_error,
 };
 use roadstead_runtime::client::CALL_TIMEOUT;
 use roadstead_runtime::clock::Clock;
@@ -79,11 +80,6 @@ pub fn authority(stand_in: Option<&BaseUrl>) -> Result<BaseUrl, BaseUrlError> {
     let named = std::env::var(AUTHORITY_VARIABLE).ok().filter(|host| !host.is_empty());
     let named = named.as_deref().unwrap_or(AUTHORITY);
     BaseUrl::parse(named, if is_on_this_machine(named) { Insecure::Allowed } else { Insecure::Refused })
-}
-
-/// True for an address of loopback, where a secret does not leave the machine.
-fn is_on_this_machine(address: &str) -> bool {
-    address.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Addresses to which the authority of the environment may lead.

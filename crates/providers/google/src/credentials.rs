@@ -14,7 +14,7 @@ use roadstead_provider::{ErrorClass, ProviderError, Redacted};
 use roadstead_rest::{
     Authorize, BaseUrl, BaseUrlError, Bearer, CallEffect, ClientParts, ErrorEnvelope, Insecure, KeptToken,
     NoCredentials, RestCall, RestClient, ServiceProfile, ServiceRoute, ServiceToken, Transport, class_of_oauth,
-    read_oauth_error,
+    is_on_this_machine, read_oauth_error,
 };
 use roadstead_runtime::client::CALL_TIMEOUT;
 use roadstead_runtime::clock::Clock;
@@ -22,17 +22,21 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::errors::{class, read_google_error};
+use crate::external::{EXCHANGE_PATH, ExternalAccount, ImpersonatedAccount};
 use crate::key::{SCOPE, ServiceAccountKey};
 
 /// Asks the metadata server for a token.
 const METADATA: &str = "MetadataToken";
 /// Exchanges a signed request for a token.
 const EXCHANGE: &str = "Token";
+/// Exchanges a token of another issuer for a token.
+const FEDERATE: &str = "ExchangeToken";
 /// Asks for a token of another service account.
 const ACT: &str = "GenerateAccessToken";
 
 /// Services of tokens with their operations, as metrics name them.
-pub const OPERATIONS: [(&str, &str); 3] = [("metadata", METADATA), ("oauth2", EXCHANGE), ("iamcredentials", ACT)];
+pub const OPERATIONS: [(&str, &str); 4] =
+    [("metadata", METADATA), ("oauth2", EXCHANGE), ("iamcredentials", ACT), ("googlests", FEDERATE)];
 
 /// Address of the metadata server; in Kubernetes it gives the identity of the pod's service account.
 const METADATA_ADDRESS: &str = "http://metadata.google.internal";
@@ -46,6 +50,8 @@ const METADATA_PATH: &str = "/computeMetadata/v1/instance/service-accounts/defau
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
 /// Life of a token whose answer names none.
 const LIFE: Duration = Duration::from_mins(5);
+/// Life in seconds of a token of an account that a target names.
+const ACTING_SECONDS: u64 = 3600;
 /// Answers are short.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
@@ -56,6 +62,18 @@ pub enum GoogleIdentity {
     Workload,
     /// That of a service account's key.
     Key(ServiceAccountKey),
+    /// The pod's own at another issuer, which Google accepts: workload identity federation.
+    External(ExternalAccount),
+}
+
+impl GoogleIdentity {
+    /// The identity of the pod: that of the credential file which its environment names, or else the one of the metadata server.
+    ///
+    /// # Errors
+    /// `Unauthorized` if the file cannot be used.
+    pub fn of_pod() -> Result<Self, ProviderError> {
+        Ok(ExternalAccount::of_pod()?.map_or(Self::Workload, Self::External))
+    }
 }
 
 /// Service account that the operator acts as.
@@ -71,6 +89,8 @@ pub struct GoogleAddresses {
     metadata: BaseUrl,
     oauth: BaseUrl,
     iam: BaseUrl,
+    /// Address of the services that a credential file names; `None`: those in the file.
+    federation: Option<BaseUrl>,
 }
 
 /// Variable with another host of the metadata server, as Google's own libraries know it.
@@ -83,7 +103,8 @@ impl GoogleAddresses {
     /// If the environment names another metadata server in a way that is no host.
     pub fn of(stand_in: Option<&BaseUrl>) -> Result<Self, BaseUrlError> {
         if let Some(base) = stand_in {
-            return Ok(Self { metadata: base.clone(), oauth: base.clone(), iam: base.clone() });
+            let base = || base.clone();
+            return Ok(Self { metadata: base(), oauth: base(), iam: base(), federation: Some(base()) });
         }
         Self::with_metadata(std::env::var(METADATA_HOST).ok().filter(|host| !host.is_empty()).as_deref())
     }
@@ -96,6 +117,7 @@ impl GoogleAddresses {
             metadata: BaseUrl::parse(&metadata, Insecure::Allowed)?,
             oauth: BaseUrl::parse(OAUTH_ADDRESS, Insecure::Refused)?,
             iam: BaseUrl::parse(IAM_ADDRESS, Insecure::Refused)?,
+            federation: None,
         })
     }
 }
@@ -119,7 +141,8 @@ pub struct GoogleParts {
 /// Credentials whose token is renewed before it ends.
 pub struct GoogleCredentials {
     first: Arc<FirstIdentity>,
-    other: Option<OtherAccount>,
+    /// Accounts that are acted as: the first one by the identity, each further one by the account before it.
+    others: Vec<Arc<OtherAccount>>,
 }
 
 /// The identity itself.
@@ -133,8 +156,11 @@ struct FirstIdentity {
 /// The account that the identity acts as.
 struct OtherAccount {
     email: String,
+    /// Life of its tokens in seconds.
+    seconds: u64,
     client: RestClient,
     kept: KeptToken,
+    clock: Clock,
 }
 
 const fn profile(
@@ -165,6 +191,7 @@ impl GoogleCredentials {
     #[must_use]
     pub fn new(parts: GoogleParts) -> Self {
         let GoogleParts { identity, acting_as, addresses, reach, meter, clock } = parts;
+        let GoogleAddresses { metadata, oauth, iam, federation } = addresses;
         let client = |profile: ServiceProfile, base: BaseUrl, reach: Reach, credentials: Arc<dyn Authorize>| {
             let transport = Transport::new(ServiceRoute { authorities: String::new(), reach });
             let meter = Arc::clone(&meter);
@@ -179,24 +206,44 @@ impl GoogleCredentials {
                 clock,
             })
         };
-        let first = match identity {
+        let of_file = |named: &BaseUrl| {
+            let base = federation.clone().unwrap_or_else(|| named.clone());
+            let reach: Reach = if is_on_this_machine(&base.to_string()) { address::anywhere } else { reach };
+            (base, reach)
+        };
+        let mut accounts = Vec::new();
+        let first = match &identity {
             GoogleIdentity::Workload => {
                 let profile = profile((OPERATIONS[0].0, "Google's metadata server"), read_no_error, class);
                 // Its address is link-local. Only the constant above and the environment name it, and no target does.
-                client(profile, addresses.metadata, address::anywhere, Arc::new(NoCredentials))
+                client(profile, metadata, address::anywhere, Arc::new(NoCredentials))
             }
             GoogleIdentity::Key(_) => {
                 let profile = profile((OPERATIONS[1].0, "Google's token service"), read_oauth_error, class_of_oauth);
-                client(profile, addresses.oauth, reach, Arc::new(NoCredentials))
+                client(profile, oauth, reach, Arc::new(NoCredentials))
+            }
+            GoogleIdentity::External(ExternalAccount { sts, impersonated, .. }) => {
+                accounts.extend(impersonated.as_ref().map(|account| {
+                    let ImpersonatedAccount { iam, email, seconds } = account;
+                    (email.clone(), *seconds, of_file(iam))
+                }));
+                let (base, reach) = of_file(sts);
+                let title = "Google's Security Token Service";
+                let profile = profile((OPERATIONS[3].0, title), read_oauth_error, class_of_oauth);
+                client(profile, base, reach, Arc::new(NoCredentials))
             }
         };
+        accounts.extend(acting_as.map(|ActingAs { email }| (email, ACTING_SECONDS, (iam, reach))));
         let first = Arc::new(FirstIdentity { identity, client: first, kept: KeptToken::default(), clock });
-        let other = acting_as.map(|ActingAs { email }| {
+        let mut bearer: Arc<dyn Authorize> = Arc::clone(&first) as _;
+        let other = |(email, seconds, (base, reach)): (String, u64, (BaseUrl, Reach))| {
             let profile = profile((OPERATIONS[2].0, "IAM Credentials"), read_google_error, class);
-            let bearer: Arc<dyn Authorize> = Arc::clone(&first) as _;
-            OtherAccount { email, client: client(profile, addresses.iam, reach, bearer), kept: KeptToken::default() }
-        });
-        Self { first, other }
+            let client = client(profile, base, reach, Arc::clone(&bearer));
+            let other = Arc::new(OtherAccount { email, seconds, client, kept: KeptToken::default(), clock });
+            bearer = Arc::clone(&other) as _;
+            other
+        };
+        Self { first, others: accounts.into_iter().map(other).collect() }
     }
 
     /// A token with at least three minutes to live, if its source gives such.
@@ -204,21 +251,21 @@ impl GoogleCredentials {
     /// # Errors
     /// `Unauthorized` if Google refuses the identity, `Transient` if there is no answer.
     pub async fn token(&self) -> Result<Redacted, ProviderError> {
-        let kept = self.other.as_ref().map_or(&self.first.kept, |other| &other.kept);
-        match kept.fresh(self.first.clock.wall()) {
-            Some(token) => Ok(token),
-            None => Ok(self.renewed().await?.value),
+        match self.others.last() {
+            Some(other) => other.token().await,
+            None => self.first.token().await,
         }
     }
 
-    /// A token that was asked for now, with its end.
+    /// A token that was asked for now, with its end; the tokens on the way to it, too.
     ///
     /// # Errors
     /// As [`token`](Self::token).
     pub async fn renewed(&self) -> Result<ServiceToken, ProviderError> {
-        let Some(other) = &self.other else { return self.first.renewed().await };
-        let token = other.ask().await?;
-        other.kept.keep(token.clone());
+        let mut token = self.first.renewed().await?;
+        for other in &self.others {
+            token = other.renewed().await?;
+        }
         Ok(token)
     }
 }
@@ -231,7 +278,7 @@ impl Authorize for GoogleCredentials {
 
     fn conceal(&self, text: &str) -> String {
         let text = self.first.kept.conceal(text);
-        self.other.as_ref().map_or(text.clone(), |other| other.kept.conceal(&text))
+        self.others.iter().fold(text, |text, other| other.kept.conceal(&text))
     }
 }
 
@@ -252,13 +299,23 @@ impl FirstIdentity {
 
     async fn renewed(&self) -> Result<ServiceToken, ProviderError> {
         let now = self.clock.wall();
+        let mut subject = None;
         let (call, whose) = match &self.identity {
             GoogleIdentity::Workload => (by_metadata(), "the pod has no usable Google identity".to_owned()),
             GoogleIdentity::Key(key) => {
                 (by_key(&key.request(now)?), format!("the key of service account {} cannot be used", key.email))
             }
+            GoogleIdentity::External(account) => {
+                let token = subject.insert(account.subject_token()?);
+                let whose = format!("the pod's token gives no identity at Google by {}", account.audience());
+                (by_form(FEDERATE, EXCHANGE_PATH, account.form(token)), whose)
+            }
         };
-        let answer = self.client.call(call).await.map_err(|failure| named(&whose, &failure.error))?;
+        let answer = self.client.call(call).await.map_err(|failure| {
+            let error = named(&whose, &failure.error);
+            let message = subject.map_or(error.message.clone(), |subject| subject.conceal(&error.message));
+            ProviderError::new(error.class, message)
+        })?;
         let Given { access_token, expires_in } = answer.json()?;
         let life = expires_in.map_or(LIFE, Duration::from_secs);
         let ends = now.checked_add(life).unwrap_or(now);
@@ -280,8 +337,15 @@ impl Authorize for FirstIdentity {
 }
 
 impl OtherAccount {
+    async fn token(&self) -> Result<Redacted, ProviderError> {
+        match self.kept.fresh(self.clock.wall()) {
+            Some(token) => Ok(token),
+            None => Ok(self.renewed().await?.value),
+        }
+    }
+
     /// A new token of the account.
-    async fn ask(&self) -> Result<ServiceToken, ProviderError> {
+    async fn renewed(&self) -> Result<ServiceToken, ProviderError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Generated {
@@ -290,11 +354,24 @@ impl OtherAccount {
         }
         let path = format!("/v1/projects/-/serviceAccounts/{}:generateAccessToken", self.email);
         let call = RestCall::new(ACT, CallEffect::Reads, Method::POST, path);
-        let call = call.json(&json!({"scope": [SCOPE], "lifetime": "3600s"}))?;
+        let call = call.json(&json!({"scope": [SCOPE], "lifetime": format!("{}s", self.seconds)}))?;
         let whose = format!("service account {} cannot be acted as", self.email);
         let answer = self.client.call(call).await.map_err(|failure| named(&whose, &failure.error))?;
         let Generated { access_token, expire_time } = answer.json()?;
-        Ok(ServiceToken { value: Redacted::new(access_token), ends: expire_time })
+        let token = ServiceToken { value: Redacted::new(access_token), ends: expire_time };
+        self.kept.keep(token.clone());
+        Ok(token)
+    }
+}
+
+#[async_trait]
+impl Authorize for OtherAccount {
+    async fn authorize(&self, request: &mut Request<Bytes>) -> Result<(), ProviderError> {
+        Bearer::new(self.token().await?).authorize(request).await
+    }
+
+    fn conceal(&self, text: &str) -> String {
+        self.kept.conceal(text)
     }
 }
 
@@ -312,9 +389,13 @@ fn by_metadata() -> RestCall {
 }
 
 fn by_key(request: &Redacted) -> RestCall {
-    let call = RestCall::new(EXCHANGE, CallEffect::Reads, Method::POST, "/token");
+    by_form(EXCHANGE, "/token", format!("grant_type={GRANT}&assertion={}", request.expose()))
+}
+
+fn by_form(operation: &'static str, path: &str, form: String) -> RestCall {
+    let call = RestCall::new(operation, CallEffect::Reads, Method::POST, path);
     let call = call.header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    RestCall { body: format!("grant_type={GRANT}&assertion={}", request.expose()).into(), ..call }
+    RestCall { body: form.into(), ..call }
 }
 
 #[cfg(test)]

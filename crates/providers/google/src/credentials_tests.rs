@@ -1,10 +1,11 @@
 //! The fake of Google's services, which verifies signatures, is itself judged by Google's own library (`tests/clouds/judges`).
 
 use data_encoding::BASE64;
-use roadstead_clouds::vertex_ai::{ServiceAccount, WORKLOAD};
+use roadstead_clouds::vertex_ai::{AUDIENCE, PRINCIPAL, SUBJECT_TOKEN, ServiceAccount, WORKLOAD};
 use roadstead_clouds::{CloudSettings, Clouds};
 
 use super::*;
+use crate::external::tests::file as external_file;
 use crate::key::TOKEN_URI;
 use crate::key::tests::{file, public_key};
 
@@ -90,4 +91,78 @@ fn the_metadata_server_can_have_another_host_and_the_other_services_cannot() {
     assert_eq!(addresses.oauth.to_string(), OAUTH_ADDRESS);
     assert_eq!(GoogleAddresses::with_metadata(None).unwrap().metadata.to_string(), METADATA_ADDRESS);
     assert!(GoogleAddresses::with_metadata(Some("user@host")).is_err());
+}
+
+/// The identity of a pod outside Google Cloud, whose token is in this file.
+fn external(folder: &tempfile::TempDir, change: impl FnOnce(&mut serde_json::Value)) -> GoogleIdentity {
+    let mut file = external_file(&folder.path().join("token"));
+    file["audience"] = json!(AUDIENCE);
+    change(&mut file);
+    GoogleIdentity::External(ExternalAccount::parse(&file.to_string()).unwrap())
+}
+
+#[tokio::test]
+async fn a_token_of_another_issuer_is_exchanged_as_it_is_in_its_file_at_each_renewal() {
+    let clouds = clouds(3599, Vec::new()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = credentials(&clouds, external(&folder, |_| {}), None);
+    std::fs::write(folder.path().join("token"), SUBJECT_TOKEN).unwrap();
+    let first = credentials.token().await.unwrap();
+    assert_eq!(credentials.token().await.unwrap(), first);
+    assert_eq!(asked(&clouds), ["ExchangeToken"]);
+
+    clouds.vertex_ai.configure(|settings| settings.subject_tokens = vec!["rotated".to_owned()]);
+    let error = credentials.renewed().await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Unauthorized);
+    assert!(error.message.contains(AUDIENCE) && error.message.contains("invalid_grant"), "{error}");
+    std::fs::write(folder.path().join("token"), "rotated").unwrap();
+    assert_ne!(credentials.renewed().await.unwrap().value, first);
+}
+
+#[tokio::test]
+async fn the_account_of_the_file_is_acted_as_and_acts_as_that_of_a_target() {
+    let named = "pool@acme.iam.gserviceaccount.com";
+    let clouds =
+        clouds(3599, vec![account(named, String::new(), &[PRINCIPAL]), account(OTHER, String::new(), &[named])]).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), SUBJECT_TOKEN).unwrap();
+    let acting = |email: &str| {
+        let url =
+            format!("https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{email}:generateAccessToken");
+        external(&folder, |file| {
+            file["service_account_impersonation_url"] = json!(url);
+            file["service_account_impersonation"] = json!({"token_lifetime_seconds": 1200});
+        })
+    };
+    let chain = credentials(&clouds, acting(named), Some(OTHER));
+    chain.token().await.unwrap();
+    assert_eq!(asked(&clouds), ["ExchangeToken", "GenerateAccessToken", "GenerateAccessToken"]);
+    let lives: Vec<String> = clouds.requests_after(1).into_iter().map(|exchange| exchange.body).collect();
+    assert!(lives[0].contains("1200s") && lives[1].contains("3600s"), "{lives:?}");
+    chain.renewed().await.unwrap();
+    assert_eq!(asked(&clouds).len(), 6, "each token of the chain is asked for anew");
+    let error = credentials(&clouds, acting(OTHER), None).token().await.unwrap_err();
+    assert!(error.message.contains(&format!("service account {OTHER} cannot be acted as")), "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_token_of_another_issuer_is_not_repeated() {
+    let refusal = r#"{"error": "invalid_grant", "error_description": "the token subject-canary has ended"}"#;
+    let app = axum::Router::new().fallback(move || async move { (axum::http::StatusCode::BAD_REQUEST, refusal) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/token", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "subject-canary").unwrap();
+    // The file alone names this address, as on a gateway.
+    let credentials = GoogleCredentials::new(GoogleParts {
+        identity: external(&folder, |file| file["token_url"] = json!(url)),
+        acting_as: None,
+        addresses: GoogleAddresses::with_metadata(None).unwrap(),
+        reach: address::elsewhere,
+        meter: Arc::new(()),
+        clock: Clock::system(),
+    });
+    let error = credentials.token().await.unwrap_err();
+    assert!(error.message.contains("the token [redacted] has ended"), "{error}");
 }

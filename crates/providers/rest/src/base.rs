@@ -80,6 +80,12 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// True for an address of loopback, where a secret does not leave the machine.
+#[must_use]
+pub fn is_on_this_machine(address: &str) -> bool {
+    address.strip_prefix("http://127.0.0.1:").is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

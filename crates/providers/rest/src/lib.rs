@@ -30,7 +30,7 @@ mod wait;
 
 pub use answer::RestAnswer;
 pub use authorize::{Authorize, Bearer, NoCredentials};
-pub use base::{BaseUrl, BaseUrlError, Insecure};
+pub use base::{BaseUrl, BaseUrlError, Insecure, is_on_this_machine};
 pub use call::{CallEffect, RestCall, encoded};
 pub use claim::claim_by_endpoints;
 pub use client::{ClientParts, RestClient};

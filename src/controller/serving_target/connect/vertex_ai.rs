@@ -1,4 +1,5 @@
 //! Vertex AI: the identity of the operator's pod or the key of a service account from a Secret, and an account that it acts as.
+//! The credential file of the pod is read at each look at a target, so a changed one makes another driver.
 
 use std::sync::Arc;
 
@@ -35,7 +36,8 @@ pub fn source(context: &Context, target: &ServingTarget) -> Result<Box<dyn Sourc
         return Err(ConnectError::new(reasons::INVALID_SPEC, missing));
     };
     let identity = match &settings.service_account_key_secret_ref {
-        None => GoogleIdentity::Workload,
+        None => GoogleIdentity::of_pod()
+            .map_err(|error| ConnectError { reason: reasons::CREDENTIALS_MISSING, message: error.message })?,
         Some(reference) => GoogleIdentity::Key(key(context, reference)?),
     };
     let acting_as = settings.impersonate_service_account.clone().map(|email| ActingAs { email });
@@ -74,11 +76,13 @@ impl Source for ProjectLocation {
         let VertexPlace { project, location, endpoint } = &self.place;
         let endpoint = endpoint.as_ref().map(ToString::to_string).unwrap_or_default();
         let key = match &self.identity {
-            GoogleIdentity::Workload => ["", ""],
-            GoogleIdentity::Key(key) => [key.email.as_str(), key.private().expose()],
+            GoogleIdentity::Workload => [String::new(), String::new()],
+            GoogleIdentity::Key(key) => [key.email.clone(), key.private().expose().to_owned()],
+            // A credential file holds no secret.
+            GoogleIdentity::External(account) => [format!("{account:?}"), String::new()],
         };
         let acting_as = self.acting_as.as_ref().map_or("", |account| account.email.as_str());
-        let parts = [project, location, endpoint.as_str(), key[0], key[1], acting_as];
+        let parts = [project, location, endpoint.as_str(), &key[0], &key[1], acting_as];
         fingerprint(&parts.map(str::as_bytes))
     }
 

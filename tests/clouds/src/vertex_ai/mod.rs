@@ -20,7 +20,10 @@ use serde_json::{Value, json};
 use self::endpoint::VertexEndpoint;
 use self::fault::{Answer, MEDIA, VertexFault};
 pub use self::rules::ALL as RULES;
-pub use self::settings::{MachineType, PROJECT, PROJECT_NUMBER, ServiceAccount, TOKEN, VertexAiSettings, WORKLOAD};
+pub use self::settings::{
+    AUDIENCE, MachineType, PRINCIPAL, PROJECT, PROJECT_NUMBER, SUBJECT_TOKEN, ServiceAccount, TOKEN, VertexAiSettings,
+    WORKLOAD,
+};
 use self::tokens::Tokens;
 use self::world::{Location, Model, VertexAt};
 use crate::clock::VirtualClock;
@@ -52,6 +55,8 @@ enum Asked {
     Metadata,
     /// A token for a signed JWT.
     Exchange,
+    /// A token for one of another issuer.
+    Federation,
     /// A token of another account.
     Impersonation(String),
     /// A project of Resource Manager.
@@ -238,6 +243,7 @@ fn asked(call: &Call) -> Asked {
     match parts.as_slice() {
         ["computeMetadata", "v1", "instance", "service-accounts", "default", "token"] => Asked::Metadata,
         ["token"] => Asked::Exchange,
+        ["v1", "token"] => Asked::Federation,
         ["v1", "projects", "-", "serviceAccounts", called] => match called.split_once(':') {
             Some((email, "generateAccessToken")) => Asked::Impersonation(text(email)),
             _ => Asked::Unknown,
@@ -289,6 +295,7 @@ impl Cloud for VertexAi {
         let name = match asked(call) {
             Asked::Metadata => "MetadataToken",
             Asked::Exchange => "Token",
+            Asked::Federation => "ExchangeToken",
             Asked::Impersonation(_) => "GenerateAccessToken",
             Asked::Project(_) => "GetProject",
             Asked::Below { rest, .. } => named(&call.method, &rest),
@@ -307,6 +314,10 @@ impl Cloud for VertexAi {
             Asked::Exchange => {
                 let project = &mut *self.project();
                 return project.tokens.exchange(call, &project.settings);
+            }
+            Asked::Federation => {
+                let project = &mut *self.project();
+                return project.tokens.federate(call, &project.settings);
             }
             Asked::Below { location, rest, .. } if rest.len() > 2 && rest[0] == "endpoints" && rest[2] == "invoke" => {
                 return self.invoke(call, location, &rest[1], format!("/{}", rest[3..].join("/"))).await;

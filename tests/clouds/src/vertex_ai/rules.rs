@@ -19,6 +19,13 @@ pub const KEY_EXCHANGE: Rule = Rule::cited(
     "a JWT signed with RS256 by the key of a service account is exchanged for a token: iss, scope, aud, iat and exp, at most an hour",
     "developers.google.com/identity/protocols/oauth2/service-account",
 );
+pub const FEDERATED: Rule = Rule::cited(
+    "federated",
+    "a token of an issuer that a workload identity pool trusts is exchanged for a token of its principal: a form with the grant \
+     token-exchange, the provider as audience, scope, and types of tokens; another token is invalid_grant, another audience invalid_target",
+    "cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token; google.aip.dev/auth/4117; \
+     cloud.google.com/iam/docs/troubleshooting-workload-identity-federation",
+);
 pub const METADATA: Rule = Rule::cited(
     "metadata",
     "the metadata server gives a token to a request with Metadata-Flavor: Google, and refuses others with 403",
@@ -151,6 +158,7 @@ pub const ALL: &[&Rule] = &[
     &TOKEN,
     &DENIED,
     &KEY_EXCHANGE,
+    &FEDERATED,
     &METADATA,
     &IMPERSONATED,
     &NUMBER,

@@ -16,6 +16,8 @@ pub struct VertexAiSettings {
     pub tokens: Vec<String>,
     /// Service accounts of the project.
     pub accounts: Vec<ServiceAccount>,
+    /// Tokens of another issuer that the provider [`AUDIENCE`] accepts; their identity is [`PRINCIPAL`].
+    pub subject_tokens: Vec<String>,
     /// Life of the tokens that the fake gives, in seconds of the machine.
     pub token_seconds: u32,
     /// Duration of an upload.
@@ -76,6 +78,14 @@ pub const PROJECT_NUMBER: &str = "415104041262";
 pub const TOKEN: &str = "token-of-the-fake-of-vertex";
 /// Email address of the identity that the metadata server has.
 pub const WORKLOAD: &str = "roadstead@acme-models.iam.gserviceaccount.com";
+/// Full name of the provider of the workload identity pool.
+pub const AUDIENCE: &str =
+    "//iam.googleapis.com/projects/415104041262/locations/global/workloadIdentityPools/clusters/providers/hub";
+/// Token of the cluster that the provider accepts without further settings.
+pub const SUBJECT_TOKEN: &str = "token-of-the-cluster";
+/// Identity of that token's owner.
+pub const PRINCIPAL: &str = "principal://iam.googleapis.com/projects/415104041262/locations/global/workloadIdentityPools/\
+                             clusters/subject/system:serviceaccount:roadstead-gateway:roadstead-gateway";
 
 impl Default for VertexAiSettings {
     fn default() -> Self {
@@ -91,6 +101,7 @@ impl Default for VertexAiSettings {
             project_number: PROJECT_NUMBER.to_owned(),
             tokens: vec![TOKEN.to_owned()],
             accounts: vec![workload],
+            subject_tokens: vec![SUBJECT_TOKEN.to_owned()],
             token_seconds: 3599,
             uploading_seconds: 30,
             creating_seconds: 10,

@@ -1,4 +1,4 @@
-//! OAuth tokens: of the metadata server, for a signed JWT, and of an account that another one may act as.
+//! OAuth tokens: of the metadata server, for a signed JWT, for a token of another issuer, and of an account that another one may act as.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,20 @@ use serde_json::{Value, json};
 
 use super::fault::{Answer, MEDIA, VertexFault};
 use super::rules;
-use super::settings::{ServiceAccount, VertexAiSettings, WORKLOAD};
-use crate::clock::{VirtualClock, rfc3339};
+use super::settings::{AUDIENCE, PRINCIPAL, ServiceAccount, VertexAiSettings, WORKLOAD};
+use crate::clock::{VirtualClock, rfc3339_seconds};
 use crate::cloud::{Call, Reply};
 
 /// The scope of every call.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The grant of a signed JWT.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// Scope of a token with which Google's client only asks for one of another account.
+const IAM_SCOPE: &str = "https://www.googleapis.com/auth/iam";
+/// The grant of a token of another issuer, the kind of token that it gives, and the kinds that it takes.
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const SUBJECT_TYPES: [&str; 2] = ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
 /// Longest life of a JWT and of a token, in seconds.
 const LONGEST: i64 = 3600;
 
@@ -82,6 +88,37 @@ impl Tokens {
         Reply::new(StatusCode::OK, MEDIA, body.to_string()).by(&rules::KEY_EXCHANGE)
     }
 
+    /// The exchange of a token of another issuer ([`rules::FEDERATED`]).
+    pub fn federate(&mut self, call: &Call, settings: &VertexAiSettings) -> Reply {
+        let form = crate::query::form(&call.body);
+        let text = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        let refused = |error: &str, text: &str| {
+            let body = json!({"error": error, "error_description": text});
+            Reply::new(StatusCode::BAD_REQUEST, MEDIA, body.to_string()).by(&rules::FEDERATED)
+        };
+        if text("grant_type") != TOKEN_EXCHANGE || text("requested_token_type") != ACCESS_TOKEN {
+            return refused("invalid_request", "Invalid value for \"grant_type\" or \"requested_token_type\".");
+        }
+        if !SUBJECT_TYPES.contains(&text("subject_token_type")) || ![SCOPE, IAM_SCOPE].contains(&text("scope")) {
+            return refused("invalid_request", "Invalid value for \"subject_token_type\" or \"scope\".");
+        }
+        if text("audience") != AUDIENCE {
+            return refused(
+                "invalid_target",
+                "The target service indicated by the \"audience\" parameters is invalid.",
+            );
+        }
+        if !settings.subject_tokens.iter().any(|known| known == text("subject_token")) {
+            return refused("invalid_grant", "Unable to parse the ID Token.");
+        }
+        let (token, _) = self.give(PRINCIPAL, i64::from(settings.token_seconds));
+        let body = json!({
+            "access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer",
+            "expires_in": settings.token_seconds,
+        });
+        Reply::new(StatusCode::OK, MEDIA, body.to_string()).by(&rules::FEDERATED)
+    }
+
     /// A token of `email` for somebody else ([`rules::IMPERSONATED`]).
     pub fn impersonate(&mut self, call: &Call, email: &str, settings: &VertexAiSettings) -> Answer {
         let caller = self.account(call, settings)?;
@@ -99,7 +136,7 @@ impl Tokens {
             return Err(VertexFault::invalid(&rules::IMPERSONATED, "The scope or the lifetime is not allowed."));
         }
         let (token, end) = self.give(email, life);
-        Ok(json!({"accessToken": token, "expireTime": rfc3339(end)}))
+        Ok(json!({"accessToken": token, "expireTime": rfc3339_seconds(end)}))
     }
 }
 
