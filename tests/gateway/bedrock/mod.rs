@@ -3,6 +3,7 @@
 
 mod converse;
 mod invoke;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -26,13 +27,18 @@ const REGION: &str = "us-east-1";
 
 /// A gateway whose pod has a key of the account.
 async fn gateway(clouds: &Clouds) -> Rig {
+    gateway_with(clouds, &[]).await
+}
+
+/// The same with these options.
+async fn gateway_with(clouds: &Clouds, options: &[&str]) -> Rig {
     let mut variables = strangers();
     variables.extend([
         ("AWS_ENDPOINT_URL", clouds.urls.bedrock.clone()),
         ("AWS_ACCESS_KEY_ID", KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", KEY_SECRET.to_owned()),
     ]);
-    Rig::start_as(&[], |_| variables).await
+    Rig::start_as(options, |_| variables).await
 }
 
 /// ARN of the first model of this kind.
