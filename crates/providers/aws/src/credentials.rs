@@ -212,6 +212,10 @@ async fn base(settings: &CredentialSettings, http: &ChainHttp, first: Option<Key
 }
 
 #[cfg(test)]
+#[path = "pod_identity_tests.rs"]
+mod pod_identity_tests;
+
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
