@@ -1,7 +1,7 @@
 //! Limits of services in front of engines.
 
 use http::StatusCode;
-use roadstead_gateway::{Endpoint, RefusalMeaning, ServiceLimits, ServiceRefusal};
+use roadstead_gateway::{Endpoint, ServiceLimits};
 use serde_json::{Value, json};
 
 use crate::engine::{Conduct, Engine, LITTLE};
@@ -16,8 +16,7 @@ fn limited(address: std::net::SocketAddr) -> Endpoint {
         max_request_bytes: u64::try_from(LITTLE).ok(),
         answer_seconds: Some(1),
     };
-    let too_large = ServiceRefusal { status: 413, words: String::new(), meaning: RefusalMeaning::TooLarge };
-    Endpoint { limits: Some(limits), refusals: vec![too_large], ..endpoint("llama-a", address) }
+    Endpoint { limits: Some(limits), ..endpoint("llama-a", address) }
 }
 
 /// A body that the service does not take.
@@ -57,4 +56,27 @@ async fn another_endpoint_takes_a_body_that_is_too_large_for_a_service() {
         assert_eq!(answer.status, StatusCode::OK, "{number}: {}", answer.body);
     }
     assert!(service.count() > 0 && other.count() == 20, "{} and {}", service.count(), other.count());
+}
+
+#[tokio::test]
+async fn a_body_that_no_endpoint_takes_is_refused_for_good() {
+    let rig = Rig::start(&[]).await;
+    let (service, at_service) = Engine::start().await;
+    let (other, at_other) = Engine::start().await;
+    service.set(Conduct::TakesLittle);
+    other.set(Conduct::TakesLittle);
+    rig.apply(&route("llama", vec![limited(at_service), endpoint("llama-b", at_other)])).await;
+    let answer = rig.caller("key-of-alice").post(PATH, &large()).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_body_that_is_read_for_its_model_has_the_limit_of_the_gateway() {
+    let rig = Rig::start(&["--shared", "--buffer-bytes=65536"]).await;
+    let (_engine, address) = Engine::start().await;
+    rig.apply(&route("llama", vec![endpoint("llama-a", address)])).await;
+    let body = json!({"model": "llama", "prompt": "x".repeat(70_000)});
+    let answer = rig.caller("key-of-alice").post("/v1/chat/completions", &body).await;
+    let told = "the body of the request is larger than the 65536 bytes that the gateway accepts";
+    assert_eq!((answer.status, &answer.json()["error"]["message"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!(told)));
 }

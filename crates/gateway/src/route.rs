@@ -302,7 +302,7 @@ pub struct ServiceLimits {
 pub struct ServiceRefusal {
     /// Status of the answer.
     pub status: u16,
-    /// Words in it that no engine says; empty for every answer with this status.
+    /// Words in it that no engine says.
     pub words: String,
     /// Meaning of these words.
     pub meaning: RefusalMeaning,
@@ -315,8 +315,6 @@ pub enum RefusalMeaning {
     Cold,
     /// There is no such endpoint, or it does not serve.
     Absent,
-    /// The body is larger than the service takes, which is no failure of the endpoint.
-    TooLarge,
 }
 
 /// Question by which a gateway verifies an endpoint.

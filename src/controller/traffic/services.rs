@@ -46,28 +46,21 @@ pub fn access(target: &ServingTarget, endpoint: &str) -> Option<ServiceAccess> {
         TargetType::Bedrock => of_bedrock(target)?,
         TargetType::VertexAI => of_vertex(target)?,
         TargetType::AzureOpenAI => of_azure_openai(target)?,
-        TargetType::HuggingFace | TargetType::Baseten => waking(),
-        TargetType::AzureML | TargetType::DigitalOcean => ServiceAccess::default(),
+        TargetType::AzureML | TargetType::Baseten | TargetType::DigitalOcean | TargetType::HuggingFace => {
+            ServiceAccess::default()
+        }
         TargetType::Kubernetes | TargetType::Simulated | TargetType::OpenAICompatible => return None,
     };
     Some(limited(access, target.spec.type_))
 }
 
-/// Adds the limits of a service, and its refusal of bodies above them.
+/// Adds the limits of a service.
 fn limited(access: ServiceAccess, type_: TargetType) -> ServiceAccess {
     let Some(limits) = type_.request_limits() else { return access };
     let max_request_bytes = limits.max_bytes.and_then(|bytes| u64::try_from(bytes).ok());
     let answer_seconds = limits.answer_seconds.and_then(|seconds| u32::try_from(seconds).ok());
-    let too_large = ServiceRefusal { status: 413, words: String::new(), meaning: RefusalMeaning::TooLarge };
-    let refusals = access.refusals.into_iter().chain(max_request_bytes.map(|_| too_large)).collect();
     let limits = Some(ServiceLimits { service: type_.name(), max_request_bytes, answer_seconds });
-    ServiceAccess { refusals, limits, ..access }
-}
-
-/// A service that answers 503 while it starts a replica. Engines of replicas that are ready do not.
-fn waking() -> ServiceAccess {
-    let cold = ServiceRefusal { status: 503, words: String::new(), meaning: RefusalMeaning::Cold };
-    ServiceAccess { refusals: vec![cold], ..ServiceAccess::default() }
+    ServiceAccess { limits, ..access }
 }
 
 fn of_sagemaker(target: &ServingTarget, endpoint: &str) -> Option<ServiceAccess> {
@@ -256,25 +249,21 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_of_hugging_face_that_wakes_up_has_not_failed_and_keeps_its_key() {
+    fn an_endpoint_that_has_a_key_of_its_own_is_reached_by_it_and_its_answer_503_is_a_failure() {
         let target = serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "hub"},
             "spec": {"cloud": "aws", "region": "us-east-1", "type": "HuggingFace", "offers": []},
         }));
-        let ServiceAccess { token, refusals, limits, .. } = access(&target.unwrap(), "llama-a").unwrap();
-        assert_eq!((token, limits), (None, None));
-        assert_eq!((refusals[0].status, refusals[0].meaning), (503, RefusalMeaning::Cold));
+        assert_eq!(access(&target.unwrap(), "llama-a").unwrap(), ServiceAccess::default());
     }
 
     #[test]
-    fn a_body_that_a_service_does_not_take_is_for_another_endpoint() {
+    fn an_endpoint_has_the_limits_of_its_service() {
         let target = serde_json::from_value(json!({
             "apiVersion": "roadstead.dev/v1alpha1", "kind": "ServingTarget", "metadata": {"name": "team"},
             "spec": {"cloud": "baseten", "region": "us-east", "type": "Baseten", "offers": []},
         }));
-        let ServiceAccess { refusals, limits, .. } = access(&target.unwrap(), "llama-a").unwrap();
-        let limits = limits.unwrap();
+        let limits = access(&target.unwrap(), "llama-a").unwrap().limits.unwrap();
         assert_eq!((limits.service.as_str(), limits.answer_seconds), ("Baseten", Some(1200)));
-        assert!(refusals.iter().any(|refusal| (refusal.status, refusal.meaning) == (413, RefusalMeaning::TooLarge)));
     }
 }

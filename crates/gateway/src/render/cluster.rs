@@ -135,8 +135,7 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
             },
         }),
     );
-    if route.renames_model() || is_at_bedrock(route) {
-        // The filters keep a request until it is complete.
+    if is_kept(route) {
         cluster["per_connection_buffer_limit_bytes"] = json!(settings.listener.buffer_bytes);
     }
     let sockets = sockets(route, settings);
@@ -144,6 +143,11 @@ fn common(name: &str, route: &Route, settings: &Settings) -> Value {
         cluster["transport_socket_matches"] = json!(sockets);
     }
     cluster
+}
+
+/// True if filters of the deployment keep a request until it is complete.
+pub(super) fn is_kept(route: &Route) -> bool {
+    route.renames_model() || is_at_bedrock(route)
 }
 
 /// Filters of each attempt, after the endpoint is chosen: they add the endpoint's own credential and prefix.

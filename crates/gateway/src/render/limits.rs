@@ -18,30 +18,60 @@ struct LimitInForce<'a> {
     whose: &'a str,
 }
 
-/// Bytes of a request's body at most.
-pub(super) fn body_bytes(route: &Route) -> u64 {
-    body(route).number
+/// Seconds after a service's own limit until an attempt ends: the service's own answer arrives before, and is final.
+const MARGIN_SECONDS: u32 = 5;
+
+/// Limits of the requests on one route.
+pub(super) struct RouteLimits<'a> {
+    body: LimitInForce<'a>,
+    time: LimitInForce<'a>,
+    own_seconds: u32,
 }
 
-/// Seconds until the first byte of an answer at most.
-pub(super) fn first_byte_seconds(route: &Route) -> u32 {
-    u32::try_from(time(route).number).unwrap_or(route.limits.first_byte_seconds)
+impl<'a> RouteLimits<'a> {
+    /// The limits of a route; `kept` are the bytes that Envoy keeps, where it keeps a request until it is complete.
+    pub(super) fn of(route: &'a Route, kept: Option<u32>) -> Self {
+        let own_seconds = route.limits.first_byte_seconds;
+        let body = in_force(route, route.limits.max_request_bytes, |limits| limits.max_request_bytes);
+        let kept = kept.map(of_gateway).filter(|kept| kept.number < body.number);
+        let time = in_force(route, own_seconds.into(), |limits| limits.answer_seconds.map(u64::from));
+        Self { body: kept.unwrap_or(body), time, own_seconds }
+    }
+
+    /// Bytes of a request's body at most.
+    pub(super) const fn body_bytes(&self) -> u64 {
+        self.body.number
+    }
+
+    /// Seconds until the first byte of an answer at most.
+    pub(super) fn first_byte_seconds(&self) -> u32 {
+        let of_service = u32::try_from(self.time.number).unwrap_or(self.own_seconds);
+        of_service.saturating_add(MARGIN_SECONDS).min(self.own_seconds)
+    }
+
+    /// Metadata of the route.
+    pub(super) fn metadata(&self) -> Value {
+        metadata(&self.body.bytes(), &format!("{} s that {} allows", self.time.number, self.time.whose))
+    }
 }
 
-/// Metadata of the route.
-pub(super) fn metadata(route: &Route) -> Value {
-    let (body, time) = (body(route), time(route));
-    let body = format!("{} bytes that {} accepts", body.number, body.whose);
-    let time = format!("{} s that {} allows", time.number, time.whose);
+impl LimitInForce<'_> {
+    fn bytes(&self) -> String {
+        format!("{} bytes that {} accepts", self.number, self.whose)
+    }
+}
+
+/// Metadata of a route that keeps each request to read it, `kept` bytes at most, and answers it itself.
+pub(super) fn of_reader(kept: u32) -> Value {
+    metadata(&of_gateway(kept).bytes(), "")
+}
+
+fn of_gateway(kept: u32) -> LimitInForce<'static> {
+    LimitInForce { number: kept.into(), whose: "the gateway" }
+}
+
+fn metadata(body: &str, time: &str) -> Value {
     json!({"filter_metadata": {NAMESPACE: {BODY: body, TIME: time}}})
-}
-
-fn body(route: &Route) -> LimitInForce<'_> {
-    in_force(route, route.limits.max_request_bytes, |limits| limits.max_request_bytes)
-}
-
-fn time(route: &Route) -> LimitInForce<'_> {
-    in_force(route, route.limits.first_byte_seconds.into(), |limits| limits.answer_seconds.map(u64::from))
 }
 
 /// The deployment's own limit, or that of the most generous service if every endpoint that takes requests is below it: what one

@@ -36,7 +36,7 @@ pub(super) fn filter(route: &Route) -> Option<Value> {
 fn entry(refusal: &ServiceRefusal) -> String {
     // Both statuses are retried. Envoy counts 503 as a failure of the endpoint, and 429 not.
     let becomes = match refusal.meaning {
-        RefusalMeaning::Cold | RefusalMeaning::TooLarge => 429,
+        RefusalMeaning::Cold => 429,
         RefusalMeaning::Absent => 503,
     };
     format!("{{ words = {}, becomes = \"{becomes}\" }}", lua_string(&refusal.words))

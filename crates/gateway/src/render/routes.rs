@@ -9,7 +9,7 @@ use crate::settings::Settings;
 
 use super::paths::by_path;
 use super::serving::{header_input, list, serving};
-use super::{answers, paths, shared, typed};
+use super::{answers, cluster, paths, shared, typed};
 
 /// Longest list of models, in bytes.
 const MAX_LIST: u32 = 1 << 20;
@@ -18,16 +18,16 @@ pub(super) fn routes(routes: &[&Route], settings: &Settings) -> Value {
     let mut paths = BTreeMap::new();
     for route in routes {
         let prefix = format!("/{}/{}/", route.namespace, route.name);
-        paths.insert(prefix.clone(), list(&of_deployment(route, &prefix)));
+        paths.insert(prefix.clone(), list(&of_deployment(route, &prefix, settings)));
     }
     if settings.listener.shared {
-        paths.insert("/v1/".to_owned(), shared::by_key(routes));
+        paths.insert("/v1/".to_owned(), shared::by_key(routes, settings.listener.buffer_bytes));
     }
     let mut hosts = vec![json!({"name": "paths", "domains": ["*"], "matcher": by_prefix(&paths)})];
     if let Some(domain) = &settings.listener.domain {
         hosts.extend(routes.iter().map(|route| {
             let host = format!("{}.{}.{domain}", route.name, route.namespace);
-            json!({"name": host, "domains": [host, format!("{host}:*")], "routes": of_deployment(route, "/")})
+            json!({"name": host, "domains": [host, format!("{host}:*")], "routes": of_deployment(route, "/", settings)})
         }));
     }
     typed(
@@ -46,11 +46,12 @@ fn by_prefix(paths: &BTreeMap<String, Value>) -> Value {
 }
 
 /// The routes of a deployment below a prefix that ends in a slash.
-fn of_deployment(route: &Route, prefix: &str) -> Vec<Value> {
-    let mut main = serving(route, &route.cluster(), &route.callers);
+fn of_deployment(route: &Route, prefix: &str, settings: &Settings) -> Vec<Value> {
+    let kept = cluster::is_kept(route).then_some(settings.listener.buffer_bytes);
+    let mut main = serving(route, &route.callers, kept);
     main["match"] = json!({"prefix": format!("{prefix}v1/")});
     main["route"]["prefix_rewrite"] = json!("/v1/");
-    let mut others = serving(route, &route.cluster(), &route.callers);
+    let mut others = serving(route, &route.callers, kept);
     let pattern = format!("{prefix}({})", PATHS.join("|"));
     others["match"] = json!({"safe_regex": {"regex": pattern}});
     others["route"]["regex_rewrite"] = json!({"pattern": {"regex": format!("^{prefix}")}, "substitution": "/"});

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::route::{Caller, Endpoint, HostedModel, Route, State};
 
+use super::limits::RouteLimits;
 use super::{CALLER, extension, seconds, typed};
-use super::{bedrock, hosted, limits, model, prefix, refusal};
+use super::{bedrock, hosted, model, prefix, refusal};
 
 pub(super) fn header_input(header: &str) -> Value {
     extension("header", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", json!({"header_name": header}))
@@ -19,13 +20,14 @@ pub(super) fn list(routes: &[Value]) -> Value {
 /// A cluster that does not exist: its requests are answered 503.
 const NOWHERE: &str = "nowhere";
 
-/// A route to a cluster, without what it matches. If no endpoint takes requests, they are refused: Envoy would send them to
-/// endpoints that drain.
-pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value {
-    let cluster = if route.serves() || cluster != route.cluster() { cluster } else { NOWHERE };
+/// A route to the endpoints, without what it matches; `kept` are the bytes that Envoy keeps, where it keeps a request until it is
+/// complete. If no endpoint takes requests, they are refused: Envoy would send them to endpoints that drain.
+pub(super) fn serving(route: &Route, callers: &[Caller], kept: Option<u32>) -> Value {
+    let cluster = if route.serves() { route.cluster() } else { NOWHERE.to_owned() };
+    let limits = RouteLimits::of(route, kept);
     json!({
         "name": route.cluster(),
-        "metadata": limits::metadata(route),
+        "metadata": limits.metadata(),
         // A caller must not choose the path at an endpoint.
         "request_headers_to_remove":
             [prefix::PATH, prefix::HEADER, model::HEADER, bedrock::HEADER, refusal::HEADER, hosted::HEADER],
@@ -35,11 +37,11 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
             "timeout": "0s",
             "idle_timeout": seconds(route.limits.idle_seconds),
             "auto_host_rewrite": true,
-            "retry_policy": retries(route),
+            "retry_policy": retries(route, &limits),
         },
         "typed_per_filter_config": {
             "envoy.filters.http.api_key_auth": authentication(callers),
-            "limit": body_limit(limits::body_bytes(route)),
+            "limit": body_limit(limits.body_bytes()),
         },
     })
 }
@@ -48,14 +50,14 @@ pub(super) fn serving(route: &Route, cluster: &str, callers: &[Caller]) -> Value
 const ATTEMPTS: usize = 3;
 
 /// Another endpoint takes a request of which no byte was answered.
-fn retries(route: &Route) -> Value {
+fn retries(route: &Route, limits: &RouteLimits<'_>) -> Value {
     let takes = |endpoint: &&Endpoint, state: State| endpoint.state == state && !endpoint.lacks_token();
     let count = |state: State| route.endpoints.iter().filter(|endpoint| takes(endpoint, state)).count();
     let mut policy = json!({
         "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
-        "retriable_status_codes": [429, 503],
+        "retriable_status_codes": retriable(route),
         "num_retries": ATTEMPTS - 1,
-        "per_try_timeout": seconds(limits::first_byte_seconds(route)),
+        "per_try_timeout": seconds(limits.first_byte_seconds()),
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "host_selection_retry_max_attempts": 5,
         "retry_host_predicate": [extension(
@@ -74,6 +76,14 @@ fn retries(route: &Route) -> Value {
         );
     }
     policy
+}
+
+/// Answers that another endpoint may not give: of one that is full or does not serve, and of a service that takes smaller bodies.
+fn retriable(route: &Route) -> Vec<u16> {
+    let bounds_bodies =
+        |endpoint: &Endpoint| endpoint.limits.as_ref().is_some_and(|limits| limits.max_request_bytes.is_some());
+    let too_large = route.endpoints.iter().any(bounds_bodies).then_some(413);
+    [429, 503].into_iter().chain(too_large).collect()
 }
 
 pub(super) fn authentication(callers: &[Caller]) -> Value {

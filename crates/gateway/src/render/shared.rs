@@ -9,15 +9,15 @@ use crate::route::{Caller, Route};
 use super::paths::by_path;
 use super::replies::error;
 use super::serving::{header_input, list, serving};
-use super::{NAMESPACE, answers, typed};
+use super::{NAMESPACE, answers, limits, typed};
 
 /// Key of the metadata that keeps the model of a request between the two matches of its route.
 const MODEL: &str = "model";
 /// Name of the filter that reads the model.
 pub(super) const READER: &str = "envoy.filters.http.json_to_metadata";
 
-/// A tree by the key of the caller; other keys match nothing, and are refused.
-pub(super) fn by_key(routes: &[&Route]) -> Value {
+/// A tree by the key of the caller; other keys match nothing, and are refused. `kept` are the bytes of a body that is read.
+pub(super) fn by_key(routes: &[&Route], kept: u32) -> Value {
     let mut of_key: BTreeMap<&str, (&Caller, BTreeMap<&str, &Route>)> = BTreeMap::new();
     for route in routes {
         for caller in &route.callers {
@@ -31,7 +31,7 @@ pub(super) fn by_key(routes: &[&Route]) -> Value {
     }
     let branches: BTreeMap<String, Value> = of_key
         .into_iter()
-        .map(|(key, (caller, models))| (format!("Bearer {key}"), list(&of_caller(caller, &models))))
+        .map(|(key, (caller, models))| (format!("Bearer {key}"), list(&of_caller(caller, &models, kept))))
         .collect();
     json!({"matcher": {"matcher_tree": {
         "input": header_input("authorization"), "exact_match_map": {"map": branches},
@@ -39,10 +39,10 @@ pub(super) fn by_key(routes: &[&Route]) -> Value {
 }
 
 /// The routes of one key: by the model once it was read, then the answers that need none.
-fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>) -> Vec<Value> {
+fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>, kept: u32) -> Vec<Value> {
     let callers = std::slice::from_ref(caller);
     let by_model = models.iter().flat_map(|(model, route)| {
-        let mut found = serving(route, &route.cluster(), callers);
+        let mut found = serving(route, callers, Some(kept));
         found["match"] = json!({
             "prefix": "/v1/",
             "dynamic_metadata": [{
@@ -52,11 +52,11 @@ fn of_caller(caller: &Caller, models: &BTreeMap<&str, &Route>) -> Vec<Value> {
         by_path(route, found, "/")
     });
     let listed = answers::models("/v1/models", callers, models.values().copied());
-    by_model.chain([listed, unknown(callers)]).collect()
+    by_model.chain([listed, unknown(callers, kept)]).collect()
 }
 
 /// The route of a request whose model is not known yet: it reads the model, and answers where none has it.
-fn unknown(callers: &[Caller]) -> Value {
+fn unknown(callers: &[Caller], kept: u32) -> Value {
     let body = error(
         "the body names no model that this key may use; GET /v1/models lists those it may",
         "invalid_request_error",
@@ -64,6 +64,7 @@ fn unknown(callers: &[Caller]) -> Value {
     );
     let mut route = answers::answer("", callers, 404, &body);
     route["match"] = json!({"prefix": "/v1/"});
+    route["metadata"] = limits::of_reader(kept);
     route["typed_per_filter_config"][READER] =
         typed("envoy.config.route.v3.FilterConfig", json!({"disabled": false, "config": reader()}));
     route

@@ -354,7 +354,8 @@ fn a_request_has_the_limits_of_the_most_generous_service_that_would_answer_it() 
 
     let small = || at("SageMaker", 1000, 60, State::Active);
     let (bytes, time, words) = limits_of(vec![small(), at("Baseten", 2000, 30, State::Standby)]);
-    assert_eq!((bytes, time), (json!(2000), json!("60s")));
+    // The service's own answer comes before.
+    assert_eq!((bytes, time), (json!(2000), json!("65s")));
     assert_eq!(words, json!({"body": "2000 bytes that Baseten accepts", "time": "60 s that SageMaker allows"}));
 
     // An endpoint without limits takes what services refuse; one that takes no requests changes nothing.
