@@ -35,6 +35,11 @@ impl ChainHttp {
         Self { transport, outage: Arc::default() }
     }
 
+    /// Forgets what former requests saw.
+    pub fn begin(&self) {
+        self.outage.store(false, Ordering::Relaxed);
+    }
+
     /// True if the source that was asked last did not answer, or answered that it cannot serve now.
     pub fn saw_outage(&self) -> bool {
         self.outage.load(Ordering::Relaxed)

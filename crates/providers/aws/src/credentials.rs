@@ -102,6 +102,7 @@ impl AwsCredentials {
     /// # Errors
     /// As for [`Self::current`]; the known ones are kept.
     pub async fn renewed(&self) -> Result<Keys, ProviderError> {
+        self.http.begin();
         let provider = self.provider.get_or_init(|| provider(&self.settings, &self.http)).await;
         let fresh = match provider {
             Some(provider) => provider.provide_credentials().await,
@@ -332,6 +333,16 @@ mod tests {
         let classes = tokio::join!(class(nobody), class(unavailable), class(busy), class(refusing));
         let [transient, unauthorized] = [ErrorClass::Transient, ErrorClass::Unauthorized];
         assert_eq!(classes, (transient, transient, transient, unauthorized));
+    }
+
+    #[tokio::test]
+    async fn a_former_outage_explains_no_later_refusal() {
+        let down = sts_of(StatusCode::SERVICE_UNAVAILABLE, "<html>").await;
+        let credentials = credentials(down, Some("tenant-7"));
+        assert_eq!(credentials.current().await.unwrap_err().class, ErrorClass::Transient);
+        credentials.http.begin();
+        let unsent = CredentialsError::provider_error("the token file is missing");
+        assert_eq!(credentials.failure(&unsent).class, ErrorClass::Unauthorized);
     }
 
     #[tokio::test]
