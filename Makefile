@@ -194,8 +194,8 @@ bench-gateway: tools ## The gateway beside nginx, plain Envoy and LiteLLM, and w
 	@echo "gateway: a release build, then ten minutes of load on loopback"
 	cargo bench --package roadstead-perf --bench gateway
 
-bench-services: tools ## Memory and calls of an operator with ten targets of each managed service at rest (a release build, then six minutes)
-	@echo "services: a release build, then six minutes of silence with sixty targets"
+bench-services: tools ## Memory and calls of an operator with 57 targets of all managed services at rest (a release build, then six minutes)
+	@echo "services: a release build, then six minutes of silence with 57 targets"
 	cargo build --release --package roadstead
 	ROADSTEAD_PROGRAM=$(abspath $(dir $(GROUND))../release/roadstead) cargo test --test services -- --ignored --nocapture
 
@@ -206,8 +206,8 @@ lint: ## Format, clippy and rustdoc
 	cargo clippy --workspace --all-targets --target-dir target/lint -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --target-dir target/lint
 
-lint-features: ## The operator as its image is built, without drivers, and with each one alone (four minutes with nothing cached)
-	@echo "checking the operator as its image is built, without drivers, and with each one alone"
+lint-features: ## Three kinds of build: with all drivers, as in the image; with none; with each driver alone (four minutes with nothing cached)
+	@echo "checking three kinds of build: with all drivers, as in the image; with none; with each driver alone"
 	@# The workspace may give a dependency a feature that the operator forgets to ask for.
 	cargo clippy --package roadstead --bins --target-dir target/features -- -D warnings
 	@# Other features build the dependencies again: a folder of their own keeps the main one.

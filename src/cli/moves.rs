@@ -132,7 +132,7 @@ pub async fn cordon(args: CordonArgs, cordoned: bool) -> anyhow::Result<ExitCode
 fn cordon_text(target: &ServingTarget, cordoned: bool) -> String {
     let name = target.name_any();
     if cordoned {
-        return format!("target {name} is cordoned: it takes nothing new, and its endpoints stay\n");
+        return format!("target {name} is cordoned: it accepts no new placements, and its endpoints stay\n");
     }
     let mut others = target.taints();
     others.retain(|taint| taint.key != names::ANNOTATION_CORDON);
@@ -189,7 +189,7 @@ fn leaving(target: &str, endpoints: &[InferenceEndpoint]) -> String {
         .collect();
     let names = deployments.iter().map(|name| format!("  {name}\n")).collect::<Vec<_>>().concat();
     match deployments.len() {
-        0 => format!("requested: target {target} takes nothing new; nothing runs there\n"),
+        0 => format!("requested: target {target} accepts no new placements; nothing runs there\n"),
         1 => format!("requested: 1 deployment leaves target {target}\n{names}"),
         many => format!("requested: {many} deployments leave target {target}, at the pace of the fleet\n{names}"),
     }
@@ -239,7 +239,7 @@ mod tests {
         };
         let (cordon, evacuate) = (names::ANNOTATION_CORDON, names::ANNOTATION_EVACUATE);
         let text = cordon_text(&target(&[]), true);
-        assert_eq!(text, "target east is cordoned: it takes nothing new, and its endpoints stay\n");
+        assert_eq!(text, "target east is cordoned: it accepts no new placements, and its endpoints stay\n");
         let text = cordon_text(&target(&[cordon]), false);
         assert_eq!(text, "target east is uncordoned: it takes placements again\n");
         let text = cordon_text(&target(&[cordon, evacuate]), false);
@@ -268,6 +268,6 @@ mod tests {
             "requested: 2 deployments leave target east, at the pace of the fleet\n  team/a\n  team/b\n"
         );
         assert_eq!(leaving("west", &all), "requested: 1 deployment leaves target west\n  team/c\n");
-        assert_eq!(leaving("north", &all), "requested: target north takes nothing new; nothing runs there\n");
+        assert_eq!(leaving("north", &all), "requested: target north accepts no new placements; nothing runs there\n");
     }
 }

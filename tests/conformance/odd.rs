@@ -56,7 +56,7 @@ fn effect(oddity: Oddity) -> Effect {
         |after_seconds, reason: &str, leaves| Effect::FailLate { after_seconds, reason: reason.to_owned(), leaves };
     match oddity {
         Oddity::CreationHangs | Oddity::DeletionHangs => Effect::Stuck,
-        Oddity::CreationHides => Effect::Hide { seconds: 30, hidden: Hidden::Everywhere },
+        Oddity::CreationHides => Effect::Hide { seconds: 30, hidden: Hidden::Everywhere, loses_answer: false },
         Oddity::DeletionFails => fails(5, "the deletion failed", AfterFailure::Failed),
         Oddity::DeletionLingers => Effect::Linger { seconds: 120 },
         Oddity::UnknownState => Effect::Status { value: UNKNOWN_STATE.to_owned() },

@@ -1,4 +1,5 @@
 //! A hub that is lost: its successor adopts what runs at every service and makes nothing again, and lists what has no deployment any more.
+//! Neither shows a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,9 @@ const ADOPTING: [(ServiceName, &[&str]); 8] = [
     (ServiceName::Bedrock, &["TagResource"]),
     (ServiceName::DigitalOcean, &["update", "createToken", "deleteToken"]),
 ];
+
+/// Tokens for which the operator exchanges the contents of Secrets.
+const TOKENS: [&str; 2] = [roadstead_clouds::azure::TOKEN, roadstead_clouds::vertex_ai::TOKEN];
 
 /// The deployment at a service has the name of its target.
 fn deployment(service: &SweptService) -> (Key, Value) {
@@ -174,6 +178,7 @@ fn what_runs_is_adopted_and_what_nobody_wants_is_listed_with_its_cost() -> anyho
     let first = hub(&clouds, &[])?;
     serve(&first)?;
     let former = uid(&first)?;
+    first.leaks_nothing(&TOKENS)?;
     drop(first);
     let (had, before) = (identities(&clouds), clouds.requests_after(0).len());
 
@@ -197,5 +202,6 @@ fn what_runs_is_adopted_and_what_nobody_wants_is_listed_with_its_cost() -> anyho
     check_costs(&listed(swept::all().len())?, &restored.roadstead(&["orphans"])?)?;
     serve(&restored)?;
     listed(0)?;
+    restored.leaks_nothing(&TOKENS)?;
     check_kept(&clouds, &had, before)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use data_encoding::BASE64;
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish, run};
@@ -149,6 +150,35 @@ impl ServiceStage {
     /// The operator's metrics.
     pub fn metrics(&self) -> anyhow::Result<String> {
         run("curl", &["-sf".to_owned(), format!("http://{}/metrics", self.listen)])
+    }
+}
+
+/// Values of Secrets, shorter than which they are words.
+const MIN_SECRET_CHARS: usize = 12;
+
+impl ServiceStage {
+    /// Checks that no value of any Secret on the hub, and none of these tokens, occurs in the operator's log and metrics, in Roadstead's
+    /// objects or in events.
+    pub fn leaks_nothing(&self, tokens: &[&str]) -> anyhow::Result<()> {
+        let kinds = "modeldeployments,inferenceendpoints,servingtargets,events";
+        let objects = self.kubectl(&["get", kinds, "--all-namespaces", "-o", "json"])?;
+        let shown = [std::fs::read_to_string(self.log())?, objects, self.metrics()?];
+        let secrets: Value =
+            serde_json::from_str(&self.kubectl(&["get", "secrets", "--all-namespaces", "-o", "json"])?)?;
+        let entries =
+            secrets["items"].as_array().into_iter().flatten().filter_map(|one| one["data"].as_object()).flatten();
+        let mut values: Vec<String> = tokens.iter().map(|&token| token.to_owned()).collect();
+        // Ids are public.
+        for (_, value) in entries.filter(|(name, _)| !name.to_lowercase().ends_with("id")) {
+            let value = BASE64.decode(value.as_str().context("no text")?.as_bytes())?;
+            values.push(String::from_utf8(value)?.trim().to_owned());
+        }
+        let secrets: Vec<&String> = values.iter().filter(|value| value.len() >= MIN_SECRET_CHARS).collect();
+        ensure!(secrets.len() > tokens.len(), "the hub has no Secrets");
+        for text in &shown {
+            ensure!(!secrets.iter().any(|secret| text.contains(secret.as_str())), "a secret is shown: {text}");
+        }
+        Ok(())
     }
 }
 

@@ -144,6 +144,7 @@ pub fn offer(offer: &api::Offer) -> model::Offer {
         capacity_type: planner_capacity_type(offer.capacity_type),
         price: offer.hourly_price.as_ref().map(price),
         max_instances: offer.max_instances.map(count),
+        sold_out: false,
         autoscaled: offer.provision_timeout_seconds.is_some(),
         node_selector: node_selector(&offer.nodes.selector),
         node_tolerations: node_tolerations(&resource_name, &offer.nodes.tolerations),
@@ -174,6 +175,7 @@ pub fn offer_of_record(spec: &api::InferenceEndpointSpec) -> model::Offer {
         capacity_type: planner_capacity_type(spec.capacity_type),
         price: None,
         max_instances: None,
+        sold_out: false,
         autoscaled: false,
         node_selector: node_selector(&nodes.selector),
         node_tolerations: node_tolerations(resource_name, &nodes.tolerations),
@@ -223,6 +225,13 @@ const SAGEMAKER_RESOURCE: &str = "sagemaker.roadstead.dev/accelerator";
 const SIMULATED_RESOURCE: &str = "simulated.roadstead.dev/accelerator";
 /// Stands for the accelerators of Vertex AI, which shows no nodes.
 const VERTEX_AI_RESOURCE: &str = "vertexai.roadstead.dev/accelerator";
+
+/// The instance that an endpoint's record names; `None` where the offer is gone.
+#[must_use]
+pub fn instance_of_record(target: &ServingTarget, offer_name: &str) -> Option<api::EndpointInstance> {
+    let offer = target.spec.offers.iter().find(|offer| offer.name == offer_name)?;
+    Some(api::EndpointInstance { type_: offer.instance_type.clone(), accelerators: offer.accelerator.count })
+}
 
 /// The resource that an endpoint's record names: that of its offer, or by the type where the offer is gone.
 #[must_use]

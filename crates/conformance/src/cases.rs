@@ -1,6 +1,5 @@
 //! The cases. Each is a promise that the core relies on, whatever the place is.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
@@ -8,9 +7,12 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use kube::ResourceExt;
 use roadstead_api::v1alpha1::names;
-use roadstead_model::{Demand, EngineSetting, Lack};
-use roadstead_provider::{Claim, ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind, Wanted};
+use roadstead_provider::{Claim, ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind};
 
+use crate::edits::{
+    names_its_type_where_settings_of_the_engine_have_no_effect, scales_in_place, scales_to_zero_and_back,
+    serves_on_after_an_edit_of_its_offer, updates_in_place,
+};
 use crate::faults::{Call, Fault, InjectedRefusal};
 use crate::fixture::{Conduct, Fixture};
 use crate::oddities::{
@@ -25,9 +27,8 @@ use crate::refusals::{
     concludes_nothing_from_an_answer_of_another_hand, passes_on_how_long_to_wait,
     reports_refused_credentials_at_each_call,
 };
-use crate::request::{LLAMA, TEAM, edited, of_rebuilt_hub, recorded};
+use crate::request::{LLAMA, TEAM, of_rebuilt_hub, recorded};
 use crate::stage::{HUB, Stage, connect};
-use crate::verdict::{demand, is_verdict, lack};
 
 /// The hub that is built after the loss of [`HUB`].
 const REBUILT_HUB: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -85,6 +86,7 @@ cases![
         updates_in_place,
         updates_what_is_still_being_updated,
         scales_to_zero_and_back,
+        serves_on_after_an_edit_of_its_offer,
         names_its_type_where_settings_of_the_engine_have_no_effect,
         removes_what_is_still_being_created,
         removes_until_nothing_is_left,
@@ -266,63 +268,6 @@ async fn recognises_its_endpoints_for_a_rebuilt_hub(fixture: &dyn Fixture) -> an
     stage.holds(1).await
 }
 
-async fn scales_in_place(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    let three = |wanted: &Wanted| edited(wanted, |endpoint| endpoint.spec.replicas = 3);
-    if let Some(lack) = lack(&stage, &three(&stage.wanted)) {
-        return is_verdict(lack, &[Lack::Replicas { most: 1 }, Lack::Replicas { most: 2 }]);
-    }
-    changes_in_place(&stage, three).await
-}
-
-async fn updates_in_place(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    if !stage.driver.capabilities().update_in_place {
-        let lack = stage.driver.capabilities().lacks(&Demand { update: true, ..demand(&stage.wanted) });
-        return is_verdict(lack.context("an update that it cannot do is not judged")?, &[Lack::UpdateInPlace]);
-    }
-    let before = stage.serving().await?;
-    let former = stage.present(&before).await?.template_hash;
-    let edit = |wanted: &Wanted| {
-        edited(wanted, |endpoint| endpoint.spec.template.args = vec!["--max-model-len=2048".to_owned()])
-    };
-    let present = changed(&stage, &before, edit).await?;
-    ensure!(present.template_hash != former, "the new form has the hash of the former one");
-    Ok(())
-}
-
-async fn scales_to_zero_and_back(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    let none = |wanted: &Wanted| edited(wanted, |endpoint| endpoint.spec.replicas = 0);
-    if let Some(lack) = lack(&stage, &none(&stage.wanted)) {
-        return is_verdict(lack, &[Lack::ScaleToZero]);
-    }
-    let one = stage.serving().await?;
-    changed(&stage, &one, none).await?;
-    changed(&stage, &one, Wanted::clone).await?;
-    stage.holds(1).await
-}
-
-/// Makes the endpoint, changes it, and waits until it serves so: it is the same one.
-async fn changes_in_place(stage: &Stage, edit: impl Fn(&Wanted) -> Wanted) -> anyhow::Result<()> {
-    let before = stage.serving().await?;
-    changed(stage, &before, edit).await?;
-    stage.holds(1).await
-}
-
-async fn changed(
-    stage: &Stage,
-    before: &Wanted,
-    edit: impl Fn(&Wanted) -> Wanted,
-) -> anyhow::Result<Box<roadstead_provider::Present>> {
-    let known = before.endpoint.status.as_ref().and_then(|status| status.external_id.clone());
-    let after = edit(before);
-    ensure!(!stage.present(&after).await?.in_sync, "an edit is not noticed");
-    let id = stage.driver.ensure(&after).await?;
-    ensure!(Some(&id) == known.as_ref(), "the edit made another one: {id:?}, not {known:?}");
-    stage.serves(&after).await
-}
-
 async fn removes_until_nothing_is_left(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
@@ -459,30 +404,5 @@ async fn repeats_no_secret(fixture: &dyn Fixture) -> anyhow::Result<()> {
     stage.set_fault(Fault::Refused { calls: &[Call::Read], refusal: InjectedRefusal::Echo(secret.clone()) });
     let error = stage.driver.observe(&wanted).await.err().context("it was refused")?;
     ensure!(!error.to_string().contains(&secret), "the secret is repeated: {error}");
-    Ok(())
-}
-
-async fn names_its_type_where_settings_of_the_engine_have_no_effect(fixture: &dyn Fixture) -> anyhow::Result<()> {
-    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    let capabilities = stage.driver.capabilities();
-    let type_ = stage.place.target().spec.type_;
-    let named = capabilities.own_server.clone();
-    ensure!(
-        named.is_some() == type_.has_own_server(),
-        "the type says {}, and the driver says {named:?}",
-        type_.has_own_server()
-    );
-    let Some(named) = named else {
-        return Ok(());
-    };
-    let type_ = type_.name();
-    ensure!(named == type_, "a deployment leaves settings out at {named}, and the target is of type {type_}");
-    for setting in [EngineSetting::Args, EngineSetting::Env, EngineSetting::Revision] {
-        let with = |left_out| BTreeMap::from([(setting, left_out)]);
-        let (kept, left_out) = (with(BTreeSet::new()), with(BTreeSet::from([type_.clone()])));
-        let lacks = |settings| capabilities.lacks(&Demand { settings, ..demand(&stage.wanted) });
-        ensure!(lacks(&kept) == Some(Lack::Settings), "{setting:?} is ignored without a verdict");
-        ensure!(lacks(&left_out).is_none(), "{setting:?} is left out there, and it lacks {:?}", lacks(&left_out));
-    }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! counted as ignored, by name. On a real service, which has no faults on request, the calm cases run.
 
 pub mod cases;
+mod edits;
 pub mod faults;
 mod fixture;
 mod oddities;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
+use roadstead_api::planning;
 use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, ServingTarget, names};
 use roadstead_model::{CapacityType, DeploymentId, Found, Timestamp};
 use roadstead_provider::{Redacted, Wanted};
@@ -85,6 +86,7 @@ pub fn wanted(target: &ServingTarget, install_id: &str, deployment: &str) -> any
     endpoint.spec.target = target.name_any();
     endpoint.spec.offer.clone_from(&offer.name);
     endpoint.spec.capacity_type = offer.capacity_type;
+    endpoint.spec.instance = planning::instance_of_record(target, &offer.name);
     endpoint.spec.accelerator.type_.clone_from(&offer.accelerator.type_);
     Ok(request(endpoint, target))
 }

@@ -274,7 +274,7 @@ impl fmt::Display for EndpointMessage<'_> {
             Self::OtherCluster(target) => {
                 write!(
                     f,
-                    "target {target} now points to another cluster than the one that runs this endpoint; restore its credentials"
+                    "target {target} now points to another place than the one that runs this endpoint; restore its credentials"
                 )
             }
         }

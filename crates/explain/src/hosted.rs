@@ -82,7 +82,7 @@ impl fmt::Display for HostedMessage<'_> {
                 write!(f, "target {target} does not offer model {model}; it offers {}", offered.join(", "))
             }
             Self::PriceUnknown { target, model } => {
-                write!(f, "the price of model {model} at target {target} is no amount; correct it in the target")
+                write!(f, "the price of model {model} at target {target} is not an amount; correct it in the target")
             }
             Self::Forbidden { target, rule } => write!(f, "target {target}: {rule}"),
             Self::NoKey { target, cause } => write!(f, "target {target}: {cause}"),

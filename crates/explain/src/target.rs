@@ -175,7 +175,7 @@ impl fmt::Display for TargetMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected => f.write_str("connected; accepts placements"),
-            Self::Listing => f.write_str("connected; listing its nodes and endpoints"),
+            Self::Listing => f.write_str("connected; listing capacity and endpoints"),
             Self::Unchecked => f.write_str("the target has not been checked"),
             Self::Deleting([]) => f.write_str("the target is being deleted"),
             Self::Deleting(users) => {
@@ -193,7 +193,7 @@ impl fmt::Display for TargetMessage<'_> {
             }
             Self::IdentityChanged { found, pinned, users } => write!(
                 f,
-                "the credentials lead to cluster {found}, but these endpoints run on cluster {pinned}: {}; restore the \
+                "the credentials lead to {found}, but these endpoints run at {pinned}: {}; restore the \
                  credentials of {pinned}. Until then, no endpoint counts as deleted",
                 named(users, MAX_USERS)
             ),
@@ -202,7 +202,7 @@ impl fmt::Display for TargetMessage<'_> {
             }
             Self::ClaimedByOtherHub { hub, install_id } => write!(
                 f,
-                "the hub {hub} uses this cluster with the same install id {install_id:?}; give this installation another \
+                "the hub {hub} uses this place with the same install id {install_id:?}; give this installation another \
                  id, or set the chart value takeover={hub} if that hub no longer exists"
             ),
             Self::DriverMissing { type_, feature } => write!(

@@ -213,6 +213,7 @@ pub(crate) fn limit(limit: &Limit) -> String {
         format!("a replica requests {}{what}, the best node has {} free", read(amount.wanted), read(amount.free))
     };
     match limit {
+        Limit::SoldOut { instance_type } => format!("the service has no {instance_type} available at present"),
         Limit::MaxInstances { instances, accelerators, kind, held } => {
             format!("maxInstances {instances} allows {accelerators} {kind}, {held} are in use")
         }

@@ -42,13 +42,14 @@ pub(crate) fn check<F: Facts>(check: &mut Check<'_, F>, subject: &str, asked: &A
     check.require_numbers(Rule::Room, subject, found >= needed, numbers);
 }
 
-/// The accelerators of all endpoints on the offer stay within its `maxInstances`.
+/// The accelerators of all endpoints on the offer stay within its `maxInstances`, and do not become more where it is sold out.
 fn limit<F: Facts>(check: &mut Check<'_, F>, subject: &str, asked: &Asked<'_>, others: &[&Endpoint], needed: u32) {
-    let Some(instances) = asked.offer.max_instances else { return };
     let here = others.iter().filter(|one| one.offer == asked.offer.name);
     let held: u64 = here.map(|one| u64::from(one.replicas) * u64::from(one.accelerator.count)).sum();
     let found = held.saturating_add(u64::from(needed) * u64::from(asked.size.accelerators));
-    let allowed = u64::from(instances) * u64::from(asked.offer.accelerators());
+    let own = asked.own.map_or(0, |own| u64::from(own.replicas) * u64::from(own.accelerator.count));
+    let most = asked.offer.max_instances.map(|most| u64::from(most) * u64::from(asked.offer.accelerators()));
+    let Some(allowed) = most.into_iter().chain(asked.offer.sold_out.then_some(held + own)).min() else { return };
     check.require_numbers(Rule::MaxInstances, subject, found <= allowed, Numbers::Count { found, allowed });
 }
 

@@ -67,6 +67,7 @@ mod tests {
             capacity_type,
             price: rate.map(Price::of_spec),
             max_instances: None,
+            sold_out: false,
             autoscaled: false,
             resource_name: String::new(),
             node_selector: LabelSelector::default(),

@@ -53,6 +53,8 @@ pub struct Offer {
     pub price: Option<Price>,
     /// At most so many instances hold replicas of ours; also what an autoscaler may grow to.
     pub max_instances: Option<u32>,
+    /// The service says that it has no further instance at present.
+    pub sold_out: bool,
     /// True if an autoscaler may add nodes up to `max_instances` (`provisionTimeoutSeconds` is set).
     pub autoscaled: bool,
     /// Kubernetes resource that a pod asks for, like `nvidia.com/gpu`.

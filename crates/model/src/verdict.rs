@@ -345,6 +345,11 @@ pub struct Shortage {
 /// The first thing of a place that alone would not do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Limit {
+    /// The service says that it has no further instance at present.
+    SoldOut {
+        /// Instance type.
+        instance_type: String,
+    },
     /// The offer's `maxInstances`.
     MaxInstances {
         /// Its value.

@@ -198,6 +198,9 @@ fn shortage(question: &Question, judged: &Judged) -> Shortage {
 /// The first thing of a place that alone would not do.
 pub(crate) fn limit(room: &Room, size: &Size, own: Option<Own>, wanted: u32) -> Limit {
     if room.limit(size, own) < wanted {
+        if room.offer.sold_out {
+            return Limit::SoldOut { instance_type: room.offer.instance_type.clone() };
+        }
         let instances = room.offer.max_instances.unwrap_or(u32::MAX);
         return Limit::MaxInstances {
             instances,

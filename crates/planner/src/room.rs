@@ -61,16 +61,22 @@ impl Room<'_> {
         self.nodes.usable().filter_map(|index| nodes.get(*index))
     }
 
-    /// Replicas of `size` that `max_instances` still allows. What `own` holds is not counted.
+    /// Replicas of `size` that `max_instances` and the service still allow. What `own` holds is not counted.
     pub(crate) fn limit(&self, size: &Size, own: Option<Own>) -> u32 {
-        let Some(instances) = self.offer.max_instances else {
+        let Some(allowed) = self.allowed() else {
             return u32::MAX;
         };
-        let allowed = u64::from(instances) * u64::from(self.offer.accelerators());
         let own = own.map_or(0, |own| accelerators(own.endpoint));
         let held = self.held().saturating_sub(own);
         let slots = allowed.saturating_sub(held).checked_div(u64::from(size.accelerators));
         slots.map_or(u32::MAX, |slots| u32::try_from(slots).unwrap_or(u32::MAX))
+    }
+
+    /// Accelerators that endpoints may hold; `None` is no limit. Where the service has none left, it is what they hold.
+    fn allowed(&self) -> Option<u64> {
+        let most = self.offer.max_instances.map(|most| u64::from(most) * u64::from(self.offer.accelerators()));
+        let held = self.offer.sold_out.then(|| self.held());
+        most.into_iter().chain(held).min()
     }
 
     /// Accelerators of the offer that endpoints hold, bound or not.

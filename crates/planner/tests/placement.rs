@@ -337,6 +337,21 @@ fn max_instances_limits_what_is_held() {
 }
 
 #[test]
+fn an_offer_that_is_sold_out_takes_nothing_new_and_keeps_what_it_has() {
+    let mut fleet = fleet([target("eks-us", "aws", "us-east-1", "80")]);
+    let first = Deployment { replicas: 3, ..deployment("first") };
+    assert_eq!(placed_on(&settle(&mut fleet, &first, NOW)), Some("eks-us"));
+    serve(&mut fleet, "first-eks-us-h100x2-0", NOW);
+    change_target(&mut fleet, "eks-us", |target| target.offers[0].sold_out = true);
+    let plan = checked(&fleet, &deployment("second"), NOW);
+    assert_eq!(
+        in_words(verdict(&plan, "eks-us")),
+        "room for 0 of 2 replicas (2 H100 each): the service has no a3-8g available at present"
+    );
+    assert_eq!(checked(&fleet, &first, NOW).decision.as_str(), "Unchanged");
+}
+
+#[test]
 fn what_is_decided_counts_before_it_is_bound() {
     let mut fleet = fleet(three());
     let eight = Deployment { replicas: 8, ..deployment("first") };

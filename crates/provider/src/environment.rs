@@ -53,7 +53,7 @@ fn given(
     let all = Variables::of(spec, &wanted.secrets)?.all();
     match all.keys().find(|name| !is_variable(name) || name.starts_with(ARGUMENT)) {
         Some(name) => refused(format!(
-            "{} has no variable {name}: use letters, digits and _; arguments go into args",
+            "{} does not accept the variable name {name}: use letters, digits and _, and put arguments into args",
             place.title
         )),
         None => Ok(all),
@@ -103,7 +103,9 @@ fn arguments(args: &[String], place: BarePlace) -> Result<BTreeMap<String, Strin
     let mut rest = args.iter().map(String::as_str).peekable();
     while let Some(argument) = rest.next() {
         let Some(flag) = argument.strip_prefix("--") else {
-            return refused(format!("images for {title} take arguments as --name=value; {argument:?} is none"));
+            return refused(format!(
+                "images for {title} take arguments as --name=value; {argument:?} does not have this form"
+            ));
         };
         let (name, value) = match flag.split_once('=') {
             Some((name, value)) => (name, value),

@@ -37,7 +37,7 @@ impl Variables {
                     let value = secrets.get(&reference.name).and_then(|secret| text(secret, &reference.key));
                     let value = value.ok_or_else(|| {
                         let message =
-                            format!("key {} of Secret {} is missing or no text", reference.key, reference.name);
+                            format!("key {} of Secret {} is missing or is not text", reference.key, reference.name);
                         ProviderError::new(ErrorClass::Invalid, message)
                     })?;
                     all.secret.insert(variable.name.clone(), value);

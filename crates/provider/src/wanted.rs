@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use roadstead_api::v1alpha1::{ExternalId, InferenceEndpoint, Offer, ServingTarget};
+use roadstead_api::planning::instance_of_record;
+use roadstead_api::v1alpha1::{EndpointInstance, ExternalId, InferenceEndpoint, ServingTarget};
 use roadstead_runtime::text::{REDACTED, bounded};
 
 use crate::{ErrorClass, ProviderError};
@@ -79,14 +80,18 @@ impl Wanted {
         Self { endpoint: Arc::new(endpoint), ..self.clone() }
     }
 
-    /// The offer of the target that the endpoint is placed on.
+    /// Instance of one replica, as the endpoint's record has it: an edit of the target changes nothing that runs.
     ///
     /// # Errors
-    /// `Refused` where the target does not have it any more.
-    pub fn offer(&self) -> Result<&Offer, ProviderError> {
+    /// `Refused` where an older release wrote the record, without an instance, and the target has lost the offer since.
+    pub fn instance(&self) -> Result<EndpointInstance, ProviderError> {
         let spec = &self.endpoint.spec;
-        self.target.spec.offers.iter().find(|offer| offer.name == spec.offer).ok_or_else(|| {
-            let message = format!("target {} has no offer {} any more; add it again", spec.target, spec.offer);
+        let known = spec.instance.clone().or_else(|| instance_of_record(&self.target, &spec.offer));
+        known.ok_or_else(|| {
+            let message = format!(
+                "the endpoint's record names no instance type, and target {} has lost offer {}: add the offer again",
+                spec.target, spec.offer
+            );
             ProviderError::new(ErrorClass::Refused, message)
         })
     }

@@ -73,6 +73,7 @@ pub fn offer_there(declared: &Offer, inventory: Option<&Inventory>) -> model::Of
         offer.price = terms.hourly.map(|hourly| model::Price::of_service(hourly, terms.observed, until));
     }
     offer.max_instances = offer.max_instances.or(terms.most_instances);
+    offer.sold_out = terms.available == Some(false);
     offer
 }
 
@@ -167,7 +168,12 @@ mod tests {
     #[test]
     fn terms_of_a_service_count_where_the_spec_has_none_and_only_for_a_while() {
         let observed = Timestamp(1_000);
-        let terms = ServiceTerms { hourly: Some(model::MicroDollars(800_000)), most_instances: Some(3), observed };
+        let terms = ServiceTerms {
+            hourly: Some(model::MicroDollars(800_000)),
+            most_instances: Some(3),
+            available: Some(false),
+            observed,
+        };
         let inventory = Inventory { terms: [("l4".to_owned(), terms)].into(), ..Inventory::default() };
         let seen = |fields: &serde_json::Value| {
             let mut declared = json!({"name": "o", "instanceType": "l4", "accelerator": {"type": "L4", "count": 1},
@@ -180,7 +186,7 @@ mod tests {
         assert_eq!((price.source, price.observed), (model::PriceSource::Service, Some(observed)));
         assert_eq!(price.at(Timestamp(8_199)), Ok(model::Rate::PerInstanceHour(model::MicroDollars(800_000))));
         assert!(price.at(Timestamp(8_200)).is_err(), "two hours without another reading");
-        assert_eq!(plain.max_instances, Some(3));
+        assert_eq!((plain.max_instances, plain.sold_out), (Some(3), true));
 
         let own = seen(&json!({"hourlyPrice": "0.70", "maxInstances": 5}));
         assert_eq!(own.price, Some(model::Price::per_instance_hour(model::MicroDollars(700_000))));

@@ -92,6 +92,7 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
         offer: found.offer.clone(),
         shape: found.shape.clone(),
         accelerator: form.accelerator,
+        instance: planning::instance_of_record(target, &found.offer),
         capacity_type: planning::api_capacity_type(found.capacity_type),
         slot: build::signed(found.slot),
         // More than a record can hold were made by hand there.

@@ -62,6 +62,7 @@ pub fn new(
             count: signed(placement.accelerator.count),
             resource_name: resource_name.ok_or_else(unnamed)?,
         },
+        instance: planning::instance_of_record(&target, &placement.offer),
         capacity_type: planning::api_capacity_type(placement.capacity_type),
         slot: signed(placement.slot),
         replicas: signed(placement.replicas),

@@ -46,6 +46,7 @@ fn offer() -> Offer {
         capacity_type: CapacityType::OnDemand,
         price: Some(Price::per_instance_hour(MicroDollars(80_000_000))),
         max_instances: None,
+        sold_out: false,
         autoscaled: false,
         resource_name: "nvidia.com/gpu".into(),
         node_selector: LabelSelector::default(),

@@ -137,6 +137,7 @@ fn terms(
             offer: offer.name.clone(),
             hourly_price: terms.hourly.map(Dollars::from),
             quota: terms.most_instances.map(|most| i32::try_from(most).unwrap_or(i32::MAX)),
+            available: terms.available,
             source: target.spec.type_,
             since: planning::api_time(now),
         };

@@ -118,7 +118,7 @@ impl Context {
         let gateways = u32::try_from(gateways.max(1)).unwrap_or(u32::MAX);
         Ok(HostedModel {
             access: endpoint(&base_of(self, vendor), wanted, Key::new(key.expose()))
-                .ok_or_else(|| no_key("its address is no URL"))?,
+                .ok_or_else(|| no_key("its address is not a URL"))?,
             ceiling: HostedCeiling {
                 requests_per_minute: u32::try_from(wanted.requests_per_minute).unwrap_or(1).max(1),
                 hourly_micro_dollars: wanted.max_hourly_cost.known().map_or(0, |ceiling| ceiling.0),

@@ -99,6 +99,9 @@ pub enum Effect {
         seconds: u32,
         /// Extent.
         hidden: Hidden,
+        /// True if the connection is cut before the answer, too.
+        #[serde(default)]
+        loses_answer: bool,
     },
     /// The removed thing is still listed for a while.
     Linger {
@@ -174,7 +177,7 @@ impl From<Option<&Effect>> for Fate {
                 fate.fails = Some((*after_seconds, reason.clone(), *leaves));
             }
             Some(Effect::Stuck) => fate.stuck = true,
-            Some(Effect::Hide { seconds, hidden }) => fate.hidden = Some((*seconds, *hidden)),
+            Some(Effect::Hide { seconds, hidden, .. }) => fate.hidden = Some((*seconds, *hidden)),
             Some(Effect::Linger { seconds }) => fate.lingers = Some(*seconds),
             Some(Effect::Status { value }) => fate.status = Some(value.clone()),
             _ => {}

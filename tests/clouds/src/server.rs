@@ -92,7 +92,7 @@ impl Front {
         let reply = self.cloud.answer(call, operation, &fate).await;
         match effect {
             Some(Effect::Twice) => Some(self.cloud.answer(call, operation, &fate).await),
-            Some(Effect::LoseAnswer) => None,
+            Some(Effect::LoseAnswer | Effect::Hide { loses_answer: true, .. }) => None,
             Some(Effect::HangAnswer) => std::future::pending().await,
             _ => Some(reply),
         }

@@ -112,7 +112,7 @@ fn unseen() -> String {
         let lines: Vec<String> = rules.iter().copied().filter_map(assumption).collect();
         let heading = service.title();
         format!(
-            "\n## {heading}\n\n{} of {} rules are assumed, or in part:\n\n{}",
+            "\n## {heading}\n\n{} of {} rules are assumed, in whole or in part:\n\n{}",
             lines.len(),
             rules.len(),
             lines.concat()

@@ -45,6 +45,7 @@ fn offer() -> Offer {
         capacity_type: CapacityType::OnDemand,
         price: usd("80").map(Price::per_instance_hour),
         max_instances: Some(4),
+        sold_out: false,
         autoscaled: false,
         resource_name: text("nvidia.com/gpu"),
         node_selector: LabelSelector {
@@ -223,7 +224,7 @@ fn rejections() -> String {
             MissingAccelerator::TooFew { .. } => [MissingAccelerator::TooFew { instance: h100(4), wanted: 8 }],
             MissingAccelerator::PartOfInstance { .. } => [MissingAccelerator::PartOfInstance { instance: h100(8), wanted: 2 }],
             MissingAccelerator::NoOffer { .. } => [
-                MissingAccelerator::NoOffer { kind: text("H100"), offered: set(&["A100-80G", "L40S"]) },
+                MissingAccelerator::NoOffer { kind: text("H100"), offered: set(&["A100-80GB", "L40S"]) },
                 MissingAccelerator::NoOffer { kind: text("H100"), offered: set(&[]) },
             ],
         }),
@@ -280,6 +281,7 @@ fn limits() -> String {
     };
     [
         every!(Limit, shortage, {
+            Limit::SoldOut { .. } => [Limit::SoldOut { instance_type: text("p5.48xlarge") }],
             Limit::MaxInstances { .. } => [Limit::MaxInstances { instances: 4, accelerators: 32, kind: text("H100"), held: 30 }],
             Limit::Accelerators(_) => [Limit::Accelerators(Box::new(all.clone()))],
             Limit::Memory(_) => [Limit::Memory(Amount { wanted: 64 * gib, free: 23 * gib + gib / 2 })],
@@ -304,7 +306,7 @@ fn nodes() -> String {
     let unknown = explain::unknown_product(&label("nvidia.com/gpu.product", "NVIDIA-X"), 2, &offer());
     [
         every!(LeftOut, left_out, {
-            LeftOut::OtherAccelerator { .. } => [LeftOut::OtherAccelerator { label: product(), kind: text("A100-80G") }],
+            LeftOut::OtherAccelerator { .. } => [LeftOut::OtherAccelerator { label: product(), kind: text("A100-80GB") }],
             LeftOut::Slice(_) => [LeftOut::Slice(label("nvidia.com/mig.strategy", "single"))],
             LeftOut::Shared(_) => [LeftOut::Shared(label("nvidia.com/gpu.replicas", "4"))],
             LeftOut::OtherCapacityType(_) => [LeftOut::OtherCapacityType(label("cloud.google.com/gke-spot", "true"))],

@@ -252,7 +252,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec",
         "self.type != 'DigitalOcean' || self.cloud == 'digitalocean'",
-        "type DigitalOcean is a service of the cloud digitalocean",
+        "type DigitalOcean requires cloud: digitalocean",
     )
     .blames(".cloud"),
     rule(
@@ -293,7 +293,7 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec",
         "self.type != 'HuggingFace' || self.cloud in ['aws', 'azure', 'gcp']",
-        "Hugging Face runs endpoints in the clouds aws, azure and gcp",
+        "type HuggingFace requires cloud: aws, azure or gcp",
     )
     .blames(".cloud"),
     rule(
@@ -317,7 +317,7 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".sageMaker"),
     rule("spec", "self.type == 'SageMaker' || !has(self.sageMaker)", "the field sageMaker is only for type SageMaker")
         .blames(".sageMaker"),
-    rule("spec", "self.type != 'SageMaker' || self.cloud == 'aws'", "type SageMaker is a service of the cloud aws")
+    rule("spec", "self.type != 'SageMaker' || self.cloud == 'aws'", "type SageMaker requires cloud: aws")
         .blames(".cloud"),
     rule(
         "spec",
@@ -340,7 +340,7 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".bedrock"),
     rule("spec", "self.type == 'Bedrock' || !has(self.bedrock)", "the field bedrock is only for type Bedrock")
         .blames(".bedrock"),
-    rule("spec", "self.type != 'Bedrock' || self.cloud == 'aws'", "type Bedrock is a service of the cloud aws")
+    rule("spec", "self.type != 'Bedrock' || self.cloud == 'aws'", "type Bedrock requires cloud: aws")
         .blames(".cloud"),
     rule(
         "spec",
@@ -370,13 +370,13 @@ pub const SERVING_TARGET: &[Rule] = &[
     rule(
         "spec.bedrock",
         "has(self.modelMirrors) == has(self.importRoleARN)",
-        "importRoleARN is the role of imports: set it with modelMirrors, and without them leave it out",
+        "importRoleARN and modelMirrors belong together: set both or neither",
     )
     .blames(".importRoleARN"),
     rule(
         "spec.bedrock",
         "has(self.models) == has(oldSelf.models)",
-        "a target stays with custom model import or with provisioned throughput: create a new target for the other one",
+        "a target cannot change between custom model import and provisioned throughput: create a new target for the other one",
     )
     .blames(".models"),
     rule(
@@ -405,7 +405,7 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".vertexAI"),
     rule("spec", "self.type == 'VertexAI' || !has(self.vertexAI)", "the field vertexAI is only for type VertexAI")
         .blames(".vertexAI"),
-    rule("spec", "self.type != 'VertexAI' || self.cloud == 'gcp'", "type VertexAI is a service of the cloud gcp")
+    rule("spec", "self.type != 'VertexAI' || self.cloud == 'gcp'", "type VertexAI requires cloud: gcp")
         .blames(".cloud"),
     rule(
         "spec",
@@ -428,7 +428,7 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".azureML"),
     rule("spec", "self.type == 'AzureML' || !has(self.azureML)", "the field azureML is only for type AzureML")
         .blames(".azureML"),
-    rule("spec", "self.type != 'AzureML' || self.cloud == 'azure'", "type AzureML is a service of the cloud azure")
+    rule("spec", "self.type != 'AzureML' || self.cloud == 'azure'", "type AzureML requires cloud: azure")
         .blames(".cloud"),
     rule(
         "spec",
@@ -461,7 +461,7 @@ pub const SERVING_TARGET: &[Rule] = &[
         .blames(".azureOpenAI"),
     rule("spec", "self.type == 'AzureOpenAI' || !has(self.azureOpenAI)", "the field azureOpenAI is only for type AzureOpenAI")
         .blames(".azureOpenAI"),
-    rule("spec", "self.type != 'AzureOpenAI' || self.cloud == 'azure'", "type AzureOpenAI is a service of the cloud azure")
+    rule("spec", "self.type != 'AzureOpenAI' || self.cloud == 'azure'", "type AzureOpenAI requires cloud: azure")
         .blames(".cloud"),
     rule(
         "spec",

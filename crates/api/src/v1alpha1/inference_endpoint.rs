@@ -53,6 +53,9 @@ pub struct InferenceEndpointSpec {
     pub shape: String,
     /// Accelerators of one replica.
     pub accelerator: EndpointAccelerator,
+    /// Instance of the offer at the time of the decision; absent in records of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<EndpointInstance>,
     /// Capacity type of the offer.
     pub capacity_type: CapacityType,
     /// Lowest number that no other endpoint of the deployment had at the time of the decision.
@@ -123,6 +126,19 @@ pub struct EndpointAccelerator {
     /// Kubernetes resource, such as nvidia.com/gpu.
     #[schemars(length(min = 1, max = 317))]
     pub resource_name: String,
+}
+
+/// Instance of an offer. Managed services run each replica on one of its own; an edit of the offer is for new endpoints only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointInstance {
+    /// Instance type, as the cloud names it.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 63))]
+    pub type_: String,
+    /// Accelerators of one instance.
+    #[schemars(range(min = 1, max = 64))]
+    pub accelerators: i32,
 }
 
 /// Intended state of an endpoint.

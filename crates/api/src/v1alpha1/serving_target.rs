@@ -350,7 +350,7 @@ pub struct Offer {
     /// Billed unit.
     #[serde(default)]
     pub billing: Billing,
-    /// Price of one whole instance in USD per hour; optional for Reserved.
+    /// Price of one whole instance in USD per hour; optional for Reserved, and at services that state their prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
     pub hourly_price: Option<Dollars>,
@@ -529,6 +529,9 @@ pub struct OfferTerms {
     /// Number of instances that the account's quota allows; absent where the service states none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<i32>,
+    /// False while the service has no further instance; absent where it does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available: Option<bool>,
     /// Service that states them.
     pub source: TargetType,
     /// Time when these terms were first read.

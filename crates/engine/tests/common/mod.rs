@@ -37,6 +37,7 @@ pub fn offer(dollars: u64) -> Offer {
         capacity_type: CapacityType::OnDemand,
         price: Some(Price::per_instance_hour(MicroDollars(dollars * 1_000_000))),
         max_instances: None,
+        sold_out: false,
         autoscaled: false,
         resource_name: "nvidia.com/gpu".to_owned(),
         node_selector: LabelSelector::default(),

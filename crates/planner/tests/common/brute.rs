@@ -117,7 +117,8 @@ pub fn holds(target: &Target, offer: &Offer, endpoints: &[Endpoint], deployment:
         .filter(|endpoint| endpoint.offer == offer.name)
         .map(|endpoint| endpoint.replicas * endpoint.accelerator.count)
         .sum();
-    let limit = offer.max_instances.map_or(u32::MAX, |most| (most * offer.accelerators()).saturating_sub(held) / count);
+    let most = offer.max_instances.map_or(u32::MAX, |most| (most * offer.accelerators()).saturating_sub(held) / count);
+    let limit = if offer.sold_out { 0 } else { most };
     let mut bins = bins_of(target, offer, pods.len());
     limit >= deployment.replicas && fewest(&mut bins, &pods, count, memory) >= deployment.replicas
 }

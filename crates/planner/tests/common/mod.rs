@@ -55,6 +55,7 @@ pub fn offer(name: &str, price: &str) -> Offer {
         capacity_type: CapacityType::OnDemand,
         price: (!price.is_empty()).then(|| per_hour(price)),
         max_instances: None,
+        sold_out: false,
         autoscaled: false,
         resource_name: "nvidia.com/gpu".to_owned(),
         node_selector: LabelSelector::default(),

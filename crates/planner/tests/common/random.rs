@@ -57,14 +57,15 @@ pub fn any_offer(name: &'static str) -> BoxedStrategy<Offer> {
         any_capacity_type(),
         any_price(),
         option::of(0u32..4),
-        any::<bool>(),
+        (any::<bool>(), prop_oneof![6 => Just(false), 1 => Just(true)]),
         option::weighted(0.3, 0u8..2),
     )
-        .prop_map(move |(kind, count, capacity_type, price, max_instances, autoscaled, pool)| Offer {
+        .prop_map(move |(kind, count, capacity_type, price, max_instances, (autoscaled, sold_out), pool)| Offer {
             accelerator: Some(accelerator(kind, count)),
             capacity_type,
             price,
             max_instances,
+            sold_out,
             autoscaled,
             node_selector: pool.map_or_else(LabelSelector::default, |pool| selector(&[("pool", &pool.to_string())])),
             ..offer(name, "")

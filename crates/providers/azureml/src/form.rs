@@ -99,7 +99,7 @@ impl OnlineForm {
 pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<OnlineForm, ProviderError> {
     let endpoint = wanted.endpoint.as_ref();
     let spec = &endpoint.spec;
-    let (settings, offer) = (settings(&wanted.target)?, wanted.offer()?);
+    let (settings, instance) = (settings(&wanted.target)?, wanted.instance()?);
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
     let hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
     let mark = ArmMark::of(install_id, endpoint, &hash);
@@ -107,7 +107,7 @@ pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<O
     let routes = serde_json::to_string(&version).map_err(bug)?;
     let environment_name = format!("roadstead-{install_id}");
     let version_name = short_digest(&[&routes], HASH_CHARS);
-    let digest = short_digest(&[&hash, &version_name, &offer.instance_type], HASH_CHARS);
+    let digest = short_digest(&[&hash, &version_name, &instance.type_], HASH_CHARS);
     let replicas = spec.replicas.max(1);
     let place_of_engine =
         BarePlace { title: TITLE, custom_port: u16::try_from(spec.template.port).unwrap_or(BARE_PORT) };
@@ -118,7 +118,7 @@ pub fn form(place: &AzureMlPlace, install_id: &str, wanted: &Wanted) -> Result<O
         sku: sku(replicas),
         properties: NewManaged {
             endpoint_compute_type: "Managed",
-            instance_type: offer.instance_type.clone(),
+            instance_type: instance.type_,
             environment_id: format!("{}/environments/{environment_name}/versions/{version_name}", place.parent()),
             environment_variables: environment(wanted, place_of_engine)?,
             request_settings: RequestSettings {

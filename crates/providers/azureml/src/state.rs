@@ -102,8 +102,9 @@ impl<'a> OnlineReading<'a> {
         match deployment.properties.provisioning_state.as_str() {
             "Succeeded" => capacity,
             "Scaling" => asked_for(deployment).map_or(capacity, |asked| asked.min(capacity)),
-            // It served before the present change, which may have failed.
-            "Updating" | "Failed" if self.takes_requests(deployment) => capacity,
+            "Creating" | "Deleting" | "Canceled" => 0,
+            // It served before the present change, which may have failed, or is in a state that this version does not know: probes decide.
+            _ if self.takes_requests(deployment) => capacity,
             _ => 0,
         }
     }

@@ -185,9 +185,14 @@ fn an_endpoint_that_could_not_be_made_is_made_again() {
 }
 
 #[test]
-fn a_state_that_this_version_does_not_know_is_left_alone_and_told() {
+fn a_state_that_this_version_does_not_know_is_left_alone_and_told_and_ends_no_service() {
     let scene = Scene::new(one(), "Unheard", &[], vec![]);
     assert_eq!(scene.due(), OnlineStep::Nothing);
     let told = format!("{:?}", scene.reading().progress());
     assert!(told.contains("Unheard"), "{told}");
+
+    let form = one();
+    let deployed = deployment(&form, "Unheard", 1, 0);
+    assert_eq!(Scene::new(form.clone(), "Succeeded", &[&form], vec![deployed.clone()]).reading().replicas(), (1, 1));
+    assert_eq!(Scene::new(form, "Succeeded", &[], vec![deployed]).reading().replicas(), (1, 0), "it takes no requests");
 }

@@ -219,11 +219,10 @@ impl ManagedService for AzureOpenAi {
 
     async fn correct(&self, view: &CatalogDeployment, form: &CatalogForm) -> Result<(), ProviderError> {
         let failure = self.failure(view, form).await?;
-        let further = || marks::foreign(&view.tags);
         let changed: Result<ArmChange, RestFailure> = match self.reading(view, form, failure.as_ref()).due() {
             CatalogStep::Nothing => return Ok(()),
-            CatalogStep::Put => self.calls.put(&form.name, &form.deployment(further())?).await,
-            CatalogStep::Patch => self.calls.patch(&form.name, &form.patch(further())?).await,
+            CatalogStep::Put => self.calls.put(&form.name, &form.deployment(marks::foreign(&view.tags))?).await,
+            CatalogStep::Patch => self.calls.patch(&form.name, &form.patch(&view.tags)?).await,
             CatalogStep::Wait => {
                 let message = format!("deployment {} waits for its present change to end", form.name);
                 return Err(ProviderError::new(ErrorClass::Transient, message));

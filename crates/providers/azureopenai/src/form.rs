@@ -1,8 +1,10 @@
 //! The wanted deployment: model, units and tags. Pure.
 
 use kube::ResourceExt;
-use roadstead_azure::marks::ArmMark;
+use roadstead_api::planning::timestamp;
+use roadstead_azure::marks::{self, ArmMark};
 use roadstead_azure::{ArmSku, ArmTags};
+use roadstead_model::Timestamp;
 use roadstead_provider::template_hash::template_hash;
 use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
 
@@ -24,41 +26,37 @@ pub struct CatalogForm {
     pub tags: ArmTags,
     /// Units of one replica.
     pub units: i32,
-    /// Content of the deployment; the refusal where the target does not name it any more. A deployment that runs stays as it is then.
-    pub content: Result<CatalogContent, ProviderError>,
-    /// True if it has served: a deployment whose change fails may show that as its own failure.
-    pub has_served: bool,
-}
-
-/// Model of a deployment, and its units.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogContent {
     /// SKU with its units.
     pub sku: ArmSku,
-    /// Model.
-    pub model: CatalogModel,
+    /// Model; the refusal where the target does not name it any more. A deployment that runs stays as it is then.
+    pub model: Result<CatalogModel, ProviderError>,
+    /// Time of the endpoint's first answer: a deployment that is older and whose change fails may show that as its own failure.
+    pub first_ready: Option<Timestamp>,
 }
 
 impl CatalogForm {
     /// The deployment to create or replace, with these further tags.
     ///
     /// # Errors
-    /// `Refused` where the target names no model or no SKU for it.
+    /// `Refused` where the target names no model for it.
     pub fn deployment(
         &self,
         further: impl Iterator<Item = (String, String)>,
     ) -> Result<NewCatalogDeployment, ProviderError> {
-        let CatalogContent { sku, model } = self.content.clone()?;
-        let properties = NewCatalogProperties { model, version_upgrade_option: NO_UPGRADE };
-        Ok(NewCatalogDeployment { tags: self.with(further), sku, properties })
+        let properties = NewCatalogProperties { model: self.model.clone()?, version_upgrade_option: NO_UPGRADE };
+        Ok(NewCatalogDeployment { tags: self.with(further), sku: self.sku.clone(), properties })
     }
 
-    /// The change of units and tags, with these further tags.
+    /// The change of units and tags of a deployment with these tags.
     ///
     /// # Errors
-    /// `Refused` where the target names no model or no SKU for it.
-    pub fn patch(&self, further: impl Iterator<Item = (String, String)>) -> Result<DeploymentPatch, ProviderError> {
-        Ok(DeploymentPatch { tags: self.with(further), sku: self.content.clone()?.sku })
+    /// `Refused` where the target names no model for another template than that of the deployment, whose mark it must not have.
+    pub fn patch(&self, former: &ArmTags) -> Result<DeploymentPatch, ProviderError> {
+        let is_same = || ArmMark::read(former).is_some_and(|mark| mark.template == self.mark.template);
+        match &self.model {
+            Err(refusal) if !is_same() => Err(refusal.clone()),
+            _ => Ok(DeploymentPatch { tags: self.with(marks::foreign(former)), sku: self.sku.clone() }),
+        }
     }
 
     fn with(&self, further: impl Iterator<Item = (String, String)>) -> ArmTags {
@@ -69,7 +67,7 @@ impl CatalogForm {
 /// The form of `wanted` at a place, for the hub `hub`.
 ///
 /// # Errors
-/// `Bug` if it cannot be written.
+/// `Refused` where its SKU is not known; `Bug` if it cannot be written.
 pub fn form(
     place: &CognitivePlace,
     install_id: &str,
@@ -83,16 +81,18 @@ pub fn form(
     let record = record::record(spec).map_err(bug)?;
     let tags = tags(&mark, record.as_deref(), &wanted.api_key, hub).map_err(bug)?;
     let units = spec.accelerator.count.max(1);
-    let has_served = endpoint.status.as_ref().is_some_and(|status| status.first_ready_time.is_some());
-    let content = content(place, wanted, units);
-    Ok(CatalogForm { name: endpoint.name_any(), mark, tags, units, content, has_served })
-}
-
-fn content(place: &CognitivePlace, wanted: &Wanted, units: i32) -> Result<CatalogContent, ProviderError> {
-    let spec = &wanted.endpoint.spec;
-    let model = model(place, spec.template.model.source.as_deref().unwrap_or_default())?;
-    let capacity = spec.replicas.max(1).saturating_mul(units);
-    Ok(CatalogContent { sku: ArmSku { name: wanted.offer()?.instance_type.clone(), capacity }, model })
+    let first_ready = endpoint.status.as_ref().and_then(|status| status.first_ready_time.as_ref());
+    let sku = ArmSku { name: wanted.instance()?.type_, capacity: spec.replicas.max(1).saturating_mul(units) };
+    let model = model(place, spec.template.model.source.as_deref().unwrap_or_default());
+    Ok(CatalogForm {
+        name: endpoint.name_any(),
+        mark,
+        tags,
+        units,
+        sku,
+        model,
+        first_ready: first_ready.map(|time| timestamp(Some(time))),
+    })
 }
 
 /// The model of the catalog that has the weights of this source.

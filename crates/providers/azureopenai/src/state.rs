@@ -53,19 +53,24 @@ impl<'a> CatalogReading<'a> {
         self.form.tags.iter().all(|(name, value)| self.view.tags.get(name) == Some(value))
     }
 
-    /// True if it has the wanted units. Where the target does not name them, it has what it needs.
     fn has_units(&self) -> bool {
-        self.form.content.as_ref().map_or(true, |wanted| self.view.sku == wanted.sku)
+        self.view.sku == self.form.sku
     }
 
+    /// True if it has the wanted model. Where the target does not name it, it has what it needs.
     fn has_model(&self) -> bool {
-        self.form.content.as_ref().map_or(true, |wanted| self.view.properties.model == wanted.model)
+        self.form.model.as_ref().map_or(true, |wanted| self.view.properties.model == *wanted)
+    }
+
+    /// True if this very deployment has answered, and not a former one of its name.
+    fn has_served(&self) -> bool {
+        self.form.first_ready.is_some_and(|first| first > seconds(&self.view.system_data.created_at))
     }
 
     /// Failure of the creation, with its cause: nothing but the endpoint's removal can help, which the core decides.
     #[must_use]
     pub fn failed_at_first(&self) -> Option<&'a ArmOperationError> {
-        self.failure.filter(|_| self.state() == "Failed" && !self.form.has_served)
+        self.failure.filter(|_| self.state() == "Failed" && !self.has_served())
     }
 
     fn is_recent(&self) -> bool {
@@ -94,7 +99,7 @@ impl<'a> CatalogReading<'a> {
     #[must_use]
     pub fn replicas(&self) -> (i32, i32) {
         let replicas = self.view.sku.capacity / self.form.units;
-        let serves = self.view.is_up() || (self.state() == "Failed" && self.form.has_served);
+        let serves = self.view.is_up() || (self.state() == "Failed" && self.has_served());
         (replicas, if serves { replicas } else { 0 })
     }
 

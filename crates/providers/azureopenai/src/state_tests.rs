@@ -5,7 +5,6 @@ use roadstead_provider::{ErrorClass, ProviderError, Redacted};
 use serde_json::json;
 
 use super::*;
-use crate::form::CatalogContent;
 use crate::ownership::tags;
 use crate::place::CatalogModel;
 
@@ -20,11 +19,9 @@ fn form() -> CatalogForm {
         mark,
         tags,
         units: 10,
-        content: Ok(CatalogContent {
-            sku: ArmSku { name: "GlobalStandard".to_owned(), capacity: 20 },
-            model: CatalogModel { format: "f".to_owned(), name: "m".to_owned(), version: "1".to_owned() },
-        }),
-        has_served: false,
+        sku: ArmSku { name: "GlobalStandard".to_owned(), capacity: 20 },
+        model: Ok(CatalogModel { format: "f".to_owned(), name: "m".to_owned(), version: "1".to_owned() }),
+        first_ready: None,
     }
 }
 
@@ -77,7 +74,7 @@ fn a_failed_creation_is_repeated_only_where_its_cause_is_not_known() {
 
 #[test]
 fn a_deployment_that_served_and_shows_a_failed_change_as_its_own_serves_on_and_is_tried_again() {
-    let form = CatalogForm { has_served: true, ..form() };
+    let form = CatalogForm { first_ready: Some(Timestamp(seconds(CREATED).0 + 60)), ..form() };
     let view = view("Failed", CHANGED);
     let failure = failure();
     let reading = |after: i64| {
@@ -90,17 +87,28 @@ fn a_deployment_that_served_and_shows_a_failed_change_as_its_own_serves_on_and_i
 }
 
 #[test]
-fn a_deployment_that_the_target_does_not_name_any_more_serves_on_as_it_is() {
+fn what_a_former_deployment_of_its_name_has_served_counts_for_nothing() {
+    let form = CatalogForm { first_ready: Some(Timestamp(seconds(CREATED).0 - 60)), ..form() };
+    let (view, failure) = (view("Failed", CREATED), failure());
+    let reading = CatalogReading { view: &view, form: &form, failure: Some(&failure), now: seconds(CREATED) };
+    assert_eq!((reading.failed_at_first(), reading.replicas()), (Some(&failure), (2, 0)));
+}
+
+#[test]
+fn a_deployment_whose_model_the_target_does_not_name_any_more_serves_on_and_scales() {
     let refusal = ProviderError::new(ErrorClass::Refused, "the target names no model");
-    let form = CatalogForm { content: Err(refusal.clone()), ..form() };
+    let mut form = CatalogForm { model: Err(refusal.clone()), ..form() };
     let mut view = view("Succeeded", CREATED);
-    let now = Timestamp(seconds(CREATED).0);
-    let reading = CatalogReading { view: &view, form: &form, failure: None, now };
-    assert_eq!((reading.due(), reading.progress()), (CatalogStep::Nothing, Progress::Serving));
-    view.tags.insert("roadstead-mark-0".to_owned(), String::new());
-    let edited = CatalogReading { view: &view, form: &form, failure: None, now };
-    assert_eq!(edited.due(), CatalogStep::Patch);
-    assert_eq!(form.patch(std::iter::empty()), Err(refusal));
+    let reading = |view: &CatalogDeployment, form: &CatalogForm| {
+        let reading = CatalogReading { view, form, failure: None, now: seconds(CREATED) };
+        (reading.due(), reading.progress() == Progress::Serving)
+    };
+    assert_eq!(reading(&view, &form), (CatalogStep::Nothing, true));
+    view.sku.capacity = 10;
+    assert_eq!(reading(&view, &form).0, CatalogStep::Patch);
+    assert_eq!(form.patch(&view.tags).unwrap().sku.capacity, 20);
+    form.mark.template = "another".to_owned();
+    assert_eq!(form.patch(&view.tags), Err(refusal));
 }
 
 #[test]
@@ -120,6 +128,7 @@ fn a_deployment_serves_on_while_it_changes_and_not_before_its_first_success() {
         ("Failed", CHANGED, false),
         ("Disabled", CHANGED, false),
         ("Deleting", CHANGED, false),
+        ("AStateOfTomorrow", CREATED, true),
     ] {
         assert_eq!(view(state, modified).is_up(), expected, "{state}");
     }

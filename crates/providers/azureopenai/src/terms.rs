@@ -20,7 +20,8 @@ pub fn terms<'a>(
     observed: Timestamp,
 ) -> TermsByType {
     let mut own: BTreeMap<&str, f64> = BTreeMap::new();
-    for deployment in ours {
+    // One that has failed uses nothing.
+    for deployment in ours.filter(|known| known.properties.provisioning_state != "Failed") {
         if let Some(usage) = usage_name(models, deployment) {
             *own.entry(usage).or_default() += f64::from(deployment.sku.capacity);
         }
@@ -35,7 +36,7 @@ pub fn terms<'a>(
         let quotas = mapped().flat_map(|model| &model.skus).filter(|known| known.name == sku);
         let smallest = quotas.filter_map(|known| limits.get(known.usage_name.as_str()).copied()).reduce(f64::min)?;
         let most_instances = Some(whole(smallest) / units.max(1));
-        Some((sku.to_owned(), ServiceTerms { hourly: None, most_instances, observed }))
+        Some((sku.to_owned(), ServiceTerms { hourly: None, most_instances, available: None, observed }))
     };
     place.units.iter().filter_map(|(sku, units)| of_sku(sku, *units)).collect()
 }
@@ -88,14 +89,18 @@ mod tests {
         }))
         .unwrap();
         let models = [known("a"), known("b"), known("c")];
-        let most = |used: f64| {
+        let most_with = |ours: &CatalogDeployment, used: f64| {
             let usages = [usage("a", 1000.0, 0.0), usage("b", 450.0, used), usage("c", 1.0, 0.0)];
-            let terms = terms(&place, &models, &usages, std::iter::once(&ours), Timestamp(7));
+            let terms = terms(&place, &models, &usages, std::iter::once(ours), Timestamp(7));
             assert_eq!(terms.keys().collect::<Vec<_>>(), ["GlobalStandard"]);
             terms["GlobalStandard"].most_instances
         };
+        let most = |used: f64| most_with(&ours, used);
         assert_eq!(most(300.0), Some(4), "all that is used is ours");
         assert_eq!(most(450.0), Some(3), "others use 150");
         assert_eq!(most(0.0), Some(4), "what was made a moment ago is not counted yet");
+        let mut failed = ours.clone();
+        "Failed".clone_into(&mut failed.properties.provisioning_state);
+        assert_eq!(most_with(&failed, 150.0), Some(3), "what has failed uses nothing, so others use 150");
     }
 }

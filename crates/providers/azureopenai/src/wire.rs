@@ -43,14 +43,16 @@ pub struct CatalogDeployment {
 }
 
 impl CatalogDeployment {
-    /// True if it answers. One that changes serves on in its former form, which a new one does not have.
+    /// True if it answers. One that changes serves on in its former form, which a new one does not have. In a state that this version does
+    /// not know it may answer.
     #[must_use]
     pub fn is_up(&self) -> bool {
         let SystemTimes { created_at, last_modified_at } = &self.system_data;
         match self.properties.provisioning_state.as_str() {
             "Succeeded" => true,
             "Failed" | "Disabled" | "Canceled" | "Deleting" => false,
-            _ => last_modified_at > created_at,
+            "Accepted" | "Creating" | "Moving" => last_modified_at > created_at,
+            _ => true,
         }
     }
 }

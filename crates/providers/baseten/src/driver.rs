@@ -11,8 +11,8 @@ use roadstead_provider::{
     Capabilities, Claim, ErrorClass, Present, ProviderError, Redacted, Removal, Trouble, TroubleKind, Wanted,
 };
 use roadstead_rest::{
-    Bearer, EndpointOwner, EndpointOwnership, ManagedService, RestClient, ServiceContext, ServiceRoute, StatedTerms,
-    Transport, created_concurrently,
+    Bearer, EndpointOwner, EndpointOwnership, ManagedService, RestAnswer, RestCall, RestClient, RestFailure,
+    ServiceContext, ServiceRoute, StatedTerms, Transport, created_concurrently,
 };
 use serde_json::json;
 
@@ -117,8 +117,15 @@ impl Baseten {
         self.pushes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pushed(&self, form: &BasetenForm) {
+    /// Makes the call that pushes a form. A push whose answer is lost may have been accepted, too.
+    async fn push(&self, form: &BasetenForm, call: RestCall) -> Result<RestAnswer, RestFailure> {
         self.pushes().insert(form.name.clone(), LatestPush::of(form, self.context.now()));
+        let answer = self.client.call(call).await;
+        let is_refused = |failure: &RestFailure| failure.status.is_some_and(|status| status.is_client_error());
+        if answer.as_ref().is_err_and(is_refused) {
+            self.pushes().remove(&form.name);
+        }
+        answer
     }
 
     /// Waits for a push that the list of the model's deployments does not show yet.
@@ -171,8 +178,7 @@ impl Baseten {
             ModelStep::Deploy => {
                 let key = self.upload(form, ("model_id", model)).await?;
                 let source = json!({"kind": "model_archive", "s3_key": key, "deployment": form.payload()});
-                self.client.call(service::deploy(model, &json!({"source": source}))?).await?;
-                self.pushed(form);
+                self.push(form, service::deploy(model, &json!({"source": source}))?).await?;
                 return Ok(());
             }
             ModelStep::Scale(one) | ModelStep::Activate(one) | ModelStep::Deactivate(one) | ModelStep::Delete(one) => {
@@ -315,8 +321,7 @@ impl ManagedService for Baseten {
         let team = self.team().await?;
         let source = json!({"kind": "model_archive", "name": form.name, "s3_key": key, "deployment": form.payload()});
         let call = TeamCalls(&team.id).create(&json!({"source": source}))?;
-        let answer = self.client.call(call).await.map_err(|failure| taken(form, failure.into()))?;
-        self.pushed(form);
+        let answer = self.push(form, call).await.map_err(|failure| taken(form, failure.into()))?;
         let CreatedModel { model } = answer.json()?;
         self.seen(&model)?;
         Ok(FoundModel { model, deployments: Vec::new() })

@@ -124,15 +124,15 @@ impl BasetenForm {
     }
 }
 
-/// Instance type of the endpoint's offer.
+/// Instance type of the endpoint.
 fn instance(wanted: &Wanted) -> Result<String, ProviderError> {
     let spec = &wanted.endpoint.spec;
-    let offer = wanted.offer()?;
+    let instance = wanted.instance()?;
     if spec.template.model.source.as_deref().is_none_or(|source| !source.starts_with("hf://")) {
         let message = format!("spec.model.source is not hf://…, and the server at {TITLE} loads from the Hub alone");
         return Err(ProviderError::new(ErrorClass::Invalid, message));
     }
-    Ok(offer.instance_type.clone())
+    Ok(instance.type_)
 }
 
 /// Command line of the server. Secrets are files, which a shell reads into the server's environment.

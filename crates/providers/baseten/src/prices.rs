@@ -17,7 +17,7 @@ const PARTS: u128 = 1_000_000;
 pub fn terms(prices: &Prices, observed: Timestamp) -> TermsByType {
     let terms = |one: &PricedInstance| {
         let hourly = one.price.as_ref().and_then(|price| hourly(&price.to_string()));
-        (one.instance_type.id.clone(), ServiceTerms { hourly, most_instances: None, observed })
+        (one.instance_type.id.clone(), ServiceTerms { hourly, most_instances: None, available: None, observed })
     };
     prices.instance_types.iter().map(terms).collect()
 }

@@ -46,6 +46,16 @@ pub const OPERATIONS: [&str; 23] = [
     "deleteSecret",
 ];
 
+/// Starts, of which the service takes 20 in a minute. Stops have a pace of their own, which is the same.
+const STARTS: Pace =
+    Pace { operations: &["activate"], rate: RateLimit { burst: 10, interval: Duration::from_secs(6) } };
+/// Listings, of which the service takes 100 in a second. Configs have a pace of their own, which is the same.
+const LISTINGS: Pace =
+    Pace { operations: &["deployments"], rate: RateLimit { burst: 50, interval: Duration::from_millis(20) } };
+
+const _: () = assert!(STARTS.most_in(Duration::from_mins(1)) <= 20);
+const _: () = assert!(LISTINGS.most_in(Duration::from_secs(1)) <= 100);
+
 /// The management API.
 pub const PROFILE: ServiceProfile = ServiceProfile {
     name: NAME,
@@ -54,10 +64,10 @@ pub const PROFILE: ServiceProfile = ServiceProfile {
     // A listing has no pages: ten thousand models are 4 MB.
     max_answer_bytes: 32 * 1024 * 1024,
     paces: &[
-        Pace { operations: &["activate"], rate: RateLimit { burst: 20, interval: Duration::from_secs(3) } },
-        Pace { operations: &["deactivate"], rate: RateLimit { burst: 20, interval: Duration::from_secs(3) } },
-        Pace { operations: &["deployments"], rate: RateLimit { burst: 100, interval: Duration::from_millis(10) } },
-        Pace { operations: &["config"], rate: RateLimit { burst: 100, interval: Duration::from_millis(10) } },
+        STARTS,
+        Pace { operations: &["deactivate"], ..STARTS },
+        LISTINGS,
+        Pace { operations: &["config"], ..LISTINGS },
     ],
     request_id: "x-request-id",
     read_error,

@@ -29,7 +29,7 @@ pub struct LatestPush {
 }
 
 impl LatestPush {
-    /// A push of this form that has just been accepted.
+    /// A push of this form that may be accepted from now on.
     pub fn of(form: &BasetenForm, at: Timestamp) -> Self {
         Self { labels: form.labels.clone(), at }
     }

@@ -15,10 +15,10 @@ use crate::wire::BedrockTags;
 pub struct ShownModel<'a> {
     /// Its tags.
     pub tags: &'a BedrockTags,
-    /// Its address, once it serves.
+    /// Its address, once it may take requests.
     pub url: Option<String>,
-    /// A sentence that names what it waits for, until it serves.
-    pub waits: String,
+    /// A sentence that names what it waits for; `None` once it serves.
+    pub waits: Option<String>,
     /// Its failure.
     pub failure: Option<ShownFailure<'a>>,
 }
@@ -47,7 +47,7 @@ pub fn present(shown: ShownModel<'_>, form: &CommonForm, external_id: ExternalId
         replicas: 1,
         ready_replicas: i32::from(url.is_some()),
         probe: url.as_ref().map(|url| Probe::of_guarded(url, &form.model_name, ProbeQuestion::Completion)),
-        progress: if url.is_some() { Progress::Serving } else { Progress::Starting { message: waits } },
+        progress: waits.map_or(Progress::Serving, |message| Progress::Starting { message }),
         trouble: failure.as_ref().map(trouble),
         url,
     }

@@ -75,7 +75,7 @@ fn class_of_text(text: &str) -> ErrorClass {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["already in use", "already exists", "must be unique"]) {
         ErrorClass::Conflict
-    } else if says(&["quota", "exceed your", "limit reached", "limit exceeded"]) {
+    } else if says(&["quota", "exceed your"]) || (text.contains("limit") && says(&["reached", "exceeded"])) {
         ErrorClass::QuotaExceeded
     } else if says(&["capacity", "sold out"]) {
         ErrorClass::CapacityExhausted
@@ -207,6 +207,7 @@ mod tests {
             (422, "gpu-h100x8-640gb is not available in atl1", ErrorClass::Refused),
             (422, "the quota of GPUs is used up", ErrorClass::QuotaExceeded),
             (422, "droplet limit exceeded", ErrorClass::QuotaExceeded),
+            (422, "You have reached your GPU droplet limit", ErrorClass::QuotaExceeded),
             (422, "creating this/these droplet(s) will exceed your droplet limit", ErrorClass::QuotaExceeded),
             (422, "name exceeds the length limit", ErrorClass::Invalid),
             (422, "scale must be within the limits of the size", ErrorClass::Invalid),

@@ -19,7 +19,7 @@ pub fn terms(prices: &GpuPrices, region: &str, observed: Timestamp) -> TermsByTy
         let hourly = stated.and_then(|price| MicroDollars::parse(price).ok());
         // Nothing here is free: zero is a defect of the listing.
         let hourly = hourly.filter(|price| *price > MicroDollars::ZERO);
-        (size.gpu_slug.clone(), ServiceTerms { hourly, most_instances: None, observed })
+        (size.gpu_slug.clone(), ServiceTerms { hourly, most_instances: None, available: None, observed })
     };
     here.map(terms).collect()
 }

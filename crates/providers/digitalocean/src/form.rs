@@ -69,7 +69,7 @@ impl DedicatedForm {
             endpoint,
             marks,
             slug: slug(wanted, place)?,
-            gpu: wanted.offer()?.instance_type.clone(),
+            gpu: wanted.instance()?.type_,
             replicas: u32::try_from(spec.replicas).unwrap_or(0).max(1),
             hugging_face_token: TOKENS.iter().find_map(|name| secret.remove(*name)).map(Redacted::new),
             region: place.region.clone(),

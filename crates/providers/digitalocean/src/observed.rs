@@ -19,8 +19,11 @@ pub fn present(
 ) -> Present {
     let state = view.state();
     let replicas = view.spec.replicas();
-    // While it is updated, the former spec serves.
-    let ready = if matches!(state, DedicatedState::Active | DedicatedState::Updating) { replicas } else { 0 };
+    let ready = match state {
+        // While it is updated, the former spec serves. In a state that this version does not know it may serve: probes decide.
+        DedicatedState::Active | DedicatedState::Updating | DedicatedState::Unknown => replicas,
+        DedicatedState::Starting | DedicatedState::Failed | DedicatedState::Deleting => 0,
+    };
     let hash = form::hash(&view.spec);
     let shown = view.endpoints.as_ref().and_then(|hosts| hosts.public_endpoint_fqdn.as_deref());
     let url = shown.and_then(|shown| addresses.url(shown));
@@ -106,7 +109,7 @@ mod tests {
             ("updating", 1, false, false),
             ("error", 0, false, true),
             ("deleting", 0, false, false),
-            ("hibernating", 0, false, false),
+            ("hibernating", 1, false, false),
         ] {
             let present = seen(status, &wanted, None);
             let found = (present.ready_replicas, present.progress == Progress::Serving, present.trouble.is_some());

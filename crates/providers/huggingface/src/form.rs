@@ -143,13 +143,13 @@ impl HubForm {
     }
 }
 
-/// The hardware of the endpoint's offer.
+/// The hardware of the endpoint.
 fn compute(wanted: &Wanted, replicas: u32) -> Result<HubCompute, ProviderError> {
-    let offer = wanted.offer()?;
-    let (instance_type, instance_size) = hardware(&offer.instance_type).ok_or_else(|| {
+    let instance = wanted.instance()?;
+    let (instance_type, instance_size) = hardware(&instance.type_).ok_or_else(|| {
         let message = format!(
             "offer {}: instanceType {:?} is not TYPE-SIZE as Hugging Face names it, such as nvidia-l4-x1",
-            offer.name, offer.instance_type
+            wanted.endpoint.spec.offer, instance.type_
         );
         ProviderError::new(ErrorClass::Refused, message)
     })?;

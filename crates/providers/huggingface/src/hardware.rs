@@ -34,6 +34,8 @@ struct Compute {
     num_accelerators: u32,
     #[serde(default)]
     price_per_hour: Option<Number>,
+    #[serde(default)]
+    status: String,
     quota: Quota,
 }
 
@@ -89,7 +91,17 @@ impl Compute {
             // Nothing here is free: zero is a defect of the listing.
             hourly: price.filter(|price| *price > MicroDollars::ZERO),
             most_instances: Some(for_us / self.num_accelerators.max(1)),
+            available: self.is_available(),
             observed,
+        }
+    }
+
+    /// True if the service has more of it. What is `reserved` may be so for this namespace.
+    fn is_available(&self) -> Option<bool> {
+        match self.status.as_str() {
+            "available" | "low_availability" => Some(true),
+            "not_available" | "deprecated" => Some(false),
+            _ => None,
         }
     }
 }
@@ -124,6 +136,18 @@ mod tests {
         for wrong in [json!(null), json!(0), json!(0.0), json!(-1), json!(1e-9), json!(1e300)] {
             assert_eq!(read(&wrong).hourly, None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn hardware_is_sold_out_only_where_the_service_says_so() {
+        let available = |status: &str| {
+            let compute = json!({"instanceType": "nvidia-l4", "instanceSize": "x1", "numAccelerators": 1, "status": status,
+                                 "quota": {"maxAccelerators": 1}});
+            serde_json::from_value::<Compute>(compute).unwrap().terms(0, NOW).available
+        };
+        assert_eq!([available("available"), available("low_availability")], [Some(true); 2]);
+        assert_eq!([available("not_available"), available("deprecated")], [Some(false); 2]);
+        assert_eq!([available("reserved"), available("a word of tomorrow"), available("")], [None; 3]);
     }
 
     #[test]

@@ -22,8 +22,9 @@ impl Listable for HuggingFace {
         let ours = owned.filter(|(owner, _)| owner.install_id == self.install_id());
         let rows: BTreeMap<String, Self::Row> = ours.map(|(owner, view)| (view.name.clone(), (owner, view))).collect();
         let found = rows.values().filter_map(|(owner, view)| found(owner, view)).collect();
-        let awake = rows.values().filter(|(_, view)| view.state() != HubState::Paused).map(|(_, view)| &view.compute);
-        let terms = self.terms.newest(&self.endpoints, &self.paths, awake).await;
+        let views = rows.values().map(|(_, view)| view);
+        let awake = views.filter(|view| view.state() != HubState::Paused && self.terms.is_of(&view.provider));
+        let terms = self.terms.newest(&self.endpoints, &self.paths, awake.map(|view| &view.compute)).await;
         let refused = self.terms.refusal();
         Ok(ListedPlace { rows, inventory: Inventory { found, terms, refused, ..Inventory::default() } })
     }

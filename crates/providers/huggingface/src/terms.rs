@@ -6,7 +6,7 @@ use roadstead_runtime::clock::Clock;
 
 use crate::hardware::Vendors;
 use crate::service::{HubPaths, PROFILE};
-use crate::view::HubCompute;
+use crate::view::{HubCompute, HubProvider};
 
 /// The newest terms of one region.
 pub struct HubTerms {
@@ -25,13 +25,19 @@ impl HubTerms {
         Self { cloud, region, stated: StatedTerms::new(PROFILE.title, clock) }
     }
 
+    /// True for an endpoint that runs where these terms hold.
+    #[must_use]
+    pub fn is_of(&self, provider: &HubProvider) -> bool {
+        (&provider.vendor, &provider.region) == (&self.cloud, &self.region)
+    }
+
     /// Words of the refusal to read them.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
         self.stated.refusal()
     }
 
-    /// The newest terms, where the endpoints of the installation have this hardware.
+    /// The newest terms, where the endpoints of the installation in this region have this hardware.
     pub async fn newest<'a>(
         &self,
         client: &RestClient,

@@ -24,6 +24,8 @@ pub const SEALED_KEY: &str = "ROADSTEAD_SEALED_KEY";
 pub struct HubView {
     /// Name, unique in the namespace.
     pub name: String,
+    /// Cloud and region.
+    pub provider: HubProvider,
     /// Hardware and replicas.
     pub compute: HubCompute,
     /// Model and container.
@@ -33,6 +35,15 @@ pub struct HubView {
     pub tags: Vec<String>,
     /// State.
     pub status: HubStatus,
+}
+
+/// Cloud and region of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct HubProvider {
+    /// Cloud, such as `aws`.
+    pub vendor: String,
+    /// Region of that cloud.
+    pub region: String,
 }
 
 /// Hardware and replicas of an endpoint.
@@ -181,6 +192,7 @@ mod tests {
                 "compute": {"accelerator": "gpu", "instanceType": "nvidia-l4", "instanceSize": "x1",
                             "scaling": {"minReplica": 1, "maxReplica": 1, "scaleToZeroTimeout": null}},
                 "model": {"repository": "org/m", "revision": null, "image": {"vLLM": {"url": "vllm"}}},
+                "provider": {"vendor": "aws", "region": "us-east-1"},
                 "status": {"state": state, "message": "", "createdAt": "2026-12-01T01:02:03.004Z"},
             }))
             .unwrap()

@@ -47,7 +47,7 @@ pub struct WantedForm {
 pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderError> {
     let endpoint = wanted.endpoint.as_ref();
     let spec = &endpoint.spec;
-    let (settings, offer) = (settings(&wanted.target)?, wanted.offer()?);
+    let (settings, instance) = (settings(&wanted.target)?, wanted.instance()?);
     let image = image(&spec.template.image, &settings.image_mirrors)?;
     let environment = environment(wanted)?;
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
@@ -58,7 +58,7 @@ pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderErr
     let name = endpoint.name_any();
     // Made from the inputs of the form, so that a new version of the operator, which may write the form in another way,
     // updates nothing.
-    let resource = format!("{name}-{}", short_digest(&[&hash, &image, role, &offer.instance_type, key], HASH_CHARS));
+    let resource = format!("{name}-{}", short_digest(&[&hash, &image, role, &instance.type_, key], HASH_CHARS));
     let identity = ownership::identity(install_id, endpoint);
     let mut tags = identity.clone();
     tags.extend(ownership::form(endpoint, &hash, record.as_deref()));
@@ -66,7 +66,7 @@ pub fn form(install_id: &str, wanted: &Wanted) -> Result<WantedForm, ProviderErr
     let variant = NewVariant {
         variant_name: VARIANT.to_owned(),
         model_name: resource.clone(),
-        instance_type: offer.instance_type.clone(),
+        instance_type: instance.type_,
         initial_instance_count: spec.replicas.max(1),
         initial_variant_weight: 1.0,
         container_startup_health_check_timeout_in_seconds: spec

@@ -56,13 +56,14 @@ impl ServicePhase {
         }
     }
 
+    /// True if its instances may answer. In a state that this version does not know they may: probes decide.
     const fn serves(self) -> bool {
-        matches!(self, Self::Settled | Self::Changing | Self::Maintained)
+        matches!(self, Self::Settled | Self::Changing | Self::Maintained | Self::Unknown)
     }
 
     /// True if the service takes changes.
     const fn can_change(self) -> bool {
-        matches!(self, Self::Settled | Self::OutOfService | Self::Unknown)
+        matches!(self, Self::Settled | Self::OutOfService)
     }
 }
 
@@ -122,6 +123,10 @@ impl Reading<'_> {
             || self.desired() == self.form.replicas
     }
 
+    fn has_too_many(&self) -> bool {
+        !self.is_scaled() && self.desired() > self.form.replicas
+    }
+
     /// The step that is due.
     #[must_use]
     pub fn due(&self) -> DueStep {
@@ -130,7 +135,10 @@ impl Reading<'_> {
             // Nothing but its removal can help, which is not ours to decide.
             return DueStep::Nothing;
         }
-        let change = if self.config() != self.form.resource {
+        let change = if self.has_too_many() {
+            // An update keeps the number of instances, and runs as many again meanwhile.
+            Some(DueStep::Scale)
+        } else if self.config() != self.form.resource {
             Some(DueStep::Update)
         } else if !self.is_scaled() {
             Some(DueStep::Scale)

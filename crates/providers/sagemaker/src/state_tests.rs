@@ -68,6 +68,19 @@ fn another_form_number_or_tag_is_due() {
 }
 
 #[test]
+fn instances_that_nobody_wants_end_before_an_update_runs_as_many_again() {
+    let tags = form().tags;
+    let many = view("InService", Some(OLD), 3, 3);
+    assert_eq!(due(&many, &tags), DueStep::Scale);
+    assert_eq!(due(&view("InService", Some(OLD), 2, 2), &tags), DueStep::Update);
+    assert_eq!(
+        due(&view("InService", Some(OLD), 1, 1), &tags),
+        DueStep::Update,
+        "a missing one is added after the update"
+    );
+}
+
+#[test]
 fn what_is_under_way_is_waited_for() {
     let tags = form().tags;
     let mut deploying = view("Updating", Some(OLD), 2, 2);
@@ -78,7 +91,7 @@ fn what_is_under_way_is_waited_for() {
     creating.production_variants.clear();
     creating.pending_deployment_summary = Some(PendingView { endpoint_config_name: NEW.to_owned() });
     assert_eq!(due(&creating, &tags), DueStep::Nothing);
-    for busy in ["Updating", "RollingBack", "SystemUpdating", "Deleting"] {
+    for busy in ["Updating", "RollingBack", "SystemUpdating", "Deleting", "Dreaming"] {
         assert_eq!(due(&view(busy, Some(OLD), 2, 2), &tags), DueStep::Wait, "{busy}");
     }
 }
@@ -165,7 +178,7 @@ fn every_state_of_the_service_has_its_progress_and_an_unknown_one_is_no_end() {
         ("OutOfService", (false, 0)),
         ("Failed", (false, 0)),
         ("Deleting", (false, 0)),
-        ("Dreaming", (false, 0)),
+        ("Dreaming", (false, 2)),
     ] {
         assert_eq!(shown(status), expected, "{status}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use roadstead_api::v1alpha1::{CapacityType, Offer, ServingTarget, VertexAiTarget, names};
+use roadstead_api::v1alpha1::{CapacityType, EndpointInstance, ServingTarget, VertexAiTarget, names};
 use roadstead_provider::images::mirrored;
 use roadstead_provider::launch::launch;
 use roadstead_provider::template_hash::{short_digest, template_hash};
@@ -76,7 +76,7 @@ pub struct VertexForm {
 pub fn form(place: &VertexPlace, install_id: &str, wanted: &Wanted) -> Result<VertexForm, ProviderError> {
     let endpoint = wanted.endpoint.as_ref();
     let spec = &endpoint.spec;
-    let (settings, offer) = (settings(&wanted.target)?, wanted.offer()?);
+    let (settings, instance) = (settings(&wanted.target)?, wanted.instance()?);
     let bug = |error: serde_json::Error| ProviderError::new(ErrorClass::Bug, format!("the form: {error}"));
     let hash = template_hash(spec, &wanted.secrets).map_err(bug)?;
     let mark = EndpointMark::of(install_id, endpoint, &hash);
@@ -87,8 +87,8 @@ pub fn form(place: &VertexPlace, install_id: &str, wanted: &Wanted) -> Result<Ve
         hash.as_str(),
         &image,
         account.as_deref().unwrap_or_default(),
-        &offer.instance_type,
-        offer.capacity_type.as_str(),
+        &instance.type_,
+        spec.capacity_type.as_str(),
         wanted.api_key.expose(),
     ];
     let digest = short_digest(&parts, HASH_CHARS);
@@ -114,7 +114,7 @@ pub fn form(place: &VertexPlace, install_id: &str, wanted: &Wanted) -> Result<Ve
                 id: number_of(&digest),
                 model: format!("{}/models/{model}", place.parent()),
                 display_name: model.clone(),
-                dedicated_resources: resources(wanted, offer)?,
+                dedicated_resources: resources(wanted, instance)?,
                 service_account: account,
             },
             traffic_split: BTreeMap::from([("0".to_owned(), 100)]),
@@ -177,27 +177,28 @@ fn container(wanted: &Wanted, image_uri: String) -> Result<NewContainer, Provide
     })
 }
 
-fn resources(wanted: &Wanted, offer: &Offer) -> Result<NewResources, ProviderError> {
-    let accelerator_type = accelerator(&offer.accelerator.type_, &offer.instance_type).ok_or_else(|| {
+fn resources(wanted: &Wanted, instance: EndpointInstance) -> Result<NewResources, ProviderError> {
+    let spec = &wanted.endpoint.spec;
+    let accelerator_type = accelerator(&spec.accelerator.type_, &instance.type_).ok_or_else(|| {
         let known: Vec<&str> = ACCELERATORS.iter().map(|(name, _)| *name).collect();
         let message = format!(
             "offer {}: Vertex AI has no accelerator {}; it has {}",
-            offer.name,
-            offer.accelerator.type_,
+            spec.offer,
+            spec.accelerator.type_,
             known.join(", ")
         );
         ProviderError::new(ErrorClass::Refused, message)
     })?;
-    let replicas = wanted.endpoint.spec.replicas.max(1);
+    let replicas = spec.replicas.max(1);
     Ok(NewResources {
         machine_spec: NewMachine {
-            machine_type: offer.instance_type.clone(),
+            machine_type: instance.type_,
             accelerator_type,
-            accelerator_count: offer.accelerator.count,
+            accelerator_count: instance.accelerators,
         },
         min_replica_count: replicas,
         max_replica_count: replicas,
-        spot: offer.capacity_type == CapacityType::Spot,
+        spot: spec.capacity_type == CapacityType::Spot,
     })
 }
 

@@ -130,6 +130,7 @@ fn offer(target: &str, instance: &Instance, kind: CapacityType, percent: u64, ra
         capacity_type: kind,
         price: listed.map(|price| Price::per_instance_hour(price.share(percent, 100))),
         max_instances: Some(random.between(6, 20)),
+        sold_out: false,
         autoscaled: random.chance(30),
         resource_name: instance.resource_name.to_owned(),
         node_selector: LabelSelector {

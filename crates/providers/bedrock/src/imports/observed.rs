@@ -13,12 +13,12 @@ pub fn shown<'a>(place: &BedrockPlace, import: &'a TaggedImport) -> ShownModel<'
     let TaggedImport { view, tags } = import;
     match view {
         ImportView::Model(model) => {
-            ShownModel { tags, url: Some(place.url(&model.model_arn)), waits: String::new(), failure: None }
+            ShownModel { tags, url: Some(place.url(&model.model_arn)), waits: None, failure: None }
         }
         ImportView::Job(job) => ShownModel {
             tags,
             url: None,
-            waits: format!("Bedrock imports the model: job {} is {}", job.job_name, job.status),
+            waits: Some(format!("Bedrock imports the model: job {} is {}", job.job_name, job.status)),
             failure: failure(job),
         },
     }

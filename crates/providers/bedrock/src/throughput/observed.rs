@@ -13,8 +13,8 @@ pub fn shown<'a>(place: &BedrockPlace, throughput: &'a TaggedThroughput) -> Show
     let TaggedThroughput { view, tags } = throughput;
     ShownModel {
         tags,
-        url: view.serves().then(|| place.url(&view.provisioned_model_arn)),
-        waits: format!("Bedrock provides the model units: their state is {}", view.status),
+        url: view.may_serve().then(|| place.url(&view.provisioned_model_arn)),
+        waits: (!view.serves()).then(|| format!("Bedrock provides the model units: their state is {}", view.status)),
         failure: failure(view),
     }
 }

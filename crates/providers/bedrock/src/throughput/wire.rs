@@ -43,6 +43,12 @@ impl ThroughputView {
     pub fn serves(&self) -> bool {
         ["InService", "Updating"].contains(&self.status.as_str())
     }
+
+    /// True if it serves, or is in a state that this version does not know: probes decide then.
+    #[must_use]
+    pub fn may_serve(&self) -> bool {
+        !["Creating", "Failed"].contains(&self.status.as_str())
+    }
 }
 
 /// A throughput with its tags.
