@@ -49,9 +49,9 @@ impl CatalogDeployment {
     pub fn is_up(&self) -> bool {
         let SystemTimes { created_at, last_modified_at } = &self.system_data;
         match self.properties.provisioning_state.as_str() {
-            "Succeeded" => true,
             "Failed" | "Disabled" | "Canceled" | "Deleting" => false,
             "Accepted" | "Creating" | "Moving" => last_modified_at > created_at,
+            // It has succeeded, or is in a state that this version does not know.
             _ => true,
         }
     }
