@@ -19,13 +19,14 @@ use roadstead_clouds::faults::{AfterFailure, Effect, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::record;
-use roadstead_conformance::{Conduct, Fixture, MANY, Oddity, Place};
+use roadstead_conformance::{CallBudget, Conduct, Fixture, Habits, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
 use crate::odd::{self, Played};
+use crate::refused;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context, refused_by_arm};
 
@@ -148,17 +149,34 @@ impl Place for AzureWorkspace {
         Ok(Arc::new(Discreet::new(ServiceDriver::new(driver?).listing_every(LISTING))))
     }
 
+    fn habits(&self) -> Habits {
+        // The endpoint and its deployments.
+        Habits { budget: CallBudget { observe: 2, ensure: 2 }, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         odd::play(&self.clouds, ServiceName::Azure, played, oddity)
     }
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
+        Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        self.clouds.azure.crowd(1, |number| {
+            let (_, _, body) = crowd_form(number);
+            (endpoint.to_owned(), json!({}), body)
+        });
         Ok(())
     }
 
@@ -175,13 +193,17 @@ impl Place for AzureWorkspace {
 }
 
 /// Operations at which the fake plays an oddity.
-#[expect(clippy::unnecessary_wraps, reason = "other fakes do not play every oddity")]
 fn played(oddity: Oddity) -> Played {
     match oddity {
         Oddity::CreationHangs | Oddity::UpdateRollsBack => Ok(&["OnlineDeployments_CreateOrUpdate"]),
         Oddity::CreationHides => Ok(&["OnlineEndpoints_CreateOrUpdate"]),
         Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["OnlineEndpoints_Delete"]),
         Oddity::UnknownState => Ok(&["OnlineEndpoints_Get", "OnlineDeployments_List"]),
+        Oddity::Degraded => Err("the service shows no health of instances"),
+        Oddity::QuotaNow | Oddity::NameTaken => Ok(&[]),
+        Oddity::CapacityNow => Ok(&["OnlineDeployments_CreateOrUpdate"]),
+        Oddity::WrongRegion => Ok(&["OnlineEndpoints_CreateOrUpdate"]),
+        Oddity::Cold => Err(refused::NEVER_COLD),
     }
 }
 

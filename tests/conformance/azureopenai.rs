@@ -25,6 +25,7 @@ use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
 use crate::odd::{self, Played};
+use crate::refused;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context, refused_by_arm};
 
@@ -169,13 +170,26 @@ impl Place for OpenAiAccount {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         odd::play(&self.clouds, ServiceName::AzureOpenAi, played, oddity)
     }
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
+        Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        self.clouds.azure_openai.crowd(1, |number| {
+            let (_, mut body) = crowd_form(number);
+            body["tags"] = json!({});
+            (endpoint.to_owned(), body)
+        });
         Ok(())
     }
 
@@ -192,12 +206,17 @@ impl Place for OpenAiAccount {
 }
 
 /// Operations at which the fake plays an oddity.
-#[expect(clippy::unnecessary_wraps, reason = "other fakes do not play every oddity")]
 fn played(oddity: Oddity) -> Played {
     match oddity {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["Deployments_CreateOrUpdate"]),
         Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["Deployments_Delete"]),
-        Oddity::UnknownState => Ok(&["Deployments_Get"]),
+        Oddity::UnknownState | Oddity::Degraded => Ok(&["Deployments_Get"]),
+        Oddity::QuotaNow | Oddity::NameTaken => Ok(&[]),
+        Oddity::CapacityNow => Ok(&["Deployments_CreateOrUpdate"]),
+        Oddity::WrongRegion => {
+            Err("a deployment is in the region of its account, which the driver checks at first contact")
+        }
+        Oddity::Cold => Err(refused::NEVER_COLD),
         Oddity::UpdateRollsBack => Ok(&["Deployments_Update"]),
     }
 }

@@ -15,7 +15,7 @@ use roadstead_clouds::faults::{AfterFailure, Effect, Hidden, ScriptedFault};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, edited, record, request, wanted};
-use roadstead_conformance::{Conduct, Fixture, Oddity, Place};
+use roadstead_conformance::{CallBudget, Conduct, Fixture, Habits, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{ErrorClass, Observation, Progress, Provider, Redacted, Wanted, address};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
@@ -145,17 +145,40 @@ impl Place for Team {
         Ok(Arc::new(Discreet::new(self.plain_driver(install_id)?)))
     }
 
+    fn habits(&self) -> Habits {
+        // The model and its deployments.
+        Habits { budget: CallBudget { observe: 2, ensure: 2 }, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        if oddity == Some(Oddity::Cold) {
+            self.clouds.baseten.put_to_zero();
+        } else {
+            self.clouds.baseten.wake();
+        }
         odd::play(&self.clouds, ServiceName::Baseten, played, oddity)
     }
 
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
         Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        let unmarked = |number| {
+            let (_, mut payload) = crowd_form(number);
+            payload["labels"] = json!({});
+            (endpoint.to_owned(), payload)
+        };
+        self.clouds.baseten.crowd(1, unmarked).map_err(anyhow::Error::msg)
     }
 
     async fn take_away(&self, endpoint: &str) -> anyhow::Result<()> {
@@ -191,8 +214,10 @@ fn played(oddity: Oddity) -> Played {
     match oddity {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
         Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
-        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
-        Oddity::UnknownState => Ok(&["deployments"]),
+        Oddity::DeletionFails => Err("the answer to a deletion says whether the model is deleted"),
+        Oddity::UnknownState | Oddity::Degraded => Ok(&["deployments"]),
+        Oddity::NameTaken | Oddity::Cold => Ok(&[]),
+        Oddity::QuotaNow | Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::UpdateRollsBack => Ok(&["deploy"]),
     }
 }
@@ -289,6 +314,8 @@ impl Service for BasetenService {
                 (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response()
             }
             InjectedRefusal::Unauthorized => error(StatusCode::UNAUTHORIZED, "Invalid API key"),
+            // Keys do not expire; one that was revoked is like one that never was.
+            InjectedRefusal::Expired => error(StatusCode::UNAUTHORIZED, "Invalid API key"),
             InjectedRefusal::Unavailable => error(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             InjectedRefusal::Echo(text) => error(StatusCode::BAD_REQUEST, text),
         }

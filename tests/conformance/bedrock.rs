@@ -17,13 +17,14 @@ use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET};
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, record, wanted};
-use roadstead_conformance::{Conduct, Fixture, HUB, Habits, MANY, Oddity, Place};
+use roadstead_conformance::{CallBudget, Conduct, Fixture, HUB, Habits, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{ErrorClass, Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ManagedService, ServiceDriver};
 use serde_json::json;
 
 use crate::odd::{self, Played};
+use crate::refused;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -33,6 +34,9 @@ const REGION: &str = "us-east-1";
 const STEP: Duration = Duration::from_secs(5);
 /// Interval between two listings.
 const LISTING: Duration = Duration::from_millis(200);
+
+/// Longer than the last copy of a model stays without a request.
+const IDLE: Duration = Duration::from_mins(10);
 
 /// Source that deployments of the suite name.
 const SOURCE: &str = "hf://example/llama";
@@ -117,8 +121,10 @@ fn played_by_imports(oddity: Oddity) -> Played {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["CreateModelImportJob"]),
         Oddity::DeletionHangs | Oddity::DeletionFails => Err(odd::DELETES_AT_ONCE),
         Oddity::DeletionLingers => Ok(&["DeleteImportedModel"]),
-        Oddity::UnknownState => Err("imported models have no state"),
-        Oddity::UpdateRollsBack => Ok(&[]),
+        Oddity::UnknownState | Oddity::Degraded => Err("imported models have no state"),
+        Oddity::UpdateRollsBack | Oddity::QuotaNow | Oddity::NameTaken | Oddity::Cold => Ok(&[]),
+        Oddity::CapacityNow => Err(refused::LATE_ALONE),
+        Oddity::WrongRegion => Ok(&["*"]),
     }
 }
 
@@ -128,8 +134,11 @@ fn played_by_throughput(oddity: Oddity) -> Played {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["CreateProvisionedModelThroughput"]),
         Oddity::DeletionHangs | Oddity::DeletionFails => Err(odd::DELETES_AT_ONCE),
         Oddity::DeletionLingers => Ok(&["DeleteProvisionedModelThroughput"]),
-        Oddity::UnknownState => Ok(&["GetProvisionedModelThroughput"]),
-        Oddity::UpdateRollsBack => Ok(&[]),
+        Oddity::UnknownState | Oddity::Degraded => Ok(&["GetProvisionedModelThroughput"]),
+        Oddity::UpdateRollsBack | Oddity::QuotaNow | Oddity::NameTaken => Ok(&[]),
+        Oddity::CapacityNow => Err(refused::LATE_ALONE),
+        Oddity::WrongRegion => Ok(&["*"]),
+        Oddity::Cold => Err(refused::NEVER_COLD),
     }
 }
 
@@ -186,21 +195,42 @@ impl Place for BedrockAccount {
     }
 
     fn habits(&self) -> Habits {
-        // An import cannot be stopped.
-        Habits { stops_creations: self.serves_by == BedrockAccounts::Throughput, ..Habits::default() }
+        Habits {
+            // An import cannot be stopped.
+            stops_creations: self.serves_by == BedrockAccounts::Throughput,
+            // The model and its tags.
+            budget: CallBudget { observe: 2, ensure: 2 },
+            ..Habits::default()
+        }
     }
 
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        if oddity == Some(Oddity::Cold) {
+            self.clouds.advance(IDLE);
+        }
         odd::play(&self.clouds, ServiceName::Bedrock, self.serves_by.played(), oddity)
     }
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
+        Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        let unmarked = |_: usize| (endpoint.to_owned(), std::collections::BTreeMap::new());
+        match self.serves_by {
+            BedrockAccounts::Imports => self.clouds.bedrock.crowd(REGION, 1, unmarked),
+            BedrockAccounts::Throughput => self.clouds.bedrock.crowd_throughputs(REGION, 1, unmarked),
+        }
         Ok(())
     }
 
@@ -248,6 +278,9 @@ impl Service for AwsRest {
         let (status, code, message) = match refusal {
             InjectedRefusal::Throttled(_) => (429, "ThrottlingException", "Too many requests"),
             InjectedRefusal::Unauthorized => (403, "UnrecognizedClientException", "The security token is invalid."),
+            InjectedRefusal::Expired => {
+                (403, "ExpiredTokenException", "The security token included in the request is expired")
+            }
             InjectedRefusal::Unavailable => (503, "ServiceUnavailableException", "try again"),
             InjectedRefusal::Echo(text) => (400, "ValidationException", text.as_str()),
         };

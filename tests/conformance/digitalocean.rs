@@ -22,6 +22,7 @@ use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
 use serde_json::{Value, json};
 
 use crate::odd::{self, Played};
+use crate::refused;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -147,13 +148,21 @@ impl Place for OceanTeam {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         odd::play(&self.clouds, ServiceName::DigitalOcean, played, oddity)
     }
 
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
         Ok(())
+    }
+
+    async fn make_foreign(&self, _: &str) -> anyhow::Result<()> {
+        anyhow::bail!("a name without our mark is another name")
     }
 
     async fn take_away(&self, endpoint: &str) -> anyhow::Result<()> {
@@ -172,9 +181,11 @@ impl Place for OceanTeam {
 fn played(oddity: Oddity) -> Played {
     match oddity {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
-        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
-        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
-        Oddity::UnknownState => Ok(&["get", "list"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["delete"]),
+        Oddity::UnknownState | Oddity::Degraded => Ok(&["get", "list"]),
+        Oddity::QuotaNow | Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
+        Oddity::NameTaken => Err("our mark is part of the name: one without it is another name"),
+        Oddity::Cold => Err(refused::NEVER_COLD),
         Oddity::UpdateRollsBack => Ok(&[]),
     }
 }
@@ -220,7 +231,7 @@ impl Service for OceanService {
                 response.headers_mut().extend(after.map(|after| (header::RETRY_AFTER, after.as_secs().into())));
                 response
             }
-            InjectedRefusal::Unauthorized => {
+            InjectedRefusal::Unauthorized | InjectedRefusal::Expired => {
                 error(StatusCode::UNAUTHORIZED, "unauthorized", "Unable to authenticate you")
             }
             InjectedRefusal::Unavailable => {

@@ -142,12 +142,32 @@ impl Place for Namespace {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        if oddity == Some(Oddity::Cold) {
+            self.clouds.hugging_face.put_to_zero();
+        } else {
+            self.clouds.hugging_face.wake();
+        }
         odd::play(&self.clouds, ServiceName::HuggingFace, played, oddity)
     }
 
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
+        Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        self.clouds.hugging_face.crowd(NAMESPACE, 1, |number| {
+            let mut form = crowd_form(number);
+            form["name"] = json!(endpoint);
+            form["tags"] = json!([]);
+            form["model"]["env"] = json!({});
+            form
+        });
         Ok(())
     }
 
@@ -178,9 +198,10 @@ pub async fn sweep() -> anyhow::Result<()> {
 fn played(oddity: Oddity) -> Played {
     match oddity {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
-        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
-        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
-        Oddity::UnknownState => Ok(&["get"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["delete"]),
+        Oddity::UnknownState | Oddity::Degraded => Ok(&["get"]),
+        Oddity::QuotaNow | Oddity::NameTaken | Oddity::Cold => Ok(&[]),
+        Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::UpdateRollsBack => Ok(&["update"]),
     }
 }
@@ -211,6 +232,7 @@ impl Service for HubService {
                 response
             }
             InjectedRefusal::Unauthorized => error(StatusCode::UNAUTHORIZED, "Invalid credentials"),
+            InjectedRefusal::Expired => error(StatusCode::UNAUTHORIZED, "User Access Token \"roadstead\" is expired"),
             InjectedRefusal::Unavailable => error(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             InjectedRefusal::Echo(text) => error(StatusCode::BAD_REQUEST, text),
         }

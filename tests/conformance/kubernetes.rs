@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -13,13 +14,13 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Pod, Secret, Service as KubeService};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Secret, Service as KubeService};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Config, Resource, ResourceExt};
 use roadstead_api::v1alpha1::{ServingTarget, names};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
-use roadstead_conformance::{Conduct, Fixture, MANY, Oddity, Place};
+use roadstead_conformance::{CallBudget, Conduct, Fixture, Habits, MANY, Oddity, Place};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_kubernetes::Kubernetes;
 use roadstead_provider::Provider;
@@ -31,6 +32,10 @@ use tokio::sync::OnceCell;
 
 use crate::odd;
 
+/// Name of a quota of Deployments, and looks until the API server, which keeps quotas for half a minute, knows of a change.
+const QUOTA: &str = "deployments";
+const QUOTA_LOOKS: usize = 600;
+
 /// One API server, started with the first member.
 #[derive(Default)]
 pub struct Members {
@@ -40,8 +45,14 @@ pub struct Members {
 
 #[async_trait]
 impl Fixture for Members {
-    fn cannot_play(&self, _: Oddity) -> Option<&'static str> {
-        Some(odd::NO_FAKE)
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        match oddity {
+            Oddity::QuotaNow | Oddity::NameTaken | Oddity::Degraded => None,
+            Oddity::CapacityNow => Some("an API server accepts what no node has room for"),
+            Oddity::WrongRegion => Some("no call to an API server names a region"),
+            Oddity::Cold => Some("a cluster takes no replicas away by itself"),
+            _ => Some(odd::NO_FAKE),
+        }
     }
 
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
@@ -52,7 +63,7 @@ impl Fixture for Members {
         let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
         Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await?;
         let way = Way::to(ApiCalls { client: client.clone(), conduct }).await?;
-        Ok(Box::new(Member { client, namespace, conduct, way }))
+        Ok(Box::new(Member { client, namespace, conduct, way, is_degraded: AtomicBool::default() }))
     }
 }
 
@@ -62,6 +73,8 @@ struct Member {
     namespace: String,
     conduct: Conduct,
     way: Way,
+    /// Its replicas are not ready.
+    is_degraded: AtomicBool,
 }
 
 impl Member {
@@ -80,6 +93,7 @@ impl Member {
             return gone_is_fine(api.patch(&name, &PatchParams::default(), &Patch::Merge(free)).await);
         }
         let status = match self.conduct {
+            _ if self.is_degraded.load(Ordering::Relaxed) => unready(deployment),
             Conduct::Ordinary | Conduct::Crowded => running(deployment),
             Conduct::LacksQuota => out_of_quota(deployment),
             Conduct::LacksCapacity => {
@@ -119,6 +133,30 @@ impl Member {
         Ok(())
     }
 
+    /// Has a quota admit no Deployment, or any again, and waits until the API server knows of it.
+    async fn admit(&self, is_admitted: bool) -> anyhow::Result<()> {
+        let api = self.api::<ResourceQuota>();
+        if is_admitted {
+            gone_is_fine(api.delete(QUOTA, &DeleteParams::default()).await)?;
+        } else {
+            let none = json!({"count/deployments.apps": "0"});
+            let quota = serde_json::from_value(json!({"metadata": {"name": QUOTA}, "spec": {"hard": none}}))?;
+            gone_is_fine(api.create(&PostParams::default(), &quota).await)?;
+            // The work of the quota controller.
+            let status = Patch::Merge(json!({"status": {"hard": none, "used": none}}));
+            api.patch_status(QUOTA, &PatchParams::default(), &status).await?;
+        }
+        let trial = PostParams { dry_run: true, ..PostParams::default() };
+        let probe = unmarked("trial")?;
+        for _ in 0..QUOTA_LOOKS {
+            if self.api::<Deployment>().create(&trial, &probe).await.is_ok() == is_admitted {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("the API server takes no notice of the quota")
+    }
+
     /// The work of the garbage collector: what the Secret of an API key owned goes with it.
     async fn collect<K>(&self, secrets: &[String]) -> anyhow::Result<()>
     where
@@ -148,6 +186,14 @@ fn running(deployment: &Deployment) -> Value {
         "observedGeneration": deployment.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
         "readyReplicas": replicas, "availableReplicas": replicas,
     })
+}
+
+/// The status of a Deployment whose replicas were ready and are no more.
+fn unready(deployment: &Deployment) -> Value {
+    let mut status = running(deployment);
+    (status["readyReplicas"], status["availableReplicas"]) = (json!(0), json!(0));
+    status["unavailableReplicas"] = status["replicas"].clone();
+    status
 }
 
 /// The status of a Deployment whose pods a quota refuses.
@@ -182,12 +228,27 @@ impl Place for Member {
         Ok(Arc::new(Discreet::new(Kubernetes::new(client, self.namespace.clone(), install_id.to_owned()))))
     }
 
+    fn habits(&self) -> Habits {
+        // The objects of the endpoint.
+        Habits { budget: CallBudget { observe: 4, ensure: 4 }, ..Habits::default() }
+    }
+
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
-        odd::nothing(oddity)
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        self.is_degraded.store(oddity == Some(Oddity::Degraded), Ordering::Relaxed);
+        match oddity {
+            None => self.admit(true).await,
+            Some(Oddity::QuotaNow) => self.admit(false).await,
+            Some(Oddity::Degraded) => Ok(()),
+            Some(oddity) => odd::nothing(Some(oddity)),
+        }
     }
 
     async fn work(&self) -> anyhow::Result<()> {
@@ -200,6 +261,10 @@ impl Place for Member {
         self.collect::<KubeService>(&uids).await?;
         self.collect::<PodDisruptionBudget>(&uids).await?;
         self.collect::<Secret>(&uids).await
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        Ok(self.api::<Deployment>().create(&PostParams::default(), &unmarked(endpoint)?).await.map(drop)?)
     }
 
     async fn take_away(&self, endpoint: &str) -> anyhow::Result<()> {
@@ -260,6 +325,16 @@ fn deployment(number: usize) -> Value {
     })
 }
 
+/// A Deployment of somebody who knows nothing of Roadstead.
+fn unmarked(name: &str) -> serde_json::Result<Deployment> {
+    let labels = json!({"app": "theirs"});
+    let mut theirs = deployment(0);
+    theirs["metadata"] = json!({"name": name});
+    theirs["spec"]["selector"] = json!({"matchLabels": labels});
+    theirs["spec"]["template"]["metadata"] = json!({"labels": labels});
+    serde_json::from_value(theirs)
+}
+
 #[async_trait]
 impl Service for ApiCalls {
     fn call(&self, request: &Parts) -> Call {
@@ -284,7 +359,9 @@ impl Service for ApiCalls {
                 let after = after.map(|after| json!({"retryAfterSeconds": after.as_secs()}));
                 (429, "TooManyRequests", "too many calls", after.unwrap_or_else(|| json!({})))
             }
-            InjectedRefusal::Unauthorized => (401, "Unauthorized", "Unauthorized", json!({})),
+            InjectedRefusal::Unauthorized | InjectedRefusal::Expired => {
+                (401, "Unauthorized", "Unauthorized", json!({}))
+            }
             InjectedRefusal::Unavailable => (503, "ServiceUnavailable", "try again", json!({})),
             InjectedRefusal::Echo(text) => (422, "Invalid", text.as_str(), json!({})),
         };

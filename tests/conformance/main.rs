@@ -21,6 +21,7 @@ mod life;
 mod odd;
 mod real;
 mod real_on_fakes;
+mod refused;
 mod sagemaker;
 mod sagemaker_rights;
 mod simulated;
@@ -254,9 +255,12 @@ fn lone(runtime: &Arc<Runtime>) -> Vec<Trial> {
 
 /// Services count the calls of a check; a place that counts none is checked more often.
 async fn checks() -> anyhow::Result<()> {
-    let services: [&dyn Fixture; 6] = [
+    let services: [&dyn Fixture; 9] = [
+        &azureml::Workspaces,
+        &azureopenai::CognitiveAccounts,
         &baseten::Teams,
         &bedrock::BedrockAccounts::Imports,
+        &bedrock::BedrockAccounts::Throughput,
         &digitalocean::OceanTeams,
         &huggingface::Namespaces,
         &sagemaker::Accounts,

@@ -6,14 +6,14 @@ use roadstead_clouds::{Clouds, ServiceName};
 use roadstead_conformance::Oddity;
 use roadstead_conformance::oddity::{ROLLED_BACK, UNKNOWN_STATE};
 
+use crate::refused::{refusal, use_up};
+
 /// Operations of a service at which an oddity is scripted, or the reason why its fake does not play it. None are needed where the case
 /// ends by a verdict.
 pub type Played = Result<&'static [&'static str], &'static str>;
 
 /// Nothing of a managed service plays here.
 pub const NO_FAKE: &str = "no fake with a fault script";
-/// The operations that the fakes end by a failure are those that the service shows as an operation of its own.
-pub const ENDS_BY_SUCCESS: &str = "the fake has no deletion that fails once it is accepted";
 /// The service has deleted by the time of its answer.
 pub const DELETES_AT_ONCE: &str = "the service deletes at once";
 
@@ -24,6 +24,7 @@ pub fn play(
     played: fn(Oddity) -> Played,
     oddity: Option<Oddity>,
 ) -> anyhow::Result<()> {
+    use_up(clouds, service, oddity == Some(Oddity::QuotaNow));
     let Some(oddity) = oddity else {
         clouds.set_faults(Vec::new());
         return Ok(());
@@ -37,7 +38,7 @@ pub fn play(
         operation: (*operation).to_owned(),
         skip: 0,
         times: None,
-        effect: effect(oddity),
+        effect: effect(service, oddity),
     };
     clouds.set_faults(operations.iter().map(fault).collect());
     Ok(())
@@ -51,7 +52,7 @@ pub fn nothing(oddity: Option<Oddity>) -> anyhow::Result<()> {
     }
 }
 
-fn effect(oddity: Oddity) -> Effect {
+fn effect(service: ServiceName, oddity: Oddity) -> Effect {
     let fails =
         |after_seconds, reason: &str, leaves| Effect::FailLate { after_seconds, reason: reason.to_owned(), leaves };
     match oddity {
@@ -61,5 +62,22 @@ fn effect(oddity: Oddity) -> Effect {
         Oddity::DeletionLingers => Effect::Linger { seconds: 120 },
         Oddity::UnknownState => Effect::Status { value: UNKNOWN_STATE.to_owned() },
         Oddity::UpdateRollsBack => fails(20, ROLLED_BACK, AfterFailure::RolledBack),
+        Oddity::Degraded => Effect::Status { value: degraded(service).to_owned() },
+        // No call is hit where another hand, or the time, does it.
+        Oddity::QuotaNow | Oddity::CapacityNow | Oddity::WrongRegion | Oddity::NameTaken | Oddity::Cold => {
+            refusal(service, oddity)
+        }
+    }
+}
+
+/// The state of what is there and does not serve as it should.
+const fn degraded(service: ServiceName) -> &'static str {
+    match service {
+        ServiceName::SageMaker => "OutOfService",
+        ServiceName::Baseten => "UNHEALTHY",
+        ServiceName::DigitalOcean => "error",
+        ServiceName::HuggingFace => "failed",
+        ServiceName::AzureOpenAi => "Disabled",
+        _ => "Failed",
     }
 }

@@ -15,7 +15,7 @@ use roadstead_clouds::sagemaker::{ACCOUNT, KEY_ID, KEY_SECRET, SageMakerSettings
 use roadstead_clouds::{CloudSettings, Clouds, ServiceName};
 use roadstead_conformance::faults::{Call, Fault, InjectedRefusal, Service, Way};
 use roadstead_conformance::request::{LLAMA, edited, wanted};
-use roadstead_conformance::{Conduct, Fixture, Habits, MANY, Oddity, Place};
+use roadstead_conformance::{CallBudget, Conduct, Fixture, Habits, MANY, Oddity, Place};
 use roadstead_provider::discreet::Discreet;
 use roadstead_provider::{Provider, Redacted};
 use roadstead_rest::{BaseUrl, Insecure, ServiceDriver};
@@ -24,6 +24,7 @@ use serde_json::json;
 
 use crate::life::reaches;
 use crate::odd::{self, Played};
+use crate::refused;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -156,15 +157,24 @@ impl Place for Account {
     }
 
     fn habits(&self) -> Habits {
-        // The service deletes nothing that it is making.
-        Habits { stops_creations: false, ..Habits::default() }
+        Habits {
+            // The service deletes nothing that it is making.
+            stops_creations: false,
+            // The endpoint and its tags.
+            budget: CallBudget { observe: 2, ensure: 2 },
+            ..Habits::default()
+        }
     }
 
     fn set(&self, fault: Option<Fault>) {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         odd::play(&self.clouds, ServiceName::SageMaker, played, oddity)
     }
 
@@ -172,6 +182,11 @@ impl Place for Account {
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
         Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        let made = self.clouds.sagemaker.crowd(REGION, INSTANCE, 1, |_| (endpoint.to_owned(), [].into()));
+        made.map_err(anyhow::Error::msg)
     }
 
     async fn take_away(&self, endpoint: &str) -> anyhow::Result<()> {
@@ -191,9 +206,12 @@ impl Place for Account {
 fn played(oddity: Oddity) -> Played {
     match oddity {
         Oddity::CreationHangs | Oddity::CreationHides => Ok(&["CreateEndpoint"]),
-        Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["DeleteEndpoint"]),
-        Oddity::DeletionFails => Err(odd::ENDS_BY_SUCCESS),
-        Oddity::UnknownState => Ok(&["DescribeEndpoint"]),
+        Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["DeleteEndpoint"]),
+        Oddity::UnknownState | Oddity::Degraded => Ok(&["DescribeEndpoint"]),
+        Oddity::QuotaNow | Oddity::NameTaken => Ok(&[]),
+        Oddity::CapacityNow => Err(refused::LATE_ALONE),
+        Oddity::WrongRegion => Ok(&["*"]),
+        Oddity::Cold => Err(refused::NEVER_COLD),
         Oddity::UpdateRollsBack => Ok(&["UpdateEndpoint"]),
     }
 }
@@ -279,6 +297,9 @@ impl Service for Aws {
             InjectedRefusal::Throttled(_) => (400, "ThrottlingException", "Rate exceeded"),
             InjectedRefusal::Unauthorized => {
                 (400, "UnrecognizedClientException", "The security token included in the request is invalid.")
+            }
+            InjectedRefusal::Expired => {
+                (403, "ExpiredTokenException", "The security token included in the request is expired")
             }
             InjectedRefusal::Unavailable => (503, "ServiceUnavailable", "try again"),
             InjectedRefusal::Echo(text) => (400, "ValidationException", text.as_str()),

@@ -60,8 +60,13 @@ impl Clouds {
 
 #[async_trait]
 impl Fixture for Clouds {
-    fn cannot_play(&self, _: Oddity) -> Option<&'static str> {
-        Some(odd::NO_FAKE)
+    fn cannot_play(&self, oddity: Oddity) -> Option<&'static str> {
+        match oddity {
+            Oddity::QuotaNow | Oddity::CapacityNow | Oddity::NameTaken => None,
+            Oddity::WrongRegion => Some("a place of the simulated cloud has no region of its own"),
+            Oddity::Cold | Oddity::Degraded => Some("an endpoint of the simulated cloud serves until it is deleted"),
+            _ => Some(odd::NO_FAKE),
+        }
     }
 
     async fn place(&self, conduct: Conduct) -> anyhow::Result<Box<dyn Place>> {
@@ -91,6 +96,20 @@ fn profile(conduct: Conduct) -> Profile {
     Profile { startup_millis: STARTUP_MILLIS, capacity, ..Profile::default() }
 }
 
+/// Tags of an endpoint on offer `a3`.
+fn tags(install_id: &str, namespace: &str, deployment: &str, target: &str) -> EndpointTags {
+    EndpointTags {
+        install_id: install_id.to_owned(),
+        namespace: namespace.to_owned(),
+        deployment: deployment.to_owned(),
+        target: target.to_owned(),
+        offer: "a3".to_owned(),
+        shape: "one".to_owned(),
+        capacity_type: CapacityType::OnDemand,
+        slot: 0,
+    }
+}
+
 /// A place, its cloud and the way there.
 struct East {
     way: Way,
@@ -109,25 +128,27 @@ impl Drop for East {
 impl East {
     /// Fills the place with endpoints.
     async fn crowd(&self) -> anyhow::Result<()> {
-        self.cloud.json(Method::PUT, &format!("/places/{PLACE}"), &serde_json::to_value(&self.profile)?).await?;
+        self.shape(&self.profile).await?;
         for number in 0..MANY {
             let deployment = format!("llama-{number}");
-            let tags = EndpointTags {
-                install_id: "prod".to_owned(),
-                namespace: "team".to_owned(),
-                deployment: deployment.clone(),
-                target: PLACE.to_owned(),
-                offer: "a3".to_owned(),
-                shape: "one".to_owned(),
-                capacity_type: CapacityType::OnDemand,
-                slot: 0,
-            };
+            let tags = tags("prod", "team", &deployment, PLACE);
             let name = names::endpoint_name("prod", "team", &deployment, PLACE, "one", "OnDemand", 0);
-            let form = Form { replicas: 1, accelerators: 1, model: deployment, ..Form::default() };
-            let order = serde_json::to_value(CreateOrder { name, tags, form })?;
-            self.cloud.json(Method::POST, &format!("/places/{PLACE}/endpoints"), &order).await?;
+            self.order(name, tags).await?;
         }
         Ok(())
+    }
+
+    /// Gives the place another profile.
+    async fn shape(&self, profile: &Profile) -> anyhow::Result<()> {
+        let profile = serde_json::to_value(profile)?;
+        self.cloud.json(Method::PUT, &format!("/places/{PLACE}"), &profile).await.map(drop)
+    }
+
+    /// Creates an endpoint.
+    async fn order(&self, name: String, tags: EndpointTags) -> anyhow::Result<()> {
+        let form = Form { replicas: 1, accelerators: 1, model: tags.deployment.clone(), ..Form::default() };
+        let order = serde_json::to_value(CreateOrder { name, tags, form })?;
+        self.cloud.json(Method::POST, &format!("/places/{PLACE}/endpoints"), &order).await.map(drop)
     }
 
     async fn views(&self) -> anyhow::Result<Vec<EndpointView>> {
@@ -161,13 +182,30 @@ impl Place for East {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
-        odd::nothing(oddity)
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        let none = |quota| [("a3".to_owned(), Capacity { accelerators: 0, late: false, quota })].into();
+        let capacity = match oddity {
+            None => self.profile.capacity.clone(),
+            Some(Oddity::QuotaNow) => none(true),
+            Some(Oddity::CapacityNow) => none(false),
+            Some(oddity) => return odd::nothing(Some(oddity)),
+        };
+        self.shape(&Profile { capacity, ..self.profile.clone() }).await
     }
 
     /// The cloud works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    /// The cloud keeps no endpoint without tags: these say nothing.
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        self.shape(&self.profile).await?;
+        self.order(endpoint.to_owned(), tags("", "", "", "")).await
     }
 
     async fn take_away(&self, endpoint: &str) -> anyhow::Result<()> {
@@ -226,6 +264,7 @@ impl Service for Cloud {
                 json!({"class": "Throttled", "message": "too many calls", "retryAfterSeconds": after.map(|after| after.as_secs())}),
             ),
             InjectedRefusal::Unauthorized => (401, json!({"class": "Unauthorized", "message": "the token is refused"})),
+            InjectedRefusal::Expired => (401, json!({"class": "Unauthorized", "message": "the token has expired"})),
             InjectedRefusal::Unavailable => (503, json!({"class": "Transient", "message": "try again"})),
             InjectedRefusal::Echo(text) => (400, json!({"class": "Invalid", "message": text})),
         };

@@ -59,7 +59,10 @@ pub fn refused_by_arm(refusal: &InjectedRefusal) -> Response {
             response
         }
         InjectedRefusal::Unauthorized => {
-            error(StatusCode::UNAUTHORIZED, "ExpiredAuthenticationToken", "The access token expired.")
+            error(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", "The access token is invalid.")
+        }
+        InjectedRefusal::Expired => {
+            error(StatusCode::UNAUTHORIZED, "ExpiredAuthenticationToken", "The access token has expired.")
         }
         InjectedRefusal::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is unavailable.")

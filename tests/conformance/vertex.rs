@@ -23,6 +23,7 @@ use roadstead_vertex::{EndpointMark, ProjectAccess, VertexAi, VertexPlace, label
 use serde_json::{Value, json};
 
 use crate::odd::{self, Played};
+use crate::refused;
 use crate::sweep::{self, Swept};
 use crate::upstream::{Upstream, context};
 
@@ -153,13 +154,26 @@ impl Place for Project {
         self.way.set(fault);
     }
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    fn calls(&self) -> usize {
+        self.way.calls()
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+        self.clouds.vertex_ai.lose_replicas(LOCATION, oddity == Some(Oddity::Degraded));
         odd::play(&self.clouds, ServiceName::VertexAi, played, oddity)
     }
 
     /// The service works by itself.
     async fn work(&self) -> anyhow::Result<()> {
         self.clouds.advance(STEP);
+        Ok(())
+    }
+
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()> {
+        self.clouds.vertex_ai.crowd(LOCATION, 1, |number| {
+            let (_, _, deployed) = crowd_form(number);
+            (endpoint.to_owned(), json!({}), deployed)
+        });
         Ok(())
     }
 
@@ -184,6 +198,10 @@ fn played(oddity: Oddity) -> Played {
         Oddity::DeletionHangs | Oddity::DeletionFails => Ok(&["UndeployModel"]),
         Oddity::DeletionLingers => Ok(&["DeleteEndpoint"]),
         Oddity::UnknownState => Err("endpoints of the service have no state"),
+        Oddity::QuotaNow | Oddity::NameTaken | Oddity::Degraded => Ok(&[]),
+        Oddity::CapacityNow => Ok(&["DeployModel"]),
+        Oddity::WrongRegion => Ok(&["*"]),
+        Oddity::Cold => Err(refused::NEVER_COLD),
     }
 }
 
@@ -241,6 +259,11 @@ impl Service for Google {
                 response
             }
             InjectedRefusal::Unauthorized => error(401, "UNAUTHENTICATED", "invalid authentication credentials"),
+            InjectedRefusal::Expired => error(
+                401,
+                "UNAUTHENTICATED",
+                "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.",
+            ),
             InjectedRefusal::Unavailable => error(503, "UNAVAILABLE", "The service is currently unavailable."),
             InjectedRefusal::Echo(text) => error(400, "INVALID_ARGUMENT", text),
         }

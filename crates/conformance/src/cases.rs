@@ -9,6 +9,8 @@ use kube::ResourceExt;
 use roadstead_api::v1alpha1::names;
 use roadstead_provider::{Claim, ErrorClass, Observation, Progress, ProviderError, Removal, TroubleKind};
 
+use crate::budget::asks_little_of_what_is_settled;
+use crate::cold::{leaves_alone_what_the_service_put_to_zero, says_what_is_degraded_and_keeps_it};
 use crate::edits::{
     names_its_type_where_settings_of_the_engine_have_no_effect, scales_in_place, scales_to_zero_and_back,
     serves_on_after_an_edit_of_its_offer, updates_in_place,
@@ -25,10 +27,12 @@ use crate::oddities::{
 use crate::oddity::Oddity;
 use crate::refusals::{
     concludes_nothing_from_an_answer_of_another_hand, passes_on_how_long_to_wait,
-    reports_refused_credentials_at_each_call,
+    reports_expired_credentials_at_each_call, reports_refused_credentials_at_each_call,
 };
 use crate::request::{LLAMA, TEAM, of_rebuilt_hub, recorded};
+use crate::scarcity::{reports_a_lack_of_capacity_at_once, reports_a_quota_that_is_used_up_at_once};
 use crate::stage::{HUB, Stage, connect};
+use crate::strangers::{leaves_alone_what_a_stranger_made, names_a_region_that_is_not_there};
 
 /// The hub that is built after the loss of [`HUB`].
 const REBUILT_HUB: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -97,12 +101,14 @@ cases![
         reports_a_quota_that_shows_late,
         passes_on_how_long_to_wait,
         reports_refused_credentials_at_each_call,
+        reports_expired_credentials_at_each_call,
         concludes_nothing_from_an_answer_of_another_hand,
         believes_in_no_removal_that_is_refused_for_an_hour,
         keeps_a_place_that_it_took_over,
         sees_what_another_hand_removed,
         relies_on_no_listing_that_lags,
         lists_a_crowd_of_endpoints,
+        asks_little_of_what_is_settled,
         reads_nothing_as_gone_from_another_place,
         repeats_no_secret;
     odd:
@@ -112,7 +118,13 @@ cases![
         removes_what_the_service_failed_to_delete: DeletionFails,
         takes_nothing_for_there_that_is_still_listed: DeletionLingers,
         guesses_no_meaning_of_an_unknown_state: UnknownState,
-        tells_of_an_update_that_was_rolled_back: UpdateRollsBack;
+        tells_of_an_update_that_was_rolled_back: UpdateRollsBack,
+        reports_a_quota_that_is_used_up_at_once: QuotaNow,
+        reports_a_lack_of_capacity_at_once: CapacityNow,
+        leaves_alone_what_a_stranger_made: NameTaken,
+        names_a_region_that_is_not_there: WrongRegion,
+        leaves_alone_what_the_service_put_to_zero: Cold,
+        says_what_is_degraded_and_keeps_it: Degraded;
 ];
 
 async fn creates_what_is_wanted(fixture: &dyn Fixture) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! The connection to a place: a proxy that breaks calls on request, never at random.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -86,6 +87,8 @@ pub enum InjectedRefusal {
     Throttled(Option<Duration>),
     /// Does not accept the credentials.
     Unauthorized,
+    /// Does not accept the credentials any more: their time is over, or they were taken back.
+    Expired,
     /// Fails.
     Unavailable,
     /// Finds fault with the request, and repeats this text from it.
@@ -112,6 +115,7 @@ struct Shared {
     service: Box<dyn Service>,
     fault: Mutex<Option<Fault>>,
     lagging: watch::Sender<bool>,
+    calls: AtomicUsize,
 }
 
 /// A proxy that listens until it is dropped.
@@ -140,10 +144,17 @@ impl Way {
             service: Box::new(service),
             fault: Mutex::new(None),
             lagging: watch::Sender::new(false),
+            calls: AtomicUsize::default(),
         });
         let app = Router::new().fallback(pass).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(Self { address, shared, server: server.abort_handle() })
+    }
+
+    /// Number of calls so far, without listings and streams, which go on by themselves.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.shared.calls.load(Ordering::Relaxed)
     }
 
     /// Sets the fault; `None` mends everything.
@@ -197,6 +208,9 @@ async fn handle(shared: Arc<Shared>, request: Request) -> anyhow::Result<Respons
     let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_BODY_BYTES).await?;
     let call = shared.service.call(&parts);
+    if !matches!(call, Call::List | Call::Watch) {
+        shared.calls.fetch_add(1, Ordering::Relaxed);
+    }
     let hit = shared.hit(call);
     match &hit {
         Some(CallFault::Refused(refusal)) => return Ok(shared.service.refusal(refusal)),

@@ -30,6 +30,15 @@ pub enum Conduct {
     Crowded,
 }
 
+/// The most calls that a driver may make for an endpoint that is as it should be, without listings and streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallBudget {
+    /// In a look.
+    pub observe: usize,
+    /// In a request to bring about what is there.
+    pub ensure: usize,
+}
+
 /// Habits of a service as far as not every service has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Habits {
@@ -41,11 +50,19 @@ pub struct Habits {
     pub model: String,
     /// It deletes an endpoint that it is still making; of one that does not, the removal waits for the end of the creation.
     pub stops_creations: bool,
+    /// Calls that its driver needs.
+    pub budget: CallBudget,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { keeps_records: true, tells_reasons: true, model: LLAMA.to_owned(), stops_creations: true }
+        Self {
+            keeps_records: true,
+            tells_reasons: true,
+            model: LLAMA.to_owned(),
+            stops_creations: true,
+            budget: CallBudget { observe: 1, ensure: 1 },
+        }
     }
 }
 
@@ -112,7 +129,7 @@ pub trait Place: Send + Sync {
     ///
     /// # Errors
     /// If the place cannot play it.
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()>;
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()>;
 
     /// Lets the place do a part of what it does by itself: replicas start, what is being deleted goes. Called again and
     /// again.
@@ -120,6 +137,15 @@ pub trait Place: Send + Sync {
 
     /// Takes the endpoint of this name away as an administrator of the place would.
     async fn take_away(&self, endpoint: &str) -> anyhow::Result<()>;
+
+    /// Number of calls so far that were no listings and no streams.
+    fn calls(&self) -> usize;
+
+    /// Makes something of this name as somebody else would who knows nothing of Roadstead: without any mark.
+    ///
+    /// # Errors
+    /// If the place cannot play [`Oddity::NameTaken`].
+    async fn make_foreign(&self, endpoint: &str) -> anyhow::Result<()>;
 
     /// Names of all endpoints that exist at the place and cost money, whoever made them.
     async fn holds(&self) -> anyhow::Result<Vec<String>>;

@@ -44,7 +44,7 @@ pub async fn updates_what_is_still_being_updated(fixture: &dyn Fixture) -> anyho
 /// The operator ends it after a time of its own. Until then it starts and is in no trouble.
 pub async fn shows_a_creation_that_never_ends_and_removes_it(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    stage.place.play(Some(Oddity::CreationHangs))?;
+    stage.place.play(Some(Oddity::CreationHangs)).await?;
     let wanted = recorded(&stage.wanted, &stage.make().await?);
     for _ in 0..LOOKS {
         stage.place.work().await?;
@@ -63,7 +63,7 @@ pub async fn shows_a_creation_that_never_ends_and_removes_it(fixture: &dyn Fixtu
 
 pub async fn makes_once_what_is_not_shown_at_once(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
-    stage.place.play(Some(Oddity::CreationHides))?;
+    stage.place.play(Some(Oddity::CreationHides)).await?;
     for _ in 0..3 {
         ensured_meanwhile(&stage).await?;
     }
@@ -71,7 +71,7 @@ pub async fn makes_once_what_is_not_shown_at_once(fixture: &dyn Fixture) -> anyh
     let wanted = recorded(&stage.wanted, &made);
     stage.serves(&wanted).await?;
     stage.holds(1).await?;
-    stage.place.play(None)?;
+    stage.place.play(None).await?;
     stage.remove(&wanted.endpoint).await?;
     stage.holds(0).await
 }
@@ -98,7 +98,7 @@ pub async fn believes_in_no_removal_that_never_ends(fixture: &dyn Fixture) -> an
 
 pub async fn removes_what_the_service_failed_to_delete(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let (stage, wanted) = removal_does_not_come_about(fixture, Oddity::DeletionFails).await?;
-    stage.place.play(None)?;
+    stage.place.play(None).await?;
     stage.remove(&wanted.endpoint).await?;
     stage.holds(0).await
 }
@@ -106,7 +106,7 @@ pub async fn removes_what_the_service_failed_to_delete(fixture: &dyn Fixture) ->
 async fn removal_does_not_come_about(fixture: &dyn Fixture, oddity: Oddity) -> anyhow::Result<(Stage, Wanted)> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
-    stage.place.play(Some(oddity))?;
+    stage.place.play(Some(oddity)).await?;
     stays_while_it_is_removed(&stage, &wanted).await?;
     Ok((stage, wanted))
 }
@@ -132,7 +132,7 @@ pub async fn takes_nothing_for_there_that_is_still_listed(fixture: &dyn Fixture)
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
     let found = stage.found().await?;
-    stage.place.play(Some(Oddity::DeletionLingers))?;
+    stage.place.play(Some(Oddity::DeletionLingers)).await?;
     stage.remove(&wanted.endpoint).await?;
     stage.holds(0).await?;
     let seen = stage.driver.observe(&wanted).await?;
@@ -151,7 +151,7 @@ pub async fn guesses_no_meaning_of_an_unknown_state(fixture: &dyn Fixture) -> an
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
     let wanted = stage.serving().await?;
     let before = stage.present(&wanted).await?;
-    stage.place.play(Some(Oddity::UnknownState))?;
+    stage.place.play(Some(Oddity::UnknownState)).await?;
     let present = stage.present(&wanted).await?;
     let said = is_starting(&present)?;
     ensure!(said.contains(UNKNOWN_STATE), "the state is not named: {said}");
@@ -160,7 +160,7 @@ pub async fn guesses_no_meaning_of_an_unknown_state(fixture: &dyn Fixture) -> an
     stage.ask(&wanted).await?;
     stage.holds(1).await?;
     stage.found().await?;
-    stage.place.play(None)?;
+    stage.place.play(None).await?;
     stage.serves(&wanted).await.map(drop)
 }
 
@@ -172,7 +172,7 @@ pub async fn tells_of_an_update_that_was_rolled_back(fixture: &dyn Fixture) -> a
     let first = stage.serving().await?;
     let before = stage.present(&first).await?;
     let second = with_argument(&first, "--max-model-len=2048");
-    stage.place.play(Some(Oddity::UpdateRollsBack))?;
+    stage.place.play(Some(Oddity::UpdateRollsBack)).await?;
     stage.ask(&second).await?;
     let told = stage.until("the failure is told", async || {
         let present = stage.present(&second).await?;
@@ -185,7 +185,7 @@ pub async fn tells_of_an_update_that_was_rolled_back(fixture: &dyn Fixture) -> a
     told.await?;
     let present = stage.present(&second).await?;
     ensure!(present.ready_replicas == before.ready_replicas, "the former form does not serve on: {present:?}");
-    stage.place.play(None)?;
+    stage.place.play(None).await?;
     // The user takes the change back.
     let after = stage.serves(&first).await?;
     ensure!(after.template_hash == before.template_hash, "the former form is another one: {after:?}");

@@ -1,6 +1,6 @@
-//! Oddities: ways in which a service now and then goes on with a call that it has accepted.
+//! Oddities: ways in which services behave now and then, and not every service in all of them.
 
-/// Something odd that a service does with an accepted call.
+/// Something odd that a service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Oddity {
     /// Creations never end.
@@ -17,11 +17,23 @@ pub enum Oddity {
     UnknownState,
     /// Updates fail some seconds later with the words [`ROLLED_BACK`], and the former form goes on serving.
     UpdateRollsBack,
+    /// Creations are refused at once: a quota is used up.
+    QuotaNow,
+    /// Creations are refused at once: there is no room.
+    CapacityNow,
+    /// Somebody else has the name of an endpoint.
+    NameTaken,
+    /// Calls are refused that belong to another region, or name one that is not there.
+    WrongRegion,
+    /// Endpoints go to zero, as if no request had come for long; without it, the next request comes.
+    Cold,
+    /// Endpoints that served do so with less than all of their replicas, or not at all.
+    Degraded,
 }
 
 impl Oddity {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::CreationHangs,
         Self::CreationHides,
         Self::DeletionHangs,
@@ -29,6 +41,12 @@ impl Oddity {
         Self::DeletionLingers,
         Self::UnknownState,
         Self::UpdateRollsBack,
+        Self::QuotaNow,
+        Self::CapacityNow,
+        Self::NameTaken,
+        Self::WrongRegion,
+        Self::Cold,
+        Self::Degraded,
     ];
 }
 

@@ -10,6 +10,9 @@ use crate::fixture::{Conduct, Fixture, PROD};
 use crate::request::wanted;
 use crate::stage::{HUB, Stage};
 
+/// Words of services for credentials that are not accepted any more; at least one of them is told.
+const EXPIRED: [&str; 4] = ["expired", "authenti", "api key", "unauthorized"];
+
 pub async fn passes_on_how_long_to_wait(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let named = Some(Duration::from_secs(7));
     let throttled = |after| (refused(InjectedRefusal::Throttled(after)), ErrorClass::Throttled { after });
@@ -18,6 +21,25 @@ pub async fn passes_on_how_long_to_wait(fixture: &dyn Fixture) -> anyhow::Result
 
 pub async fn reports_refused_credentials_at_each_call(fixture: &dyn Fixture) -> anyhow::Result<()> {
     each_call_fails(fixture, &[(refused(InjectedRefusal::Unauthorized), ErrorClass::Unauthorized)]).await
+}
+
+/// Words of the service on them are passed on, so that somebody renews them.
+pub async fn reports_expired_credentials_at_each_call(fixture: &dyn Fixture) -> anyhow::Result<()> {
+    let expired = refused(InjectedRefusal::Expired);
+    each_call_fails(fixture, &[(expired.clone(), ErrorClass::Unauthorized)]).await?;
+    let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let serving = stage.serving().await?;
+    stage.set_fault(expired);
+    // As often as the core looks within an hour.
+    for _ in 0..120 {
+        let error = stage.driver.observe(&serving).await.err().context("it was refused")?;
+        let text = error.message.to_lowercase();
+        let says = EXPIRED.iter().any(|word| text.contains(word));
+        ensure!(says, "nothing is told of the credentials: {error:?}");
+    }
+    stage.holds(1).await?;
+    stage.mend();
+    stage.serves(&serving).await.map(drop)
 }
 
 /// A proxy answers by a page, with a status that the service itself gives for what is not there, too; or an answer breaks off.

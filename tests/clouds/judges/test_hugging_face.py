@@ -256,6 +256,14 @@ class Faults(Case):
         self.get("e2").delete()
         self.assertEqual(self.get("e2").name, "e2")
 
+    def test_a_failed_deletion_can_be_asked_for_again(self):
+        endpoint = self.running()
+        self.fakes.script(fault("delete", "failLate", afterSeconds=5, reason="the deletion failed"))
+        endpoint.delete()
+        self.assertEqual((endpoint.fetch().status, endpoint.raw["status"]["message"]), ("failed", "the deletion failed"))
+        endpoint.delete()
+        self.refused(404, "not found", self.get)
+
     def test_a_failed_update_leaves_the_former_form(self):
         endpoint = self.running()
         self.fakes.script(fault("update", "failLate", afterSeconds=60, reason="bad image", leaves="rolledBack"))

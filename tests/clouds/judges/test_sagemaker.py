@@ -314,6 +314,18 @@ class Faults(Case):
         self.fakes.advance(86_400)
         self.assertEqual(self.status("e2"), "Deleting")
 
+    def test_a_failed_deletion_can_be_asked_for_again(self):
+        self.ready()
+        self.fakes.script(fault("DeleteEndpoint", "failLate", afterSeconds=60, reason="bad"))
+        self.api.delete_endpoint(EndpointName="e")
+        self.assertEqual(self.status(), "Deleting")
+        self.fakes.advance(60)
+        described = self.api.describe_endpoint(EndpointName="e")
+        self.assertEqual((described["EndpointStatus"], described["FailureReason"]), ("Failed", "bad"))
+        self.api.delete_endpoint(EndpointName="e")
+        self.fakes.advance(3600)
+        self.refused("ValidationException", "Could not find", self.api.describe_endpoint, EndpointName="e")
+
     def test_a_failed_update_rolls_back_or_not(self):
         self.ready()
         self.config("c2")

@@ -77,7 +77,16 @@ impl Place for RealAccount {
     /// No case that asks for a fault runs here.
     fn set(&self, _: Option<Fault>) {}
 
-    fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
+    /// No case that runs there counts calls.
+    fn calls(&self) -> usize {
+        0
+    }
+
+    async fn make_foreign(&self, _: &str) -> anyhow::Result<()> {
+        anyhow::bail!(odd::NO_FAKE)
+    }
+
+    async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         odd::nothing(oddity)
     }
 

@@ -54,6 +54,12 @@ impl CommonForm {
             digest,
         })
     }
+
+    /// True if something with these tags has those of this form.
+    #[must_use]
+    pub fn is_in(&self, tags: &BedrockTags) -> bool {
+        self.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
 }
 
 /// Source of an endpoint's weights.

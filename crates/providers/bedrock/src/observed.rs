@@ -38,7 +38,7 @@ pub fn present(shown: ShownModel<'_>, form: &CommonForm, external_id: ExternalId
     let ShownModel { tags, url, waits, failure } = shown;
     let is_form = ownership::get(tags, FORM) == form.digest;
     Present {
-        in_sync: is_form && form.tags.iter().all(|(key, value)| tags.get(key) == Some(value)),
+        in_sync: is_form && form.is_in(tags),
         interrupts: false,
         changed_by_admission: Vec::new(),
         external_id,

@@ -76,6 +76,16 @@ impl Baseten {
         world.models.len() < before
     }
 
+    /// Puts every active deployment to zero, as the service does where no request comes.
+    pub fn put_to_zero(&self) {
+        self.world().put_to_zero(self.clock.millis());
+    }
+
+    /// Wakes every deployment at zero that production uses, as a request does.
+    pub fn wake(&self) {
+        self.world().wake(self.clock.millis());
+    }
+
     fn world(&self) -> MutexGuard<'_, BasetenWorld> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }

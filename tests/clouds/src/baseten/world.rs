@@ -341,6 +341,27 @@ impl BasetenWorld {
         Ok(json!({"success": true}))
     }
 
+    /// Puts every active deployment to zero.
+    pub fn put_to_zero(&mut self, now: i64) {
+        self.settle(now);
+        let all = self.models.values_mut().flat_map(|model| &mut model.deployments);
+        for deployment in all.filter(|one| one.state == State::Active) {
+            deployment.become_(State::AtZero, now);
+        }
+    }
+
+    /// Wakes every deployment at zero that production uses.
+    pub fn wake(&mut self, now: i64) {
+        let start = Start::new(&self.settings, &Fate::default(), true, now);
+        for model in self.models.values_mut() {
+            let used = model.production.as_ref();
+            let at_zero = |one: &&mut Deployment| Some(&one.id) == used && one.state == State::AtZero;
+            for deployment in model.deployments.iter_mut().filter(at_zero) {
+                deployment.become_(State::Starting(start.clone()), now);
+            }
+        }
+    }
+
     /// # Errors
     /// The service's refusal.
     pub fn delete_deployment(&mut self, model: &str, id: &str, at: BasetenAt<'_>) -> Answer {

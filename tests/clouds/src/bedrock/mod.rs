@@ -114,6 +114,11 @@ impl Bedrock {
         tagged_page(input, world.tagged(at)).by(&rules::TAGS_BY_TAGGING)
     }
 
+    /// Changes the settings.
+    pub fn configure(&self, change: impl FnOnce(&mut BedrockSettings)) {
+        change(&mut self.world().settings);
+    }
+
     /// Removes a model or a provisioned throughput at once, as if an administrator had deleted it. True if there was one.
     pub fn take_away(&self, region: &str, model: &str) -> bool {
         self.world().take_away(ACCOUNT, region, model, self.clock.millis())

@@ -23,8 +23,11 @@ pub enum Phase {
         former: Box<Value>,
     },
     Error,
-    /// It is gone after this time, which may never come ([`super::rules::DELETE`]).
-    Deleting(Option<i64>),
+    /// It is gone after this time, which may never come ([`super::rules::DELETE`]), or has failed ([`super::rules::DELETE_FAILED`]).
+    Deleting {
+        until: Option<i64>,
+        fails: bool,
+    },
 }
 
 /// A token of an instance.
@@ -89,7 +92,7 @@ impl Instance {
         match &self.phase {
             Phase::Active => Some(&self.spec),
             Phase::Updating { former, .. } => Some(former),
-            Phase::Starting { .. } | Phase::Error | Phase::Deleting(_) => None,
+            Phase::Starting { .. } | Phase::Error | Phase::Deleting { .. } => None,
         }
     }
 
@@ -104,7 +107,7 @@ impl Instance {
     pub fn billed_gpus(&self, now: i64) -> u32 {
         match &self.phase {
             Phase::Starting { provisioned, fails, .. } if now < *provisioned || *fails => 0,
-            Phase::Error | Phase::Deleting(_) => 0,
+            Phase::Error | Phase::Deleting { .. } => 0,
             Phase::Starting { .. } | Phase::Active | Phase::Updating { .. } => Self::scale(&self.spec),
         }
     }
@@ -135,12 +138,12 @@ impl Instance {
 
     /// Begins the deletion.
     pub fn delete(&mut self, settings: &DigitalOceanSettings, fate: &Fate, now: i64) {
-        if matches!(self.phase, Phase::Deleting(_)) {
+        if matches!(self.phase, Phase::Deleting { .. }) {
             return;
         }
         self.visibility.linger(fate);
-        let (until, _) = end(settings.deleting_seconds, fate, now);
-        self.become_(Phase::Deleting(until), now);
+        let (until, fails) = end(settings.deleting_seconds, fate, now);
+        self.become_(Phase::Deleting { until, fails }, now);
     }
 
     /// Ends what has ended by `now`.
@@ -153,12 +156,15 @@ impl Instance {
                     self.become_(next, end);
                 }
             }
-            Phase::Deleting(until) if !self.visibility.is_gone() => {
-                if let Some(end) = due(*until) {
-                    self.visibility.gone(end);
+            Phase::Deleting { until, fails } if !self.visibility.is_gone() => {
+                let fails = *fails;
+                match due(*until) {
+                    Some(end) if fails => self.become_(Phase::Error, end),
+                    Some(end) => self.visibility.gone(end),
+                    None => {}
                 }
             }
-            Phase::Active | Phase::Error | Phase::Deleting(_) => {}
+            Phase::Active | Phase::Error | Phase::Deleting { .. } => {}
         }
     }
 
@@ -170,7 +176,7 @@ impl Instance {
             Phase::Active => "active",
             Phase::Updating { .. } => "updating",
             Phase::Error => "error",
-            Phase::Deleting(_) => "deleting",
+            Phase::Deleting { .. } => "deleting",
         }
     }
 
@@ -187,7 +193,7 @@ impl Instance {
         let pending = match &self.phase {
             Phase::Starting { .. } => Some("provisioning"),
             Phase::Updating { .. } => Some("updating"),
-            Phase::Active | Phase::Error | Phase::Deleting(_) => None,
+            Phase::Active | Phase::Error | Phase::Deleting { .. } => None,
         };
         if let Some(status) = pending {
             let spec = &self.spec;

@@ -77,6 +77,8 @@ pub const DELETE: Rule = Rule::cited(
     "a deletion is accepted with 202; the instance is deleting, then gone",
     "digitalocean/openapi, dedicatedInferences_delete",
 );
+pub const DELETE_FAILED: Rule =
+    Rule::assumed("delete-failed", "a deletion that fails leaves the instance as error, and can be asked for again");
 pub const ISSUED: Rule = Rule::cited(
     "issued",
     "a creation and POST …/tokens show the value of a token once; lists show its name",
@@ -121,6 +123,7 @@ pub const ALL: &[&Rule] = &[
     &ERROR,
     &CAPACITY,
     &DELETE,
+    &DELETE_FAILED,
     &ISSUED,
     &GUARD,
     &SERVED_NAME,

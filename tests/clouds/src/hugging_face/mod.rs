@@ -85,6 +85,16 @@ impl HuggingFace {
         self.world().namespaces.get_mut(namespace).is_some_and(|all| all.remove(endpoint).is_some())
     }
 
+    /// Puts every endpoint that runs to zero, as the service does where no request comes.
+    pub fn put_to_zero(&self) {
+        self.world().put_to_zero(self.clock.millis());
+    }
+
+    /// Wakes every endpoint at zero, as a request does.
+    pub fn wake(&self) {
+        self.world().wake_all(self.clock.millis());
+    }
+
     fn world(&self) -> MutexGuard<'_, HubWorld> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }

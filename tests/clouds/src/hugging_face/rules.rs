@@ -101,6 +101,10 @@ pub const BILLED: Rule = Rule::cited(
     "huggingface/hf-endpoints-documentation, pricing",
 );
 pub const DELETED: Rule = Rule::assumed("deleted", "a deleted endpoint is gone with the answer");
+pub const DELETE_FAILED: Rule = Rule::assumed(
+    "delete-failed",
+    "a deletion that does not come about leaves the endpoint as failed, with a message, and can be asked for again",
+);
 pub const HARDWARE: Rule = Rule::cited(
     "hardware",
     "GET /provider/{namespace} lists every compute with price, availability and the namespace's quota",
@@ -136,6 +140,7 @@ pub const ALL: &[&Rule] = &[
     &CAPACITY,
     &BILLED,
     &DELETED,
+    &DELETE_FAILED,
     &HARDWARE,
     &THROTTLED,
 ];

@@ -282,12 +282,18 @@ impl HubWorld {
         self.get(name, at)
     }
 
-    /// Deletes an endpoint ([`rules::DELETED`]).
+    /// Deletes an endpoint ([`rules::DELETED`], [`rules::DELETE_FAILED`]).
     ///
     /// # Errors
     /// The service's refusal.
     pub fn delete(&mut self, name: &str, at: HubAt<'_>) -> Answer {
         self.find(name, at)?;
+        if let Some((_, reason, _)) = &at.fate.fails {
+            let endpoint = self.find(name, at)?;
+            endpoint.become_(State::Failed, at.now);
+            endpoint.message.clone_from(reason);
+            return Ok(json!({}));
+        }
         // A deletion that hangs is accepted, and changes nothing.
         if at.fate.stuck {
             return Ok(json!({}));
@@ -319,6 +325,22 @@ impl HubWorld {
         let all = self.namespaces.iter_mut().flat_map(|(name, all)| all.values_mut().map(move |kept| (name, kept)));
         let mut all = all.filter(|(_, kept)| kept.listed_until.is_none() && kept.endpoint.id == id);
         all.next().map(|(name, kept)| (name.clone(), &mut kept.endpoint))
+    }
+
+    /// Puts every endpoint that runs to zero.
+    pub fn put_to_zero(&mut self, now: i64) {
+        self.settle(now);
+        let all = self.namespaces.values_mut().flat_map(BTreeMap::values_mut).map(|kept| &mut kept.endpoint);
+        for endpoint in all.filter(|endpoint| endpoint.state == State::Running) {
+            endpoint.become_(State::ScaledToZero, now);
+        }
+    }
+
+    /// Wakes every endpoint at zero.
+    pub fn wake_all(&mut self, now: i64) {
+        let all = self.namespaces.values().flat_map(BTreeMap::values);
+        let ids: Vec<String> = all.map(|kept| kept.endpoint.id.clone()).collect();
+        ids.iter().for_each(|id| self.wake(id, now));
     }
 
     /// Wakes an endpoint at zero; what runs is not touched.

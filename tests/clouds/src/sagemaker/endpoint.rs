@@ -75,6 +75,8 @@ pub struct Endpoint {
     pub state: State,
     pub failure: Option<String>,
     pub visibility: Visibility,
+    /// Text of the failure in which its deletion ends.
+    deletion_fails: Option<String>,
     /// Instance-milliseconds that were billed, and until when they are counted.
     billed: (i64, i64),
 }
@@ -105,6 +107,7 @@ impl Endpoint {
             state: State::Creating(change),
             failure: None,
             visibility: Visibility::new(fate, now),
+            deletion_fails: None,
             billed: (0, now),
         }
     }
@@ -171,12 +174,14 @@ impl Endpoint {
         self.billed.0
     }
 
-    /// Begins a deletion that ends at `until`, or never. One that has failed has no machines to give back.
-    pub fn delete(&mut self, until: Option<i64>) {
+    /// Begins a deletion that ends at `until`, or never, by success or with this text ([`super::rules::DELETE_FAILED`]). One that has failed
+    /// has no machines to give back.
+    pub fn delete(&mut self, until: Option<i64>, fails: Option<String>) {
         if matches!(self.state, State::Failed) {
             self.fleet.variants.clear();
         }
         self.state = State::Deleting(until);
+        self.deletion_fails = fails;
     }
 
     /// Ends what has ended by `now`.
@@ -195,6 +200,10 @@ impl Endpoint {
             State::Updating(change) => {
                 let leaves = change.fails.as_ref().map_or_else(AfterFailure::default, |(_, leaves)| *leaves);
                 self.fail(change, leaves);
+            }
+            State::Deleting(_) if self.deletion_fails.is_some() => {
+                self.failure = self.deletion_fails.take();
+                self.state = State::Failed;
             }
             State::Deleting(until) => {
                 self.state = State::Deleting(until);
@@ -328,7 +337,7 @@ mod tests {
         endpoint.settle(60_000);
         assert_eq!((endpoint.status(), endpoint.failure.as_deref()), ("Failed", Some("no capacity")));
         assert_eq!((endpoint.billed_until(90_000), endpoint.instances().len()), (0, 0));
-        endpoint.delete(Some(120_000));
+        endpoint.delete(Some(120_000), None);
         endpoint.settle(120_000);
         assert_eq!(endpoint.billed_until(120_000), 0, "its deletion has no instances either");
     }
@@ -360,7 +369,7 @@ mod tests {
     fn a_deleted_endpoint_is_billed_until_it_is_gone() {
         let mut endpoint = created(&Fate::default());
         endpoint.settle(300_000);
-        endpoint.delete(Some(360_000));
+        endpoint.delete(Some(360_000), None);
         endpoint.settle(900_000);
         assert!(endpoint.visibility.is_gone());
         assert_eq!(endpoint.billed_until(900_000), 2 * 360_000);

@@ -98,6 +98,10 @@ pub const DELETED_AFTER: Rule = Rule::cited(
     "a deleted endpoint is Deleting for a while, then not found",
     "botocore 1.44, waiter EndpointDeleted",
 );
+pub const DELETE_FAILED: Rule = Rule::assumed(
+    "delete-failed",
+    "a deletion that fails leaves the endpoint as Failed, with a FailureReason, and can be asked for again",
+);
 pub const MODEL_IN_USE: Rule = Rule::cited(
     "model-in-use",
     "DeleteModel removes the entry alone, also while an endpoint uses it",
@@ -170,6 +174,7 @@ pub const ALL: &[&Rule] = &[
     &TAGS_BY_TAGGING,
     &VALIDATED,
     &DELETED_AFTER,
+    &DELETE_FAILED,
     &MODEL_IN_USE,
     &MODEL_OF_CONFIG,
     &ZERO,

@@ -443,11 +443,13 @@ impl Place {
 
     /// Begins a deletion ([`rules::DELETED_AFTER`]).
     fn delete_endpoint(&mut self, name: &str, settings: &SageMakerSettings, at: At<'_>) -> Answer {
-        let until = at.now + i64::from(settings.deleting_seconds) * 1000;
+        let fails = at.fate.fails.as_ref().map(|(seconds, reason, _)| (*seconds, reason.clone()));
+        let seconds = fails.as_ref().map_or(settings.deleting_seconds, |(seconds, _)| *seconds);
+        let until = at.now + i64::from(seconds) * 1000;
         let endpoint = self.idle(name, at)?;
         endpoint.billed_until(at.now);
         endpoint.modified = at.now;
-        endpoint.delete((!at.fate.stuck).then_some(until));
+        endpoint.delete((!at.fate.stuck).then_some(until), fails.map(|(_, reason)| reason));
         endpoint.visibility.linger(at.fate);
         Ok(json!({}))
     }

@@ -14,6 +14,8 @@ pub struct Deployed {
     /// The body of the request.
     pub form: Value,
     pub created: i64,
+    /// None of its replicas is available.
+    pub is_lost: bool,
     /// Begin of the time that is not in the bill yet.
     billed_from: i64,
 }
@@ -21,7 +23,7 @@ pub struct Deployed {
 impl Deployed {
     /// A model whose deployment began at `began` and ended at `ended`.
     pub fn new(id: String, form: Value, began: i64, ended: i64) -> Self {
-        Self { id, form, created: ended, billed_from: began }
+        Self { id, form, created: ended, is_lost: false, billed_from: began }
     }
 
     pub fn replicas(&self) -> u32 {
@@ -45,7 +47,8 @@ impl Deployed {
         shown["id"] = json!(self.id);
         shown["createTime"] = json!(rfc3339(self.created));
         shown["modelVersionId"] = json!("1");
-        shown["status"] = json!({"availableReplicaCount": self.replicas(), "lastUpdateTime": rfc3339(self.created)});
+        let available = if self.is_lost { 0 } else { self.replicas() };
+        shown["status"] = json!({"availableReplicaCount": available, "lastUpdateTime": rfc3339(self.created)});
         shown
     }
 }

@@ -126,6 +126,15 @@ impl VertexAi {
         project.locations.get_mut(location).is_some_and(|known| known.endpoints.remove(endpoint).is_some())
     }
 
+    /// Has no replica of the location's deployed models be available, or all of them again.
+    pub fn lose_replicas(&self, location: &str, are_lost: bool) {
+        let mut project = self.project();
+        let endpoints = project.locations.get_mut(location).into_iter().flat_map(|known| known.endpoints.values_mut());
+        for deployed in endpoints.flat_map(|endpoint| &mut endpoint.deployed) {
+            deployed.is_lost = are_lost;
+        }
+    }
+
     fn project(&self) -> MutexGuard<'_, Project> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

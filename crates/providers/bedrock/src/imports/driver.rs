@@ -199,6 +199,9 @@ impl ManagedService for Bedrock {
             );
             return Err(ProviderError::new(ErrorClass::Invalid, message));
         }
+        if form.common.is_in(&import.tags) {
+            return Ok(());
+        }
         self.calls.tag(import.view.arn(), &form.common.tags).await
     }
 

@@ -157,6 +157,9 @@ impl ManagedService for BedrockThroughput {
             );
             return Err(ProviderError::new(ErrorClass::Invalid, message));
         }
+        if form.common.is_in(&throughput.tags) {
+            return Ok(());
+        }
         self.calls.tag(&throughput.view.provisioned_model_arn, &form.common.tags).await
     }
 
