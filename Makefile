@@ -115,10 +115,13 @@ conformance-real-sweep: build ## Remove what such a run left on the real service
 define judges
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "the judges need Python 3.11 or newer with venv: apt-get install python3-venv"; exit 1; }
-	@echo "installing the judges of $(1) into $(2) (once; $(3))"
-	python3 -m venv --clear $(2)
-	$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $(1)
-	@touch $(2)/complete
+	@mkdir -p $(dir $(2))
+	@# Another clone may install them at the same time, into the same folder.
+	@flock $(2).lock sh -ec 'test ! -e $(2)/complete || exit 0; \
+		echo "installing the judges of $(1) into $(2) (once; $(3))"; \
+		python3 -m venv --clear $(2); \
+		$(2)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $(1); \
+		touch $(2)/complete'
 endef
 
 $(JUDGES)/complete:

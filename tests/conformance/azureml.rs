@@ -195,14 +195,14 @@ impl Place for AzureWorkspace {
 /// Operations at which the fake plays an oddity.
 fn played(oddity: Oddity) -> Played {
     match oddity {
-        Oddity::CreationHangs | Oddity::UpdateRollsBack => Ok(&["OnlineDeployments_CreateOrUpdate"]),
-        Oddity::CreationHides => Ok(&["OnlineEndpoints_CreateOrUpdate"]),
+        Oddity::CreationHangs | Oddity::UpdateRollsBack | Oddity::CapacityNow => {
+            Ok(&["OnlineDeployments_CreateOrUpdate"])
+        }
+        Oddity::CreationHides | Oddity::WrongRegion => Ok(&["OnlineEndpoints_CreateOrUpdate"]),
         Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["OnlineEndpoints_Delete"]),
         Oddity::UnknownState => Ok(&["OnlineEndpoints_Get", "OnlineDeployments_List"]),
         Oddity::Degraded => Err("the service shows no health of instances"),
         Oddity::QuotaNow | Oddity::NameTaken => Ok(&[]),
-        Oddity::CapacityNow => Ok(&["OnlineDeployments_CreateOrUpdate"]),
-        Oddity::WrongRegion => Ok(&["OnlineEndpoints_CreateOrUpdate"]),
         Oddity::Cold => Err(refused::NEVER_COLD),
     }
 }

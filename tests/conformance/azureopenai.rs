@@ -208,11 +208,10 @@ impl Place for OpenAiAccount {
 /// Operations at which the fake plays an oddity.
 fn played(oddity: Oddity) -> Played {
     match oddity {
-        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["Deployments_CreateOrUpdate"]),
+        Oddity::CreationHangs | Oddity::CreationHides | Oddity::CapacityNow => Ok(&["Deployments_CreateOrUpdate"]),
         Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["Deployments_Delete"]),
         Oddity::UnknownState | Oddity::Degraded => Ok(&["Deployments_Get"]),
         Oddity::QuotaNow | Oddity::NameTaken => Ok(&[]),
-        Oddity::CapacityNow => Ok(&["Deployments_CreateOrUpdate"]),
         Oddity::WrongRegion => {
             Err("a deployment is in the region of its account, which the driver checks at first contact")
         }

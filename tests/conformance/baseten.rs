@@ -212,12 +212,15 @@ fn parts(clouds: &Clouds) -> usize {
 /// Operations at which the fake plays an oddity.
 fn played(oddity: Oddity) -> Played {
     match oddity {
-        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
+        Oddity::CreationHangs
+        | Oddity::CreationHides
+        | Oddity::QuotaNow
+        | Oddity::CapacityNow
+        | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::DeletionHangs | Oddity::DeletionLingers => Ok(&["delete"]),
         Oddity::DeletionFails => Err("the answer to a deletion says whether the model is deleted"),
         Oddity::UnknownState | Oddity::Degraded => Ok(&["deployments"]),
         Oddity::NameTaken | Oddity::Cold => Ok(&[]),
-        Oddity::QuotaNow | Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::UpdateRollsBack => Ok(&["deploy"]),
     }
 }
@@ -313,9 +316,10 @@ impl Service for BasetenService {
                 }
                 (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response()
             }
-            InjectedRefusal::Unauthorized => error(StatusCode::UNAUTHORIZED, "Invalid API key"),
+            InjectedRefusal::Unauthorized | InjectedRefusal::Expired => {
+                error(StatusCode::UNAUTHORIZED, "Invalid API key")
+            }
             // Keys do not expire; one that was revoked is like one that never was.
-            InjectedRefusal::Expired => error(StatusCode::UNAUTHORIZED, "Invalid API key"),
             InjectedRefusal::Unavailable => error(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             InjectedRefusal::Echo(text) => error(StatusCode::BAD_REQUEST, text),
         }

@@ -180,10 +180,13 @@ impl Place for OceanTeam {
 /// Operations at which the fake plays an oddity.
 fn played(oddity: Oddity) -> Played {
     match oddity {
-        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
+        Oddity::CreationHangs
+        | Oddity::CreationHides
+        | Oddity::QuotaNow
+        | Oddity::CapacityNow
+        | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["delete"]),
         Oddity::UnknownState | Oddity::Degraded => Ok(&["get", "list"]),
-        Oddity::QuotaNow | Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::NameTaken => Err("our mark is part of the name: one without it is another name"),
         Oddity::Cold => Err(refused::NEVER_COLD),
         Oddity::UpdateRollsBack => Ok(&[]),

@@ -195,13 +195,13 @@ pub async fn sweep() -> anyhow::Result<()> {
 }
 
 /// Operations at which the fake plays an oddity.
+#[allow(clippy::unnecessary_wraps, reason = "others cannot play every oddity")]
 fn played(oddity: Oddity) -> Played {
     match oddity {
-        Oddity::CreationHangs | Oddity::CreationHides => Ok(&["create"]),
+        Oddity::CreationHangs | Oddity::CreationHides | Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::DeletionHangs | Oddity::DeletionFails | Oddity::DeletionLingers => Ok(&["delete"]),
         Oddity::UnknownState | Oddity::Degraded => Ok(&["get"]),
         Oddity::QuotaNow | Oddity::NameTaken | Oddity::Cold => Ok(&[]),
-        Oddity::CapacityNow | Oddity::WrongRegion => Ok(&["create"]),
         Oddity::UpdateRollsBack => Ok(&["update"]),
     }
 }

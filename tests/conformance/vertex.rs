@@ -193,13 +193,12 @@ impl Place for Project {
 /// Operations at which the fake plays an oddity.
 fn played(oddity: Oddity) -> Played {
     match oddity {
-        Oddity::CreationHangs | Oddity::UpdateRollsBack => Ok(&["DeployModel"]),
+        Oddity::CreationHangs | Oddity::UpdateRollsBack | Oddity::CapacityNow => Ok(&["DeployModel"]),
         Oddity::CreationHides => Ok(&["CreateEndpoint"]),
         Oddity::DeletionHangs | Oddity::DeletionFails => Ok(&["UndeployModel"]),
         Oddity::DeletionLingers => Ok(&["DeleteEndpoint"]),
         Oddity::UnknownState => Err("endpoints of the service have no state"),
         Oddity::QuotaNow | Oddity::NameTaken | Oddity::Degraded => Ok(&[]),
-        Oddity::CapacityNow => Ok(&["DeployModel"]),
         Oddity::WrongRegion => Ok(&["*"]),
         Oddity::Cold => Err(refused::NEVER_COLD),
     }

@@ -70,6 +70,6 @@ async fn costs_nothing(stage: &Stage) -> anyhow::Result<()> {
             ensure!(!runs, "it was refused, and serves: {present:?}");
             Ok(())
         }
-        other => anyhow::bail!("it was refused, and is {other:?}"),
+        Observation::Foreign { message } => anyhow::bail!("it was refused, and is another's: {message}"),
     }
 }

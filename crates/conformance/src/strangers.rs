@@ -20,12 +20,12 @@ pub async fn leaves_alone_what_a_stranger_made(fixture: &dyn Fixture) -> anyhow:
         let seen = stage.driver.observe(&stage.wanted).await?;
         let Observation::Foreign { message } = &seen else { bail!("it is not foreign: {seen:?}") };
         ensure!(message.contains(&name), "its name is not told: {message}");
-        is_conflict("ensure", stage.driver.ensure(&stage.wanted).await.err())?;
+        is_conflict("ensure", stage.driver.ensure(&stage.wanted).await.as_ref().err())?;
         // The driver may say that it is another's, or that nothing of ours is there.
         match stage.driver.remove(&stage.wanted.endpoint).await {
             Ok(Removal::Gone) => {}
             Ok(step) => bail!("remove: {step:?}"),
-            Err(error) => is_conflict("remove", Some(error))?,
+            Err(error) => is_conflict("remove", Some(&error))?,
         }
         let key = stage.driver.api_key(&name).await;
         // What a driver made before it met the stranger has our key.
@@ -41,8 +41,8 @@ pub async fn leaves_alone_what_a_stranger_made(fixture: &dyn Fixture) -> anyhow:
     stage.holds(1).await
 }
 
-fn is_conflict(call: &str, error: Option<ProviderError>) -> anyhow::Result<()> {
-    let class = error.as_ref().map(|error| error.class);
+fn is_conflict(call: &str, error: Option<&ProviderError>) -> anyhow::Result<()> {
+    let class = error.map(|error| error.class);
     ensure!(class == Some(ErrorClass::Conflict), "{call}: {error:?}");
     Ok(())
 }

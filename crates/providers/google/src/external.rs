@@ -260,9 +260,8 @@ fn googles(base: &str, service: &str) -> Option<BaseUrl> {
     let host = url.authority().to_ascii_lowercase();
     let labels: Vec<&str> = host.strip_suffix(".googleapis.com")?.split('.').collect();
     let is_googles = match labels[..] {
-        [name] => name == service,
         [name, "p"] => name.strip_prefix(service).is_some_and(|rest| rest.len() > 1 && rest.starts_with('-')),
-        [name, _] | [name, _, "rep"] => name == service,
+        [name] | [name, _] | [name, _, "rep"] => name == service,
         _ => false,
     };
     (is_googles && url.to_string() == format!("https://{}", url.authority())).then_some(url)

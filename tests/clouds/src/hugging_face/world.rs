@@ -340,7 +340,9 @@ impl HubWorld {
     pub fn wake_all(&mut self, now: i64) {
         let all = self.namespaces.values().flat_map(BTreeMap::values);
         let ids: Vec<String> = all.map(|kept| kept.endpoint.id.clone()).collect();
-        ids.iter().for_each(|id| self.wake(id, now));
+        for id in &ids {
+            self.wake(id, now);
+        }
     }
 
     /// Wakes an endpoint at zero; what runs is not touched.
