@@ -316,10 +316,10 @@ impl Service for BasetenService {
                 }
                 (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response()
             }
+            // Keys do not expire; one that was revoked is like one that never was.
             InjectedRefusal::Unauthorized | InjectedRefusal::Expired => {
                 error(StatusCode::UNAUTHORIZED, "Invalid API key")
             }
-            // Keys do not expire; one that was revoked is like one that never was.
             InjectedRefusal::Unavailable => error(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             InjectedRefusal::Echo(text) => error(StatusCode::BAD_REQUEST, text),
         }
