@@ -189,15 +189,30 @@ pub fn listener(context: &Arc<Context>, target: &ServingTarget) -> Listener {
 mod tests {
     use super::*;
 
+    /// Each type with the feature of its driver.
+    const FEATURES: [(TargetType, &str); 11] = [
+        (TargetType::AzureML, "azureml"),
+        (TargetType::AzureOpenAI, "azure-openai"),
+        (TargetType::Baseten, "baseten"),
+        (TargetType::Bedrock, "bedrock"),
+        (TargetType::DigitalOcean, "digitalocean"),
+        (TargetType::HuggingFace, "huggingface"),
+        (TargetType::Kubernetes, "kubernetes"),
+        (TargetType::OpenAICompatible, "openai-compatible"),
+        (TargetType::SageMaker, "sagemaker"),
+        (TargetType::Simulated, "simulated"),
+        (TargetType::VertexAI, "vertex-ai"),
+    ];
+
     #[test]
-    fn an_operator_without_a_driver_says_which_one_it_lacks() {
-        for (type_, named) in [
-            (TargetType::Simulated, ["type Simulated", "feature simulated"]),
-            (TargetType::VertexAI, ["type VertexAI", "feature vertex-ai"]),
-        ] {
+    fn an_operator_without_a_driver_says_which_feature_it_lacks() {
+        let manifest = include_str!("../../../../Cargo.toml");
+        for (type_, feature) in FEATURES {
             let error = missing(type_);
+            let told = [format!("type {}", type_.name()), format!("feature {feature}")];
             assert_eq!(error.reason, reasons::DRIVER_MISSING);
-            assert!(named.iter().all(|part| error.message.contains(part)), "{error:?}");
+            assert!(told.iter().all(|part| error.message.contains(part)), "{error:?}");
+            assert!(manifest.contains(&format!("\n{feature} = [")), "no feature {feature}");
         }
     }
 }
