@@ -128,7 +128,7 @@ pub struct EndpointAccelerator {
     pub resource_name: String,
 }
 
-/// Instance of an offer. Managed services run each replica on one of its own; an edit of the offer is for new endpoints only.
+/// Instance of an offer, as a driver of a managed service asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointInstance {
