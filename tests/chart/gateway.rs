@@ -331,6 +331,8 @@ fn values_that_cannot_be_meant_are_refused() {
         ("--set-json", r#"extraEnv=[{"name":"ROADSTEAD_LISTEN","value":"x"}]"#, "extraEnv"),
         ("--set", "federation.google.configMap=google", "federation.google.audience is required"),
         ("--set", "federation.azure.tenantId=directory", "federation.azure.clientId is required"),
+        ("--set", "federation.google.audience=hub", "federation.google.configMap is required"),
+        ("--set", "federation.azure.clientId=application", "federation.azure.tenantId is required"),
         ("--set", "federation.google.configMap=Google", "configMap"),
         ("--set", "federation.aws.role=x", "aws"),
         ("--set", "noticeSeconds=30,terminationGracePeriodSeconds=30", "must be more than noticeSeconds"),

@@ -81,6 +81,8 @@ fn values_that_cannot_be_meant_are_refused() {
     refused_beside("--set-json", r#"extraEnv=[{"name":"A"}]"#, "extraEnv");
     refused_beside("--set", "federation.google.configMap=google", "federation.google.audience is required");
     refused_beside("--set", "federation.azure.tenantId=directory", "federation.azure.clientId is required");
+    refused_beside("--set", "federation.google.audience=hub", "federation.google.configMap is required");
+    refused_beside("--set", "federation.azure.clientId=application", "federation.azure.tenantId is required");
     refused_beside("--set", "orphans.delete=perhaps", "delete");
     refused_beside("--set", "orphans.minAgeSeconds=599", "minAgeSeconds");
     refused_beside("--set", "metrics.deployments=-1", "deployments");

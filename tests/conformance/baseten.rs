@@ -160,7 +160,7 @@ impl Place for Team {
 
     async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         if oddity == Some(Oddity::Cold) {
-            self.clouds.baseten.put_to_zero();
+            anyhow::ensure!(self.clouds.baseten.put_to_zero() == 1, "nothing ran");
         } else {
             self.clouds.baseten.wake();
         }

@@ -148,7 +148,7 @@ impl Place for Namespace {
 
     async fn play(&self, oddity: Option<Oddity>) -> anyhow::Result<()> {
         if oddity == Some(Oddity::Cold) {
-            self.clouds.hugging_face.put_to_zero();
+            anyhow::ensure!(self.clouds.hugging_face.put_to_zero() == 1, "nothing ran");
         } else {
             self.clouds.hugging_face.wake();
         }

@@ -105,6 +105,12 @@ of the release's own Deployment.
 
 {{/* Identities of a pod in another cluster than the cloud's: a token of its service account for each, and what a cloud's client reads. */}}
 {{- define "roadstead.federationEnv" -}}
+{{- if and .Values.federation.google.audience (not .Values.federation.google.configMap) }}
+{{- fail "federation.google.configMap is required with federation.google.audience: name the ConfigMap with credentials.json" }}
+{{- end }}
+{{- if and .Values.federation.azure.clientId (not .Values.federation.azure.tenantId) }}
+{{- fail "federation.azure.tenantId is required with federation.azure.clientId: name the tenant of Entra ID" }}
+{{- end }}
 {{- with .Values.federation.google.configMap }}
 - {name: GOOGLE_APPLICATION_CREDENTIALS, value: /var/run/secrets/roadstead/google/credentials.json}
 {{- end }}

@@ -149,6 +149,11 @@ pub async fn takes_nothing_for_there_that_is_still_listed(fixture: &dyn Fixture)
 
 pub async fn guesses_no_meaning_of_an_unknown_state(fixture: &dyn Fixture) -> anyhow::Result<()> {
     let stage = Stage::set(fixture, Conduct::Ordinary).await?;
+    let new = recorded(&stage.wanted, &stage.make().await?);
+    stage.place.play(Some(Oddity::UnknownState)).await?;
+    let early = stage.present(&new).await?;
+    ensure!(early.ready_replicas == 0, "it has never served, and answers: {early:?}");
+    stage.place.play(None).await?;
     let wanted = stage.serving().await?;
     let before = stage.present(&wanted).await?;
     stage.place.play(Some(Oddity::UnknownState)).await?;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use roadstead_api::v1alpha1::{EndpointAccelerator, Engine, InferenceEndpointSpec, LocalRef, Template};
+use roadstead_api::v1alpha1::{
+    EndpointAccelerator, EndpointInstance, Engine, InferenceEndpointSpec, LocalRef, Template,
+};
 use roadstead_model::{Accelerator, Runs};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ const MAX_BYTES: usize = 64 * 1024;
 pub struct Record {
     /// Accelerators of one replica.
     pub accelerator: EndpointAccelerator,
+    /// Instance that was asked for; absent in records of older releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<EndpointInstance>,
     /// The resolved template.
     pub template: Template,
     /// Secrets for pulling the image.
@@ -29,6 +34,7 @@ pub struct Record {
 pub fn record(spec: &InferenceEndpointSpec) -> Result<Option<String>, serde_json::Error> {
     let record = Record {
         accelerator: spec.accelerator.clone(),
+        instance: spec.instance.clone(),
         template: spec.template.clone(),
         image_pull_secrets: spec.image_pull_secrets.clone(),
     };
@@ -72,6 +78,7 @@ mod tests {
         serde_json::from_value(json!({
             "deploymentRef": {"name": "a", "uid": "u"}, "target": "t", "cloud": "aws", "region": "eu-west-1",
             "offer": "o", "shape": "s", "accelerator": {"type": "H100", "count": 2, "resourceName": "nvidia.com/gpu"},
+            "instance": {"type": "i", "accelerators": 8},
             "capacityType": "OnDemand", "slot": 0, "replicas": 1, "reason": "InitialPlacement",
             "imagePullSecrets": [{"name": "pull"}],
             "template": {
@@ -89,6 +96,7 @@ mod tests {
         assert_eq!((runs.accelerator.kind.as_str(), runs.accelerator.count, runs.engine.as_str()), ("H100", 2, "vllm"));
         let read: Record = serde_json::from_str(&runs.record).unwrap();
         assert_eq!((read.template, read.image_pull_secrets), (spec().template, spec().image_pull_secrets));
+        assert_eq!(read.instance, spec().instance);
     }
 
     #[test]

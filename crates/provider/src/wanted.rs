@@ -80,6 +80,12 @@ impl Wanted {
         Self { endpoint: Arc::new(endpoint), ..self.clone() }
     }
 
+    /// True if the endpoint has answered once.
+    #[must_use]
+    pub fn has_served(&self) -> bool {
+        self.endpoint.status.as_ref().is_some_and(|status| status.first_ready_time.is_some())
+    }
+
     /// Instance of one replica, as the endpoint's record has it: an edit of the target changes nothing that runs.
     ///
     /// # Errors

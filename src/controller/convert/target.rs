@@ -13,7 +13,7 @@ use roadstead_provider::Inventory;
 use super::refusal::exhausted;
 use crate::controller::connections::{ConnectionState, TargetConnection};
 
-/// Seconds for which the price that a service states is known after it was read.
+/// Seconds for which the price and the availability that a service states are known after they were read.
 const TERMS_SECONDS: i64 = 2 * 60 * 60;
 
 /// A target with what its connection and its inventory say at this time.
@@ -41,7 +41,7 @@ pub fn target(
         in_cluster: spec.kubernetes.as_ref().is_some_and(|cluster| cluster.connection.in_cluster.is_some()),
         allowed_namespaces: spec.allowed_namespaces.as_ref().map(selector),
         taints: target.taints().into_iter().map(taint).collect(),
-        offers: spec.offers.iter().map(|declared| offer_there(declared, inventory)).collect(),
+        offers: spec.offers.iter().map(|declared| offer_there(declared, inventory, now(at))).collect(),
         nodes: inventory.map_or_else(|| Some(Vec::new()), |inventory| inventory.nodes.clone()),
         exhausted: status.exhausted.iter().map(exhausted).collect(),
         inventory: match inventory {
@@ -63,17 +63,17 @@ fn capabilities(target: &ServingTarget, connection: Option<&TargetConnection>) -
     provider.map_or_else(model::Capabilities::default, |provider| provider.capabilities())
 }
 
-/// An offer with the terms that the service itself states, where the target's spec has none.
+/// An offer with the terms that the service itself states at this time, where the target's spec has none.
 #[must_use]
-pub fn offer_there(declared: &Offer, inventory: Option<&Inventory>) -> model::Offer {
+pub fn offer_there(declared: &Offer, inventory: Option<&Inventory>, at: Timestamp) -> model::Offer {
     let mut offer = offer(declared);
     let Some(terms) = inventory.and_then(|inventory| inventory.terms.get(&offer.instance_type)) else { return offer };
+    let until = Timestamp(terms.observed.0.saturating_add(TERMS_SECONDS));
     if offer.price.is_none() && offer.capacity_type == model::CapacityType::OnDemand {
-        let until = Timestamp(terms.observed.0.saturating_add(TERMS_SECONDS));
         offer.price = terms.hourly.map(|hourly| model::Price::of_service(hourly, terms.observed, until));
     }
     offer.max_instances = offer.max_instances.or(terms.most_instances);
-    offer.sold_out = terms.available == Some(false);
+    offer.sold_out = terms.available == Some(false) && at < until;
     offer
 }
 
@@ -175,18 +175,20 @@ mod tests {
             observed,
         };
         let inventory = Inventory { terms: [("l4".to_owned(), terms)].into(), ..Inventory::default() };
-        let seen = |fields: &serde_json::Value| {
+        let seen_at = |fields: &serde_json::Value, at: Timestamp| {
             let mut declared = json!({"name": "o", "instanceType": "l4", "accelerator": {"type": "L4", "count": 1},
                                       "capacityType": "OnDemand"});
             declared.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            offer_there(&serde_json::from_value(declared).unwrap(), Some(&inventory))
+            offer_there(&serde_json::from_value(declared).unwrap(), Some(&inventory), at)
         };
+        let seen = |fields: &serde_json::Value| seen_at(fields, Timestamp(8_199));
         let plain = seen(&json!({}));
         let price = plain.price.unwrap();
         assert_eq!((price.source, price.observed), (model::PriceSource::Service, Some(observed)));
         assert_eq!(price.at(Timestamp(8_199)), Ok(model::Rate::PerInstanceHour(model::MicroDollars(800_000))));
         assert!(price.at(Timestamp(8_200)).is_err(), "two hours without another reading");
         assert_eq!((plain.max_instances, plain.sold_out), (Some(3), true));
+        assert!(!seen_at(&json!({}), Timestamp(8_200)).sold_out, "two hours without another reading");
 
         let own = seen(&json!({"hourlyPrice": "0.70", "maxInstances": 5}));
         assert_eq!(own.price, Some(model::Price::per_instance_hour(model::MicroDollars(700_000))));

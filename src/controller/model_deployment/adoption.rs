@@ -76,8 +76,8 @@ fn as_the_spec_has_it(
         hourly_cost: None,
     };
     let new = build::new(context, planned, &placement, None, reasons::ADOPTED)?.spec;
-    let InferenceEndpointSpec { accelerator, template, image_pull_secrets, .. } = new;
-    Ok(spec(planned, target, found, Record { accelerator, template, image_pull_secrets }))
+    let InferenceEndpointSpec { accelerator, instance, template, image_pull_secrets, .. } = new;
+    Ok(spec(planned, target, found, Record { accelerator, instance, template, image_pull_secrets }))
 }
 
 fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) -> InferenceEndpointSpec {
@@ -92,7 +92,7 @@ fn spec(planned: &Planned, target: &ServingTarget, found: &Found, form: Record) 
         offer: found.offer.clone(),
         shape: found.shape.clone(),
         accelerator: form.accelerator,
-        instance: planning::instance_of_record(target, &found.offer),
+        instance: form.instance,
         capacity_type: planning::api_capacity_type(found.capacity_type),
         slot: build::signed(found.slot),
         // More than a record can hold were made by hand there.

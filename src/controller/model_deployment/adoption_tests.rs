@@ -135,8 +135,10 @@ async fn an_offer_that_is_gone_keeps_nothing_from_being_adopted() {
     let (mut record, mut found) = made();
     found.offer = "gone".to_owned();
     record.accelerator.type_ = "unknown".to_owned();
+    record.instance.as_mut().unwrap().type_ = "former".to_owned();
     found.runs = left_with(&record);
     let adopted = adopted(deployment(&json!({})), &found);
+    assert_eq!(adopted.spec.instance, record.instance, "its place would be asked for another instance");
     assert_eq!((adopted.spec.offer.as_str(), adopted.spec.hourly_cost), ("gone", None));
     assert_eq!(adopted.spec.accelerator.resource_name, "nvidia.com/gpu");
 }

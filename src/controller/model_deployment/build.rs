@@ -33,6 +33,17 @@ pub fn name(install_id: &str, id: &roadstead_model::DeploymentId, placement: &Pl
     )
 }
 
+/// Checks that the offer of a placement still exists.
+///
+/// # Errors
+/// [`ActError::Stale`] where it vanished since the decision.
+pub fn check_offer(context: &Context, placement: &Placement) -> Result<(), ActError> {
+    let Placement { target: name, offer: offer_name, .. } = placement;
+    let stale = || ActError::Stale { object: format!("offer {offer_name} of servingtarget {name}") };
+    let target = target(context, name)?;
+    offer(&target, offer_name).map(drop).ok_or_else(stale)
+}
+
 /// The endpoint of a new placement.
 ///
 /// # Errors

@@ -45,6 +45,7 @@ impl Execution<'_> {
         let (context, planned) = (self.context, self.planned);
         match action {
             Action::Create { placement, replaces, stands_by, reason } => {
+                build::check_offer(context, placement)?;
                 let mut new = build::new(context, planned, placement, replaces.as_deref(), reason.as_str())?;
                 if *stands_by {
                     new.spec.state = EndpointState::Standby;

@@ -127,7 +127,8 @@ fn place(context: &Context, target: &ServingTarget) -> Option<SweptTarget> {
     // An incomplete inventory proves nothing.
     let provider = connection.usable()?;
     let inventory = provider.inventory().filter(|inventory| inventory.cut.is_none())?;
-    let offers = target.spec.offers.iter().map(|offer| convert::offer_there(offer, Some(&inventory))).collect();
+    let now = planning::now(context.clock.wall());
+    let offers = target.spec.offers.iter().map(|offer| convert::offer_there(offer, Some(&inventory), now)).collect();
     // What belongs to a namespace that is not watched is not ours to judge.
     let ours = |found: &&Found| context.settings.watched.includes(&found.deployment.namespace);
     Some(SweptTarget {

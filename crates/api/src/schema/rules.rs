@@ -634,6 +634,7 @@ pub const INFERENCE_ENDPOINT: &[Rule] = &[
     rule("spec.offer", UNCHANGED, ENDPOINT_MESSAGE),
     rule("spec.shape", UNCHANGED, ENDPOINT_MESSAGE),
     rule("spec.accelerator", UNCHANGED, ENDPOINT_MESSAGE),
+    rule("spec.instance", UNCHANGED, ENDPOINT_MESSAGE),
     rule("spec.capacityType", UNCHANGED, ENDPOINT_MESSAGE),
     rule("spec.slot", UNCHANGED, ENDPOINT_MESSAGE),
 ];

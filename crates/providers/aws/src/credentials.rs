@@ -336,16 +336,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_former_outage_explains_no_later_refusal() {
-        let down = sts_of(StatusCode::SERVICE_UNAVAILABLE, "<html>").await;
-        let credentials = credentials(down, Some("tenant-7"));
-        assert_eq!(credentials.current().await.unwrap_err().class, ErrorClass::Transient);
-        credentials.http.begin();
-        let unsent = CredentialsError::provider_error("the token file is missing");
-        assert_eq!(credentials.failure(&unsent).class, ErrorClass::Unauthorized);
-    }
-
-    #[tokio::test]
     async fn a_refused_role_is_named() {
         let (endpoint, _) = sts(3600).await;
         let error = credentials(endpoint, None).current().await.unwrap_err();

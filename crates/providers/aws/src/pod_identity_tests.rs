@@ -80,4 +80,7 @@ async fn in_the_pod(file: &Path) {
         assert_eq!(error.class, class, "{error}");
         assert!(error.message.contains("the pod has no usable AWS identity"), "{error}");
     }
+    // Nothing is sent without a token: the outage before says nothing of it.
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(credentials.renewed().await.unwrap_err().class, ErrorClass::Unauthorized);
 }

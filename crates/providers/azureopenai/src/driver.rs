@@ -222,7 +222,7 @@ impl ManagedService for AzureOpenAi {
         let changed: Result<ArmChange, RestFailure> = match self.reading(view, form, failure.as_ref()).due() {
             CatalogStep::Nothing => return Ok(()),
             CatalogStep::Put => self.calls.put(&form.name, &form.deployment(marks::foreign(&view.tags))?).await,
-            CatalogStep::Patch => self.calls.patch(&form.name, &form.patch(&view.tags)?).await,
+            CatalogStep::Patch => self.calls.patch(&form.name, &form.patch(view)?).await,
             CatalogStep::Wait => {
                 let message = format!("deployment {} waits for its present change to end", form.name);
                 return Err(ProviderError::new(ErrorClass::Transient, message));

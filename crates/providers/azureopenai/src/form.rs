@@ -10,7 +10,7 @@ use roadstead_provider::{ErrorClass, ProviderError, Wanted, record};
 
 use crate::ownership::tags;
 use crate::place::{CatalogModel, CognitivePlace};
-use crate::wire::{DeploymentPatch, NewCatalogDeployment, NewCatalogProperties};
+use crate::wire::{CatalogDeployment, DeploymentPatch, NewCatalogDeployment, NewCatalogProperties};
 
 /// The service changes the version of a model only where it is asked to.
 const NO_UPGRADE: &str = "NoAutoUpgrade";
@@ -26,8 +26,8 @@ pub struct CatalogForm {
     pub tags: ArmTags,
     /// Units of one replica.
     pub units: i32,
-    /// SKU with its units.
-    pub sku: ArmSku,
+    /// SKU with its units; the refusal where neither the record nor the target names it. A deployment that runs keeps its own then.
+    pub sku: Result<ArmSku, ProviderError>,
     /// Model; the refusal where the target does not name it any more. A deployment that runs stays as it is then.
     pub model: Result<CatalogModel, ProviderError>,
     /// Time of the endpoint's first answer: a deployment that is older and whose change fails may show that as its own failure.
@@ -38,24 +38,25 @@ impl CatalogForm {
     /// The deployment to create or replace, with these further tags.
     ///
     /// # Errors
-    /// `Refused` where the target names no model for it.
+    /// `Refused` where the target names no model or no SKU for it.
     pub fn deployment(
         &self,
         further: impl Iterator<Item = (String, String)>,
     ) -> Result<NewCatalogDeployment, ProviderError> {
         let properties = NewCatalogProperties { model: self.model.clone()?, version_upgrade_option: NO_UPGRADE };
-        Ok(NewCatalogDeployment { tags: self.with(further), sku: self.sku.clone(), properties })
+        Ok(NewCatalogDeployment { tags: self.with(further), sku: self.sku.clone()?, properties })
     }
 
-    /// The change of units and tags of a deployment with these tags.
+    /// The change of units and tags of a deployment.
     ///
     /// # Errors
     /// `Refused` where the target names no model for another template than that of the deployment, whose mark it must not have.
-    pub fn patch(&self, former: &ArmTags) -> Result<DeploymentPatch, ProviderError> {
-        let is_same = || ArmMark::read(former).is_some_and(|mark| mark.template == self.mark.template);
+    pub fn patch(&self, former: &CatalogDeployment) -> Result<DeploymentPatch, ProviderError> {
+        let is_same = || ArmMark::read(&former.tags).is_some_and(|mark| mark.template == self.mark.template);
+        let sku = self.sku.as_ref().unwrap_or(&former.sku).clone();
         match &self.model {
             Err(refusal) if !is_same() => Err(refusal.clone()),
-            _ => Ok(DeploymentPatch { tags: self.with(marks::foreign(former)), sku: self.sku.clone() }),
+            _ => Ok(DeploymentPatch { tags: self.with(marks::foreign(&former.tags)), sku }),
         }
     }
 
@@ -67,7 +68,7 @@ impl CatalogForm {
 /// The form of `wanted` at a place, for the hub `hub`.
 ///
 /// # Errors
-/// `Refused` where its SKU is not known; `Bug` if it cannot be written.
+/// `Bug` if it cannot be written.
 pub fn form(
     place: &CognitivePlace,
     install_id: &str,
@@ -82,7 +83,8 @@ pub fn form(
     let tags = tags(&mark, record.as_deref(), &wanted.api_key, hub).map_err(bug)?;
     let units = spec.accelerator.count.max(1);
     let first_ready = endpoint.status.as_ref().and_then(|status| status.first_ready_time.as_ref());
-    let sku = ArmSku { name: wanted.instance()?.type_, capacity: spec.replicas.max(1).saturating_mul(units) };
+    let capacity = spec.replicas.max(1).saturating_mul(units);
+    let sku = wanted.instance().map(|instance| ArmSku { name: instance.type_, capacity });
     let model = model(place, spec.template.model.source.as_deref().unwrap_or_default());
     Ok(CatalogForm {
         name: endpoint.name_any(),

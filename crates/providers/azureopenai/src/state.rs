@@ -53,11 +53,11 @@ impl<'a> CatalogReading<'a> {
         self.form.tags.iter().all(|(name, value)| self.view.tags.get(name) == Some(value))
     }
 
+    /// True if it has the wanted units. Where nothing names them, it has what it needs; so it is with the model.
     fn has_units(&self) -> bool {
-        self.view.sku == self.form.sku
+        self.form.sku.as_ref().map_or(true, |wanted| self.view.sku == *wanted)
     }
 
-    /// True if it has the wanted model. Where the target does not name it, it has what it needs.
     fn has_model(&self) -> bool {
         self.form.model.as_ref().map_or(true, |wanted| self.view.properties.model == *wanted)
     }
@@ -99,7 +99,9 @@ impl<'a> CatalogReading<'a> {
     #[must_use]
     pub fn replicas(&self) -> (i32, i32) {
         let replicas = self.view.sku.capacity / self.form.units;
-        let serves = self.view.is_up() || (self.state() == "Failed" && self.has_served());
+        // One that shows a failed change as its own, or a state that this version does not know, serves on as it did.
+        let may_serve = !matches!(self.state(), "Disabled" | "Canceled" | "Deleting") && self.has_served();
+        let serves = self.view.is_up() || may_serve;
         (replicas, if serves { replicas } else { 0 })
     }
 

@@ -19,7 +19,7 @@ fn form() -> CatalogForm {
         mark,
         tags,
         units: 10,
-        sku: ArmSku { name: "GlobalStandard".to_owned(), capacity: 20 },
+        sku: Ok(ArmSku { name: "GlobalStandard".to_owned(), capacity: 20 }),
         model: Ok(CatalogModel { format: "f".to_owned(), name: "m".to_owned(), version: "1".to_owned() }),
         first_ready: None,
     }
@@ -87,6 +87,16 @@ fn a_deployment_that_served_and_shows_a_failed_change_as_its_own_serves_on_and_i
 }
 
 #[test]
+fn a_state_that_this_version_does_not_know_ends_no_service_and_begins_none() {
+    let view = view("AStateOfTomorrow", CREATED);
+    let ready = |first_ready| {
+        let form = CatalogForm { first_ready, ..form() };
+        CatalogReading { view: &view, form: &form, failure: None, now: seconds(CREATED) }.replicas().1
+    };
+    assert_eq!((ready(None), ready(Some(Timestamp(seconds(CREATED).0 + 60)))), (0, 2));
+}
+
+#[test]
 fn what_a_former_deployment_of_its_name_has_served_counts_for_nothing() {
     let form = CatalogForm { first_ready: Some(Timestamp(seconds(CREATED).0 - 60)), ..form() };
     let (view, failure) = (view("Failed", CREATED), failure());
@@ -106,9 +116,9 @@ fn a_deployment_whose_model_the_target_does_not_name_any_more_serves_on_and_scal
     assert_eq!(reading(&view, &form), (CatalogStep::Nothing, true));
     view.sku.capacity = 10;
     assert_eq!(reading(&view, &form).0, CatalogStep::Patch);
-    assert_eq!(form.patch(&view.tags).unwrap().sku.capacity, 20);
+    assert_eq!(form.patch(&view).unwrap().sku.capacity, 20);
     form.mark.template = "another".to_owned();
-    assert_eq!(form.patch(&view.tags), Err(refusal));
+    assert_eq!(form.patch(&view), Err(refusal));
 }
 
 #[test]
@@ -128,7 +138,6 @@ fn a_deployment_serves_on_while_it_changes_and_not_before_its_first_success() {
         ("Failed", CHANGED, false),
         ("Disabled", CHANGED, false),
         ("Deleting", CHANGED, false),
-        ("AStateOfTomorrow", CREATED, true),
     ] {
         assert_eq!(view(state, modified).is_up(), expected, "{state}");
     }

@@ -20,8 +20,9 @@ pub fn terms<'a>(
     observed: Timestamp,
 ) -> TermsByType {
     let mut own: BTreeMap<&str, f64> = BTreeMap::new();
-    // One that has failed uses nothing.
-    for deployment in ours.filter(|known| known.properties.provisioning_state != "Failed") {
+    // One whose creation has failed uses nothing; one whose change has failed may show that as its own failure, and uses its units.
+    let uses = |known: &&CatalogDeployment| known.properties.provisioning_state != "Failed" || known.was_changed();
+    for deployment in ours.filter(uses) {
         if let Some(usage) = usage_name(models, deployment) {
             *own.entry(usage).or_default() += f64::from(deployment.sku.capacity);
         }
@@ -102,5 +103,7 @@ mod tests {
         let mut failed = ours.clone();
         "Failed".clone_into(&mut failed.properties.provisioning_state);
         assert_eq!(most_with(&failed, 150.0), Some(3), "what has failed uses nothing, so others use 150");
+        "2026-12-01T02:00:00Z".clone_into(&mut failed.system_data.last_modified_at);
+        assert_eq!(most_with(&failed, 300.0), Some(4), "only its change has failed");
     }
 }

@@ -43,17 +43,21 @@ pub struct CatalogDeployment {
 }
 
 impl CatalogDeployment {
-    /// True if it answers. One that changes serves on in its former form, which a new one does not have. In a state that this version does
-    /// not know it may answer.
+    /// True if it answers. One that changes serves on in its former form, which a new one does not have.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        let SystemTimes { created_at, last_modified_at } = &self.system_data;
         match self.properties.provisioning_state.as_str() {
+            "Succeeded" => true,
             "Failed" | "Disabled" | "Canceled" | "Deleting" => false,
-            "Accepted" | "Creating" | "Moving" => last_modified_at > created_at,
-            // It has succeeded, or is in a state that this version does not know.
-            _ => true,
+            _ => self.was_changed(),
         }
+    }
+
+    /// True if it was changed after its creation.
+    #[must_use]
+    pub fn was_changed(&self) -> bool {
+        let SystemTimes { created_at, last_modified_at } = &self.system_data;
+        last_modified_at > created_at
     }
 }
 

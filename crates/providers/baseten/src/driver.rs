@@ -176,6 +176,7 @@ impl Baseten {
         let of = |deployment: &DeploymentView| deployment.id.clone();
         let (id, step) = match step {
             ModelStep::Deploy => {
+                self.expect_push(&form.name, &found.deployments)?;
                 let key = self.upload(form, ("model_id", model)).await?;
                 let source = json!({"kind": "model_archive", "s3_key": key, "deployment": form.payload()});
                 self.push(form, service::deploy(model, &json!({"source": source}))?).await?;
@@ -286,7 +287,10 @@ impl ManagedService for Baseten {
         for deployment in &deployments {
             id(&deployment.id)?;
         }
-        self.expect_push(name, &deployments)?;
+        if !deployments.iter().any(|one| DeploymentLabels::of(one).is_some()) {
+            // Without one the model would look like somebody else's.
+            self.expect_push(name, &deployments)?;
+        }
         Ok(Some(FoundModel { model, deployments }))
     }
 

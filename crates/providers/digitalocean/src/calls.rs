@@ -75,7 +75,9 @@ fn class_of_text(text: &str) -> ErrorClass {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["already in use", "already exists", "must be unique"]) {
         ErrorClass::Conflict
-    } else if says(&["quota", "exceed your"]) || (text.contains("limit") && says(&["reached", "exceeded"])) {
+    } else if says(&["quota", "exceed your"])
+        || (text.contains("limit") && says(&["reached", "exceeded"]) && says(&["droplet", "gpu", "account"]))
+    {
         ErrorClass::QuotaExceeded
     } else if says(&["capacity", "sold out"]) {
         ErrorClass::CapacityExhausted
@@ -210,6 +212,7 @@ mod tests {
             (422, "You have reached your GPU droplet limit", ErrorClass::QuotaExceeded),
             (422, "creating this/these droplet(s) will exceed your droplet limit", ErrorClass::QuotaExceeded),
             (422, "name exceeds the length limit", ErrorClass::Invalid),
+            (422, "name length limit exceeded", ErrorClass::Invalid),
             (422, "scale must be within the limits of the size", ErrorClass::Invalid),
             (422, "no capacity for gpu-h100x8-640gb", ErrorClass::CapacityExhausted),
             (422, "spec: a required field is missing", ErrorClass::Invalid),

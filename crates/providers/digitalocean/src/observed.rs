@@ -20,9 +20,11 @@ pub fn present(
     let state = view.state();
     let replicas = view.spec.replicas();
     let ready = match state {
-        // While it is updated, the former spec serves. In a state that this version does not know it may serve: probes decide.
-        DedicatedState::Active | DedicatedState::Updating | DedicatedState::Unknown => replicas,
-        DedicatedState::Starting | DedicatedState::Failed | DedicatedState::Deleting => 0,
+        // While it is updated, the former spec serves.
+        DedicatedState::Active | DedicatedState::Updating => replicas,
+        // What has served may serve in a state that this version does not know: probes decide.
+        DedicatedState::Unknown if wanted.has_served() => replicas,
+        _ => 0,
     };
     let hash = form::hash(&view.spec);
     let shown = view.endpoints.as_ref().and_then(|hosts| hosts.public_endpoint_fqdn.as_deref());
@@ -109,7 +111,7 @@ mod tests {
             ("updating", 1, false, false),
             ("error", 0, false, true),
             ("deleting", 0, false, false),
-            ("hibernating", 1, false, false),
+            ("hibernating", 0, false, false),
         ] {
             let present = seen(status, &wanted, None);
             let found = (present.ready_replicas, present.progress == Progress::Serving, present.trouble.is_some());

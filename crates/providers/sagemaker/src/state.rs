@@ -178,8 +178,10 @@ impl Reading<'_> {
     /// Tags to set before `change`: the attempt, and what it will leave over.
     #[must_use]
     pub fn tags_of_change(&self, change: &DueStep) -> TagMap {
-        let mut tags = self.form.tags.clone();
-        if self.in_force() != hash_of(&self.form.resource) {
+        // Until the update the endpoint keeps the tags of the form that runs.
+        let is_alone = *change == DueStep::Scale && self.config() != self.form.resource;
+        let mut tags = if is_alone { TagMap::new() } else { self.form.tags.clone() };
+        if !is_alone && self.in_force() != hash_of(&self.form.resource) {
             tags.insert(FORMER.to_owned(), self.in_force().to_owned());
         }
         tags.insert(ATTEMPT.to_owned(), format!("{}:{}", self.attempt_name(change), self.changed()));

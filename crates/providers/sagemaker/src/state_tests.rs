@@ -72,6 +72,8 @@ fn instances_that_nobody_wants_end_before_an_update_runs_as_many_again() {
     let tags = form().tags;
     let many = view("InService", Some(OLD), 3, 3);
     assert_eq!(due(&many, &tags), DueStep::Scale);
+    let told = Reading { view: &many, tags: &tags, form: &form(), now: NOW }.tags_of_change(&DueStep::Scale);
+    assert_eq!(told.keys().collect::<Vec<_>>(), [ATTEMPT], "the form that runs is the former one");
     assert_eq!(due(&view("InService", Some(OLD), 2, 2), &tags), DueStep::Update);
     assert_eq!(
         due(&view("InService", Some(OLD), 1, 1), &tags),

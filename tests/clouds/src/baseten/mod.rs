@@ -76,9 +76,9 @@ impl Baseten {
         world.models.len() < before
     }
 
-    /// Puts every active deployment to zero, as the service does where no request comes.
-    pub fn put_to_zero(&self) {
-        self.world().put_to_zero(self.clock.millis());
+    /// Puts every active deployment to zero, as the service does where no request comes; returns their number.
+    pub fn put_to_zero(&self) -> usize {
+        self.world().put_to_zero(self.clock.millis())
     }
 
     /// Wakes every deployment at zero that production uses, as a request does.

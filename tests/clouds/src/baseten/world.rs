@@ -341,13 +341,16 @@ impl BasetenWorld {
         Ok(json!({"success": true}))
     }
 
-    /// Puts every active deployment to zero.
-    pub fn put_to_zero(&mut self, now: i64) {
+    /// Puts every active deployment to zero; returns their number.
+    pub fn put_to_zero(&mut self, now: i64) -> usize {
         self.settle(now);
+        let mut count = 0;
         let all = self.models.values_mut().flat_map(|model| &mut model.deployments);
         for deployment in all.filter(|one| one.state == State::Active) {
             deployment.become_(State::AtZero, now);
+            count += 1;
         }
+        count
     }
 
     /// Wakes every deployment at zero that production uses.

@@ -85,9 +85,9 @@ impl HuggingFace {
         self.world().namespaces.get_mut(namespace).is_some_and(|all| all.remove(endpoint).is_some())
     }
 
-    /// Puts every endpoint that runs to zero, as the service does where no request comes.
-    pub fn put_to_zero(&self) {
-        self.world().put_to_zero(self.clock.millis());
+    /// Puts every endpoint that runs to zero, as the service does where no request comes; returns their number.
+    pub fn put_to_zero(&self) -> usize {
+        self.world().put_to_zero(self.clock.millis())
     }
 
     /// Wakes every endpoint at zero, as a request does.

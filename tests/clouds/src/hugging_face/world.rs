@@ -327,13 +327,16 @@ impl HubWorld {
         all.next().map(|(name, kept)| (name.clone(), &mut kept.endpoint))
     }
 
-    /// Puts every endpoint that runs to zero.
-    pub fn put_to_zero(&mut self, now: i64) {
+    /// Puts every endpoint that runs to zero; returns their number.
+    pub fn put_to_zero(&mut self, now: i64) -> usize {
         self.settle(now);
+        let mut count = 0;
         let all = self.namespaces.values_mut().flat_map(BTreeMap::values_mut).map(|kept| &mut kept.endpoint);
         for endpoint in all.filter(|endpoint| endpoint.state == State::Running) {
             endpoint.become_(State::ScaledToZero, now);
+            count += 1;
         }
+        count
     }
 
     /// Wakes every endpoint at zero.

@@ -126,12 +126,12 @@ impl ManagedService for BedrockThroughput {
 
     async fn present(
         &self,
-        _: &Wanted,
+        wanted: &Wanted,
         throughput: &TaggedThroughput,
         form: &ThroughputForm,
         external_id: ExternalId,
     ) -> Result<Present, ProviderError> {
-        Ok(present(shown(&self.place, throughput), &form.common, external_id))
+        Ok(present(shown(&self.place, throughput, wanted.has_served()), &form.common, external_id))
     }
 
     async fn create(&self, form: &ThroughputForm) -> Result<TaggedThroughput, ProviderError> {

@@ -7,13 +7,14 @@ use crate::place::BedrockPlace;
 /// State of a throughput that failed.
 const FAILED: &str = "Failed";
 
-/// The throughput as it is shown.
+/// The throughput as it is shown. What has served may serve in a state that this version does not know: probes decide.
 #[must_use]
-pub fn shown<'a>(place: &BedrockPlace, throughput: &'a TaggedThroughput) -> ShownModel<'a> {
+pub fn shown<'a>(place: &BedrockPlace, throughput: &'a TaggedThroughput, has_served: bool) -> ShownModel<'a> {
     let TaggedThroughput { view, tags } = throughput;
     ShownModel {
         tags,
-        url: view.may_serve().then(|| place.url(&view.provisioned_model_arn)),
+        url: (view.serves() || (has_served && view.is_in_unknown_state()))
+            .then(|| place.url(&view.provisioned_model_arn)),
         waits: (!view.serves()).then(|| format!("Bedrock provides the model units: their state is {}", view.status)),
         failure: failure(view),
     }

@@ -44,10 +44,10 @@ impl ThroughputView {
         ["InService", "Updating"].contains(&self.status.as_str())
     }
 
-    /// True if it serves, or is in a state that this version does not know: probes decide then.
+    /// True in a state that this version does not know.
     #[must_use]
-    pub fn may_serve(&self) -> bool {
-        !["Creating", "Failed"].contains(&self.status.as_str())
+    pub fn is_in_unknown_state(&self) -> bool {
+        !self.serves() && !["Creating", "Failed"].contains(&self.status.as_str())
     }
 }
 
