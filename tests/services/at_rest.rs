@@ -53,7 +53,7 @@ const OF_UNITS: &str = "eu-central-2";
 const EXPECTED: [(&str, f64, f64); 10] = [
     ("SageMaker", 720.0, 360.0),
     ("VertexAi", 420.0, 240.0),
-    ("HuggingFace", 540.0, 360.0),
+    ("HuggingFace", 424.0, 360.0),
     ("Baseten", 300.0, 1080.0),
     ("DigitalOcean", 540.0, 360.0),
     ("Bedrock", 900.0, 360.0),
