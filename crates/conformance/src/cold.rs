@@ -1,7 +1,7 @@
 //! Cases of endpoints that do not serve with all that they have, by no wish of ours: at zero, cold or degraded.
 
 use anyhow::ensure;
-use roadstead_provider::Progress;
+use roadstead_provider::{Present, Progress, Wanted};
 
 use crate::fixture::{Conduct, Fixture};
 use crate::oddity::Oddity;
@@ -25,11 +25,7 @@ pub async fn leaves_alone_what_the_service_put_to_zero(fixture: &dyn Fixture) ->
         }
         stage.place.work().await?;
     }
-    stage.holds(1).await?;
-    stage.place.play(None).await?;
-    let after = stage.serves(&wanted).await?;
-    ensure!(after.external_id == before.external_id, "it was made anew: {after:?}");
-    stage.holds(1).await
+    serves_again(&stage, &wanted, &before).await
 }
 
 pub async fn says_what_is_degraded_and_keeps_it(fixture: &dyn Fixture) -> anyhow::Result<()> {
@@ -57,9 +53,14 @@ pub async fn says_what_is_degraded_and_keeps_it(fixture: &dyn Fixture) -> anyhow
         }
         stage.place.work().await?;
     }
+    serves_again(&stage, &wanted, &before).await
+}
+
+/// The oddity ends, and the same endpoint serves.
+async fn serves_again(stage: &Stage, wanted: &Wanted, before: &Present) -> anyhow::Result<()> {
     stage.holds(1).await?;
     stage.place.play(None).await?;
-    let after = stage.serves(&wanted).await?;
+    let after = stage.serves(wanted).await?;
     ensure!(after.external_id == before.external_id, "it was made anew: {after:?}");
     stage.holds(1).await
 }

@@ -10,7 +10,7 @@ use crate::fixture::{Conduct, Fixture, PROD};
 use crate::request::wanted;
 use crate::stage::{HUB, Stage};
 
-/// Words of services for credentials that are not accepted any more; at least one of them is told.
+/// Words of services for expired credentials; a refusal contains at least one of them.
 const EXPIRED: [&str; 4] = ["expired", "authenti", "api key", "unauthorized"];
 
 pub async fn passes_on_how_long_to_wait(fixture: &dyn Fixture) -> anyhow::Result<()> {
@@ -35,7 +35,7 @@ pub async fn reports_expired_credentials_at_each_call(fixture: &dyn Fixture) -> 
         let error = stage.driver.observe(&serving).await.err().context("it was refused")?;
         let text = error.message.to_lowercase();
         let says = EXPIRED.iter().any(|word| text.contains(word));
-        ensure!(says, "nothing is told of the credentials: {error:?}");
+        ensure!(says, "the refusal does not mention the credentials: {error:?}");
     }
     stage.holds(1).await?;
     stage.mend();

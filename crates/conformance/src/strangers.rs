@@ -29,7 +29,10 @@ pub async fn leaves_alone_what_a_stranger_made(fixture: &dyn Fixture) -> anyhow:
         }
         let key = stage.driver.api_key(&name).await;
         // What a driver made before it met the stranger has our key.
-        ensure!(key.ok().flatten().is_none_or(|key| key == stage.wanted.api_key), "the stranger's key is told");
+        ensure!(
+            key.ok().flatten().is_none_or(|key| key == stage.wanted.api_key),
+            "the driver returns the stranger's key"
+        );
         stage.place.work().await?;
     }
     let inventory = stage.driver.inventory().context("there is an inventory")?;
@@ -79,6 +82,6 @@ fn is_of_region(error: &ProviderError, region: &str) -> anyhow::Result<()> {
     let fits = matches!(error.class, ErrorClass::Unauthorized | ErrorClass::Refused | ErrorClass::Invalid);
     let text = error.message.to_lowercase();
     let says = ["region", "location", region].iter().any(|word| text.contains(word));
-    ensure!(fits && says, "another region is told as {error:?}");
+    ensure!(fits && says, "the refusal does not name the region: {error:?}");
     Ok(())
 }

@@ -99,7 +99,7 @@ pub struct ServiceTerms {
     pub hourly: Option<model::MicroDollars>,
     /// Instances that the account may have; `None` where the service states no quota.
     pub most_instances: Option<u32>,
-    /// True if the service has further instances; `None` where it does not say so, or in a word that nobody knows.
+    /// True if the service has further instances; `None` where it does not say so, or in a word that the driver does not know.
     pub available: Option<bool>,
     /// Time when they were read.
     pub observed: model::Timestamp,
