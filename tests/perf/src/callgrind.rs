@@ -84,7 +84,8 @@ pub(crate) fn count(program: &Path, args: &[&str], folder: &Path) -> Result<Coun
     let mut counts = Counts::default();
     for (index, label) in labels.into_iter().enumerate() {
         let file = folder.join(format!("callgrind.out.{}", index + 1));
-        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("reading {}: does {} have symbols?", file.display(), program.display()))?;
         let count = total(&text).with_context(|| format!("{} has no total", file.display()))?;
         counts.0.entry(label).or_default().push(count);
     }
