@@ -47,15 +47,15 @@ test: tools canary $(DENY) ## All tests: lint, unit and property, on real API se
 	cargo fmt --all --check
 	@echo "building all tests before the first one runs"
 	cargo test --workspace --no-run
-	@echo "running the tests that mostly wait beside those that compute (about twenty minutes)"
+	@echo "running the tests that mostly wait beside those that compute (about half an hour)"
+	@# The end-to-end tests come first for the processor: their clusters renew leases, and their callers give up, by the clock.
 	@$(MAKE) --no-print-directory --jobs=4 test-e2e test-faults test-others test-checks
 
 test-others: tools ## The tests on API servers, on fakes of services and of the gateway
-	@$(MAKE) --no-print-directory --jobs=1 test-api test-chart test-gitops test-conformance test-clouds test-services test-gateway test-trust test-orphans
+	@nice -n 5 $(MAKE) --no-print-directory --jobs=1 test-api test-chart test-gitops test-conformance test-clouds test-services test-gateway test-trust test-orphans
 
 test-checks: ## What needs nothing but a processor: unit tests, the planner's gates, lints and dependencies
-	@# Below the tests that wait, so that it delays none of them.
-	@nice -n 10 $(MAKE) --no-print-directory --jobs=1 test-unit bench-gates lint lint-dependencies
+	@nice -n 15 $(MAKE) --no-print-directory --jobs=1 test-unit bench-gates lint lint-dependencies
 
 test-unit: ## Unit, property and architecture tests, and a short fuzz; they need no tools
 	@echo "unit, property and architecture tests, and a short fuzz"
@@ -101,7 +101,7 @@ test-trust: tools ## Rights and secrets: the operator as a process on real API s
 test-conformance: tools ## Every driver against one list of cases: a simulated cloud, fakes of services and a real API server
 	@echo "conformance: the promises of a driver to the core (some minutes)"
 	@rm -rf $(RECORDS)
-	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance -- --test-threads=6
+	ROADSTEAD_CLOUDS_RECORDS=$(RECORDS) cargo test --test conformance -- --test-threads=4
 
 conformance-real: build ## The calm cases of the drivers on the real service of TARGET (a file), for at most DOLLARS (CONTRIBUTING.md)
 	@test -n "$(TARGET)" && test -n "$(DOLLARS)" || { echo "say which target and how much it may cost: make conformance-real TARGET=target.yaml DOLLARS=20.00"; exit 1; }
@@ -151,7 +151,7 @@ test-gateway: tools ## The gateway: the real Envoy and a real API server, caller
 
 test-faults: tools ## Kills, wrong answers and lost connections: a real API server and a simulated cloud
 	@echo "faults: kills, wrong answers and lost connections (a sample; make crash-sweep tries every interruption)"
-	cargo test --test faults
+	nice -n 5 cargo test --test faults
 
 crash-sweep: tools ## Every interruption of creating, editing, deleting, moving and failing over, in three variants, and every call to a managed service, whose rights are lost one by one, too (an hour or more)
 	ROADSTEAD_SWEEP=all cargo test --test faults -- crash_sweep

@@ -14,7 +14,7 @@ pub const TEAM: &str = "team";
 /// The kinds of all that an endpoint has on a member.
 pub const EVERYTHING: [&str; 6] = ["deploy", "svc", "pdb", "secret", "rs", "pod"];
 /// Generous: on a busy machine everything takes its time.
-pub const SOON: Duration = Duration::from_mins(1);
+pub const SOON: Duration = Duration::from_mins(2);
 
 /// True if the longest scenes are played in full (`make scenes-in-full`) rather than in a short form.
 pub fn in_full() -> bool {

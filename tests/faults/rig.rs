@@ -17,7 +17,7 @@ use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
 use roadstead_ground::objects;
 use roadstead_ground::unused::unused_address;
-pub use roadstead_ground::wait::wait;
+pub use roadstead_ground::wait::{wait, wait_every};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -29,7 +29,7 @@ use super::weather::Weather;
 /// The namespace of the deployments.
 pub const TEAM: &str = "team";
 /// Long enough for the busiest machine; nothing waits for it that goes well.
-pub const LONG: Duration = Duration::from_mins(1);
+pub const LONG: Duration = Duration::from_mins(2);
 
 /// Time without writes after which everything is settled.
 const QUIET: Duration = Duration::from_millis(1500);

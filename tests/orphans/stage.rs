@@ -77,9 +77,7 @@ impl Stage {
         let (hub, member) = (ApiServer::start().unwrap(), ApiServer::start().unwrap());
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         text(member.kubectl().arg("apply").arg("-f").arg(root.join("deploy/member.yaml")));
-        let crds = root.join("crds");
-        text(hub.kubectl().arg("apply").arg("-f").arg(&crds));
-        text(hub.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", "-f"]).arg(&crds));
+        hub.define(&root.join("crds")).unwrap();
         for name in ["roadstead-system", "team"] {
             apply(&hub, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
         }

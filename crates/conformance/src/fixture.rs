@@ -14,8 +14,8 @@ use crate::request::LLAMA;
 /// The installation of the cases where places are played.
 pub const PROD: &str = "prod";
 
-/// The number of endpoints in the case of the long listing.
-pub const MANY: usize = 10_000;
+/// The number of endpoints in the case of the long listing: two pages or more at every service.
+pub const MANY: usize = 2_000;
 
 /// Behaviour of a place from its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

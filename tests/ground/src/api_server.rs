@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use data_encoding::BASE64;
 
 use crate::audit::{self, Audited, Mark, Write};
 use crate::command::{finish, run};
-use crate::tools::Tools;
+use crate::objects;
+use crate::tools::{SPARING, Tools};
+use crate::wait::wait;
 
 /// A running API server; it ends when this is dropped.
 pub struct ApiServer {
@@ -24,7 +26,7 @@ impl ApiServer {
     /// Starts one on free ports.
     ///
     /// # Errors
-    /// If the tools cannot be had or it does not answer within a minute.
+    /// If the tools cannot be had or it does not answer within two minutes.
     pub fn start() -> anyhow::Result<Self> {
         Self::start_audited(&Audited::Nothing)
     }
@@ -107,7 +109,7 @@ impl ApiServer {
             args.push(format!("--audit-log-path={}", self.audit_log().display()));
         }
         self.spawn("kube-apiserver", &args)?;
-        self.wait(port)
+        self.await_ready(port)
     }
 
     /// The path of the administrator's kubeconfig.
@@ -198,6 +200,7 @@ impl ApiServer {
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(self.tools.path("kubectl"));
         command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.dir.path().join("cache"));
+        command.env(SPARING.0, SPARING.1);
         command
     }
 
@@ -206,18 +209,18 @@ impl ApiServer {
     /// # Errors
     /// If one is refused or does not appear within half a minute.
     pub fn define(&self, definitions: &Path) -> anyhow::Result<()> {
-        finish(self.kubectl().arg("apply").arg("-f").arg(definitions))?;
-        finish(self.kubectl().args(["wait", "--for=condition=Established", "--timeout=30s", "-f"]).arg(definitions))?;
-        let names = "-o=jsonpath={range .items[*]}{.spec.names.plural}.{.spec.group}{\"\\n\"}{end}";
-        let kinds = finish(self.kubectl().args(["get", names, "-f"]).arg(definitions))?;
-        let start = Instant::now();
-        // The documentation is published a moment after the definitions are established.
-        for kind in kinds.lines() {
-            while let Err(error) = finish(self.kubectl().args(["explain", kind])) {
-                if start.elapsed() > Duration::from_secs(30) {
-                    return Err(error);
-                }
-                std::thread::sleep(Duration::from_millis(100));
+        // One line for each kind: its path, its plural and its name.
+        let kinds = "-o=jsonpath={range .items[*]}/apis/{.spec.group}/{.spec.versions[0].name} \"{.spec.names.plural}\" \"{.spec.names.kind}\"{\"\\n\"}{end}";
+        for line in finish(self.kubectl().args(["apply", kinds, "-f"]).arg(definitions))?.lines() {
+            let mut words = line.split(' ');
+            let mut word = || words.next().context("a definition without names");
+            let (path, plural, kind) = (word()?, word()?, word()?);
+            // Clients find the kind a moment before its documentation is published.
+            for (path, what) in [(path.to_owned(), plural), (format!("/openapi/v3{path}"), kind)] {
+                wait(&format!("{path} has {what}"), Duration::from_secs(30), || {
+                    ensure!(objects::raw(&self.kubeconfig(), &path)?.contains(what), "not yet");
+                    Ok(())
+                })?;
             }
         }
         Ok(())
@@ -245,6 +248,7 @@ impl ApiServer {
             .arg(self.dir.path())
             .arg(self.tools.path(tool))
             .args(args)
+            .env(SPARING.0, SPARING.1)
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -254,21 +258,18 @@ impl ApiServer {
         Ok(())
     }
 
-    fn wait(&self, port: u16) -> anyhow::Result<()> {
+    fn await_ready(&self, port: u16) -> anyhow::Result<()> {
         let start = Instant::now();
         let certificate = self.dir.path().join("certs/apiserver.crt");
         loop {
-            if certificate.exists() && self.write_kubeconfig(port).is_ok() {
-                let ready = self.kubectl().args(["get", "--raw", "/readyz"]).output()?;
-                if ready.stdout == b"ok" {
-                    return Ok(());
-                }
+            if certificate.exists() && self.write_kubeconfig(port).is_ok() && objects::is_ready(&self.kubeconfig()) {
+                return Ok(());
             }
-            if start.elapsed() > Duration::from_mins(1) {
+            if start.elapsed() > Duration::from_mins(2) {
                 let log = std::fs::read_to_string(self.dir.path().join("kube-apiserver.log")).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(5).collect();
                 bail!(
-                    "the API server did not answer within 60 s; the end of its log, newest first:\n{}",
+                    "the API server did not answer within 120 s; the end of its log, newest first:\n{}",
                     tail.join("\n")
                 );
             }

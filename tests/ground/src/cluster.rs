@@ -15,7 +15,7 @@ use crate::network::{NODES, Network};
 use crate::node::{Node, Places};
 use crate::objects;
 use crate::process::Process;
-use crate::tools::Tools;
+use crate::tools::{SPARING, Tools};
 use crate::wait::wait;
 
 /// The parts that are not of a node, in the order in which they are ended.
@@ -99,7 +99,10 @@ impl Cluster {
         self.node().up(images)?;
         self.start_proxy()?;
         self.wait("the node is ready", Duration::from_mins(1), || {
-            Ok(self.kubectl(&["get", "nodes"])?.contains(" Ready"))
+            let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+            let of_node =
+                |node: &Value| node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(is_ready));
+            Ok(self.list("node", "")?.iter().any(of_node))
         })
     }
 
@@ -164,9 +167,7 @@ impl Cluster {
         )?;
         self.wait("the API server has its certificate", Duration::from_secs(30), || Ok(self.authority().is_ok()))?;
         fs::write(self.kubeconfig(), self.kubeconfig_with(TOKEN)?)?;
-        self.wait("the API server answers", Duration::from_mins(1), || {
-            Ok(self.kubectl(&["get", "--raw", "/readyz"]).is_ok_and(|answer| answer == "ok"))
-        })
+        self.wait("the API server answers", Duration::from_mins(1), || Ok(objects::is_ready(&self.kubeconfig())))
     }
 
     /// Stops the API server.
@@ -291,6 +292,7 @@ impl Cluster {
     pub fn command(&self, tool: &str) -> Command {
         let mut command = Command::new(self.tools.path(tool));
         command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.dir.join("kubectl-cache"));
+        command.env(SPARING.0, SPARING.1);
         command
     }
 
@@ -346,7 +348,7 @@ impl Cluster {
     fn start(&self, part: &str, tool: &str, args: &[&str]) -> anyhow::Result<()> {
         let (net, program) = (format!("--net={}", self.network.path().display()), self.tools.path(tool));
         let mut command = Command::new("nsenter");
-        command.arg(net).arg(program).args(args).current_dir(&self.dir);
+        command.arg(net).arg(program).args(args).env(SPARING.0, SPARING.1).current_dir(&self.dir);
         Process::start(&self.dir, part, &mut command).map(drop)
     }
 

@@ -11,6 +11,7 @@ use crate::command::run;
 use crate::machine::{FOLDERS, SETTINGS};
 use crate::network::Network;
 use crate::process::Process;
+use crate::tools::SPARING;
 use crate::wait::wait;
 
 /// As a kubelet has it by itself.
@@ -202,7 +203,7 @@ impl Node {
     }
 
     fn spawn(&self, part: &str, command: &mut Command) -> anyhow::Result<()> {
-        Process::start(&self.dir, part, command.current_dir(&self.dir)).map(drop)
+        Process::start(&self.dir, part, command.env(SPARING.0, SPARING.1).current_dir(&self.dir)).map(drop)
     }
 
     fn end(&self, part: &str) {

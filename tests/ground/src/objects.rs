@@ -50,7 +50,21 @@ pub fn list(kubeconfig: &Path, kind: &str, namespace: &str, labels: &str) -> any
     .with_context(|| format!("list {kind} in {namespace}"))
 }
 
-/// Asks on a connection of its own: a cluster may have been made anew since the last question.
+/// The answer to a read of `path`, such as `/readyz`.
+///
+/// # Errors
+/// If the API server does not answer, or with an error.
+pub fn raw(kubeconfig: &Path, path: &str) -> anyhow::Result<String> {
+    connected(kubeconfig, async |client| Ok(client.request_text(http::Request::get(path).body(Vec::new())?).await?))
+        .with_context(|| format!("read {path}"))
+}
+
+/// True if the API server says that it is ready.
+#[must_use]
+pub fn is_ready(kubeconfig: &Path) -> bool {
+    raw(kubeconfig, "/readyz").is_ok_and(|answer| answer == "ok")
+}
+
 fn ask<T>(
     kubeconfig: &Path,
     kind: &str,
@@ -63,17 +77,23 @@ fn ask<T>(
         bail!("add the kind {kind} to those that can be read");
     };
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut config =
-            Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default()).await?;
-        config.read_timeout = Some(LONGEST_ANSWER);
-        let client = Client::try_from(config)?;
+    connected(kubeconfig, async |client| {
         let api = match namespace {
             "" => Api::all_with(client, &resource),
             namespace => Api::namespaced_with(client, namespace, &resource),
         };
         question(api, resource).await
+    })
+}
+
+/// Asks on a connection of its own: a cluster may have been made anew since the last question.
+fn connected<T>(kubeconfig: &Path, question: impl AsyncFnOnce(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut config =
+            Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default()).await?;
+        config.read_timeout = Some(LONGEST_ANSWER);
+        question(Client::try_from(config)?).await
     })
 }
 

