@@ -55,8 +55,14 @@ pub fn list(kubeconfig: &Path, kind: &str, namespace: &str, labels: &str) -> any
 /// # Errors
 /// If the API server does not answer, or with an error.
 pub fn raw(kubeconfig: &Path, path: &str) -> anyhow::Result<String> {
-    connected(kubeconfig, async |client| Ok(client.request_text(http::Request::get(path).body(Vec::new())?).await?))
-        .with_context(|| format!("read {path}"))
+    let ask = || {
+        connected(kubeconfig, async |client| {
+            Ok(client.request_text(http::Request::get(path).body(Vec::new())?).await?)
+        })
+    };
+    // On a thread of its own: the caller's may drive a runtime already.
+    let answer = std::thread::scope(|scope| scope.spawn(ask).join());
+    answer.unwrap_or_else(|_| bail!("the read panicked")).with_context(|| format!("read {path}"))
 }
 
 /// True if the API server says that it is ready.
