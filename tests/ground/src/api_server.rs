@@ -1,5 +1,6 @@
 //! An API server and etcd on loopback, without nodes and without root.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -199,9 +200,13 @@ impl ApiServer {
     #[must_use]
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(self.tools.path("kubectl"));
-        command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.dir.path().join("cache"));
+        command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.kubectl_cache());
         command.env(SPARING.0, SPARING.1);
         command
+    }
+
+    fn kubectl_cache(&self) -> PathBuf {
+        self.dir.path().join("cache")
     }
 
     /// Installs the custom resource definitions of a folder, and waits until their kinds are served and explained.
@@ -223,7 +228,11 @@ impl ApiServer {
                 })?;
             }
         }
-        Ok(())
+        // What kubectl has read of the server's kinds is older than the definitions.
+        match std::fs::remove_dir_all(self.kubectl_cache()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("removing kubectl's cache"),
+            _ => Ok(()),
+        }
     }
 
     /// A client.
