@@ -2,13 +2,13 @@
 //! server and a simulated cloud: told which namespaces to watch, it works there and gets by without anything elsewhere.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::{feed, finish};
+use roadstead_ground::unused::unused_address;
 use serde_json::Value;
 
 use crate::helm::{NAMESPACE, at, objects, of_kind, only, path, template, text};
@@ -69,7 +69,7 @@ impl Hub {
         feed(server.kubectl().args(["apply", "-f", "-"]), &manifest).unwrap();
         before(&server);
         let chart = objects(&manifest);
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = unused_address().to_string();
         let serve = ["simulated-cloud".to_owned(), format!("--listen={address}")];
         let cloud = Bound::start(program(), &serve, &[], &server.dir().join("cloud.log")).unwrap();
         let operator = start_operator(&server, &chart, &format!("http://{address}"));

@@ -1,10 +1,11 @@
 //! The operator as a child process, and the questions that its user asks.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 
 use roadstead_ground::bound::Bound;
+use roadstead_ground::unused::unused_address;
 
 /// The program under test.
 pub const ROADSTEAD: &str = env!("CARGO_BIN_EXE_roadstead");
@@ -12,17 +13,17 @@ pub const ROADSTEAD: &str = env!("CARGO_BIN_EXE_roadstead");
 /// A running operator; it ends when this is dropped, and also when this process ends otherwise.
 pub struct Operator {
     _process: Bound,
-    port: u16,
+    listen: SocketAddr,
     log: PathBuf,
 }
 
 impl Operator {
     /// Starts one for the hub of `kubeconfig`, looking for orphans every second, with its log in `folder`.
     pub fn start(kubeconfig: &Path, folder: &Path, more: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = unused_address();
         let log = folder.join("operator.log");
         std::fs::write(&log, "").unwrap();
-        let listen = format!("--listen=127.0.0.1:{port}");
+        let listens = format!("--listen={listen}");
         // The member is an API server on loopback as well.
         let usual = [
             "run",
@@ -34,7 +35,7 @@ impl Operator {
             "--allow-kubeconfig=local-addresses",
             "--orphan-interval-seconds=1",
             "--orphan-min-age-seconds=2",
-            &listen,
+            &listens,
         ];
         let option = |arg: &str| arg.split('=').next().map(ToOwned::to_owned);
         let replaced = |arg: &&&str| more.iter().any(|other| option(other) == option(arg));
@@ -42,7 +43,7 @@ impl Operator {
         let args: Vec<String> = usual.chain(more).map(ToString::to_string).collect();
         let kubeconfig = kubeconfig.display().to_string();
         let process = Bound::start(Path::new(ROADSTEAD), &args, &[("KUBECONFIG", &kubeconfig)], &log).unwrap();
-        Self { _process: process, port, log }
+        Self { _process: process, listen, log }
     }
 
     /// Its log so far.
@@ -62,7 +63,7 @@ impl Operator {
 
     /// Answer on its own port; empty before it listens.
     pub fn ask(&self, path: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return String::new() };
+        let Ok(mut stream) = TcpStream::connect(self.listen) else { return String::new() };
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();

@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+
+use roadstead_ground::unused::unused_address;
 
 use crate::world::{SYSTEM, World, until};
 
 /// A running operator; it ends when this is dropped.
 pub struct Operator {
     child: Child,
-    port: u16,
+    listen: SocketAddr,
     log: PathBuf,
     dir: tempfile::TempDir,
 }
@@ -22,11 +24,11 @@ impl Operator {
         let dir = tempfile::tempdir().unwrap();
         let kubeconfig = dir.path().join("kubeconfig");
         std::fs::write(&kubeconfig, world.hub.kubeconfig_with(&world.hub_token()).unwrap()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = unused_address();
         let log = dir.path().join("log");
         let child = Command::new(env!("CARGO_BIN_EXE_roadstead"))
             .args(["run", "--install-id=prod", "--identity=trust", "--log=debug"])
-            .args(["--namespace", SYSTEM, "--listen", &format!("127.0.0.1:{port}")])
+            .args(["--namespace", SYSTEM, "--listen", &listen.to_string()])
             .args(["--allow-kubeconfig=local-addresses"])
             .args(more)
             .env("KUBECONFIG", kubeconfig)
@@ -35,14 +37,14 @@ impl Operator {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let operator = Self { child, port, log, dir };
+        let operator = Self { child, listen, log, dir };
         until("the operator is ready", || operator.ask("/readyz").filter(|answer| answer.contains("200 OK")));
         operator
     }
 
     /// Answer on its own port.
     pub fn ask(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = TcpStream::connect(self.listen).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;

@@ -1,18 +1,19 @@
 //! An API server and etcd on loopback, without nodes and without root.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use data_encoding::BASE64;
 
 use crate::audit::{self, Audited, Mark, Write};
 use crate::command::{finish, run};
 use crate::objects;
 use crate::tools::{SPARING, Tools};
+use crate::unused::unused_address;
 use crate::wait::wait;
 
 /// A running API server; it ends when this is dropped.
@@ -24,7 +25,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts one on free ports.
+    /// Starts one on unused addresses.
     ///
     /// # Errors
     /// If the tools cannot be had or it does not answer within two minutes.
@@ -37,8 +38,8 @@ impl ApiServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_audited(audited: &Audited) -> anyhow::Result<Self> {
-        let [etcd, peer, api] = free_ports()?;
-        let mut server = Self::prepare(SocketAddr::from((Ipv4Addr::LOCALHOST, etcd)))?;
+        let (etcd, peer) = (unused_address(), unused_address());
+        let mut server = Self::prepare(etcd)?;
         let path = |name: &str| server.dir.path().join(name).display().to_string();
         run("openssl", &["genrsa", "-out", &path("sa.key"), "2048"])?;
         run("openssl", &["rsa", "-in", &path("sa.key"), "-pubout", "-out", &path("sa.pub")])?;
@@ -47,7 +48,7 @@ impl ApiServer {
             tokens = format!("{tokens}ground-{user},{user},2,system:masters\n");
         }
         std::fs::write(path("tokens"), tokens)?;
-        let (client_url, peer_url) = (format!("http://127.0.0.1:{etcd}"), format!("http://127.0.0.1:{peer}"));
+        let (client_url, peer_url) = (format!("http://{etcd}"), format!("http://{peer}"));
         let etcd_args = [
             format!("--data-dir={}", path("etcd")),
             "--unsafe-no-fsync".to_owned(),
@@ -59,7 +60,7 @@ impl ApiServer {
             format!("--initial-cluster=default={peer_url}"),
         ];
         server.spawn("etcd", &etcd_args)?;
-        server.serve(api, audited)?;
+        server.serve(audited)?;
         Ok(server)
     }
 
@@ -68,12 +69,11 @@ impl ApiServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn beside(other: &Self, etcd: SocketAddr) -> anyhow::Result<Self> {
-        let [api, ..] = free_ports()?;
         let mut server = Self::prepare(etcd)?;
         for name in ["sa.key", "sa.pub", "tokens"] {
             std::fs::copy(other.dir.path().join(name), server.dir.path().join(name))?;
         }
-        server.serve(api, &Audited::Nothing)?;
+        server.serve(&Audited::Nothing)?;
         Ok(server)
     }
 
@@ -87,19 +87,20 @@ impl ApiServer {
         Ok(Self { tools: Tools::locate()?, dir: tempfile::tempdir()?, children: Vec::new(), etcd })
     }
 
-    /// Starts the API server itself, on this port.
-    fn serve(&mut self, port: u16, audited: &Audited) -> anyhow::Result<()> {
+    /// Starts the API server itself.
+    fn serve(&mut self, audited: &Audited) -> anyhow::Result<()> {
+        let address = unused_address();
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         let mut args = vec![
             format!("--etcd-servers=http://{}", self.etcd),
             format!("--cert-dir={}", path("certs")),
-            "--bind-address=127.0.0.1".to_owned(),
-            format!("--secure-port={port}"),
+            format!("--bind-address={}", address.ip()),
+            format!("--secure-port={}", address.port()),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", path("tokens")),
-            format!("--service-account-issuer=https://127.0.0.1:{port}/"),
+            format!("--service-account-issuer=https://{address}/"),
             format!("--service-account-key-file={}", path("sa.pub")),
             format!("--service-account-signing-key-file={}", path("sa.key")),
             "--endpoint-reconciler-type=none".to_owned(),
@@ -110,7 +111,7 @@ impl ApiServer {
             args.push(format!("--audit-log-path={}", self.audit_log().display()));
         }
         self.spawn("kube-apiserver", &args)?;
-        self.await_ready(port)
+        self.await_ready(address)
     }
 
     /// The path of the administrator's kubeconfig.
@@ -267,33 +268,35 @@ impl ApiServer {
         Ok(())
     }
 
-    fn await_ready(&self, port: u16) -> anyhow::Result<()> {
-        let start = Instant::now();
+    fn await_ready(&self, address: SocketAddr) -> anyhow::Result<()> {
         let certificate = self.dir.path().join("certs/apiserver.crt");
-        loop {
-            if certificate.exists() && self.write_kubeconfig(port).is_ok() && objects::is_ready(&self.kubeconfig()) {
-                return Ok(());
-            }
-            if start.elapsed() > Duration::from_mins(2) {
-                let log = std::fs::read_to_string(self.dir.path().join("kube-apiserver.log")).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(5).collect();
-                bail!(
-                    "the API server did not answer within 120 s; the end of its log, newest first:\n{}",
-                    tail.join("\n")
-                );
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let ready = wait("the API server answers", Duration::from_mins(2), || {
+            ensure!(certificate.exists(), "it has no certificate yet");
+            self.write_kubeconfig(address)?;
+            ensure!(objects::is_ready(&self.kubeconfig()), "it is not ready");
+            Ok(())
+        });
+        ready.with_context(|| {
+            format!("the ends of the logs:\n{}", ["etcd", "kube-apiserver"].map(|tool| self.end_of_log(tool)).concat())
+        })
     }
 
-    fn write_kubeconfig(&self, port: u16) -> anyhow::Result<()> {
+    /// Last lines of the log of one of its processes, below its name.
+    fn end_of_log(&self, tool: &str) -> String {
+        let log = std::fs::read_to_string(self.dir.path().join(format!("{tool}.log"))).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(5)..).unwrap_or_default();
+        format!("{tool}:\n{}\n", end.join("\n"))
+    }
+
+    fn write_kubeconfig(&self, address: SocketAddr) -> anyhow::Result<()> {
         let text = std::fs::read_to_string(self.dir.path().join("certs/apiserver.crt"))?;
         let start = text.rfind("-----BEGIN CERTIFICATE-----").context("no certificate")?;
         let authority = self.dir.path().join("ca.crt");
         std::fs::write(&authority, text.get(start..).unwrap_or_default())?;
         let kubeconfig = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: ground\n\
-             clusters: [{{name: ground, cluster: {{server: \"https://127.0.0.1:{port}\", certificate-authority: {}}}}}]\n\
+             clusters: [{{name: ground, cluster: {{server: \"https://{address}\", certificate-authority: {}}}}}]\n\
              users: [{{name: user, user: {{token: ground-administrator}}}}]\n\
              contexts: [{{name: ground, context: {{cluster: ground, user: user}}}}]\n",
             authority.display()
@@ -309,15 +312,4 @@ impl Drop for ApiServer {
             let _ = child.wait();
         }
     }
-}
-
-/// Ports that were free a moment ago.
-fn free_ports() -> anyhow::Result<[u16; 3]> {
-    let listeners =
-        [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
 }

@@ -83,6 +83,7 @@ impl Ground {
     pub fn up(&self) -> anyhow::Result<()> {
         remember()?;
         machine::prepare()?;
+        machine::favour_containers();
         network::guard()?;
         let images = self.images()?;
         at_once(self.all(), |cluster| cluster.up(&images))?;

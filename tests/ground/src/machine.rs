@@ -30,6 +30,25 @@ pub const SETTINGS: [(&str, &str); 6] = [
     ("/proc/sys/kernel/keys/root_maxbytes", "25000000"),
 ];
 
+/// Parent cgroup of the containers of kubelets, with the file of its weight and eight times the default: of version 1, and of
+/// version 2. Kubelets without cgroups for pods share it, and it competes as one with everything else on the machine.
+const CONTAINERS: [(&str, &str, &str); 2] =
+    [("/sys/fs/cgroup/cpu/k8s.io", "cpu.shares", "8192"), ("/sys/fs/cgroup/k8s.io", "cpu.weight", "800")];
+
+/// Gives containers a larger share of a busy processor, as if the clusters were on machines of their own. A cgroup that exists
+/// belongs to others, and where the kernel makes no such file the machine has another version of cgroups: both stay as they are.
+pub fn favour_containers() {
+    for (cgroup, weight, value) in CONTAINERS {
+        if fs::create_dir(cgroup).is_err() {
+            continue;
+        }
+        let file = fs::File::options().write(true).open(Path::new(cgroup).join(weight));
+        if file.and_then(|mut file| file.write_all(value.as_bytes())).is_err() {
+            let _ = fs::remove_dir(cgroup);
+        }
+    }
+}
+
 /// Makes the folders that are missing below the mounts, and remembers which those are.
 ///
 /// # Errors

@@ -11,12 +11,13 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use roadstead_gateway::{Route, State};
 use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::bound::Bound;
+use roadstead_ground::unused::unused_address;
 use roadstead_perf::{Distribution, Measures, program};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::fleet;
-use crate::http::{await_ok, free_address, status};
+use crate::http::{await_ok, status};
 use crate::load::body;
 use crate::origin::Origin;
 use crate::proxies::{folder, start_envoy};
@@ -79,7 +80,7 @@ impl Gateway {
     fn start(name: &str, program: &Path, kubeconfig: &Path) -> Result<Self> {
         let folder = folder()?;
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let (address, desk) = (free_address()?, free_address()?);
+        let (address, desk) = (unused_address(), unused_address());
         let args = [
             "gateway".to_owned(),
             format!("--routes-namespace={ROUTES}"),
@@ -87,7 +88,7 @@ impl Gateway {
             format!("--files={}", path("run")),
             format!("--state={}", path("state")),
             format!("--listen={desk}"),
-            format!("--drain-listen={}", free_address()?),
+            format!("--drain-listen={}", unused_address()),
             format!("--address={address}"),
         ];
         let kubeconfig = kubeconfig.display().to_string();

@@ -1,7 +1,7 @@
 //! Single requests to a server on loopback.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,6 @@ use roadstead_ground::bound::Bound;
 
 /// Longest time of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// An address on loopback that nothing listens on.
-pub fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
 
 /// Status of one request on a connection of its own; a body makes it a POST.
 pub fn status(address: SocketAddr, path: &str, key: &str, body: &str) -> Result<u16> {

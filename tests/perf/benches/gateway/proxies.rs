@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use roadstead_ground::bound::Bound;
 use roadstead_ground::envoy::{OPTIONS, envoy};
+use roadstead_ground::unused::unused_address;
 use roadstead_perf::cpu_seconds_of;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fleet;
-use crate::http::{await_ok, free_address, status};
+use crate::http::{await_ok, status};
 use crate::litellm;
 use crate::load::body;
 
@@ -43,7 +44,7 @@ impl Proxy {
 
     /// Envoy with one listener, one route and one static cluster.
     pub fn envoy(folder: &Path, origin: SocketAddr) -> Result<Self> {
-        let address = free_address()?;
+        let address = unused_address();
         let config = folder.join("envoy.json");
         std::fs::write(&config, plain(address, origin).to_string())?;
         let process = start_envoy(&config, &folder.join("envoy.out"))?;
@@ -52,7 +53,7 @@ impl Proxy {
 
     /// Envoy as the gateway configures it for so many deployments; requests go to the last one.
     pub fn gateway(name: &'static str, folder: &Path, deployments: usize, origin: [SocketAddr; 2]) -> Result<Self> {
-        let address = free_address()?;
+        let address = unused_address();
         let folder = folder.join(name);
         fleet::write(&folder, address, deployments, origin)?;
         let log = folder.join("envoy.out");
@@ -62,7 +63,7 @@ impl Proxy {
 
     /// nginx with one location and one upstream.
     pub fn nginx(folder: &Path, origin: SocketAddr) -> Result<Self> {
-        let address = free_address()?;
+        let address = unused_address();
         let folder = folder.join("nginx");
         std::fs::create_dir_all(folder.join("logs"))?;
         let config = folder.join("nginx.conf");
@@ -76,7 +77,7 @@ impl Proxy {
 
     /// `LiteLLM`'s proxy with one model.
     pub fn litellm(folder: &Path, origin: SocketAddr) -> Result<Self> {
-        let address = free_address()?;
+        let address = unused_address();
         let folder = folder.join("litellm");
         std::fs::create_dir_all(&folder)?;
         let config = folder.join("config.yaml");
@@ -84,7 +85,7 @@ impl Proxy {
         let args = [
             "--config".to_owned(),
             config.display().to_string(),
-            "--host=127.0.0.1".to_owned(),
+            format!("--host={}", address.ip()),
             format!("--port={}", address.port()),
             "--num_workers=1".to_owned(),
         ];

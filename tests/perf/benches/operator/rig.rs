@@ -1,6 +1,6 @@
 //! The rig of the operator's benchmark: a real API server, a simulated cloud and a release build of the operator.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use roadstead_ground::api_server::ApiServer;
 use roadstead_ground::audit::{Audited, Mark, Write};
 use roadstead_ground::bound::Bound;
 use roadstead_ground::command::finish;
+use roadstead_ground::unused::unused_address;
 use roadstead_perf::{cpu_seconds_of, peak_memory_mb_of, program};
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ impl Rig {
         let namespaces = [TEAM, SYSTEM, crate::scheduler::PODS]
             .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
         fleet::create(&client, "/api/v1/namespaces", &namespaces).await?;
-        let cloud = free_address()?;
+        let cloud = unused_address();
         let args = ["simulated-cloud".to_owned(), format!("--listen={cloud}")];
         let process = Bound::start(&program, &args, &[], &server.dir().join("cloud.log"))?;
         let kubeconfig = server.dir().join("operator.kubeconfig");
@@ -69,7 +70,7 @@ impl Rig {
 
     /// Starts an operator with these options beside the usual ones.
     pub fn start_operator_with(&self, more: &[String]) -> Result<Operator> {
-        let listen = free_address()?;
+        let listen = unused_address();
         let args = [
             "run".to_owned(),
             "--install-id=bench".to_owned(),
@@ -212,8 +213,4 @@ pub fn sum(text: &str, name: &str, labels: &str) -> f64 {
 pub fn load() -> Result<f64> {
     let text = std::fs::read_to_string("/proc/loadavg")?;
     text.split(' ').next().and_then(|load| load.parse().ok()).context("no number in /proc/loadavg")
-}
-
-pub fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
