@@ -72,9 +72,8 @@ pub(super) fn cluster(route: &Route, settings: &Settings) -> Value {
         cluster["outlier_detection"]["enforcing_consecutive_5xx"] = json!(0);
     }
     if let Some(path) = &route.health_path {
-        // Two seconds: an engine whose processor is busy answers late now and then, and must not be left out for it.
         cluster["health_checks"] = json!([{
-            "interval": "2s", "no_traffic_interval": "2s", "timeout": "2s",
+            "interval": "2s", "no_traffic_interval": "2s", "timeout": "1s",
             "unhealthy_threshold": 2, "healthy_threshold": 1,
             "http_health_check": {"path": path},
         }]);
