@@ -127,7 +127,7 @@ impl Hub {
             if holds(&deployment["status"]) {
                 return deployment;
             }
-            let log = || self.gateway.log("operator.log");
+            let log = || ["operator.log", "process.log"].map(|name| self.gateway.log(name)).join("\n");
             assert!(
                 start.elapsed() < PATIENCE,
                 "{what}: not within {PATIENCE:?}: {:#}\n{}",

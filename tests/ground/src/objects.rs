@@ -1,7 +1,8 @@
 //! Objects of a cluster as JSON, read without starting a kubectl: what a test waits for it asks for ten times a second.
 
-use std::path::Path;
-use std::time::Duration;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use kube::api::{Api, DynamicObject, ListParams};
@@ -9,6 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 /// Kinds that tests read, by a short name (or by the plural): group, version, kind, plural.
 const KINDS: [(&str, [&str; 4]); 13] = [
@@ -28,6 +30,8 @@ const KINDS: [(&str, [&str; 4]); 13] = [
 ];
 /// A frozen API server answers nothing.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
+/// Time within which a connection fails that the API server has closed since the last question.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The object `kind` `name`; `namespace` is empty for those that have none.
 ///
@@ -56,7 +60,7 @@ pub fn list(kubeconfig: &Path, kind: &str, namespace: &str, labels: &str) -> any
 /// If the API server does not answer, or with an error.
 pub fn raw(kubeconfig: &Path, path: &str) -> anyhow::Result<String> {
     let ask = || {
-        connected(kubeconfig, async |client| {
+        connected(kubeconfig, &async |client| {
             Ok(client.request_text(http::Request::get(path).body(Vec::new())?).await?)
         })
     };
@@ -75,7 +79,7 @@ fn ask<T>(
     kubeconfig: &Path,
     kind: &str,
     namespace: &str,
-    question: impl AsyncFnOnce(Api<DynamicObject>, ApiResource) -> anyhow::Result<T>,
+    question: impl AsyncFn(Api<DynamicObject>, ApiResource) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let Some((_, [group, version, kind, plural])) =
         KINDS.iter().find(|(short, [.., plural])| [*short, *plural].contains(&kind))
@@ -83,24 +87,70 @@ fn ask<T>(
         bail!("add the kind {kind} to those that can be read");
     };
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
-    connected(kubeconfig, async |client| {
+    connected(kubeconfig, &async |client| {
         let api = match namespace {
             "" => Api::all_with(client, &resource),
             namespace => Api::namespaced_with(client, namespace, &resource),
         };
-        question(api, resource).await
+        question(api, resource.clone()).await
     })
 }
 
-/// Asks on a connection of its own: a cluster may have been made anew since the last question.
-fn connected<T>(kubeconfig: &Path, question: impl AsyncFnOnce(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut config =
-            Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default()).await?;
-        config.read_timeout = Some(LONGEST_ANSWER);
-        question(Client::try_from(config)?).await
-    })
+thread_local! {
+    /// Connection of this thread's last answer. A new one for each question costs the API server more than the question.
+    static LAST: RefCell<Option<Connection>> = const { RefCell::new(None) };
+}
+
+/// A client, with what it was made from.
+struct Connection {
+    kubeconfig: (PathBuf, String),
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Connection {
+    fn new(kubeconfig: (PathBuf, String)) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = runtime.block_on(async {
+            let text = Kubeconfig::from_yaml(&kubeconfig.1)?;
+            let mut config = Config::from_custom_kubeconfig(text, &KubeConfigOptions::default()).await?;
+            config.read_timeout = Some(LONGEST_ANSWER);
+            anyhow::Ok(Client::try_from(config)?)
+        })?;
+        Ok(Self { kubeconfig, runtime, client })
+    }
+
+    fn ask<T>(&self, question: &impl AsyncFn(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.runtime.block_on(question(self.client.clone()))
+    }
+}
+
+/// Asks on the connection of this thread's last answer, or on a new one to another cluster, or if the cluster was made anew.
+fn connected<T>(kubeconfig: &Path, question: &impl AsyncFn(Client) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(kubeconfig).with_context(|| kubeconfig.display().to_string())?;
+    let kubeconfig = (kubeconfig.to_owned(), text);
+    if let Some(last) = LAST.take().filter(|last| last.kubeconfig == kubeconfig) {
+        let start = Instant::now();
+        let answer = last.ask(question);
+        if is_of_server(&answer) {
+            LAST.set(Some(last));
+            return answer;
+        }
+        if start.elapsed() > AT_ONCE {
+            return answer;
+        }
+    }
+    let connection = Connection::new(kubeconfig)?;
+    let answer = connection.ask(question);
+    if is_of_server(&answer) {
+        LAST.set(Some(connection));
+    }
+    answer
+}
+
+/// True if the API server has answered, even with an error.
+fn is_of_server<T>(answer: &anyhow::Result<T>) -> bool {
+    answer.as_ref().err().is_none_or(|error| matches!(error.downcast_ref(), Some(kube::Error::Api(_))))
 }
 
 /// In a list, objects do not say what they are.
