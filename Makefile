@@ -146,7 +146,7 @@ test-services: tools ## Managed services below the whole operator: a real API se
 	cargo test --test services -- --test-threads=8
 
 test-gateway: tools ## The gateway: the real Envoy and a real API server, callers and engines on loopback
-	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about a minute)"
+	@echo "gateway: Envoy beside roadstead gateway, moves under load, outages (about four minutes)"
 	cargo test --test gateway
 
 test-faults: tools ## Kills, wrong answers and lost connections: a real API server and a simulated cloud
